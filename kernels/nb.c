@@ -1,0 +1,134 @@
+#include "kernels/nb.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+nb_status nb_fail(nb_err *err, nb_status status, const char *fmt, ...)
+{
+    if (err) {
+        va_list ap;
+        va_start(ap, fmt);
+        err->status = status;
+        vsnprintf(err->msg, sizeof err->msg, fmt, ap);
+        va_end(ap);
+    }
+    return status;
+}
+
+nb_status nb_fail_errno(nb_err *err, int errnum, const char *what, const char *path)
+{
+    nb_status status = NB_IO;
+    if (errnum == ENOSPC || errnum == EDQUOT)
+        status = NB_NOSPACE;
+    else if (errnum == ENOENT)
+        status = NB_NOTFOUND;
+    else if (errnum == ENOMEM)
+        status = NB_NOMEM;
+    char reason[96];
+    if (strerror_r(errnum, reason, sizeof reason) != 0)
+        snprintf(reason, sizeof reason, "errno %d", errnum);
+    return nb_fail(err, status, "%s %s: %s", what, path, reason);
+}
+
+int nb_exit_code(nb_status status)
+{
+    static const int code[] = {
+#define NB_STATUS_CODE(name, exit_code, text) exit_code,
+        NB_STATUS_LIST(NB_STATUS_CODE)
+#undef NB_STATUS_CODE
+    };
+    return (unsigned)status < countof(code) ? code[status] : 1;
+}
+
+const char *nb_status_text(nb_status status)
+{
+    static const char *const text[] = {
+#define NB_STATUS_TEXT(name, code, string) string,
+        NB_STATUS_LIST(NB_STATUS_TEXT)
+#undef NB_STATUS_TEXT
+    };
+    return (unsigned)status < countof(text) ? text[status] : "unknown status";
+}
+
+bool nb_read_bytes(nb_cursor *c, uint64_t n, const uint8_t **out)
+{
+    if (n > nb_cursor_left(c))
+        return false;
+    *out = c->at;
+    c->at += (size_t)n;
+    return true;
+}
+
+static bool read_le(nb_cursor *c, unsigned n, uint64_t *out)
+{
+    const uint8_t *p;
+    if (!nb_read_bytes(c, n, &p))
+        return false;
+    uint64_t v = 0;
+    for (unsigned i = n; i-- > 0;)
+        v = v << 8 | p[i];
+    *out = v;
+    return true;
+}
+
+bool nb_read_u8(nb_cursor *c, uint8_t *out)
+{
+    uint64_t v;
+    if (!read_le(c, 1, &v))
+        return false;
+    *out = (uint8_t)v;
+    return true;
+}
+
+bool nb_read_u16(nb_cursor *c, uint16_t *out)
+{
+    uint64_t v;
+    if (!read_le(c, 2, &v))
+        return false;
+    *out = (uint16_t)v;
+    return true;
+}
+
+bool nb_read_u32(nb_cursor *c, uint32_t *out)
+{
+    uint64_t v;
+    if (!read_le(c, 4, &v))
+        return false;
+    *out = (uint32_t)v;
+    return true;
+}
+
+bool nb_read_u64(nb_cursor *c, uint64_t *out)
+{
+    return read_le(c, 8, out);
+}
+
+bool nb_read_f32(nb_cursor *c, float *out)
+{
+    uint32_t v;
+    if (!nb_read_u32(c, &v))
+        return false;
+    memcpy(out, &v, sizeof v);
+    return true;
+}
+
+bool nb_read_f64(nb_cursor *c, double *out)
+{
+    uint64_t v;
+    if (!read_le(c, 8, &v))
+        return false;
+    memcpy(out, &v, sizeof v);
+    return true;
+}
+
+bool nb_canceled(const nb_hooks *hooks)
+{
+    return hooks && hooks->canceled && hooks->canceled(hooks->ud);
+}
+
+void nb_report(const nb_hooks *hooks, const nb_progress *p)
+{
+    if (hooks && hooks->progress)
+        hooks->progress(hooks->ud, p);
+}

@@ -1,0 +1,77 @@
+/* One function table per CPU. nk_ops_init fills the C reference first, then each level the flags
+ * allow overrides what it does better, upward; flags 0 = pure C. No globals: tests hold several
+ * tables at once and compare them.
+ *
+ * Shapes are in comments, row-major, f32 unless said. Each output element is computed whole by one
+ * call in a fixed order, so results never depend on how rows are split over threads. */
+#ifndef NIBBLE_OPS_H
+#define NIBBLE_OPS_H
+
+#include "kernels/pool.h"
+#include "kernels/type.h"
+
+typedef enum nk_rope_kind {
+    NK_ROPE_NORM, /* pairs (2i, 2i+1): llama */
+    NK_ROPE_NEOX, /* pairs (i, i + n_rot/2) */
+} nk_rope_kind;
+
+/* One query head against its KV head, causal by construction: positions 0..n_pos-1. */
+typedef struct nk_attn {
+    const float *q;  /* [head_dim] */
+    const void *k;   /* row p at k + p*k_stride: [head_dim] of kv_type, this KV head */
+    const void *v;   /* likewise */
+    size_t k_stride; /* bytes */
+    size_t v_stride; /* bytes */
+    nk_type_id kv_type; /* NK_F32 or NK_F16 */
+    size_t n_pos;
+    size_t head_dim;
+    float scale;
+    float *score; /* scratch [n_pos] */
+    float *out;   /* [head_dim] */
+} nk_attn;
+
+typedef struct nk_ops {
+    unsigned flags; /* CPU flags in use */
+    nk_dot_fn *dot[NK_TYPE_SLOTS];
+    nk_encode_fn *encode[NK_TYPE_SLOTS];
+    nk_decode_fn *decode[NK_TYPE_SLOTS];
+    /* y[n] = x / sqrt(mean(x^2) + eps) * w */
+    void (*rmsnorm)(float *y, const float *x, const float *w, size_t n, float eps);
+    /* In place on x [n_head, head_dim]; cs [n_rot/2][2] = cos, sin of this position. */
+    void (*rope)(float *x, size_t n_head, size_t head_dim, const float *cs, size_t n_rot,
+                 nk_rope_kind kind);
+    /* y = softmax(x * scale), in place allowed; max subtracted first. */
+    void (*softmax)(float *y, const float *x, size_t n, float scale);
+    /* y = silu(gate) * up */
+    void (*silu_mul)(float *y, const float *gate, const float *up, size_t n);
+    void (*add)(float *y, const float *x, size_t n); /* y += x */
+    void (*attention)(const nk_attn *a);
+} nk_ops;
+
+void nk_ops_init(nk_ops *ops, unsigned cpu_flags);
+/* Overrides of one architecture; a build for another one does nothing. */
+void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags);
+void nk_ops_init_arm(nk_ops *ops, unsigned cpu_flags);
+
+/* A weight matrix as it lies in the file: rows x cols of one type. */
+typedef struct nk_matrix {
+    const void *data; /* borrowed: weights; row r at data + r*row_size */
+    const nk_type *type;
+    size_t rows, cols;
+    size_t row_size; /* bytes */
+} nk_matrix;
+
+/* Bytes of scratch nk_matmul needs for m columns of `cols` (encoded activations). */
+size_t nk_matmul_scratch(size_t cols, size_t m);
+/* y[m, w->rows] = x[m, cols] * w^T. x is encoded once to w->type->dot_with in scratch. Column j of
+ * y has the same bits whatever m and the thread count: prefill and decode agree. pool may be
+ * NULL. y row stride is y_stride floats. */
+void nk_matmul(const nk_ops *ops, nk_pool *pool, float *y, size_t y_stride, const nk_matrix *w,
+               const float *x, size_t m, void *scratch);
+/* As nk_matmul for several matrices that share x (q,k,v; gate,up): activations are encoded once
+ * where dot_with agrees, and all rows form one work list. */
+void nk_matmul_many(const nk_ops *ops, nk_pool *pool, float *const *y, const size_t *y_stride,
+                    const nk_matrix *const *w, size_t count, const float *x, size_t m,
+                    void *scratch);
+
+#endif

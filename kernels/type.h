@@ -1,0 +1,65 @@
+/* Tensor element types as table rows. A row says how a run of weights is laid out and how to turn
+ * it into floats, back, and into a dot product; its functions are the C reference, obvious before
+ * fast, and every SIMD kernel must agree with them (codes and encoded bytes bit for bit, dot
+ * products within the tolerance of tests/test_kernels.c).
+ *
+ * All lengths `n` count weights and are multiples of block_len. Rows are contiguous. */
+#ifndef NIBBLE_TYPE_H
+#define NIBBLE_TYPE_H
+
+#include "kernels/nb.h"
+
+typedef enum nk_type_id {
+#define NK_TYPE(NAME, sym, id) NK_##NAME = id,
+#include "kernels/types.def"
+#undef NK_TYPE
+    NK_TYPE_SLOTS = 42, /* size of tables indexed by id (GGML_TYPE_COUNT) */
+} nk_type_id;
+
+/* dst[n] f32 <- n weights at src. No alignment asked of src. */
+typedef void nk_decode_fn(const void *src, float *dst, size_t n);
+
+/* nrows * ncols f32 at src, row after row -> encoded rows at dst. importance: [ncols] mean squared
+ * activation per column, or NULL. Result depends on the row and importance alone. Equal, byte for
+ * byte, to llama-quantize on x86-64. Source values must be finite (caller checks). */
+typedef void nk_encode_fn(const float *src, void *dst, size_t nrows, size_t ncols,
+                          const float *importance);
+
+/* sum of w[i]*x[i]; w in the row's type, x encoded as the row's dot_with type, n weights. */
+typedef float nk_dot_fn(size_t n, const void *w, const void *x);
+
+typedef struct nk_type {
+    const char *name;     /* ggml's spelling: "q4_K" */
+    nk_type_id id;        /* GGUF type id */
+    uint32_t block_len;   /* weights per block */
+    uint32_t block_size;  /* bytes per block */
+    nk_decode_fn *decode; /* NULL: can be shown, not run */
+    nk_encode_fn *encode; /* NULL: not a target of quantize here */
+    nk_dot_fn *dot;       /* NULL: not run */
+    nk_type_id dot_with;  /* type activations are encoded to before dot */
+    /* Round trip of N(0,1) weights: upper bound of rms(error)/rms(weight); and of
+     * |dot(type) - dot(f32)| / (|w||x|) on unit vectors. Measured, with margin 1.25; checked by
+     * tests/test_types.c, quant.md 4.4. */
+    float max_rmse, max_dot_err;
+    bool is_float;       /* F32, F16, BF16, F64 */
+    bool wants_imatrix;  /* refuses to encode without importance */
+    bool activation_only; /* Q8_1, Q8_K: never in files */
+} nk_type;
+
+/* NULL for an id without a row. */
+const nk_type *nk_type_get(uint32_t id);
+/* By ggml's name, case ignored ("q4_k", "Q4_K"); NULL if unknown. */
+const nk_type *nk_type_find(const char *name);
+/* Rows in id order; *count of them. */
+const nk_type *const *nk_type_all(size_t *count);
+
+/* Bytes of one row of ncols weights; false if ncols is no multiple of block_len or on overflow. */
+bool nk_row_size(const nk_type *t, uint64_t ncols, uint64_t *bytes);
+/* Bits per weight of the type itself: 4.5 for q4_K. */
+double nk_type_bpw(const nk_type *t);
+
+#define NK_TYPE(NAME, sym, id) extern const nk_type nk_type_##sym;
+#include "kernels/types.def"
+#undef NK_TYPE
+
+#endif

@@ -1,0 +1,88 @@
+/* Runs the CHECK_TESTs without Criterion: `plain [--list] [--exclude SUITE]... [SUITE[/NAME]]...`.
+ * Exit status 1 when a test failed. Used under TSan, valgrind and qemu. */
+#include "tests/check.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static check_row *rows;
+static jmp_buf back;
+enum { PASSED, FAILED, SKIPPED };
+
+void check_register(check_row *row)
+{
+    row->next = rows;
+    rows = row;
+}
+
+void check_fail(const char *file, int line, const char *cond, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    fprintf(stderr, "%s:%d: %s: ", file, line, cond);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+    va_end(ap);
+    longjmp(back, FAILED);
+}
+
+void check_skip(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    fputs("skipped: ", stderr);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+    va_end(ap);
+    longjmp(back, SKIPPED);
+}
+
+static bool matches(const check_row *row, const char *pattern)
+{
+    size_t n = strlen(row->suite);
+    if (strncmp(pattern, row->suite, n) != 0)
+        return false;
+    return pattern[n] == '\0' || (pattern[n] == '/' && strcmp(pattern + n + 1, row->name) == 0);
+}
+
+static bool wanted(const check_row *row, int argc, char **argv)
+{
+    bool any = false, hit = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--exclude") == 0 && i + 1 < argc) {
+            if (matches(row, argv[++i]))
+                return false;
+        } else if (argv[i][0] != '-') {
+            any = true;
+            hit = hit || matches(row, argv[i]);
+        }
+    }
+    return hit || !any;
+}
+
+int main(int argc, char **argv)
+{
+    static volatile int count[3];
+    for (check_row *volatile row = rows; row; row = row->next) {
+        if (!wanted(row, argc, argv))
+            continue;
+        if (argc > 1 && strcmp(argv[1], "--list") == 0) {
+            printf("%s/%s\n", row->suite, row->name);
+            continue;
+        }
+        int result = setjmp(back);
+        if (result == 0)
+            row->run();
+        count[result]++;
+        if (result == FAILED)
+            fprintf(stderr, "FAILED %s/%s\n", row->suite, row->name);
+    }
+    if (count[SKIPPED])
+        printf("%d passed, %d failed, %d skipped\n", count[PASSED], count[FAILED], count[SKIPPED]);
+    else
+        printf("%d passed, %d failed\n", count[PASSED], count[FAILED]);
+    return count[FAILED] ? 1 : 0;
+}
