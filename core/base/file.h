@@ -1,0 +1,59 @@
+/* Files: read-only mappings, whole reads, positioned writes that finish or fail, atomic
+ * replacement, free space, identity. Only regular files are opened (never a FIFO or device);
+ * everything is O_CLOEXEC. */
+#ifndef NIBBLE_FILE_H
+#define NIBBLE_FILE_H
+
+#include "kernels/nb.h"
+
+/* A read-only mapping of a whole file. len 0 gives at == NULL. The mapping survives renames and
+ * unlinks. If the file shrinks while mapped, reading past its end raises SIGBUS; the guard of
+ * nb_map_guard turns that into zeros and a flag (reliability A19). */
+typedef struct nb_map {
+    const uint8_t *at; /* owned mapping */
+    uint64_t len;
+    uint64_t dev, ino;
+    int64_t mtime_ns;
+} nb_map;
+
+nb_status nb_map_open(nb_map *out, const char *path, nb_err *err);
+void nb_map_close(nb_map *m);
+
+/* Installs a SIGBUS handler (once per process, at start-up) that maps a zero page over a fault
+ * inside any open nb_map and marks that map lost. */
+void nb_map_guard_install(void);
+/* True once a fault was served inside m: its contents can no longer be believed. */
+bool nb_map_lost(const nb_map *m);
+
+/* The whole file as malloc'd bytes + one NUL. Refuses more than `limit` bytes with both numbers. */
+nb_status nb_file_read(char **out, size_t *len, const char *path, uint64_t limit, nb_err *err);
+/* All n bytes at offset, EINTR and short counts handled. path is for the message. */
+nb_status nb_pwrite_all(int fd, const void *bytes, size_t n, uint64_t offset, const char *path,
+                        nb_err *err);
+nb_status nb_pread_all(int fd, void *bytes, size_t n, uint64_t offset, const char *path,
+                       nb_err *err);
+/* path = old content or new content, never a third: temp file beside it (0666 & ~umask, or mode),
+ * write, fsync, rename, fsync of the folder. mode 0 = default. On failure the temp file is gone. */
+nb_status nb_replace_file(const char *path, const void *bytes, size_t n, unsigned mode,
+                          nb_err *err);
+/* fsync(fd), close it, rename from -> to, fsync the folder: the last step of a resumable writer. */
+nb_status nb_publish_file(int fd, const char *from, const char *to, nb_err *err);
+/* Appends one record and fsyncs. Creates the file (0600) when absent. */
+nb_status nb_append_file(const char *path, const void *bytes, size_t n, nb_err *err);
+
+/* Bytes a writer may still use in the folder of path, after the reserve (1 % of the disk, at most
+ * 1 GiB, reliability 3). */
+nb_status nb_free_space(const char *path, uint64_t *bytes, nb_err *err);
+/* NB_NOSPACE naming the bytes missing when `need` does not fit beside path. */
+nb_status nb_need_space(const char *path, uint64_t need, nb_err *err);
+/* Same inode behind both names (symlinks followed); false when either does not exist. */
+bool nb_same_file(const char *a, const char *b);
+bool nb_exists(const char *path);
+bool nb_is_dir(const char *path);
+nb_status nb_mkdirs(const char *path, nb_err *err);
+/* dir + "/" + name into out; false when it does not fit. */
+bool nb_path_join(char *out, size_t cap, const char *dir, const char *name);
+/* Last component, borrowed from path. */
+const char *nb_path_base(const char *path);
+
+#endif
