@@ -1,0 +1,55 @@
+/* One timeline of a model: its KV cache, scratch and position. The caller always gives the whole
+ * token prefix; feed reuses what the cache already holds and evaluates only the new suffix, so
+ * regenerate, edit and branch cost what changed. Results are bit-identical for any thread count and
+ * for any split of the prefix into calls.
+ *
+ *     nb_session_feed(s, ids, n, hooks, err);        // logits of the last token are ready
+ *     while (nb_session_next(s, &smp, &id, err) == NB_OK && id != eos) ...
+ */
+#ifndef NIBBLE_SESSION_H
+#define NIBBLE_SESSION_H
+
+#include "core/model/model.h"
+#include "core/model/sample.h"
+
+typedef struct nb_session nb_session;
+
+typedef struct nb_session_options {
+    uint32_t n_ctx;     /* 0 = min(n_ctx_train, 4096) */
+    bool kv_f32;        /* cache in F32 instead of F16 */
+    uint32_t n_batch;   /* prefill chunk, 0 = 128; cancel is polled per chunk */
+} nb_session_options;
+
+/* ops is borrowed and outlives the session. pool may be NULL (one thread) and may be changed
+ * between calls with nb_session_use_pool. NB_NOMEM names the bytes of KV and scratch. */
+nb_status nb_session_open(nb_session **out, const nb_model *m, const nk_ops *ops, nk_pool *pool,
+                          const nb_session_options *opt, nb_err *err);
+void nb_session_use_pool(nb_session *s, nk_pool *pool);
+void nb_session_close(nb_session **s);
+
+/* Brings the cache to exactly ids[0..n): keeps the longest common prefix (the last token is always
+ * evaluated). n >= 1 and n <= n_ctx, else NB_REFUSED "context full" (A26). *reused (may be NULL):
+ * tokens kept. On NB_CANCELED or NB_FORMAT the cache holds what was evaluated, still usable.
+ * NB_FORMAT when logits are not finite (A25) or the file was truncated under us (A19). */
+nb_status nb_session_feed(nb_session *s, const int32_t *ids, size_t n, size_t *reused,
+                          const nb_hooks *hooks, nb_err *err);
+/* Samples from the current logits, appends the token and evaluates it. NB_REFUSED when the context
+ * is full: the token is still returned, logits are gone. */
+nb_status nb_session_next(nb_session *s, nb_sampler *smp, nb_choice *choice, const nb_hooks *hooks,
+                          nb_err *err);
+/* [n_vocab] logits after the last token; valid until the next call. */
+const float *nb_session_logits(const nb_session *s);
+/* Evaluates ids and calls fn with the logits of each position >= from, for perplexity: cache is
+ * reset first. logits [n_vocab] valid during the call. */
+typedef void nb_logits_fn(void *arg, size_t pos, const float *logits);
+nb_status nb_session_score(nb_session *s, const int32_t *ids, size_t n, size_t from,
+                           nb_logits_fn *fn, void *arg, const nb_hooks *hooks, nb_err *err);
+
+const int32_t *nb_session_tokens(const nb_session *s, size_t *n);
+uint32_t nb_session_ctx(const nb_session *s);
+/* Bytes the session holds (KV, scratch): the fit module's prediction is tested against these. */
+void nb_session_bytes(const nb_session *s, uint64_t *kv, uint64_t *scratch);
+void nb_session_plan(const nb_hparams *hp, const nb_session_options *opt, uint64_t *kv,
+                     uint64_t *scratch);
+
+#endif
