@@ -1,0 +1,23 @@
+/* Stored results, by the fingerprint of the file they were measured on: one JSON line per run in the
+ * state folder (perplexity, bench). The Models screen shows them as measured (check mark) instead of
+ * estimates. Runs with another text, context or machine are never compared. */
+#ifndef NIBBLE_RUNS_H
+#define NIBBLE_RUNS_H
+
+#include "core/base/config.h"
+#include "core/eval/bench.h"
+#include "core/eval/eval.h"
+
+typedef struct nb_runs nb_runs;
+/* A missing file is an empty store; torn or foreign lines are skipped and counted. */
+nb_status nb_runs_open(nb_runs **out, const nb_config *cfg, nb_err *err);
+void nb_runs_close(nb_runs **runs);
+nb_status nb_runs_add_ppl(nb_runs *runs, uint64_t fingerprint, const char *text_sha256,
+                          const nb_ppl *p, nb_err *err);
+nb_status nb_runs_add_bench(nb_runs *runs, uint64_t fingerprint, const nb_bench *b, nb_err *err);
+/* Latest measured speed of this file on this CPU; false = none. */
+bool nb_runs_speed(const nb_runs *runs, uint64_t fingerprint, double *pp, double *tg);
+/* Estimate from this machine's best measured bandwidth fraction: bytes/s usable; 0 = nothing known. */
+double nb_runs_bandwidth(const nb_runs *runs);
+
+#endif

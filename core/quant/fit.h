@@ -1,0 +1,21 @@
+/* The one memory figure of every screen and command: weights + KV + buffers against what this
+ * machine has now. FITS: more than 15 % of the available memory left; TIGHT: less; PAGES: weights
+ * exceed memory but can be paged from disk, slowly; NO: the parts that cannot be paged do not fit. */
+#ifndef NIBBLE_FIT_H
+#define NIBBLE_FIT_H
+
+#include "core/model/session.h"
+
+typedef enum nb_fit_word { NB_FITS, NB_TIGHT, NB_PAGES, NB_NO } nb_fit_word;
+
+typedef struct nb_fit {
+    uint64_t weights, kv, compute, total, available;
+    uint32_t ctx;
+    nb_fit_word word;
+} nb_fit;
+
+const char *nb_fit_name(nb_fit_word w); /* "FITS" */
+nb_fit nb_fit_of(const nb_hparams *hp, uint64_t weight_bytes, uint32_t ctx, bool kv_f32,
+                 uint64_t available);
+
+#endif

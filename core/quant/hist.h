@@ -1,0 +1,66 @@
+/* What quantizing did to values: histograms binned by sign, exponent and three mantissa bits (no
+ * range needed beforehand; integer counts merge in any order), and sums. Sums are doubles merged in
+ * tile order, so figures do not depend on threads. */
+#ifndef NIBBLE_HIST_H
+#define NIBBLE_HIST_H
+
+#include "kernels/nb.h"
+
+enum {
+    NB_HIST_EXP_MIN = -40, /* below 2^-40: the zero bin */
+    NB_HIST_EXP_MAX = 23,
+    NB_HIST_SIDE = (NB_HIST_EXP_MAX - NB_HIST_EXP_MIN + 1) * 8, /* bins per sign */
+    NB_HIST_BINS = 2 * NB_HIST_SIDE + 1,                        /* negative | zero | positive */
+};
+
+typedef struct nb_hist {
+    uint64_t count[NB_HIST_BINS]; /* ascending value; middle = zero */
+    uint64_t total;
+} nb_hist;
+
+static inline size_t nb_hist_bin(float v);
+void nb_hist_add(nb_hist *h, const float *v, size_t n);
+void nb_hist_merge(nb_hist *into, const nb_hist *from);
+/* Lower edge of a bin; bin NB_HIST_BINS gives the upper end. */
+double nb_hist_edge(size_t bin);
+/* Redistributes onto `cols` equal columns over [lo, hi] (a bin wider than a column is spread
+ * evenly); values outside are added to *below, *above. out[cols]. */
+void nb_hist_columns(const nb_hist *h, double lo, double hi, double *out, size_t cols,
+                     double *below, double *above);
+/* Smallest symmetric |x| that holds `share` (e.g. 0.9999) of the counts: a plot's axis. */
+double nb_hist_reach(const nb_hist *h, double share);
+
+/* Sums over every weight of a tensor. */
+typedef struct nb_stats {
+    uint64_t n, n_zero, n_nan, n_inf;
+    uint64_t n_clip;      /* |error| > one and a half local steps: outside the grid's reach */
+    double sum, sum2, sum4;
+    double sum_err, sum_err2;
+    float min, max;
+    float max_err;        /* signed error of largest magnitude */
+    uint64_t max_err_at;  /* its element index in the tensor */
+} nb_stats;
+
+void nb_stats_clear(nb_stats *s);
+/* src, dec [n], element index of src[0] in the tensor. */
+void nb_stats_add(nb_stats *s, const float *src, const float *dec, size_t n, uint64_t at);
+void nb_stats_merge(nb_stats *into, const nb_stats *from); /* in tile order */
+double nb_stats_rel_rmse(const nb_stats *s); /* rms(err) / rms(weight); 0 for all-zero tensors */
+double nb_stats_sqnr_db(const nb_stats *s);  /* 10 log10(sum w^2 / sum err^2); +inf when exact */
+double nb_stats_std(const nb_stats *s);
+double nb_stats_kurtosis(const nb_stats *s); /* excess 0 = normal is NOT subtracted: normal = 3 */
+
+static inline size_t nb_hist_bin(float v)
+{
+    uint32_t u;
+    __builtin_memcpy(&u, &v, sizeof u);
+    int e = (int)((u >> 23) & 255) - 127;
+    if (e < NB_HIST_EXP_MIN || (u & 0x7fffffffu) == 0)
+        return NB_HIST_SIDE;
+    size_t k = e > NB_HIST_EXP_MAX
+                   ? (size_t)NB_HIST_SIDE - 1
+                   : (size_t)(e - NB_HIST_EXP_MIN) * 8 + ((u >> 20) & 7u);
+    return u >> 31 ? (size_t)NB_HIST_SIDE - 1 - k : (size_t)NB_HIST_SIDE + 1 + k;
+}
+
+#endif

@@ -1,0 +1,64 @@
+/* Runs a plan: rows -> f32 -> encode -> (decode, statistics, histograms) -> positioned writes into
+ * OUT.part -> fsync -> reopen and verify (header parses to the plan, every tensor's SHA-256 equals
+ * what was encoded) -> rename OUT. One global list of 64-row tiles over all tensors; results do not
+ * depend on threads. Peak memory is per thread, not per model.
+ *
+ * Before the first byte: output may not be the input (inode, A17), must not exist unless force, and
+ * the disk must have room (A14). On failure or cancel nothing is left under OUT or OUT.part. */
+#ifndef NIBBLE_QUANTIZE_H
+#define NIBBLE_QUANTIZE_H
+
+#include "core/model/sched.h"
+#include "core/quant/hist.h"
+#include "core/quant/method.h"
+#include "core/quant/recipe.h"
+
+/* One tensor's telemetry, kept for the whole run and after. Written under the run's lock. */
+typedef struct nb_tensor_report {
+    const nb_planned *plan; /* borrowed */
+    bool done;
+    nb_stats stats;
+    nb_hist before, after, error;
+    uint64_t hist_n;   /* weights in the histograms: all up to 1 Mi, else every 8th tile */
+    double seconds;    /* of compute, summed over threads */
+    char sha256[65];   /* of the written bytes, once done */
+    uint8_t *code_use; /* NULL or [levels] histogram of codes (quantized types), owned */
+    int levels;
+} nb_tensor_report;
+
+typedef struct nb_run nb_run; /* live state of one quantize, readable while it runs */
+
+typedef struct nb_quantize_options {
+    const nb_method *method; /* NULL = reference */
+    bool force;              /* replace an existing output (never the input) */
+    bool telemetry;          /* statistics and histograms; the command may switch them off */
+} nb_quantize_options;
+
+/* plan is borrowed until close. */
+nb_status nb_run_open(nb_run **out, const nb_plan *plan, const char *path,
+                      const nb_quantize_options *opt, nb_err *err);
+/* Blocks until written or failed; call once. lease NULL = this thread alone. */
+nb_status nb_run_go(nb_run *run, const nk_ops *ops, nb_lease *lease, const nb_hooks *hooks,
+                    nb_err *err);
+/* Any thread, during and after: copies one tensor's report; false if i is out of range. */
+bool nb_run_report(nb_run *run, size_t i, nb_tensor_report *out);
+typedef struct nb_run_view {
+    size_t current;          /* plan index being worked on */
+    size_t n_done, n;
+    uint64_t bytes_in, bytes_out, bytes_total_in, bytes_total_out;
+    double bpw_now, bpw_final;
+    double elapsed, eta;     /* seconds, eta < 0 unknown */
+    double weights_per_s;
+    nb_stats total;          /* over all finished quantized tensors */
+    bool finished;
+    nb_status status;
+} nb_run_view;
+void nb_run_look(nb_run *run, nb_run_view *out);
+const nb_plan *nb_run_plan(const nb_run *run);
+void nb_run_close(nb_run **run);
+
+/* A free output name beside others: dir/name-TYPE.gguf, "-2", "-3" ... when taken. */
+nb_status nb_output_name(char *out, size_t cap, const char *dir, const nb_weights *w,
+                         const nb_preset *preset, nb_err *err);
+
+#endif

@@ -1,0 +1,78 @@
+/* From wishes to an exact plan: a preset (ordered rules over tensor kinds, quant.md 1.5) plus the
+ * user's own rules becomes, before any work, the type, bytes and file offset of every tensor. The
+ * predicted size is the written size to the byte. */
+#ifndef NIBBLE_RECIPE_H
+#define NIBBLE_RECIPE_H
+
+#include "core/base/str.h"
+#include "core/files/weights.h"
+
+typedef struct nb_preset {
+    const char *name; /* "Q4_K_M" */
+    int file_type;    /* general.file_type */
+    nk_type_id base;
+    const char *help; /* one line: what it is for */
+} nb_preset;
+
+const nb_preset *nb_preset_find(const char *name); /* case ignored; "Q3_K" = Q3_K_M, "Q4_K" = Q4_K_M, "Q5_K" = Q5_K_M */
+const nb_preset *nb_presets(size_t *count);
+
+typedef struct nb_rule {
+    char pattern[64]; /* glob over the tensor name */
+    nk_type_id type;
+} nb_rule;
+
+enum { NB_MAX_RULES = 64 };
+typedef struct nb_recipe {
+    const nb_preset *preset;
+    bool pure;                 /* base type everywhere it can (llama-quantize --pure) */
+    int output_type, embd_type; /* nk_type_id or -1 (--output-tensor-type, --token-embedding-type) */
+    nb_rule rule[NB_MAX_RULES]; /* first match wins; beats the preset, not the never-quantize list */
+    size_t n_rules;
+} nb_recipe;
+
+void nb_recipe_init(nb_recipe *r, const nb_preset *preset);
+/* "ffn_down=q6_K" or "blk.*.attn_v.weight=q8_0": one rule from text. */
+nb_status nb_recipe_add(nb_recipe *r, const char *text, nb_err *err);
+
+typedef struct nb_planned {
+    const nb_view *src;  /* borrowed: weights; NULL when planned from shapes alone */
+    const nk_type *type; /* of the output */
+    nk_type_id src_type;
+    uint64_t offset;     /* in the output file */
+    uint64_t nbytes;
+    uint64_t n;          /* weights */
+    const char *why;     /* "preset", "rule ffn_down", "never quantized", "width 640: q4_K -> q5_0" */
+    bool fallback;       /* the width forced another type */
+} nb_planned;
+
+typedef struct nb_plan {
+    const nb_weights *weights; /* borrowed */
+    const nb_preset *preset;
+    size_t n;
+    nb_planned *tensor;   /* in output order (quant.md 1.1: non-block tensors first, ...) */
+    nb_str header;        /* finished GGUF header bytes */
+    uint64_t file_bytes;  /* exact */
+    uint64_t tensor_bytes, params;
+    uint64_t source_bytes;
+    double bpw;           /* of tensor data */
+    size_t n_fallback, n_requantized;
+    nb_tensor *layout;    /* [n] names and shapes as written */
+} nb_plan;
+
+/* No I/O beyond what weights already hold. NB_UNSUPPORTED names a source type that cannot be
+ * decoded, NB_REFUSED a quantized source without allow_requantize. */
+nb_status nb_plan_make(nb_plan *out, const nb_recipe *r, const nb_weights *w,
+                       bool allow_requantize, nb_err *err);
+void nb_plan_free(nb_plan *p);
+
+/* The preset's choice from shapes alone, for tests and remote listings: types[n] out. */
+typedef struct nb_shape_info {
+    const char *arch;
+    uint32_t n_layer, n_head, n_head_kv, n_expert;
+    bool has_output;
+} nb_shape_info;
+nb_status nb_preset_types(const nb_recipe *r, const nb_shape_info *info, const nb_tensor *t,
+                          size_t n, nk_type_id *types, nb_err *err);
+
+#endif
