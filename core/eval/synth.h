@@ -5,7 +5,7 @@
 #define NIBBLE_SYNTH_H
 
 #include "core/quant/recipe.h"
-#include "core/model/sched.h"
+#include "kernels/ops.h"
 
 typedef struct nb_shape {
     const char *name; /* "llama-1.1b" */
