@@ -28,21 +28,44 @@ typedef void nk_encode_fn(const float *src, void *dst, size_t nrows, size_t ncol
 /* sum of w[i]*x[i]; w in the row's type, x encoded as the row's dot_with type, n weights. */
 typedef float nk_dot_fn(size_t n, const void *w, const void *x);
 
+/* One block of a quantized type spelled out, for people who look inside (screen Inspect) and for
+ * code-use statistics. The identity
+ *     weight[i] = scale[i / group] * code[i] + offset[i / group]
+ * holds bit for bit in f32, product rounded before the sum; see nk_view_weight. Symmetric types
+ * have offset -0.0, the float that changes no sum, not even the sign of a zero. */
+enum { NK_VIEW_LEN = 256, NK_VIEW_GROUPS = 32 };
+typedef struct nk_block_view {
+    uint32_t len;                 /* weights in the block = block_len */
+    uint32_t group;               /* weights that share scale and offset; len is a multiple */
+    int code_min, code_max;       /* what the type can store: q4_0 -8..7, q4_K 0..15 */
+    int16_t code[NK_VIEW_LEN];    /* [len] stored integers, bias removed where decode does so */
+    float scale[NK_VIEW_GROUPS];  /* [len / group] step between codes, may be negative */
+    float offset[NK_VIEW_GROUPS]; /* [len / group] weight of code 0; -0.0 if symmetric */
+    int16_t
+        scale_code[NK_VIEW_GROUPS]; /* [len / group] integer in scale = d * scale_code; 1 if none */
+    int16_t min_code[NK_VIEW_GROUPS]; /* [len / group] integer in offset = -(dmin * min_code) */
+    float d;                          /* the block's own scale */
+    float dmin; /* K types: scale of the mins; q4_1, q5_1: the stored min = offset; else 0 */
+} nk_block_view;
+/* block: one block, any alignment. */
+typedef void nk_explain_fn(const void *block, nk_block_view *view);
+
 typedef struct nk_type {
-    const char *name;     /* ggml's spelling: "q4_K" */
-    nk_type_id id;        /* GGUF type id */
-    uint32_t block_len;   /* weights per block */
-    uint32_t block_size;  /* bytes per block */
-    nk_decode_fn *decode; /* NULL: can be shown, not run */
-    nk_encode_fn *encode; /* NULL: not a target of quantize here */
-    nk_dot_fn *dot;       /* NULL: not run */
-    nk_type_id dot_with;  /* type activations are encoded to before dot */
+    const char *name;       /* ggml's spelling: "q4_K" */
+    nk_type_id id;          /* GGUF type id */
+    uint32_t block_len;     /* weights per block */
+    uint32_t block_size;    /* bytes per block */
+    nk_decode_fn *decode;   /* NULL: can be shown, not run */
+    nk_encode_fn *encode;   /* NULL: not a target of quantize here */
+    nk_dot_fn *dot;         /* NULL: not run */
+    nk_explain_fn *explain; /* NULL: float types, and types that can only be shown */
+    nk_type_id dot_with;    /* type activations are encoded to before dot */
     /* Round trip of N(0,1) weights: upper bound of rms(error)/rms(weight); and of
      * |dot(type) - dot(f32)| / (|w||x|) on unit vectors. Measured, with margin 1.25; checked by
      * tests/test_types.c, quant.md 4.4. */
     float max_rmse, max_dot_err;
-    bool is_float;       /* F32, F16, BF16, F64 */
-    bool wants_imatrix;  /* refuses to encode without importance */
+    bool is_float;        /* F32, F16, BF16, F64 */
+    bool wants_imatrix;   /* refuses to encode without importance */
     bool activation_only; /* Q8_1, Q8_K: never in files */
 } nk_type;
 
@@ -57,6 +80,13 @@ const nk_type *const *nk_type_all(size_t *count);
 bool nk_row_size(const nk_type *t, uint64_t ncols, uint64_t *bytes);
 /* Bits per weight of the type itself: 4.5 for q4_K. */
 double nk_type_bpw(const nk_type *t);
+
+/* Weight i of a view: the same bits as decode. */
+static inline float nk_view_weight(const nk_block_view *v, uint32_t i)
+{
+    float product = v->scale[i / v->group] * (float)v->code[i];
+    return product + v->offset[i / v->group];
+}
 
 #define NK_TYPE(NAME, sym, id) extern const nk_type nk_type_##sym;
 #include "kernels/types.def"

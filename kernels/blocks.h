@@ -1,0 +1,130 @@
+/* Every on-disk block nibble computes with, byte for byte. Source: ggml-common.h @ d99724f (MIT);
+ * the size of each is asserted here, the meaning of each bit is pinned by the golden bytes in
+ * tests/test_types.c. Integers and f16 are little-endian; structs are packed because a block in a
+ * mapped file may start at any address.
+ *
+ * In the diagrams a cell names its field and its bytes; [k] is weight k of the block. */
+#ifndef NIBBLE_BLOCKS_H
+#define NIBBLE_BLOCKS_H
+
+#include <stdint.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "blocks are read in place");
+
+enum {
+    NK_LEN = 32,        /* weights of a simple block */
+    NK_SUPER_LEN = 256, /* weights of a super-block (K types) */
+};
+
+typedef uint16_t nk_f16; /* IEEE binary16 bits, see fp.h */
+
+/* | d 2 | qs 16 |   w = (q - 8) * d
+ * qs[j]: low nibble [j], high nibble [j + 16] */
+typedef struct __attribute__((packed)) nk_block_q4_0 {
+    nk_f16 d;
+    uint8_t qs[NK_LEN / 2];
+} nk_block_q4_0;
+_Static_assert(sizeof(nk_block_q4_0) == 18, "q4_0");
+
+/* | d 2 | m 2 | qs 16 |   w = q * d + m; nibbles as q4_0 */
+typedef struct __attribute__((packed)) nk_block_q4_1 {
+    nk_f16 d, m;
+    uint8_t qs[NK_LEN / 2];
+} nk_block_q4_1;
+_Static_assert(sizeof(nk_block_q4_1) == 20, "q4_1");
+
+/* | d 2 | qh 4 | qs 16 |   w = (q - 16) * d
+ * qs as q4_0 = bits 0-3 of q; bit j of the u32 qh = bit 4 of [j] */
+typedef struct __attribute__((packed)) nk_block_q5_0 {
+    nk_f16 d;
+    uint8_t qh[4];
+    uint8_t qs[NK_LEN / 2];
+} nk_block_q5_0;
+_Static_assert(sizeof(nk_block_q5_0) == 22, "q5_0");
+
+/* | d 2 | m 2 | qh 4 | qs 16 |   w = q * d + m; bits as q5_0 */
+typedef struct __attribute__((packed)) nk_block_q5_1 {
+    nk_f16 d, m;
+    uint8_t qh[4];
+    uint8_t qs[NK_LEN / 2];
+} nk_block_q5_1;
+_Static_assert(sizeof(nk_block_q5_1) == 24, "q5_1");
+
+/* | d 2 | qs 32 |   w = q * d */
+typedef struct __attribute__((packed)) nk_block_q8_0 {
+    nk_f16 d;
+    int8_t qs[NK_LEN];
+} nk_block_q8_0;
+_Static_assert(sizeof(nk_block_q8_0) == 34, "q8_0");
+
+/* | d 2 | s 2 | qs 32 |   w = q * d; s = d * sum(q), so that a min of the other side costs one
+ * product per block. Activations only. */
+typedef struct __attribute__((packed)) nk_block_q8_1 {
+    nk_f16 d, s;
+    int8_t qs[NK_LEN];
+} nk_block_q8_1;
+_Static_assert(sizeof(nk_block_q8_1) == 36, "q8_1");
+
+/* | scales 16 | qs 64 | d 2 | dmin 2 |   w = d * sc * q - dmin * m, one (sc, m) per 16
+ * scales[g]: low nibble sc, high nibble m
+ * qs: 32 bytes per half of 128; byte l of a half, bits 2k: [l + 32k] of that half */
+typedef struct __attribute__((packed)) nk_block_q2_k {
+    uint8_t scales[NK_SUPER_LEN / 16];
+    uint8_t qs[NK_SUPER_LEN / 4];
+    nk_f16 d, dmin;
+} nk_block_q2_k;
+_Static_assert(sizeof(nk_block_q2_k) == 84, "q2_K");
+
+/* | hmask 32 | qs 64 | scales 12 | d 2 |   w = d * (sc - 32) * (q - 4), one sc per 16
+ * qs as q2_K = bits 0-1 of q; hmask[l] bit k = bit 2 of [l + 32k]
+ * scales: 16 of 6 bits. Group g: low four in byte g % 8 (low nibble g < 8, else high), top two in
+ * byte 8 + g % 4 at bit 2 * (g / 4) */
+typedef struct __attribute__((packed)) nk_block_q3_k {
+    uint8_t hmask[NK_SUPER_LEN / 8];
+    uint8_t qs[NK_SUPER_LEN / 4];
+    uint8_t scales[12];
+    nk_f16 d;
+} nk_block_q3_k;
+_Static_assert(sizeof(nk_block_q3_k) == 110, "q3_K");
+
+/* | d 2 | dmin 2 | scales 12 | qs 128 |   w = d * sc * q - dmin * m, one (sc, m) per 32
+ * scales: 8 x (6-bit sc, 6-bit m). g < 4: sc = byte g & 63, m = byte g+4 & 63; g >= 4: byte g+4
+ * holds low four of sc (low nibble) and m (high), bytes g-4 and g hold their top two at bit 6
+ * qs: 32 bytes per run of 64, low nibbles its first 32 */
+typedef struct __attribute__((packed)) nk_block_q4_k {
+    nk_f16 d, dmin;
+    uint8_t scales[12];
+    uint8_t qs[NK_SUPER_LEN / 2];
+} nk_block_q4_k;
+_Static_assert(sizeof(nk_block_q4_k) == 144, "q4_K");
+
+/* | d 2 | dmin 2 | scales 12 | qh 32 | qs 128 |   as q4_K; qh[l] bit k = bit 4 of [l + 32k] */
+typedef struct __attribute__((packed)) nk_block_q5_k {
+    nk_f16 d, dmin;
+    uint8_t scales[12];
+    uint8_t qh[NK_SUPER_LEN / 8];
+    uint8_t qs[NK_SUPER_LEN / 2];
+} nk_block_q5_k;
+_Static_assert(sizeof(nk_block_q5_k) == 176, "q5_K");
+
+/* | ql 128 | qh 64 | scales 16 | d 2 |   w = d * sc * (q - 32), one signed sc per 16
+ * per half of 128: ql 64 bytes, byte l low nibble [l], high nibble [l + 64]; qh 32 bytes, byte l
+ * bits 2k = bits 4-5 of [l + 32k] */
+typedef struct __attribute__((packed)) nk_block_q6_k {
+    uint8_t ql[NK_SUPER_LEN / 2];
+    uint8_t qh[NK_SUPER_LEN / 4];
+    int8_t scales[NK_SUPER_LEN / 16];
+    nk_f16 d;
+} nk_block_q6_k;
+_Static_assert(sizeof(nk_block_q6_k) == 210, "q6_K");
+
+/* | d 4 | qs 256 | bsums 32 |   w = q * d; bsums[g] = sum of q over group g of 16. Activations
+ * only. */
+typedef struct __attribute__((packed)) nk_block_q8_k {
+    float d;
+    int8_t qs[NK_SUPER_LEN];
+    int16_t bsums[NK_SUPER_LEN / 16];
+} nk_block_q8_k;
+_Static_assert(sizeof(nk_block_q8_k) == 292, "q8_K");
+
+#endif

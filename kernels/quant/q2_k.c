@@ -1,0 +1,112 @@
+/* q2_K: 16 groups of 16, codes 0..3, 4-bit scales and mins. 2.625 bits per weight. */
+#include "kernels/quant/pack.h"
+#include "kernels/quant/super.h"
+
+#include <math.h>
+
+static void pack_scales(nk_block_q2_k *b, const nk_affine_block *a)
+{
+    for (int g = 0; g < 16; g++)
+        b->scales[g] = (uint8_t)(a->sc[g] | a->m[g] << 4);
+    b->d = a->d;
+    b->dmin = a->dmin;
+}
+
+static void unpack_scales(const nk_block_q2_k *b, nk_affine_block *a)
+{
+    for (int g = 0; g < 16; g++) {
+        a->sc[g] = b->scales[g] & 15;
+        a->m[g] = b->scales[g] >> 4;
+    }
+    a->d = b->d;
+    a->dmin = b->dmin;
+}
+
+static void pack_codes(nk_block_q2_k *b, const nk_affine_block *a)
+{
+    nk_pack_pairs(b->qs, a->code);
+}
+
+static void unpack(const nk_block_q2_k *b, nk_affine_block *a)
+{
+    unpack_scales(b, a);
+    nk_unpack_pairs(b->qs, a->code);
+}
+
+static void plain_weights(const float *x, float *w, int n)
+{
+    for (int i = 0; i < n; i++)
+        w[i] = fabsf(x[i]);
+}
+
+static const nk_affine_codec codec = {
+    .group = 16,
+    .code_max = 3,
+    .scale_max = 15,
+    .plain = {.first = -0.5f, .step = 0.1f, .last = 15, .absolute = true},
+    .weighted = {.first = -0.9f, .step = 0.05f, .last = 36},
+    .sigma_factor = 1,
+    .plain_weights = plain_weights,
+};
+
+static void decode(const void *src, float *dst, size_t n)
+{
+    const nk_block_q2_k *b = src;
+    for (size_t i = 0; i < n / NK_SUPER_LEN; i++, dst += NK_SUPER_LEN) {
+        nk_affine_block a;
+        unpack(&b[i], &a);
+        nk_affine_decode(&a, 16, dst);
+    }
+}
+
+static void encode_block(const float *x, const float *importance, nk_block_q2_k *b)
+{
+    nk_affine_block a;
+    nk_affine_fit(&codec, x, importance, &a);
+    pack_scales(b, &a);
+    unpack_scales(b, &a);
+    nk_affine_recode(&codec, x, &a);
+    pack_codes(b, &a);
+}
+
+static void encode(const float *src, void *dst, size_t nrows, size_t ncols, const float *importance)
+{
+    nk_block_q2_k *b = dst;
+    for (size_t r = 0; r < nrows; r++, src += ncols)
+        for (size_t c = 0; c < ncols; c += NK_SUPER_LEN)
+            encode_block(src + c, importance ? importance + c : NULL, b++);
+}
+
+static float dot(size_t n, const void *w, const void *x)
+{
+    const nk_block_q2_k *b = w;
+    const nk_block_q8_k *y = x;
+    double sum = 0;
+    for (size_t i = 0; i < n / NK_SUPER_LEN; i++) {
+        nk_affine_block a;
+        unpack(&b[i], &a);
+        sum += nk_affine_dot(&a, 16, &y[i]);
+    }
+    return (float)sum;
+}
+
+static void explain(const void *block, nk_block_view *v)
+{
+    nk_affine_block a;
+    unpack(block, &a);
+    nk_affine_view(&a, 16, codec.code_max, v);
+}
+
+const nk_type nk_type_q2_k = {
+    .name = "q2_K",
+    .id = NK_Q2_K,
+    .block_len = NK_SUPER_LEN,
+    .block_size = sizeof(nk_block_q2_k),
+    .decode = decode,
+    .encode = encode,
+    .dot = dot,
+    .explain = explain,
+    .dot_with = NK_Q8_K,
+    .max_rmse = 0.372f,
+    .max_dot_err = 0.02f,
+};

@@ -1,0 +1,182 @@
+#include "kernels/quant/super.h"
+
+/* Scale codes by the greatest: code = round(value * top / max), d = max / top. */
+static nk_f16 code_scales(const float *value, int groups, int top, bool clamps, uint8_t *code)
+{
+    float max = 0;
+    for (int g = 0; g < groups; g++)
+        max = value[g] > max ? value[g] : max;
+    float inverse = max > 0 ? (float)top / max : 0.0f;
+    for (int g = 0; g < groups; g++) {
+        code[g] = (uint8_t)nk_nearest(inverse * value[g]);
+        if (clamps && code[g] > top)
+            code[g] = (uint8_t)top;
+    }
+    return nk_f32_to_f16(max / (float)top);
+}
+
+static void fit_plain(const nk_affine_codec *codec, const float *x, nk_affine_block *a)
+{
+    int groups = NK_SUPER_LEN / codec->group;
+    float scale[NK_GROUPS_MAX], min[NK_GROUPS_MAX], w[NK_LEN];
+    for (int g = 0; g < groups; g++) {
+        int at = g * codec->group;
+        codec->plain_weights(x + at, w, codec->group);
+        scale[g] = nk_fit_affine(x + at, w, codec->group, codec->code_max, &codec->plain,
+                                 a->code + at, &min[g]);
+    }
+    a->d = code_scales(scale, groups, codec->scale_max, codec->plain_clamps, a->sc);
+    a->dmin = code_scales(min, groups, codec->scale_max, codec->plain_clamps, a->m);
+}
+
+static void fit_weighted(const nk_affine_codec *codec, const float *x, const float *importance,
+                         nk_affine_block *a)
+{
+    int groups = NK_SUPER_LEN / codec->group;
+    float scale[NK_GROUPS_MAX], min[NK_GROUPS_MAX], sum_w[NK_GROUPS_MAX], w[NK_LEN];
+    float sigma2 = codec->sigma_factor * nk_sum_squares(x, NK_SUPER_LEN) / NK_SUPER_LEN;
+    for (int g = 0; g < groups; g++) {
+        int at = g * codec->group;
+        nk_importance_weights(x + at, importance + at, sigma2, w, (size_t)codec->group);
+        sum_w[g] = 0;
+        for (int i = 0; i < codec->group; i++)
+            sum_w[g] += w[i];
+        scale[g] = nk_fit_affine(x + at, w, codec->group, codec->code_max, &codec->weighted,
+                                 a->code + at, &min[g]);
+    }
+    a->d = nk_f32_to_f16(nk_fit_positive(scale, sum_w, groups, codec->scale_max, a->sc));
+    a->dmin = nk_f32_to_f16(nk_fit_positive(min, sum_w, groups, codec->scale_max, a->m));
+    for (int g = 0; g < groups && codec->weighted_clamps; g++) {
+        a->sc[g] = (uint8_t)nk_clamp(a->sc[g], 0, codec->scale_max);
+        a->m[g] = (uint8_t)nk_clamp(a->m[g], 0, codec->scale_max);
+    }
+}
+
+void nk_affine_fit(const nk_affine_codec *codec, const float *x, const float *importance,
+                   nk_affine_block *a)
+{
+    if (importance)
+        fit_weighted(codec, x, importance, a);
+    else
+        fit_plain(codec, x, a);
+}
+
+void nk_affine_recode(const nk_affine_codec *codec, const float *x, nk_affine_block *a)
+{
+    for (int i = 0; i < NK_SUPER_LEN; i++) {
+        int g = i / codec->group;
+        float d = nk_f16_to_f32(a->d) * (float)a->sc[g];
+        if (d == 0)
+            continue;
+        float min = nk_f16_to_f32(a->dmin) * (float)a->m[g];
+        a->code[i] = (uint8_t)nk_clamp(nk_nearest((x[i] + min) / d), 0, codec->code_max);
+    }
+}
+
+void nk_affine_decode(const nk_affine_block *a, int group, float *dst)
+{
+    float d = nk_f16_to_f32(a->d), dmin = nk_f16_to_f32(a->dmin);
+    for (int g = 0; g < NK_SUPER_LEN / group; g++) {
+        float scale = d * (float)a->sc[g], min = dmin * (float)a->m[g];
+        for (int i = g * group; i < (g + 1) * group; i++)
+            dst[i] = scale * (float)a->code[i] - min;
+    }
+}
+
+double nk_affine_dot(const nk_affine_block *a, int group, const nk_block_q8_k *x)
+{
+    int scaled = 0, mins = 0;
+    for (int g = 0; g < NK_SUPER_LEN / group; g++) {
+        int sum = 0;
+        for (int i = g * group; i < (g + 1) * group; i++)
+            sum += a->code[i] * x->qs[i];
+        scaled += a->sc[g] * sum;
+        for (int i = g * group / 16; i < (g + 1) * group / 16; i++)
+            mins += a->m[g] * x->bsums[i];
+    }
+    return (double)nk_f16_to_f32(a->d) * x->d * scaled -
+           (double)nk_f16_to_f32(a->dmin) * x->d * mins;
+}
+
+void nk_affine_view(const nk_affine_block *a, int group, int code_max, nk_block_view *v)
+{
+    v->len = NK_SUPER_LEN;
+    v->group = (uint32_t)group;
+    v->code_min = 0;
+    v->code_max = code_max;
+    v->d = nk_f16_to_f32(a->d);
+    v->dmin = nk_f16_to_f32(a->dmin);
+    for (int g = 0; g < NK_SUPER_LEN / group; g++) {
+        v->scale_code[g] = a->sc[g];
+        v->min_code[g] = a->m[g];
+        v->scale[g] = v->d * (float)a->sc[g];
+        v->offset[g] = -(v->dmin * (float)a->m[g]);
+    }
+    for (int i = 0; i < NK_SUPER_LEN; i++)
+        v->code[i] = a->code[i];
+}
+
+void nk_pack_scales6(uint8_t bytes[12], const uint8_t sc[8], const uint8_t m[8])
+{
+    for (int g = 0; g < 4; g++) {
+        bytes[g] = (uint8_t)(sc[g] | sc[g + 4] >> 4 << 6);
+        bytes[g + 4] = (uint8_t)(m[g] | m[g + 4] >> 4 << 6);
+        bytes[g + 8] = (uint8_t)((sc[g + 4] & 15) | (m[g + 4] & 15) << 4);
+    }
+}
+
+void nk_unpack_scales6(const uint8_t bytes[12], uint8_t sc[8], uint8_t m[8])
+{
+    for (int g = 0; g < 4; g++) {
+        sc[g] = bytes[g] & 63;
+        m[g] = bytes[g + 4] & 63;
+        sc[g + 4] = (uint8_t)((bytes[g + 8] & 15) | bytes[g] >> 6 << 4);
+        m[g + 4] = (uint8_t)(bytes[g + 8] >> 4 | bytes[g + 4] >> 6 << 4);
+    }
+}
+
+void nk_symmetric_recode(const float *x, int bias, nk_symmetric_block *s)
+{
+    for (int i = 0; i < NK_SUPER_LEN; i++) {
+        float d = nk_f16_to_f32(s->d) * (float)s->sc[i / 16];
+        if (d != 0)
+            s->code[i] = (uint8_t)(nk_clamp(nk_nearest(x[i] / d), -bias, bias - 1) + bias);
+    }
+}
+
+void nk_symmetric_decode(const nk_symmetric_block *s, int bias, float *dst)
+{
+    float d = nk_f16_to_f32(s->d);
+    for (int i = 0; i < NK_SUPER_LEN; i++)
+        dst[i] = d * (float)s->sc[i / 16] * (float)(s->code[i] - bias);
+}
+
+double nk_symmetric_dot(const nk_symmetric_block *s, int bias, const nk_block_q8_k *x)
+{
+    int scaled = 0;
+    for (int g = 0; g < NK_SUPER_LEN / 16; g++) {
+        int sum = 0;
+        for (int i = g * 16; i < (g + 1) * 16; i++)
+            sum += (s->code[i] - bias) * x->qs[i];
+        scaled += s->sc[g] * sum;
+    }
+    return (double)nk_f16_to_f32(s->d) * x->d * scaled;
+}
+
+void nk_symmetric_view(const nk_symmetric_block *s, int bias, nk_block_view *v)
+{
+    v->len = NK_SUPER_LEN;
+    v->group = 16;
+    v->code_min = -bias;
+    v->code_max = bias - 1;
+    v->d = nk_f16_to_f32(s->d);
+    v->dmin = 0;
+    for (int g = 0; g < NK_SUPER_LEN / 16; g++) {
+        v->scale_code[g] = s->sc[g];
+        v->min_code[g] = 0;
+        v->scale[g] = v->d * (float)s->sc[g];
+        v->offset[g] = -0.0f;
+    }
+    for (int i = 0; i < NK_SUPER_LEN; i++)
+        v->code[i] = (int16_t)(s->code[i] - bias);
+}
