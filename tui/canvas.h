@@ -1,0 +1,76 @@
+/* What is on screen, without a terminal: a grid of cells with a role each. Screens and widgets draw
+ * here; term.c sends the differences to the terminal; tests and --script read it as text.
+ *
+ * Text put on a canvas is sanitised (nb_safe_text, one line) and clipped to the clip rectangle, so
+ * nothing foreign can reach the terminal and nothing is drawn outside. In ASCII mode every glyph
+ * has an ASCII form. Drawing never fails and never allocates. */
+#ifndef NIBBLE_CANVAS_H
+#define NIBBLE_CANVAS_H
+
+#include "core/base/str.h"
+#include "tui/theme.h"
+
+typedef struct ui_rect {
+    int x, y, w, h;
+} ui_rect;
+
+typedef struct ui_cell {
+    char text[20]; /* one cluster in UTF-8, NUL-terminated; "" = the right half of a wide one */
+    uint8_t width; /* 1 or 2; 0 = right half */
+    uint8_t role;
+    uint8_t attrs; /* added to the role's */
+} ui_cell;
+
+typedef struct ui_canvas {
+    int w, h;
+    ui_cell *cell; /* [h][w] owned */
+    ui_rect clip;
+    bool ascii;
+    int cursor_x, cursor_y; /* hardware cursor; -1 = none this frame */
+} ui_canvas;
+
+/* Resizes (contents are cleared). Sizes are clamped to 1..1000. NB_NOMEM keeps the old grid. */
+nb_status ui_canvas_resize(ui_canvas *c, int w, int h, nb_err *err);
+void ui_canvas_free(ui_canvas *c);
+void ui_canvas_clear(ui_canvas *c); /* spaces in TEXT; clip = all; no cursor */
+/* Narrows the clip to r within the present clip; returns the previous one to restore. */
+ui_rect ui_canvas_clip(ui_canvas *c, ui_rect r);
+
+/* Draws text at x, y; returns the cells it took. With a width limit >= 0, longer text ends in an
+ * ellipsis and the return value is at most max. */
+int ui_text(ui_canvas *c, int x, int y, ui_role role, const char *text);
+int ui_textn(ui_canvas *c, int x, int y, ui_role role, unsigned attrs, const char *text, size_t n,
+             int max);
+int ui_textf(ui_canvas *c, int x, int y, ui_role role, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+/* Right-aligned so that it ends before x_end. */
+int ui_text_right(ui_canvas *c, int x_end, int y, ui_role role, const char *text);
+void ui_fill(ui_canvas *c, ui_rect r, ui_role role, const char *glyph);
+/* Changes the role of what is there (selection bars). attrs are OR-ed. */
+void ui_tint(ui_canvas *c, ui_rect r, ui_role role, unsigned attrs);
+/* A box with a title in the top border and a note at its right; focused = FOCUS role. */
+void ui_box(ui_canvas *c, ui_rect r, const char *title, const char *note, bool focused);
+static inline ui_rect ui_inside(ui_rect r)
+{
+    return (ui_rect){r.x + 1, r.y + 1, r.w > 2 ? r.w - 2 : 0, r.h > 2 ? r.h - 2 : 0};
+}
+/* Cells of text on this canvas (ASCII forms counted). */
+int ui_width(const ui_canvas *c, const char *text, size_t n);
+
+typedef enum ui_glyph {
+    UI_G_H, UI_G_V, UI_G_TL, UI_G_TR, UI_G_BL, UI_G_BR, UI_G_LT, UI_G_RT,
+    UI_G_BAR0, UI_G_BAR8 = UI_G_BAR0 + 8,     /* eighths of a cell from below: 0 = space */
+    UI_G_SHADE0, UI_G_SHADE3 = UI_G_SHADE0 + 3, /* light .. full */
+    UI_G_DOT, UI_G_DIFF, UI_G_CHECK, UI_G_ELLIPSIS, UI_G_TEE, UI_G_ELL, UI_G_ARROW, UI_G_CARET,
+    UI_G_LEFT8, /* progress bar: left eighths 1..8 follow */
+    UI_G_LEFT8_END = UI_G_LEFT8 + 7,
+    UI_G_COUNT
+} ui_glyph;
+const char *ui_glyph_text(const ui_canvas *c, ui_glyph g);
+
+/* The grid as text: rows joined by \n, trailing spaces cut. With roles, a second block follows
+ * that gives each cell's role as one character (for golden tests of colour). */
+void ui_canvas_text(const ui_canvas *c, nb_str *out, bool roles);
+bool ui_canvas_equal(const ui_canvas *a, const ui_canvas *b);
+
+#endif

@@ -1,0 +1,44 @@
+/* The terminal: the only file that includes curses. Raw keys in, canvas differences out, and
+ * restoring the terminal whatever happens (tui.md 5). */
+#ifndef NIBBLE_TERM_H
+#define NIBBLE_TERM_H
+
+#include "tui/canvas.h"
+#include "tui/keys.h"
+
+typedef struct ui_term ui_term;
+
+typedef struct ui_term_options {
+    bool color; /* false: attributes only (NO_COLOR, --color=never) */
+    bool ascii; /* force ASCII glyphs */
+    bool mouse; /* request SGR mouse */
+} ui_term_options;
+
+/* NB_USAGE when stdin/stdout is no terminal or none can be driven; nothing was written then. */
+nb_status ui_term_open(ui_term **out, const ui_term_options *opt, nb_err *err);
+/* Restores everything; accepts NULL. */
+void ui_term_close(ui_term **t);
+void ui_term_size(const ui_term *t, int *w, int *h);
+bool ui_term_ascii(const ui_term *t);
+int ui_term_colors(const ui_term *t);
+/* Compiles the theme for this terminal's depth. */
+void ui_term_theme(ui_term *t, const ui_theme *theme);
+/* Sends what differs from the last frame; skips the frame when the terminal does not take more
+ * (false: try again later). */
+bool ui_term_flush(ui_term *t, const ui_canvas *c);
+void ui_term_redraw(ui_term *t); /* next flush repaints all */
+/* One key if there is one. */
+bool ui_term_key(ui_term *t, ui_key *out);
+int ui_term_fd(const ui_term *t);
+void ui_term_mouse(ui_term *t, bool on);
+/* Gives the terminal back (shell, $EDITOR), then takes it again. */
+void ui_term_leave(ui_term *t);
+void ui_term_enter(ui_term *t);
+/* Puts text on the clipboard by OSC 52 (<= 74 KB); false when it is too long. */
+bool ui_term_copy(ui_term *t, const char *text, size_t n);
+/* Signals that arrived since last asked: bit per signal number. Handlers are installed by open:
+ * fatal ones restore the terminal, write a crash note and re-raise. */
+uint64_t ui_term_signals(ui_term *t);
+int ui_term_signal_fd(const ui_term *t);
+
+#endif
