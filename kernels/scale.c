@@ -194,9 +194,9 @@ float nk_fit_affine(const float *x, const float *w, int n, int nmax, const nk_af
         return 0;
     }
     float iscale = (float)nmax / (high - g.low);
-    float best_scale = 1 / iscale, best_low = g.low;
+    float best_scale = 1 / iscale;
     affine_codes(&g, iscale, code);
-    float best = affine_error(&g, code, best_scale, best_low, search->absolute);
+    float best = affine_error(&g, code, best_scale, g.low, search->absolute);
     for (int k = 0; k <= search->last; k++) {
         uint8_t trial[32];
         float scale, low;
@@ -209,10 +209,10 @@ float nk_fit_affine(const float *x, const float *w, int n, int nmax, const nk_af
             memcpy(code, trial, (size_t)n);
             best = error;
             best_scale = scale;
-            best_low = low;
+            g.low = low; /* later trials start from the better min */
         }
     }
-    *min = -best_low;
+    *min = -g.low;
     return best_scale;
 }
 

@@ -61,7 +61,8 @@ typedef struct nk_affine_search {
     bool absolute; /* error = sum w|e| instead of sum w e^2 */
 } nk_affine_search;
 /* Codes 0..nmax for x ~ scale * code - *min, *min >= 0: per tried scale a closed-form weighted fit
- * of both, lowest weighted error kept. n <= 32. make_qkx2_quants, make_qkx3_quants. */
+ * of both, lowest weighted error kept, its min the start of the trials after it. n <= 32.
+ * make_qkx2_quants, make_qkx3_quants. */
 float nk_fit_affine(const float *x, const float *w, int n, int nmax, const nk_affine_search *search,
                     uint8_t *code, float *min);
 /* Codes 0..nmax for x >= 0: scales of a super-block, weighted; 8 scales, then up to 5 sweeps.
