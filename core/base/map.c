@@ -1,0 +1,185 @@
+/* Read-only mappings and the SIGBUS guard (reliability A19).
+ *
+ * The table of open mappings is the one piece of process-wide mutable state in core: a signal
+ * handler gets no argument, so what it must know has to be findable from nowhere. Every slot is
+ * atomics only; the handler reads them, sets `lost`, and makes one mmap system call. mmap is not on
+ * POSIX's list of async-signal-safe functions, but glibc and musl pass it straight to the kernel
+ * and it touches no libc state. */
+#include "core/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAP_SLOTS = 1024 }; /* open mappings per process: a sharded model has some hundred at most */
+
+typedef struct map_slot {
+    _Atomic uintptr_t base; /* 0 = free, 1 = being filled; published last */
+    _Atomic uintptr_t end;  /* rounded up to a page */
+    atomic_bool lost;
+} map_slot;
+
+static map_slot slots[MAP_SLOTS];
+static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sigaction guard_previous; /* written under guard_lock before the handler is live */
+
+static uintptr_t page_size(void)
+{
+    long n = sysconf(_SC_PAGESIZE);
+    return n > 0 ? (uintptr_t)n : 4096;
+}
+
+static map_slot *slot_claim(void)
+{
+    for (size_t i = 0; i < MAP_SLOTS; i++) {
+        uintptr_t free_mark = 0;
+        if (atomic_compare_exchange_strong(&slots[i].base, &free_mark, 1))
+            return &slots[i];
+    }
+    return NULL;
+}
+
+static map_slot *slot_of(uintptr_t address)
+{
+    for (size_t i = 0; i < MAP_SLOTS; i++) {
+        uintptr_t base = atomic_load_explicit(&slots[i].base, memory_order_acquire);
+        if (base > 1 && address >= base && address < atomic_load(&slots[i].end))
+            return &slots[i];
+    }
+    return NULL;
+}
+
+/* Not ours: what would have happened without the guard. A real fault happens again on return, under
+ * the handler put back here; a signal somebody sent is sent once more. */
+static void hand_on(const siginfo_t *info)
+{
+    sigaction(SIGBUS, &guard_previous, NULL);
+    if (info->si_code <= 0)
+        raise(SIGBUS);
+}
+
+static void on_bus(int signal_number, siginfo_t *info, void *context)
+{
+    (void)signal_number;
+    (void)context;
+    int saved = errno;
+    uintptr_t page = page_size(), at = (uintptr_t)info->si_addr & ~(page - 1);
+    map_slot *slot = info->si_code > 0 ? slot_of(at) : NULL;
+    if (!slot) {
+        hand_on(info);
+        errno = saved;
+        return;
+    }
+    atomic_store(&slot->lost, true);
+    /* Zeros from the fault to the end: a file that lost this page has lost those behind it, and one
+     * region instead of one per page keeps the process below vm.max_map_count. */
+    if (mmap((void *)at, atomic_load(&slot->end) - at, PROT_READ,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+        hand_on(info);
+    errno = saved;
+}
+
+void nb_map_guard_install(void)
+{
+    struct sigaction mine = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    struct sigaction now = {0};
+    sigemptyset(&mine.sa_mask);
+    pthread_mutex_lock(&guard_lock);
+    bool ours = sigaction(SIGBUS, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+                now.sa_sigaction == on_bus;
+    if (!ours) {
+        guard_previous = now;
+        sigaction(SIGBUS, &mine, NULL);
+    }
+    pthread_mutex_unlock(&guard_lock);
+}
+
+bool nb_map_lost(const nb_map *m)
+{
+    map_slot *slot = m->at ? slot_of((uintptr_t)m->at) : NULL;
+    return slot && atomic_load(&slot->lost);
+}
+
+static int open_regular(const char *path, struct stat *st, nb_err *err)
+{
+    int fd;
+    do
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0) {
+        nb_fail_errno(err, errno, "open", path);
+        return -1;
+    }
+    if (fstat(fd, st) != 0) {
+        nb_fail_errno(err, errno, "stat", path);
+    } else if (!S_ISREG(st->st_mode)) {
+        nb_fail(err, NB_UNSUPPORTED, "%s: not a regular file", path);
+    } else {
+        return fd;
+    }
+    close(fd);
+    return -1;
+}
+
+static nb_status map_fd(nb_map *m, int fd, const char *path, nb_err *err)
+{
+    uint64_t end;
+    if (m->len == 0)
+        return NB_OK;
+    if (m->len > SIZE_MAX / 2 || !nb_align_up(m->len, page_size(), &end))
+        return nb_fail(err, NB_NOMEM, "map %s: %" PRIu64 " bytes", path, m->len);
+    map_slot *slot = slot_claim();
+    if (!slot)
+        return nb_fail(err, NB_ERROR, "map %s: more than %d files are mapped", path, MAP_SLOTS);
+    void *at = mmap(NULL, (size_t)m->len, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (at == MAP_FAILED) {
+        int why = errno;
+        atomic_store(&slot->base, 0);
+        return nb_fail_errno(err, why, "map", path);
+    }
+    atomic_store(&slot->lost, false);
+    atomic_store(&slot->end, (uintptr_t)at + (uintptr_t)end);
+    atomic_store_explicit(&slot->base, (uintptr_t)at, memory_order_release);
+    m->at = at;
+    return NB_OK;
+}
+
+nb_status nb_map_open(nb_map *out, const char *path, nb_err *err)
+{
+    struct stat st;
+    nb_err why = {.status = NB_ERROR};
+    int fd = open_regular(path, &st, &why);
+    if (fd < 0) {
+        if (err)
+            *err = why;
+        return why.status;
+    }
+    nb_map m = {.len = (uint64_t)st.st_size,
+                .dev = (uint64_t)st.st_dev,
+                .ino = (uint64_t)st.st_ino,
+                .mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec};
+    nb_status status = map_fd(&m, fd, path, err);
+    close(fd);
+    if (status == NB_OK)
+        *out = m;
+    return status;
+}
+
+void nb_map_close(nb_map *m)
+{
+    if (m && m->at) {
+        map_slot *slot = slot_of((uintptr_t)m->at);
+        if (slot)
+            atomic_store(&slot->base, 0); /* first: the address may be mapped again at once */
+        munmap((void *)(uintptr_t)m->at, (size_t)m->len);
+    }
+    if (m)
+        *m = (nb_map){0};
+}

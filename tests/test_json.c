@@ -1,0 +1,235 @@
+#include "tests/check.h"
+
+#include "core/base/json.h"
+#include "tests/util.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Runs the pull reader to the end; the last token is END or ERROR. */
+static nb_jtoken drain(const char *text, size_t n, nb_err *err)
+{
+    nb_jpull p;
+    nb_jpull_open(&p, text, n, "doc", err);
+    nb_jtoken t;
+    do
+        t = nb_jpull_next(&p);
+    while (t != NB_JT_END && t != NB_JT_ERROR);
+    nb_jpull_close(&p);
+    return t;
+}
+
+#define LIT(s) {s, sizeof(s) - 1}
+typedef struct doc {
+    const char *text;
+    size_t n;
+} doc;
+
+/* A3 A4: what no reader of ours may accept. */
+static const doc hostile[] = {
+    LIT(""),
+    LIT(" \n\t"),
+    LIT("{"),
+    LIT("["),
+    LIT("}"),
+    LIT("]"),
+    LIT("{]"),
+    LIT("[}"),
+    LIT("[[]"),
+    LIT("{\"a\""),
+    LIT("{\"a\":"),
+    LIT("{\"a\":1"),
+    LIT("{\"a\":1,"),
+    LIT("{\"1\":1,"), /* CVE-2023-26819 and kin: unterminated */
+    LIT("{\"a\":1,}"),
+    LIT("{,}"),
+    LIT("{1:2}"),
+    LIT("{a:1}"),
+    LIT("{\"a\" 1}"),
+    LIT("{\"a\"::1}"),
+    LIT("{\"a\":1 \"b\":2}"),
+    LIT("[1,]"),
+    LIT("[,1]"),
+    LIT("[1 2]"),
+    LIT("[1,,2]"),
+    LIT("1 2"),
+    LIT("{} x"),
+    LIT("{}{}"),
+    LIT("[]]"),
+    LIT("null\0"),
+    LIT("01"),
+    LIT("-01"),
+    LIT("00"),
+    LIT("1."),
+    LIT("1.e5"),
+    LIT(".5"),
+    LIT("+1"),
+    LIT("-"),
+    LIT("--1"),
+    LIT("1e"),
+    LIT("1e+"),
+    LIT("1E-"),
+    LIT("1e999"),
+    LIT("-1e999"),
+    LIT("1e999999999999999999999"),
+    LIT("0x10"),
+    LIT("1_000"),
+    LIT("1,5"),
+    LIT("NaN"),
+    LIT("Infinity"),
+    LIT("-Infinity"),
+    LIT("True"),
+    LIT("tru"),
+    LIT("truex"),
+    LIT("nul"),
+    LIT("'a'"),
+    LIT("\""),
+    LIT("\"a"),
+    LIT("\"\\"),
+    LIT("\"\\\""),
+    LIT("\"\\x41\""),
+    LIT("\"\\a\""),
+    LIT("\"\\u\""),
+    LIT("\"\\u12\""),
+    LIT("\"\\u12G4\""),
+    LIT("\"\\u+123\""),
+    LIT("\"\\u0000\""),
+    LIT("{\"\\u0000\":1}"),
+    LIT("\"\\ud800\""),
+    LIT("\"\\udc00\""),
+    LIT("\"\\ud800x\""),
+    LIT("\"\\ud800\\u0041\""),
+    LIT("\"\\ud800\\ud800\""),
+    LIT("\"\\ud83d\\ude0"),
+    LIT("\"a\nb\""),
+    LIT("\"a\tb\""),
+    LIT("\"a\0b\""),
+    LIT("\"\x1b[2J\""),
+    LIT("\"\x80\""),
+    LIT("\"\xc0\xaf\""),
+    LIT("\"\xe6\xad\""),
+    LIT("\"\xed\xa0\x80\""),
+    LIT("\"\xf4\x90\x80\x80\""),
+    LIT("\"\xff\xfe\""),
+    LIT("\xef\xbb\xbf{}"),
+    LIT("// c\n1"),
+    LIT("/* c */ 1"),
+    LIT("version https://git-lfs.github.com/spec/v1\n"),
+    LIT("<html>"),
+    LIT("[1]\v"),
+    LIT("\f[1]"),
+    LIT("\xc2\xa0[]"),
+};
+
+static const char *const sound[] = {
+    "null", " true ", "[]", "{}", "[[],{}]", "0", "-0", "-0.0", "1e5", "1E+5", "1.5e-3",
+    "123456789012345678901234567890123456789012345678901234567890", "5e-324", "1e-999",
+    "\"\"", "\"\\u00e9\\ud83d\\ude00\\/\"", "\"\xc3\xa9\xf0\x9f\x98\x80\"", "\"\x7f\"",
+    "{\"a\":{\"a\":[1,2,{\"b\":null}]},\"A\":1}", "\r\n[\t1 , 2 ]\n",
+};
+
+CHECK_TEST(json, pull_reader_refuses_hostile_documents) /* A3 A4 */
+{
+    for (size_t i = 0; i < countof(hostile); i++) {
+        nb_err err = {.status = NB_OK};
+        char *exact = malloc(hostile[i].n ? hostile[i].n : 1); /* ASan sees a read past the end */
+        memcpy(exact, hostile[i].text, hostile[i].n);
+        nb_jtoken t = drain(exact, hostile[i].n, &err);
+        free(exact);
+        check(t == NB_JT_ERROR && err.status == NB_FORMAT, "accepted %zu: %s", i, hostile[i].text);
+        check(strncmp(err.msg, "doc: line ", 10) == 0, "%zu: %s", i, err.msg);
+    }
+}
+
+CHECK_TEST(json, pull_reader_takes_every_sound_document)
+{
+    for (size_t i = 0; i < countof(sound); i++) {
+        nb_err err = {.status = NB_OK};
+        check(drain(sound[i], strlen(sound[i]), &err) == NB_JT_END, "%s: %s", sound[i], err.msg);
+    }
+}
+
+CHECK_TEST(json, pull_reader_gives_tokens_in_order)
+{
+    static const char text[] = "{\"k\\n\": [1, -2.5e1, \"\\ud83d\\ude00\"], \"n\": null, \"t\": true, "
+                               "\"skip\": {\"deep\": [[[]]]}, \"big\": 18446744073709551615}";
+    static const nb_jtoken want[] = {
+        NB_JT_OBJECT, NB_JT_KEY,  NB_JT_ARRAY, NB_JT_NUMBER, NB_JT_NUMBER, NB_JT_STRING,
+        NB_JT_ARRAY_END, NB_JT_KEY, NB_JT_NULL, NB_JT_KEY, NB_JT_TRUE, NB_JT_KEY,
+    };
+    nb_jpull p;
+    nb_err err = {0};
+    double d = 0;
+    uint64_t u = 0;
+    nb_jpull_open(&p, text, sizeof text - 1, "doc", &err);
+    for (size_t i = 0; i < countof(want); i++) {
+        nb_jtoken got = nb_jpull_next(&p);
+        check(got == want[i], "token %zu is %d: %s", i, got, err.msg);
+        if (i == 1)
+            check(strcmp(nb_str_c(&p.text), "k\n") == 0, "key %s", nb_str_c(&p.text));
+        if (i == 3)
+            check(nb_jpull_u64(&p, &u) && u == 1, "u64");
+        if (i == 4)
+            check(!nb_jpull_u64(&p, &u) && nb_jpull_double(&p, &d) && d == -25, "double %g", d);
+        if (i == 5)
+            check(strcmp(nb_str_c(&p.text), "\xf0\x9f\x98\x80") == 0, "surrogate pair");
+    }
+    check(nb_jpull_skip(&p), "skip: %s", err.msg);
+    check(nb_jpull_next(&p) == NB_JT_KEY && nb_jpull_next(&p) == NB_JT_NUMBER, "behind the skip");
+    check(nb_jpull_u64(&p, &u) && u == UINT64_MAX, "largest");
+    check(nb_jpull_next(&p) == NB_JT_OBJECT_END && nb_jpull_next(&p) == NB_JT_END, "end");
+    check(nb_jpull_next(&p) == NB_JT_END, "end stays the end");
+    nb_jpull_close(&p);
+}
+
+CHECK_TEST(json, exact_integers_refuse_other_spellings)
+{
+    static const char *const bad[] = {"1e3", "1.0", "-0", "-1", "18446744073709551616"};
+    for (size_t i = 0; i < countof(bad); i++) {
+        nb_jpull p;
+        uint64_t v;
+        nb_jpull_open(&p, bad[i], strlen(bad[i]), "doc", NULL);
+        check(nb_jpull_next(&p) == NB_JT_NUMBER && !nb_jpull_u64(&p, &v), "%s", bad[i]);
+        nb_jpull_close(&p);
+    }
+}
+
+CHECK_TEST(json, nesting_stops_at_sixty_four)
+{
+    char text[200];
+    for (size_t depth = 64; depth <= 65; depth++) {
+        memset(text, '[', depth);
+        memset(text + depth, ']', depth);
+        check((drain(text, 2 * depth, NULL) == NB_JT_END) == (depth == 64), "depth %zu", depth);
+    }
+    char *many = malloc(60000);
+    memset(many, '[', 60000);
+    check(drain(many, 60000, NULL) == NB_JT_ERROR, "60 k brackets");
+    free(many);
+}
+
+CHECK_TEST(json, writer_output_reads_back)
+{
+    nb_str s = {0};
+    nb_jout w = nb_jout_make(&s);
+    nb_jout_object(&w);
+    nb_jout_key(&w, "a\"\\");
+    nb_jout_array(&w);
+    nb_jout_u64(&w, UINT64_MAX);
+    nb_jout_i64(&w, INT64_MIN);
+    nb_jout_double(&w, 0.1);
+    nb_jout_double(&w, 1.0 / 0.0);
+    nb_jout_bool(&w, true);
+    nb_jout_null(&w);
+    nb_jout_object(&w);
+    nb_jout_object_end(&w);
+    nb_jout_array_end(&w);
+    nb_jout_key(&w, "s");
+    nb_jout_strn(&w, "\x1b\n\x7f\xff\xe6\xad" "\0z\xc3\xa9", 10);
+    nb_jout_object_end(&w);
+    static const char want[] =
+        "{\"a\\\"\\\\\":[18446744073709551615,-9223372036854775808,0.1,null,true,null,{}],"
+        "\"s\":\"\\u001b\\n\\u007f\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\\u0000z\xc3\xa9\"}";
+    check(strcmp(nb_str_c(&s), want) == 0, "%s", nb_str_c(&s));
+    nb_str_free(&s);
+}
