@@ -17,11 +17,11 @@ typedef enum nk_rope_kind {
 
 /* One query head against its KV head, causal by construction: positions 0..n_pos-1. */
 typedef struct nk_attn {
-    const float *q;  /* [head_dim] */
-    const void *k;   /* row p at k + p*k_stride: [head_dim] of kv_type, this KV head */
-    const void *v;   /* likewise */
-    size_t k_stride; /* bytes */
-    size_t v_stride; /* bytes */
+    const float *q;     /* [head_dim] */
+    const void *k;      /* row p at k + p*k_stride: [head_dim] of kv_type, this KV head */
+    const void *v;      /* likewise */
+    size_t k_stride;    /* bytes */
+    size_t v_stride;    /* bytes */
     nk_type_id kv_type; /* NK_F32 or NK_F16 */
     size_t n_pos;
     size_t head_dim;
@@ -30,9 +30,14 @@ typedef struct nk_attn {
     float *out;   /* [head_dim] */
 } nk_attn;
 
+/* Four dot products of one row: y[j] = dot(w, x + j*x_stride), x_stride in bytes. Unpacks w once;
+ * each result has the bits of the same table's dot. */
+typedef void nk_dot4_fn(size_t n, const void *w, const void *x, size_t x_stride, float y[4]);
+
 typedef struct nk_ops {
     unsigned flags; /* CPU flags in use */
     nk_dot_fn *dot[NK_TYPE_SLOTS];
+    nk_dot4_fn *dot4[NK_TYPE_SLOTS]; /* NULL: call dot four times */
     nk_encode_fn *encode[NK_TYPE_SLOTS];
     nk_decode_fn *decode[NK_TYPE_SLOTS];
     /* y[n] = x / sqrt(mean(x^2) + eps) * w */

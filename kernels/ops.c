@@ -1,0 +1,134 @@
+#include "kernels/ops.h"
+#include "kernels/fp.h"
+
+#include <math.h>
+
+/* C reference: obvious before fast. Long sums run in double, so that the reference is the more
+ * exact side of every comparison. */
+
+static void rmsnorm(float *y, const float *x, const float *w, size_t n, float eps)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    float scale = (float)(1.0 / sqrt(sum / (double)n + (double)eps));
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] * scale * w[i];
+}
+
+static void rotate(float *a, float *b, float c, float s)
+{
+    float x = *a, y = *b;
+    *a = x * c - y * s;
+    *b = x * s + y * c;
+}
+
+static void rope(float *x, size_t n_head, size_t head_dim, const float *cs, size_t n_rot,
+                 nk_rope_kind kind)
+{
+    size_t half = n_rot / 2;
+    for (size_t h = 0; h < n_head; h++, x += head_dim)
+        for (size_t i = 0; i < half; i++) {
+            if (kind == NK_ROPE_NORM)
+                rotate(&x[2 * i], &x[2 * i + 1], cs[2 * i], cs[2 * i + 1]);
+            else
+                rotate(&x[i], &x[i + half], cs[2 * i], cs[2 * i + 1]);
+        }
+}
+
+static void softmax(float *y, const float *x, size_t n, float scale)
+{
+    float max = -INFINITY;
+    for (size_t i = 0; i < n; i++)
+        max = x[i] * scale > max ? x[i] * scale : max;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        y[i] = expf(x[i] * scale - max);
+        sum += (double)y[i];
+    }
+    float inv = (float)(1.0 / sum);
+    for (size_t i = 0; i < n; i++)
+        y[i] *= inv;
+}
+
+static void silu_mul(float *y, const float *gate, const float *up, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
+}
+
+static void add(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+/* Element i of a KV row. */
+static float kv_at(const unsigned char *row, nk_type_id type, size_t i)
+{
+    if (type == NK_F16) {
+        uint16_t h;
+        memcpy(&h, row + 2 * i, sizeof h);
+        return nk_f16_to_f32(h);
+    }
+    float f;
+    memcpy(&f, row + 4 * i, sizeof f);
+    return f;
+}
+
+static void attention(const nk_attn *a)
+{
+    for (size_t p = 0; p < a->n_pos; p++) {
+        const unsigned char *k = (const unsigned char *)a->k + p * a->k_stride;
+        double sum = 0;
+        for (size_t i = 0; i < a->head_dim; i++)
+            sum += (double)a->q[i] * (double)kv_at(k, a->kv_type, i);
+        a->score[p] = (float)sum;
+    }
+    softmax(a->score, a->score, a->n_pos, a->scale);
+    for (size_t i = 0; i < a->head_dim; i++) {
+        double sum = 0;
+        for (size_t p = 0; p < a->n_pos; p++) {
+            const unsigned char *v = (const unsigned char *)a->v + p * a->v_stride;
+            sum += (double)a->score[p] * (double)kv_at(v, a->kv_type, i);
+        }
+        a->out[i] = (float)sum;
+    }
+}
+
+#if !defined(__x86_64__)
+void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
+{
+    (void)ops;
+    (void)cpu_flags;
+}
+#endif
+#if !defined(__aarch64__)
+void nk_ops_init_arm(nk_ops *ops, unsigned cpu_flags)
+{
+    (void)ops;
+    (void)cpu_flags;
+}
+#endif
+
+void nk_ops_init(nk_ops *ops, unsigned cpu_flags)
+{
+    *ops = (nk_ops){
+        .flags = cpu_flags,
+        .rmsnorm = rmsnorm,
+        .rope = rope,
+        .softmax = softmax,
+        .silu_mul = silu_mul,
+        .add = add,
+        .attention = attention,
+    };
+    size_t count;
+    const nk_type *const *rows = nk_type_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        ops->dot[rows[i]->id] = rows[i]->dot;
+        ops->encode[rows[i]->id] = rows[i]->encode;
+        ops->decode[rows[i]->id] = rows[i]->decode;
+    }
+    nk_ops_init_x86(ops, cpu_flags);
+    nk_ops_init_arm(ops, cpu_flags);
+}
