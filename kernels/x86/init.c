@@ -1,0 +1,13 @@
+#include "kernels/x86/x86.h"
+
+#include "kernels/cpu.h"
+
+/* Upward: a level overrides what it does better and inherits the rest. Levels above avx2 have no
+ * kernels of their own yet and run these. */
+void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
+{
+    if (!(cpu_flags & NK_CPU_AVX2))
+        return;
+    nk_x86_dot_avx2(ops);
+    nk_x86_dot_k_avx2(ops);
+}

@@ -1,0 +1,11 @@
+/* Who overrides what on x86-64: one function per file and level, called by init.c in order. Each
+ * is compiled with its own level's flags and may run only when the flags say so. */
+#ifndef NIBBLE_X86_X86_H
+#define NIBBLE_X86_X86_H
+
+#include "kernels/ops.h"
+
+void nk_x86_dot_avx2(nk_ops *ops);   /* simple and float types */
+void nk_x86_dot_k_avx2(nk_ops *ops); /* super-block types */
+
+#endif
