@@ -106,7 +106,7 @@ const nk_type nk_type_f32 = {
     .dot = dot_f32,
     .dot_with = NK_F32,
     .max_rmse = 0,
-    .max_dot_err = 1e-7f,
+    .max_dot_err = 2e-6f,
     .is_float = true,
 };
 
@@ -119,8 +119,8 @@ const nk_type nk_type_f16 = {
     .encode = encode_f16,
     .dot = dot_f16,
     .dot_with = NK_F32,
-    .max_rmse = 2.6e-4f,
-    .max_dot_err = 1e-3f,
+    .max_rmse = 0.000257f,
+    .max_dot_err = 6.4e-05f,
     .is_float = true,
 };
 
@@ -133,8 +133,8 @@ const nk_type nk_type_bf16 = {
     .encode = encode_bf16,
     .dot = dot_bf16,
     .dot_with = NK_F32,
-    .max_rmse = 2.1e-3f,
-    .max_dot_err = 1e-3f,
+    .max_rmse = 0.00208f,
+    .max_dot_err = 0.00046f,
     .is_float = true,
 };
 

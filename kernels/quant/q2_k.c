@@ -107,6 +107,6 @@ const nk_type nk_type_q2_k = {
     .dot = dot,
     .explain = explain,
     .dot_with = NK_Q8_K,
-    .max_rmse = 0.372f,
-    .max_dot_err = 0.02f,
+    .max_rmse = 0.367f,
+    .max_dot_err = 0.078f,
 };

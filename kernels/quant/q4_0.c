@@ -87,6 +87,6 @@ const nk_type nk_type_q4_0 = {
     .dot = dot,
     .explain = explain,
     .dot_with = NK_Q8_0,
-    .max_rmse = 0.107f,
-    .max_dot_err = 0.01f,
+    .max_rmse = 0.106f,
+    .max_dot_err = 0.025f,
 };

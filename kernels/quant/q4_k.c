@@ -108,6 +108,6 @@ const nk_type nk_type_q4_k = {
     .dot = dot,
     .explain = explain,
     .dot_with = NK_Q8_K,
-    .max_rmse = 0.0893f,
-    .max_dot_err = 0.02f,
+    .max_rmse = 0.0877f,
+    .max_dot_err = 0.018f,
 };

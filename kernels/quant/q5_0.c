@@ -89,6 +89,6 @@ const nk_type nk_type_q5_0 = {
     .dot = dot,
     .explain = explain,
     .dot_with = NK_Q8_0,
-    .max_rmse = 0.053f,
-    .max_dot_err = 0.01f,
+    .max_rmse = 0.0531f,
+    .max_dot_err = 0.011f,
 };

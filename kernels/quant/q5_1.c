@@ -102,6 +102,6 @@ const nk_type nk_type_q5_1 = {
     .dot = dot,
     .explain = explain,
     .dot_with = NK_Q8_1,
-    .max_rmse = 0.047f,
-    .max_dot_err = 0.01f,
+    .max_rmse = 0.0466f,
+    .max_dot_err = 0.0095f,
 };

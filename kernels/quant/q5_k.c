@@ -111,6 +111,6 @@ const nk_type nk_type_q5_k = {
     .dot = dot,
     .explain = explain,
     .dot_with = NK_Q8_K,
-    .max_rmse = 0.0452f,
-    .max_dot_err = 0.02f,
+    .max_rmse = 0.0446f,
+    .max_dot_err = 0.011f,
 };

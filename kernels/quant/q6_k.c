@@ -105,6 +105,6 @@ const nk_type nk_type_q6_k = {
     .dot = dot,
     .explain = explain,
     .dot_with = NK_Q8_K,
-    .max_rmse = 0.0223f,
-    .max_dot_err = 0.02f,
+    .max_rmse = 0.022f,
+    .max_dot_err = 0.005f,
 };

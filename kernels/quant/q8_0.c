@@ -58,6 +58,6 @@ const nk_type nk_type_q8_0 = {
     .dot = dot,
     .explain = explain,
     .dot_with = NK_Q8_0,
-    .max_rmse = 0.0067f,
-    .max_dot_err = 0.01f,
+    .max_rmse = 0.00663f,
+    .max_dot_err = 0.0023f,
 };

@@ -47,6 +47,6 @@ const nk_type nk_type_q8_1 = {
     .encode = encode,
     .explain = explain,
     .dot_with = NK_Q8_1,
-    .max_rmse = 0.0067f,
+    .max_rmse = 0.00663f,
     .activation_only = true,
 };

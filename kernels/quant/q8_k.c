@@ -55,6 +55,6 @@ const nk_type nk_type_q8_k = {
     .encode = encode,
     .explain = explain,
     .dot_with = NK_Q8_K,
-    .max_rmse = 0.009f,
+    .max_rmse = 0.00839f,
     .activation_only = true,
 };
