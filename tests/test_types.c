@@ -176,17 +176,18 @@ static double norm(const float *x, size_t n)
     return sqrt(sum);
 }
 
-/* The bound holds, and holds tightly: 1.25 times the worst of eight seeds, so a better or worse
- * encoder both show.
+/* The bound holds, and holds tightly: measured * 1.25 (dot: the worst of eight seeds), so both a
+ * better and a worse encoder show.
  * NB_TEST_MEASURE in the environment prints what to put into the rows. */
-static void check_bound(const char *name, const char *what, double measured, double bound)
+static void check_bound(const char *name, const char *what, double measured, double bound,
+                        double slack)
 {
     if (getenv("NB_TEST_MEASURE")) {
         fprintf(stderr, "%-5s %-9s %.3g -> %.3g\n", name, what, measured, measured * 1.25);
         return;
     }
     check(measured <= bound, "%s: %s %g, bound %g", name, what, measured, bound);
-    check(measured * 2 >= bound, "%s: %s %g, bound %g is slack", name, what, measured, bound);
+    check(measured * slack >= bound, "%s: %s %g, bound %g is slack", name, what, measured, bound);
 }
 
 CHECK_TEST(types, round_trip_error_is_within_the_rows_bound)
@@ -207,7 +208,8 @@ CHECK_TEST(types, round_trip_error_is_within_the_rows_bound)
         t->decode(bytes, y, ROWS * N);
         for (size_t k = 0; k < ROWS * N; k++)
             y[k] -= x[k];
-        check_bound(t->name, "rmse", norm(y, ROWS * N) / norm(x, ROWS * N), (double)t->max_rmse);
+        check_bound(t->name, "rmse", norm(y, ROWS * N) / norm(x, ROWS * N), (double)t->max_rmse,
+                    1.5);
     }
 }
 
@@ -249,7 +251,7 @@ CHECK_TEST(types, dot_is_exact_on_codes_and_close_on_weights)
         if (t == &nk_type_f32) /* nothing is lost: room for the order of SIMD sums, 4 log2(n) eps */
             check(worst <= (double)t->max_dot_err, "f32 dot error %g", worst);
         else if (t->dot)
-            check_bound(t->name, "dot error", worst, (double)t->max_dot_err);
+            check_bound(t->name, "dot error", worst, (double)t->max_dot_err, 3);
     }
 }
 

@@ -1,0 +1,305 @@
+/* What the encoders write: the bytes of llama-quantize (quant.md 6, goals 1 and 2), whatever
+ * the row, the importance, the address or the number of rows per call, and something defined even
+ * for values they are never given. */
+#include "tests/check.h"
+#include "tests/rows.h"
+
+#include "kernels/fp.h"
+#include "kernels/type.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROWS = 64, COLS = 512 };
+
+/* SHA-256 of 64 rows of 512, every family of rows.h four times, as ggml_quantize_chunk (ggml.c @
+ * d99724f, gcc 12, x86-64 without -march) encodes them: without importance, with heavy-tailed
+ * importance, and with importance on one column in 32. q8_1 and q8_K: quantize_row_*_ref. */
+static const struct {
+    uint32_t id;
+    const char *sha256[3];
+} golden[] = {
+    {NK_F32,
+     {"a75a2b11b2d1ead9826dad07d167ab0814abc0f4d76bad00e5d1412d146e2e67",
+      "a75a2b11b2d1ead9826dad07d167ab0814abc0f4d76bad00e5d1412d146e2e67",
+      "a75a2b11b2d1ead9826dad07d167ab0814abc0f4d76bad00e5d1412d146e2e67"}},
+    {NK_F16,
+     {"04cf68007752797acab684605c4907c2bdb3905e7ae02f70eccc6838150a6cd3",
+      "04cf68007752797acab684605c4907c2bdb3905e7ae02f70eccc6838150a6cd3",
+      "04cf68007752797acab684605c4907c2bdb3905e7ae02f70eccc6838150a6cd3"}},
+    {NK_Q4_0,
+     {"917d23c665a4c1dd0d4fb29a784173a1b29be8d1778b51610523c776484d1a26",
+      "28b4917aeae75877e220da0cef0126fe519f5d95effb7ba5774a5dce251c5ea5",
+      "7b1a9a1e8eedde885ec05cab8202f940279ad8392cb833c0a526e73fef0a4c84"}},
+    {NK_Q4_1,
+     {"92d2d8da3db0ba134d7d2b648cdf26cbcaba1fe751e41deb1a2bf073a9521525",
+      "36cd826913071abefbbdf56ee64deaf48f60ffcc1d4db77b6418221fcc8271bf",
+      "afa0c3bcd431a9b5d944b90b265cd2bed67f14bdbdc181abb2b172d637cb1667"}},
+    {NK_Q5_0,
+     {"d6484bcd8430382fb6a116555acd5a2823e9995dc1dd5d6d70073e4a9720c5b1",
+      "d0cb5ce341c47d3c7b7ed3cf178db062a032ea784ceed738d7b2aee2800f35e3",
+      "e7a7e13f39c85a75c1ff64adb7f3c58bb906fbc886faf511d82044c4bac0f15b"}},
+    {NK_Q5_1,
+     {"77059dd1755ca1c2eff6f05763f108eda017f7104e3c91e616beb758d235f630",
+      "96a281f582999f10dd0255fcb211a9309c466e0352fc93523a9f8eccab0a1750",
+      "549112f02813dfd12319506a429982adee158093a9fb7b163f3ca17698cdc438"}},
+    {NK_Q8_0,
+     {"eb1f25db7673afcc83dd7bf4ef856c528203c94c9a944a5ff630214b6a47d799",
+      "eb1f25db7673afcc83dd7bf4ef856c528203c94c9a944a5ff630214b6a47d799",
+      "eb1f25db7673afcc83dd7bf4ef856c528203c94c9a944a5ff630214b6a47d799"}},
+    {NK_Q8_1, {"170520752c02b50350116ef78a6dfef97133f54998cea411a4ff7cc6f31f9c54"}},
+    {NK_Q2_K,
+     {"a9f6ed17ee4d4adecbb2f8ec2a8477240f076d79a051012c3d3da7d00f9e8883",
+      "692baac6614f5faba6579062b3e4b1eca6588b63fa2017e0bb7d6de9142e5bdc",
+      "2203a060a5052d09e09345358b74926b7ab714454e3f389e3949449e472e6a84"}},
+    {NK_Q3_K,
+     {"2406139f85af8d674b7bc1e1dba3172316f1f8f01b8e8325cb334399f7b86d34",
+      "b38b37018dce99aac0df759a7a2648fac4d5e4065a872624d8a4e8b7b04f4ae3",
+      "3380ba7b28bb3f54255fb703d30387cedf449f199d1f0bab0b68333b4eab4d1a"}},
+    {NK_Q4_K,
+     {"8eb16434ed5cce5ace24a166603c851165bf2ec6a4b188bb58e4aa3eec2f5260",
+      "6a15976bed4796eb9a83e1e58d8c3d41526f5835c3c5b1501b398d79268a97be",
+      "cd2eef57f9d8fb5b1f9ab8c8ce006756cd7bc449d78b3185e6a36863af483e1a"}},
+    {NK_Q5_K,
+     {"e066b3d1c005f21b530067737461069623875ef9a25b8593ebe2dd79ab166a19",
+      "3101002169be60dc0a8bf06ac06d78d572dc8962faf16bafa164538e5df668e5",
+      "51a4f6f8b2fc91cc2fdaaa92ea9a6cfd6b46eaba912543067b8315a9e94d9435"}},
+    {NK_Q6_K,
+     {"db0f29d051944e71221f855d677a29bb3ac22dff1d48e679847a83de6d429910",
+      "e864e04e9102d02610ef735673124b3491caf5e7af3d6da7d554b4165885a12e",
+      "73e38b7e179780964e04110d306ba98f923f1b6d7d557858390de954b448227e"}},
+    {NK_Q8_K, {"25876a73f139987bbb66331bac29c1200d67c3fb61b77f5e6de9fcb8f7c3b594"}},
+    {NK_BF16,
+     {"21e44492c72e3a7052d4da3c1a41aafc562ca2d44dff8a10a46d383539582e50",
+      "21e44492c72e3a7052d4da3c1a41aafc562ca2d44dff8a10a46d383539582e50",
+      "21e44492c72e3a7052d4da3c1a41aafc562ca2d44dff8a10a46d383539582e50"}},
+};
+
+static float *golden_rows(float importance[2][COLS])
+{
+    static float x[ROWS * COLS];
+    test_rng r = rows_rng(20);
+    for (int i = 0; i < ROWS; i++)
+        rows_fill(&r, i % ROWS_FAMILIES, x + i * COLS, COLS);
+    rows_importance(&r, importance[0], COLS);
+    rows_importance_one_hot(&r, importance[1], COLS);
+    return x;
+}
+
+CHECK_TEST(encode, writes_the_bytes_of_ggml)
+{
+    static uint8_t bytes[ROWS * COLS * 4];
+    float importance[2][COLS];
+    const float *x = golden_rows(importance);
+    size_t count, seen = 0;
+    const nk_type *const *all = nk_type_all(&count);
+    for (size_t i = 0; i < count; i++)
+        seen += all[i]->encode != NULL;
+    check(seen == countof(golden), "%zu types encode, %zu have goldens", seen, countof(golden));
+    for (size_t i = 0; i < countof(golden); i++) {
+        const nk_type *t = nk_type_get(golden[i].id);
+        uint64_t row;
+        check(t && t->encode && nk_row_size(t, COLS, &row), "type %u", golden[i].id);
+        for (int k = 0; k < 3; k++) {
+            if (!golden[i].sha256[k])
+                continue;
+            char hex[65];
+            t->encode(x, bytes, ROWS, COLS, k ? importance[k - 1] : NULL);
+            test_sha256(bytes, ROWS * row, hex);
+            check(strcmp(hex, golden[i].sha256[k]) == 0, "%s, importance %d: %s", t->name, k, hex);
+        }
+    }
+}
+
+/* Tiles, threads and mappings rely on this: a row's bytes depend on nothing but the row. */
+CHECK_TEST(encode, rows_are_independent_of_call_and_address)
+{
+    float importance[2][COLS];
+    const float *x = golden_rows(importance);
+    static uint8_t whole[ROWS * COLS * 4];
+    size_t count;
+    const nk_type *const *all = nk_type_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        const nk_type *t = all[i];
+        uint64_t row;
+        if (!t->encode || !nk_row_size(t, COLS, &row))
+            continue;
+        for (int k = 0; k < 2; k++) {
+            const float *w = k ? importance[0] : NULL;
+            uint8_t *one = test_guard(row, 1); /* ends at an unreadable page, starts anywhere */
+            float *in = test_guard(COLS * sizeof *in, 1);
+            t->encode(x, whole, 16, COLS, w);
+            for (size_t r = 0; r < 16; r++) {
+                memcpy(in, x + r * COLS, COLS * sizeof *in);
+                t->encode(in, one, 1, COLS, w);
+                check(memcmp(one, whole + r * row, row) == 0, "%s row %zu", t->name, r);
+            }
+            test_guard_free(in);
+            test_guard_free(one);
+        }
+    }
+}
+
+CHECK_TEST(encode, decode_stays_inside_the_row)
+{
+    float importance[2][COLS];
+    const float *x = golden_rows(importance);
+    size_t count;
+    const nk_type *const *all = nk_type_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        const nk_type *t = all[i];
+        uint64_t row;
+        if (!t->encode || !nk_row_size(t, COLS, &row))
+            continue;
+        float *out = test_guard(COLS * sizeof *out, 1);
+        uint8_t *in = test_guard(row, 1);
+        t->encode(x, in, 1, COLS, NULL);
+        t->decode(in, out, COLS);
+        if (t->dot) {
+            float *y = test_guard(COLS * sizeof *y, 1);
+            nk_type_get(t->dot_with)->encode(x, y, 1, COLS, NULL);
+            check(t->dot(COLS, in, y) > 0, "%s: x.x", t->name);
+            test_guard_free(y);
+        }
+        test_guard_free(out);
+        test_guard_free(in);
+    }
+}
+
+CHECK_TEST(encode, zero_rows_decode_to_zero)
+{
+    static const float x[COLS] = {0};
+    float y[COLS], importance[COLS];
+    uint8_t bytes[COLS * 4];
+    for (int j = 0; j < COLS; j++)
+        importance[j] = 1;
+    size_t count;
+    const nk_type *const *all = nk_type_all(&count);
+    for (size_t i = 0; i < count; i++)
+        for (int k = 0; all[i]->encode && k < 2; k++) {
+            memset(bytes, 0xff, sizeof bytes);
+            all[i]->encode(x, bytes, 1, COLS, k ? importance : NULL);
+            all[i]->decode(bytes, y, COLS);
+            for (int j = 0; j < COLS; j++)
+                check(y[j] == 0, "%s[%d] = %g", all[i]->name, j, (double)y[j]);
+        }
+}
+
+/* Callers refuse NaN and Inf (A25), yet a bit flip between check and encode must not become
+ * undefined behaviour: same input, same bytes, and UBSan stays silent. */
+CHECK_TEST(encode, survives_values_it_is_never_given)
+{
+    static const uint32_t odd[] = {0x7fc00000, 0xffc00000, 0x7f800001, 0x7f800000, 0xff800000,
+                                   0x7f7fffff, 0xff7fffff, 0x00000001, 0x80000000};
+    float importance[2][COLS], x[COLS], w[COLS];
+    uint8_t a[COLS * 4], b[COLS * 4];
+    const float *rows = golden_rows(importance);
+    size_t count;
+    const nk_type *const *all = nk_type_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        const nk_type *t = all[i];
+        uint64_t row;
+        if (!t->encode || !nk_row_size(t, COLS, &row))
+            continue;
+        for (size_t k = 0; k < countof(odd) * 6; k++) {
+            float bad = nk_bits_f32(odd[k % countof(odd)]);
+            size_t stride = k / countof(odd) % 3 == 0 ? 1 : k / countof(odd) % 3 == 1 ? 32 : 37;
+            bool weights_too = k >= countof(odd) * 3;
+            memcpy(x, rows, sizeof x);
+            memcpy(w, importance[0], sizeof w);
+            for (size_t j = 0; j < COLS; j += stride)
+                (weights_too && j % 2 ? w : x)[j] = bad;
+            t->encode(x, a, 1, COLS, weights_too ? w : NULL);
+            t->encode(x, b, 1, COLS, weights_too ? w : NULL);
+            check(memcmp(a, b, row) == 0, "%s of %08x", t->name, odd[k % countof(odd)]);
+        }
+    }
+}
+
+/* Weights of the demo model: whole tensors of ../shared/reference/tensors.json, section pure; all
+ * of its tensors and both other sections are the quantizer's test. */
+static float *demo_tensor(const char *name, size_t *n)
+{
+    size_t len;
+    char *file = test_slurp(test_data("nibble-demo/model.safetensors"), &len);
+    check(file && len > 8, "no demo model");
+    char *entry = strstr(file + 8, name);
+    char *offsets = entry ? strstr(entry, "data_offsets\":[") : NULL;
+    check(offsets, "%s not found", name);
+    char *comma;
+    uint64_t header, from = strtoull(offsets + 15, &comma, 10), to = strtoull(comma + 1, NULL, 10);
+    memcpy(&header, file, 8);
+    check(from < to && 8 + header + to <= len, "offsets");
+    *n = (to - from) / 2;
+    float *x = malloc(*n * sizeof *x);
+    check(x, "memory");
+    nk_type_bf16.decode(file + 8 + header + from, x, *n);
+    free(file);
+    return x;
+}
+
+CHECK_TEST(encode, writes_the_bytes_of_llama_quantize_for_the_demo)
+{
+    static const struct {
+        const char *type, *tensor;
+        size_t cols;
+        const char *sha256;
+    } want[] = {
+        {"Q4_0", "model.layers.2.mlp.down_proj.weight", 768,
+         "e60b52d65420a05a2a1386bfc236a11782ed44a63fa45eaf3e5a65c4d5cf2e67"},
+        {"Q4_0", "model.layers.5.self_attn.v_proj.weight", 256,
+         "f4bf7c3951c0773180cba2f45baec8909bd8e61c1d999bdf4b8b46485ee2b6e9"},
+        {"Q4_1", "model.layers.2.mlp.down_proj.weight", 768,
+         "f9203615386e0ba773841f0255fea6ef8d4492ae7af1a95971ad05c5203feb94"},
+        {"Q4_1", "model.layers.5.self_attn.v_proj.weight", 256,
+         "2261b853c204e10bb5e73bc0e85f70338b219be8e7740fcf3b1bcecddbac86b8"},
+        {"Q5_0", "model.layers.2.mlp.down_proj.weight", 768,
+         "9cbd61d98fcd99e0909e4fe2fff5ffe33caae9bfce5ce1775e816ef802bbe669"},
+        {"Q5_0", "model.layers.5.self_attn.v_proj.weight", 256,
+         "571e3662557a5bb7c1dbb6f0cb641852c1f10099ba4317fe59423e9c0c015910"},
+        {"Q5_1", "model.layers.2.mlp.down_proj.weight", 768,
+         "6b421df778c3685c8e01c25f3e7560fc5b7d1e83fb786b5d3329ee7cc9446a2e"},
+        {"Q5_1", "model.layers.5.self_attn.v_proj.weight", 256,
+         "78f9c486abdd5b9283fc3b89aa30bcaa37408539a3c17134313a46e0b75544e5"},
+        {"Q8_0", "model.layers.2.mlp.down_proj.weight", 768,
+         "5176ade2845ffed070ec3d3f225485ee785360de742f0ef78833e0e92629c1a2"},
+        {"Q8_0", "model.layers.5.self_attn.v_proj.weight", 256,
+         "a56f393e4d8cb306812bc42ecfb739b73a072dc725ad814f10fc3cb3f428883c"},
+        {"Q2_K", "model.layers.2.mlp.down_proj.weight", 768,
+         "7cd4d79fec8459d3ae7274dc8df477da7ec1d7fc78b1942f01bde9e72857d4cc"},
+        {"Q2_K", "model.layers.5.self_attn.v_proj.weight", 256,
+         "8a07fe88f868b53883dcc7c5e614ceb14c518d4a8184015e64e98bed65d21edd"},
+        {"Q3_K", "model.layers.2.mlp.down_proj.weight", 768,
+         "08ad7f482238d1a2c45dd590fdf5eb63ed29931185231ff65070c655d7419aa4"},
+        {"Q3_K", "model.layers.5.self_attn.v_proj.weight", 256,
+         "5040c145e65ed66382672bf8b92e97c014f003704cbe5c315f70bf5c49f69350"},
+        {"Q4_K", "model.layers.2.mlp.down_proj.weight", 768,
+         "c4b8be9c2d09185d14330de36bd86469d76714f7b34d1eb880a8687a13431730"},
+        {"Q4_K", "model.layers.5.self_attn.v_proj.weight", 256,
+         "901b34cd7d0403430a842c1618401cf087ac4e3868cd4a0b6f967001b7fe8398"},
+        {"Q5_K", "model.layers.2.mlp.down_proj.weight", 768,
+         "0596b59c79c5c7c07e06000d75d2f06c26ffa6af63442adfe4ff86a3f108a642"},
+        {"Q5_K", "model.layers.5.self_attn.v_proj.weight", 256,
+         "c460c72b24d03cdcc24f1f79dc732f702a67989163b38081660cee49000f68b2"},
+        {"Q6_K", "model.layers.2.mlp.down_proj.weight", 768,
+         "051f20628dd5ba63442d63faa680d9cb536d7dd536959ca9d37d3798cc3d8876"},
+        {"Q6_K", "model.layers.5.self_attn.v_proj.weight", 256,
+         "54a97bed09a7ea7100fc145a3b6489987e1165acd2100520cc96b6c60a2c72ab"},
+    };
+    for (size_t i = 0; i < countof(want); i++) {
+        const nk_type *t = nk_type_find(want[i].type);
+        size_t n;
+        uint64_t row;
+        float *x = demo_tensor(want[i].tensor, &n);
+        check(t && nk_row_size(t, want[i].cols, &row), "%s", want[i].type);
+        uint8_t *bytes = malloc(n / want[i].cols * row);
+        check(bytes, "memory");
+        char hex[65];
+        t->encode(x, bytes, n / want[i].cols, want[i].cols, NULL);
+        test_sha256(bytes, n / want[i].cols * row, hex);
+        check(strcmp(hex, want[i].sha256) == 0, "%s %s: %s", want[i].type, want[i].tensor, hex);
+        free(bytes);
+        free(x);
+    }
+}
