@@ -4,7 +4,7 @@
 #ifndef NIBBLE_HIST_H
 #define NIBBLE_HIST_H
 
-#include "kernels/nb.h"
+#include "kernels/type.h"
 
 enum {
     NB_HIST_EXP_MIN = -40, /* below 2^-40: the zero bin */
@@ -33,22 +33,27 @@ double nb_hist_reach(const nb_hist *h, double share);
 /* Sums over every weight of a tensor. */
 typedef struct nb_stats {
     uint64_t n, n_zero, n_nan, n_inf;
-    uint64_t n_clip;      /* |error| > one and a half local steps: outside the grid's reach */
+    uint64_t n_clip; /* quantized types: |error| > 1.5 steps of the weight's own group. Inside the
+                        grid's reach an error is at most half a step, so a clipped weight lies at
+                        least one whole step beyond the grid's end. */
     double sum, sum2, sum4;
     double sum_err, sum_err2;
     float min, max;
-    float max_err;        /* signed error of largest magnitude */
-    uint64_t max_err_at;  /* its element index in the tensor */
+    float max_err;       /* signed error (decoded - source) of largest magnitude */
+    uint64_t max_err_at; /* its element index in the tensor; of equal ones the first */
 } nb_stats;
 
 void nb_stats_clear(nb_stats *s);
-/* src, dec [n], element index of src[0] in the tensor. */
+/* src, dec [n], element index of src[0] in the tensor. NaN and Inf are counted and stay out of the
+ * sums. */
 void nb_stats_add(nb_stats *s, const float *src, const float *dec, size_t n, uint64_t at);
+/* Counts n_clip of one encoded block: v spells it out, src and dec [v->len]. */
+void nb_stats_add_clips(nb_stats *s, const nk_block_view *v, const float *src, const float *dec);
 void nb_stats_merge(nb_stats *into, const nb_stats *from); /* in tile order */
 double nb_stats_rel_rmse(const nb_stats *s); /* rms(err) / rms(weight); 0 for all-zero tensors */
 double nb_stats_sqnr_db(const nb_stats *s);  /* 10 log10(sum w^2 / sum err^2); +inf when exact */
 double nb_stats_std(const nb_stats *s);
-double nb_stats_kurtosis(const nb_stats *s); /* excess 0 = normal is NOT subtracted: normal = 3 */
+double nb_stats_kurtosis(const nb_stats *s); /* about zero; a normal distribution has 3 */
 
 static inline size_t nb_hist_bin(float v)
 {
@@ -57,9 +62,8 @@ static inline size_t nb_hist_bin(float v)
     int e = (int)((u >> 23) & 255) - 127;
     if (e < NB_HIST_EXP_MIN || (u & 0x7fffffffu) == 0)
         return NB_HIST_SIDE;
-    size_t k = e > NB_HIST_EXP_MAX
-                   ? (size_t)NB_HIST_SIDE - 1
-                   : (size_t)(e - NB_HIST_EXP_MIN) * 8 + ((u >> 20) & 7u);
+    size_t k = e > NB_HIST_EXP_MAX ? (size_t)NB_HIST_SIDE - 1
+                                   : (size_t)(e - NB_HIST_EXP_MIN) * 8 + ((u >> 20) & 7u);
     return u >> 31 ? (size_t)NB_HIST_SIDE - 1 - k : (size_t)NB_HIST_SIDE + 1 + k;
 }
 

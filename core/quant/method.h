@@ -9,11 +9,11 @@ typedef struct nb_method {
     const char *help;
     bool needs_calibration;
     /* rows of one tensor -> blocks; ops gives the encoder of this CPU. */
-    void (*encode)(const nk_ops *ops, const nk_type *type, const float *src, void *dst,
-                   size_t rows, size_t cols, const float *importance);
+    void (*encode)(const nk_ops *ops, const nk_type *type, const float *src, void *dst, size_t rows,
+                   size_t cols, const float *importance);
 } nb_method;
 
-const nb_method *nb_methods(size_t *count); /* first = default */
-const nb_method *nb_method_find(const char *name);
+const nb_method *const *nb_methods(size_t *count); /* first = default */
+const nb_method *nb_method_find(const char *name); /* case ignored; NULL if unknown */
 
 #endif

@@ -18,7 +18,7 @@ const nb_preset *nb_preset_find(const char *name); /* case ignored; "Q3_K" = Q3_
 const nb_preset *nb_presets(size_t *count);
 
 typedef struct nb_rule {
-    char pattern[64]; /* glob over the tensor name */
+    char pattern[64]; /* glob over the tensor name, ".weight" and a leading "*." understood */
     nk_type_id type;
 } nb_rule;
 
@@ -38,7 +38,7 @@ nb_status nb_recipe_add(nb_recipe *r, const char *text, nb_err *err);
 typedef struct nb_planned {
     const nb_view *src;  /* borrowed: weights; NULL when planned from shapes alone */
     const nk_type *type; /* of the output */
-    nk_type_id src_type;
+    nk_type_id src_type; /* as stored; planned from shapes: F32 */
     uint64_t offset;     /* in the output file */
     uint64_t nbytes;
     uint64_t n;          /* weights */
@@ -58,6 +58,7 @@ typedef struct nb_plan {
     double bpw;           /* of tensor data */
     size_t n_fallback, n_requantized;
     nb_tensor *layout;    /* [n] names and shapes as written */
+    char *notes;          /* texts behind `why`, owned */
 } nb_plan;
 
 /* No I/O beyond what weights already hold. NB_UNSUPPORTED names a source type that cannot be
@@ -65,6 +66,10 @@ typedef struct nb_plan {
 nb_status nb_plan_make(nb_plan *out, const nb_recipe *r, const nb_weights *w,
                        bool allow_requantize, nb_err *err);
 void nb_plan_free(nb_plan *p);
+/* The same from keys and shapes alone, for models that do not exist yet (synth): t[n] in any order,
+ * their type = the type where nothing quantizes; names and kvs are borrowed until free. */
+nb_status nb_plan_make_shapes(nb_plan *out, const nb_recipe *r, const nb_kvs *kvs,
+                              const nb_tensor *t, size_t n, nb_err *err);
 
 /* The preset's choice from shapes alone, for tests and remote listings: types[n] out. */
 typedef struct nb_shape_info {

@@ -1,0 +1,250 @@
+#include "core/quant/hist.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+/* Lower edge of magnitude bin k: 2^(EXP_MIN + k/8) * (1 + (k mod 8)/8). */
+static double magnitude(size_t k)
+{
+    return ldexp(1.0 + (double)(k % 8) / 8.0, (int)(k / 8) + NB_HIST_EXP_MIN);
+}
+
+void nb_hist_add(nb_hist *h, const float *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        h->count[nb_hist_bin(v[i])]++;
+    h->total += n;
+}
+
+void nb_hist_merge(nb_hist *into, const nb_hist *from)
+{
+    for (size_t b = 0; b < NB_HIST_BINS; b++)
+        into->count[b] += from->count[b];
+    into->total += from->total;
+}
+
+double nb_hist_edge(size_t bin)
+{
+    if (bin < NB_HIST_SIDE) /* holds [-magnitude(k + 1), -magnitude(k)) up to the sign of edges */
+        return -magnitude(NB_HIST_SIDE - bin);
+    if (bin == NB_HIST_SIDE)
+        return -magnitude(0);
+    return magnitude(bin - NB_HIST_SIDE - 1);
+}
+
+/* Spreads `count` evenly over [a, b) onto columns `width` wide from lo. */
+static void spread(double a, double b, double count, double lo, double width, double *out,
+                   size_t cols)
+{
+    double per = count / (b - a);
+    size_t first = a <= lo ? 0 : (size_t)((a - lo) / width);
+    for (size_t c = first; c < cols; c++) {
+        double left = lo + width * (double)c, right = lo + width * (double)(c + 1);
+        if (left >= b)
+            break;
+        double part = (b < right ? b : right) - (a > left ? a : left);
+        if (part > 0)
+            out[c] += per * part;
+    }
+}
+
+void nb_hist_columns(const nb_hist *h, double lo, double hi, double *out, size_t cols,
+                     double *below, double *above)
+{
+    memset(out, 0, cols * sizeof *out);
+    *below = *above = 0;
+    if (cols == 0 || !(hi > lo))
+        return;
+    double width = (hi - lo) / (double)cols;
+    for (size_t bin = 0; bin < NB_HIST_BINS; bin++) {
+        if (h->count[bin] == 0)
+            continue;
+        double a = nb_hist_edge(bin), b = nb_hist_edge(bin + 1), n = (double)h->count[bin];
+        double in_a = a > lo ? a : lo, in_b = b < hi ? b : hi;
+        if (a < lo)
+            *below += n * ((b < lo ? b : lo) - a) / (b - a);
+        if (b > hi)
+            *above += n * (b - (a > hi ? a : hi)) / (b - a);
+        if (in_b > in_a)
+            spread(in_a, in_b, n * (in_b - in_a) / (b - a), lo, width, out, cols);
+    }
+}
+
+double nb_hist_reach(const nb_hist *h, double share)
+{
+    if (h->total == 0)
+        return 0;
+    double want = share * (double)h->total;
+    uint64_t held = h->count[NB_HIST_SIDE];
+    if ((double)held >= want)
+        return magnitude(0);
+    for (size_t k = 0; k < NB_HIST_SIDE; k++) {
+        held += h->count[NB_HIST_SIDE + 1 + k] + h->count[NB_HIST_SIDE - 1 - k];
+        if ((double)held >= want)
+            return magnitude(k + 1);
+    }
+    return magnitude(NB_HIST_SIDE);
+}
+
+void nb_stats_clear(nb_stats *s)
+{
+    memset(s, 0, sizeof *s);
+    s->min = FLT_MAX;
+    s->max = -FLT_MAX;
+}
+
+/* Four interleaved partial sums: independent chains for the CPU, a fixed order for the result. */
+enum { LANES = 4 };
+
+typedef struct sums {
+    double w[LANES], w2[LANES], w4[LANES], e[LANES], e2[LANES];
+} sums;
+
+static void add_sums(sums *t, const float *src, const float *dec, size_t n)
+{
+    for (size_t i = 0; i + LANES <= n; i += LANES)
+        for (size_t k = 0; k < LANES; k++) {
+            double w = src[i + k], e = (double)dec[i + k] - w, w2 = w * w;
+            t->w[k] += w;
+            t->w2[k] += w2;
+            t->w4[k] += w2 * w2;
+            t->e[k] += e;
+            t->e2[k] += e * e;
+        }
+    for (size_t i = n / LANES * LANES; i < n; i++) {
+        double w = src[i], e = (double)dec[i] - w, w2 = w * w;
+        t->w[0] += w;
+        t->w2[0] += w2;
+        t->w4[0] += w2 * w2;
+        t->e[0] += e;
+        t->e2[0] += e * e;
+    }
+}
+
+static double fold(const double lane[LANES])
+{
+    return (lane[0] + lane[1]) + (lane[2] + lane[3]);
+}
+
+/* Least and greatest value, zeros, and the largest |error| of one run. */
+static void add_extremes(nb_stats *s, const float *src, const float *dec, size_t n, uint64_t at)
+{
+    float lo = s->min, hi = s->max, worst = fabsf(s->max_err);
+    size_t zeros = 0, where = n;
+    for (size_t i = 0; i < n; i++) {
+        float w = src[i], e = fabsf(dec[i] - w);
+        lo = w < lo ? w : lo;
+        hi = w > hi ? w : hi;
+        zeros += w == 0.0f;
+        if (e > worst) {
+            worst = e;
+            where = i;
+        }
+    }
+    s->min = lo;
+    s->max = hi;
+    s->n_zero += zeros;
+    if (where < n) {
+        s->max_err = dec[where] - src[where];
+        s->max_err_at = at + where;
+    }
+}
+
+static bool all_finite(const float *v, size_t n)
+{
+    uint32_t worst = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u;
+        memcpy(&u, &v[i], sizeof u);
+        u &= 0x7f800000u;
+        worst = u > worst ? u : worst;
+    }
+    return worst < 0x7f800000u;
+}
+
+void nb_stats_add(nb_stats *s, const float *src, const float *dec, size_t n, uint64_t at)
+{
+    s->n += n;
+    if (!all_finite(src, n) || !all_finite(dec, n)) { /* counted, kept out of every sum */
+        for (size_t i = 0; i < n; i++) {
+            bool bad_src = !isfinite(src[i]), bad_dec = !isfinite(dec[i]);
+            s->n_nan += isnan(src[i]) || (!bad_src && bad_dec && isnan(dec[i]));
+            s->n_inf += isinf(src[i]) || (!bad_src && isinf(dec[i]));
+            if (bad_src || bad_dec)
+                continue;
+            nb_stats_add(s, &src[i], &dec[i], 1, at + i);
+            s->n--;
+        }
+        return;
+    }
+    sums t = {0};
+    add_sums(&t, src, dec, n);
+    s->sum += fold(t.w);
+    s->sum2 += fold(t.w2);
+    s->sum4 += fold(t.w4);
+    s->sum_err += fold(t.e);
+    s->sum_err2 += fold(t.e2);
+    add_extremes(s, src, dec, n, at);
+}
+
+void nb_stats_add_clips(nb_stats *s, const nk_block_view *v, const float *src, const float *dec)
+{
+    for (uint32_t g = 0; g < v->len / v->group; g++) {
+        float limit = 1.5f * fabsf(v->scale[g]);
+        uint32_t clips = 0;
+        for (uint32_t i = g * v->group; i < (g + 1) * v->group; i++)
+            clips += fabsf(dec[i] - src[i]) > limit;
+        s->n_clip += clips;
+    }
+}
+
+void nb_stats_merge(nb_stats *into, const nb_stats *from)
+{
+    into->n += from->n;
+    into->n_zero += from->n_zero;
+    into->n_nan += from->n_nan;
+    into->n_inf += from->n_inf;
+    into->n_clip += from->n_clip;
+    into->sum += from->sum;
+    into->sum2 += from->sum2;
+    into->sum4 += from->sum4;
+    into->sum_err += from->sum_err;
+    into->sum_err2 += from->sum_err2;
+    into->min = from->min < into->min ? from->min : into->min;
+    into->max = from->max > into->max ? from->max : into->max;
+    if (fabsf(from->max_err) > fabsf(into->max_err)) {
+        into->max_err = from->max_err;
+        into->max_err_at = from->max_err_at;
+    }
+}
+
+double nb_stats_rel_rmse(const nb_stats *s)
+{
+    return s->sum2 > 0 ? sqrt(s->sum_err2 / s->sum2) : 0;
+}
+
+double nb_stats_sqnr_db(const nb_stats *s)
+{
+    return s->sum_err2 > 0 ? 10 * log10(s->sum2 / s->sum_err2) : INFINITY;
+}
+
+static double counted(const nb_stats *s)
+{
+    return (double)(s->n - s->n_nan - s->n_inf);
+}
+
+double nb_stats_std(const nb_stats *s)
+{
+    double n = counted(s);
+    if (n <= 0)
+        return 0;
+    double mean = s->sum / n, var = s->sum2 / n - mean * mean;
+    return var > 0 ? sqrt(var) : 0;
+}
+
+/* Fourth moment about zero: weights are centred far within their spread. */
+double nb_stats_kurtosis(const nb_stats *s)
+{
+    return s->sum2 > 0 ? s->sum4 * counted(s) / (s->sum2 * s->sum2) : 0;
+}

@@ -1,0 +1,158 @@
+/* Histograms and sums over weights: bins, columns, exactness (tui 25: totals equal the counted
+ * elements). */
+#include "tests/check.h"
+#include "tests/util.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/quant/hist.h"
+#include "core/quant/method.h"
+
+CHECK_TEST(hist, every_value_falls_between_the_edges_of_its_bin)
+{
+    test_rng rng = test_rng_make(1);
+    for (size_t b = 0; b < NB_HIST_BINS; b++)
+        check(nb_hist_edge(b) < nb_hist_edge(b + 1), "edge %zu", b);
+    for (int i = 0; i < 200000; i++) {
+        uint32_t u = (uint32_t)test_u64(&rng);
+        float v;
+        memcpy(&v, &u, sizeof v);
+        size_t bin = nb_hist_bin(v);
+        check(bin < NB_HIST_BINS, "bin %zu", bin);
+        if (!(fabsf(v) < 16777216.0f)) /* beyond the last edge, NaN, Inf: the outermost bin */
+            check(bin == (signbit(v) ? 0 : NB_HIST_BINS - 1), "%g in bin %zu", (double)v, bin);
+        else if (v > 0)
+            check(v >= nb_hist_edge(bin) && v < nb_hist_edge(bin + 1), "%g", (double)v);
+        else /* the negative side mirrors the positive one: upper edge included */
+            check(v >= nb_hist_edge(bin) && v <= nb_hist_edge(bin + 1), "%g", (double)v);
+    }
+    check(nb_hist_bin(0.0f) == NB_HIST_SIDE && nb_hist_bin(-0.0f) == NB_HIST_SIDE, "zero");
+    check(nb_hist_bin(0x1p-41f) == NB_HIST_SIDE, "2^-41 counts as zero");
+    check(nb_hist_bin(0x1p-40f) == NB_HIST_SIDE + 1, "2^-40 is the first positive bin");
+}
+
+CHECK_TEST(hist, columns_hold_every_count_once)
+{
+    static nb_hist h, half[2];
+    test_rng rng = test_rng_make(2);
+    enum { N = 20000 };
+    float *v = malloc(N * sizeof *v);
+    for (int i = 0; i < N; i++)
+        v[i] = 0.03f * test_normal(&rng);
+    nb_hist_add(&h, v, N);
+    nb_hist_add(&half[0], v, 777);
+    nb_hist_add(&half[1], v + 777, N - 777);
+    nb_hist_merge(&half[1], &half[0]);
+    check(memcmp(&h, &half[1], sizeof h) == 0, "merging in another order changed counts");
+    check(h.total == N, "%llu", (unsigned long long)h.total);
+    for (size_t cols = 1; cols <= 200; cols += 13) {
+        double out[200], below, above, sum = 0;
+        nb_hist_columns(&h, -0.05, 0.05, out, cols, &below, &above);
+        for (size_t c = 0; c < cols; c++) {
+            check(out[c] >= 0, "column %zu is %g", c, out[c]);
+            sum += out[c];
+        }
+        check(fabs(sum + below + above - N) < 1e-6 * N, "%zu columns hold %g + %g + %g", cols, sum,
+              below, above);
+        check(below > 0 && above > 0, "tails of a normal lie outside");
+        if (cols == 40) /* a normal's middle is its top */
+            check(out[20] > out[2] && out[19] > out[37], "shape");
+    }
+    double reach = nb_hist_reach(&h, 0.9999);
+    check(reach > 3.5 * 0.03 && reach < 5.0 * 0.03, "reach %g", reach);
+    check(nb_hist_reach(&h, 0.5) < 0.03, "half lies within one sigma");
+    memset(&h, 0, sizeof h);
+    check(nb_hist_reach(&h, 0.99) == 0, "empty");
+    free(v);
+}
+
+/* Sums against long double, one value at a time. */
+CHECK_TEST(hist, sums_agree_with_the_definition)
+{
+    enum { N = 4099 };
+    static float src[N], dec[N];
+    test_rng rng = test_rng_make(3);
+    long double w1 = 0, w2 = 0, w4 = 0, e1 = 0, e2 = 0;
+    float lo = FLT_MAX, hi = -FLT_MAX, worst = 0;
+    size_t zeros = 0, at = 0;
+    for (size_t i = 0; i < N; i++) {
+        src[i] = i % 97 == 0 ? 0.0f : test_normal(&rng);
+        dec[i] = src[i] + 0.01f * test_normal(&rng);
+        long double w = src[i], e = (long double)dec[i] - w;
+        w1 += w, w2 += w * w, w4 += w * w * w * w, e1 += e, e2 += e * e;
+        lo = src[i] < lo ? src[i] : lo, hi = src[i] > hi ? src[i] : hi;
+        zeros += src[i] == 0;
+        if (fabsf(dec[i] - src[i]) > fabsf(worst)) {
+            worst = dec[i] - src[i];
+            at = i;
+        }
+    }
+    nb_stats s, a, b;
+    nb_stats_clear(&s), nb_stats_clear(&a), nb_stats_clear(&b);
+    nb_stats_add(&s, src, dec, N, 1000);
+    check(s.n == N && s.n_zero == zeros && s.min == lo && s.max == hi, "counts");
+    check(s.max_err == worst && s.max_err_at == 1000 + at, "worst error and its place");
+    check(fabsl(s.sum - w1) < 1e-9L && fabsl(s.sum2 - w2) < 1e-9L * w2 &&
+              fabsl(s.sum4 - w4) < 1e-9L * w4 && fabsl(s.sum_err - e1) < 1e-9L &&
+              fabsl(s.sum_err2 - e2) < 1e-9L * e2,
+          "sums");
+    check(fabs(nb_stats_rel_rmse(&s) - (double)sqrtl(e2 / w2)) < 1e-9, "rel rmse");
+    check(fabs(nb_stats_sqnr_db(&s) - (double)(10 * log10l(w2 / e2))) < 1e-6, "SQNR");
+    check(fabs(nb_stats_kurtosis(&s) - 3) < 0.5, "kurtosis of a normal: %g", nb_stats_kurtosis(&s));
+    nb_stats_add(&a, src, dec, 2000, 1000);
+    nb_stats_add(&b, src + 2000, dec + 2000, N - 2000, 3000);
+    nb_stats_merge(&a, &b);
+    check(a.n == s.n && a.max_err_at == s.max_err_at && fabs(a.sum_err2 - s.sum_err2) < 1e-12,
+          "merged halves");
+}
+
+CHECK_TEST(hist, exact_and_empty_and_unfinite_tensors_have_figures)
+{
+    nb_stats s;
+    float zero[8] = {0}, src[5] = {1, NAN, INFINITY, 2, -INFINITY}, dec[5] = {1, 0, 0, 2.5f, 0};
+    nb_stats_clear(&s);
+    check(nb_stats_rel_rmse(&s) == 0 && nb_stats_std(&s) == 0, "empty");
+    nb_stats_add(&s, zero, zero, 8, 0);
+    check(nb_stats_rel_rmse(&s) == 0 && isinf(nb_stats_sqnr_db(&s)), "all zero, exact");
+    check(s.n_zero == 8 && s.min == 0 && s.max == 0, "zeros");
+    nb_stats_clear(&s);
+    nb_stats_add(&s, src, dec, 5, 0);
+    check(s.n == 5 && s.n_nan == 1 && s.n_inf == 2, "%llu nan %llu inf",
+          (unsigned long long)s.n_nan, (unsigned long long)s.n_inf);
+    check(s.sum == 3 && s.max_err == 0.5f && s.max_err_at == 3, "what is finite still counts");
+}
+
+/* q4_0 holds 8 steps one way and 7 the other: a block with two opposite peaks cuts one of them by
+ * one step, which is within reach + 1.5; a code forced low is far outside. */
+CHECK_TEST(hist, clips_are_errors_beyond_the_grid)
+{
+    nk_block_view v = {.len = 32, .group = 16};
+    float src[32] = {0}, dec[32] = {0};
+    nb_stats s;
+    v.scale[0] = 0.5f;
+    v.scale[1] = -0.25f;
+    src[3] = 0.75f;   /* exactly 1.5 steps: not yet */
+    src[4] = 0.7501f; /* beyond */
+    src[20] = -0.38f; /* second group has half the step */
+    nb_stats_clear(&s);
+    nb_stats_add_clips(&s, &v, src, dec);
+    check(s.n_clip == 2, "%llu clips", (unsigned long long)s.n_clip);
+    v.scale[1] = 0; /* a block that decodes to zero reaches nothing */
+    src[21] = 1e-30f;
+    nb_stats_clear(&s);
+    nb_stats_add_clips(&s, &v, src, dec);
+    check(s.n_clip == 3, "%llu clips", (unsigned long long)s.n_clip);
+}
+
+CHECK_TEST(hist, methods_are_found_by_name)
+{
+    size_t n;
+    const nb_method *const *m = nb_methods(&n);
+    check(n >= 1 && strcmp(m[0]->name, "reference") == 0, "the default comes first");
+    for (size_t i = 0; i < n; i++)
+        check(nb_method_find(m[i]->name) == m[i] && m[i]->help[0], "%s", m[i]->name);
+    check(nb_method_find("REFERENCE") == m[0] && !nb_method_find("nope"), "lookup");
+}
