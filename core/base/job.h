@@ -62,7 +62,9 @@ typedef struct nb_job_view {
     bool finished, paused;
 } nb_job_view;
 void nb_job_look(nb_job *job, nb_job_view *out);
-/* Monotonic seconds; tests and --script replace the clock. */
+/* Monotonic seconds. Tests and --script replace the clock of the whole process: from nb_now_set on
+ * it stands at `seconds`; a negative value brings the real one back. */
 double nb_now(void);
+void nb_now_set(double seconds);
 
 #endif
