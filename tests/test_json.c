@@ -1,8 +1,10 @@
 #include "tests/check.h"
 
+#include "core/base/job.h"
 #include "core/base/json.h"
 #include "tests/util.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,13 +22,13 @@ static nb_jtoken drain(const char *text, size_t n, nb_err *err)
 }
 
 #define LIT(s) {s, sizeof(s) - 1}
-typedef struct doc {
+typedef struct sample {
     const char *text;
     size_t n;
-} doc;
+} sample;
 
 /* A3 A4: what no reader of ours may accept. */
-static const doc hostile[] = {
+static const sample hostile[] = {
     LIT(""),
     LIT(" \n\t"),
     LIT("{"),
@@ -139,6 +141,143 @@ CHECK_TEST(json, pull_reader_refuses_hostile_documents) /* A3 A4 */
         check(t == NB_JT_ERROR && err.status == NB_FORMAT, "accepted %zu: %s", i, hostile[i].text);
         check(strncmp(err.msg, "doc: line ", 10) == 0, "%zu: %s", i, err.msg);
     }
+}
+
+/* Only a tree can tell these: the pull reader leaves duplicates to its user. */
+static const char *const hostile_tree[] = {
+    "{\"w\":1,\"w\":2}",
+    "{\"w\":1,\"\\u0077\":2}",
+    "[{\"a\":{\"x\":1,\"y\":2,\"x\":3}}]",
+    "1234567890123456789012345678901234567890123456789012345678901234", /* cJSON cuts at 63 */
+};
+
+CHECK_TEST(json, tree_reader_refuses_hostile_documents) /* A3 A4 */
+{
+    for (size_t i = 0; i < countof(hostile) + countof(hostile_tree); i++) {
+        bool tree = i >= countof(hostile);
+        const char *text = tree ? hostile_tree[i - countof(hostile)] : hostile[i].text;
+        size_t n = tree ? strlen(text) : hostile[i].n;
+        nb_err err = {.status = NB_OK};
+        nb_json *doc = NULL;
+        char *exact = malloc(n ? n : 1);
+        memcpy(exact, text, n);
+        nb_status st = nb_json_parse(&doc, exact, n, 1000, "doc", &err);
+        free(exact);
+        check(st == NB_FORMAT && !doc && strncmp(err.msg, "doc: ", 5) == 0, "%zu %s: %s", i, text,
+              err.msg);
+    }
+}
+
+CHECK_TEST(json, tree_reader_takes_every_sound_document)
+{
+    for (size_t i = 0; i < countof(sound); i++) {
+        nb_err err = {0};
+        nb_json *doc;
+        check(nb_json_parse(&doc, sound[i], strlen(sound[i]), 1000, "doc", &err) == NB_OK, "%s: %s",
+              sound[i], err.msg);
+        nb_json_close(&doc);
+        check(!doc, "closed");
+    }
+    nb_err err;
+    nb_json *doc;
+    check(nb_json_parse(&doc, "[1,2]", 5, 4, "doc", &err) == NB_FORMAT &&
+              strcmp(err.msg, "doc: 5 bytes, the limit is 4") == 0,
+          "%s", err.msg);
+}
+
+CHECK_TEST(json, getters_are_typed_and_name_the_key)
+{
+    static const char text[] =
+        "{\"i\": 7, \"big\": 9007199254740991, \"too\": 9007199254740993, \"f\": 1.5, \"s\": \"x\","
+        " \"b\": true, \"z\": null, \"a\": [1, 2, 3], \"o\": {\"k\": 1}, \"I\": 8, \"neg\": -3}";
+    static const struct {
+        const char *key;
+        int64_t min, max;
+        const char *problem;
+    } rows[] = {
+        {"i", 1, 7, NULL},
+        {"i", 8, 9, "doc: i: expected an integer 8..9, found 7"},
+        {"I", 8, 8, NULL},
+        {"neg", 0, 5, "doc: neg: expected an integer 0..5, found -3"},
+        {"big", 0, INT64_MAX, NULL},
+        {"too", 0, 5, "doc: too: expected an integer 0..5, found 9007199254740992"},
+        {"f", 0, 5, "doc: f: expected an integer 0..5, found 1.5"},
+        {"s", 0, 5, "doc: s: expected an integer 0..5, found \"x\""},
+        {"b", 0, 5, "doc: b: expected an integer 0..5, found true"},
+        {"z", 0, 5, "doc: z: expected an integer 0..5, found null"},
+        {"a", 0, 5, "doc: a: expected an integer 0..5, found an array"},
+        {"o", 0, 5, "doc: o: expected an integer 0..5, found an object"},
+        {"none", 0, 5, "doc: none: expected an integer 0..5, found nothing"},
+    };
+    nb_err err = {0};
+    nb_json *doc;
+    check(nb_json_parse(&doc, text, sizeof text - 1, 1000, "doc", &err) == NB_OK, "%s", err.msg);
+    const nb_jval *root = nb_json_root(doc);
+    for (size_t i = 0; i < countof(rows); i++) {
+        int64_t v = -99;
+        nb_status st = nb_jneed_int(doc, root, rows[i].key, rows[i].min, rows[i].max, &v, &err);
+        check((st == NB_OK) == !rows[i].problem, "%s: %d", rows[i].key, st);
+        check(!rows[i].problem || (strcmp(err.msg, rows[i].problem) == 0 && v == -99), "%s",
+              err.msg);
+    }
+    double d = 4;
+    bool b = false;
+    int64_t n = 5;
+    const char *s = "kept";
+    check(nb_jopt_int(doc, root, "z", 0, 9, &n, &err) == NB_OK && n == 5, "null keeps");
+    check(nb_jopt_num(doc, root, "none", 0, 9, &d, &err) == NB_OK && d == 4, "absent keeps");
+    check(nb_jopt_num(doc, root, "f", 0, 9, &d, &err) == NB_OK && d == 1.5, "number");
+    check(nb_jopt_num(doc, root, "f", 2, 9, &d, &err) == NB_FORMAT &&
+              strcmp(err.msg, "doc: f: expected a number 2..9, found 1.5") == 0,
+          "%s", err.msg);
+    check(nb_jopt_bool(doc, root, "b", &b, &err) == NB_OK && b, "bool");
+    check(nb_jopt_bool(doc, root, "i", &b, &err) == NB_FORMAT, "bool of a number");
+    check(nb_jopt_str(doc, root, "s", &s, &err) == NB_OK && strcmp(s, "x") == 0, "string");
+    check(nb_jopt_str(doc, root, "a", &s, &err) == NB_FORMAT, "string of an array");
+    check(nb_jlen(nb_jget(root, "a")) == 3 && nb_jlen(root) == 11 && nb_jlen(NULL) == 0, "len");
+    const nb_jval *o = nb_jfirst(nb_jget(root, "o"));
+    check(strcmp(nb_jkey(o), "k") == 0 && !nb_jnext(o) && !nb_jget(NULL, "k"), "walk");
+    nb_json_close(&doc);
+}
+
+/* An object of n keys of equal length. */
+static void wide_object(nb_str *s, int n)
+{
+    nb_jout w = nb_jout_make(s);
+    nb_jout_object(&w);
+    for (int i = 0; i < n; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "k%08d", i);
+        nb_jout_key(&w, key);
+        nb_jout_u64(&w, i);
+    }
+    nb_jout_object_end(&w);
+}
+
+static double seconds_to_parse(const nb_str *s)
+{
+    nb_json *doc;
+    nb_err err = {0};
+    double best = 1e9;
+    for (int i = 0; i < 3; i++) {
+        double t = nb_now();
+        check(nb_json_parse(&doc, s->at, s->len, 1 << 24, "doc", &err) == NB_OK, "%s", err.msg);
+        nb_json_close(&doc);
+        t = nb_now() - t;
+        best = t < best ? t : best;
+    }
+    return best;
+}
+
+CHECK_TEST(json, many_keys_take_linear_time) /* A7 */
+{
+    nb_str half = {0}, whole = {0};
+    wide_object(&half, 30000);
+    wide_object(&whole, 60000);
+    double a = seconds_to_parse(&half), b = seconds_to_parse(&whole);
+    check(b < 1 && b < 3 * a, "30 k keys %g s, 60 k keys %g s", a, b); /* quadratic: 4 a */
+    nb_str_free(&half);
+    nb_str_free(&whole);
 }
 
 CHECK_TEST(json, pull_reader_takes_every_sound_document)

@@ -1,5 +1,7 @@
 #include "core/base/str.h"
 
+#include "core/base/unicode.h"
+
 /* Well-formed sequences by lead byte (Unicode 15, table 3-7): length and the range of the second
  * byte, which alone keeps out overlongs, surrogates and code points past U+10FFFF. */
 typedef struct lead {
@@ -65,4 +67,15 @@ size_t nb_utf8_whole(const char *s, size_t n)
             return n - back;
     }
     return n;
+}
+
+int nb_cp_width(uint32_t cp)
+{
+    if (cp < 0x20 || (cp >= 0x7f && cp < 0xa0))
+        return -1;
+    if (cp < 0x300)
+        return 1;
+    if (nb_cp_is(NB_CP_ZERO, cp))
+        return 0;
+    return nb_cp_is(NB_CP_WIDE, cp) ? 2 : 1;
 }
