@@ -1,0 +1,187 @@
+#include "kernels/x86/avx2.h"
+#include "kernels/x86/x86.h"
+
+/* Encoders of activations and of the float types. Bytes equal the C reference's for every finite
+ * input: the same operations per value in the same rounding, only eight at a time; conversions
+ * that overflow keep their low byte, as the C casts do. */
+
+NK_INLINE __m256 magnitude(__m256 v)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v);
+}
+
+NK_INLINE float max_of(__m256 v)
+{
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+
+/* roundf: halves away from zero. v - trunc(v) is exact. */
+NK_INLINE __m256i round_away(__m256 v)
+{
+    __m256 t = _mm256_round_ps(v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+    __m256 up = _mm256_cmp_ps(magnitude(_mm256_sub_ps(v, t)), _mm256_set1_ps(0.5f), _CMP_GE_OQ);
+    __m256 one = _mm256_or_ps(_mm256_set1_ps(1.0f), _mm256_and_ps(v, _mm256_set1_ps(-0.0f)));
+    return _mm256_cvttps_epi32(_mm256_add_ps(t, _mm256_and_ps(up, one)));
+}
+
+/* nk_nearest of scale.h, bit for bit, then at most 127. */
+NK_INLINE __m256i nearest(__m256 v)
+{
+    __m256i bits = _mm256_castps_si256(_mm256_add_ps(v, _mm256_set1_ps(12582912.0f)));
+    bits = _mm256_and_si256(bits, _mm256_set1_epi32(0x007fffff));
+    bits = _mm256_sub_epi32(bits, _mm256_set1_epi32(0x00400000));
+    return _mm256_min_epi32(bits, _mm256_set1_epi32(127));
+}
+
+/* Low bytes of 32 integers, in order. */
+NK_INLINE __m256i low_bytes(const __m256i v[4])
+{
+    const __m256i byte = _mm256_set1_epi32(255);
+    __m256i a = _mm256_packus_epi32(_mm256_and_si256(v[0], byte), _mm256_and_si256(v[1], byte));
+    __m256i b = _mm256_packus_epi32(_mm256_and_si256(v[2], byte), _mm256_and_si256(v[3], byte));
+    return _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b),
+                                       _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+/* Sums of four adjacent codes. */
+NK_INLINE __m256i sums_of_four(__m256i codes)
+{
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), codes),
+                             _mm256_set1_epi16(1));
+}
+
+/* 32 values -> codes under the scale that maps the greatest magnitude to 127; *d that scale. */
+NK_INLINE __m256i byte_codes(const float *x, float *d)
+{
+    __m256 v[4], most = _mm256_setzero_ps();
+    __m256i q[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        v[i] = _mm256_loadu_ps(x + 8 * i);
+        most = _mm256_max_ps(most, magnitude(v[i]));
+    }
+    *d = max_of(most) / 127.0f;
+    __m256 id = _mm256_set1_ps(*d != 0 ? 1.0f / *d : 0.0f);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+        q[i] = round_away(_mm256_mul_ps(v[i], id));
+    return low_bytes(q);
+}
+
+static void encode_q8_0(const float *src, void *dst, size_t nrows, size_t ncols,
+                        const float *importance)
+{
+    (void)importance;
+    nk_block_q8_0 *b = dst;
+    for (size_t i = 0; i < nrows * ncols / NK_LEN; i++) {
+        float d;
+        _mm256_storeu_si256((__m256i_u *)b[i].qs, byte_codes(src + i * NK_LEN, &d));
+        b[i].d = _cvtss_sh(d, _MM_FROUND_TO_NEAREST_INT);
+    }
+}
+
+static void encode_q8_1(const float *src, void *dst, size_t nrows, size_t ncols,
+                        const float *importance)
+{
+    (void)importance;
+    nk_block_q8_1 *b = dst;
+    for (size_t i = 0; i < nrows * ncols / NK_LEN; i++) {
+        float d;
+        __m256i q = byte_codes(src + i * NK_LEN, &d), four = sums_of_four(q);
+        __m128i sum =
+            _mm_add_epi32(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
+        sum = _mm_hadd_epi32(sum, sum);
+        sum = _mm_hadd_epi32(sum, sum);
+        _mm256_storeu_si256((__m256i_u *)b[i].qs, q);
+        b[i].d = _cvtss_sh(d, _MM_FROUND_TO_NEAREST_INT);
+        b[i].s = _cvtss_sh((float)_mm_cvtsi128_si32(sum) * d, _MM_FROUND_TO_NEAREST_INT);
+    }
+}
+
+/* The value of greatest magnitude, the first one on ties. */
+NK_INLINE float signed_max(const float *x)
+{
+    __m256 most = _mm256_setzero_ps();
+    for (int i = 0; i < NK_SUPER_LEN; i += 8)
+        most = _mm256_max_ps(most, magnitude(_mm256_loadu_ps(x + i)));
+    float amax = max_of(most);
+    for (int i = 0; i < NK_SUPER_LEN; i += 8) {
+        __m256 same =
+            _mm256_cmp_ps(magnitude(_mm256_loadu_ps(x + i)), _mm256_set1_ps(amax), _CMP_EQ_OQ);
+        int mask = _mm256_movemask_ps(same);
+        if (mask)
+            return x[i + __builtin_ctz((unsigned)mask)];
+    }
+    return 0;
+}
+
+/* Sums of 16 for 128 codes: four registers of codes -> eight int16. */
+NK_INLINE __m128i sums_of_sixteen(const __m256i q[4])
+{
+    __m256i ab = _mm256_hadd_epi32(sums_of_four(q[0]), sums_of_four(q[1]));
+    __m256i cd = _mm256_hadd_epi32(sums_of_four(q[2]), sums_of_four(q[3]));
+    __m256i all = _mm256_hadd_epi32(ab, cd); /* low lane: first 16 of each register, high: second */
+    __m128i lo = _mm256_castsi256_si128(all), hi = _mm256_extracti128_si256(all, 1);
+    return _mm_packs_epi32(_mm_unpacklo_epi32(lo, hi), _mm_unpackhi_epi32(lo, hi));
+}
+
+static void encode_super(const float *x, nk_block_q8_k *b)
+{
+    float max = signed_max(x);
+    if (max == 0) {
+        memset(b, 0, sizeof *b);
+        return;
+    }
+    float iscale = -127.0f / max;
+    __m256 scale = _mm256_set1_ps(iscale);
+    for (int half = 0; half < 2; half++) {
+        __m256i q[4];
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++) {
+            __m256i v[4];
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++)
+                v[i] = nearest(_mm256_mul_ps(scale, _mm256_loadu_ps(x + 32 * k + 8 * i)));
+            q[k] = low_bytes(v);
+            _mm256_storeu_si256((__m256i_u *)(b->qs + 128 * half + 32 * k), q[k]);
+        }
+        _mm_storeu_si128((__m128i_u *)((char *)b + offsetof(nk_block_q8_k, bsums)) + half,
+                         sums_of_sixteen(q));
+        x += 128;
+    }
+    b->d = 1 / iscale;
+}
+
+static void encode_q8_k(const float *src, void *dst, size_t nrows, size_t ncols,
+                        const float *importance)
+{
+    (void)importance;
+    nk_block_q8_k *b = dst;
+    for (size_t i = 0; i < nrows * ncols / NK_SUPER_LEN; i++)
+        encode_super(src + i * NK_SUPER_LEN, &b[i]);
+}
+
+static void encode_f16(const float *src, void *dst, size_t nrows, size_t ncols,
+                       const float *importance)
+{
+    (void)importance;
+    uint16_t *out = dst;
+    size_t n = nrows * ncols, i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm_storeu_si128((__m128i_u *)(out + i),
+                         _mm256_cvtps_ph(_mm256_loadu_ps(src + i), _MM_FROUND_TO_NEAREST_INT));
+    for (; i < n; i++) {
+        uint16_t h = _cvtss_sh(src[i], _MM_FROUND_TO_NEAREST_INT);
+        memcpy(out + i, &h, sizeof h);
+    }
+}
+
+void nk_x86_enc_avx2(nk_ops *ops)
+{
+    ops->encode[NK_Q8_0] = encode_q8_0;
+    ops->encode[NK_Q8_1] = encode_q8_1;
+    ops->encode[NK_Q8_K] = encode_q8_k;
+    ops->encode[NK_F16] = encode_f16;
+}

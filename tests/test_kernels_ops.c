@@ -1,0 +1,262 @@
+/* Norm, rope, softmax, silu, add and attention of every level against doubles: perf.md 7. */
+#include "tests/check.h"
+#include "tests/kernels.h"
+#include "tests/util.h"
+
+#include "kernels/fp.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_N = 4100 };
+
+/* Distance in representable floats; NaN is far from everything. */
+static double ulps(float got, double exact)
+{
+    float e = (float)exact;
+    if (got == e)
+        return 0;
+    if (!isfinite(got) || !isfinite(e))
+        return INFINITY;
+    double ulp = (double)(nextafterf(fabsf(e), INFINITY) - fabsf(e));
+    return fabs((double)got - exact) / ulp;
+}
+
+static void fill(test_rng *r, float *x, size_t n, float scale)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = test_normal(r) * scale;
+}
+
+static size_t next_n(size_t n)
+{
+    return n < 40 ? n + 1 : n * 2 + 3;
+}
+
+CHECK_TEST(kernels, rmsnorm_is_within_3_ulp)
+{
+    test_rng r = test_rng_make(1);
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    static float x[MAX_N], w[MAX_N], y[MAX_N];
+    for (size_t n = 1; n < MAX_N; n = next_n(n)) {
+        fill(&r, x, n, n % 3 ? 1.0f : 1e15f);
+        fill(&r, w, n, 1.0f);
+        double sum = 0;
+        for (size_t i = 0; i < n; i++)
+            sum += (double)x[i] * (double)x[i];
+        double scale = 1 / sqrt(sum / (double)n + 1e-5);
+        for (size_t l = 0; l < levels; l++) {
+            lv[l].ops.rmsnorm(y, x, w, n, 1e-5f);
+            for (size_t i = 0; i < n; i++)
+                check(ulps(y[i], (double)x[i] * scale * (double)w[i]) <= 3, "%s n %zu: y[%zu] %g",
+                      lv[l].name, n, i, (double)y[i]);
+        }
+    }
+}
+
+CHECK_TEST(kernels, rope_and_add_are_equal_bit_for_bit)
+{
+    test_rng r = test_rng_make(2);
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    static float x[3 * 140], want[3 * 140], got[3 * 140], cs[140];
+    for (size_t dim = 2; dim <= 140; dim += 2)
+        for (size_t n_rot = dim; n_rot + 8 > dim && n_rot > 0; n_rot -= 2)
+            for (int kind = 0; kind < 2; kind++) {
+                fill(&r, x, 3 * dim, 1.0f);
+                fill(&r, cs, n_rot, 1.0f);
+                memcpy(want, x, sizeof x);
+                lv[0].ops.rope(want, 3, dim, cs, n_rot, (nk_rope_kind)kind);
+                check(memcmp(want, x, 3 * dim * 4) != 0, "rope did nothing");
+                check(memcmp(want + n_rot, x + n_rot, (dim - n_rot) * 4) == 0, "rest turned");
+                for (size_t l = 1; l < levels; l++) {
+                    memcpy(got, x, sizeof x);
+                    lv[l].ops.rope(got, 3, dim, cs, n_rot, (nk_rope_kind)kind);
+                    check(memcmp(got, want, 3 * dim * 4) == 0, "%s dim %zu n_rot %zu kind %d",
+                          lv[l].name, dim, n_rot, kind);
+                    lv[l].ops.add(got, x, 3 * dim);
+                    for (size_t i = 0; i < 3 * dim; i++)
+                        check(got[i] == want[i] + x[i], "%s add[%zu]", lv[l].name, i);
+                }
+            }
+}
+
+/* The definition of both pairings, on a right angle: (a, b) -> (-b, a). */
+CHECK_TEST(kernels, rope_turns_the_pairs_of_its_kind)
+{
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    for (size_t l = 0; l < levels; l++) {
+        float cs[8] = {0, 1, 0, 1, 0, 1, 0, 1};
+        float x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, y[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+        const float norm[8] = {-2, 1, -4, 3, -6, 5, -8, 7}, neox[8] = {-5, -6, -7, -8, 1, 2, 3, 4};
+        lv[l].ops.rope(x, 1, 8, cs, 8, NK_ROPE_NORM);
+        lv[l].ops.rope(y, 1, 8, cs, 8, NK_ROPE_NEOX);
+        check(memcmp(x, norm, sizeof x) == 0 && memcmp(y, neox, sizeof y) == 0, "%s", lv[l].name);
+    }
+}
+
+CHECK_TEST(kernels, silu_is_within_4_ulp_over_the_whole_range)
+{
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    static float g[MAX_N], up[MAX_N], y[MAX_N];
+    for (size_t i = 0; i < MAX_N; i++) {
+        g[i] = ((float)i - MAX_N / 2) * 0.05f;
+        up[i] = 1.0f + (float)(i % 7);
+    }
+    const float special[] = {0.0f, -0.0f, 1e-40f, -1e-30f, 88.7f, -88.7f, -103.9f, 1e30f, -1e30f};
+    memcpy(g, special, sizeof special);
+    for (size_t l = 0; l < levels; l++)
+        for (size_t n = MAX_N - 9; n <= MAX_N; n++) {
+            lv[l].ops.silu_mul(y, g, up, n);
+            for (size_t i = 0; i < n; i++) {
+                double exact = (double)g[i] / (1 + exp(-(double)g[i]));
+                if (g[i] < -88.0f ||
+                    fabs(exact) < (double)FLT_MIN) /* e^-g overflows, or subnormal */
+                    check(fabsf(y[i]) < 1e-35f, "%s silu(%g) = %g", lv[l].name, (double)g[i],
+                          (double)y[i]);
+                else
+                    check(ulps(y[i], exact * (double)up[i]) <= 4, "%s silu(%g) = %g", lv[l].name,
+                          (double)g[i], (double)y[i]);
+            }
+        }
+}
+
+CHECK_TEST(kernels, softmax_is_within_tolerance_and_sums_to_one)
+{
+    test_rng r = test_rng_make(3);
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    static float x[MAX_N], y[MAX_N];
+    for (size_t n = 1; n < MAX_N; n = next_n(n)) {
+        float scale = n % 2 ? 0.125f : 1.0f;
+        fill(&r, x, n, n % 5 ? 4.0f : 60.0f);
+        if (n % 7 == 0)
+            x[n / 2] = -INFINITY;
+        double max = -INFINITY, sum = 0;
+        for (size_t i = 0; i < n; i++)
+            max = fmax(max, (double)(x[i] * scale));
+        for (size_t i = 0; i < n; i++)
+            sum += exp((double)(x[i] * scale) - max);
+        for (size_t l = 0; l < levels; l++) {
+            double total = 0;
+            lv[l].ops.softmax(y, x, n, scale);
+            for (size_t i = 0; i < n; i++) {
+                double arg = (double)(x[i] * scale) - max, exact = exp(arg) / sum;
+                double bound = (double)FLT_MIN;
+                if (exact > 0)
+                    bound += exact * FLT_EPSILON * (4 + fabs(arg));
+                check(fabs((double)y[i] - exact) <= bound, "%s n %zu: y[%zu] = %g, exact %g",
+                      lv[l].name, n, i, (double)y[i], exact);
+                total += (double)y[i];
+            }
+            check(fabs(total - 1) < 1e-5, "%s n %zu: sum %g", lv[l].name, n, total);
+        }
+    }
+}
+
+CHECK_TEST(kernels, nan_is_not_hidden_by_any_op)
+{
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    for (size_t l = 0; l < levels; l++)
+        for (size_t at = 0; at < 19; at++) {
+            float x[19] = {0}, y[19], w[19];
+            for (size_t i = 0; i < 19; i++)
+                w[i] = 1;
+            x[at] = NAN;
+            lv[l].ops.softmax(y, x, 19, 1);
+            check(isnan(y[at]) && isnan(y[(at + 1) % 19]), "%s softmax", lv[l].name);
+            lv[l].ops.rmsnorm(y, x, w, 19, 0);
+            check(isnan(y[at]) && isnan(y[(at + 1) % 19]), "%s rmsnorm", lv[l].name);
+            lv[l].ops.silu_mul(y, x, w, 19);
+            check(isnan(y[at]) && y[(at + 1) % 19] == 0, "%s silu", lv[l].name);
+        }
+}
+
+enum { MAX_POS = 700, MAX_DIM = 128, STRIDE = MAX_DIM + 8 };
+
+/* Exact value and the sum of magnitudes of one output element. */
+static double mix(const nk_attn *a, const double *p, size_t i, double *size)
+{
+    double sum = 0;
+    *size = 0;
+    for (size_t k = 0; k < a->n_pos; k++) {
+        const unsigned char *row = (const unsigned char *)a->v + k * a->v_stride;
+        float v;
+        uint16_t h;
+        memcpy(&v, row + 4 * i * (a->kv_type == NK_F32), 4);
+        memcpy(&h, row + 2 * i * (a->kv_type == NK_F16), 2);
+        double d = a->kv_type == NK_F16 ? (double)nk_f16_to_f32(h) : (double)v;
+        sum += p[k] * d;
+        *size += fabs(p[k] * d);
+    }
+    return sum;
+}
+
+static void exact_weights(const nk_attn *a, const float *kf, double *p)
+{
+    double max = -INFINITY, sum = 0;
+    for (size_t k = 0; k < a->n_pos; k++) {
+        double s = 0;
+        for (size_t i = 0; i < a->head_dim; i++)
+            s += (double)a->q[i] * (double)kf[k * STRIDE + i];
+        p[k] = s * (double)a->scale;
+        max = fmax(max, p[k]);
+    }
+    for (size_t k = 0; k < a->n_pos; k++)
+        sum += p[k] = exp(p[k] - max);
+    for (size_t k = 0; k < a->n_pos; k++)
+        p[k] /= sum;
+}
+
+CHECK_TEST(kernels, attention_is_within_tolerance)
+{
+    static float kf[MAX_POS * STRIDE], vf[MAX_POS * STRIDE], q[MAX_DIM], score[MAX_POS];
+    static uint16_t kh[MAX_POS * STRIDE], vh[MAX_POS * STRIDE];
+    static double p[MAX_POS];
+    static const size_t dims[] = {4, 8, 20, 64, 96, 128, 100}, positions[] = {1, 2, 7, 129, 700};
+    test_rng r = test_rng_make(4);
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    fill(&r, q, MAX_DIM, 1.0f);
+    fill(&r, vf, countof(vf), 1.0f);
+    fill(&r, kf, countof(kf), 1.0f);
+    for (size_t i = 0; i < countof(kf); i++) { /* halves exactly, so both types hold the same */
+        kh[i] = nk_f32_to_f16(kf[i]);
+        kf[i] = nk_f16_to_f32(kh[i]);
+        vh[i] = nk_f32_to_f16(vf[i]);
+        vf[i] = nk_f16_to_f32(vh[i]);
+    }
+    for (size_t v = 0; v < countof(dims) * countof(positions) * 2; v++) {
+        float out[MAX_DIM + 1];
+        bool half = v % 2;
+        nk_attn a = {.q = q,
+                     .k = half ? (void *)kh : (void *)kf,
+                     .v = half ? (void *)vh : (void *)vf,
+                     .k_stride = STRIDE * (half ? 2 : 4),
+                     .v_stride = STRIDE * (half ? 2 : 4),
+                     .kv_type = half ? NK_F16 : NK_F32,
+                     .n_pos = positions[v / 2 % countof(positions)],
+                     .head_dim = dims[v / 2 / countof(positions)],
+                     .scale = 0.2f,
+                     .score = score,
+                     .out = out};
+        exact_weights(&a, kf, p);
+        for (size_t l = 0; l < levels; l++) {
+            out[a.head_dim] = 12345;
+            lv[l].ops.attention(&a);
+            for (size_t i = 0; i < a.head_dim; i++) {
+                double size, exact = mix(&a, p, i, &size);
+                check(fabs((double)out[i] - exact) <= 32 * FLT_EPSILON * size,
+                      "%s dim %zu pos %zu f16 %d: out[%zu] %g, exact %g", lv[l].name, a.head_dim,
+                      a.n_pos, half, i, (double)out[i], exact);
+            }
+            check(out[a.head_dim] == 12345, "%s dim %zu: wrote past out", lv[l].name, a.head_dim);
+        }
+    }
+}
