@@ -1,5 +1,11 @@
 #include "kernels/quant/super.h"
 
+static void clamp_codes(uint8_t *code, int n, int top)
+{
+    for (int i = 0; i < n; i++)
+        code[i] = code[i] > top ? (uint8_t)top : code[i];
+}
+
 /* Scale codes by the greatest: code = round(value * top / max), d = max / top. */
 static nk_f16 code_scales(const float *value, int groups, int top, bool clamps, uint8_t *code)
 {
@@ -7,11 +13,10 @@ static nk_f16 code_scales(const float *value, int groups, int top, bool clamps, 
     for (int g = 0; g < groups; g++)
         max = value[g] > max ? value[g] : max;
     float inverse = max > 0 ? (float)top / max : 0.0f;
-    for (int g = 0; g < groups; g++) {
+    for (int g = 0; g < groups; g++)
         code[g] = (uint8_t)nk_nearest(inverse * value[g]);
-        if (clamps && code[g] > top)
-            code[g] = (uint8_t)top;
-    }
+    if (clamps)
+        clamp_codes(code, groups, top);
     return nk_f32_to_f16(max / (float)top);
 }
 
@@ -46,9 +51,9 @@ static void fit_weighted(const nk_affine_codec *codec, const float *x, const flo
     }
     a->d = nk_f32_to_f16(nk_fit_positive(scale, sum_w, groups, codec->scale_max, a->sc));
     a->dmin = nk_f32_to_f16(nk_fit_positive(min, sum_w, groups, codec->scale_max, a->m));
-    for (int g = 0; g < groups && codec->weighted_clamps; g++) {
-        a->sc[g] = (uint8_t)nk_clamp(a->sc[g], 0, codec->scale_max);
-        a->m[g] = (uint8_t)nk_clamp(a->m[g], 0, codec->scale_max);
+    if (codec->weighted_clamps) {
+        clamp_codes(a->sc, groups, codec->scale_max);
+        clamp_codes(a->m, groups, codec->scale_max);
     }
 }
 
