@@ -9,7 +9,7 @@ PREFIX  ?= /usr/local
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 V       ?= 0
 Q       := $(if $(filter 0,$(V)),@,)
-ARCH    := $(shell $(CC) -dumpmachine | cut -d- -f1)
+ARCH    := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
 IS_CLANG := $(shell $(CC) --version 2>/dev/null | grep -c clang)
 
 # --- flags -------------------------------------------------------------------------------------
@@ -64,7 +64,9 @@ isa_flags = $(if $(filter %_avx2.c,$1),-mavx2 -mfma -mf16c)$(if \
   $(filter %_dotprod.c,$1),-march=armv8.2-a+dotprod)$(if \
   $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)
 
-.PHONY: all run test check asan tsan lint fuzz help install uninstall clean deps
+.PHONY: all run test check asan tsan lint fmt bench soak fuzz-long help install uninstall clean \
+        dist deps check-headers check-layers check-binary
+## all: build build/nibble
 all: $(B)/nibble
 
 $(B)/nibble: $(OBJ) $(B)/obj/tui/main.o
@@ -105,9 +107,88 @@ $(B)/tests/plain: $(OBJ) $(POBJ)
 
 -include $(OBJ:.o=.d) $(TOBJ:.o=.d) $(POBJ:.o=.d) $(B)/obj/tui/main.d
 
-## test: build, then run all quick tests
-test: $(B)/nibble $(B)/tests/run
+## run: install what is missing, build, open the workbench on the demo model
+run: deps
+	@$(MAKE) --no-print-directory -j2 all
+	$(B)/nibble demo
+
+## test: install what is missing, build, run all quick tests
+test: deps
+	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run
 	$(B)/tests/run --timeout 120 -j2
+
+# Asks the package manager only when a header or the test library is missing.
+deps:
+	@sh .ci/deps.sh build
+
+## check: what a commit should pass: tests, sanitizers, lint
+check: test asan tsan lint
+
+## asan: the whole suite under AddressSanitizer and UBSan
+asan: export ASAN_OPTIONS := handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:allocator_may_return_null=1
+asan: deps
+	@$(MAKE) --no-print-directory -j2 CONF=asan SAN=address,undefined,float-cast-overflow build/asan/nibble build/asan/tests/run
+	build/asan/tests/run --timeout 300 -j2
+
+# Suites that start threads; Criterion cannot start under TSan (reliability.md 2), the plain main can.
+TSAN_SUITES ?= nb pool sched job kernels forward chat quantize
+## tsan: threaded suites under ThreadSanitizer
+tsan: deps
+	@$(MAKE) --no-print-directory -j2 CONF=tsan SAN=thread build/tsan/tests/plain
+	@set -e; for s in $(TSAN_SUITES); do echo "tsan: $$s"; \
+	  TSAN_OPTIONS=halt_on_error=1 setarch -R build/tsan/tests/plain $$s; done
+
+HDRS := $(wildcard kernels/*.h kernels/*/*.h core/*/*.h downloads/*.h tui/*.h tui/*/*.h tests/*.h)
+check-headers: $(GEN)
+	@for h in $(HDRS); do $(CC) $(STD) $(WARN) -Wno-conversion -I. -I$(B)/gen -DNB_VERSION='""' -fsyntax-only -x c $$h \
+	  || { echo "$$h does not compile alone"; exit 1; }; done; echo "headers: each compiles alone"
+
+check-layers:
+	@sh .ci/layers.sh
+
+check-binary: $(B)/nibble
+	@sh .ci/binary.sh $(B)
+
+## lint: format, sizes, layers, headers, clang-tidy, cppcheck, the binary's hardening
+lint:
+	@sh .ci/deps.sh lint
+	@sh .ci/lint.sh
+	@$(MAKE) --no-print-directory check-headers check-layers check-binary
+
+## fmt: format every source file
+fmt:
+	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+## bench: speeds of this build on the demo and a 1.1b shape
+bench: all
+	$(B)/nibble bench demo
+	$(B)/nibble synth llama-1.1b -t Q4_K_M -o build/llama-1.1b-Q4_K_M.gguf --force
+	$(B)/nibble bench build/llama-1.1b-Q4_K_M.gguf -p 128 -n 16 -r 3
+
+## install: binary, man page, completion, themes and demo model (PREFIX, DESTDIR)
+install: all
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/nibble/themes' \
+	  '$(DESTDIR)$(PREFIX)/share/nibble/demo' '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' \
+	  '$(DESTDIR)$(PREFIX)/share/zsh/site-functions' '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d'
+	install -m 755 $(B)/nibble '$(DESTDIR)$(PREFIX)/bin/nibble'
+	install -m 644 themes/*.theme '$(DESTDIR)$(PREFIX)/share/nibble/themes/'
+	install -m 644 tests/data/nibble-demo/* '$(DESTDIR)$(PREFIX)/share/nibble/demo/'
+	$(B)/nibble completion man > '$(DESTDIR)$(PREFIX)/share/man/man1/nibble.1'
+	$(B)/nibble completion bash > '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/nibble'
+	$(B)/nibble completion zsh > '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_nibble'
+	$(B)/nibble completion fish > '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/nibble.fish'
+
+## uninstall: what install wrote
+uninstall:
+	rm -f '$(DESTDIR)$(PREFIX)/bin/nibble' '$(DESTDIR)$(PREFIX)/share/man/man1/nibble.1' \
+	  '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/nibble' \
+	  '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_nibble' \
+	  '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/nibble.fish'
+	rm -rf '$(DESTDIR)$(PREFIX)/share/nibble'
+
+## dist: a source archive of HEAD
+dist:
+	git archive --prefix=nibble-$(VERSION)/ -o nibble-$(VERSION).tar.gz HEAD
 
 ## clean: remove build output
 clean:
@@ -115,4 +196,4 @@ clean:
 
 ## help: this list
 help:
-	@sed -n 's/^## //p' Makefile
+	@sed -n 's/^## /  make /p' Makefile

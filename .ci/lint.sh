@@ -1,0 +1,49 @@
+#!/bin/sh
+# Format, file and function sizes, unfinished marks, static analysis.
+set -u
+bad=0
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+files=$(git ls-files '*.c' '*.h')
+# shellcheck disable=SC2086
+clang-format --dry-run -Werror $files 2>"$tmp/format" || {
+    echo "format: run make fmt"
+    grep -m 10 'error:' "$tmp/format"
+    bad=1
+}
+# Over 600 lines a file fails; over 100 a function fails, over 60 it is named.
+for f in $files; do
+    n=$(wc -l <"$f")
+    [ "$n" -le 600 ] || { echo "size: $f has $n lines"; bad=1; }
+done
+# shellcheck disable=SC2086
+awk 'FNR == 1 { open = 0 }
+     /^\{$/ { open = FNR }
+     /^\}/ { n = open ? FNR - open : 0; open = 0
+             if (n > 60) printf "size: %s:%d: function of %d lines\n", FILENAME, FNR - n, n
+             if (n > 100) over = 1 }
+     END { exit over }' $files || { echo "size: a function is over 100 lines"; bad=1; }
+if git grep -nE '\b(TODO|FIXME|XXX|HACK)\b' -- '*.c' '*.h' '*.def' Makefile; then
+    echo "unfinished marks"
+    bad=1
+fi
+checks='-*,bugprone-*,clang-analyzer-*,cert-*,concurrency-*'
+for off in clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling \
+    bugprone-easily-swappable-parameters bugprone-narrowing-conversions bugprone-reserved-identifier \
+    cert-dcl37-c cert-dcl51-cpp cert-err33-c bugprone-implicit-widening-of-multiplication-result \
+    concurrency-mt-unsafe bugprone-branch-clone cert-msc51-cpp bugprone-assignment-in-if-condition \
+    clang-analyzer-optin.performance.Padding; do
+    checks="$checks,-$off"
+done
+product=$(git ls-files 'core/*.c' 'tui/*.c' 'kernels/*.c' 'downloads/*.c' | grep -v '/x86/\|/arm/')
+echo "$product" | xargs -P 2 -n 8 clang-tidy --quiet --warnings-as-errors='*' --checks="$checks" \
+    --extra-arg=-std=c11 --extra-arg=-D_GNU_SOURCE --extra-arg=-D_XOPEN_SOURCE_EXTENDED --extra-arg=-I. \
+    --extra-arg='-DNB_VERSION="lint"' --extra-arg='-DNB_PREFIX="/usr/local"' -- >"$tmp/tidy" 2>/dev/null || {
+    grep -E '(error|warning):' "$tmp/tidy" | sort -u | head -40
+    bad=1
+}
+# shellcheck disable=SC2086
+cppcheck -q -j2 --enable=warning,portability --inline-suppr --std=c11 --error-exitcode=1 -I. \
+    --suppress=missingIncludeSystem '-DNB_VERSION="lint"' '-DNB_PREFIX="/usr/local"' $product || bad=1
+[ $bad = 0 ] && echo "lint: clean"
+exit $bad
