@@ -75,6 +75,33 @@ CHECK_TEST(types, rows_are_whole_or_only_shown)
     }
 }
 
+CHECK_TEST(types, rows_know_their_partner_and_their_need)
+{
+    static const nk_type_id q8_0[] = {NK_Q4_0,  NK_Q5_0,  NK_Q8_0, NK_IQ4_NL,
+                                      NK_MXFP4, NK_NVFP4, NK_Q1_0};
+    static const nk_type_id f32[] = {NK_F32, NK_F16, NK_BF16, NK_F64,
+                                     NK_I8,  NK_I16, NK_I32,  NK_I64};
+    static const nk_type_id need[] = {NK_IQ1_S,  NK_IQ1_M, NK_IQ2_XXS,
+                                      NK_IQ2_XS, NK_IQ2_S, NK_IQ3_XXS};
+    nk_type_id with[NK_TYPE_SLOTS];
+    bool needs[NK_TYPE_SLOTS] = {false};
+    for (size_t i = 0; i < countof(with); i++)
+        with[i] = NK_Q8_K;
+    for (size_t i = 0; i < countof(q8_0); i++)
+        with[q8_0[i]] = NK_Q8_0;
+    for (size_t i = 0; i < countof(f32); i++)
+        with[f32[i]] = NK_F32;
+    with[NK_Q4_1] = with[NK_Q5_1] = with[NK_Q8_1] = NK_Q8_1;
+    for (size_t i = 0; i < countof(need); i++)
+        needs[need[i]] = true;
+    size_t count;
+    const nk_type *const *all = nk_type_all(&count);
+    for (size_t i = 0; i < count; i++) { /* quant.md 1.3 and 1.4 */
+        check(all[i]->dot_with == with[all[i]->id], "%s partner", all[i]->name);
+        check(all[i]->wants_imatrix == needs[all[i]->id], "%s imatrix", all[i]->name);
+    }
+}
+
 CHECK_TEST(types, row_size_refuses_odd_widths_and_overflow)
 {
     uint64_t bytes = 7;
