@@ -1,0 +1,92 @@
+/* A chat as it is kept: every pane's messages as a tree, so that regenerating and editing add a
+ * branch and lose nothing; one JSON line per event, appended as it happens.
+ *
+ * File: data_dir/chats/chat-NNNN.jsonl, made at the first message. A token is written when it is
+ * shown (it survives the death of the program), the turn is fsynced once when it ends (it survives
+ * the death of the machine). A last line cut short is dropped on loading and cut off before the
+ * next append (A15, A16). When the disk refuses a line the chat goes on in memory and
+ * ui_transcript_problem tells why. Lines:
+ *     {"nibble_chat":1}
+ *     {"pane":0,"label":"nibble-demo q4_K","path":"/models/x.gguf"}
+ *     {"n":0,"parent":-1,"pane":0,"role":"user","text":"..."}
+ *     {"n":1,"id":17,"text":"Quant","logprob":-0.1,"entropy":0.4}      a token of message 1
+ *     {"n":1,"stop":"end","tok_per_s":80,"ttft":0.02,"prompt":31}
+ *     {"pane":0,"leaf":1}                                              the branch shown */
+#ifndef NIBBLE_TRANSCRIPT_H
+#define NIBBLE_TRANSCRIPT_H
+
+#include "core/base/str.h"
+#include "core/model/chat.h"
+
+enum { UI_PANES = 4 };
+
+typedef struct ui_token {
+    int32_t id;
+    float logprob, entropy; /* natural log, nats */
+    uint32_t start, len;    /* its bytes in the message; len 0: it only continued a character */
+    int32_t top_id[NB_TOP]; /* -1 in a chat read back from disk */
+    float top_logprob[NB_TOP];
+} ui_token;
+
+typedef struct ui_message {
+    int parent; /* message index, -1 = first of its pane */
+    int pane;
+    nb_role role;
+    nb_str text;
+    ui_token *token; /* [n_token] of an answer; owned */
+    size_t n_token, cap_token;
+    bool done; /* false: running, or interrupted by the end of the program */
+    nb_stop stop;
+    double tok_per_s, ttft;
+    uint32_t n_prompt;
+} ui_message;
+
+typedef struct ui_transcript ui_transcript;
+
+/* A new chat. dir: the chats folder, made when needed; NULL = nothing is written. */
+nb_status ui_transcript_open(ui_transcript **out, const char *dir, nb_err *err);
+/* An earlier one, to be continued. *skipped (may be NULL): lines that made no sense. NB_FORMAT when
+ * it is no chat at all. */
+nb_status ui_transcript_load(ui_transcript **out, const char *path, size_t *skipped, nb_err *err);
+void ui_transcript_close(ui_transcript **t);
+
+int ui_transcript_number(const ui_transcript *t);       /* of the file; 0 = none yet */
+const char *ui_transcript_file(const ui_transcript *t); /* "" = none yet */
+/* First failure to write, NULL = all is on disk. */
+const nb_err *ui_transcript_problem(const ui_transcript *t);
+
+/* Who answers in a pane. */
+void ui_transcript_name_pane(ui_transcript *t, int pane, const char *label, const char *path);
+const char *ui_transcript_label(const ui_transcript *t, int pane); /* "" = unknown */
+
+/* Appends a message under parent (-1: a root) and makes it the pane's leaf. NB_NOMEM adds nothing.
+ */
+nb_status ui_transcript_add(ui_transcript *t, int pane, int parent, nb_role role, const char *text,
+                            size_t n, int *index, nb_err *err);
+nb_status ui_transcript_token(ui_transcript *t, int message, const nb_token_event *e, nb_err *err);
+void ui_transcript_end(ui_transcript *t, int message, const nb_turn_stats *stats);
+void ui_transcript_sync(ui_transcript *t); /* once per turn */
+
+size_t ui_transcript_count(const ui_transcript *t);
+/* Valid until the next add; NULL out of range. */
+const ui_message *ui_transcript_at(const ui_transcript *t, int message);
+int ui_transcript_leaf(const ui_transcript *t, int pane); /* -1 = empty */
+/* Shows the branch through message, down its newest children. */
+void ui_transcript_select(ui_transcript *t, int message);
+/* Messages from the root to the pane's leaf; returns their number (snprintf style). */
+size_t ui_transcript_path(const ui_transcript *t, int pane, int *out, size_t cap);
+/* Alternatives of a message, oldest first: its place 0.. and their number. */
+void ui_transcript_branch(const ui_transcript *t, int message, int *at, int *of);
+int ui_transcript_sibling(const ui_transcript *t, int message, int step); /* -1 = none */
+/* First token index at which two answers differ by id; -1 while they agree. Where one has ended and
+ * the other went on, that is where they differ (only once both are done). */
+long ui_transcript_first_difference(const ui_message *a, const ui_message *b);
+
+/* The branches now shown, pane after pane. */
+void ui_transcript_markdown(const ui_transcript *t, nb_str *out);
+void ui_transcript_json(const ui_transcript *t, nb_str *out);
+
+const char *ui_role_word(nb_role r);
+const char *ui_stop_word(nb_stop s); /* "end", "limit", "context", "cancel", "fail" */
+
+#endif

@@ -1,0 +1,177 @@
+/* Reading a chat: paths and branches of the tree, and its exports. */
+#include "tui/transcript.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/json.h"
+
+size_t ui_transcript_path(const ui_transcript *t, int pane, int *out, size_t cap)
+{
+    size_t n = 0;
+    for (int i = ui_transcript_leaf(t, pane); i >= 0; i = ui_transcript_at(t, i)->parent)
+        n++;
+    size_t k = n;
+    for (int i = ui_transcript_leaf(t, pane); i >= 0; i = ui_transcript_at(t, i)->parent)
+        if (--k < cap)
+            out[k] = i;
+    return n;
+}
+
+static bool siblings(const ui_message *a, const ui_message *b)
+{
+    return a->parent == b->parent && a->pane == b->pane && a->role == b->role;
+}
+
+void ui_transcript_branch(const ui_transcript *t, int message, int *at, int *of)
+{
+    const ui_message *m = ui_transcript_at(t, message);
+    *at = *of = 0;
+    for (int i = 0; m && i < (int)ui_transcript_count(t); i++) {
+        if (!siblings(m, ui_transcript_at(t, i)))
+            continue;
+        if (i == message)
+            *at = *of;
+        ++*of;
+    }
+}
+
+int ui_transcript_sibling(const ui_transcript *t, int message, int step)
+{
+    const ui_message *m = ui_transcript_at(t, message);
+    int count = (int)ui_transcript_count(t), d = step < 0 ? -1 : 1;
+    for (int i = message + d; m && i >= 0 && i < count; i += d)
+        if (siblings(m, ui_transcript_at(t, i)))
+            return i;
+    return -1;
+}
+
+long ui_transcript_first_difference(const ui_message *a, const ui_message *b)
+{
+    size_t n = a->n_token < b->n_token ? a->n_token : b->n_token;
+    for (size_t i = 0; i < n; i++)
+        if (a->token[i].id != b->token[i].id)
+            return (long)i;
+    bool ended = a->done && b->done && a->stop == NB_STOP_END && b->stop == NB_STOP_END;
+    return ended && a->n_token != b->n_token ? (long)n : -1;
+}
+
+/* malloc'd; NULL when the pane is empty or memory is gone. */
+static int *whole_path(const ui_transcript *t, int pane, size_t *n)
+{
+    *n = ui_transcript_path(t, pane, NULL, 0);
+    int *path = *n ? nb_alloc(*n, sizeof *path, "chat", NULL) : NULL;
+    if (path)
+        ui_transcript_path(t, pane, path, *n);
+    else
+        *n = 0;
+    return path;
+}
+
+static void pane_markdown(const ui_transcript *t, int pane, nb_str *out)
+{
+    size_t n;
+    int *path = whole_path(t, pane, &n);
+    if (!path)
+        return;
+    nb_str_addf(out, "## %c  ", 'A' + pane);
+    nb_safe_text(out, ui_transcript_label(t, pane), strlen(ui_transcript_label(t, pane)),
+                 NB_SAFE_ONE_LINE);
+    nb_str_add(out, "\n\n");
+    for (size_t i = 0; i < n; i++) {
+        const ui_message *m = ui_transcript_at(t, path[i]);
+        char num[48];
+        nb_str_addf(out, "**%s**: ", m->role == NB_USER ? "you" : ui_role_word(m->role));
+        nb_safe_text(out, nb_str_c(&m->text), m->text.len, 0);
+        nb_str_add(out, "\n\n");
+        if (m->role == NB_ASSISTANT && m->n_token)
+            nb_str_addf(out, "*%zu tokens, %s tok/s, %s*\n\n", m->n_token,
+                        nb_fmt_fixed(num, m->tok_per_s, 1),
+                        m->done ? ui_stop_word(m->stop) : "interrupted");
+    }
+    free(path);
+}
+
+/* The answers last shown, against pane A's. */
+static const ui_message *last_answer(const ui_transcript *t, int pane)
+{
+    const ui_message *m = ui_transcript_at(t, ui_transcript_leaf(t, pane));
+    return m && m->role == NB_ASSISTANT ? m : NULL;
+}
+
+void ui_transcript_markdown(const ui_transcript *t, nb_str *out)
+{
+    nb_str_addf(out, "# chat %d\n\n", ui_transcript_number(t));
+    for (int p = 0; p < UI_PANES; p++)
+        pane_markdown(t, p, out);
+    const ui_message *a = last_answer(t, 0);
+    for (int p = 1; p < UI_PANES; p++) {
+        const ui_message *b = last_answer(t, p);
+        long d = a && b ? ui_transcript_first_difference(a, b) : -1;
+        if (d >= 0)
+            nb_str_addf(out, "first difference of %c from A: token %ld\n\n", 'A' + p, d);
+    }
+}
+
+static void message_json(nb_jout *w, const ui_message *m)
+{
+    nb_jout_object(w);
+    nb_jout_key(w, "role");
+    nb_jout_str(w, ui_role_word(m->role));
+    nb_jout_key(w, "text");
+    nb_jout_strn(w, nb_str_c(&m->text), m->text.len);
+    if (m->role == NB_ASSISTANT) {
+        nb_jout_key(w, "ids");
+        nb_jout_array(w);
+        for (size_t i = 0; i < m->n_token; i++)
+            nb_jout_i64(w, m->token[i].id);
+        nb_jout_array_end(w);
+        nb_jout_key(w, "stop");
+        nb_jout_str(w, m->done ? ui_stop_word(m->stop) : "interrupted");
+        nb_jout_key(w, "tok_per_s");
+        nb_jout_double(w, m->tok_per_s);
+        nb_jout_key(w, "ttft");
+        nb_jout_double(w, m->ttft);
+    }
+    nb_jout_object_end(w);
+}
+
+static void pane_json(nb_jout *w, const ui_transcript *t, int pane)
+{
+    size_t n;
+    int *path = whole_path(t, pane, &n);
+    nb_jout_object(w);
+    nb_jout_key(w, "pane");
+    nb_jout_i64(w, pane);
+    nb_jout_key(w, "model");
+    nb_jout_str(w, ui_transcript_label(t, pane));
+    nb_jout_key(w, "messages");
+    nb_jout_array(w);
+    for (size_t i = 0; i < n; i++)
+        message_json(w, ui_transcript_at(t, path[i]));
+    nb_jout_array_end(w);
+    const ui_message *a = last_answer(t, 0), *b = last_answer(t, pane);
+    long d = pane > 0 && a && b ? ui_transcript_first_difference(a, b) : -1;
+    nb_jout_key(w, "first_difference");
+    if (d >= 0)
+        nb_jout_i64(w, d);
+    else
+        nb_jout_null(w);
+    nb_jout_object_end(w);
+    free(path);
+}
+
+void ui_transcript_json(const ui_transcript *t, nb_str *out)
+{
+    nb_jout w = nb_jout_make(out);
+    nb_jout_object(&w);
+    nb_jout_key(&w, "chat");
+    nb_jout_i64(&w, ui_transcript_number(t));
+    nb_jout_key(&w, "panes");
+    nb_jout_array(&w);
+    for (int p = 0; p < UI_PANES; p++)
+        if (ui_transcript_leaf(t, p) >= 0)
+            pane_json(&w, t, p);
+    nb_jout_array_end(&w);
+    nb_jout_object_end(&w);
+}
