@@ -21,7 +21,7 @@ typedef struct nb_entry {
     nb_store store;
     uint64_t params, bytes; /* weights; file bytes */
     double bpw;
-    uint64_t n_layer, n_ctx, n_embd, n_head, n_head_kv, head_dim, n_vocab;
+    uint64_t n_layer, n_ctx, n_embd, n_head, n_head_kv, head_dim, n_ff, n_vocab;
     bool tied, is_dir;
     bool unsupported;    /* listed but nibble cannot run it */
     char problem[160];   /* why unsupported or broken; "" = fine */
