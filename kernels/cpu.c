@@ -96,7 +96,7 @@ unsigned nk_cpu_detect(void)
 static bool model_from_cpu(char *out, size_t cap)
 {
     uint32_t brand[13] = {0};
-    if (__get_cpuid_max(0x80000000u, NULL) < 0x80000004u)
+    if ((uint32_t)__get_cpuid_max(0x80000000u, NULL) < 0x80000004u)
         return false;
     for (unsigned i = 0; i < 3; i++)
         __get_cpuid(0x80000002u + i, &brand[4 * i], &brand[4 * i + 1], &brand[4 * i + 2],

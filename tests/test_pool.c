@@ -213,7 +213,14 @@ CHECK_TEST(pool, oversubscription_does_not_collapse)
 
 /* The system's pthread_create, refusing from the n-th call on while armed. Sanitizers bring their
  * own definition, so there the test skips itself. */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__) || defined(__clang__)
+#if defined(__has_feature)
+#define HAS_FEATURE(x) __has_feature(x)
+#else
+#define HAS_FEATURE(x) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__) ||                               \
+    HAS_FEATURE(thread_sanitizer) || HAS_FEATURE(address_sanitizer) ||                             \
+    HAS_FEATURE(memory_sanitizer)
 CHECK_TEST(pool, works_with_the_threads_the_system_grants)
 {
     check_skip("pthread_create belongs to the sanitizer here");

@@ -53,8 +53,8 @@ NK_INLINE float hsum8(__m256 v)
 /* 16 bytes of nibbles -> 32 codes: low nibbles, then high. */
 NK_INLINE __m256i nibbles(const void *p)
 {
-    __m128i v = load16(p);
-    __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(v), _mm_srli_epi16(v, 4), 1);
+    __m256i twice = _mm256_broadcastsi128_si256(load16(p));
+    __m256i both = _mm256_srlv_epi64(twice, _mm256_setr_epi64x(0, 0, 4, 4));
     return _mm256_and_si256(both, _mm256_set1_epi8(15));
 }
 

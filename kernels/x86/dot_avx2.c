@@ -5,8 +5,7 @@
  *
  * Signed codes go through |w| * (sign of w applied to x): vpsignb cannot negate -128, and no
  * encoder of activations produces it (codes are value * 127 / absmax, rounded), so pair sums stay
- * within 2 * 128 * 127 < 2^15 and every integer is exact. Blocks alternate between two float
- * accumulators, in the same way for one column and for four. */
+ * within 2 * 128 * 127 < 2^15 and every integer is exact. */
 
 typedef __m256i codes_fn(const void *block);
 
@@ -17,59 +16,75 @@ typedef struct simple_type {
     bool is_signed;            /* codes, and then no min */
 } simple_type;
 
-/* d and m (or s) of one block as the low two floats. */
-NK_INLINE __m128 two_f16(const void *p)
+/* The f16 at p of nb <= 4 blocks as floats. Gathered by the scalar ports: the vector ports are what
+ * these kernels wait for. */
+NK_INLINE __m128 f16_of_blocks(const char *p, size_t block_size, const int nb)
 {
-    int32_t both;
-    memcpy(&both, p, sizeof both);
-    return _mm_cvtph_ps(_mm_cvtsi32_si128(both));
+    uint64_t all = 0;
+#pragma GCC unroll 4
+    for (int k = 0; k < nb; k++) {
+        uint16_t h;
+        memcpy(&h, p + (size_t)k * block_size, sizeof h);
+        all |= (uint64_t)h << (16 * k);
+    }
+    return _mm_cvtph_ps(_mm_cvtsi64_si128((long long)all));
 }
 
-/* One block against nc columns; min[c] gathers m * s in its second lane. */
-NK_INLINE void block_dot(const simple_type t, const char *b, const char *x, size_t stride,
-                         __m256 *acc, __m128 *min, const int nc)
+/* nb blocks against nc columns; acc in lanes over codes, min[c] gathers m * s. */
+NK_INLINE void blocks_dot(const simple_type t, const char *b, const char *x, size_t stride,
+                          __m256 *acc, __m128 *min, const int nb, const int nc)
 {
     const __m256i ones = _mm256_set1_epi16(1);
-    __m256i q = t.codes(b), size = t.is_signed ? _mm256_abs_epi8(q) : q;
-    __m256 d = f16_all(b);
-    __m128 dm = t.is_signed ? _mm_setzero_ps() : two_f16(b);
+    _Alignas(16) float scale[4][4];
+    __m128 d = f16_of_blocks(b, t.block_size, nb);
 #pragma GCC unroll 4
-    for (int c = 0; c < nc; c++, x += stride) {
-        __m256i a = load32(x + (t.is_signed ? 2 : 4));
-        __m256i pair = _mm256_maddubs_epi16(size, t.is_signed ? _mm256_sign_epi8(a, q) : a);
-        __m256 sum = _mm256_cvtepi32_ps(_mm256_madd_epi16(pair, ones));
-        acc[c] = _mm256_fmadd_ps(sum, _mm256_mul_ps(d, f16_all(x)), acc[c]);
+    for (int c = 0; c < nc; c++) {
+        const char *a = x + (size_t)c * stride;
+        _mm_store_ps(scale[c], _mm_mul_ps(d, f16_of_blocks(a, t.x_size, nb)));
         if (!t.is_signed)
-            min[c] = _mm_fmadd_ps(dm, two_f16(x), min[c]);
+            min[c] = _mm_fmadd_ps(f16_of_blocks(b + 2, t.block_size, nb),
+                                  f16_of_blocks(a + 2, t.x_size, nb), min[c]);
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < nb; k++) {
+        __m256i q = t.codes(b + (size_t)k * t.block_size);
+        __m256i size = t.is_signed ? _mm256_abs_epi8(q) : q;
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++) {
+            __m256i a =
+                load32(x + (size_t)c * stride + (size_t)k * t.x_size + (t.is_signed ? 2 : 4));
+            __m256i pair = _mm256_maddubs_epi16(size, t.is_signed ? _mm256_sign_epi8(a, q) : a);
+            __m256 sum = _mm256_cvtepi32_ps(_mm256_madd_epi16(pair, ones));
+            acc[c] = _mm256_fmadd_ps(sum, _mm256_broadcast_ss(&scale[c][k]), acc[c]);
+        }
     }
 }
 
 NK_INLINE void simple_dot(const simple_type t, size_t n, const void *w, const void *x,
                           size_t stride, float *y, const int nc)
 {
-    __m256 even[4], odd[4];
+    __m256 acc[4];
     __m128 min[4];
 #pragma GCC unroll 4
     for (int c = 0; c < nc; c++) {
-        even[c] = odd[c] = _mm256_setzero_ps();
+        acc[c] = _mm256_setzero_ps();
         min[c] = _mm_setzero_ps();
     }
     const char *b = w, *a = x;
-    size_t blocks = n / NK_LEN;
-    for (size_t i = 0; i + 2 <= blocks; i += 2) {
-        block_dot(t, b, a, stride, even, min, nc);
-        block_dot(t, b + t.block_size, a + t.x_size, stride, odd, min, nc);
-        b += 2 * t.block_size;
-        a += 2 * t.x_size;
+    size_t left = n / NK_LEN;
+    for (; left >= 4; left -= 4) {
+        blocks_dot(t, b, a, stride, acc, min, 4, nc);
+        b += 4 * t.block_size;
+        a += 4 * t.x_size;
     }
-    if (blocks % 2)
-        block_dot(t, b, a, stride, even, min, nc);
+    for (; left > 0; left--) {
+        blocks_dot(t, b, a, stride, acc, min, 1, nc);
+        b += t.block_size;
+        a += t.x_size;
+    }
 #pragma GCC unroll 4
-    for (int c = 0; c < nc; c++) {
-        y[c] = hsum8(_mm256_add_ps(even[c], odd[c]));
-        if (!t.is_signed)
-            y[c] += _mm_cvtss_f32(_mm_movehdup_ps(min[c]));
-    }
+    for (int c = 0; c < nc; c++)
+        y[c] = hsum8(acc[c]) + (t.is_signed ? 0 : hsum4(min[c]));
 }
 
 static const simple_type q4_0 = {codes_q4_0, sizeof(nk_block_q4_0), sizeof(nk_block_q8_0), true};
