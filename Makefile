@@ -51,10 +51,10 @@ PROD += $(wildcard kernels/arm/*.c)
 endif
 GEN   := $(B)/gen/themes_embedded.c
 OBJ   := $(PROD:%.c=$(B)/obj/%.o) $(GEN:$(B)/gen/%.c=$(B)/obj/gen/%.o)
-TESTS := $(wildcard tests/test_*.c) tests/util.c
+FUZZ  := $(sort $(filter-out main,$(basename $(notdir $(wildcard tests/fuzz/*.c)))))
+TESTS := $(wildcard tests/test_*.c) tests/util.c tests/replay.c $(FUZZ:%=tests/fuzz/%.c)
 TOBJ  := $(TESTS:%.c=$(B)/obj/%.o) $(B)/obj/tests/check.o
 POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o
-FUZZ  := $(filter-out main,$(basename $(notdir $(wildcard tests/fuzz/*.c))))
 
 # An ISA is a file: the suffix selects its flags, everything else is baseline.
 isa_flags = $(if $(filter %_avx2.c,$1),-mavx2 -mfma -mf16c)$(if \
@@ -64,7 +64,7 @@ isa_flags = $(if $(filter %_avx2.c,$1),-mavx2 -mfma -mf16c)$(if \
   $(filter %_dotprod.c,$1),-march=armv8.2-a+dotprod)$(if \
   $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)
 
-.PHONY: all run test check asan tsan lint fmt bench soak fuzz-long help install uninstall clean \
+.PHONY: all run test check asan tsan lint fmt bench soak fuzz fuzz-long help install uninstall clean \
         dist deps check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
@@ -105,7 +105,23 @@ $(B)/tests/plain: $(OBJ) $(POBJ)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
--include $(OBJ:.o=.d) $(TOBJ:.o=.d) $(POBJ:.o=.d) $(B)/obj/tui/main.d
+# Fuzz targets outside libFuzzer: build/tests/replay [TARGET [FILE]...]
+$(B)/tests/replay: $(OBJ) $(FUZZ:%=$(B)/obj/tests/fuzz/%.o) $(B)/obj/tests/replay.o $(B)/obj/tests/util.o $(B)/obj/tests/fuzz/main.o
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# The same files with libFuzzer's entry point; only meant for CONF=fuzz (see the target fuzz).
+$(B)/obj/libfuzzer/%.o: tests/fuzz/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -Wno-conversion -DNB_FUZZ -DNB_TEST_ROOT='"$(CURDIR)"' -MMD -MP -c -o $@ $<
+
+$(B)/target_%: $(B)/obj/libfuzzer/%.o $(OBJ) $(B)/obj/tests/util.o
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) -fsanitize=fuzzer,$(SAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+.PRECIOUS: $(B)/obj/libfuzzer/%.o $(B)/target_%
+
+-include $(FUZZ:%=$(B)/obj/libfuzzer/%.d) $(OBJ:.o=.d) $(TOBJ:.o=.d) $(POBJ:.o=.d) $(B)/obj/tui/main.d
 
 ## run: install what is missing, build, open the workbench on the demo model
 run: deps
@@ -137,6 +153,19 @@ tsan: deps
 	@$(MAKE) --no-print-directory -j2 CONF=tsan SAN=thread build/tsan/tests/plain
 	@set -e; for s in $(TSAN_SUITES); do echo "tsan: $$s"; \
 	  TSAN_OPTIONS=halt_on_error=1 setarch -R build/tsan/tests/plain $$s; done
+
+FUZZ_CC   ?= clang
+FUZZ_TIME ?= 60
+FUZZ_SAN  := address,undefined,float-cast-overflow,fuzzer-no-link
+## fuzz: every tests/fuzz target under libFuzzer, FUZZ_TIME=60 seconds each, two at a time
+fuzz:
+	@sh .ci/deps.sh fuzz
+	@$(MAKE) --no-print-directory -j2 CONF=fuzz CC='$(FUZZ_CC)' SAN=$(FUZZ_SAN) $(FUZZ:%=build/fuzz/target_%)
+	@printf '%s\n' $(FUZZ) | xargs -P 2 -n 1 sh tests/fuzz/run.sh $(FUZZ_TIME)
+
+## fuzz-long: the same for an hour each
+fuzz-long:
+	@$(MAKE) --no-print-directory fuzz FUZZ_TIME=3600
 
 HDRS := $(wildcard kernels/*.h kernels/*/*.h core/*/*.h downloads/*.h tui/*.h tui/*/*.h tests/*.h)
 check-headers: $(GEN)
