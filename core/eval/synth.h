@@ -1,6 +1,6 @@
-/* A random model of a named shape, written straight to a GGUF of any preset or type: for benchmarks,
- * fits and speed estimates without a download. Weights are seeded N(0, 0.02)-like; values are
- * meaningless, shapes and types are real. */
+/* A random model of a named shape, written straight to a GGUF of any preset or type: for
+ * benchmarks, fits and speed estimates without a download. Weights are seeded N(0, 0.02)-like;
+ * values are meaningless, shapes and types are real. */
 #ifndef NIBBLE_SYNTH_H
 #define NIBBLE_SYNTH_H
 
@@ -18,8 +18,8 @@ typedef struct nb_shape {
 const nb_shape *nb_shapes(size_t *count);
 const nb_shape *nb_shape_find(const char *name);
 /* Same disk rules as quantize. Streams: memory does not grow with the model. *file_bytes out. */
-nb_status nb_synth_write(const nb_shape *shape, const nb_recipe *r, uint64_t seed,
-                         const char *path, bool force, const nk_ops *ops, nk_pool *pool,
-                         uint64_t *file_bytes, const nb_hooks *hooks, nb_err *err);
+nb_status nb_synth_write(const nb_shape *shape, const nb_recipe *r, uint64_t seed, const char *path,
+                         bool force, const nk_ops *ops, nk_pool *pool, uint64_t *file_bytes,
+                         const nb_hooks *hooks, nb_err *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* The one memory figure of every screen and command: weights + KV + buffers against what this
  * machine has now. FITS: more than 15 % of the available memory left; TIGHT: less; PAGES: weights
- * exceed memory but can be paged from disk, slowly; NO: the parts that cannot be paged do not fit. */
+ * exceed memory but can be paged from disk, slowly; NO: the parts that cannot be paged do not fit.
+ */
 #ifndef NIBBLE_FIT_H
 #define NIBBLE_FIT_H
 
@@ -15,6 +16,7 @@ typedef struct nb_fit {
 } nb_fit;
 
 const char *nb_fit_name(nb_fit_word w); /* "FITS" */
+/* weight_bytes: all tensors as stored. ctx 0 = the session's default. available: nb_memory's. */
 nb_fit nb_fit_of(const nb_hparams *hp, uint64_t weight_bytes, uint32_t ctx, bool kv_f32,
                  uint64_t available);
 

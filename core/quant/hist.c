@@ -151,7 +151,7 @@ static void add_extremes(nb_stats *s, const float *src, const float *dec, size_t
     }
 }
 
-static bool all_finite(const float *v, size_t n)
+bool nb_all_finite(const float *v, size_t n)
 {
     uint32_t worst = 0;
     for (size_t i = 0; i < n; i++) {
@@ -166,7 +166,7 @@ static bool all_finite(const float *v, size_t n)
 void nb_stats_add(nb_stats *s, const float *src, const float *dec, size_t n, uint64_t at)
 {
     s->n += n;
-    if (!all_finite(src, n) || !all_finite(dec, n)) { /* counted, kept out of every sum */
+    if (!nb_all_finite(src, n) || !nb_all_finite(dec, n)) { /* counted, kept out of every sum */
         for (size_t i = 0; i < n; i++) {
             bool bad_src = !isfinite(src[i]), bad_dec = !isfinite(dec[i]);
             s->n_nan += isnan(src[i]) || (!bad_src && bad_dec && isnan(dec[i]));

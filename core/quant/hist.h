@@ -43,6 +43,7 @@ typedef struct nb_stats {
     uint64_t max_err_at; /* its element index in the tensor; of equal ones the first */
 } nb_stats;
 
+bool nb_all_finite(const float *v, size_t n);
 void nb_stats_clear(nb_stats *s);
 /* src, dec [n], element index of src[0] in the tensor. NaN and Inf are counted and stay out of the
  * sums. */

@@ -1,10 +1,12 @@
 /* Runs a plan: rows -> f32 -> encode -> (decode, statistics, histograms) -> positioned writes into
- * OUT.part -> fsync -> reopen and verify (header parses to the plan, every tensor's SHA-256 equals
- * what was encoded) -> rename OUT. One global list of 64-row tiles over all tensors; results do not
- * depend on threads. Peak memory is per thread, not per model.
+ * OUT.part -> fsync -> header -> reopen and verify (header parses to the plan, every tile read back
+ * equals what was encoded, SHA-256 taken on the way) -> rename OUT. One global list of 64-row tiles
+ * over all tensors; results do not depend on threads. Peak memory is per thread, not per model.
  *
  * Before the first byte: output may not be the input (inode, A17), must not exist unless force, and
- * the disk must have room (A14). On failure or cancel nothing is left under OUT or OUT.part. */
+ * the disk must have room (A14). OUT.part is locked: a second run to the same output gets
+ * NB_REFUSED. The header is written last: a killed run never looks complete. On failure or cancel
+ * nothing is left under OUT or OUT.part. */
 #ifndef NIBBLE_QUANTIZE_H
 #define NIBBLE_QUANTIZE_H
 
@@ -14,16 +16,18 @@
 #include "core/quant/recipe.h"
 
 /* One tensor's telemetry, kept for the whole run and after. Written under the run's lock. */
+enum { NB_CODE_LEVELS = 256 };
 typedef struct nb_tensor_report {
     const nb_planned *plan; /* borrowed */
-    bool done;
-    nb_stats stats;
+    const char *name;       /* borrowed: plan */
+    bool done;              /* every tile encoded: figures are final */
+    nb_stats stats;         /* over all weights */
     nb_hist before, after, error;
-    uint64_t hist_n;   /* weights in the histograms: all up to 1 Mi, else every 8th tile */
-    double seconds;    /* of compute, summed over threads */
-    char sha256[65];   /* of the written bytes, once done */
-    uint8_t *code_use; /* NULL or [levels] histogram of codes (quantized types), owned */
-    int levels;
+    uint64_t hist_n; /* weights in the histograms: all up to 1 Mi, else every 8th tile */
+    double seconds;  /* of compute, summed over threads */
+    char sha256[65]; /* of the bytes read back; "" until verified */
+    int levels;      /* codes of a quantized type; 0 = float type or telemetry off */
+    uint64_t code_use[NB_CODE_LEVELS]; /* [levels] how often each code occurs in hist_n weights */
 } nb_tensor_report;
 
 typedef struct nb_run nb_run; /* live state of one quantize, readable while it runs */
@@ -37,19 +41,21 @@ typedef struct nb_quantize_options {
 /* plan is borrowed until close. */
 nb_status nb_run_open(nb_run **out, const nb_plan *plan, const char *path,
                       const nb_quantize_options *opt, nb_err *err);
-/* Blocks until written or failed; call once. lease NULL = this thread alone. */
+/* Blocks until written or failed; call once. lease NULL = this thread alone. Progress counts
+ * weights, at least 10 times a second; cancel is answered within 100 ms, pause too (all threads
+ * wait inside canceled). NB_FORMAT names tensor and row of a weight that is not finite. */
 nb_status nb_run_go(nb_run *run, const nk_ops *ops, nb_lease *lease, const nb_hooks *hooks,
                     nb_err *err);
 /* Any thread, during and after: copies one tensor's report; false if i is out of range. */
 bool nb_run_report(nb_run *run, size_t i, nb_tensor_report *out);
 typedef struct nb_run_view {
-    size_t current;          /* plan index being worked on */
+    size_t current; /* plan index being worked on */
     size_t n_done, n;
     uint64_t bytes_in, bytes_out, bytes_total_in, bytes_total_out;
     double bpw_now, bpw_final;
-    double elapsed, eta;     /* seconds, eta < 0 unknown */
+    double elapsed, eta; /* seconds, eta < 0 unknown */
     double weights_per_s;
-    nb_stats total;          /* over all finished quantized tensors */
+    nb_stats total; /* over all finished quantized tensors */
     bool finished;
     nb_status status;
 } nb_run_view;

@@ -1,0 +1,179 @@
+/* Stored results: what was measured comes back, for the same file, text, context and CPU only; a
+ * torn line costs itself alone (A16). */
+#include "tests/check.h"
+#include "tests/util.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/eval/runs.h"
+#include "kernels/cpu.h"
+
+static nb_config config(const char *name)
+{
+    nb_config c = {.writable = true};
+    snprintf(c.state_dir, sizeof c.state_dir, "%s/%s/deep", test_tmpdir(), name);
+    return c;
+}
+
+static nb_runs *open_runs(const nb_config *c)
+{
+    nb_runs *runs = NULL;
+    nb_err err = {0};
+    check(nb_runs_open(&runs, c, &err) == NB_OK, "%s", err.msg);
+    return runs;
+}
+
+static nb_ppl some_ppl(uint32_t n_ctx, double perplexity)
+{
+    return (nb_ppl){.n_ctx = n_ctx,
+                    .chunks = 83,
+                    .tokens = 42500,
+                    .scored = 21165,
+                    .nll = 4.324,
+                    .perplexity = perplexity,
+                    .stderr_ = 0.1 + 0.2,
+                    .seconds = 1e-3,
+                    .tok_per_s = 12345.678};
+}
+
+static nb_bench some_bench(double tg)
+{
+    nb_bench b = {.n_prompt = 128,
+                  .n_gen = 32,
+                  .threads = 2,
+                  .pp_tok_s = 200,
+                  .tg_tok_s = tg,
+                  .bandwidth = 2e10,
+                  .fraction = 0.5,
+                  .weight_bytes = UINT64_C(1) << 40,
+                  .rss = 123456789,
+                  .level = "avx2"};
+    nk_cpu_model(b.cpu, sizeof b.cpu);
+    return b;
+}
+
+static const uint64_t print = UINT64_C(0xfedcba9876543210);
+static const char *const sha = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+CHECK_TEST(runs, what_was_stored_comes_back_after_reopening)
+{
+    nb_config c = config("back");
+    nb_runs *runs = open_runs(&c);
+    nb_err err = {0};
+    nb_ppl p = some_ppl(512, 75.505717), got;
+    nb_bench b = some_bench(10), other = some_bench(99);
+    double pp, tg;
+    check(!nb_runs_speed(runs, print, &pp, &tg) && nb_runs_bandwidth(runs) == 0, "empty");
+    check(nb_runs_add_ppl(runs, print, sha, &p, &err) == NB_OK, "%s", err.msg);
+    check(nb_runs_add_bench(runs, print, &b, &err) == NB_OK, "%s", err.msg);
+    snprintf(other.cpu, sizeof other.cpu, "another processor");
+    other.bandwidth = 9e11;
+    check(nb_runs_add_bench(runs, print, &other, &err) == NB_OK, "%s", err.msg);
+    for (int pass = 0; pass < 2; pass++) {
+        check(nb_runs_skipped(runs) == 0, "%zu lines skipped", nb_runs_skipped(runs));
+        check(nb_runs_ppl(runs, print, sha, 512, &got), "perplexity is gone");
+        check(got.perplexity == p.perplexity && got.stderr_ == p.stderr_ && got.nll == p.nll &&
+                  got.tokens == p.tokens && got.chunks == p.chunks && got.seconds == p.seconds,
+              "a figure changed: %.17g", got.perplexity);
+        check(!nb_runs_ppl(runs, print, sha, 256, &got), "another context was compared");
+        check(!nb_runs_ppl(runs, print, "other", 512, &got), "another text was compared");
+        check(!nb_runs_ppl(runs, print ^ 1, sha, 512, &got), "another file was compared");
+        check(nb_runs_speed(runs, print, &pp, &tg) && tg == 10 && pp == 200,
+              "another machine's speed was taken");
+        check(nb_runs_bandwidth(runs) == 1e10, "%g", nb_runs_bandwidth(runs));
+        nb_runs_close(&runs);
+        runs = open_runs(&c);
+    }
+    nb_runs_close(&runs);
+    nb_runs_close(&runs);
+}
+
+CHECK_TEST(runs, the_latest_run_of_a_file_counts)
+{
+    nb_config c = config("latest");
+    nb_runs *runs = open_runs(&c);
+    nb_ppl p;
+    double pp, tg;
+    for (int i = 1; i <= 200; i++) {
+        p = some_ppl(512, i);
+        nb_bench b = some_bench(i);
+        check(nb_runs_add_ppl(runs, (uint64_t)(i % 3), sha, &p, NULL) == NB_OK, "add");
+        check(nb_runs_add_bench(runs, (uint64_t)(i % 3), &b, NULL) == NB_OK, "add");
+        if (i > 20)
+            i += 57; /* each append is a sync: a few are enough */
+    }
+    check(nb_runs_ppl(runs, 1, sha, 512, &p) && nb_runs_speed(runs, 1, &pp, &tg), "lookup");
+    check(p.perplexity == tg && tg > 3, "perplexity %g, speed %g", p.perplexity, tg);
+    nb_runs_close(&runs);
+}
+
+/* Cut the file at every byte of its last line; what stood before stays, and the next record too. */
+CHECK_TEST(runs, a_torn_line_costs_itself_alone_a16)
+{
+    nb_config c = config("torn");
+    nb_runs *runs = open_runs(&c);
+    nb_ppl p = some_ppl(512, 1), got;
+    check(nb_runs_add_ppl(runs, 1, sha, &p, NULL) == NB_OK, "add");
+    size_t whole, both;
+    const char *path = test_path(c.state_dir, "runs.jsonl");
+    free(test_slurp(path, &whole));
+    check(nb_runs_add_ppl(runs, 2, sha, &p, NULL) == NB_OK, "add");
+    nb_runs_close(&runs);
+    char *text = test_slurp(path, &both);
+    for (size_t cut = whole; cut <= both; cut += cut + 20 < both ? 13 : 1) {
+        test_spit(path, text, cut);
+        runs = open_runs(&c);
+        check(nb_runs_ppl(runs, 1, sha, 512, &got), "cut at %zu: the first record is gone", cut);
+        bool second = nb_runs_ppl(runs, 2, sha, 512, &got);
+        check(second == (cut + 1 >= both), "cut at %zu: second record %d", cut, second);
+        check(nb_runs_skipped(runs) == (second || cut == whole ? 0u : 1u), "cut at %zu", cut);
+        check(nb_runs_add_ppl(runs, 3, sha, &p, NULL) == NB_OK, "add");
+        nb_runs_close(&runs);
+        runs = open_runs(&c);
+        check(nb_runs_ppl(runs, 3, sha, 512, &got), "cut at %zu: the next record was lost", cut);
+        nb_runs_close(&runs);
+    }
+    free(text);
+}
+
+CHECK_TEST(runs, foreign_lines_are_skipped_and_counted)
+{
+    static const char lines[] =
+        "not json\n"
+        "{\"run\":\"perplexity\"}\n"
+        "{\"run\":\"weather\",\"model\":\"0123456789abcdef\"}\n"
+        "[1,2,3]\n"
+        "\n"
+        "{\"run\":\"perplexity\",\"model\":\"000000000000000g\",\"text\":\"a\"}\n"
+        "{\"run\":\"perplexity\",\"model\":\"0000000000000001\",\"text\":\"a\",\"n_ctx\":-1}\n"
+        "\xff\xfe\n";
+    nb_config c = config("foreign");
+    nb_runs *runs = open_runs(&c);
+    nb_ppl p = some_ppl(512, 5), got;
+    check(nb_runs_add_ppl(runs, 7, sha, &p, NULL) == NB_OK, "add");
+    nb_runs_close(&runs);
+    size_t n;
+    const char *path = test_path(c.state_dir, "runs.jsonl");
+    char *good = test_slurp(path, &n), *both = malloc(n + sizeof lines);
+    memcpy(both, lines, sizeof lines - 1);
+    memcpy(both + sizeof lines - 1, good, n);
+    test_spit(path, both, n + sizeof lines - 1);
+    runs = open_runs(&c);
+    check(nb_runs_skipped(runs) == 7, "%zu lines skipped", nb_runs_skipped(runs));
+    check(nb_runs_ppl(runs, 7, sha, 512, &got) && got.perplexity == 5, "the good line is gone");
+    nb_runs_close(&runs);
+    free(good);
+    free(both);
+}
+
+CHECK_TEST(runs, without_a_home_results_live_as_long_as_the_program)
+{
+    nb_config c = {.writable = false};
+    nb_runs *runs = open_runs(&c);
+    nb_ppl p = some_ppl(512, 5), got;
+    check(nb_runs_add_ppl(runs, 7, sha, &p, NULL) == NB_OK, "add");
+    check(nb_runs_ppl(runs, 7, sha, 512, &got), "lookup");
+    nb_runs_close(&runs);
+}
