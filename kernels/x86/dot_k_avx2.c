@@ -54,12 +54,14 @@ NK_INLINE void super_block(const super_type t, const void *block, const void *x,
     for (int c = 0; c < nc; c++) {
         const nk_block_q8_k *a = column(x, stride, c);
         __m256i min = _mm256_madd_epi16(s.min, load32(a->bsums));
+        __m256 part;
         if (t.has_min)
-            acc[c] =
-                _mm256_fnmadd_ps(_mm256_cvtepi32_ps(min), _mm256_set1_ps(s.dmin * a->d), acc[c]);
+            part = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(min), _mm256_set1_ps(s.dmin),
+                                    _mm256_mul_ps(_mm256_cvtepi32_ps(sum[c]), _mm256_set1_ps(s.d)));
         else
-            sum[c] = _mm256_sub_epi32(sum[c], min);
-        acc[c] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[c]), _mm256_set1_ps(s.d * a->d), acc[c]);
+            part = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_sub_epi32(sum[c], min)),
+                                 _mm256_set1_ps(s.d));
+        acc[c] = _mm256_fmadd_ps(part, _mm256_set1_ps(a->d), acc[c]);
     }
 }
 

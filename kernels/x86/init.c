@@ -2,8 +2,8 @@
 
 #include "kernels/cpu.h"
 
-/* Upward: a level overrides what it does better and inherits the rest. Levels above avx2 have no
- * kernels of their own yet and run these. */
+/* Upward: a level overrides what it does better and inherits the rest: avxvnni is avx2,
+ * amx is avx512 until they bring kernels of their own. */
 void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
 {
     if (!(cpu_flags & NK_CPU_AVX2))
@@ -13,4 +13,7 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_decode_avx2(ops);
     nk_x86_enc_avx2(ops);
     nk_x86_ops_avx2(ops);
+    if (!(cpu_flags & NK_CPU_AVX512))
+        return;
+    nk_x86_dot_k_avx512(ops);
 }
