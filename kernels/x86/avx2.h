@@ -38,6 +38,20 @@ NK_INLINE float f16_one(nk_f16 h)
     return _cvtsh_ss(h);
 }
 
+/* The f16 at p of nb <= 4 blocks as floats. Gathered by the scalar ports: the vector ports are what
+ * these dot kernels wait for. */
+NK_INLINE __m128 f16_of_blocks(const char *p, size_t block_size, const int nb)
+{
+    uint64_t all = 0;
+#pragma GCC unroll 4
+    for (int k = 0; k < nb; k++) {
+        uint16_t h;
+        memcpy(&h, p + (size_t)k * block_size, sizeof h);
+        all |= (uint64_t)h << (16 * k);
+    }
+    return _mm_cvtph_ps(_mm_cvtsi64_si128((long long)all));
+}
+
 /* Fixed order: lanes i and i+4, then i and i+2, then 0 and 1. */
 NK_INLINE float hsum4(__m128 v)
 {

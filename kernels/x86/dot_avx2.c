@@ -16,20 +16,6 @@ typedef struct simple_type {
     bool is_signed;            /* codes, and then no min */
 } simple_type;
 
-/* The f16 at p of nb <= 4 blocks as floats. Gathered by the scalar ports: the vector ports are what
- * these kernels wait for. */
-NK_INLINE __m128 f16_of_blocks(const char *p, size_t block_size, const int nb)
-{
-    uint64_t all = 0;
-#pragma GCC unroll 4
-    for (int k = 0; k < nb; k++) {
-        uint16_t h;
-        memcpy(&h, p + (size_t)k * block_size, sizeof h);
-        all |= (uint64_t)h << (16 * k);
-    }
-    return _mm_cvtph_ps(_mm_cvtsi64_si128((long long)all));
-}
-
 /* nb blocks against nc columns; acc in lanes over codes, min[c] gathers m * s. */
 NK_INLINE void blocks_dot(const simple_type t, const char *b, const char *x, size_t stride,
                           __m256 *acc, __m128 *min, const int nb, const int nc)

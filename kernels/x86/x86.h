@@ -7,6 +7,7 @@
 
 void nk_x86_dot_avx2(nk_ops *ops);   /* simple and float types */
 void nk_x86_dot_k_avx2(nk_ops *ops); /* super-block types */
+void nk_x86_dot_avx512(nk_ops *ops);
 void nk_x86_dot_k_avx512(nk_ops *ops);
 void nk_x86_decode_avx2(nk_ops *ops); /* rows to floats, equal to the C reference's */
 void nk_x86_enc_avx2(nk_ops *ops);    /* activations; bytes equal to the C reference's */
