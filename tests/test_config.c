@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 static const char *const read_by_config[] = {
-    "HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "HF_HOME",
-    "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "NIBBLE_CPU", "NO_COLOR", "SSH_CONNECTION",
+    "HOME",           "XDG_CONFIG_HOME", "XDG_DATA_HOME",  "XDG_STATE_HOME",
+    "XDG_CACHE_HOME", "HF_HOME",         "HF_HUB_CACHE",   "HUGGINGFACE_HUB_CACHE",
+    "NIBBLE_CPU",     "NO_COLOR",        "SSH_CONNECTION",
 };
 
 /* A known environment: nothing but these assignments. */
@@ -141,18 +142,31 @@ CHECK_TEST(config, settings_survive_a_round_trip)
     free(text);
     check(nb_config_get(&c, "ram-limit", value, sizeof value) && strcmp(value, "6979321856") == 0,
           "%s", value);
-    check(nb_config_get(&c, "mouse", value, sizeof value) && strcmp(value, "off") == 0, "%s", value);
+    check(nb_config_get(&c, "mouse", value, sizeof value) && strcmp(value, "off") == 0, "%s",
+          value);
     check(!nb_config_get(&c, "none", value, sizeof value), "unknown");
 }
 
 CHECK_TEST(config, settings_refuse_what_makes_no_sense) /* A26 */
 {
     static const char *const bad[][2] = {
-        {"threads", "-1"},     {"threads", "x"},      {"threads", "4097"}, {"threads", ""},
-        {"ctx", "-2147483648"}, {"ctx", "1e3"},       {"ctx", "99999999999999999999"},
-        {"mouse", "maybe"},    {"ram-limit", "-1"},   {"ram-limit", "8XB"}, {"ram-limit", "1e30"},
-        {"ram-limit", "."},    {"ram-limit", "99999999999999999999G"},
-        {"theme", ""},         {"theme", "a\nb = 1"}, {"theme", "\x1b[2J"}, {"nothing", "1"},
+        {"threads", "-1"},
+        {"threads", "x"},
+        {"threads", "4097"},
+        {"threads", ""},
+        {"ctx", "-2147483648"},
+        {"ctx", "1e3"},
+        {"ctx", "99999999999999999999"},
+        {"mouse", "maybe"},
+        {"ram-limit", "-1"},
+        {"ram-limit", "8XB"},
+        {"ram-limit", "1e30"},
+        {"ram-limit", "."},
+        {"ram-limit", "99999999999999999999G"},
+        {"theme", ""},
+        {"theme", "a\nb = 1"},
+        {"theme", "\x1b[2J"},
+        {"nothing", "1"},
     };
     nb_config c = {0}, same;
     nb_settings_reset(&c);
@@ -166,7 +180,8 @@ CHECK_TEST(config, settings_refuse_what_makes_no_sense) /* A26 */
     size_t n;
     const nb_setting *rows = nb_settings(&n);
     for (size_t i = 0; i < n; i++)
-        check(nb_settings_apply(&c, rows[i].name, rows[i].fallback, NULL) == NB_OK && rows[i].help[0],
+        check(nb_settings_apply(&c, rows[i].name, rows[i].fallback, NULL) == NB_OK &&
+                  rows[i].help[0],
               "default of %s", rows[i].name);
 }
 
@@ -195,7 +210,8 @@ CHECK_TEST(config, memory_is_the_least_of_machine_and_groups)
     put(root, "/proc/self/cgroup", "0::/a.slice/b.scope\n");
     put(root, "/sys/fs/cgroup/a.slice/memory.max", "3000000\n");
     put(root, "/sys/fs/cgroup/a.slice/memory.current", "1500000\n");
-    put(root, "/sys/fs/cgroup/a.slice/memory.stat", "anon 1\ninactive_file 300000\nactive_file 200000\n");
+    put(root, "/sys/fs/cgroup/a.slice/memory.stat",
+        "anon 1\ninactive_file 300000\nactive_file 200000\n");
     put(root, "/sys/fs/cgroup/a.slice/b.scope/memory.max", "max\n");
     put(root, "/sys/fs/cgroup/a.slice/b.scope/memory.current", "1\n");
     nb_memory_under(root, &free_bytes, &total);
@@ -204,7 +220,8 @@ CHECK_TEST(config, memory_is_the_least_of_machine_and_groups)
     put(root, "/proc/self/cgroup", "12:cpu,memory:/docker/x\n0::/\n");
     put(root, "/sys/fs/cgroup/memory/docker/x/memory.limit_in_bytes", "1000000\n");
     put(root, "/sys/fs/cgroup/memory/docker/x/memory.usage_in_bytes", "1200000\n");
-    put(root, "/sys/fs/cgroup/memory/docker/x/memory.stat", "cache 5\ntotal_inactive_file 100000\n");
+    put(root, "/sys/fs/cgroup/memory/docker/x/memory.stat",
+        "cache 5\ntotal_inactive_file 100000\n");
     nb_memory_under(root, &free_bytes, &total);
     check(free_bytes == 0, "over its limit: %d", (int)free_bytes);
     put(root, "/sys/fs/cgroup/memory/docker/x/memory.usage_in_bytes", "600000\n");

@@ -3,10 +3,19 @@
 #include "core/base/file.h"
 #include "tests/util.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 CHECK_TEST(file, maps_and_reads_whole_files)
@@ -49,4 +58,284 @@ CHECK_TEST(file, replaces_whole_or_not_at_all)
     check(n == 4 && memcmp(text, "two!", 4) == 0, "content %s", text);
     free(text);
     check(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600, "mode %o", st.st_mode & 0777);
+}
+
+CHECK_TEST(file, replacing_keeps_a_symlink_and_leaves_no_temp)
+{
+    const char *dir = test_path(test_tmpdir(), "links");
+    const char *real = test_path(dir, "real"), *link = test_path(dir, "link");
+    nb_err err = {0};
+    struct stat st;
+    char *text;
+    check(nb_mkdirs(dir, &err) == NB_OK, "%s", err.msg);
+    test_spit(real, "old", 3);
+    check(symlink("real", link) == 0, "symlink");
+    check(nb_replace_file(link, "new", 3, 0, &err) == NB_OK, "%s", err.msg);
+    check(lstat(link, &st) == 0 && S_ISLNK(st.st_mode), "the link is a link");
+    text = test_slurp(real, NULL);
+    check(strcmp(text, "new") == 0, "%s", text);
+    free(text);
+    check(nb_replace_file(dir, "x", 1, 0, &err) != NB_OK, "a folder is not replaced");
+    check(nb_replace_file(test_path(dir, "no/file"), "x", 1, 0, &err) == NB_NOTFOUND, "%s",
+          err.msg);
+    DIR *d = opendir(dir);
+    int names = 0;
+    for (struct dirent *e; (e = readdir(d));)
+        names += e->d_name[0] != '.' || strlen(e->d_name) > 2;
+    closedir(d);
+    check(names == 2, "%d names in the folder", names);
+}
+
+CHECK_TEST(file, appends_whole_records)
+{
+    const char *path = test_path(test_tmpdir(), "log");
+    nb_err err = {0};
+    struct stat st;
+    char *text;
+    check(nb_append_file(path, "one\n", 4, &err) == NB_OK, "%s", err.msg);
+    check(nb_append_file(path, "two\n", 4, &err) == NB_OK, "%s", err.msg);
+    text = test_slurp(path, NULL);
+    check(strcmp(text, "one\ntwo\n") == 0, "%s", text);
+    free(text);
+    check(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600, "mode %o", st.st_mode & 0777);
+}
+
+CHECK_TEST(file, publishes_a_finished_part)
+{
+    const char *part = test_path(test_tmpdir(), "m.part"), *final = test_path(test_tmpdir(), "m");
+    nb_err err = {0};
+    uint8_t back[4];
+    int fd = open(part, O_RDWR | O_CREAT | O_EXCL, 0666);
+    check(fd >= 0 && nb_pwrite_all(fd, "cd", 2, 2, part, &err) == NB_OK &&
+              nb_pwrite_all(fd, "ab", 2, 0, part, &err) == NB_OK,
+          "%s", err.msg);
+    check(nb_pread_all(fd, back, 4, 0, part, &err) == NB_OK && memcmp(back, "abcd", 4) == 0,
+          "read");
+    check(nb_pread_all(fd, back, 4, 2, part, &err) == NB_IO && strstr(err.msg, "has 2"), "%s",
+          err.msg);
+    check(nb_publish_file(fd, part, final, &err) == NB_OK, "%s", err.msg);
+    check(!nb_exists(part) && nb_exists(final), "renamed");
+}
+
+CHECK_TEST(file, opens_regular_files_only)
+{
+    const char *fifo = test_path(test_tmpdir(), "fifo");
+    nb_err err = {0};
+    nb_map m;
+    char *text;
+    size_t n;
+    check(mkfifo(fifo, 0600) == 0, "mkfifo");
+    const char *const odd[] = {fifo, "/dev/zero", "/dev/random", test_tmpdir(), "/dev/tty"};
+    for (size_t i = 0; i < countof(odd); i++) {
+        check(nb_map_open(&m, odd[i], &err) != NB_OK, "%s mapped", odd[i]);
+        check(nb_file_read(&text, &n, odd[i], 100, &err) != NB_OK, "%s read", odd[i]);
+    }
+    check(nb_append_file(fifo, "x", 1, &err) != NB_OK, "appended to a fifo");
+    check(nb_map_open(&m, "/nonexistent/x", &err) == NB_NOTFOUND &&
+              strstr(err.msg, "/nonexistent/x"),
+          "%s", err.msg);
+    check(nb_file_read(&text, &n, "/proc/self/cmdline", 1 << 16, &err) == NB_OK && n > 0, "%s",
+          err.msg);
+    free(text);
+    check(nb_file_read(&text, &n, "/proc/self/cmdline", 2, &err) == NB_FORMAT,
+          "limit without a size");
+}
+
+CHECK_TEST(file, knows_one_file_behind_many_names) /* A17 */
+{
+    const char *dir = test_path(test_tmpdir(), "same");
+    const char *in = test_path(dir, "in");
+    char names[6][512], here[512];
+    nb_mkdirs(test_path(dir, "sub"), NULL);
+    test_spit(in, "x", 1);
+    check(getcwd(here, sizeof here) && symlink("in", test_path(dir, "soft")) == 0 &&
+              link(in, test_path(dir, "hard")) == 0 && symlink(".", test_path(dir, "loop")) == 0,
+          "links");
+    snprintf(names[0], 512, "%s", in);
+    snprintf(names[1], 512, "%s/soft", dir);
+    snprintf(names[2], 512, "%s/hard", dir);
+    snprintf(names[3], 512, "%s/./sub/../in", dir);
+    snprintf(names[4], 512, "%s/loop/loop/in", dir);
+    snprintf(names[5], 512, "%s//in", dir);
+    for (size_t i = 0; i < countof(names); i++)
+        check(nb_same_file(in, names[i]) && nb_same_file(names[i], in), "%s", names[i]);
+    test_spit(test_path(dir, "copy"), "x", 1);
+    check(!nb_same_file(in, test_path(dir, "copy")), "a copy is another file");
+    check(!nb_same_file(in, test_path(dir, "none")) && !nb_same_file("/none/a", "/none/a"),
+          "absent");
+}
+
+/* Runs step in a child that may write `limit` bytes per file; true when it says all is well. */
+static bool limited(rlim_t limit, bool (*step)(const char *), const char *path)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit r = {limit, limit};
+        signal(SIGXFSZ, SIG_IGN);
+        _exit(setrlimit(RLIMIT_FSIZE, &r) == 0 && step(path) ? 0 : 1);
+    }
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static bool replace_fails_cleanly(const char *path)
+{
+    static char big[5000];
+    nb_err err = {0};
+    return nb_replace_file(path, big, sizeof big, 0, &err) == NB_NOSPACE &&
+           strstr(err.msg, "missing");
+}
+
+static bool append_fails_cleanly(const char *path)
+{
+    static char big[5000];
+    nb_err err = {0};
+    return nb_append_file(path, big, sizeof big, &err) == NB_NOSPACE;
+}
+
+CHECK_TEST(file, survives_a_full_disk_at_every_fill) /* A14: short write, then EFBIG */
+{
+    const char *dir = test_path(test_tmpdir(), "full");
+    static const rlim_t fill[] = {0, 1, 511, 512, 4095, 4096, 4999};
+    nb_mkdirs(dir, NULL);
+    for (size_t i = 0; i < countof(fill); i++) {
+        const char *path = test_path(dir, "kept");
+        size_t n;
+        test_spit(path, "old", 3);
+        check(limited(fill[i], replace_fails_cleanly, path), "replace at %d", (int)fill[i]);
+        check(limited(fill[i], append_fails_cleanly, path), "append at %d", (int)fill[i]);
+        char *text = test_slurp(path, &n);
+        check(n == 3 && memcmp(text, "old", 3) == 0, "%zu bytes at fill %d", n, (int)fill[i]);
+        free(text);
+        unlink(path);
+        check(rmdir(dir) == 0 && nb_mkdirs(dir, NULL) == NB_OK, "a temp file is left: %s",
+              strerror(errno));
+    }
+}
+
+CHECK_TEST(file, asks_for_space_before_writing) /* A14 */
+{
+    nb_err err = {0};
+    uint64_t free_bytes = 0;
+    const char *path = test_path(test_tmpdir(), "not/yet/there/model.gguf");
+    check(nb_free_space(path, &free_bytes, &err) == NB_OK && free_bytes > 0, "%s", err.msg);
+    check(nb_need_space(path, 1, &err) == NB_OK, "%s", err.msg);
+    check(nb_need_space(path, UINT64_MAX, &err) == NB_NOSPACE && strstr(err.msg, "missing"), "%s",
+          err.msg);
+}
+
+CHECK_TEST(file, builds_folders_and_paths)
+{
+    const char *deep = test_path(test_tmpdir(), "a/b//c/");
+    char out[16];
+    nb_err err = {0};
+    check(nb_mkdirs(deep, &err) == NB_OK && nb_mkdirs(deep, &err) == NB_OK && nb_is_dir(deep), "%s",
+          err.msg);
+    test_spit(test_path(test_tmpdir(), "plainfile"), "", 0);
+    check(nb_mkdirs(test_path(test_tmpdir(), "plainfile"), &err) != NB_OK, "a file is no folder");
+    check(nb_mkdirs(test_path(test_tmpdir(), "plainfile/x"), &err) != NB_OK, "nor a parent");
+    check(nb_path_join(out, sizeof out, "/a/", "b") && strcmp(out, "/a/b") == 0, "%s", out);
+    check(nb_path_join(out, sizeof out, "", "b") && strcmp(out, "b") == 0, "%s", out);
+    check(!nb_path_join(out, sizeof out, "0123456789", "abcde"), "too long");
+    check(strcmp(nb_path_base("/a/b.gguf"), "b.gguf") == 0 && strcmp(nb_path_base("b"), "b") == 0,
+          "base");
+}
+
+enum { PAGES = 512, PAGE_BYTES = 4096 };
+
+typedef struct reader {
+    const nb_map *map;
+    atomic_bool *stop;
+    atomic_int rounds;
+} reader;
+
+static void *read_round_and_round(void *arg)
+{
+    reader *r = arg;
+    volatile unsigned sum = 0;
+    while (!atomic_load(r->stop)) {
+        for (uint64_t i = 0; i < r->map->len; i += PAGE_BYTES)
+            sum = sum + r->map->at[i];
+        atomic_fetch_add(&r->rounds, 1);
+    }
+    return NULL;
+}
+
+CHECK_TEST(file, guard_keeps_two_readers_alive_when_the_file_shrinks) /* A19 */
+{
+    const char *path = test_path(test_tmpdir(), "shrinks"),
+               *other = test_path(test_tmpdir(), "whole");
+    char *bytes = malloc(PAGES * PAGE_BYTES);
+    memset(bytes, 1, PAGES * PAGE_BYTES);
+    nb_err err = {0};
+    nb_map_guard_install();
+    nb_map_guard_install();
+    for (int round = 0; round < 5; round++) { /* 0 pages kept, then some */
+        nb_map m, w;
+        atomic_bool stop = false;
+        pthread_t threads[2];
+        test_spit(path, bytes, PAGES * PAGE_BYTES);
+        test_spit(other, bytes, PAGES * PAGE_BYTES);
+        check(nb_map_open(&m, path, &err) == NB_OK && nb_map_open(&w, other, &err) == NB_OK, "%s",
+              err.msg);
+        reader readers[2] = {{&m, &stop, 0}, {&m, &stop, 0}};
+        for (int i = 0; i < 2; i++)
+            check(pthread_create(&threads[i], NULL, read_round_and_round, &readers[i]) == 0,
+                  "thread");
+        while (atomic_load(&readers[0].rounds) < 2 || atomic_load(&readers[1].rounds) < 2)
+            usleep(100);
+        check(!nb_map_lost(&m), "whole so far");
+        check(truncate(path, round * 100 * PAGE_BYTES) == 0, "truncate");
+        for (int i = 0; i < 10000 && !nb_map_lost(&m); i++)
+            usleep(100);
+        check(nb_map_lost(&m), "the fault was served and is known");
+        int seen = atomic_load(&readers[0].rounds);
+        while (atomic_load(&readers[0].rounds) < seen + 2)
+            usleep(100);
+        atomic_store(&stop, true);
+        for (int i = 0; i < 2; i++)
+            pthread_join(threads[i], NULL);
+        check(m.at[m.len - 1] == 0, "zeros behind the end");
+        check(w.at[w.len - 1] == 1 && !nb_map_lost(&w), "the other map is untouched");
+        nb_map_close(&m);
+        nb_map_close(&w);
+    }
+    check(nb_map_open(&(nb_map){0}, "/nonexistent", NULL) == NB_NOTFOUND, "slots stay usable");
+    free(bytes);
+}
+
+static void exit_seven(int signal_number)
+{
+    (void)signal_number;
+    _exit(7);
+}
+
+CHECK_TEST(file, guard_hands_foreign_faults_on) /* A19, A31 */
+{
+    for (int sent = 0; sent < 2; sent++)
+        for (int handled = 0; handled < 2; handled++) {
+            int status;
+            pid_t child = fork();
+            if (child == 0) {
+                struct rlimit no_core = {0, 0};
+                setrlimit(RLIMIT_CORE, &no_core);
+                signal(SIGBUS, handled ? exit_seven : SIG_DFL);
+                nb_map_guard_install();
+                if (sent)
+                    raise(SIGBUS);
+                const char *path = test_path(test_tmpdir(), "foreign");
+                int fd = open(path, O_RDWR | O_CREAT, 0600);
+                void *p = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, fd, 0);
+                if (p == MAP_FAILED || ftruncate(fd, 4096) != 0)
+                    _exit(3);
+                _exit(((volatile char *)p)[4096]
+                          ? 1
+                          : 2); /* behind the file, and not one of our maps */
+            }
+            check(waitpid(child, &status, 0) == child, "wait");
+            if (handled)
+                check(WIFEXITED(status) && WEXITSTATUS(status) == 7, "status %x", status);
+            else
+                check(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS, "status %x", status);
+        }
 }

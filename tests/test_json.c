@@ -21,7 +21,10 @@ static nb_jtoken drain(const char *text, size_t n, nb_err *err)
     return t;
 }
 
-#define LIT(s) {s, sizeof(s) - 1}
+#define LIT(s)                                                                                     \
+    {                                                                                              \
+        s, sizeof(s) - 1                                                                           \
+    }
 typedef struct sample {
     const char *text;
     size_t n;
@@ -124,10 +127,26 @@ static const sample hostile[] = {
 };
 
 static const char *const sound[] = {
-    "null", " true ", "[]", "{}", "[[],{}]", "0", "-0", "-0.0", "1e5", "1E+5", "1.5e-3",
-    "123456789012345678901234567890123456789012345678901234567890", "5e-324", "1e-999",
-    "\"\"", "\"\\u00e9\\ud83d\\ude00\\/\"", "\"\xc3\xa9\xf0\x9f\x98\x80\"", "\"\x7f\"",
-    "{\"a\":{\"a\":[1,2,{\"b\":null}]},\"A\":1}", "\r\n[\t1 , 2 ]\n",
+    "null",
+    " true ",
+    "[]",
+    "{}",
+    "[[],{}]",
+    "0",
+    "-0",
+    "-0.0",
+    "1e5",
+    "1E+5",
+    "1.5e-3",
+    "123456789012345678901234567890123456789012345678901234567890",
+    "5e-324",
+    "1e-999",
+    "\"\"",
+    "\"\\u00e9\\ud83d\\ude00\\/\"",
+    "\"\xc3\xa9\xf0\x9f\x98\x80\"",
+    "\"\x7f\"",
+    "{\"a\":{\"a\":[1,2,{\"b\":null}]},\"A\":1}",
+    "\r\n[\t1 , 2 ]\n",
 };
 
 CHECK_TEST(json, pull_reader_refuses_hostile_documents) /* A3 A4 */
@@ -145,9 +164,7 @@ CHECK_TEST(json, pull_reader_refuses_hostile_documents) /* A3 A4 */
 
 /* Only a tree can tell these: the pull reader leaves duplicates to its user. */
 static const char *const hostile_tree[] = {
-    "{\"w\":1,\"w\":2}",
-    "{\"w\":1,\"\\u0077\":2}",
-    "[{\"a\":{\"x\":1,\"y\":2,\"x\":3}}]",
+    "{\"w\":1,\"w\":2}", "{\"w\":1,\"\\u0077\":2}", "[{\"a\":{\"x\":1,\"y\":2,\"x\":3}}]",
     "1234567890123456789012345678901234567890123456789012345678901234", /* cJSON cuts at 63 */
 };
 
@@ -290,11 +307,12 @@ CHECK_TEST(json, pull_reader_takes_every_sound_document)
 
 CHECK_TEST(json, pull_reader_gives_tokens_in_order)
 {
-    static const char text[] = "{\"k\\n\": [1, -2.5e1, \"\\ud83d\\ude00\"], \"n\": null, \"t\": true, "
-                               "\"skip\": {\"deep\": [[[]]]}, \"big\": 18446744073709551615}";
+    static const char text[] =
+        "{\"k\\n\": [1, -2.5e1, \"\\ud83d\\ude00\"], \"n\": null, \"t\": true, "
+        "\"skip\": {\"deep\": [[[]]]}, \"big\": 18446744073709551615}";
     static const nb_jtoken want[] = {
-        NB_JT_OBJECT, NB_JT_KEY,  NB_JT_ARRAY, NB_JT_NUMBER, NB_JT_NUMBER, NB_JT_STRING,
-        NB_JT_ARRAY_END, NB_JT_KEY, NB_JT_NULL, NB_JT_KEY, NB_JT_TRUE, NB_JT_KEY,
+        NB_JT_OBJECT,    NB_JT_KEY, NB_JT_ARRAY, NB_JT_NUMBER, NB_JT_NUMBER, NB_JT_STRING,
+        NB_JT_ARRAY_END, NB_JT_KEY, NB_JT_NULL,  NB_JT_KEY,    NB_JT_TRUE,   NB_JT_KEY,
     };
     nb_jpull p;
     nb_err err = {0};
@@ -364,7 +382,10 @@ CHECK_TEST(json, writer_output_reads_back)
     nb_jout_object_end(&w);
     nb_jout_array_end(&w);
     nb_jout_key(&w, "s");
-    nb_jout_strn(&w, "\x1b\n\x7f\xff\xe6\xad" "\0z\xc3\xa9", 10);
+    nb_jout_strn(&w,
+                 "\x1b\n\x7f\xff\xe6\xad"
+                 "\0z\xc3\xa9",
+                 10);
     nb_jout_object_end(&w);
     static const char want[] =
         "{\"a\\\"\\\\\":[18446744073709551615,-9223372036854775808,0.1,null,true,null,{}],"
