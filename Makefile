@@ -32,6 +32,8 @@ OPT := -O2 -g
 FORT := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 else
 OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
+# Instrumented code defeats the flow analysis behind these two; the plain builds have them.
+WARN += -Wno-null-dereference -Wno-maybe-uninitialized
 FORT := -U_FORTIFY_SOURCE
 LDSAN := -fsanitize=$(SAN)
 endif

@@ -166,11 +166,12 @@ static bool try_demo(nb_config *c, const char *base, const char *rest)
 }
 
 /* Installed beside the program, installed at the configured prefix, or the source tree around
- * build/nibble and build/<conf>/nibble. */
+ * build/nibble, build/<conf>/nibble and their tests. */
 static void set_demo_folder(nb_config *c, const char *exe)
 {
     static const char *const beside[] = {"../share/nibble/demo", "../tests/data/nibble-demo",
-                                         "../../tests/data/nibble-demo"};
+                                         "../../tests/data/nibble-demo",
+                                         "../../../tests/data/nibble-demo"};
     char dir[PATH_MAX];
     bool known = program_folder(dir, exe);
     if ((known && try_demo(c, dir, beside[0])) || try_demo(c, NB_PREFIX, "share/nibble/demo"))

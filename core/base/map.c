@@ -2,9 +2,8 @@
  *
  * The table of open mappings is the one piece of process-wide mutable state in core: a signal
  * handler gets no argument, so what it must know has to be findable from nowhere. Every slot is
- * atomics only; the handler reads them, sets `lost`, and makes one mmap system call. mmap is not on
- * POSIX's list of async-signal-safe functions, but glibc and musl pass it straight to the kernel
- * and it touches no libc state. */
+ * atomics only; the handler reads them, sets `lost`, and makes one mmap system call: mmap is not on
+ * POSIX's list of async-signal-safe functions, so where one can the kernel is asked directly. */
 #include "core/base/file.h"
 
 #include <errno.h>
@@ -16,6 +15,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 #include <unistd.h>
 
 enum { MAP_SLOTS = 1024 }; /* open mappings per process: a sharded model has some hundred at most */
@@ -65,6 +67,17 @@ static void hand_on(const siginfo_t *info)
         raise(SIGBUS);
 }
 
+/* Zeros from at to end in place of what is mapped there. */
+static bool map_zeros(uintptr_t at, uintptr_t end)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+#if defined(__linux__) && defined(__LP64__)
+    return syscall(SYS_mmap, at, end - at, PROT_READ, flags, -1, 0) == (long)at;
+#else
+    return mmap((void *)at, end - at, PROT_READ, flags, -1, 0) != MAP_FAILED;
+#endif
+}
+
 static void on_bus(int signal_number, siginfo_t *info, void *context)
 {
     (void)signal_number;
@@ -78,10 +91,9 @@ static void on_bus(int signal_number, siginfo_t *info, void *context)
         return;
     }
     atomic_store(&slot->lost, true);
-    /* Zeros from the fault to the end: a file that lost this page has lost those behind it, and one
-     * region instead of one per page keeps the process below vm.max_map_count. */
-    if (mmap((void *)at, atomic_load(&slot->end) - at, PROT_READ,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+    /* To the end: a file that lost this page has lost those behind it, and one region instead of
+     * one per page keeps the process below vm.max_map_count. */
+    if (!map_zeros(at, atomic_load(&slot->end)))
         hand_on(info);
     errno = saved;
 }

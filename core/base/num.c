@@ -33,21 +33,20 @@ static void to_dot(char *text)
 
 const char *nb_fmt_double(char out[32], double v)
 {
-    if (!isfinite(v)) {
-        snprintf(out, 32, "null");
-        return out;
-    }
+    char text[64] = "null"; /* at most 24 characters and a radix of several bytes */
     /* Fifteen digits survive decimal -> double -> decimal for every normal number, so the shortest
      * form has either at most 15 digits, and %.15g drops its zeros, or 16, or 17. Subnormals have
      * fewer good digits: there every length is tried. */
     int from = v != 0 && fabs(v) < 2.2250738585072014e-308 ? 1 : 15;
-    for (int digits = from; digits <= 17; digits++) {
+    for (int digits = from; digits <= 17 && isfinite(v); digits++) {
         double back;
-        snprintf(out, 32, "%.*g", digits, v);
-        to_dot(out);
-        if (nb_parse_double(out, &back) && back == v)
+        snprintf(text, sizeof text, "%.*g", digits, v);
+        to_dot(text);
+        if (nb_parse_double(text, &back) && back == v)
             break;
     }
+    memcpy(out, text, strnlen(text, 31) + 1);
+    out[31] = '\0';
     return out;
 }
 
