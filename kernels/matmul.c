@@ -9,7 +9,7 @@ enum {
     ROW_STEP = 16,           /* rows of a tile come in whole lines of y */
     TILE_BYTES = 32 << 10,   /* weights of a tile: stay in L1/L2 while the columns pass */
     TILES_PER_THREAD = 6,    /* enough to steal from when one thread is preempted */
-    ALONE_BELOW = 96 * 1024, /* multiply-adds one thread does while another would wake up */
+    ALONE_BELOW = 48 * 1024, /* multiply-adds one thread does while another would wake up */
 };
 
 typedef struct mm {
