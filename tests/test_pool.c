@@ -109,6 +109,15 @@ CHECK_TEST(pool, limit_leaves_threads_out)
         for (int k = 0; k < 50; k++)
             check_tally(pool, &t, 100, 1);
     }
+    /* threads woken for a job that ended without them must not join the next, smaller one */
+    for (int k = 0; k < 500; k++) {
+        nk_pool_limit(pool, 6);
+        t.threads = 6;
+        check_tally(pool, &t, 6, 1);
+        nk_pool_limit(pool, 2);
+        t.threads = 2;
+        check_tally(pool, &t, 200, 1);
+    }
     nk_pool_close(&pool);
 }
 
