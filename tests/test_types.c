@@ -135,11 +135,8 @@ static void check_view(const nk_type *t, const void *block, const float *decoded
     }
     for (uint32_t g = 0; g < v.len / v.group; g++) {
         check(same_bits(v.scale[g], v.d * (float)v.scale_code[g]), "%s scale %u", t->name, g);
-        float offset = v.min_code[g] || v.dmin != 0 ? v.offset[g] : -0.0f;
-        check(same_bits(v.offset[g], offset), "%s offset %u", t->name, g);
-        if (v.len == NK_SUPER_LEN && v.dmin != 0)
-            check(same_bits(v.offset[g], -(v.dmin * (float)v.min_code[g])), "%s min %u", t->name,
-                  g);
+        float min = v.len == NK_SUPER_LEN ? -(v.dmin * (float)v.min_code[g]) : v.dmin;
+        check(same_bits(v.offset[g], v.code_min == 0 ? min : -0.0f), "%s offset %u", t->name, g);
     }
 }
 
