@@ -28,7 +28,7 @@ static inline int nk_nearest(float v)
 /* Truncation as x86's cvttss2si: INT32_MIN for NaN and everything outside int32. */
 static inline int32_t nk_trunc(float v)
 {
-    return v >= -0x1p31f && v < 0x1p31f ? (int32_t)v : INT32_MIN;
+    return v >= -2147483648.0f && v < 2147483648.0f ? (int32_t)v : INT32_MIN;
 }
 
 static inline int nk_clamp(int v, int lo, int hi)
