@@ -66,7 +66,7 @@ isa_flags = $(if $(filter %_avx2.c,$1),-mavx2 -mfma -mf16c)$(if \
   $(filter %_dotprod.c,$1),-march=armv8.2-a+dotprod)$(if \
   $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)
 
-.PHONY: all run test check asan tsan lint fmt bench soak fuzz fuzz-long help install uninstall clean \
+.PHONY: all run test check asan tsan faults lint fmt bench soak fuzz fuzz-long help install uninstall clean \
         dist deps check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
@@ -113,6 +113,18 @@ $(B)/tests/replay: $(OBJ) $(FUZZ:%=$(B)/obj/tests/fuzz/%.o) $(B)/obj/tests/repla
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# Fault injection: the linker sends these calls through tests/faults/wrap.c (reliability A11, A13).
+comma := ,
+WRAPPED := malloc calloc realloc strdup aligned_alloc posix_memalign mmap mmap64 pthread_create open \
+           open64 read write pread pread64 pwrite pwrite64 fsync fdatasync fallocate fallocate64 \
+           posix_fallocate posix_fallocate64 ftruncate ftruncate64 rename close
+FAULTS  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/faults/*.c))
+$(B)/tests/faults: $(OBJ) $(FAULTS) $(B)/obj/tests/util.o
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) $(WRAPPED:%=-Wl$(comma)--wrap=%) -o $@ $^ $(LIBS)
+-include $(FAULTS:.o=.d)
+
 # The same files with libFuzzer's entry point; only meant for CONF=fuzz (see the target fuzz).
 $(B)/obj/libfuzzer/%.o: tests/fuzz/%.c
 	@mkdir -p $(@D)
@@ -140,13 +152,19 @@ deps:
 	@sh .ci/deps.sh build
 
 ## check: what a commit should pass: tests, sanitizers, lint
-check: test asan tsan lint
+check: test asan tsan faults lint
 
 ## asan: the whole suite under AddressSanitizer and UBSan
 asan: export ASAN_OPTIONS := handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:allocator_may_return_null=1
 asan: deps
 	@$(MAKE) --no-print-directory -j2 CONF=asan SAN=address,undefined,float-cast-overflow build/asan/nibble build/asan/tests/run
 	build/asan/tests/run --timeout 300 -j2
+
+FAULT_POINTS ?= 300
+## faults: make single allocations and system calls fail, under ASan and LeakSanitizer
+faults: deps
+	@$(MAKE) --no-print-directory -j2 CONF=asan SAN=address,undefined,float-cast-overflow build/asan/tests/faults
+	ASAN_OPTIONS=allocator_may_return_null=1 build/asan/tests/faults --points $(FAULT_POINTS)
 
 # Suites that start threads; Criterion cannot start under TSan (reliability.md 2), the plain main can.
 TSAN_SUITES ?= nb pool sched job kernels forward chat quantize

@@ -1,0 +1,167 @@
+/* The wrapped calls. -Wl,--wrap=NAME makes every reference to NAME in our own objects one to
+ * __wrap_NAME and gives the original as __real_NAME; libraries keep theirs. With 64-bit file
+ * offsets the headers rename some calls (open64), so both names are wrapped. */
+#include "tests/faults/faults.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/types.h>
+
+static atomic_int armed = -1; /* fault_class, -1 = none */
+static atomic_uint_fast64_t calls;
+static atomic_bool fired;
+static uint64_t at;  /* written before arming */
+static bool forever; /* likewise */
+static int errnum;   /* likewise */
+
+void faults_arm(fault_class class, uint64_t nth, bool stay, int number)
+{
+    at = nth;
+    forever = stay;
+    errnum = number;
+    atomic_store(&calls, 0);
+    atomic_store(&fired, false);
+    atomic_store(&armed, (int)class);
+}
+
+uint64_t faults_disarm(bool *out)
+{
+    atomic_store(&armed, -1);
+    if (out)
+        *out = atomic_load(&fired);
+    return atomic_load(&calls);
+}
+
+static bool hit(fault_class class)
+{
+    if (atomic_load(&armed) != (int)class)
+        return false;
+    uint64_t n = atomic_fetch_add(&calls, 1) + 1;
+    if (at == 0 || !(forever ? n >= at : n == at))
+        return false;
+    atomic_store(&fired, true);
+    return true;
+}
+
+/* --- memory --- */
+
+#define WRAP_MEMORY(type, name, params, args, failure)                                             \
+    type __real_##name params;                                                                     \
+    type __wrap_##name params;                                                                     \
+    type __wrap_##name params                                                                      \
+    {                                                                                              \
+        if (!hit(FAULT_MEMORY))                                                                    \
+            return __real_##name args;                                                             \
+        errno = ENOMEM;                                                                            \
+        return failure;                                                                            \
+    }
+WRAP_MEMORY(void *, malloc, (size_t n), (n), NULL)
+WRAP_MEMORY(void *, calloc, (size_t n, size_t size), (n, size), NULL)
+WRAP_MEMORY(void *, realloc, (void *p, size_t n), (p, n), NULL)
+WRAP_MEMORY(char *, strdup, (const char *s), (s), NULL)
+WRAP_MEMORY(void *, aligned_alloc, (size_t align, size_t n), (align, n), NULL)
+WRAP_MEMORY(int, posix_memalign, (void **out, size_t align, size_t n), (out, align, n), ENOMEM)
+WRAP_MEMORY(void *, mmap, (void *p, size_t n, int prot, int flags, int fd, off_t offset),
+            (p, n, prot, flags, fd, offset), MAP_FAILED)
+WRAP_MEMORY(void *, mmap64, (void *p, size_t n, int prot, int flags, int fd, off_t offset),
+            (p, n, prot, flags, fd, offset), MAP_FAILED)
+WRAP_MEMORY(int, pthread_create,
+            (pthread_t * thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg),
+            (thread, attr, run, arg), EAGAIN)
+
+/* --- input and output --- */
+
+/* True when the call fails now, with errno set. A short count is no failure of these. */
+static bool io_fails(void)
+{
+    if (!hit(FAULT_IO) || errnum == FAULT_SHORT)
+        return false;
+    errno = errnum;
+    return true;
+}
+
+#define WRAP_IO(name, params, args)                                                                \
+    int __real_##name params;                                                                      \
+    int __wrap_##name params;                                                                      \
+    int __wrap_##name params                                                                       \
+    {                                                                                              \
+        return io_fails() ? -1 : __real_##name args;                                               \
+    }
+WRAP_IO(fsync, (int fd), (fd))
+WRAP_IO(fdatasync, (int fd), (fd))
+WRAP_IO(fallocate, (int fd, int mode, off_t offset, off_t n), (fd, mode, offset, n))
+WRAP_IO(fallocate64, (int fd, int mode, off_t offset, off_t n), (fd, mode, offset, n))
+WRAP_IO(ftruncate, (int fd, off_t n), (fd, n))
+WRAP_IO(ftruncate64, (int fd, off_t n), (fd, n))
+WRAP_IO(rename, (const char *from, const char *to), (from, to))
+
+/* These return the error instead of setting errno. */
+#define WRAP_POSIX_FALLOCATE(name)                                                                 \
+    int __real_##name(int fd, off_t offset, off_t n);                                              \
+    int __wrap_##name(int fd, off_t offset, off_t n);                                              \
+    int __wrap_##name(int fd, off_t offset, off_t n)                                               \
+    {                                                                                              \
+        return io_fails() ? errnum : __real_##name(fd, offset, n);                                 \
+    }
+WRAP_POSIX_FALLOCATE(posix_fallocate)
+WRAP_POSIX_FALLOCATE(posix_fallocate64)
+
+/* A close that fails has closed all the same. */
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __wrap_close(int fd)
+{
+    bool fails = io_fails();
+    int rc = __real_close(fd);
+    if (fails)
+        errno = errnum;
+    return fails ? -1 : rc;
+}
+
+#define WRAP_OPEN(name)                                                                            \
+    int __real_##name(const char *path, int flags, ...);                                           \
+    int __wrap_##name(const char *path, int flags, ...);                                           \
+    int __wrap_##name(const char *path, int flags, ...)                                            \
+    {                                                                                              \
+        va_list ap;                                                                                \
+        va_start(ap, flags);                                                                       \
+        unsigned mode = flags & O_CREAT ? va_arg(ap, unsigned) : 0;                                \
+        va_end(ap);                                                                                \
+        return io_fails() ? -1 : __real_##name(path, flags, mode);                                 \
+    }
+WRAP_OPEN(open)
+WRAP_OPEN(open64)
+
+/* Half of n, at least one byte, for a short count; -1 when the call fails; n otherwise. */
+static ssize_t io_count(size_t n)
+{
+    if (!hit(FAULT_IO))
+        return (ssize_t)n;
+    if (errnum == FAULT_SHORT)
+        return n > 1 ? (ssize_t)(n / 2) : (ssize_t)n;
+    errno = errnum;
+    return -1;
+}
+
+#define WRAP_TRANSFER(name, params, args)                                                          \
+    ssize_t __real_##name params;                                                                  \
+    ssize_t __wrap_##name params;                                                                  \
+    ssize_t __wrap_##name params                                                                   \
+    {                                                                                              \
+        ssize_t count = io_count(n);                                                               \
+        if (count < 0)                                                                             \
+            return -1;                                                                             \
+        n = (size_t)count;                                                                         \
+        return __real_##name args;                                                                 \
+    }
+WRAP_TRANSFER(read, (int fd, void *p, size_t n), (fd, p, n))
+WRAP_TRANSFER(write, (int fd, const void *p, size_t n), (fd, p, n))
+WRAP_TRANSFER(pread, (int fd, void *p, size_t n, off_t offset), (fd, p, n, offset))
+WRAP_TRANSFER(pread64, (int fd, void *p, size_t n, off_t offset), (fd, p, n, offset))
+WRAP_TRANSFER(pwrite, (int fd, const void *p, size_t n, off_t offset), (fd, p, n, offset))
+WRAP_TRANSFER(pwrite64, (int fd, const void *p, size_t n, off_t offset), (fd, p, n, offset))
