@@ -278,66 +278,67 @@ static float *demo_tensor(const char *name, size_t *n)
     return x;
 }
 
+static const struct {
+    const char *type, *tensor;
+    size_t cols;
+    const char *sha256;
+} demo[] = {
+    {"Q4_0", "model.layers.2.mlp.down_proj.weight", 768,
+     "e60b52d65420a05a2a1386bfc236a11782ed44a63fa45eaf3e5a65c4d5cf2e67"},
+    {"Q4_0", "model.layers.5.self_attn.v_proj.weight", 256,
+     "f4bf7c3951c0773180cba2f45baec8909bd8e61c1d999bdf4b8b46485ee2b6e9"},
+    {"Q4_1", "model.layers.2.mlp.down_proj.weight", 768,
+     "f9203615386e0ba773841f0255fea6ef8d4492ae7af1a95971ad05c5203feb94"},
+    {"Q4_1", "model.layers.5.self_attn.v_proj.weight", 256,
+     "2261b853c204e10bb5e73bc0e85f70338b219be8e7740fcf3b1bcecddbac86b8"},
+    {"Q5_0", "model.layers.2.mlp.down_proj.weight", 768,
+     "9cbd61d98fcd99e0909e4fe2fff5ffe33caae9bfce5ce1775e816ef802bbe669"},
+    {"Q5_0", "model.layers.5.self_attn.v_proj.weight", 256,
+     "571e3662557a5bb7c1dbb6f0cb641852c1f10099ba4317fe59423e9c0c015910"},
+    {"Q5_1", "model.layers.2.mlp.down_proj.weight", 768,
+     "6b421df778c3685c8e01c25f3e7560fc5b7d1e83fb786b5d3329ee7cc9446a2e"},
+    {"Q5_1", "model.layers.5.self_attn.v_proj.weight", 256,
+     "78f9c486abdd5b9283fc3b89aa30bcaa37408539a3c17134313a46e0b75544e5"},
+    {"Q8_0", "model.layers.2.mlp.down_proj.weight", 768,
+     "5176ade2845ffed070ec3d3f225485ee785360de742f0ef78833e0e92629c1a2"},
+    {"Q8_0", "model.layers.5.self_attn.v_proj.weight", 256,
+     "a56f393e4d8cb306812bc42ecfb739b73a072dc725ad814f10fc3cb3f428883c"},
+    {"Q2_K", "model.layers.2.mlp.down_proj.weight", 768,
+     "7cd4d79fec8459d3ae7274dc8df477da7ec1d7fc78b1942f01bde9e72857d4cc"},
+    {"Q2_K", "model.layers.5.self_attn.v_proj.weight", 256,
+     "8a07fe88f868b53883dcc7c5e614ceb14c518d4a8184015e64e98bed65d21edd"},
+    {"Q3_K", "model.layers.2.mlp.down_proj.weight", 768,
+     "08ad7f482238d1a2c45dd590fdf5eb63ed29931185231ff65070c655d7419aa4"},
+    {"Q3_K", "model.layers.5.self_attn.v_proj.weight", 256,
+     "5040c145e65ed66382672bf8b92e97c014f003704cbe5c315f70bf5c49f69350"},
+    {"Q4_K", "model.layers.2.mlp.down_proj.weight", 768,
+     "c4b8be9c2d09185d14330de36bd86469d76714f7b34d1eb880a8687a13431730"},
+    {"Q4_K", "model.layers.5.self_attn.v_proj.weight", 256,
+     "901b34cd7d0403430a842c1618401cf087ac4e3868cd4a0b6f967001b7fe8398"},
+    {"Q5_K", "model.layers.2.mlp.down_proj.weight", 768,
+     "0596b59c79c5c7c07e06000d75d2f06c26ffa6af63442adfe4ff86a3f108a642"},
+    {"Q5_K", "model.layers.5.self_attn.v_proj.weight", 256,
+     "c460c72b24d03cdcc24f1f79dc732f702a67989163b38081660cee49000f68b2"},
+    {"Q6_K", "model.layers.2.mlp.down_proj.weight", 768,
+     "051f20628dd5ba63442d63faa680d9cb536d7dd536959ca9d37d3798cc3d8876"},
+    {"Q6_K", "model.layers.5.self_attn.v_proj.weight", 256,
+     "54a97bed09a7ea7100fc145a3b6489987e1165acd2100520cc96b6c60a2c72ab"},
+};
+
 CHECK_TEST(encode, writes_the_bytes_of_llama_quantize_for_the_demo)
 {
-    static const struct {
-        const char *type, *tensor;
-        size_t cols;
-        const char *sha256;
-    } want[] = {
-        {"Q4_0", "model.layers.2.mlp.down_proj.weight", 768,
-         "e60b52d65420a05a2a1386bfc236a11782ed44a63fa45eaf3e5a65c4d5cf2e67"},
-        {"Q4_0", "model.layers.5.self_attn.v_proj.weight", 256,
-         "f4bf7c3951c0773180cba2f45baec8909bd8e61c1d999bdf4b8b46485ee2b6e9"},
-        {"Q4_1", "model.layers.2.mlp.down_proj.weight", 768,
-         "f9203615386e0ba773841f0255fea6ef8d4492ae7af1a95971ad05c5203feb94"},
-        {"Q4_1", "model.layers.5.self_attn.v_proj.weight", 256,
-         "2261b853c204e10bb5e73bc0e85f70338b219be8e7740fcf3b1bcecddbac86b8"},
-        {"Q5_0", "model.layers.2.mlp.down_proj.weight", 768,
-         "9cbd61d98fcd99e0909e4fe2fff5ffe33caae9bfce5ce1775e816ef802bbe669"},
-        {"Q5_0", "model.layers.5.self_attn.v_proj.weight", 256,
-         "571e3662557a5bb7c1dbb6f0cb641852c1f10099ba4317fe59423e9c0c015910"},
-        {"Q5_1", "model.layers.2.mlp.down_proj.weight", 768,
-         "6b421df778c3685c8e01c25f3e7560fc5b7d1e83fb786b5d3329ee7cc9446a2e"},
-        {"Q5_1", "model.layers.5.self_attn.v_proj.weight", 256,
-         "78f9c486abdd5b9283fc3b89aa30bcaa37408539a3c17134313a46e0b75544e5"},
-        {"Q8_0", "model.layers.2.mlp.down_proj.weight", 768,
-         "5176ade2845ffed070ec3d3f225485ee785360de742f0ef78833e0e92629c1a2"},
-        {"Q8_0", "model.layers.5.self_attn.v_proj.weight", 256,
-         "a56f393e4d8cb306812bc42ecfb739b73a072dc725ad814f10fc3cb3f428883c"},
-        {"Q2_K", "model.layers.2.mlp.down_proj.weight", 768,
-         "7cd4d79fec8459d3ae7274dc8df477da7ec1d7fc78b1942f01bde9e72857d4cc"},
-        {"Q2_K", "model.layers.5.self_attn.v_proj.weight", 256,
-         "8a07fe88f868b53883dcc7c5e614ceb14c518d4a8184015e64e98bed65d21edd"},
-        {"Q3_K", "model.layers.2.mlp.down_proj.weight", 768,
-         "08ad7f482238d1a2c45dd590fdf5eb63ed29931185231ff65070c655d7419aa4"},
-        {"Q3_K", "model.layers.5.self_attn.v_proj.weight", 256,
-         "5040c145e65ed66382672bf8b92e97c014f003704cbe5c315f70bf5c49f69350"},
-        {"Q4_K", "model.layers.2.mlp.down_proj.weight", 768,
-         "c4b8be9c2d09185d14330de36bd86469d76714f7b34d1eb880a8687a13431730"},
-        {"Q4_K", "model.layers.5.self_attn.v_proj.weight", 256,
-         "901b34cd7d0403430a842c1618401cf087ac4e3868cd4a0b6f967001b7fe8398"},
-        {"Q5_K", "model.layers.2.mlp.down_proj.weight", 768,
-         "0596b59c79c5c7c07e06000d75d2f06c26ffa6af63442adfe4ff86a3f108a642"},
-        {"Q5_K", "model.layers.5.self_attn.v_proj.weight", 256,
-         "c460c72b24d03cdcc24f1f79dc732f702a67989163b38081660cee49000f68b2"},
-        {"Q6_K", "model.layers.2.mlp.down_proj.weight", 768,
-         "051f20628dd5ba63442d63faa680d9cb536d7dd536959ca9d37d3798cc3d8876"},
-        {"Q6_K", "model.layers.5.self_attn.v_proj.weight", 256,
-         "54a97bed09a7ea7100fc145a3b6489987e1165acd2100520cc96b6c60a2c72ab"},
-    };
-    for (size_t i = 0; i < countof(want); i++) {
-        const nk_type *t = nk_type_find(want[i].type);
+    for (size_t i = 0; i < countof(demo); i++) {
+        const nk_type *t = nk_type_find(demo[i].type);
         size_t n;
         uint64_t row;
-        float *x = demo_tensor(want[i].tensor, &n);
-        check(t && nk_row_size(t, want[i].cols, &row), "%s", want[i].type);
-        uint8_t *bytes = malloc(n / want[i].cols * row);
+        float *x = demo_tensor(demo[i].tensor, &n);
+        check(t && nk_row_size(t, demo[i].cols, &row), "%s", demo[i].type);
+        uint8_t *bytes = malloc(n / demo[i].cols * row);
         check(bytes, "memory");
         char hex[65];
-        t->encode(x, bytes, n / want[i].cols, want[i].cols, NULL);
-        test_sha256(bytes, n / want[i].cols * row, hex);
-        check(strcmp(hex, want[i].sha256) == 0, "%s %s: %s", want[i].type, want[i].tensor, hex);
+        t->encode(x, bytes, n / demo[i].cols, demo[i].cols, NULL);
+        test_sha256(bytes, n / demo[i].cols * row, hex);
+        check(strcmp(hex, demo[i].sha256) == 0, "%s %s: %s", demo[i].type, demo[i].tensor, hex);
         free(bytes);
         free(x);
     }

@@ -67,5 +67,5 @@ void nk_view_bytes(nk_block_view *v, const int8_t *qs, uint32_t len, float d)
     v->min_code[0] = 0;
     v->dmin = 0;
     for (uint32_t i = 0; i < len; i++)
-        v->code[i] = qs[i];
+        v->code[i] = (int16_t)qs[i];
 }

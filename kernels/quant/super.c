@@ -68,13 +68,12 @@ void nk_affine_fit(const nk_affine_codec *codec, const float *x, const float *im
 
 void nk_affine_recode(const nk_affine_codec *codec, const float *x, nk_affine_block *a)
 {
-    for (int i = 0; i < NK_SUPER_LEN; i++) {
-        int g = i / codec->group;
+    int n = codec->group;
+    for (int g = 0; g < NK_SUPER_LEN / n; g++) {
         float d = nk_f16_to_f32(a->d) * (float)a->sc[g];
-        if (d == 0)
-            continue;
         float min = nk_f16_to_f32(a->dmin) * (float)a->m[g];
-        a->code[i] = (uint8_t)nk_clamp(nk_nearest((x[i] + min) / d), 0, codec->code_max);
+        for (int i = g * n; i < (g + 1) * n && d != 0; i++)
+            a->code[i] = (uint8_t)nk_clamp(nk_nearest((x[i] + min) / d), 0, codec->code_max);
     }
 }
 
@@ -142,9 +141,9 @@ void nk_unpack_scales6(const uint8_t bytes[12], uint8_t sc[8], uint8_t m[8])
 
 void nk_symmetric_recode(const float *x, int bias, nk_symmetric_block *s)
 {
-    for (int i = 0; i < NK_SUPER_LEN; i++) {
-        float d = nk_f16_to_f32(s->d) * (float)s->sc[i / 16];
-        if (d != 0)
+    for (int g = 0; g < NK_SUPER_LEN / 16; g++) {
+        float d = nk_f16_to_f32(s->d) * (float)s->sc[g];
+        for (int i = g * 16; i < (g + 1) * 16 && d != 0; i++)
             s->code[i] = (uint8_t)(nk_clamp(nk_nearest(x[i] / d), -bias, bias - 1) + bias);
     }
 }
@@ -152,8 +151,11 @@ void nk_symmetric_recode(const float *x, int bias, nk_symmetric_block *s)
 void nk_symmetric_decode(const nk_symmetric_block *s, int bias, float *dst)
 {
     float d = nk_f16_to_f32(s->d);
-    for (int i = 0; i < NK_SUPER_LEN; i++)
-        dst[i] = d * (float)s->sc[i / 16] * (float)(s->code[i] - bias);
+    for (int g = 0; g < NK_SUPER_LEN / 16; g++) {
+        float scale = d * (float)s->sc[g];
+        for (int i = g * 16; i < (g + 1) * 16; i++)
+            dst[i] = scale * (float)(s->code[i] - bias);
+    }
 }
 
 double nk_symmetric_dot(const nk_symmetric_block *s, int bias, const nk_block_q8_k *x)
@@ -177,7 +179,7 @@ void nk_symmetric_view(const nk_symmetric_block *s, int bias, nk_block_view *v)
     v->d = nk_f16_to_f32(s->d);
     v->dmin = 0;
     for (int g = 0; g < NK_SUPER_LEN / 16; g++) {
-        v->scale_code[g] = s->sc[g];
+        v->scale_code[g] = (int16_t)s->sc[g];
         v->min_code[g] = 0;
         v->scale[g] = v->d * (float)s->sc[g];
         v->offset[g] = -0.0f;
