@@ -7,8 +7,19 @@
 #include "kernels/nb.h"
 
 typedef enum nb_kv_type {
-    NB_KV_U8, NB_KV_I8, NB_KV_U16, NB_KV_I16, NB_KV_U32, NB_KV_I32, NB_KV_F32, NB_KV_BOOL,
-    NB_KV_STRING, NB_KV_ARRAY, NB_KV_U64, NB_KV_I64, NB_KV_F64,
+    NB_KV_U8,
+    NB_KV_I8,
+    NB_KV_U16,
+    NB_KV_I16,
+    NB_KV_U32,
+    NB_KV_I32,
+    NB_KV_F32,
+    NB_KV_BOOL,
+    NB_KV_STRING,
+    NB_KV_ARRAY,
+    NB_KV_U64,
+    NB_KV_I64,
+    NB_KV_F64,
     NB_KV_TYPES
 } nb_kv_type;
 
@@ -31,7 +42,7 @@ typedef struct nb_kvs nb_kvs;
 nb_status nb_kvs_open(nb_kvs **out, nb_err *err);
 void nb_kvs_close(nb_kvs **kvs);
 size_t nb_kvs_count(const nb_kvs *kvs);
-const nb_kv *nb_kvs_at(const nb_kvs *kvs, size_t i); /* in order */
+const nb_kv *nb_kvs_at(const nb_kvs *kvs, size_t i);          /* in order */
 const nb_kv *nb_kvs_find(const nb_kvs *kvs, const char *key); /* O(1); NULL if absent */
 
 /* Adds or replaces in place. Bytes of strings and arrays are copied when copy, else borrowed. */
@@ -59,5 +70,8 @@ bool nb_kv_elem_num(const nb_kv *array, uint64_t i, double *out);
 /* One value as short text for a table: arrays as "[2048 strings]". Not sanitised. */
 void nb_kv_text(const nb_kv *kv, char *out, size_t cap);
 const char *nb_kv_type_name(nb_kv_type t); /* gguf's: "u32", "str", "arr" ... */
+unsigned nb_kv_type_size(nb_kv_type t);    /* bytes of a scalar; 0 for strings and arrays */
+/* Reads one little-endian scalar into out->v; false for strings, arrays or missing bytes. */
+bool nb_kv_read_scalar(nb_cursor *c, nb_kv_type t, nb_kv *out);
 
 #endif

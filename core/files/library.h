@@ -9,12 +9,18 @@
 
 typedef struct nb_library nb_library;
 
-typedef enum nb_store { NB_STORE_DEMO, NB_STORE_GIVEN, NB_STORE_HERE, NB_STORE_OWN, NB_STORE_HF } nb_store;
+typedef enum nb_store {
+    NB_STORE_DEMO,
+    NB_STORE_GIVEN,
+    NB_STORE_HERE,
+    NB_STORE_OWN,
+    NB_STORE_HF
+} nb_store;
 
 typedef struct nb_entry {
-    char path[1024];    /* openable: file or directory */
-    char name[128];     /* shown: general.name, repo id or file name; sanitise before printing */
-    char file[128];     /* base name */
+    char path[1024]; /* openable: file or directory */
+    char name[128];  /* shown: general.name, repo id or file name; sanitise before printing */
+    char file[128];  /* base name */
     char arch[32];
     char type_name[24]; /* dominant type or preset from general.file_type: "Q4_K_M", "bf16" */
     char source[128];   /* name of the model it was made from; "" = a source itself */
@@ -23,8 +29,8 @@ typedef struct nb_entry {
     double bpw;
     uint64_t n_layer, n_ctx, n_embd, n_head, n_head_kv, head_dim, n_ff, n_vocab;
     bool tied, is_dir;
-    bool unsupported;    /* listed but nibble cannot run it */
-    char problem[160];   /* why unsupported or broken; "" = fine */
+    bool unsupported;  /* listed but nibble cannot run it */
+    char problem[160]; /* why unsupported or broken; "" = fine */
 } nb_entry;
 
 /* paths[n]: given on the command line (files or directories to look in). */

@@ -1,0 +1,20 @@
+/* What the files of core/files share about Hugging Face directories. */
+#ifndef NIBBLE_HF_PRIVATE_H
+#define NIBBLE_HF_PRIVATE_H
+
+#include "core/base/json.h"
+#include "core/files/hf.h"
+
+/* A Hugging Face class and the GGUF architecture it becomes. */
+typedef struct nb_hf_arch {
+    const char *class_name, *gguf;
+    bool permute_qk;
+} nb_hf_arch;
+const nb_hf_arch *nb_hf_arch_find(const char *class_name); /* NULL: not supported */
+void nb_hf_arch_list(char *out, size_t cap);
+
+/* Frequency factors of rope_scaling type llama3 (quant.md 2.1), [*n] = head_dim / 2, malloc'd;
+ * *out NULL when the model has none. */
+nb_status nb_hf_rope_freqs(const char *dir, float **out, size_t *n, nb_err *err);
+
+#endif

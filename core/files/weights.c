@@ -1,0 +1,401 @@
+#include "core/files/weights_private.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/base/digest.h"
+#include "core/base/str.h"
+
+void nb_weights_close(nb_weights **out)
+{
+    nb_weights *w = *out;
+    *out = NULL;
+    if (!w)
+        return;
+    for (size_t i = 0; i < w->n_files; i++) {
+        nb_file_slot *f = &w->files[i];
+        if (w->kvs == f->gguf.kvs)
+            w->kvs = NULL;
+        nb_gguf_free(&f->gguf);
+        nb_safetensors_free(&f->safetensors);
+        nb_map_close(&f->map);
+        free(w->paths[i]);
+    }
+    nb_kvs_close(&w->kvs);
+    nb_index_free(&w->index);
+    free(w->files);
+    free(w->paths);
+    free(w->views);
+    free(w->names);
+    free(w->rope_freqs);
+    free(w->path);
+    free(w);
+}
+
+nb_status nb_weights_add_file(nb_weights *w, const char *path, nb_err *err)
+{
+    size_t n = w->n_files + 1;
+    nb_file_slot *files = realloc(w->files, n * sizeof *files);
+    if (files)
+        w->files = files;
+    char **paths = files ? realloc(w->paths, n * sizeof *paths) : NULL;
+    if (!paths)
+        return nb_fail(err, NB_NOMEM, "%s: file list", path);
+    w->paths = paths;
+    char *copy = nb_strdup(path, err);
+    if (!copy)
+        return NB_NOMEM;
+    files[n - 1] = (nb_file_slot){0};
+    nb_status st = nb_map_open(&files[n - 1].map, path, err);
+    if (st != NB_OK) {
+        free(copy);
+        return st;
+    }
+    paths[n - 1] = copy;
+    w->n_files = n;
+    return NB_OK;
+}
+
+/* What is often found where a model should be. */
+static nb_status name_impostor(const nb_map *m, const char *path, nb_err *err)
+{
+    static const char lfs[] = "version https://git-lfs";
+    if (m->len == 0)
+        return nb_fail(err, NB_FORMAT, "%s: file is empty", path);
+    if (m->len >= sizeof lfs - 1 && memcmp(m->at, lfs, sizeof lfs - 1) == 0)
+        return nb_fail(err, NB_FORMAT,
+                       "%s: is a git-LFS pointer, not the model: fetch it with git lfs pull", path);
+    if (m->at[0] == '<')
+        return nb_fail(err, NB_FORMAT, "%s: is an HTML page, not a model", path);
+    return NB_OK;
+}
+
+/* --- one list of views over all files ------------------------------------------------------------
+ */
+
+typedef struct lookup {
+    const nb_weights *w;
+    const char *name;
+} lookup;
+
+static bool same_name(const void *arg, size_t item)
+{
+    const lookup *l = arg;
+    return strcmp(l->w->views[item].t.name, l->name) == 0;
+}
+
+static nb_status index_views(nb_weights *w, nb_err *err)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        lookup l = {w, w->views[i].t.name};
+        uint32_t h = nb_index_hash(l.name, strlen(l.name));
+        if (nb_index_find(&w->index, h, same_name, &l) != SIZE_MAX)
+            return nb_fail(err, NB_FORMAT, "%s: tensor \"%s\" stands twice", w->path, l.name);
+        NB_TRY(nb_index_grow(&w->index, err));
+        nb_index_add(&w->index, h, i);
+    }
+    return NB_OK;
+}
+
+static void plain_view(nb_view *v, const nb_tensor *t, size_t shard)
+{
+    *v = (nb_view){.t = *t, .stored_name = t->name, .out_type = t->type};
+    v->t.shard = (uint32_t)shard;
+}
+
+static nb_status alloc_views(nb_weights *w, size_t n, nb_err *err)
+{
+    w->views = nb_alloc(n ? n : 1, sizeof *w->views, "tensor views", err);
+    return w->views ? NB_OK : NB_NOMEM;
+}
+
+/* --- GGUF, split or whole ------------------------------------------------------------------------
+ */
+
+static nb_status parse_gguf(nb_weights *w, size_t i, nb_err *err)
+{
+    nb_file_slot *f = &w->files[i];
+    NB_TRY(name_impostor(&f->map, w->paths[i], err));
+    return nb_gguf_parse(&f->gguf, f->map.at, f->map.len, f->map.len, w->paths[i], err);
+}
+
+/* "dir/name-00002-of-00003.gguf": length of "dir/name"; 0 if the name has no such form. */
+static size_t split_stem(const char *path, unsigned *no, unsigned *count)
+{
+    size_t n = strlen(path);
+    int used = 0;
+    enum { TAIL = 20 }; /* -00002-of-00003.gguf */
+    if (n <= TAIL || sscanf(path + n - TAIL, "-%5u-of-%5u.gguf%n", no, count, &used) != 2 ||
+        used != TAIL)
+        return 0;
+    return n - TAIL;
+}
+
+static nb_status check_split(const nb_weights *w, size_t i, uint64_t count, nb_err *err)
+{
+    uint64_t no = UINT64_MAX, of = 0;
+    const nb_kvs *kvs = w->files[i].gguf.kvs;
+    if (!nb_kvs_uint(kvs, "split.no", &no) || no != i)
+        return nb_fail(err, NB_FORMAT, "%s: split.no is %lld, expected %zu", w->paths[i],
+                       (long long)no, i);
+    if (!nb_kvs_uint(kvs, "split.count", &of) || of != count)
+        return nb_fail(err, NB_FORMAT, "%s: split.count is %llu, expected %llu", w->paths[i],
+                       (unsigned long long)of, (unsigned long long)count);
+    return NB_OK;
+}
+
+static nb_status open_splits(nb_weights *w, const char *path, uint64_t count, nb_err *err)
+{
+    unsigned no, of;
+    size_t stem = split_stem(path, &no, &of), total = 0;
+    char shard[1200];
+    if (!stem || of != count)
+        return nb_fail(err, NB_FORMAT,
+                       "%s: is one of %llu shards but not named NAME-%%05d-of-%05llu.gguf", path,
+                       (unsigned long long)count, (unsigned long long)count);
+    nb_gguf_free(&w->files[0].gguf);
+    nb_map_close(&w->files[0].map);
+    free(w->paths[0]);
+    w->n_files = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        snprintf(shard, sizeof shard, "%.*s-%05llu-of-%05llu.gguf", (int)stem, path,
+                 (unsigned long long)i + 1, (unsigned long long)count);
+        NB_TRY(nb_weights_add_file(w, shard, err));
+        NB_TRY(parse_gguf(w, w->n_files - 1, err));
+        NB_TRY(check_split(w, (size_t)i, count, err));
+        total += w->files[i].gguf.n_tensors;
+    }
+    uint64_t want = total;
+    if (nb_kvs_uint(w->files[0].gguf.kvs, "split.tensors.count", &want) && want != total)
+        return nb_fail(err, NB_FORMAT, "%s: split.tensors.count is %llu, shards hold %zu",
+                       w->paths[0], (unsigned long long)want, total);
+    return NB_OK;
+}
+
+static nb_status open_gguf(nb_weights *w, const char *path, nb_err *err)
+{
+    uint64_t count = 1;
+    size_t total = 0;
+    enum { MAX_SHARDS = 4096 };
+    w->container = NB_GGUF;
+    NB_TRY(parse_gguf(w, 0, err));
+    nb_kvs_uint(w->files[0].gguf.kvs, "split.count", &count);
+    if (count > MAX_SHARDS)
+        return nb_fail(err, NB_FORMAT, "%s: split.count %llu, limit %d", path,
+                       (unsigned long long)count, MAX_SHARDS);
+    if (count > 1)
+        NB_TRY(open_splits(w, path, count, err));
+    for (size_t i = 0; i < w->n_files; i++)
+        total += w->files[i].gguf.n_tensors;
+    NB_TRY(alloc_views(w, total, err));
+    for (size_t i = 0; i < w->n_files; i++)
+        for (size_t k = 0; k < w->files[i].gguf.n_tensors; k++)
+            plain_view(&w->views[w->n++], &w->files[i].gguf.tensors[k], i);
+    w->kvs = w->files[0].gguf.kvs;
+    return index_views(w, err);
+}
+
+static nb_status open_safetensors(nb_weights *w, const char *path, nb_err *err)
+{
+    nb_file_slot *f = &w->files[0];
+    w->container = NB_SAFETENSORS;
+    NB_TRY(name_impostor(&f->map, path, err));
+    NB_TRY(nb_safetensors_parse(&f->safetensors, f->map.at, f->map.len, f->map.len, path, err));
+    NB_TRY(nb_kvs_open(&w->kvs, err));
+    NB_TRY(alloc_views(w, f->safetensors.n_tensors, err));
+    for (size_t k = 0; k < f->safetensors.n_tensors; k++)
+        plain_view(&w->views[w->n++], &f->safetensors.tensors[k], 0);
+    return index_views(w, err);
+}
+
+/* --- what a path names ---------------------------------------------------------------------------
+ */
+
+static bool ends_with(const char *s, const char *tail)
+{
+    size_t n = strlen(s), m = strlen(tail);
+    return n >= m && strcmp(s + n - m, tail) == 0;
+}
+
+/* The only GGUF file in a directory (or the first shard of the only set); false otherwise. */
+static bool only_gguf(const char *dir, char *out, size_t cap)
+{
+    DIR *d = opendir(dir);
+    size_t found = 0;
+    struct dirent *e;
+    while (d && (e = readdir(d))) {
+        unsigned no = 1, of;
+        if (!ends_with(e->d_name, ".gguf") || strstr(e->d_name, "mmproj") ||
+            (split_stem(e->d_name, &no, &of) && no != 1))
+            continue;
+        if (++found == 1 && !nb_path_join(out, cap, dir, e->d_name))
+            found = 2;
+    }
+    if (d)
+        closedir(d);
+    return found == 1;
+}
+
+static nb_status open_dir(nb_weights *w, const char *dir, nb_err *err)
+{
+    char path[1200];
+    if (nb_path_join(path, sizeof path, dir, "config.json") && nb_exists(path))
+        return nb_weights_open_hf(w, dir, err);
+    if (!only_gguf(dir, path, sizeof path))
+        return nb_fail(err, NB_NOTFOUND,
+                       "%s: no model here: neither config.json nor one .gguf file", dir);
+    NB_TRY(nb_weights_add_file(w, path, err));
+    return open_gguf(w, path, err);
+}
+
+static nb_status open_file(nb_weights *w, const char *path, nb_err *err)
+{
+    char dir[1200], config[1200];
+    const char *base = nb_path_base(path);
+    snprintf(dir, sizeof dir, "%.*s", (int)(base - path > 1 ? base - path - 1 : 1),
+             base > path ? path : ".");
+    bool hf = strcmp(base, "config.json") == 0 || ends_with(base, ".safetensors") ||
+              ends_with(base, ".safetensors.index.json");
+    if (hf && nb_path_join(config, sizeof config, dir, "config.json") && nb_exists(config))
+        return nb_weights_open_hf(w, dir, err);
+    NB_TRY(nb_weights_add_file(w, path, err));
+    if (ends_with(base, ".safetensors"))
+        return open_safetensors(w, path, err);
+    return open_gguf(w, path, err);
+}
+
+nb_status nb_weights_open(nb_weights **out, const char *path, nb_err *err)
+{
+    *out = NULL;
+    nb_weights *w = nb_alloc(1, sizeof *w, "model", err);
+    if (!w)
+        return NB_NOMEM;
+    w->path = nb_strdup(path, err);
+    nb_status st = !w->path          ? NB_NOMEM
+                   : nb_is_dir(path) ? open_dir(w, path, err)
+                                     : open_file(w, path, err);
+    if (st != NB_OK) {
+        nb_weights_close(&w);
+        return st;
+    }
+    *out = w;
+    return NB_OK;
+}
+
+nb_status nb_weights_index(nb_weights *w, nb_err *err)
+{
+    return index_views(w, err);
+}
+
+nb_status nb_weights_impostor(const nb_map *m, const char *path, nb_err *err)
+{
+    return name_impostor(m, path, err);
+}
+
+/* --- readers -------------------------------------------------------------------------------------
+ */
+
+nb_container nb_weights_container(const nb_weights *w)
+{
+    return w->container;
+}
+
+const char *nb_weights_path(const nb_weights *w)
+{
+    return w->path;
+}
+
+uint64_t nb_weights_file_bytes(const nb_weights *w)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < w->n_files; i++)
+        sum += w->files[i].map.len;
+    return sum;
+}
+
+const nb_kvs *nb_weights_kvs(const nb_weights *w)
+{
+    return w->kvs;
+}
+
+size_t nb_weights_count(const nb_weights *w)
+{
+    return w->n;
+}
+
+const nb_view *nb_weights_at(const nb_weights *w, size_t i)
+{
+    return &w->views[i];
+}
+
+const nb_view *nb_weights_find(const nb_weights *w, const char *name)
+{
+    lookup l = {w, name};
+    size_t i = nb_index_find(&w->index, nb_index_hash(name, strlen(name)), same_name, &l);
+    return i == SIZE_MAX ? NULL : &w->views[i];
+}
+
+const uint8_t *nb_weights_row(const nb_view *v, uint64_t r)
+{
+    uint64_t rows = nb_tensor_rows(&v->t);
+    if (v->order == NB_ROWS_QK) {
+        /* stored [head][2][half]: output row 2j + k of a head is stored row k * half + j */
+        uint64_t dim = rows / v->heads, half = dim / 2, in = r % dim;
+        r = r - in + (in % 2) * half + in / 2;
+    }
+    return v->t.bytes + r * (v->t.nbytes / rows);
+}
+
+bool nb_weights_lost(const nb_weights *w)
+{
+    for (size_t i = 0; i < w->n_files; i++)
+        if (nb_map_lost(&w->files[i].map))
+            return true;
+    return false;
+}
+
+uint64_t nb_weights_fingerprint(const nb_weights *w)
+{
+    uint64_t h = 0;
+    for (size_t i = 0; i < w->n_files; i++)
+        h = h * 0x9e3779b97f4a7c15u + nb_fingerprint(w->files[i].map.at, w->files[i].map.len);
+    return h;
+}
+
+/* Files beside the weights that a Hugging Face model is read from. */
+static bool is_side_file(const nb_weights *w, const struct stat *st)
+{
+    static const char *const name[] = {"config.json",           "tokenizer.model",
+                                       "tokenizer_config.json", "generation_config.json",
+                                       "tokenizer.json",        "special_tokens_map.json",
+                                       "chat_template.jinja",   "model.safetensors.index.json"};
+    for (size_t i = 0; w->container == NB_HF_DIR && i < countof(name); i++) {
+        char path[1200];
+        struct stat other;
+        if (nb_path_join(path, sizeof path, w->dir, name[i]) && stat(path, &other) == 0 &&
+            other.st_dev == st->st_dev && other.st_ino == st->st_ino)
+            return true;
+    }
+    return false;
+}
+
+bool nb_weights_is_source(const nb_weights *w, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return false;
+    for (size_t i = 0; i < w->n_files; i++)
+        if (w->files[i].map.dev == (uint64_t)st.st_dev &&
+            w->files[i].map.ino == (uint64_t)st.st_ino)
+            return true;
+    return is_side_file(w, &st);
+}
+
+size_t nb_weights_files(const nb_weights *w, const char *const **paths)
+{
+    *paths = (const char *const *)w->paths;
+    return w->n_files;
+}

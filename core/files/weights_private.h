@@ -1,0 +1,39 @@
+/* The inside of nb_weights, shared by weights.c and weights_hf.c. */
+#ifndef NIBBLE_WEIGHTS_PRIVATE_H
+#define NIBBLE_WEIGHTS_PRIVATE_H
+
+#include "core/files/gguf.h"
+#include "core/files/index.h"
+#include "core/files/safetensors.h"
+#include "core/files/weights.h"
+
+typedef struct nb_file_slot {
+    nb_map map;
+    nb_gguf_info gguf;               /* NB_GGUF */
+    nb_safetensors_info safetensors; /* the others */
+} nb_file_slot;
+
+struct nb_weights {
+    nb_container container;
+    char *path;     /* as given */
+    char dir[1024]; /* NB_HF_DIR */
+    nb_file_slot *files;
+    char **paths;
+    size_t n_files;
+    nb_kvs *kvs; /* borrowed from files[0] for GGUF, else owned */
+    nb_view *views;
+    size_t n;
+    nb_index index;
+    char *names;       /* mapped names of a Hugging Face model */
+    float *rope_freqs; /* synthesised tensor */
+};
+
+/* Maps one more file. */
+nb_status nb_weights_add_file(nb_weights *w, const char *path, nb_err *err);
+/* Builds the name index; refuses twins. */
+nb_status nb_weights_index(nb_weights *w, nb_err *err);
+/* NB_FORMAT with a sentence for an empty file, a git-LFS pointer, an HTML page. */
+nb_status nb_weights_impostor(const nb_map *m, const char *path, nb_err *err);
+nb_status nb_weights_open_hf(nb_weights *w, const char *dir, nb_err *err);
+
+#endif
