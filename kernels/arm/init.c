@@ -1,8 +1,16 @@
-#include "kernels/ops.h"
+#include "kernels/arm/arm.h"
 
-/* No level of arm64 has kernels of its own yet: every op runs the C reference. */
+#include "kernels/cpu.h"
+
+/* Upward: a level overrides what it does better and inherits the rest; i8mm is dotprod until it
+ * brings kernels of its own. */
 void nk_ops_init_arm(nk_ops *ops, unsigned cpu_flags)
 {
-    (void)ops;
-    (void)cpu_flags;
+    if (!(cpu_flags & NK_CPU_NEON))
+        return;
+    nk_arm_dot_neon(ops);
+    nk_arm_float_neon(ops);
+    if (!(cpu_flags & NK_CPU_DOTPROD))
+        return;
+    nk_arm_dot_dotprod(ops);
 }

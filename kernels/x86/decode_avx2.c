@@ -1,4 +1,4 @@
-#include "kernels/x86/avx2.h"
+#include "kernels/x86/super_avx2.h"
 #include "kernels/x86/x86.h"
 
 /* Rows to floats: embedding look-ups and the error of what was just encoded. Products and

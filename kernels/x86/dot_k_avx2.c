@@ -1,4 +1,4 @@
-#include "kernels/x86/avx2.h"
+#include "kernels/x86/super_avx2.h"
 #include "kernels/x86/x86.h"
 
 /* Super-blocks against q8_K. Codes are unsigned bytes, so one maddubs gives exact int16 pair sums

@@ -1,4 +1,4 @@
-#include "kernels/x86/avx2.h"
+#include "kernels/x86/super_avx2.h"
 #include "kernels/x86/x86.h"
 
 /* dot_k_avx2.c with 64 codes at a time: two groups of 32 side by side, maddubs to exact int16 pair

@@ -1,0 +1,12 @@
+/* Who overrides what on arm64: one function per file and level, called by init.c in order. Each is
+ * compiled with its own level's flags and may run only when the flags say so. */
+#ifndef NIBBLE_ARM_ARM_H
+#define NIBBLE_ARM_ARM_H
+
+#include "kernels/ops.h"
+
+void nk_arm_dot_neon(nk_ops *ops);    /* block types */
+void nk_arm_float_neon(nk_ops *ops);  /* float types */
+void nk_arm_dot_dotprod(nk_ops *ops); /* block types */
+
+#endif

@@ -1,0 +1,94 @@
+/* Dot products of arm64, written once for every level (codes.h, dot16). Products are exact in
+ * int16, sums in int32; one float product per block or super-block. Columns share the unpacking and
+ * run the same operations in the same order, alone or in fours. */
+#ifndef NIBBLE_ARM_DOT_H
+#define NIBBLE_ARM_DOT_H
+
+#if defined(__aarch64__)
+
+#include "kernels/arm/codes_k.h"
+#include "kernels/ops.h"
+
+/* What of one type makes up the loop below. With a min the block starts d, m and x is q8_1. */
+typedef struct simple_type {
+    codes (*codes)(const void *block);
+    size_t block_size, x_size; /* bytes of a block on each side */
+    bool has_min;
+} simple_type;
+
+NK_INLINE void simple_dot(const simple_type t, size_t n, const void *w, const void *x,
+                          size_t stride, float *y, const int nc)
+{
+    float32x4_t acc[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
+    float min[4] = {0, 0, 0, 0};
+    const char *b = w, *a = x;
+    for (size_t i = 0; i < n / NK_LEN; i++, b += t.block_size, a += t.x_size) {
+        codes q = t.codes(b);
+        float d = f16_at(b), m = t.has_min ? f16_at(b + 2) : 0;
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++) {
+            const char *col = a + (size_t)c * stride;
+            const int8_t *v = (const int8_t *)col + (t.has_min ? 4 : 2);
+            int32x4_t s = dot16(dot16(vdupq_n_s32(0), q.lo, vld1q_s8(v)), q.hi, vld1q_s8(v + 16));
+            acc[c] = vfmaq_n_f32(acc[c], vcvtq_f32_s32(s), d * f16_at(col));
+            if (t.has_min)
+                min[c] += m * f16_at(col + 2);
+        }
+    }
+    for (int c = 0; c < nc; c++)
+        y[c] = vaddvq_f32(acc[c]) + min[c];
+}
+
+typedef struct super_type {
+    codes (*codes)(const void *block, int g);
+    void (*scales)(const void *block, super_scales *s);
+    size_t block_size;
+    bool has_min;
+} super_type;
+
+NK_INLINE float min_part(const super_scales *s, const char *column)
+{
+    int16_t sums[16];
+    memcpy(sums, column + offsetof(nk_block_q8_k, bsums), sizeof sums);
+    int32x4_t acc = vdupq_n_s32(0);
+#pragma GCC unroll 4
+    for (int i = 0; i < 16; i += 4)
+        acc = vmlal_s16(acc, vld1_s16(s->min + i), vld1_s16(sums + i));
+    return s->dmin * (float)vaddvq_s32(acc);
+}
+
+NK_INLINE void super_dot(const super_type t, size_t n, const void *w, const void *x, size_t stride,
+                         float *y, const int nc)
+{
+    float acc[4] = {0, 0, 0, 0};
+    const char *b = w, *a = x;
+    for (size_t i = 0; i < n / NK_SUPER_LEN; i++, b += t.block_size, a += sizeof(nk_block_q8_k)) {
+        super_scales s;
+        t.scales(b, &s);
+        int32x4_t sum[4] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
+#pragma GCC unroll 8
+        for (int g = 0; g < 8; g++) {
+            codes q = t.codes(b, g);
+#pragma GCC unroll 4
+            for (int c = 0; c < nc; c++) {
+                const int8_t *v = (const int8_t *)a + (size_t)c * stride + 4 + 32 * g;
+                int32x4_t lo = dot16(vdupq_n_s32(0), q.lo, vld1q_s8(v));
+                int32x4_t hi = dot16(vdupq_n_s32(0), q.hi, vld1q_s8(v + 16));
+                sum[c] = vmlaq_n_s32(sum[c], lo, s.scale[2 * g]);
+                sum[c] = vmlaq_n_s32(sum[c], hi, s.scale[2 * g + 1]);
+            }
+        }
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++) {
+            const char *col = a + (size_t)c * stride;
+            float d, part = s.d * (float)vaddvq_s32(sum[c]);
+            memcpy(&d, col, sizeof d);
+            acc[c] += d * (t.has_min ? part - min_part(&s, col) : part);
+        }
+    }
+    for (int c = 0; c < nc; c++)
+        y[c] = acc[c];
+}
+
+#endif
+#endif
