@@ -58,8 +58,10 @@ void nb_sha256_close(nb_sha256 **h)
 
 nb_status nb_sha256_of(const void *bytes, size_t n, char out[65], nb_err *err)
 {
-    nb_sha256 *h;
-    NB_TRY(nb_sha256_open(&h, err));
+    nb_sha256 *h = NULL;
+    nb_status status = nb_sha256_open(&h, err);
+    if (!h)
+        return status;
     nb_sha256_add(h, bytes, n);
     nb_sha256_hex(h, out);
     nb_sha256_close(&h);

@@ -297,7 +297,7 @@ nb_status nb_free_space(const char *path, uint64_t *bytes, nb_err *err)
 
 nb_status nb_need_space(const char *path, uint64_t need, nb_err *err)
 {
-    uint64_t have;
+    uint64_t have = 0;
     char a[16], b[16], c[16];
     NB_TRY(nb_free_space(path, &have, err));
     if (need <= have)

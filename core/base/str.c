@@ -48,21 +48,21 @@ void nb_str_add(nb_str *s, const char *text)
 
 void nb_str_addf(nb_str *s, const char *fmt, ...)
 {
-    va_list ap, again;
-    va_start(ap, fmt);
-    va_copy(again, ap);
     char small[256];
+    va_list ap;
+    va_start(ap, fmt);
     int n = vsnprintf(small, sizeof small, fmt, ap);
+    va_end(ap);
     if (n < 0) {
         s->failed = true;
     } else if ((size_t)n < sizeof small) {
         nb_str_addn(s, small, (size_t)n);
     } else if (str_grow(s, (size_t)n)) {
-        vsnprintf(s->at + s->len, (size_t)n + 1, fmt, again);
+        va_start(ap, fmt);
+        vsnprintf(s->at + s->len, (size_t)n + 1, fmt, ap);
+        va_end(ap);
         s->len += (size_t)n;
     }
-    va_end(again);
-    va_end(ap);
 }
 
 void nb_str_clear(nb_str *s)
