@@ -93,7 +93,9 @@ static nb_status create(ui_transcript *t, nb_err *err)
         t->fd = open(t->file, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (t->fd >= 0)
             break;
-        if (errno != EEXIST) {
+        if (errno == EINTR)
+            number--; /* the same name again */
+        else if (errno != EEXIST) {
             int e = errno;
             nb_status st = nb_fail_errno(err, e, "create", t->file);
             t->file[0] = '\0';
@@ -108,8 +110,12 @@ static nb_status create(ui_transcript *t, nb_err *err)
 static void write_line(ui_transcript *t)
 {
     nb_str_add(&t->line, "\n");
-    if (t->fd < 0 || t->problem.status || t->line.failed)
+    if (t->fd < 0 || t->problem.status)
         return;
+    if (t->line.failed) {
+        nb_fail(&t->problem, NB_NOMEM, "%s: no memory to write a line", t->file);
+        return;
+    }
     size_t done = 0;
     while (done < t->line.len) {
         ssize_t n = write(t->fd, t->line.at + done, t->line.len - done);
@@ -172,7 +178,11 @@ void ui_transcript_sync(ui_transcript *t)
 {
     if (t->fd < 0 || !t->unsynced)
         return;
-    if (fsync(t->fd) != 0 && !t->problem.status)
+    int rc;
+    do
+        rc = fsync(t->fd);
+    while (rc != 0 && errno == EINTR);
+    if (rc != 0 && !t->problem.status)
         nb_fail_errno(&t->problem, errno, "sync", t->file);
     t->unsynced = false;
 }
@@ -223,6 +233,10 @@ nb_status ui_transcript_append_token(ui_message *m, const nb_token_event *e, nb_
     memcpy(k->top_id, e->top_id, sizeof k->top_id);
     memcpy(k->top_logprob, e->top_logprob, sizeof k->top_logprob);
     nb_str_addn(&m->text, e->text, e->len);
+    if (m->text.failed) {
+        m->n_token--;
+        return nb_fail(err, NB_NOMEM, "chat: no memory behind %zu bytes", m->text.len);
+    }
     return NB_OK;
 }
 
@@ -235,6 +249,12 @@ nb_status ui_transcript_add(ui_transcript *t, int pane, int parent, nb_role role
     NB_TRY(ui_transcript_append(t, pane, parent, role, err));
     ui_message *m = &t->message[t->n - 1];
     nb_str_addn(&m->text, text, n);
+    if (m->text.failed) {
+        nb_str_free(&m->text);
+        t->leaf[pane] = parent;
+        t->n--;
+        return nb_fail(err, NB_NOMEM, "chat: no memory for %zu bytes", n);
+    }
     m->done = role != NB_ASSISTANT;
     need_file(t);
     nb_jout w = begin_line(t);
