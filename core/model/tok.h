@@ -20,13 +20,16 @@ enum {
 nb_status nb_tok_open(nb_tok **out, const nb_kvs *kvs, nb_err *err);
 void nb_tok_close(nb_tok **t);
 
-/* Writes up to cap ids, returns the count needed (snprintf style). out may be NULL with cap 0. */
+/* Writes up to cap ids, returns the count needed (snprintf style). out may be NULL with cap 0.
+ * SIZE_MAX: no memory. As llama.cpp, a space goes in front of the text and of what follows a
+ * special token when the model asks for it (add_space_prefix). */
 size_t nb_tok_encode(const nb_tok *t, const char *text, size_t len, unsigned flags, int32_t *out,
                      size_t cap);
 /* Bytes of one token: raw (byte tokens give one byte, spaces unescaped; control tokens give "" unless
  * special). Returns the length; borrowed until close. */
 size_t nb_tok_piece(const nb_tok *t, int32_t id, bool special, const char **bytes);
-/* Text of ids; the prefix space that encode added is removed at the start when `start`. */
+/* Text of ids. The spaces that encode put in are taken out again: behind each special token, and
+ * at the beginning when `start`. */
 nb_status nb_tok_decode(const nb_tok *t, const int32_t *ids, size_t n, bool start, bool special,
                         char **out, size_t *len, nb_err *err);
 
@@ -35,6 +38,8 @@ int32_t nb_tok_bos(const nb_tok *t); /* -1 = none */
 int32_t nb_tok_eos(const nb_tok *t);
 bool nb_tok_is_end(const nb_tok *t, int32_t id); /* eos, eot, eom: generation stops */
 bool nb_tok_is_control(const nb_tok *t, int32_t id);
+/* The space that begins the text behind this token was put there by encode and is not shown. */
+bool nb_tok_space_follows(const nb_tok *t, int32_t id);
 /* Id of an exact special spelling like "<|user|>"; -1. */
 int32_t nb_tok_special(const nb_tok *t, const char *spelling);
 

@@ -1,0 +1,555 @@
+#include "tests/check.h"
+#include "tests/util.h"
+
+#include "core/base/job.h"
+#include "core/base/str.h"
+#include "core/files/gguf.h"
+#include "core/files/hf.h"
+#include "core/model/tok.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NORMAL = 1, UNKNOWN, CONTROL, USER, UNUSED, BYTE };
+
+static nb_kvs *new_kvs(void)
+{
+    nb_kvs *kvs = NULL;
+    nb_err err;
+    check(nb_kvs_open(&kvs, &err) == NB_OK, "%s", err.msg);
+    check(nb_kvs_put_str(kvs, "tokenizer.ggml.model", "llama", 5, &err) == NB_OK, "%s", err.msg);
+    return kvs;
+}
+
+static void put_strings(nb_kvs *kvs, const char *key, const char *const *s, size_t n)
+{
+    nb_str bytes = {0};
+    for (size_t i = 0; i < n; i++) {
+        uint64_t len = strlen(s[i]); /* little-endian hosts only, as the tests' goldens */
+        nb_str_addn(&bytes, &len, sizeof len);
+        nb_str_addn(&bytes, s[i], (size_t)len);
+    }
+    nb_kv kv = {.key = key,
+                .type = NB_KV_ARRAY,
+                .elem = NB_KV_STRING,
+                .n = n,
+                .nbytes = bytes.len,
+                .v.bytes = (const uint8_t *)nb_str_c(&bytes)};
+    check(nb_kvs_put(kvs, &kv, true, NULL) == NB_OK, "put %s", key);
+    nb_str_free(&bytes);
+}
+
+typedef struct piece {
+    const char *text;
+    float score;
+    int32_t kind;
+} piece;
+
+/* A vocabulary of these pieces, then all 256 byte tokens when `bytes`. */
+static nb_kvs *vocabulary(const piece *p, size_t n, bool bytes)
+{
+    const char *text[512];
+    float score[512];
+    int32_t kind[512];
+    static char spelled[256][8];
+    for (size_t i = 0; i < n; i++) {
+        text[i] = p[i].text;
+        score[i] = p[i].score;
+        kind[i] = p[i].kind;
+    }
+    for (int b = 0; b < 256 && bytes; b++, n++) {
+        snprintf(spelled[b], sizeof spelled[b], "<0x%02X>", (unsigned)b);
+        text[n] = spelled[b];
+        score[n] = 0;
+        kind[n] = BYTE;
+    }
+    nb_kvs *kvs = new_kvs();
+    put_strings(kvs, "tokenizer.ggml.tokens", text, n);
+    check(nb_kvs_put_f32s(kvs, "tokenizer.ggml.scores", score, n, NULL) == NB_OK, "scores");
+    check(nb_kvs_put_i32s(kvs, "tokenizer.ggml.token_type", kind, n, NULL) == NB_OK, "types");
+    return kvs;
+}
+
+static nb_tok *open_tok(nb_kvs *kvs)
+{
+    nb_tok *t = NULL;
+    nb_err err;
+    check(nb_tok_open(&t, kvs, &err) == NB_OK, "open: %s", err.msg);
+    nb_kvs_close(&kvs); /* the tokenizer keeps its own copy */
+    return t;
+}
+
+static nb_tok *demo(void)
+{
+    nb_kvs *kvs = NULL;
+    nb_err err;
+    check(nb_kvs_open(&kvs, &err) == NB_OK, "%s", err.msg);
+    check(nb_hf_keys(kvs, test_data("nibble-demo"), &err) == NB_OK, "demo: %s", err.msg);
+    return open_tok(kvs);
+}
+
+static int32_t *encode(const nb_tok *t, const char *text, size_t len, unsigned flags, size_t *n)
+{
+    *n = nb_tok_encode(t, text, len, flags, NULL, 0);
+    check(*n != SIZE_MAX, "no memory");
+    int32_t *ids = malloc((*n + 1) * sizeof *ids);
+    ids[*n] = -12345;
+    check(nb_tok_encode(t, text, len, flags, ids, *n) == *n, "second count differs");
+    check(ids[*n] == -12345, "wrote past cap");
+    return ids;
+}
+
+static void check_ids(const nb_tok *t, const char *text, unsigned flags, const int32_t *want,
+                      size_t n_want)
+{
+    size_t n;
+    int32_t *ids = encode(t, text, strlen(text), flags, &n);
+    check(n == n_want, "\"%s\": %zu ids, expected %zu", text, n, n_want);
+    for (size_t i = 0; i < n; i++)
+        check(ids[i] == want[i], "\"%s\": id %zu is %d, expected %d", text, i, ids[i], want[i]);
+    free(ids);
+}
+#define check_encode(t, text, flags, ...)                                                          \
+    check_ids(t, text, flags, (const int32_t[]){__VA_ARGS__},                                      \
+              sizeof((const int32_t[]){__VA_ARGS__}) / sizeof(int32_t))
+
+static void check_round_trip(const nb_tok *t, const char *text, size_t len)
+{
+    size_t n, back_len;
+    int32_t *ids = encode(t, text, len, 0, &n);
+    char *back = NULL;
+    nb_err err;
+    check(nb_tok_decode(t, ids, n, true, false, &back, &back_len, &err) == NB_OK, "%s", err.msg);
+    check(back_len == len && memcmp(back, text, len) == 0, "\"%.*s\" came back as \"%.*s\"",
+          (int)(len > 60 ? 60 : len), text, (int)(back_len > 60 ? 60 : back_len), back);
+    free(back);
+    free(ids);
+}
+
+#define M "\xe2\x96\x81" /* the space mark */
+
+static const piece small[] = {
+    {"<unk>", 0, UNKNOWN}, {"<s>", 0, CONTROL}, {"</s>", 0, CONTROL}, {"a", -10, NORMAL},
+    {"b", -10, NORMAL},    {"ab", -2, NORMAL},  {"ba", -1, NORMAL},   {"aa", -3, NORMAL},
+    {M, -9, NORMAL},       {M "a", -4, NORMAL}, {"bab", -5, NORMAL},  {"<x>", 0, USER},
+    {"<|y|>", 0, CONTROL}, {"<|z|>", 0, USER},  {"<x>y", 0, USER},    {"s>", -1, NORMAL},
+    {"<s", -1, NORMAL},    {"<", -9, NORMAL},   {"s", -9, NORMAL},    {">", -9, NORMAL},
+};
+enum { SMALL = sizeof small / sizeof *small };
+
+CHECK_TEST(tok, joins_the_best_score_first_then_the_leftmost)
+{
+    nb_tok *t = open_tok(vocabulary(small, SMALL, true));
+    check_encode(t, "ab", NB_TOK_NO_PREFIX, 5);
+    check_encode(t, "aba", NB_TOK_NO_PREFIX, 3, 6); /* "ba" beats "ab" */
+    check_encode(t, "aaa", NB_TOK_NO_PREFIX, 7, 3); /* equal scores: left first */
+    check_encode(t, "bab", NB_TOK_NO_PREFIX, 10);   /* "ba" + "b" */
+    check_encode(t, "abab", NB_TOK_NO_PREFIX, 3, 10);
+    check_encode(t, "a", 0, 9); /* the space in front joins */
+    check_encode(t, "b", 0, 8, 4);
+    check_encode(t, "a a", 0, 9, 9);
+    check_encode(t, "a", NB_TOK_BOS, 1, 9);
+    check_encode(t, "a", NB_TOK_BOS | NB_TOK_NO_PREFIX, 1, 3);
+    check_encode(t, "c", NB_TOK_NO_PREFIX, SMALL + 'c'); /* byte fallback */
+    check_encode(t, "\xff", NB_TOK_NO_PREFIX, SMALL + 255);
+    check_encode(t, "\xc3\xa4", NB_TOK_NO_PREFIX, SMALL + 0xc3, SMALL + 0xa4);
+    check(nb_tok_encode(t, "", 0, 0, NULL, 0) == 0, "nothing gives nothing, not even a space");
+    nb_tok_close(&t);
+    check(!t, "closed");
+    nb_tok_close(&t);
+}
+
+/* A6: text never becomes a control token, however it is put together. */
+CHECK_TEST(tok, text_never_becomes_a_control_token_A6)
+{
+    nb_tok *t = open_tok(vocabulary(small, SMALL, true));
+    check_encode(t, "<s>", NB_TOK_NO_PREFIX, 16, 19); /* "<s" + ">", though "<s>" is in reach */
+    check_encode(t, "<s>", NB_TOK_NO_PREFIX | NB_TOK_SPECIAL, 1);
+    check_encode(t, "a<|y|>a", NB_TOK_NO_PREFIX | NB_TOK_SPECIAL, 3, 12, 9);
+    static const char *const texts[] = {"<s>",   "</s>",   "<|y|>",  "<|z|>",
+                                        "<unk>", "<0x41>", "<s><s>a"};
+    for (size_t i = 0; i < countof(texts); i++) {
+        size_t n;
+        int32_t *ids = encode(t, texts[i], strlen(texts[i]), NB_TOK_BOS, &n);
+        for (size_t k = 1; k < n; k++)
+            check(!nb_tok_is_control(t, ids[k]) && ids[k] != 13, "\"%s\": id %d", texts[i], ids[k]);
+        free(ids);
+        check_round_trip(t, texts[i], strlen(texts[i]));
+    }
+    check(nb_tok_is_control(t, 13), "user-defined <|z|> counts as control");
+    nb_tok_close(&t);
+}
+
+CHECK_TEST(tok, user_defined_tokens_are_found_in_any_text_longest_first)
+{
+    nb_tok *t = open_tok(vocabulary(small, SMALL, true));
+    check_encode(t, "a<x>a", 0, 9, 11, 9);
+    check_encode(t, "a<x>ya", 0, 9, 14, 9);
+    check_encode(t, "<x><x>y<x", 0, 11, 14, 8, 17, SMALL + 'x');
+    check_round_trip(t, "a<x>a", 5);
+    check_round_trip(t, "a<x> a <x>y", 11);
+    nb_tok_close(&t);
+}
+
+CHECK_TEST(tok, pieces_show_what_they_print)
+{
+    nb_tok *t = open_tok(vocabulary(small, SMALL, true));
+    const char *s;
+    check(nb_tok_piece(t, 9, false, &s) == 2 && memcmp(s, " a", 2) == 0, "space unescaped");
+    check(nb_tok_piece(t, 1, false, &s) == 0, "control tokens print nothing");
+    check(nb_tok_piece(t, 1, true, &s) == 3 && memcmp(s, "<s>", 3) == 0, "unless asked");
+    check(nb_tok_piece(t, SMALL + 7, false, &s) == 1 && s[0] == 7, "a byte");
+    check(nb_tok_piece(t, -1, true, &s) == 0 && nb_tok_piece(t, 1 << 20, true, &s) == 0, "range");
+    check(nb_tok_count(t) == SMALL + 256, "count");
+    check(nb_tok_bos(t) == 1 && nb_tok_eos(t) == 2, "ids by default");
+    check(nb_tok_is_end(t, 2) && !nb_tok_is_end(t, 1) && !nb_tok_is_end(t, -1), "ends");
+    check(nb_tok_special(t, "<|y|>") == 12 && nb_tok_special(t, "ab") == -1, "by spelling");
+    char *text;
+    size_t len;
+    const int32_t ids[] = {1, 9, 3, 12, 9};
+    check(nb_tok_decode(t, ids, 5, false, true, &text, &len, NULL) == NB_OK, "decode");
+    check(strcmp(text, "<s>aa<|y|>a") == 0, "%s", text);
+    free(text);
+    check(nb_tok_decode(t, ids, 0, true, true, &text, &len, NULL) == NB_OK && len == 0, "empty");
+    free(text);
+    nb_tok_close(&t);
+}
+
+/* The definition, slowly: while two neighbours join to a word, join the best. */
+typedef struct sym {
+    size_t at, n;
+} sym;
+
+static int32_t word(const nb_kvs *kvs, const char *text, sym s, double *score)
+{
+    const nb_kv *tokens = nb_kvs_find(kvs, "tokenizer.ggml.tokens"),
+                *kinds = nb_kvs_find(kvs, "tokenizer.ggml.token_type");
+    const uint8_t *at = NULL;
+    const char *have;
+    size_t n;
+    double kind;
+    for (int32_t id = 0; nb_kv_next_string(tokens, &at, &have, &n); id++)
+        if (n == s.n && memcmp(have, text + s.at, n) == 0 &&
+            nb_kv_elem_num(kinds, (uint64_t)id, &kind) && kind == NORMAL)
+            return nb_kv_elem_num(nb_kvs_find(kvs, "tokenizer.ggml.scores"), (uint64_t)id, score)
+                       ? id
+                       : -1;
+    return -1;
+}
+
+/* text: ASCII without spaces, marks in front of words. Returns ids; unknown symbols end the test.
+ */
+static size_t plain_spm(const nb_kvs *kvs, const char *text, int32_t *out)
+{
+    sym s[128];
+    size_t count = 0, len = strlen(text);
+    double score, best;
+    for (size_t at = 0; at < len; count++) {
+        s[count] = (sym){at, (text[at] & 0x80) ? 3 : 1};
+        at += s[count].n;
+    }
+    for (size_t pick = 0; pick != SIZE_MAX;) {
+        pick = SIZE_MAX;
+        best = -INFINITY;
+        for (size_t i = 0; i + 1 < count; i++)
+            if (word(kvs, text, (sym){s[i].at, s[i].n + s[i + 1].n}, &score) >= 0 && score > best) {
+                best = score;
+                pick = i;
+            }
+        if (pick == SIZE_MAX)
+            break;
+        s[pick].n += s[pick + 1].n;
+        memmove(s + pick + 1, s + pick + 2, (--count - pick - 1) * sizeof *s);
+    }
+    for (size_t i = 0; i < count; i++) {
+        out[i] = word(kvs, text, s[i], &score);
+        check(out[i] >= 0, "symbol %zu of \"%s\" is no word", i, text);
+    }
+    return count;
+}
+
+CHECK_TEST(tok, ids_are_those_of_the_plain_definition)
+{
+    nb_kvs *kvs = NULL;
+    nb_err err;
+    check(nb_kvs_open(&kvs, &err) == NB_OK, "%s", err.msg);
+    check(nb_hf_keys(kvs, test_data("nibble-demo"), &err) == NB_OK, "demo: %s", err.msg);
+    nb_tok *t = NULL;
+    check(nb_tok_open(&t, kvs, &err) == NB_OK, "%s", err.msg);
+    test_rng rng = test_rng_make(21);
+    for (int round = 0; round < 25; round++) {
+        char text[64], marked[160] = M;
+        size_t len = 8 + test_below(&rng, 16);
+        for (size_t i = 0; i < len; i++)
+            text[i] = " etaoinshrdlu_Q4"[test_below(&rng, 16)];
+        text[len] = '\0';
+        for (size_t i = 0, at = 3; i < len; i++)
+            at += (size_t)snprintf(marked + at, sizeof marked - at, text[i] == ' ' ? M : "%c",
+                                   text[i]);
+        int32_t want[128];
+        size_t n = plain_spm(kvs, marked, want);
+        check_ids(t, text, 0, want, n);
+    }
+    nb_tok_close(&t);
+    nb_kvs_close(&kvs);
+}
+
+CHECK_TEST(tok, demo_spells_as_its_training_did)
+{
+    nb_tok *t = demo();
+    check_encode(t, "What is Q4_K?", NB_TOK_BOS, 1, 479, 349, 491, 2033, 2032, 2013, 2005);
+    check_encode(t, "<s><|user|>What is Q4_K?<|end|><|assistant|>", NB_TOK_SPECIAL, 1, 3, 479, 349,
+                 491, 2033, 2032, 2013, 2005, 5, 4);
+    check_encode(t, "Once upon a time there was a king", NB_TOK_BOS, 1, 1108, 335, 601, 264, 538,
+                 439, 314, 264, 769);
+    check(nb_tok_is_end(t, 5) && nb_tok_eos(t) == 5 && nb_tok_count(t) == 2048, "keys");
+    check(nb_tok_is_control(t, 3) && nb_tok_is_control(t, 4), "roles are control tokens");
+    nb_tok_close(&t);
+}
+
+/* A5: any bytes come back. */
+CHECK_TEST(tok, any_bytes_come_back_A5)
+{
+    static const char *const bits[] = {" ",
+                                       "  ",
+                                       "\n",
+                                       "a",
+                                       "the",
+                                       "Q4_K",
+                                       "\xc3\xa4",
+                                       M,
+                                       "\xf0\x9f\x98\x80",
+                                       "\xf0\x9f",
+                                       "\xff",
+                                       "\xe2\x96",
+                                       "\xc0\x80",
+                                       "<s>",
+                                       "<|user|>",
+                                       "<0x41>",
+                                       "\xed\xa0\x80",
+                                       "\t",
+                                       "<",
+                                       "|>"};
+    nb_tok *t = demo();
+    test_rng rng = test_rng_make(8);
+    for (int round = 0; round < 3000; round++) {
+        char text[256];
+        size_t len = 0, parts = test_below(&rng, 12);
+        for (size_t i = 0; i < parts; i++) {
+            if (test_below(&rng, 4) == 0) {
+                text[len++] = (char)test_u64(&rng);
+                continue;
+            }
+            const char *bit = bits[test_below(&rng, countof(bits))];
+            memcpy(text + len, bit, strlen(bit));
+            len += strlen(bit);
+        }
+        check_round_trip(t, text, len);
+    }
+    char zeros[64] = {0};
+    check_round_trip(t, zeros, sizeof zeros);
+    nb_tok_close(&t);
+}
+
+/* A5: a mebibyte of one thing. Quadratic work would take minutes, the limit is generous. */
+CHECK_TEST(tok, long_runs_take_no_longer_than_their_length_A5)
+{
+    static const char *const units[] = {"a", " ", "7", "\xf0\x9f\x98\x80", "\xff", M, "e "};
+    nb_tok *t = demo();
+    enum { LEN = 1 << 20 };
+    char *text = malloc(LEN);
+    for (size_t u = 0; u < countof(units); u++) {
+        size_t k = strlen(units[u]), len = LEN / k * k;
+        for (size_t i = 0; i < len; i += k)
+            memcpy(text + i, units[u], k);
+        double start = nb_now();
+        size_t n = nb_tok_encode(t, text, len, 0, NULL, 0);
+        check(n > 0 && n != SIZE_MAX, "unit %zu", u);
+        check(nb_now() - start < 5, "unit %zu: %g s", u, nb_now() - start);
+    }
+    free(text);
+    nb_tok_close(&t);
+}
+
+/* Ids of the published vocabularies, computed by llama.cpp. */
+static void check_published(const char *name)
+{
+    char path[128];
+    size_t n, n_in, n_out;
+    snprintf(path, sizeof path, "vocab/ggml-vocab-%s.gguf", name);
+    const char *file = test_shared(path);
+    if (!file)
+        check_skip("../shared/%s is not there", path);
+    char *bytes = test_slurp(file, &n);
+    nb_gguf_info info;
+    nb_err err;
+    check(nb_gguf_parse(&info, (const uint8_t *)bytes, n, n, name, &err) == NB_OK, "%s", err.msg);
+    nb_tok *t = NULL;
+    check(nb_tok_open(&t, info.kvs, &err) == NB_OK, "%s", err.msg);
+    nb_gguf_free(&info);
+    free(bytes);
+    snprintf(path, sizeof path, "vocab/ggml-vocab-%s.gguf.inp", name);
+    char *in = test_slurp(test_shared(path), &n_in);
+    snprintf(path, sizeof path, "vocab/ggml-vocab-%s.gguf.out", name);
+    char *out = test_slurp(test_shared(path), &n_out);
+    check(in && out, "test strings");
+    static const char sep[] = "\n__ggml_vocab_test__\n";
+    int cases = 0;
+    for (char *s = in, *line = out; s && *line; cases++) {
+        char *next = strstr(s, sep), *eol = strchr(line, '\n');
+        size_t len = next ? (size_t)(next - s) : strlen(s), n_ids;
+        check(eol, "%s: no expected ids for case %d", name, cases);
+        int32_t *ids = encode(t, s, len, 0, &n_ids);
+        for (size_t i = 0; i < n_ids; i++) {
+            char *end;
+            long want = strtol(line, &end, 10);
+            check(end != line && end <= eol, "%s case %d: more than %zu ids", name, cases, i);
+            check(ids[i] == want, "%s case %d id %zu: %d, expected %ld", name, cases, i, ids[i],
+                  want);
+            line = end;
+        }
+        while (line < eol && *line == ' ')
+            line++;
+        check(line == eol, "%s case %d: only %zu ids", name, cases, n_ids);
+        check_round_trip(t, s, len);
+        free(ids);
+        line = eol + 1;
+        s = next ? next + sizeof sep - 1 : NULL;
+    }
+    check(cases > 40, "%d cases", cases);
+    free(in);
+    free(out);
+    nb_tok_close(&t);
+}
+
+CHECK_TEST(tok, llama_vocabulary_gives_llama_cpp_ids)
+{
+    check_published("llama-spm");
+}
+
+CHECK_TEST(tok, phi_3_vocabulary_gives_llama_cpp_ids)
+{
+    check_published("phi-3");
+}
+
+/* --- A4: vocabularies that lie -----------------------------------------------------------------
+ */
+
+static void refuse(nb_kvs *kvs, nb_status want, const char *word_in_text)
+{
+    nb_tok *t = NULL;
+    nb_err err = {0};
+    nb_status status = nb_tok_open(&t, kvs, &err);
+    check(status == want && !t, "status %d (%s), expected %d for %s", status, err.msg, want,
+          word_in_text);
+    check(strstr(err.msg, word_in_text), "\"%s\" does not say %s", err.msg, word_in_text);
+    nb_kvs_close(&kvs);
+}
+
+CHECK_TEST(tok, byte_tokens_must_be_spelled_as_bytes_A4)
+{
+    static const char *const bad[] = {"<0x-1>", "<0xZZ>", "<0x4>",  "<0x414>", "0x41", "",
+                                      "<0x4G>", "<0X41>", "<0x+1>", "<0x 1>",  "<0x41"};
+    for (size_t i = 0; i < countof(bad); i++) {
+        const piece p[] = {{"<unk>", 0, UNKNOWN}, {"a", 0, NORMAL}, {bad[i], 0, BYTE}};
+        refuse(vocabulary(p, 3, false), NB_FORMAT, "token 2");
+    }
+}
+
+CHECK_TEST(tok, keys_of_wrong_type_or_length_are_refused_A4)
+{
+    const piece p[] = {{"<unk>", 0, UNKNOWN}, {"a", 0, NORMAL}, {"b", 0, NORMAL}};
+    const char *const tokens = "tokenizer.ggml.tokens", *const scores = "tokenizer.ggml.scores",
+                      *const types = "tokenizer.ggml.token_type";
+    const float two[] = {1, 2}, nan[] = {0, NAN, 0}, inf[] = {0, 0, INFINITY};
+    const int32_t kinds[][3] = {{2, 1, 7}, {2, -1, 1}, {2, 1, 1 << 30}};
+    static const char *const words[] = {"x", "y", "z"};
+    nb_kvs *kvs = vocabulary(p, 3, false);
+    nb_kvs_drop(kvs, "tokenizer.ggml.model");
+    refuse(kvs, NB_UNSUPPORTED, "no tokenizer");
+    kvs = vocabulary(p, 3, false);
+    nb_kvs_put_str(kvs, "tokenizer.ggml.model", "gpt2", 4, NULL);
+    refuse(kvs, NB_UNSUPPORTED, "gpt2");
+    kvs = vocabulary(p, 3, false);
+    nb_kvs_drop(kvs, tokens);
+    refuse(kvs, NB_FORMAT, tokens);
+    kvs = vocabulary(p, 3, false);
+    nb_kvs_put_u32(kvs, tokens, 3, NULL);
+    refuse(kvs, NB_FORMAT, tokens);
+    kvs = vocabulary(p, 3, false);
+    nb_kvs_put_f32s(kvs, tokens, two, 2, NULL);
+    refuse(kvs, NB_FORMAT, tokens);
+    refuse(vocabulary(p, 0, false), NB_FORMAT, tokens);
+    kvs = vocabulary(p, 3, false);
+    nb_kvs_put_f32s(kvs, scores, two, 2, NULL);
+    refuse(kvs, NB_FORMAT, scores);
+    kvs = vocabulary(p, 3, false);
+    put_strings(kvs, scores, words, 3);
+    refuse(kvs, NB_FORMAT, scores);
+    kvs = vocabulary(p, 3, false);
+    nb_kvs_put_str(kvs, scores, "1", 1, NULL);
+    refuse(kvs, NB_FORMAT, scores);
+    kvs = vocabulary(p, 3, false);
+    nb_kvs_put_f32s(kvs, scores, nan, 3, NULL);
+    refuse(kvs, NB_FORMAT, "token 1");
+    kvs = vocabulary(p, 3, false);
+    nb_kvs_put_f32s(kvs, scores, inf, 3, NULL);
+    refuse(kvs, NB_FORMAT, "token 2");
+    for (size_t i = 0; i < countof(kinds); i++) {
+        kvs = vocabulary(p, 3, false);
+        nb_kvs_put_i32s(kvs, types, kinds[i], 3, NULL);
+        refuse(kvs, NB_FORMAT, types);
+    }
+}
+
+CHECK_TEST(tok, ids_out_of_range_are_refused_A4)
+{
+    static const char *const keys[] = {"tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id",
+                                       "tokenizer.ggml.unknown_token_id",
+                                       "tokenizer.ggml.eot_token_id",
+                                       "tokenizer.ggml.eom_token_id"};
+    for (size_t i = 0; i < countof(keys); i++) {
+        nb_kvs *kvs = vocabulary(small, SMALL, false);
+        nb_kvs_put_u32(kvs, keys[i], SMALL, NULL);
+        refuse(kvs, NB_FORMAT, keys[i]);
+        kvs = vocabulary(small, SMALL, false);
+        nb_kvs_put_i32(kvs, keys[i], -1, NULL);
+        refuse(kvs, NB_FORMAT, keys[i]);
+        kvs = vocabulary(small, SMALL, false);
+        nb_kvs_put_str(kvs, keys[i], "1", 1, NULL);
+        refuse(kvs, NB_FORMAT, keys[i]);
+        kvs = vocabulary(small, SMALL, false);
+        nb_kvs_put_u32(kvs, keys[i], SMALL - 1, NULL);
+        nb_tok *t = open_tok(kvs);
+        nb_tok_close(&t);
+    }
+    nb_kvs *kvs = vocabulary(small, SMALL, false);
+    nb_kvs_put_u32(kvs, "tokenizer.ggml.add_bos_token", 1, NULL);
+    refuse(kvs, NB_FORMAT, "add_bos_token");
+}
+
+/* Legal but strange: opens, and every call stays defined. */
+CHECK_TEST(tok, strange_vocabularies_stay_defined_A4)
+{
+    const piece one[] = {{"x", 0, NORMAL}};
+    const piece empty[] = {{"", 0, NORMAL}, {"", 0, CONTROL}, {"", 0, USER}, {"", 0, UNKNOWN}};
+    const piece twins[] = {{"a", 0, NORMAL}, {"a", 5, NORMAL},   {"<b>", 0, CONTROL},
+                           {"<b>", 0, USER}, {"<b>", 0, NORMAL}, {M, 0, NORMAL},
+                           {M "a", 0, USER}};
+    nb_tok *t = open_tok(vocabulary(one, 1, false));
+    check_encode(t, "xy", NB_TOK_NO_PREFIX | NB_TOK_BOS | NB_TOK_SPECIAL, 0,
+                 0); /* y: unknown = 0 */
+    check(nb_tok_bos(t) == -1 && nb_tok_eos(t) == -1, "no such ids");
+    nb_tok_close(&t);
+    t = open_tok(vocabulary(empty, 4, true));
+    check_round_trip(t, "any thing", 9);
+    nb_tok_close(&t);
+    t = open_tok(vocabulary(twins, 7, true));
+    check_encode(t, "a", NB_TOK_NO_PREFIX, 1);
+    check_encode(t, "<b>", NB_TOK_NO_PREFIX | NB_TOK_SPECIAL, 2);
+    check_round_trip(t, "a <b> a", 7);
+    check_round_trip(t, "aa  a" M "a", 8);
+    nb_tok_close(&t);
+}
