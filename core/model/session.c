@@ -1,0 +1,232 @@
+#include "core/model/session.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/str.h"
+#include "core/model/forward.h"
+
+enum { ALIGN = 64, DEFAULT_CTX = 4096, DEFAULT_BATCH = 128, MAX_BATCH = 4096 };
+
+/* One part of the scratch: where its address goes, and its length. */
+typedef struct part {
+    size_t field; /* offset of the pointer in nb_session */
+    uint64_t bytes;
+} part;
+
+typedef struct plan {
+    uint32_t n_ctx, n_batch;
+    uint64_t kv_row, kv_bytes, scratch_bytes;
+    part parts[13];
+} plan;
+
+/* Saturates: a length that cannot be is refused by the allocation. */
+static uint64_t times(uint64_t a, uint64_t b)
+{
+    uint64_t r = UINT64_MAX / 4;
+    nb_mul(a, b, &r);
+    return r < UINT64_MAX / 4 ? r : UINT64_MAX / 4;
+}
+
+static plan plan_of(const nb_hparams *hp, const nb_session_options *opt)
+{
+    static const nb_session_options none = {0};
+    const nb_session_options *o = opt ? opt : &none;
+    plan p = {.n_ctx = o->n_ctx, .n_batch = o->n_batch ? o->n_batch : DEFAULT_BATCH};
+    if (p.n_ctx == 0)
+        p.n_ctx = hp->n_ctx_train < DEFAULT_CTX ? hp->n_ctx_train : DEFAULT_CTX;
+    p.n_batch = p.n_batch > MAX_BATCH ? MAX_BATCH : p.n_batch;
+    p.n_batch = p.n_batch > p.n_ctx ? p.n_ctx : p.n_batch;
+    uint64_t kv = (uint64_t)hp->n_head_kv * hp->head_dim, q = (uint64_t)hp->n_head * hp->head_dim;
+    uint64_t m = p.n_batch > NB_HEAD_ROWS ? p.n_batch : NB_HEAD_ROWS, f = sizeof(float);
+    uint64_t widest = hp->n_embd > hp->n_ff ? hp->n_embd : hp->n_ff;
+    widest = widest > q ? widest : q;
+    p.kv_row = kv * (o->kv_f32 ? 4 : 2);
+    p.kv_bytes = times(times(p.kv_row, p.n_ctx), 2 * (uint64_t)hp->n_layer);
+    const part parts[] = {
+        {offsetof(nb_session, x), m * hp->n_embd * f},
+        {offsetof(nb_session, norm), m * hp->n_embd * f},
+        {offsetof(nb_session, q), m * q * f},
+        {offsetof(nb_session, att), m * q * f},
+        {offsetof(nb_session, k), m * kv * f},
+        {offsetof(nb_session, v), m * kv * f},
+        {offsetof(nb_session, gate), m * hp->n_ff * f},
+        {offsetof(nb_session, up), m * hp->n_ff * f},
+        {offsetof(nb_session, cs), m * hp->n_rot * f},
+        {offsetof(nb_session, score), (uint64_t)NB_ATTN_SLOTS * p.n_ctx * f},
+        {offsetof(nb_session, logits), (uint64_t)NB_HEAD_ROWS * hp->n_vocab * f},
+        {offsetof(nb_session, ids), (uint64_t)p.n_ctx * sizeof(int32_t)},
+        {offsetof(nb_session, matmul), nk_matmul_scratch((size_t)widest, (size_t)m)},
+    };
+    memcpy(p.parts, parts, sizeof parts);
+    p.scratch_bytes = ALIGN;
+    for (size_t i = 0; i < countof(parts); i++)
+        p.scratch_bytes += (parts[i].bytes + ALIGN - 1) / ALIGN * ALIGN;
+    return p;
+}
+
+void nb_session_plan(const nb_hparams *hp, const nb_session_options *opt, uint64_t *kv,
+                     uint64_t *scratch)
+{
+    plan p = plan_of(hp, opt);
+    *kv = p.kv_bytes;
+    *scratch = p.scratch_bytes;
+}
+
+nb_status nb_session_open(nb_session **out, const nb_model *m, const nk_ops *ops, nk_pool *pool,
+                          const nb_session_options *opt, nb_err *err)
+{
+    plan p = plan_of(&m->hp, opt);
+    nb_session *s = nb_alloc(1, sizeof *s, "session", err);
+    if (!s)
+        return NB_NOMEM;
+    *s = (nb_session){.model = m,
+                      .ops = ops,
+                      .pool = pool,
+                      .n_ctx = p.n_ctx,
+                      .n_batch = p.n_batch,
+                      .kv_type = opt && opt->kv_f32 ? NK_F32 : NK_F16,
+                      .kv_row = (size_t)p.kv_row,
+                      .kv_bytes = p.kv_bytes,
+                      .scratch_bytes = p.scratch_bytes};
+    s->kv = nb_alloc(p.kv_bytes, 1, "KV cache", NULL);
+    s->scratch = nb_alloc(p.scratch_bytes, 1, "scratch", NULL);
+    if (!s->kv || !s->scratch) {
+        nb_session_close(&s);
+        return nb_fail(err, NB_NOMEM,
+                       "context of %u tokens: no memory for %" PRIu64
+                       " bytes of KV cache and %" PRIu64 " bytes of scratch",
+                       p.n_ctx, p.kv_bytes, p.scratch_bytes);
+    }
+    uint8_t *at = s->scratch;
+    at += ALIGN - (uintptr_t)at % ALIGN;
+    for (size_t i = 0; i < countof(p.parts); i++) {
+        memcpy((uint8_t *)s + p.parts[i].field, &at, sizeof at);
+        at += (p.parts[i].bytes + ALIGN - 1) / ALIGN * ALIGN;
+    }
+    *out = s;
+    return NB_OK;
+}
+
+void nb_session_use_pool(nb_session *s, nk_pool *pool)
+{
+    s->pool = pool;
+}
+
+void nb_session_close(nb_session **sp)
+{
+    nb_session *s = *sp;
+    if (!s)
+        return;
+    free(s->kv);
+    free(s->scratch);
+    free(s);
+    *sp = NULL;
+}
+
+static nb_status check_ids(const nb_session *s, const int32_t *ids, size_t n, nb_err *err)
+{
+    if (n < 1 || n > s->n_ctx)
+        return nb_fail(err, NB_REFUSED, "context full: %zu tokens, room for %u", n, s->n_ctx);
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || (uint32_t)ids[i] >= s->model->hp.n_vocab)
+            return nb_fail(err, NB_FORMAT, "token %zu: id %d, the model has %u tokens", i, ids[i],
+                           s->model->hp.n_vocab);
+    return NB_OK;
+}
+
+/* Evaluates the next chunk of ids[0..n) and moves s->n; *m = its length. */
+static nb_status advance(nb_session *s, const int32_t *ids, size_t n, size_t *m,
+                         const nb_hooks *hooks, nb_err *err)
+{
+    size_t left = n - s->n, take = left < s->n_batch ? left : s->n_batch;
+    NB_TRY(nb_forward(s, ids + s->n, take, s->n, hooks, err));
+    memmove(s->ids + s->n, ids + s->n, take * sizeof *ids);
+    s->n += take;
+    nb_report(hooks, &(nb_progress){.what = "prompt", .done = s->n, .total = n});
+    *m = take;
+    return NB_OK;
+}
+
+nb_status nb_session_feed(nb_session *s, const int32_t *ids, size_t n, size_t *reused,
+                          const nb_hooks *hooks, nb_err *err)
+{
+    NB_TRY(check_ids(s, ids, n, err));
+    size_t keep = 0, m = 0;
+    while (keep < s->n && keep < n - 1 && s->ids[keep] == ids[keep])
+        keep++;
+    s->n = keep;
+    s->has_logits = false;
+    while (s->n < n)
+        NB_TRY(advance(s, ids, n, &m, hooks, err));
+    NB_TRY(nb_forward_head(s, m - 1, 1, err));
+    s->has_logits = true;
+    if (reused)
+        *reused = keep;
+    return NB_OK;
+}
+
+nb_status nb_session_next(nb_session *s, nb_sampler *smp, nb_choice *choice, const nb_hooks *hooks,
+                          nb_err *err)
+{
+    if (!s->has_logits)
+        return nb_fail(err, NB_REFUSED, "no logits to choose a token from");
+    if (nb_canceled(hooks))
+        return nb_fail(err, NB_CANCELED, "cancelled");
+    nb_choice c;
+    NB_TRY(nb_sampler_pick(smp, s->logits, s->ids, s->n, &c, err));
+    *choice = c; /* stands even if its evaluation fails: logits are gone then */
+    s->has_logits = false;
+    if (s->n == s->n_ctx)
+        return nb_fail(err, NB_REFUSED, "context full: %u tokens", s->n_ctx);
+    NB_TRY(nb_forward(s, &c.id, 1, s->n, hooks, err));
+    s->ids[s->n++] = c.id;
+    NB_TRY(nb_forward_head(s, 0, 1, err));
+    s->has_logits = true;
+    return NB_OK;
+}
+
+const float *nb_session_logits(const nb_session *s)
+{
+    return s->has_logits ? s->logits : NULL;
+}
+
+nb_status nb_session_score(nb_session *s, const int32_t *ids, size_t n, size_t from,
+                           nb_logits_fn *fn, void *arg, const nb_hooks *hooks, nb_err *err)
+{
+    NB_TRY(check_ids(s, ids, n, err));
+    s->n = 0;
+    s->has_logits = false;
+    size_t n_vocab = s->model->hp.n_vocab;
+    while (s->n < n) {
+        size_t start = s->n, m;
+        NB_TRY(advance(s, ids, n, &m, hooks, err));
+        for (size_t j = from > start ? from - start : 0; j < m; j += NB_HEAD_ROWS) {
+            size_t count = m - j < NB_HEAD_ROWS ? m - j : NB_HEAD_ROWS;
+            if (nb_canceled(hooks))
+                return nb_fail(err, NB_CANCELED, "cancelled");
+            NB_TRY(nb_forward_head(s, j, count, err));
+            for (size_t k = 0; k < count; k++)
+                fn(arg, start + j + k, s->logits + k * n_vocab);
+        }
+    }
+    return NB_OK;
+}
+
+const int32_t *nb_session_tokens(const nb_session *s, size_t *n)
+{
+    *n = s->n;
+    return s->ids;
+}
+
+uint32_t nb_session_ctx(const nb_session *s)
+{
+    return s->n_ctx;
+}
+
+void nb_session_bytes(const nb_session *s, uint64_t *kv, uint64_t *scratch)
+{
+    *kv = s->kv_bytes;
+    *scratch = s->scratch_bytes;
+}

@@ -1,0 +1,27 @@
+/* Small models for engine tests: a random one of any shape and type, and a copy of an opened model
+ * in another type, both written as GGUF. */
+#ifndef NIBBLE_TEST_TINY_H
+#define NIBBLE_TEST_TINY_H
+
+#include "core/files/weights.h"
+
+typedef struct tiny {
+    uint32_t n_layer, n_embd, n_head, n_head_kv, n_ff, n_vocab, n_ctx;
+    nk_type_id type; /* of the matrices; vectors are F32 */
+    bool tied, rope_freqs;
+    uint64_t seed;
+} tiny;
+
+tiny tiny_default(void); /* 2 layers of 256, 4 heads on 2, 300 tokens, F32: 1.1 M parameters */
+/* Last chance to spoil keys or weights before they are written; any may be NULL. */
+typedef struct tiny_hooks {
+    void (*keys)(void *arg, nb_kvs *kvs);
+    /* May change values, the shape (never growing it) and the name; false leaves the tensor out. */
+    bool (*tensor)(void *arg, nb_tensor *t, float *values);
+    void *arg;
+} tiny_hooks;
+void tiny_write(const char *path, const tiny *t, const tiny_hooks *hooks);
+/* Matrices of the model at `source` (path or directory) as `type`. */
+void tiny_convert(const char *path, const char *source, nk_type_id type);
+
+#endif
