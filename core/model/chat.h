@@ -26,7 +26,8 @@ typedef enum nb_template {
 const char *nb_template_name(nb_template t);
 /* The row for a model's keys; *fallback tells that its own template was not recognised. */
 nb_template nb_template_for(const nb_kvs *kvs, const nb_tok *tok, bool *fallback);
-/* Conversation + the opening of the assistant's turn -> ids; returns the count needed. */
+/* Conversation + the opening of the assistant's turn -> ids; returns the count needed, SIZE_MAX
+ * without memory. */
 size_t nb_chat_encode(nb_template t, const nb_tok *tok, const nb_message *msg, size_t n,
                       int32_t *out, size_t cap);
 
@@ -34,7 +35,7 @@ size_t nb_chat_encode(nb_template t, const nb_tok *tok, const nb_message *msg, s
 typedef enum nb_stop { NB_STOP_END, NB_STOP_LIMIT, NB_STOP_CONTEXT, NB_STOP_CANCEL, NB_STOP_FAIL } nb_stop;
 
 typedef struct nb_token_event {
-    int32_t id;
+    int32_t id;         /* -1: no new token, only text that did not fit or that ends the answer */
     uint32_t index;     /* 0 = first token of the answer */
     float logprob, entropy;
     int32_t top_id[NB_TOP];
@@ -60,8 +61,10 @@ typedef struct nb_ask {
     void *arg;
 } nb_ask;
 
-/* One who answers. ask blocks until the answer ends (hooks cancel it, <= 1 token late); stats are
- * filled even when it fails. */
+/* One who answers. ask blocks until the answer ends; stats are filled however it ends. The token
+ * that ends an answer is neither reported nor counted. NB_CANCELED: hooks asked (<= 1 token late).
+ * NB_REFUSED with NB_STOP_CONTEXT: the conversation alone does not fit; an answer that fills the
+ * context is NB_OK with NB_STOP_CONTEXT. */
 typedef struct nb_responder {
     nb_status (*ask)(struct nb_responder *r, const nb_ask *ask, nb_turn_stats *stats,
                      const nb_hooks *hooks, nb_err *err);
