@@ -30,6 +30,8 @@ typedef struct nb_gguf_info {
 nb_status nb_gguf_parse(nb_gguf_info *out, const uint8_t *bytes, uint64_t n, uint64_t file_len,
                         const char *name, nb_err *err);
 void nb_gguf_free(nb_gguf_info *info);
+/* "dir/name-00002-of-00005.gguf": length of "dir/name", shard 2 of 5; false for other names. */
+bool nb_gguf_split_name(const char *path, size_t *prefix, uint32_t *no, uint32_t *count);
 
 /* Header bytes of a file with these keys and tensors (name, type, n_dims, shape): appended to out
  * with padding up to the data section; each tensor's offset (from the start of the FILE) and nbytes

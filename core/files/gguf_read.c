@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/files/index.h"
 
@@ -379,4 +380,35 @@ void nb_gguf_free(nb_gguf_info *info)
     free(info->tensors);
     free(info->names);
     *info = (nb_gguf_info){0};
+}
+
+/* --- split files ------------------------------------------------------------------------------ */
+
+static bool digits5(const char *s, uint32_t *out)
+{
+    uint32_t v = 0;
+    for (int i = 0; i < 5; i++) {
+        if (s[i] < '0' || s[i] > '9')
+            return false;
+        v = v * 10 + (uint32_t)(s[i] - '0');
+    }
+    *out = v;
+    return true;
+}
+
+bool nb_gguf_split_name(const char *path, size_t *prefix, uint32_t *no, uint32_t *count)
+{
+    enum { TAIL = 20 }; /* -00001-of-00005.gguf */
+    size_t n = strlen(path);
+    if (n <= TAIL || strcasecmp(path + n - 5, ".gguf") != 0)
+        return false;
+    const char *tail = path + n - TAIL;
+    uint32_t a, b;
+    if (tail[0] != '-' || !digits5(tail + 1, &a) || strncmp(tail + 6, "-of-", 4) != 0 ||
+        !digits5(tail + 10, &b) || a < 1 || a > b)
+        return false;
+    *prefix = n - TAIL;
+    *no = a;
+    *count = b;
+    return true;
 }

@@ -41,6 +41,14 @@ const nb_hf_arch *nb_hf_arch_find(const char *class_name)
     return NULL;
 }
 
+bool nb_hf_runs(const char *gguf_arch)
+{
+    for (size_t i = 0; i < countof(archs); i++)
+        if (strcmp(archs[i].gguf, gguf_arch) == 0)
+            return true;
+    return false;
+}
+
 void nb_hf_arch_list(char *out, size_t cap)
 {
     size_t n = 0;

@@ -11,6 +11,8 @@ typedef struct nb_hf_arch {
     bool permute_qk;
 } nb_hf_arch;
 const nb_hf_arch *nb_hf_arch_find(const char *class_name); /* NULL: not supported */
+/* Whether a GGUF architecture is one of those the table's classes become. */
+bool nb_hf_runs(const char *gguf_arch);
 void nb_hf_arch_list(char *out, size_t cap);
 
 /* Frequency factors of rope_scaling type llama3 (quant.md 2.1), [*n] = head_dim / 2, malloc'd;

@@ -122,18 +122,6 @@ static nb_status parse_gguf(nb_weights *w, size_t i, nb_err *err)
     return nb_gguf_parse(&f->gguf, f->map.at, f->map.len, f->map.len, w->paths[i], err);
 }
 
-/* "dir/name-00002-of-00003.gguf": length of "dir/name"; 0 if the name has no such form. */
-static size_t split_stem(const char *path, unsigned *no, unsigned *count)
-{
-    size_t n = strlen(path);
-    int used = 0;
-    enum { TAIL = 20 }; /* -00002-of-00003.gguf */
-    if (n <= TAIL || sscanf(path + n - TAIL, "-%5u-of-%5u.gguf%n", no, count, &used) != 2 ||
-        used != TAIL)
-        return 0;
-    return n - TAIL;
-}
-
 static nb_status check_split(const nb_weights *w, size_t i, uint64_t count, nb_err *err)
 {
     uint64_t no = UINT64_MAX, of = 0;
@@ -149,10 +137,10 @@ static nb_status check_split(const nb_weights *w, size_t i, uint64_t count, nb_e
 
 static nb_status open_splits(nb_weights *w, const char *path, uint64_t count, nb_err *err)
 {
-    unsigned no, of;
-    size_t stem = split_stem(path, &no, &of), total = 0;
+    uint32_t no, of;
+    size_t stem, total = 0;
     char shard[1200];
-    if (!stem || of != count)
+    if (!nb_gguf_split_name(path, &stem, &no, &of) || of != count)
         return nb_fail(err, NB_FORMAT,
                        "%s: is one of %llu shards but not named NAME-%%05d-of-%05llu.gguf", path,
                        (unsigned long long)count, (unsigned long long)count);
@@ -227,9 +215,10 @@ static bool only_gguf(const char *dir, char *out, size_t cap)
     size_t found = 0;
     struct dirent *e;
     while (d && (e = readdir(d))) {
-        unsigned no = 1, of;
+        size_t stem;
+        uint32_t no, of;
         if (!ends_with(e->d_name, ".gguf") || strstr(e->d_name, "mmproj") ||
-            (split_stem(e->d_name, &no, &of) && no != 1))
+            (nb_gguf_split_name(e->d_name, &stem, &no, &of) && no != 1))
             continue;
         if (++found == 1 && !nb_path_join(out, cap, dir, e->d_name))
             found = 2;

@@ -1,0 +1,181 @@
+#include "core/files/listing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "core/files/hf_private.h"
+#include "core/files/safetensors.h"
+
+enum { MAX_SHARDS = 1024, MAX_CONFIG = 4 << 20 };
+
+bool nb_is_model_dir(const char *dir)
+{
+    static const char *const weights[] = {"model.safetensors", "model.safetensors.index.json"};
+    char path[1100];
+    if (!nb_path_join(path, sizeof path, dir, "config.json") || !nb_exists(path))
+        return false;
+    for (size_t i = 0; i < countof(weights); i++)
+        if (nb_path_join(path, sizeof path, dir, weights[i]) && nb_exists(path))
+            return true;
+    return false;
+}
+
+static void note(nb_listing *l, const nb_err *err)
+{
+    if (l->e.problem[0])
+        return;
+    nb_listing_copy(l->e.problem, sizeof l->e.problem, err->msg, strlen(err->msg));
+    l->e.unsupported = err->status == NB_UNSUPPORTED;
+}
+
+/* --- config.json -------------------------------------------------------------------------------
+ */
+
+static uint64_t number(const nb_jval *obj, const char *key)
+{
+    int64_t v;
+    return nb_jint(nb_jget(obj, key), &v) && v > 0 ? (uint64_t)v : 0;
+}
+
+static void read_config(nb_listing *l, const char *dir)
+{
+    nb_entry *e = &l->e;
+    char path[1100];
+    nb_json *doc;
+    nb_err err;
+    if (!nb_path_join(path, sizeof path, dir, "config.json"))
+        return;
+    if (nb_json_load(&doc, path, MAX_CONFIG, &err) != NB_OK) {
+        note(l, &err);
+        return;
+    }
+    const nb_jval *root = nb_json_root(doc);
+    const char *type;
+    const nb_hf_arch *known = NULL;
+    if (nb_jstr(nb_jfirst(nb_jget(root, "architectures")), &type))
+        known = nb_hf_arch_find(type);
+    if (known || nb_jstr(nb_jget(root, "model_type"), &type))
+        nb_listing_copy(e->arch, sizeof e->arch, known ? known->gguf : type,
+                        strlen(known ? known->gguf : type));
+    e->n_layer = number(root, "num_hidden_layers");
+    e->n_ctx = number(root, "max_position_embeddings");
+    e->n_embd = number(root, "hidden_size");
+    e->n_ff = number(root, "intermediate_size");
+    e->n_head = number(root, "num_attention_heads");
+    e->n_head_kv = number(root, "num_key_value_heads");
+    e->head_dim = number(root, "head_dim");
+    e->n_vocab = number(root, "vocab_size");
+    if (!e->n_head_kv)
+        e->n_head_kv = e->n_head;
+    if (!e->head_dim && e->n_head)
+        e->head_dim = e->n_embd / e->n_head;
+    if (nb_jkind_of(nb_jget(root, "quantization_config")) == NB_JOBJECT && !e->problem[0]) {
+        const char *method;
+        bool named =
+            nb_jstr(nb_jget(nb_jget(root, "quantization_config"), "quant_method"), &method);
+        e->unsupported = true;
+        snprintf(e->problem, sizeof e->problem, "packed by %s, which cannot be read yet",
+                 named ? method : "another quantizer");
+    }
+    nb_json_close(&doc);
+}
+
+/* --- weights -----------------------------------------------------------------------------------
+ */
+
+typedef struct shards {
+    char (*name)[128];
+    size_t n;
+} shards;
+
+static nb_status collect(void *arg, const char *tensor, const char *file, nb_err *err)
+{
+    shards *s = arg;
+    (void)tensor;
+    /* Neighbours in the map mostly share a file: the last names are the likely ones. */
+    for (size_t i = s->n; i-- > 0;)
+        if (strcmp(s->name[i], file) == 0)
+            return NB_OK;
+    if (s->n == MAX_SHARDS || strlen(file) >= sizeof s->name[0])
+        return nb_fail(err, NB_FORMAT, "more than %d shards", MAX_SHARDS);
+    memcpy(s->name[s->n++], file, strlen(file) + 1);
+    return NB_OK;
+}
+
+static void read_shard(nb_listing *l, nb_tally *t, const char *path)
+{
+    nb_map map;
+    nb_safetensors_info info;
+    nb_err err;
+    if (nb_map_open(&map, path, &err) != NB_OK) {
+        note(l, &err);
+        return;
+    }
+    if (!l->ino) {
+        l->dev = map.dev;
+        l->ino = map.ino;
+    }
+    l->e.bytes += map.len;
+    if (nb_safetensors_parse(&info, map.at, map.len, map.len, nb_path_base(path), &err) == NB_OK) {
+        nb_tally_add(t, info.tensors, info.n_tensors);
+        for (size_t i = 0; i < info.n_tensors; i++)
+            l->e.tied = l->e.tied && strcmp(info.tensors[i].name, "lm_head.weight") != 0;
+        nb_safetensors_free(&info);
+    } else {
+        note(l, &err);
+    }
+    nb_map_close(&map);
+}
+
+static void read_shards(nb_listing *l, nb_tally *t, const char *dir)
+{
+    char path[1300];
+    nb_err err;
+    shards s = {.name = calloc(MAX_SHARDS, sizeof *s.name)};
+    if (!s.name || !nb_path_join(path, sizeof path, dir, "model.safetensors.index.json"))
+        goto out;
+    if (!nb_exists(path)) {
+        snprintf(s.name[0], sizeof s.name[0], "model.safetensors");
+        s.n = 1;
+    } else if (nb_safetensors_index(path, collect, &s, &err) != NB_OK) {
+        note(l, &err);
+    }
+    for (size_t i = 0; i < s.n; i++)
+        if (nb_path_join(path, sizeof path, dir, s.name[i]))
+            read_shard(l, t, path);
+out:
+    free(s.name);
+}
+
+void nb_listing_hf(nb_listing *l, const char *path, bool is_dir)
+{
+    nb_entry *e = &l->e;
+    const char *base = nb_path_base(path);
+    char dir[sizeof e->path];
+    size_t n = strlen(path);
+    *l = (nb_listing){.e = {.tied = true, .is_dir = is_dir}};
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    nb_listing_copy(e->path, sizeof e->path, path, n);
+    base = nb_path_base(e->path);
+    nb_listing_copy(e->file, sizeof e->file, base, strlen(base));
+    size_t stem = is_dir ? strlen(base) : strlen(base) - strlen(".safetensors");
+    nb_listing_copy(e->name, sizeof e->name, base, stem);
+    nb_listing_add_key(l, base, stem);
+    nb_tally t = {0};
+    if (is_dir) {
+        snprintf(dir, sizeof dir, "%s", e->path);
+        read_config(l, dir);
+        read_shards(l, &t, dir);
+    } else {
+        read_shard(l, &t, e->path);
+    }
+    nb_tally_finish(l, &t, UINT64_MAX);
+    if (is_dir)
+        nb_listing_check_arch(e);
+    e->tied = e->tied && t.params > 0;
+}
