@@ -225,6 +225,11 @@ uint32_t nb_session_ctx(const nb_session *s)
     return s->n_ctx;
 }
 
+const nb_model *nb_session_model(const nb_session *s)
+{
+    return s->model;
+}
+
 void nb_session_bytes(const nb_session *s, uint64_t *kv, uint64_t *scratch)
 {
     *kv = s->kv_bytes;

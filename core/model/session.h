@@ -47,6 +47,7 @@ nb_status nb_session_score(nb_session *s, const int32_t *ids, size_t n, size_t f
 
 const int32_t *nb_session_tokens(const nb_session *s, size_t *n);
 uint32_t nb_session_ctx(const nb_session *s);
+const nb_model *nb_session_model(const nb_session *s); /* borrowed */
 /* Bytes the session holds (KV, scratch): the fit module's prediction is tested against these. */
 void nb_session_bytes(const nb_session *s, uint64_t *kv, uint64_t *scratch);
 void nb_session_plan(const nb_hparams *hp, const nb_session_options *opt, uint64_t *kv,
