@@ -163,28 +163,37 @@ bool nb_all_finite(const float *v, size_t n)
     return worst < 0x7f800000u;
 }
 
+/* NaN and Inf are counted and kept out of every sum. */
+static void add_unfinite(nb_stats *s, const float *src, const float *dec, size_t n, uint64_t at)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool bad_src = !isfinite(src[i]), bad_dec = !isfinite(dec[i]);
+        if (bad_src || bad_dec) {
+            bool nan = bad_src ? isnan(src[i]) : isnan(dec[i]);
+            s->n++;
+            s->n_nan += nan;
+            s->n_inf += !nan;
+        } else {
+            nb_stats_add(s, &src[i], &dec[i], 1, at + i);
+        }
+    }
+}
+
 void nb_stats_add(nb_stats *s, const float *src, const float *dec, size_t n, uint64_t at)
 {
-    s->n += n;
-    if (!nb_all_finite(src, n) || !nb_all_finite(dec, n)) { /* counted, kept out of every sum */
-        for (size_t i = 0; i < n; i++) {
-            bool bad_src = !isfinite(src[i]), bad_dec = !isfinite(dec[i]);
-            s->n_nan += isnan(src[i]) || (!bad_src && bad_dec && isnan(dec[i]));
-            s->n_inf += isinf(src[i]) || (!bad_src && isinf(dec[i]));
-            if (bad_src || bad_dec)
-                continue;
-            nb_stats_add(s, &src[i], &dec[i], 1, at + i);
-            s->n--;
-        }
-        return;
-    }
     sums t = {0};
     add_sums(&t, src, dec, n);
+    double w2 = fold(t.w2), e2 = fold(t.e2);
+    if (!isfinite(w2) || !isfinite(e2)) { /* squares of finite floats never overflow a double */
+        add_unfinite(s, src, dec, n, at);
+        return;
+    }
+    s->n += n;
     s->sum += fold(t.w);
-    s->sum2 += fold(t.w2);
+    s->sum2 += w2;
     s->sum4 += fold(t.w4);
     s->sum_err += fold(t.e);
-    s->sum_err2 += fold(t.e2);
+    s->sum_err2 += e2;
     add_extremes(s, src, dec, n, at);
 }
 

@@ -1,0 +1,129 @@
+/* The quantizer's inside: one run's state, shared by quantize.c (order of steps), tile.c (one tile
+ * of work), output.c (OUT.part) and report.c (what others may see). Other writers of planned files
+ * (synth) bring their own rows through nb_run_open_rows.
+ *
+ * Threads: tiles are handed out by an atomic counter. Whatever a tile adds to a report goes in
+ * under `lock`: integer counts in any order, double sums only when every earlier tile of the wave
+ * is in (`frontier`), so figures have the same bits for any number of threads. */
+#ifndef NIBBLE_RUN_H
+#define NIBBLE_RUN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/quant/quantize.h"
+
+enum {
+    NB_TILE_ROWS = 64,
+    NB_TILE_WEIGHTS = 512 * 1024, /* at most: bounds a thread's buffers */
+    NB_STRIP_WEIGHTS = 16 * 1024, /* between two polls of cancel */
+    NB_WAVE_TILES = 4096,
+    NB_WAVE_WEIGHTS = 8 * 1024 * 1024, /* per thread; waves end so that leases can change */
+    NB_HIST_WHOLE = 1024 * 1024,       /* tensors up to this many weights are histogrammed whole */
+    NB_HIST_EVERY = 8,                 /* above: one tile of this many */
+};
+
+/* n weights of a planned tensor from element `first` on. Pure: any thread, any order. */
+typedef void nb_rows_fn(void *ud, const nb_planned *t, const char *name, uint64_t first, float *dst,
+                        size_t n);
+
+/* How one tensor is cut. Rows longer than a tile are cut into pieces (multiples of 256): without
+ * importance every encoder works block by block. */
+typedef struct nb_cut {
+    uint64_t cols, rows;
+    uint64_t row_bytes;  /* of the output */
+    uint64_t tile_rows;  /* 1..64 */
+    uint64_t tile_cols;  /* cols, or the piece */
+    uint64_t pieces;     /* per row */
+    uint64_t first_tile; /* in the run's list */
+    uint64_t n_tiles, n_done;
+    bool sampled; /* histograms from every 8th tile only */
+} nb_cut;
+
+typedef struct nb_tile {
+    size_t tensor;
+    uint64_t index; /* in its tensor */
+    uint64_t row, rows, col, cols;
+} nb_tile;
+
+/* One thread's buffers. */
+typedef struct nb_workspace {
+    float *src, *dec; /* [strip] owned */
+    uint8_t *out;     /* [out_cap] one encoded tile, owned */
+    nb_hist before, after, error;
+    uint64_t code_use[NB_CODE_LEVELS];
+    nk_block_view view;
+} nb_workspace;
+
+struct nb_run {
+    const nb_plan *plan; /* borrowed */
+    nb_quantize_options opt;
+    const nb_method *method;
+    nb_rows_fn *rows; /* NULL: from the plan's weights */
+    void *rows_ud;
+    char *path, *part; /* owned */
+    int fd;            /* of OUT.part, locked; -1 = none */
+    bool started;
+
+    const nk_ops *ops; /* borrowed while running */
+    const nb_hooks *hooks;
+    nb_cut *cut;           /* [plan->n] */
+    uint64_t n_tiles;      /* of all tensors */
+    uint64_t *mark;        /* [n_tiles] digest of each tile's encoded bytes */
+    size_t strip, out_cap; /* floats, bytes: the largest any tile needs */
+    nb_workspace *space;   /* [n_space] owned */
+    int n_space;
+
+    atomic_uint_fast64_t next; /* tile, or tensor while verifying */
+    uint64_t wave_end;
+    atomic_bool stop; /* an error or cancel: threads leave at the next strip */
+
+    pthread_mutex_t poll;           /* hooks are called by one thread at a time */
+    atomic_uint_fast64_t polled_us; /* when they last were */
+
+    pthread_mutex_t lock;     /* guards everything below */
+    nb_tensor_report *report; /* [plan->n] */
+    nb_stats *slot;           /* [NB_WAVE_TILES] sums of finished tiles not yet merged */
+    bool *slot_full;
+    uint64_t wave_first, frontier;
+    uint64_t weights_done, bytes_out, bytes_verified;
+    double type_seconds[NK_TYPE_SLOTS];
+    uint64_t type_done[NK_TYPE_SLOTS], type_all[NK_TYPE_SLOTS];
+    size_t current, n_done;
+    double started_at, ended_at; /* seconds; 0 = not yet */
+    nb_status status;
+    nb_err fail; /* the first error in file order */
+    uint64_t fail_tile;
+};
+
+nb_status nb_run_open_rows(nb_run **out, const nb_plan *plan, const char *path,
+                           const nb_quantize_options *opt, nb_rows_fn *rows, void *ud, nb_err *err);
+/* As nb_run_go on a pool of the caller's. */
+nb_status nb_run_go_pool(nb_run *run, const nk_ops *ops, nk_pool *pool, const nb_hooks *hooks,
+                         nb_err *err);
+
+double nb_run_clock(void); /* monotonic seconds */
+/* Asks the hooks when due: false = stop now. Any thread. */
+bool nb_run_poll(nb_run *run);
+/* Records a failure; of several the one earliest in the file stays. Stops the run. */
+void nb_run_fail(nb_run *run, uint64_t tile, const nb_err *why);
+
+/* tile.c */
+nb_status nb_run_cut(nb_run *run, nb_err *err); /* tile list and its buffers' sizes */
+nb_tile nb_run_tile(const nb_run *run, uint64_t i);
+uint64_t nb_tile_offset(const nb_run *run, const nb_tile *t); /* in the file */
+uint64_t nb_tile_bytes(const nb_run *run, const nb_tile *t);
+uint64_t nb_mark(const uint8_t *bytes, size_t n);
+nk_pool_fn nb_run_work; /* nk_parallel body: arg = run; tiles until wave_end */
+
+/* output.c */
+nb_status nb_part_open(nb_run *run, nb_err *err); /* checks, locks, truncates, reserves */
+nb_status nb_part_finish(nb_run *run, nk_pool *pool, nb_err *err); /* header, verify, publish */
+void nb_part_drop(nb_run *run); /* removes OUT.part, if it is ours */
+
+/* report.c: one finished tile enters the run's figures. hists and codes come from ws if `sampled`,
+ * stats may be NULL (telemetry off). */
+void nb_run_merge(nb_run *run, uint64_t i, const nb_tile *t, const nb_workspace *ws, bool sampled,
+                  const nb_stats *stats, double seconds);
+
+#endif

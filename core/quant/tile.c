@@ -1,0 +1,273 @@
+/* One tile: source rows -> f32 -> blocks -> f32 again -> figures -> bytes at their offset. */
+#include <math.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/quant/run.h"
+
+/* --- the list ----------------------------------------------------------------------------------
+ */
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static nb_status cut_tensor(nb_run *run, size_t i, nb_err *err)
+{
+    const nb_planned *p = &run->plan->tensor[i];
+    const nb_tensor *t = &run->plan->layout[i];
+    nb_cut *c = &run->cut[i];
+    c->cols = nb_tensor_cols(t);
+    c->rows = nb_tensor_rows(t);
+    if (!nk_row_size(p->type, c->cols, &c->row_bytes))
+        return nb_fail(err, NB_FORMAT, "tensor \"%s\": rows of %llu do not divide into %s blocks",
+                       t->name, (unsigned long long)c->cols, p->type->name);
+    c->tile_cols = min_u64(c->cols, NB_TILE_WEIGHTS);
+    c->pieces = (c->cols + c->tile_cols - 1) / c->tile_cols;
+    c->tile_rows = c->pieces > 1 ? 1 : min_u64(NB_TILE_ROWS, NB_TILE_WEIGHTS / c->cols);
+    c->n_tiles = (c->rows + c->tile_rows - 1) / c->tile_rows * c->pieces;
+    c->sampled = p->n > NB_HIST_WHOLE;
+    c->first_tile = run->n_tiles;
+    run->n_tiles += c->n_tiles;
+
+    uint64_t piece_bytes = c->row_bytes, strip_rows = NB_STRIP_WEIGHTS / c->tile_cols;
+    if (c->pieces > 1)
+        nk_row_size(p->type, c->tile_cols, &piece_bytes);
+    strip_rows = strip_rows < 1 ? 1 : min_u64(strip_rows, c->tile_rows);
+    if (strip_rows * c->tile_cols > run->strip)
+        run->strip = (size_t)(strip_rows * c->tile_cols);
+    if (c->tile_rows * piece_bytes > run->out_cap)
+        run->out_cap = (size_t)(c->tile_rows * piece_bytes);
+    return NB_OK;
+}
+
+nb_status nb_run_cut(nb_run *run, nb_err *err)
+{
+    for (size_t i = 0; i < run->plan->n; i++)
+        NB_TRY(cut_tensor(run, i, err));
+    return NB_OK;
+}
+
+nb_tile nb_run_tile(const nb_run *run, uint64_t i)
+{
+    size_t lo = 0, hi = run->plan->n; /* the last tensor that starts at or before tile i */
+    while (hi - lo > 1) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (run->cut[mid].first_tile <= i)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    const nb_cut *c = &run->cut[lo];
+    nb_tile t = {.tensor = lo, .index = i - c->first_tile};
+    t.row = t.index / c->pieces * c->tile_rows;
+    t.rows = min_u64(c->tile_rows, c->rows - t.row);
+    t.col = t.index % c->pieces * c->tile_cols;
+    t.cols = min_u64(c->tile_cols, c->cols - t.col);
+    return t;
+}
+
+static uint64_t row_bytes(const nk_type *type, uint64_t cols)
+{
+    return cols / type->block_len * type->block_size; /* checked by cut_tensor */
+}
+
+uint64_t nb_tile_offset(const nb_run *run, const nb_tile *t)
+{
+    const nb_planned *p = &run->plan->tensor[t->tensor];
+    return p->offset + t->row * run->cut[t->tensor].row_bytes + row_bytes(p->type, t->col);
+}
+
+uint64_t nb_tile_bytes(const nb_run *run, const nb_tile *t)
+{
+    return t->rows * row_bytes(run->plan->tensor[t->tensor].type, t->cols);
+}
+
+/* Not cryptographic: each step is a bijection of the state, so any single changed word shows. */
+uint64_t nb_mark(const uint8_t *bytes, size_t n)
+{
+    uint64_t h = 0x9e3779b97f4a7c15u ^ n, w;
+    for (size_t i = 0; i < n; i += sizeof w) {
+        size_t left = n - i;
+        w = 0;
+        memcpy(&w, bytes + i, left < sizeof w ? left : sizeof w);
+        h = (h ^ w) * 0xff51afd7ed558ccdu;
+        h ^= h >> 32;
+    }
+    return h;
+}
+
+/* --- one strip ---------------------------------------------------------------------------------
+ */
+
+/* A few whole rows, or a piece of one: at most run->strip weights. */
+typedef struct strip {
+    const nb_planned *plan;
+    const nb_tensor *layout;
+    uint64_t row, rows, col, cols;
+    size_t n;     /* weights */
+    uint64_t at;  /* element index of the first */
+    uint8_t *out; /* encoded bytes of this strip */
+    size_t piece; /* bytes of one encoded row */
+    bool copy;    /* same type: bytes are taken as they are */
+    const float *dec;
+} strip;
+
+static nk_decode_fn *decoder(const nb_run *run, nk_type_id id)
+{
+    return run->ops->decode[id] ? run->ops->decode[id] : nk_type_get(id)->decode;
+}
+
+static void read_strip(const nb_run *run, nb_workspace *ws, const strip *s)
+{
+    if (run->rows) {
+        run->rows(run->rows_ud, s->plan, s->layout->name, s->at, ws->src, s->n);
+        return;
+    }
+    const nk_type *from = nk_type_get(s->plan->src_type);
+    nk_decode_fn *decode = decoder(run, s->plan->src_type);
+    uint64_t skip = row_bytes(from, s->col);
+    for (uint64_t r = 0; r < s->rows; r++) {
+        const uint8_t *bytes = nb_weights_row(s->plan->src, s->row + r) + skip;
+        if (s->copy)
+            memcpy(s->out + r * s->piece, bytes, s->piece);
+        if (decode)
+            decode(bytes, ws->src + r * s->cols, (size_t)s->cols);
+    }
+}
+
+/* Names the first weight that is not finite; `before` tells what it was (NULL: the source). */
+static nb_status not_finite(const strip *s, const float *v, const float *before, nb_err *err)
+{
+    size_t i = 0;
+    while (i < s->n && isfinite(v[i]))
+        i++;
+    unsigned long long row = s->row + i / s->cols, col = s->col + i % s->cols;
+    if (before)
+        return nb_fail(err, NB_FORMAT, "tensor \"%s\": row %llu: weight %llu (%g) does not fit %s",
+                       s->layout->name, row, col, (double)before[i], s->plan->type->name);
+    return nb_fail(err, NB_FORMAT, "tensor \"%s\": row %llu: weight %llu is %s", s->layout->name,
+                   row, col, isnan(v[i]) ? "NaN" : "infinite");
+}
+
+static nb_status encode_strip(const nb_run *run, nb_workspace *ws, strip *s, nb_err *err)
+{
+    const nk_type *to = s->plan->type;
+    s->dec = ws->src;
+    if (s->copy && !to->decode)
+        return NB_OK;
+    if (!nb_all_finite(ws->src, s->n))
+        return not_finite(s, ws->src, NULL, err);
+    if (s->copy)
+        return NB_OK;
+    run->method->encode(run->ops, to, ws->src, s->out, (size_t)s->rows, (size_t)s->cols, NULL);
+    decoder(run, to->id)(s->out, ws->dec, s->n);
+    s->dec = ws->dec;
+    return nb_all_finite(ws->dec, s->n) ? NB_OK : not_finite(s, ws->dec, ws->src, err);
+}
+
+static void look_at_blocks(nb_workspace *ws, const strip *s, bool sampled, nb_stats *stats)
+{
+    const nk_type *to = s->plan->type;
+    for (size_t i = 0; i < s->n; i += to->block_len) {
+        to->explain(s->out + i / to->block_len * to->block_size, &ws->view);
+        nb_stats_add_clips(stats, &ws->view, ws->src + i, s->dec + i);
+        for (uint32_t k = 0; sampled && k < ws->view.len; k++)
+            ws->code_use[(ws->view.code[k] - ws->view.code_min) & (NB_CODE_LEVELS - 1)]++;
+    }
+}
+
+/* Figures of one strip; ws->src becomes the error. */
+static void measure_strip(nb_workspace *ws, const strip *s, bool sampled, nb_stats *stats)
+{
+    nb_stats_add(stats, ws->src, s->dec, s->n, s->at);
+    if (s->plan->type->explain)
+        look_at_blocks(ws, s, sampled, stats);
+    if (!sampled)
+        return;
+    nb_hist_add(&ws->before, ws->src, s->n);
+    nb_hist_add(&ws->after, s->dec, s->n);
+    for (size_t i = 0; i < s->n; i++)
+        ws->src[i] = s->copy ? 0.0f : s->dec[i] - ws->src[i];
+    nb_hist_add(&ws->error, ws->src, s->n);
+}
+
+/* --- one tile ----------------------------------------------------------------------------------
+ */
+
+static void clear_figures(nb_workspace *ws)
+{
+    memset(&ws->before, 0, sizeof ws->before);
+    memset(&ws->after, 0, sizeof ws->after);
+    memset(&ws->error, 0, sizeof ws->error);
+    memset(ws->code_use, 0, sizeof ws->code_use);
+}
+
+/* False: stop; the reason is recorded or not ours. */
+static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_t i, bool sampled,
+                        nb_stats *stats)
+{
+    strip s = {.plan = &run->plan->tensor[t->tensor],
+               .layout = &run->plan->layout[t->tensor],
+               .col = t->col,
+               .cols = t->cols};
+    bool figures = run->opt.telemetry && s.plan->type->decode;
+    uint64_t step = run->strip / t->cols;
+    nb_err err;
+    s.copy = !run->rows && s.plan->src_type == s.plan->type->id;
+    s.piece = (size_t)row_bytes(s.plan->type, t->cols);
+    for (uint64_t r = 0; r < t->rows; r += step) {
+        s.row = t->row + r;
+        s.rows = min_u64(step, t->rows - r);
+        s.n = (size_t)(s.rows * t->cols);
+        s.at = s.row * run->cut[t->tensor].cols + t->col;
+        s.out = ws->out + r * s.piece;
+        read_strip(run, ws, &s);
+        if (encode_strip(run, ws, &s, &err) != NB_OK) {
+            nb_run_fail(run, i, &err);
+            return false;
+        }
+        if (figures)
+            measure_strip(ws, &s, sampled, stats);
+        if (!nb_run_poll(run))
+            return false;
+    }
+    return true;
+}
+
+static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
+{
+    nb_tile t = nb_run_tile(run, i);
+    bool sampled =
+        run->opt.telemetry && (!run->cut[t.tensor].sampled || t.index % NB_HIST_EVERY == 0);
+    size_t n = (size_t)nb_tile_bytes(run, &t);
+    double start = nb_run_clock();
+    nb_stats stats;
+    nb_err err;
+    nb_stats_clear(&stats);
+    if (sampled)
+        clear_figures(ws);
+    if (!encode_tile(run, ws, &t, i, sampled, &stats))
+        return false;
+    run->mark[i] = nb_mark(ws->out, n);
+    double seconds = nb_run_clock() - start;
+    if (nb_pwrite_all(run->fd, ws->out, n, nb_tile_offset(run, &t), run->part, &err) != NB_OK) {
+        nb_run_fail(run, i, &err);
+        return false;
+    }
+    nb_run_merge(run, i, &t, ws, sampled, run->opt.telemetry ? &stats : NULL, seconds);
+    return true;
+}
+
+void nb_run_work(void *arg, size_t begin, size_t end, int thread)
+{
+    nb_run *run = arg;
+    (void)begin;
+    (void)end;
+    for (;;) {
+        uint64_t i = atomic_fetch_add(&run->next, 1);
+        if (i >= run->wave_end || !run_tile(run, &run->space[thread], i))
+            return;
+    }
+}
