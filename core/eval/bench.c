@@ -1,0 +1,209 @@
+#include "core/eval/bench.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/base/config.h"
+#include "core/base/str.h"
+#include "kernels/cpu.h"
+
+enum { MAX_ROUNDS = 1000, READ_CHUNK = 256 * 1024 };
+static const double BANDWIDTH_SECONDS = 0.3;
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* --- read bandwidth over the mapped weights ----------------------------------------------------
+ */
+
+typedef struct reader {
+    const nb_model *m;
+    atomic_uint_fast64_t sum; /* so that no read can be left out */
+} reader;
+
+static uint64_t read_words(const uint8_t *p, size_t n)
+{
+    uint64_t lane[8] = {0}, w[8];
+    for (size_t i = 0; i + sizeof w <= n; i += sizeof w) {
+        memcpy(w, p + i, sizeof w);
+        for (int k = 0; k < 8; k++)
+            lane[k] += w[k];
+    }
+    for (int k = 1; k < 8; k++)
+        lane[0] += lane[k];
+    return lane[0];
+}
+
+/* The i-th matrix of the model, embedding last; NULL past the end. */
+static const nk_matrix *matrix_at(const nb_model *m, size_t i)
+{
+    size_t per_layer = NB_SLOT_COUNT - NB_SLOT_LAYER;
+    if (i < m->hp.n_layer * per_layer)
+        return &m->layer[i / per_layer].w[NB_SLOT_LAYER + i % per_layer];
+    return i == m->hp.n_layer * per_layer ? &m->global[m->hp.tied ? NB_TOKEN_EMBD : NB_OUTPUT]
+                                          : NULL;
+}
+
+static void read_some(void *arg, size_t begin, size_t end, int thread)
+{
+    reader *r = arg;
+    (void)thread;
+    for (size_t i = begin; i < end; i++) {
+        size_t left = i, at = 0;
+        const nk_matrix *w = matrix_at(r->m, 0);
+        for (size_t k = 0; w; w = matrix_at(r->m, ++k)) {
+            size_t bytes = w->rows * w->row_size, chunks = (bytes + READ_CHUNK - 1) / READ_CHUNK;
+            if (left < chunks) {
+                at = left * READ_CHUNK;
+                size_t n = bytes - at < READ_CHUNK ? bytes - at : READ_CHUNK;
+                atomic_fetch_add(&r->sum, read_words((const uint8_t *)w->data + at, n));
+                break;
+            }
+            left -= chunks;
+        }
+    }
+}
+
+static double read_bandwidth(const nb_model *m, nk_pool *pool)
+{
+    reader r = {.m = m};
+    size_t chunks = 0, bytes = 0, passes = 0;
+    const nk_matrix *w = matrix_at(m, 0);
+    for (size_t k = 0; w; w = matrix_at(m, ++k)) {
+        size_t n = w->rows * w->row_size;
+        chunks += (n + READ_CHUNK - 1) / READ_CHUNK;
+        bytes += n;
+    }
+    double start = seconds(), elapsed = 0;
+    while (elapsed < BANDWIDTH_SECONDS) {
+        nk_parallel(pool, chunks, 1, read_some, &r);
+        passes++;
+        elapsed = seconds() - start;
+    }
+    return (double)passes * (double)bytes / elapsed;
+}
+
+/* --- rounds ------------------------------------------------------------------------------------
+ */
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Median, and half the width of the middle half. Sorts v. */
+static double median(double *v, uint32_t n, double *spread)
+{
+    qsort(v, n, sizeof *v, by_value);
+    *spread = (v[(n - 1) - (n - 1) / 4] - v[(n - 1) / 4]) / 2;
+    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+typedef struct rounds {
+    nb_session *s;
+    int32_t *ids;    /* [n_prompt + n_gen] */
+    double *pp, *tg; /* [rounds] seconds */
+    uint32_t n_vocab, n_prompt, n_gen;
+} rounds;
+
+static nb_status one_round(rounds *r, uint32_t round, const nb_hooks *hooks, nb_err *err)
+{
+    /* The first token differs from the last round's: nothing of the cache is reused. */
+    for (uint32_t i = 0; i < r->n_prompt + r->n_gen; i++)
+        r->ids[i] = (int32_t)((1 + round + i * UINT64_C(2654435761)) % r->n_vocab);
+    double start = seconds();
+    NB_TRY(nb_session_feed(r->s, r->ids, r->n_prompt, NULL, hooks, err));
+    double middle = seconds();
+    for (uint32_t i = 1; i <= r->n_gen; i++)
+        NB_TRY(nb_session_feed(r->s, r->ids, r->n_prompt + i, NULL, hooks, err));
+    r->pp[round] = middle - start;
+    r->tg[round] = seconds() - middle;
+    return NB_OK;
+}
+
+static nb_status run_rounds(nb_bench *out, rounds *r, uint32_t n, const nb_hooks *hooks,
+                            nb_err *err)
+{
+    double spread;
+    for (uint32_t i = 0; i < n; i++) {
+        if (nb_canceled(hooks))
+            return nb_fail(err, NB_CANCELED, "cancelled");
+        NB_TRY(one_round(r, i, hooks, err));
+        nb_report(hooks, &(nb_progress){.what = "bench", .done = i + 1, .total = n});
+    }
+    out->ttft_ms = median(r->pp, n, &spread) * 1e3;
+    for (uint32_t i = 0; i < n; i++) {
+        r->pp[i] = r->n_prompt / r->pp[i];
+        r->tg[i] = r->n_gen / r->tg[i];
+    }
+    out->pp_tok_s = median(r->pp, n, &out->pp_err);
+    out->tg_tok_s = median(r->tg, n, &out->tg_err);
+    return NB_OK;
+}
+
+static void limits(nb_bench *out, const nb_model *m, nk_pool *pool)
+{
+    const nb_hparams *hp = &m->hp;
+    double ctx = out->n_prompt + (out->n_gen + 1) / 2.0;                      /* on average */
+    double kv = 2.0 * hp->n_layer * hp->n_head_kv * hp->head_dim * 2.0 * ctx; /* bytes, f16 */
+    out->bandwidth = read_bandwidth(m, pool);
+    out->weight_bytes = m->weight_bytes;
+    out->limit_tok_s = out->bandwidth / ((double)m->weight_bytes + kv);
+    out->fraction = out->limit_tok_s > 0 ? out->tg_tok_s / out->limit_tok_s : 0;
+}
+
+static nb_status measure(nb_bench *out, const nb_model *m, const nk_ops *ops, nk_pool *pool,
+                         rounds *r, uint32_t n, const nb_hooks *hooks, nb_err *err)
+{
+    nb_session_options opt = {.n_ctx = r->n_prompt + r->n_gen};
+    int32_t first = 0;
+    double start = seconds();
+    NB_TRY(nb_session_open(&r->s, m, ops, pool, &opt, err));
+    NB_TRY(nb_session_feed(r->s, &first, 1, NULL, hooks, err));
+    out->load_ms = (seconds() - start) * 1e3;
+    NB_TRY(run_rounds(out, r, n, hooks, err));
+    limits(out, m, pool);
+    out->rss = nb_rss();
+    snprintf(out->level, sizeof out->level, "%s", nk_cpu_level(ops->flags));
+    nk_cpu_model(out->cpu, sizeof out->cpu);
+    return NB_OK;
+}
+
+nb_status nb_bench_run(nb_bench *out, const nb_model *m, const nk_ops *ops, nk_pool *pool,
+                       uint32_t n_prompt, uint32_t n_gen, uint32_t n, const nb_hooks *hooks,
+                       nb_err *err)
+{
+    uint32_t room = m->hp.n_ctx_train;
+    if (!n_prompt || !n_gen || !n || n > MAX_ROUNDS)
+        return nb_fail(err, NB_USAGE,
+                       "bench needs at least one prompt token, one generated token "
+                       "and 1..%d rounds",
+                       MAX_ROUNDS);
+    if ((uint64_t)n_prompt + n_gen > room)
+        return nb_fail(err, NB_REFUSED, "%u + %u tokens do not fit the model's context of %u",
+                       n_prompt, n_gen, room);
+    nb_bench b = {.n_prompt = n_prompt, .n_gen = n_gen};
+    b.threads = pool ? (uint32_t)nk_pool_count(pool) : 1;
+    rounds r = {.n_vocab = m->hp.n_vocab, .n_prompt = n_prompt, .n_gen = n_gen};
+    r.ids = nb_alloc((uint64_t)n_prompt + n_gen, sizeof *r.ids, "bench", err);
+    r.pp = nb_alloc(n, sizeof *r.pp, "bench", err);
+    r.tg = nb_alloc(n, sizeof *r.tg, "bench", err);
+    nb_status st = NB_NOMEM;
+    if (r.ids && r.pp && r.tg)
+        st = measure(&b, m, ops, pool, &r, n, hooks, err);
+    nb_session_close(&r.s);
+    free(r.ids);
+    free(r.pp);
+    free(r.tg);
+    if (st == NB_OK)
+        *out = b;
+    return st;
+}

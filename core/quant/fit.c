@@ -1,0 +1,29 @@
+#include "core/quant/fit.h"
+
+const char *nb_fit_name(nb_fit_word w)
+{
+    static const char *const name[] = {"FITS", "TIGHT", "PAGES", "NO"};
+    return (unsigned)w < countof(name) ? name[w] : "?";
+}
+
+static nb_fit_word word_of(const nb_fit *f)
+{
+    uint64_t held = f->kv + f->compute; /* cannot be paged out to the model file */
+    if (held < f->kv || held > f->available)
+        return NB_NO;
+    if (f->total > f->available)
+        return NB_PAGES;
+    return f->available - f->total > f->available / 100 * 15 ? NB_FITS : NB_TIGHT;
+}
+
+nb_fit nb_fit_of(const nb_hparams *hp, uint64_t weight_bytes, uint32_t ctx, bool kv_f32,
+                 uint64_t available)
+{
+    nb_session_options opt = {.n_ctx = ctx, .kv_f32 = kv_f32};
+    nb_fit f = {.weights = weight_bytes, .available = available, .ctx = ctx};
+    nb_session_plan(hp, &opt, &f.kv, &f.compute);
+    if (!nb_add(f.weights, f.kv, &f.total) || !nb_add(f.total, f.compute, &f.total))
+        f.total = UINT64_MAX;
+    f.word = word_of(&f);
+    return f;
+}

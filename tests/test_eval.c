@@ -1,0 +1,220 @@
+/* Perplexity by llama-perplexity's protocol. Golden: the first chunks of reference/eval.txt in
+ * tests/data/eval.txt, scored here by definition; the whole text against reference/perplexity.json
+ * where ../shared is present and NB_TEST_PPL=all asks for it. Bench: plausible, ordered figures. */
+#include "tests/check.h"
+#include "tests/quantize.h"
+#include "tests/util.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/json.h"
+#include "core/eval/bench.h"
+#include "core/eval/eval.h"
+
+typedef struct engine {
+    nb_weights *w;
+    nb_model *m;
+    nb_tok *tok;
+    nb_session *s;
+    nk_pool *pool;
+} engine;
+
+static engine open_engine(const char *path, uint32_t n_ctx, bool kv_f32)
+{
+    engine e = {.w = quant_open(path)};
+    nb_err err = {0};
+    nb_session_options opt = {.n_ctx = n_ctx, .kv_f32 = kv_f32};
+    check(nb_model_open(&e.m, e.w, &err) == NB_OK, "%s", err.msg);
+    check(nb_tok_open(&e.tok, nb_weights_kvs(e.w), &err) == NB_OK, "%s", err.msg);
+    check(nk_pool_open(&e.pool, 2, &err) == NB_OK, "%s", err.msg);
+    check(nb_session_open(&e.s, e.m, quant_ops(), e.pool, &opt, &err) == NB_OK, "%s", err.msg);
+    return e;
+}
+
+static void close_engine(engine *e)
+{
+    nb_session_close(&e->s);
+    nk_pool_close(&e->pool);
+    nb_tok_close(&e->tok);
+    nb_model_close(&e->m);
+    nb_weights_close(&e->w);
+}
+
+static char *slice(size_t *n)
+{
+    char *text = test_slurp(test_data("eval.txt"), n);
+    check(text, "tests/data/eval.txt is missing");
+    return text;
+}
+
+/* The protocol once more, token by token through feed, in long double. */
+static double by_definition(engine *e, const char *text, size_t len, uint32_t n_ctx,
+                            uint32_t chunks)
+{
+    size_t n = nb_tok_encode(e->tok, text, len, NB_TOK_BOS, NULL, 0);
+    int32_t *ids = malloc(n * sizeof *ids), chunk[512];
+    nb_tok_encode(e->tok, text, len, NB_TOK_BOS, ids, n);
+    long double nll = 0;
+    unsigned scored = 0;
+    for (uint32_t c = 0; c < chunks; c++) {
+        memcpy(chunk, ids + c * n_ctx, n_ctx * sizeof *chunk);
+        chunk[0] = nb_tok_bos(e->tok);
+        for (uint32_t i = n_ctx / 2; i + 1 < n_ctx; i++) {
+            nb_err err = {0};
+            check(nb_session_feed(e->s, chunk, i + 1, NULL, NULL, &err) == NB_OK, "%s", err.msg);
+            const float *l = nb_session_logits(e->s);
+            long double sum = 0;
+            for (uint32_t k = 0; k < e->m->hp.n_vocab; k++)
+                sum += expl((long double)l[k]);
+            nll += logl(sum) - (long double)l[chunk[i + 1]];
+            scored++;
+        }
+    }
+    free(ids);
+    return (double)expl(nll / scored);
+}
+
+static void count_chunks(void *arg, const nb_ppl *so_far)
+{
+    uint32_t *seen = arg;
+    check(so_far->chunks == ++*seen, "chunk %u came as %u", *seen, so_far->chunks);
+    check(so_far->perplexity > 1 && so_far->scored == so_far->chunks * (so_far->n_ctx / 2 - 1),
+          "running figures");
+}
+
+CHECK_TEST(eval, perplexity_is_what_the_protocol_defines)
+{
+    engine e = open_engine(test_data("nibble-demo"), 64, false);
+    size_t n;
+    char *text = slice(&n);
+    nb_ppl p;
+    nb_err err = {0};
+    uint32_t seen = 0;
+    check(nb_eval_ppl(&p, e.s, e.tok, text, n, 64, 2, count_chunks, &seen, NULL, &err) == NB_OK,
+          "%s", err.msg);
+    check(p.chunks == 2 && seen == 2 && p.n_ctx == 64 && p.scored == 62, "%u chunks, %llu scored",
+          p.chunks, (unsigned long long)p.scored);
+    double want = by_definition(&e, text, n, 64, 2);
+    check(fabs(p.perplexity - want) < 1e-5 * want, "%.6f, by definition %.6f", p.perplexity, want);
+    check(fabs(exp(p.nll) - p.perplexity) < 1e-9 * p.perplexity && p.stderr_ > 0, "figures agree");
+    free(text);
+    close_engine(&e);
+}
+
+CHECK_TEST(eval, short_texts_and_contexts_are_refused_with_numbers)
+{
+    engine e = open_engine(test_data("nibble-demo"), 128, false);
+    nb_ppl p = {.chunks = 77};
+    nb_err err = {0};
+    check(nb_eval_ppl(&p, e.s, e.tok, "a few words", 11, 64, 0, NULL, NULL, NULL, &err) ==
+                  NB_REFUSED &&
+              strstr(err.msg, "128 are needed"),
+          "%s", err.msg);
+    check(nb_eval_ppl(&p, e.s, e.tok, "", 0, 256, 0, NULL, NULL, NULL, &err) == NB_REFUSED &&
+              strstr(err.msg, "session holds 128"),
+          "%s", err.msg);
+    check(nb_eval_ppl(&p, e.s, e.tok, "", 0, 2, 0, NULL, NULL, NULL, &err) == NB_USAGE,
+          "context 2");
+    check(p.chunks == 77, "the output was touched");
+    close_engine(&e);
+}
+
+static bool always(void *ud)
+{
+    (void)ud;
+    return true;
+}
+
+CHECK_TEST(eval, cancel_is_obeyed)
+{
+    engine e = open_engine(test_data("nibble-demo"), 64, false);
+    size_t n;
+    char *text = slice(&n);
+    nb_ppl p;
+    nb_err err = {0};
+    nb_hooks hooks = {.canceled = always};
+    check(nb_eval_ppl(&p, e.s, e.tok, text, n, 64, 0, NULL, NULL, &hooks, &err) == NB_CANCELED,
+          "%s", err.msg);
+    free(text);
+    close_engine(&e);
+}
+
+/* tests/data/ppl.golden: PRESET perplexity of the slice at context 512. */
+static double measure(const char *preset, const char *text, size_t len, uint32_t chunks)
+{
+    char path[600];
+    nb_err err = {0};
+    nb_ppl p;
+    snprintf(path, sizeof path, "%s/ppl-%s.gguf", test_tmpdir(), preset);
+    nb_weights *w = quant_open(test_data("nibble-demo"));
+    quant_job job = {.w = w, .preset = preset, .out = path, .threads = 2, .quiet = true};
+    check(quant_run(&job, &err) == NB_OK, "%s", err.msg);
+    nb_weights_close(&w);
+    engine e = open_engine(path, 512, false);
+    check(nb_eval_ppl(&p, e.s, e.tok, text, len, 512, chunks, NULL, NULL, NULL, &err) == NB_OK,
+          "%s", err.msg);
+    close_engine(&e);
+    unlink(path);
+    return p.perplexity;
+}
+
+/* perplexity.json's own words: F32 to 1e-3, quantized to 4e-3, Q2_K and below to 1e-2. */
+static double tolerance(const char *preset)
+{
+    if (strcmp(preset, "Q2_K") == 0)
+        return 1e-2;
+    return nk_type_get(nb_preset_find(preset)->base)->is_float ? 1e-3 : 4e-3;
+}
+
+CHECK_TEST(eval, whole_text_agrees_with_llama_perplexity)
+{
+    if (!getenv("NB_TEST_PPL") || !test_shared("reference/perplexity.json"))
+        check_skip("the whole text takes minutes: NB_TEST_PPL=all and ../shared/reference");
+    size_t len, n, n_presets;
+    char *text = test_slurp(test_shared("reference/eval.txt"), &len);
+    char *json = test_slurp(test_shared("reference/perplexity.json"), &n);
+    nb_json *doc;
+    nb_err err = {0};
+    int bad = 0;
+    check(nb_json_parse(&doc, json, n, n, "perplexity.json", &err) == NB_OK, "%s", err.msg);
+    const nb_jval *ppl = nb_jget(nb_json_root(doc), "ppl");
+    const nb_preset *presets = nb_presets(&n_presets);
+    for (size_t i = 0; i < n_presets; i++) {
+        double want, got;
+        check(nb_jnum(nb_jfirst(nb_jget(ppl, presets[i].name)), &want), "%s", presets[i].name);
+        got = measure(presets[i].name, text, len, 0);
+        fprintf(stderr, "%-8s %10.4f  llama-perplexity %10.4f  %+.2e (limit %.0e)\n",
+                presets[i].name, got, want, got / want - 1, tolerance(presets[i].name));
+        bad += fabs(got / want - 1) > tolerance(presets[i].name);
+    }
+    check(bad == 0, "%d presets are off", bad);
+    nb_json_close(&doc);
+    free(json);
+    free(text);
+}
+
+CHECK_TEST(eval, bench_figures_hang_together)
+{
+    nb_weights *w = quant_open(quant_source("Q8_0"));
+    nb_model *m = NULL;
+    nb_err err = {0};
+    nb_bench b;
+    check(nb_model_open(&m, w, &err) == NB_OK, "%s", err.msg);
+    check(nb_bench_run(&b, m, quant_ops(), NULL, 16, 4, 3, NULL, &err) == NB_OK, "%s", err.msg);
+    check(b.n_prompt == 16 && b.n_gen == 4 && b.threads == 1 && b.level[0] && b.cpu[0], "facts");
+    check(b.pp_tok_s > 0 && b.tg_tok_s > 0 && b.pp_err >= 0 && b.tg_err >= 0, "rates");
+    check(b.bandwidth > 1e8 && b.weight_bytes == m->weight_bytes, "bandwidth %g", b.bandwidth);
+    check(fabs(b.fraction * b.limit_tok_s - b.tg_tok_s) < 1e-6 * b.tg_tok_s, "fraction");
+    check(b.limit_tok_s < b.bandwidth / (double)b.weight_bytes, "the limit counts the cache");
+    check(b.ttft_ms > 0 && b.load_ms > 0 && b.rss > 0, "times");
+    check(nb_bench_run(&b, m, quant_ops(), NULL, 0, 4, 1, NULL, &err) == NB_USAGE, "no prompt");
+    check(nb_bench_run(&b, m, quant_ops(), NULL, 1000, 4, 1, NULL, &err) == NB_REFUSED, "context");
+    nb_hooks hooks = {.canceled = always};
+    check(nb_bench_run(&b, m, quant_ops(), NULL, 16, 4, 3, &hooks, &err) == NB_CANCELED, "cancel");
+    nb_model_close(&m);
+    nb_weights_close(&w);
+}
