@@ -64,6 +64,7 @@ typedef struct nb_jpull {
     nb_str text;      /* decoded KEY or STRING, or the number's spelling; valid until next */
     uint8_t stack[64];
     int depth, state;
+    nb_status status; /* NB_OK; after ERROR NB_FORMAT or NB_NOMEM */
     nb_err *err;
 } nb_jpull;
 
@@ -76,6 +77,9 @@ bool nb_jpull_skip(nb_jpull *p);
 bool nb_jpull_u64(const nb_jpull *p, uint64_t *out);
 bool nb_jpull_double(const nb_jpull *p, double *out);
 void nb_jpull_close(nb_jpull *p);
+/* Closes and returns status, the outcome of the user's own reading; but NB_NOMEM, said in err, when
+ * the reader itself had no memory: the user saw only a token that did not fit. */
+nb_status nb_jpull_end(nb_jpull *p, nb_status status);
 
 /* --- write ----------------------------------------------------------------------------------- */
 /* Appends to a nb_str; commas and nesting are kept by the writer, output is one line. Strings that

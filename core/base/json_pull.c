@@ -27,7 +27,16 @@ static nb_jtoken bad(nb_jpull *p, const char *at, const char *problem)
         }
     }
     p->state = ST_ERROR;
-    nb_fail(p->err, NB_FORMAT, "%s: line %zu column %zu: %s", p->what, line, column, problem);
+    p->status =
+        nb_fail(p->err, NB_FORMAT, "%s: line %zu column %zu: %s", p->what, line, column, problem);
+    return NB_JT_ERROR;
+}
+
+static nb_jtoken no_memory(nb_jpull *p)
+{
+    p->state = ST_ERROR;
+    p->status = nb_fail(p->err, NB_NOMEM, "%s: no memory behind byte %zu", p->what,
+                        (size_t)(p->at - p->start));
     return NB_JT_ERROR;
 }
 
@@ -41,6 +50,16 @@ void nb_jpull_close(nb_jpull *p)
 {
     nb_str_free(&p->text);
     p->state = ST_ERROR;
+}
+
+nb_status nb_jpull_end(nb_jpull *p, nb_status status)
+{
+    if (status != NB_OK && p->status == NB_NOMEM) {
+        no_memory(p);
+        status = NB_NOMEM;
+    }
+    nb_jpull_close(p);
+    return status;
 }
 
 static void skip_space(nb_jpull *p)
@@ -134,12 +153,8 @@ static nb_jtoken string(nb_jpull *p, nb_jtoken kind)
     if (at == p->end)
         return bad(p, p->at, "string is not closed");
     nb_str_addn(&p->text, run, (size_t)(at - run));
-    if (p->text.failed) {
-        p->state = ST_ERROR;
-        nb_fail(p->err, NB_NOMEM, "%s: no memory for a string of %zu bytes", p->what,
-                (size_t)(at - p->at));
-        return NB_JT_ERROR;
-    }
+    if (p->text.failed)
+        return no_memory(p);
     p->at = at + 1;
     p->state = kind == NB_JT_KEY ? ST_COLON : ST_AFTER;
     return kind;
@@ -186,11 +201,8 @@ static nb_jtoken number(nb_jpull *p)
     nb_str_clear(&p->text);
     nb_str_addn(&p->text, p->at, n);
     double v;
-    if (p->text.failed) {
-        p->state = ST_ERROR;
-        nb_fail(p->err, NB_NOMEM, "%s: no memory for a number", p->what);
-        return NB_JT_ERROR;
-    }
+    if (p->text.failed)
+        return no_memory(p);
     if ((exponent || n > 300) && !nb_jpull_double(p, &v))
         return bad(p, p->at, "number beyond the range of a double");
     p->at = at;

@@ -314,7 +314,7 @@ nb_status nb_safetensors_parse(nb_safetensors_info *out, const uint8_t *bytes, u
         t->offset += 8 + header;
         t->bytes = t->offset + t->nbytes <= n ? bytes + t->offset : NULL;
     }
-    nb_jpull_close(&p.json);
+    st = nb_jpull_end(&p.json, st);
     nb_index_free(&p.index);
     free(p.name_at);
     if (st != NB_OK) {
@@ -401,7 +401,7 @@ nb_status nb_safetensors_index(const char *path, nb_index_fn *fn, void *arg, nb_
     NB_TRY(nb_file_read(&text, &n, path, MAX_INDEX, err));
     nb_jpull_open(&j, text, n, path, err);
     nb_status st = read_index(&j, path, fn, arg, err);
-    nb_jpull_close(&j);
+    st = nb_jpull_end(&j, st);
     free(text);
     return st;
 }
