@@ -29,6 +29,9 @@ void faults_arm(fault_class class, uint64_t nth, bool forever, int errnum);
 /* Stops; returns the calls counted. *fired (may be NULL): whether one was made to fail. */
 uint64_t faults_disarm(bool *fired);
 
+/* Set before arming: print the stack of every call that is made to fail (ASan builds). */
+extern bool faults_trace;
+
 typedef struct fault_scenario {
     const char *name;
     void (*before)(void); /* may be NULL */

@@ -1,5 +1,6 @@
-/* faults [--points N] [--all] [--seed S] [SCENARIO]...: sweeps the scenarios. Without --all about N
- * points (300) are drawn by seed, spread evenly over each scenario's calls. */
+/* faults [--points N] [--all] [--seed S] [--at N] [SCENARIO]...: sweeps the scenarios. Without
+ * --all about N points (300) are drawn by seed, spread evenly over each scenario's calls. --at N
+ * tries only the Nth call in every mode and prints the stack where it failed. */
 #include <cjson/cJSON.h>
 #include <dirent.h>
 #include <errno.h>
@@ -42,6 +43,7 @@ static const mode modes[] = {
 };
 
 static fault_scenario *scenarios;
+static uint64_t faults_at; /* --at; 0 = sweep */
 
 void faults_register(fault_scenario *s)
 {
@@ -91,6 +93,10 @@ static void sweep(const fault_scenario *s, const mode *m, uint64_t calls, uint64
     bool fired;
     if (quota > calls)
         quota = calls;
+    if (faults_at) {
+        go(s, m, faults_at, &fired);
+        quota = 0;
+    }
     for (uint64_t i = 0; i < quota; i++) {
         uint64_t from = i * calls / quota, to = (i + 1) * calls / quota;
         go(s, m, from + 1 + test_below(rng, (uint32_t)(to - from)), &fired);
@@ -104,7 +110,8 @@ static bool wanted(const char *name, int argc, char **argv)
 {
     bool any = false;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--points") == 0 || strcmp(argv[i], "--seed") == 0)
+        if (strcmp(argv[i], "--points") == 0 || strcmp(argv[i], "--seed") == 0 ||
+            strcmp(argv[i], "--at") == 0)
             i++;
         else if (argv[i][0] != '-')
             any = true;
@@ -147,6 +154,8 @@ int main(int argc, char **argv)
     test_rng rng = test_rng_make(option("--seed", 11, argc, argv));
     bool all = flag("--all", argc, argv), fired;
     int sum = 0;
+    faults_at = option("--at", 0, argc, argv);
+    faults_trace = faults_at != 0;
     cJSON_InitHooks(&(cJSON_Hooks){cjson_malloc, cjson_free});
     for (const fault_scenario *s = scenarios; s; s = s->next)
         for (size_t i = 0; i < countof(modes) && wanted(s->name, argc, argv); i++)

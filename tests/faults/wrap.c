@@ -12,6 +12,11 @@
 #include <sys/mman.h>
 #include <sys/types.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+bool faults_trace;
 static atomic_int armed = -1; /* fault_class, -1 = none */
 static atomic_uint_fast64_t calls;
 static atomic_bool fired;
@@ -45,6 +50,13 @@ static bool hit(fault_class class)
     if (at == 0 || !(forever ? n >= at : n == at))
         return false;
     atomic_store(&fired, true);
+#ifdef __SANITIZE_ADDRESS__
+    if (faults_trace) {
+        atomic_store(&armed, -1); /* printing allocates, too */
+        __sanitizer_print_stack_trace();
+        atomic_store(&armed, (int)class);
+    }
+#endif
     return true;
 }
 
