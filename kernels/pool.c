@@ -356,7 +356,7 @@ void nk_parallel(nk_pool *pool, size_t n, size_t grain, nk_pool_fn *fn, void *ar
     int active = pool ? atomic_load_explicit(&pool->limit, memory_order_relaxed) : 1;
     if ((size_t)active > chunks)
         active = (int)chunks;
-    if (active == 1) {
+    if (!pool || active == 1) {
         for (size_t begin = 0; begin < n; begin += n - begin < grain ? n - begin : grain)
             fn(arg, begin, n - begin < grain ? n : begin + grain, 0);
         return;
