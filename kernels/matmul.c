@@ -9,6 +9,7 @@ enum {
     ROW_STEP = 16,           /* rows of a tile come in whole lines of y */
     TILE_BYTES = 32 << 10,   /* weights of a tile: stay in L1/L2 while the columns pass */
     TILES_PER_THREAD = 6,    /* enough to steal from when one thread is preempted */
+    AHEAD = 4096,            /* bytes of weights asked for before they are needed, see prefetch */
     ALONE_BELOW = 48 * 1024, /* multiply-adds one thread does while another would wake up */
 };
 
@@ -88,6 +89,19 @@ static void encode_all(mm *a, nk_pool *pool, void *scratch)
     }
 }
 
+/* Asks for the bytes one row's length further on, AHEAD of row r. Hardware prefetchers stop at page
+ * ends, every 4 KiB of a mapped file; without this Q4_K reads memory a third slower. */
+static void prefetch(const nk_matrix *w, size_t r)
+{
+    size_t len = w->row_size < AHEAD ? w->row_size : AHEAD;
+    size_t at = r * w->row_size + AHEAD;
+    if (at + len > w->rows * w->row_size)
+        return;
+    const unsigned char *p = (const unsigned char *)w->data + at;
+    for (size_t i = 0; i < len; i += ALIGN)
+        __builtin_prefetch(p + i);
+}
+
 /* Rows [begin, end) of one matrix against all columns. */
 static void run_rows(const mm *a, size_t which, size_t begin, size_t end)
 {
@@ -103,6 +117,8 @@ static void run_rows(const mm *a, size_t which, size_t begin, size_t end)
         float *y = a->y[which] + j * stride;
         for (size_t r = begin; r < end; r++) {
             float four[4];
+            if (j == 0)
+                prefetch(w, r);
             dot4(a->cols, rows + r * w->row_size, x, x_size, four);
             for (size_t k = 0; k < 4; k++)
                 y[k * stride + r] = four[k];
@@ -111,8 +127,11 @@ static void run_rows(const mm *a, size_t which, size_t begin, size_t end)
     for (; j < a->m; j++) {
         const unsigned char *x = a->enc[with] + j * x_size;
         float *y = a->y[which] + j * stride;
-        for (size_t r = begin; r < end; r++)
+        for (size_t r = begin; r < end; r++) {
+            if (j == 0)
+                prefetch(w, r);
             y[r] = dot(a->cols, rows + r * w->row_size, x);
+        }
     }
 }
 
