@@ -174,8 +174,9 @@ static bool describe(const float *logits, uint32_t n_vocab, nb_choice *c, double
         sum += e;
         moment += e * d;
     }
-    *log_sum = max + log(sum);
-    c->entropy = (float)(log(sum) - moment / sum);
+    double spread = sum > 1 ? log(sum) : 0; /* the best alone adds 1 */
+    *log_sum = max + spread;
+    c->entropy = (float)(spread - moment / sum);
     if (c->entropy < 0)
         c->entropy = 0;
     for (int i = 0; i < NB_TOP; i++) {

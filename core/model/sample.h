@@ -1,5 +1,5 @@
-/* From logits to a token: repeat penalty, temperature, top-k, top-p, min-p, seeded draw. Order as in
- * llama.cpp's default chain (penalties, top-k, top-p, min-p, temperature). temp <= 0 is greedy;
+/* From logits to a token: repeat penalty, temperature, top-k, top-p, min-p, seeded draw. Order as
+ * in llama.cpp's default chain (penalties, top-k, top-p, min-p, temperature). temp <= 0 is greedy;
  * ties go to the lowest id. Same seed and inputs give the same token on every machine. */
 #ifndef NIBBLE_SAMPLE_H
 #define NIBBLE_SAMPLE_H
@@ -31,11 +31,12 @@ typedef struct nb_choice {
 } nb_choice;
 
 typedef struct nb_sampler nb_sampler;
-nb_status nb_sampler_open(nb_sampler **out, const nb_sampling *s, uint32_t n_vocab, nb_err *err);
-void nb_sampler_reset(nb_sampler *smp, const nb_sampling *s); /* new settings, fresh seed */
+nb_status nb_sampler_open(nb_sampler **out, const nb_sampling *set, uint32_t n_vocab, nb_err *err);
+/* New settings, fresh seed. */
+void nb_sampler_reset(nb_sampler *s, const nb_sampling *set);
 /* recent: last tokens for the repeat penalty. NB_FORMAT when no logit is finite (A25). */
-nb_status nb_sampler_pick(nb_sampler *smp, const float *logits, const int32_t *recent,
+nb_status nb_sampler_pick(nb_sampler *s, const float *logits, const int32_t *recent,
                           size_t n_recent, nb_choice *out, nb_err *err);
-void nb_sampler_close(nb_sampler **smp);
+void nb_sampler_close(nb_sampler **s);
 
 #endif
