@@ -1,0 +1,336 @@
+#include "tui/widgets/widget.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_INPUT = 4 << 20 };
+
+/* --- clusters: the caret never stands inside one ------------------------------------------------
+ */
+
+static size_t step_right(const char *s, size_t n, size_t at)
+{
+    uint32_t cp;
+    size_t used = at < n ? nb_utf8_next(s + at, n - at, &cp, NULL) : 0;
+    if (at >= n)
+        return n;
+    at += used ? used : 1;
+    bool joined = false;
+    while (at < n) {
+        used = nb_utf8_next(s + at, n - at, &cp, NULL);
+        if (!used || (nb_cp_width(cp) != 0 && !joined))
+            break;
+        joined = cp == 0x200d;
+        at += used;
+    }
+    return at;
+}
+
+static size_t step_left(const char *s, size_t n, size_t at)
+{
+    /* clusters are found forwards, from a line's start */
+    size_t start = at ? at - 1 : 0;
+    while (start && s[start - 1] != '\n')
+        start--;
+    size_t last = start;
+    for (size_t i = start; i < at; i = step_right(s, n, i))
+        last = i;
+    return at ? (last < at ? last : at - 1) : 0;
+}
+
+static size_t line_start(const char *s, size_t at)
+{
+    while (at && s[at - 1] != '\n')
+        at--;
+    return at;
+}
+
+static size_t line_end(const char *s, size_t n, size_t at)
+{
+    while (at < n && s[at] != '\n')
+        at++;
+    return at;
+}
+
+static size_t word_left(const char *s, size_t at)
+{
+    while (at && (s[at - 1] == ' ' || s[at - 1] == '\n'))
+        at--;
+    while (at && s[at - 1] != ' ' && s[at - 1] != '\n')
+        at--;
+    return at;
+}
+
+static size_t word_right(const char *s, size_t n, size_t at)
+{
+    while (at < n && (s[at] == ' ' || s[at] == '\n'))
+        at++;
+    while (at < n && s[at] != ' ' && s[at] != '\n')
+        at++;
+    return at;
+}
+
+/* --- edits --------------------------------------------------------------------------------------
+ */
+
+static void erase(ui_input *in, size_t from, size_t to)
+{
+    if (from >= to)
+        return;
+    memmove(in->text.at + from, in->text.at + to, in->text.len - to + 1);
+    in->text.len -= to - from;
+    in->at = from;
+}
+
+static void insert(ui_input *in, const char *s, size_t n)
+{
+    if (n == 0 || in->text.len + n > MAX_INPUT)
+        return;
+    size_t old = in->text.len, tail = old - in->at;
+    nb_str_addn(&in->text, s, n); /* makes room; then the tail moves behind */
+    if (in->text.failed || in->text.len != old + n)
+        return;
+    memmove(in->text.at + in->at + n, in->text.at + in->at, tail);
+    memcpy(in->text.at + in->at, s, n);
+    in->text.at[old + n] = '\0';
+    in->at += n;
+}
+
+/* A paste is one edit: line ends become \n, tabs spaces, control bytes go; a single-line input gets
+ * spaces for line ends. */
+static void paste(ui_input *in, const char *s, size_t n)
+{
+    nb_str clean = {0};
+    for (size_t i = 0; i < n; i++) {
+        unsigned char b = (unsigned char)s[i];
+        if (b == '\r' || b == '\n') {
+            if (b == '\r' && i + 1 < n && s[i + 1] == '\n')
+                i++;
+            nb_str_add(&clean, in->multiline ? "\n" : " ");
+        } else if (b == '\t') {
+            nb_str_add(&clean, "    ");
+        } else if (b >= 0x20 && b != 0x7f) {
+            nb_str_addn(&clean, s + i, 1);
+        }
+    }
+    insert(in, nb_str_c(&clean), clean.len);
+    nb_str_free(&clean);
+}
+
+static bool control_key(ui_input *in, uint32_t ch)
+{
+    const char *s = nb_str_c(&in->text);
+    size_t n = in->text.len;
+    switch (ch) {
+    case 'a':
+        in->at = line_start(s, in->at);
+        return true;
+    case 'e':
+        in->at = line_end(s, n, in->at);
+        return true;
+    case 'b':
+        in->at = step_left(s, n, in->at);
+        return true;
+    case 'f':
+        in->at = step_right(s, n, in->at);
+        return true;
+    case 'k':
+        erase(in, in->at, line_end(s, n, in->at));
+        return true;
+    case 'u':
+        erase(in, line_start(s, in->at), in->at);
+        return true;
+    case 'w':
+        erase(in, word_left(s, in->at), in->at);
+        return true;
+    case 'd':
+        if (in->at < n)
+            erase(in, in->at, step_right(s, n, in->at));
+        return true;
+    case 'h':
+        erase(in, step_left(s, n, in->at), in->at);
+        return true;
+    case 'j':
+        if (in->multiline)
+            insert(in, "\n", 1);
+        return in->multiline;
+    default:
+        return false;
+    }
+}
+
+static bool alt_key(ui_input *in, const ui_key *k)
+{
+    const char *s = nb_str_c(&in->text);
+    if (k->code == UI_K_ENTER && in->multiline) {
+        insert(in, "\n", 1);
+        return true;
+    }
+    if (k->code == UI_K_BACKSPACE) {
+        erase(in, word_left(s, in->at), in->at);
+        return true;
+    }
+    if (k->code != UI_K_CHAR || (k->ch != 'b' && k->ch != 'f' && k->ch != 'd'))
+        return false;
+    if (k->ch == 'b')
+        in->at = word_left(s, in->at);
+    else if (k->ch == 'f')
+        in->at = word_right(s, in->text.len, in->at);
+    else
+        erase(in, in->at, word_right(s, in->text.len, in->at));
+    return true;
+}
+
+/* Up and down keep the byte column of logical lines; false at the first or last line. */
+static bool vertical(ui_input *in, bool up)
+{
+    const char *s = nb_str_c(&in->text);
+    size_t n = in->text.len, start = line_start(s, in->at), column = in->at - start;
+    if (up ? start == 0 : line_end(s, n, in->at) == n)
+        return false;
+    size_t target = up ? line_start(s, start - 1) : line_end(s, n, in->at) + 1;
+    size_t end = line_end(s, n, target), at = target;
+    while (at < end && at - target < column)
+        at = step_right(s, n, at);
+    in->at = at;
+    return true;
+}
+
+bool ui_input_key(ui_input *in, const ui_key *k)
+{
+    const char *s = nb_str_c(&in->text);
+    size_t n = in->text.len;
+    char utf8[4];
+    if (k->alt)
+        return alt_key(in, k);
+    if (k->ctrl)
+        return k->code == UI_K_CHAR && control_key(in, k->ch);
+    switch (k->code) {
+    case UI_K_CHAR:
+        insert(in, utf8, nb_utf8_put(k->ch, utf8));
+        return true;
+    case UI_K_PASTE:
+        paste(in, k->paste, k->paste_len);
+        return true;
+    case UI_K_LEFT:
+        in->at = step_left(s, n, in->at);
+        return true;
+    case UI_K_RIGHT:
+        in->at = step_right(s, n, in->at);
+        return true;
+    case UI_K_UP:
+    case UI_K_DOWN:
+        return in->multiline && vertical(in, k->code == UI_K_UP);
+    case UI_K_HOME:
+        in->at = line_start(s, in->at);
+        return true;
+    case UI_K_END:
+        in->at = line_end(s, n, in->at);
+        return true;
+    case UI_K_BACKSPACE:
+        erase(in, step_left(s, n, in->at), in->at);
+        return true;
+    case UI_K_DEL:
+        if (in->at < n)
+            erase(in, in->at, step_right(s, n, in->at));
+        return true;
+    default:
+        return false;
+    }
+}
+
+void ui_input_set(ui_input *in, const char *text)
+{
+    nb_str_clear(&in->text);
+    nb_str_add(&in->text, text);
+    in->at = in->text.len;
+    in->top = 0;
+}
+
+void ui_input_free(ui_input *in)
+{
+    nb_str_free(&in->text);
+    in->at = 0;
+    in->top = 0;
+}
+
+/* --- drawing -------------------------------------------------------------------------------------
+ */
+
+int ui_input_rows(const ui_canvas *c, const ui_input *in, int width, int max)
+{
+    ui_row *rows = NULL;
+    size_t count = 0, cap = 0;
+    (void)c;
+    if (!in->multiline)
+        return 1;
+    int n = ui_wrap(nb_str_c(&in->text), in->text.len, width, &rows, &count, &cap, NULL) == NB_OK
+                ? (int)count
+                : 1;
+    free(rows);
+    return n < 1 ? 1 : n > max ? max : n;
+}
+
+static void draw_caret(ui_canvas *c, int x, int y)
+{
+    c->cursor_x = x;
+    c->cursor_y = y;
+}
+
+/* One row, scrolled sideways so that the caret shows. */
+static void draw_single(ui_canvas *c, ui_rect r, const ui_input *in, bool focused)
+{
+    const char *s = nb_str_c(&in->text);
+    size_t from = 0;
+    while (from < in->at && ui_width(c, s + from, in->at - from) >= r.w)
+        from = step_right(s, in->text.len, from);
+    ui_rect old = ui_canvas_clip(c, r);
+    ui_textn(c, r.x, r.y, UI_TEXT, 0, s + from, in->text.len - from, -1);
+    c->clip = old;
+    if (focused)
+        draw_caret(c, r.x + ui_width(c, s + from, in->at - from), r.y);
+}
+
+static void draw_multi(ui_canvas *c, ui_rect r, ui_input *in, bool focused)
+{
+    ui_row *rows = NULL;
+    size_t count = 0, cap = 0, at = 0;
+    const char *s = nb_str_c(&in->text);
+    if (ui_wrap(s, in->text.len, r.w, &rows, &count, &cap, NULL) != NB_OK || count == 0) {
+        free(rows);
+        return;
+    }
+    while (at + 1 < count && rows[at + 1].start <= in->at)
+        at++;
+    if ((int)at < in->top)
+        in->top = (int)at;
+    if ((int)at >= in->top + r.h)
+        in->top = (int)at - r.h + 1;
+    if (in->top > 0 && in->top + r.h > (int)count)
+        in->top = (int)count > r.h ? (int)count - r.h : 0;
+    ui_rect old = ui_canvas_clip(c, r);
+    for (int y = 0; y < r.h && in->top + y < (int)count; y++) {
+        const ui_row *row = &rows[in->top + y];
+        ui_textn(c, r.x, r.y + y, UI_TEXT, 0, s + row->start, row->len, -1);
+    }
+    c->clip = old;
+    if (focused) {
+        int x = ui_width(c, s + rows[at].start, in->at - rows[at].start);
+        draw_caret(c, r.x + (x < r.w ? x : r.w - 1), r.y + (int)at - in->top);
+    }
+    free(rows);
+}
+
+void ui_input_draw(ui_canvas *c, ui_rect r, ui_input *in, const char *prompt, bool focused)
+{
+    if (r.w < 1 || r.h < 1)
+        return;
+    int w = ui_text(c, r.x, r.y, UI_DIM, prompt);
+    ui_rect inside = {r.x + w, r.y, r.w - w, r.h};
+    if (inside.w < 1)
+        return;
+    if (in->multiline)
+        draw_multi(c, inside, in, focused);
+    else
+        draw_single(c, inside, in, focused);
+}
