@@ -19,8 +19,9 @@ typedef struct nb_map {
 nb_status nb_map_open(nb_map *out, const char *path, nb_err *err);
 void nb_map_close(nb_map *m);
 
-/* Installs a SIGBUS handler (once per process, at start-up) that maps a zero page over a fault
- * inside any open nb_map and marks that map lost. */
+/* Installs a SIGBUS handler (at start-up, after any other handler of SIGBUS) that maps zero pages
+ * over a fault inside any open nb_map and marks that map lost. Every other SIGBUS goes to the
+ * handler that was there before. At most 1,024 maps are open at once. */
 void nb_map_guard_install(void);
 /* True once a fault was served inside m: its contents can no longer be believed. */
 bool nb_map_lost(const nb_map *m);
@@ -32,17 +33,21 @@ nb_status nb_pwrite_all(int fd, const void *bytes, size_t n, uint64_t offset, co
                         nb_err *err);
 nb_status nb_pread_all(int fd, void *bytes, size_t n, uint64_t offset, const char *path,
                        nb_err *err);
-/* path = old content or new content, never a third: temp file beside it (0666 & ~umask, or mode),
- * write, fsync, rename, fsync of the folder. mode 0 = default. On failure the temp file is gone. */
+/* path = old content or new content, never a third: temp file beside it, write, fsync, rename,
+ * fsync of the folder. mode 0 = that of the file replaced, for a new one 0666 & ~umask. A symlink
+ * stays: the file it names is replaced. On failure the temp file is gone; NB_IO from the last step
+ * means the new content stands but may not outlive a power cut. */
 nb_status nb_replace_file(const char *path, const void *bytes, size_t n, unsigned mode,
                           nb_err *err);
-/* fsync(fd), close it, rename from -> to, fsync the folder: the last step of a resumable writer. */
+/* fsync(fd), close it, rename from -> to, fsync the folder: the last step of a resumable writer. fd
+ * is closed in any case; on failure `from` is left to the caller. */
 nb_status nb_publish_file(int fd, const char *from, const char *to, nb_err *err);
-/* Appends one record and fsyncs. Creates the file (0600) when absent. */
+/* Appends one record and fsyncs. Creates the file (0600) when absent. What a failure wrote of the
+ * record is cut off again. */
 nb_status nb_append_file(const char *path, const void *bytes, size_t n, nb_err *err);
 
-/* Bytes a writer may still use in the folder of path, after the reserve (1 % of the disk, at most
- * 1 GiB, reliability 3). */
+/* Bytes a writer may still use in the folder of path (or the nearest one above that exists), after
+ * the reserve (1 % of the disk, at most 1 GiB, reliability 3). */
 nb_status nb_free_space(const char *path, uint64_t *bytes, nb_err *err);
 /* NB_NOSPACE naming the bytes missing when `need` does not fit beside path. */
 nb_status nb_need_space(const char *path, uint64_t need, nb_err *err);

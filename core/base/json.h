@@ -34,7 +34,7 @@ const char *nb_jkey(const nb_jval *child);
 bool nb_jstr(const nb_jval *v, const char **out);
 bool nb_jbool(const nb_jval *v, bool *out);
 bool nb_jnum(const nb_jval *v, double *out);
-bool nb_jint(const nb_jval *v, int64_t *out); /* exact integers within +-2^53 only */
+bool nb_jint(const nb_jval *v, int64_t *out); /* exact integers within +-(2^53 - 1) only */
 
 /* Required or defaulted members with a named error: "config.json: hidden_size: expected an integer
  * 1..65536, found \"x\"". doc gives the name; range inclusive. */

@@ -36,7 +36,9 @@ int nb_cp_width(uint32_t cp);
 /* Appends text made safe to print: C0 except \n and \t, DEL, C1, bidi controls, zero-width, tags
  * and unassigned become visible <U+XXXX> with mathematical brackets ("⟨U+202E⟩"; ASCII "<U+202E>"
  * when ascii), invalid bytes U+FFFD (ASCII "?"), at most 4 combining marks per base; ZWJ and VS16
- * inside emoji sequences stay. `one_line` also shows \n and \t as a space. */
+ * inside emoji sequences stay. `one_line` also shows \n and \t as a space. In ASCII every other
+ * character is one ? per cell. Give whole texts where you can: what joins or piles up over two
+ * calls is not seen. */
 enum { NB_SAFE_ONE_LINE = 1, NB_SAFE_ASCII = 2 };
 void nb_safe_text(nb_str *out, const char *text, size_t n, unsigned flags);
 
