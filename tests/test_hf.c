@@ -1,0 +1,174 @@
+/* Hugging Face folders made for the purpose: scaling tensors, shard indexes, hostile and wrong
+ * ones. */
+#include "tests/check.h"
+
+#include "core/base/file.h"
+#include "core/base/str.h"
+#include "core/files/weights.h"
+#include "tests/util.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static nb_weights *opened(const char *path)
+{
+    nb_weights *w;
+    nb_err err = {.msg = ""};
+    check(nb_weights_open(&w, path, &err) == NB_OK, "%s: %s", path, err.msg);
+    return w;
+}
+
+typedef struct folder {
+    char dir[600];
+} folder;
+
+static folder folder_make(const char *name, const char *config)
+{
+    folder f;
+    snprintf(f.dir, sizeof f.dir, "%s/%s", test_tmpdir(), name);
+    mkdir(f.dir, 0755);
+    test_spit(test_path(f.dir, "config.json"), config, strlen(config));
+    static const char spm[] = "\x0a\x0e\x0a\x05<unk>\x15\0\0\0\0\x18\x02\x0a\x08\x0a\x01"
+                              "a\x15\0\0\x80\xbf";
+    test_spit(test_path(f.dir, "tokenizer.model"), spm, sizeof spm - 1);
+    return f;
+}
+
+static void put_tensors(const char *path, const char *json, size_t data)
+{
+    uint64_t n = strlen(json);
+    char *bytes = calloc(1, 8 + n + data);
+    memcpy(bytes, &n, 8);
+    memcpy(bytes + 8, json, n);
+    test_spit(path, bytes, 8 + n + data);
+    free(bytes);
+}
+
+#define SMALL                                                                                      \
+    "\"hidden_size\":8,\"intermediate_size\":8,\"num_hidden_layers\":1,\"num_attention_heads\":2," \
+    "\"vocab_size\":4,\"max_position_embeddings\":64"
+#define EMBED                                                                                      \
+    "\"model.embed_tokens.weight\":{\"dtype\":\"F16\",\"shape\":[4,8],\"data_offsets\":[0,64]}"
+
+CHECK_TEST(hf, llama3_scaling_becomes_a_tensor)
+{
+    folder f = folder_make("llama3",
+                           "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL
+                           ",\"head_dim\":128,\"rope_theta\":500000.0,\"tie_word_embeddings\":true,"
+                           "\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":32.0,"
+                           "\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
+                           "\"original_max_position_embeddings\":8192}}");
+    put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+    nb_weights *w = opened(f.dir);
+    const nb_view *v = nb_weights_find(w, "rope_freqs.weight");
+    check(v && v->t.n_dims == 1 && v->t.shape[0] == 64 && v->t.type == NK_F32, "rope_freqs");
+    check(!nb_weights_find(w, "output.weight"), "tied: no output");
+    const float *x = (const float *)nb_weights_row(v, 0);
+    for (int i = 0; i < 64; i++) {
+        double wave = 2 * M_PI * pow(500000.0, 2.0 * i / 128), t = (8192 / wave - 1) / 3;
+        double want = wave < 2048 ? 1 : wave > 8192 ? 32 : 1 / ((1 - t) / 32 + t);
+        check(fabs(x[i] - want) < 1e-6 * want, "%d: %g, expected %g", i, (double)x[i], want);
+    }
+    check(x[0] == 1 && x[63] == 32, "ends");
+    nb_weights_close(&w);
+}
+
+/* A20: weight_map names stay inside the folder. */
+CHECK_TEST(hf, hostile_shard_names_are_refused)
+{
+    static const char *const bad[] = {"../secret.safetensors",
+                                      "/etc/passwd",
+                                      "a/b.safetensors",
+                                      "..",
+                                      ".",
+                                      "",
+                                      "x\\u0001.safetensors",
+                                      "a\\\\b",
+                                      "x\\u007f",
+                                      "../../../../etc/passwd"};
+    folder f = folder_make("hostile", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
+    put_tensors(test_path(test_tmpdir(), "secret.safetensors"), "{" EMBED "}", 64);
+    for (size_t i = 0; i < countof(bad); i++) {
+        char json[300];
+        nb_weights *w = NULL;
+        nb_err err = {.msg = ""};
+        snprintf(json, sizeof json, "{\"weight_map\":{\"model.embed_tokens.weight\":\"%s\"}}",
+                 bad[i]);
+        test_spit(test_path(f.dir, "model.safetensors.index.json"), json, strlen(json));
+        check(nb_weights_open(&w, f.dir, &err) == NB_FORMAT && !w, "\"%s\" was followed", bad[i]);
+        check(strstr(err.msg, "weight_map"), "\"%s\": %s", bad[i], err.msg);
+    }
+}
+
+CHECK_TEST(hf, shards_of_an_index_are_one_model)
+{
+    folder f = folder_make("sharded", "{\"architectures\":[\"MistralForCausalLM\"]," SMALL "}");
+    static const char index[] = "{\"metadata\":{\"total_size\":80},\"weight_map\":{"
+                                "\"model.embed_tokens.weight\":\"model-1.safetensors\","
+                                "\"model.norm.weight\":\"model-2.safetensors\"}}";
+    test_spit(test_path(f.dir, "model.safetensors.index.json"), index, sizeof index - 1);
+    put_tensors(test_path(f.dir, "model-1.safetensors"), "{" EMBED "}", 64);
+    put_tensors(test_path(f.dir, "model-2.safetensors"),
+                "{\"model.norm.weight\":{\"dtype\":\"F16\",\"shape\":[8],\"data_offsets\":[0,16]}}",
+                16);
+    nb_weights *w = opened(f.dir);
+    check(nb_weights_count(w) == 2, "%zu tensors", nb_weights_count(w));
+    check(nb_weights_find(w, "output_norm.weight")->out_type == NK_F32, "norms become f32");
+    nb_weights_close(&w);
+    put_tensors(test_path(f.dir, "model-2.safetensors"), "{" EMBED "}", 64);
+    nb_err err = {.msg = ""};
+    check(nb_weights_open(&w, f.dir, &err) == NB_FORMAT && strstr(err.msg, "twice"), "twins: %s",
+          err.msg);
+    unlink(test_path(f.dir, "model-2.safetensors"));
+    check(nb_weights_open(&w, f.dir, &err) == NB_NOTFOUND && strstr(err.msg, "model-2"), "%s",
+          err.msg);
+}
+
+/* A4: one sentence for each wrong config. */
+CHECK_TEST(hf, wrong_configs_are_refused)
+{
+    static const struct {
+        const char *config, *says;
+    } row[] = {
+        {"", "config.json"},
+        {"[]", "architectures"},
+        {"{}", "architectures"},
+        {"{\"architectures\":[]}", "architectures"},
+        {"{\"architectures\":\"LlamaForCausalLM\"," SMALL "}", "architectures"},
+        {"{\"architectures\":[\"BertModel\"]}", "BertModel"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"]}", "num_hidden_layers"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"],\"num_hidden_layers\":0}", "num_hidden_layers"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"],\"num_hidden_layers\":1e9}",
+         "num_hidden_layers"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"],\"num_hidden_layers\":1.5}",
+         "num_hidden_layers"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"],\"num_hidden_layers\":\"6\"}",
+         "num_hidden_layers"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL ",\"num_key_value_heads\":3}",
+         "num_key_value_heads"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL ",\"rms_norm_eps\":-1}",
+         "rms_norm_eps"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL ",\"rope_theta\":0}", "rope_theta"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL
+         ",\"rope_scaling\":{\"type\":\"yarn\"}}",
+         "yarn"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL
+         ",\"rope_scaling\":{\"type\":\"linear\"}}",
+         "factor"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "} trailing", "config.json"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL ",\"vocab_size\":5}", "config.json"},
+    };
+    for (size_t i = 0; i < countof(row); i++) {
+        nb_weights *w = NULL;
+        nb_err err = {.msg = ""};
+        folder f = folder_make("wrong", row[i].config);
+        put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+        nb_status st = nb_weights_open(&w, f.dir, &err);
+        check(!w && (st == NB_FORMAT || st == NB_UNSUPPORTED), "%zu: status %d", i, st);
+        check(strstr(err.msg, row[i].says), "%zu: %s", i, err.msg);
+    }
+}
