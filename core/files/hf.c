@@ -86,6 +86,8 @@ static nb_status put_sizes(source *s)
     s->head_dim = width / s->heads;
     NB_TRY(nb_jopt_int(d, s->root, "head_dim", 2, 65536, &s->head_dim, s->err));
     NB_TRY(nb_jopt_num(d, s->root, "rope_theta", 1, 1e12, &theta, s->err));
+    NB_TRY(
+        nb_jopt_num(d, nb_jget(s->root, "rope_parameters"), "rope_theta", 1, 1e12, &theta, s->err));
     NB_TRY(nb_jopt_num(d, s->root, "rms_norm_eps", 1e-12, 1, &eps, s->err));
     if (s->heads % kv != 0)
         return nb_fail(s->err, NB_FORMAT, "%s/config.json: %lld heads over %lld key/value heads",
@@ -112,9 +114,16 @@ static const char *scaling_type(const nb_jval *scaling)
     return type;
 }
 
+/* transformers 5 moved rope_theta and the scaling into rope_parameters (quant.md 2.1). */
+static const nb_jval *scaling_of(const nb_jval *root)
+{
+    const nb_jval *moved = nb_jget(root, "rope_parameters");
+    return moved ? moved : nb_jget(root, "rope_scaling");
+}
+
 static nb_status put_scaling(source *s)
 {
-    const nb_jval *scaling = nb_jget(s->root, "rope_scaling");
+    const nb_jval *scaling = scaling_of(s->root);
     const char *type = scaling_type(scaling);
     if (!type || strcmp(type, "default") == 0 || strcmp(type, "llama3") == 0)
         return NB_OK; /* llama3 becomes the tensor rope_freqs.weight */
@@ -316,7 +325,8 @@ static nb_status put_special(source *s, const nb_jval *tok, const nb_jval *map, 
     static const struct {
         const char *json, *key;
     } flag[] = {{"add_bos_token", "tokenizer.ggml.add_bos_token"},
-                {"add_eos_token", "tokenizer.ggml.add_eos_token"}};
+                {"add_eos_token", "tokenizer.ggml.add_eos_token"},
+                {"add_prefix_space", "tokenizer.ggml.add_space_prefix"}};
     for (size_t i = 0; i < countof(flag); i++) {
         bool v;
         if (nb_jbool(nb_jget(tok, flag[i].json), &v))
@@ -425,7 +435,7 @@ nb_status nb_hf_rope_freqs(const char *dir, float **out, size_t *n, nb_err *err)
     nb_json *doc = NULL;
     *out = NULL;
     NB_TRY(load_config(&doc, dir, err));
-    const nb_jval *root = nb_json_root(doc), *scaling = nb_jget(root, "rope_scaling");
+    const nb_jval *root = nb_json_root(doc), *scaling = scaling_of(root);
     const char *type = scaling_type(scaling);
     double base = 10000, factor = 8, low = 1, high = 4, old = 8192;
     int64_t width = 0, heads = 1, dim = 0;
@@ -438,6 +448,8 @@ nb_status nb_hf_rope_freqs(const char *dir, float **out, size_t *n, nb_err *err)
     dim = width / heads;
     if ((st = nb_jopt_int(doc, root, "head_dim", 2, 65536, &dim, err)) ||
         (st = nb_jopt_num(doc, root, "rope_theta", 1, 1e12, &base, err)) ||
+        (st = nb_jopt_num(doc, nb_jget(root, "rope_parameters"), "rope_theta", 1, 1e12, &base,
+                          err)) ||
         (st = nb_jopt_num(doc, scaling, "factor", 1, 1e6, &factor, err)) ||
         (st = nb_jopt_num(doc, scaling, "low_freq_factor", 1e-3, 1e6, &low, err)) ||
         (st = nb_jopt_num(doc, scaling, "high_freq_factor", 1e-3, 1e6, &high, err)) ||

@@ -340,6 +340,22 @@ bool nb_kv_elem_num(const nb_kv *array, uint64_t i, double *out)
     return true;
 }
 
+/* Fewest digits that read back as the same float: a double's spelling of 1e-5f would be noise.
+ * printf writes the locale's decimal sign, here it is a dot. */
+static const char *fmt_float(char out[32], float v)
+{
+    for (int digits = 6; digits <= 9 && isfinite(v); digits++) {
+        double back;
+        snprintf(out, 32, "%.*g", digits, (double)v);
+        for (char *c = out; *c; c++)
+            if (!strchr("0123456789+-e", *c))
+                *c = '.';
+        if (nb_parse_double(out, &back) && (float)back == v)
+            return out;
+    }
+    return nb_fmt_double(out, (double)v);
+}
+
 void nb_kv_text(const nb_kv *kv, char *out, size_t cap)
 {
     char num[32];
@@ -353,7 +369,7 @@ void nb_kv_text(const nb_kv *kv, char *out, size_t cap)
     else if (kv->type == NB_KV_F64)
         snprintf(out, cap, "%s", nb_fmt_double(num, kv->v.f));
     else if (kv->type == NB_KV_F32)
-        snprintf(out, cap, "%.7g", kv->v.f);
+        snprintf(out, cap, "%s", fmt_float(num, (float)kv->v.f));
     else if (is_signed(kv->type))
         snprintf(out, cap, "%lld", (long long)kv->v.i);
     else

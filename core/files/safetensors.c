@@ -305,10 +305,10 @@ nb_status nb_safetensors_parse(nb_safetensors_info *out, const uint8_t *bytes, u
     nb_status st = read_header(&p);
     for (size_t i = 0; st == NB_OK && i < p.n; i++)
         p.tensors[i].name = p.names.at + p.name_at[i];
-    if (st == NB_OK && p.n) {
+    if (st == NB_OK && p.n)
         qsort(p.tensors, p.n, sizeof *p.tensors, by_offset);
+    if (st == NB_OK)
         st = check_cover(&p, p.tensors, p.n);
-    }
     for (size_t i = 0; st == NB_OK && i < p.n; i++) {
         nb_tensor *t = &p.tensors[i];
         t->offset += 8 + header;

@@ -3,6 +3,7 @@
  * {add_dummy_prefix = 3, remove_extra_whitespaces = 4}. Piece types equal GGUF's token types. */
 #include "core/files/hf.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,8 @@ static nb_status read_piece(vocab *v, const field *whole, const char *name, nb_e
         } else if (f.number == 3 && f.wire == VARINT)
             type = f.v >= TYPE_NORMAL && f.v <= TYPE_BYTE ? (int32_t)f.v : -1;
     }
+    if (!isfinite(score))
+        return nb_fail(err, NB_FORMAT, "%s: piece %zu: its score is no number", name, v->n);
     if (text.v > MAX_PIECE || type < 0)
         return nb_fail(err, NB_FORMAT, "%s: piece %zu: %llu bytes, type %d", name, v->n,
                        (unsigned long long)text.v, type);

@@ -130,6 +130,9 @@ nb_status nb_weights_open_hf(nb_weights *w, const char *dir, nb_err *err)
     size_t total;
     enum { NAME = NB_MAX_NAME + 1 };
     w->container = NB_HF_DIR;
+    if (strlen(dir) >= sizeof w->dir)
+        return nb_fail(err, NB_USAGE, "%.80s...: path of %zu bytes, limit %zu", dir, strlen(dir),
+                       sizeof w->dir - 1);
     snprintf(w->dir, sizeof w->dir, "%s", dir);
     NB_TRY(nb_kvs_open(&w->kvs, err));
     NB_TRY(nb_hf_keys(w->kvs, dir, err));
