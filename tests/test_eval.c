@@ -143,7 +143,6 @@ CHECK_TEST(eval, cancel_is_obeyed)
     close_engine(&e);
 }
 
-/* tests/data/ppl.golden: PRESET perplexity of the slice at context 512. */
 static double measure(const char *preset, const char *text, size_t len, uint32_t chunks)
 {
     char path[600];
@@ -168,6 +167,31 @@ static double tolerance(const char *preset)
     if (strcmp(preset, "Q2_K") == 0)
         return 1e-2;
     return nk_type_get(nb_preset_find(preset)->base)->is_float ? 1e-3 : 4e-3;
+}
+
+/* Two chunks of 512, a few types: tests/data/ppl.golden holds what the engine gave when the whole
+ * text agreed with llama-perplexity (below), to 2e-4 for any CPU level. */
+CHECK_TEST(eval, a_slice_of_the_text_keeps_its_perplexity)
+{
+    size_t n, len;
+    char *text = slice(&n), *golden = test_slurp(test_data("ppl.golden"), &len), *save = NULL;
+    int rows = 0;
+    check(golden, "tests/data/ppl.golden is missing");
+    for (char *line = strtok_r(golden, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char preset[16];
+        double want;
+        char *end = strchr(line, ' ');
+        if (line[0] == '#' || !end)
+            continue;
+        snprintf(preset, sizeof preset, "%.*s", (int)(end - line), line);
+        check(nb_parse_double(end + 1, &want), "%s", line);
+        double got = measure(preset, text, n, 2);
+        check(fabs(got / want - 1) < 2e-4, "%s: %.6f, golden %.6f", preset, got, want);
+        rows++;
+    }
+    check(rows >= 3, "%d rows", rows);
+    free(golden);
+    free(text);
 }
 
 CHECK_TEST(eval, whole_text_agrees_with_llama_perplexity)

@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
@@ -149,8 +150,8 @@ CHECK_TEST(output, two_runs_to_one_output_do_not_mix)
  */
 
 typedef struct canceller {
-    int polls, after; /* cancel at this poll; -1 = when reading back */
-    bool verifying;
+    int polls, after;          /* cancel at this poll; -1 = when reading back */
+    bool verifying, backwards; /* hooks are called by worker threads: they note, the test checks */
     uint64_t last_done;
 } canceller;
 
@@ -163,9 +164,7 @@ static bool ask(void *ud)
 static void hear(void *ud, const nb_progress *p)
 {
     canceller *c = ud;
-    check(p->done >= c->last_done && p->done <= p->total, "progress went from %llu to %llu of %llu",
-          (unsigned long long)c->last_done, (unsigned long long)p->done,
-          (unsigned long long)p->total);
+    c->backwards |= p->done < c->last_done || p->done > p->total;
     c->last_done = p->done;
     c->verifying = strcmp(p->what, "verify") == 0;
 }
@@ -184,8 +183,60 @@ CHECK_TEST(output, cancel_leaves_nothing)
             quant_job job = {
                 .w = w, .preset = "Q4_K_M", .out = out, .threads = threads, .hooks = &hooks};
             check(quant_run(&job, &err) == NB_CANCELED, "poll %d: %s", after[i], err.msg);
+            check(!c.backwards, "progress went back or past its end");
             check(quant_count(test_tmpdir(), "cancel.gguf") == 0, "poll %d left a file", after[i]);
         }
+    nb_weights_close(&w);
+}
+
+/* A pause is a long stay inside `canceled`: every thread waits, and the clock stands (tui 25). */
+typedef struct pauser {
+    nb_run *run;
+    int polls;
+    double before, after; /* weights done when the pause began, and a while later */
+    double elapsed;
+} pauser;
+
+static bool pause_once(void *ud)
+{
+    pauser *p = ud;
+    nb_run_view v;
+    if (++p->polls != 3)
+        return p->polls > 3;
+    struct timespec nap = {0, 250000000};
+    nanosleep(&nap, NULL); /* the other thread reaches its next poll */
+    nb_run_look(p->run, &v);
+    p->before = (double)v.bytes_out;
+    nap.tv_nsec = 100000000;
+    nanosleep(&nap, NULL);
+    nb_run_look(p->run, &v);
+    p->after = (double)v.bytes_out;
+    p->elapsed = v.elapsed;
+    return false;
+}
+
+CHECK_TEST(output, a_pause_holds_every_thread)
+{
+    nb_weights *w = quant_open(test_data("nibble-demo"));
+    nb_recipe r;
+    nb_plan plan;
+    nb_err err = {0};
+    nk_pool *pool = NULL;
+    pauser p = {0};
+    nb_hooks hooks = {.canceled = pause_once, .ud = &p};
+    nb_recipe_init(&r, nb_preset_find("Q4_K_M"));
+    check(nb_plan_make(&plan, &r, w, false, &err) == NB_OK, "%s", err.msg);
+    check(nb_run_open(&p.run, &plan, out_path("pause.gguf"), &(nb_quantize_options){0}, &err) ==
+              NB_OK,
+          "%s", err.msg);
+    check(nk_pool_open(&pool, 2, &err) == NB_OK, "%s", err.msg);
+    check(nb_run_go_pool(p.run, quant_ops(), pool, &hooks, &err) == NB_CANCELED, "%s", err.msg);
+    check(p.polls > 3 && p.before == p.after, "%g bytes grew to %g during the pause", p.before,
+          p.after);
+    check(p.elapsed < 0.3, "the pause counts as work: %g s", p.elapsed);
+    nk_pool_close(&pool);
+    nb_run_close(&p.run);
+    nb_plan_free(&plan);
     nb_weights_close(&w);
 }
 

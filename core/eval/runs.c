@@ -157,16 +157,16 @@ static nb_status take_line(nb_runs *runs, const char *line, size_t n, nb_err *er
 {
     nb_json *doc = NULL;
     run_row r;
+    nb_err why;
     if (n == 0)
         return NB_OK;
-    if (nb_json_parse(&doc, line, n, MAX_LINE, "runs.jsonl", NULL) == NB_OK &&
-        read_row(nb_json_root(doc), &r)) {
-        nb_json_close(&doc);
-        return keep(runs, &r, err);
-    }
-    runs->skipped++;
+    nb_status st = nb_json_parse(&doc, line, n, MAX_LINE, "runs.jsonl", &why);
+    bool good = st == NB_OK && read_row(nb_json_root(doc), &r);
     nb_json_close(&doc);
-    return NB_OK;
+    if (st == NB_NOMEM) /* says nothing about the line */
+        return nb_fail(err, NB_NOMEM, "%s", why.msg);
+    runs->skipped += !good;
+    return good ? keep(runs, &r, err) : NB_OK;
 }
 
 static nb_status load(nb_runs *runs, nb_err *err)

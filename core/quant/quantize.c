@@ -161,6 +161,20 @@ static void tell(nb_run *run)
     nb_report(run->hooks, &at);
 }
 
+/* A pause happens inside `canceled`; its time is not working time. */
+static bool ask(nb_run *run)
+{
+    pthread_mutex_lock(&run->lock);
+    run->asked_at = nb_run_clock();
+    pthread_mutex_unlock(&run->lock);
+    bool cancel = nb_canceled(run->hooks);
+    pthread_mutex_lock(&run->lock);
+    run->held += nb_run_clock() - run->asked_at;
+    run->asked_at = 0;
+    pthread_mutex_unlock(&run->lock);
+    return cancel;
+}
+
 /* Hooks are asked every 20 ms. While one thread is kept inside `canceled` (a pause), the others
  * queue up behind it, so that a pause holds them all. */
 bool nb_run_poll(nb_run *run)
@@ -178,7 +192,7 @@ bool nb_run_poll(nb_run *run)
         pthread_mutex_unlock(&run->poll);
         return !atomic_load(&run->stop);
     }
-    if (nb_canceled(run->hooks)) {
+    if (ask(run)) {
         nb_err why;
         nb_fail(&why, NB_CANCELED, "cancelled");
         nb_run_fail(run, UINT64_MAX, &why);

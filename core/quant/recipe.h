@@ -14,7 +14,8 @@ typedef struct nb_preset {
     const char *help; /* one line: what it is for */
 } nb_preset;
 
-const nb_preset *nb_preset_find(const char *name); /* case ignored; "Q3_K" = Q3_K_M, "Q4_K" = Q4_K_M, "Q5_K" = Q5_K_M */
+const nb_preset *nb_preset_find(
+    const char *name); /* case ignored; "Q3_K" = Q3_K_M, "Q4_K" = Q4_K_M, "Q5_K" = Q5_K_M */
 const nb_preset *nb_presets(size_t *count);
 
 typedef struct nb_rule {
@@ -25,9 +26,11 @@ typedef struct nb_rule {
 enum { NB_MAX_RULES = 64 };
 typedef struct nb_recipe {
     const nb_preset *preset;
-    bool pure;                 /* base type everywhere it can (llama-quantize --pure) */
-    int output_type, embd_type; /* nk_type_id or -1 (--output-tensor-type, --token-embedding-type) */
-    nb_rule rule[NB_MAX_RULES]; /* first match wins; beats the preset, not the never-quantize list */
+    bool pure; /* base type everywhere it can (llama-quantize --pure) */
+    int output_type,
+        embd_type; /* nk_type_id or -1 (--output-tensor-type, --token-embedding-type) */
+    nb_rule
+        rule[NB_MAX_RULES]; /* first match wins; beats the preset, not the never-quantize list */
     size_t n_rules;
 } nb_recipe;
 
@@ -41,30 +44,30 @@ typedef struct nb_planned {
     nk_type_id src_type; /* as stored; planned from shapes: F32 */
     uint64_t offset;     /* in the output file */
     uint64_t nbytes;
-    uint64_t n;          /* weights */
-    const char *why;     /* "preset", "rule ffn_down", "never quantized", "width 640: q4_K -> q5_0" */
-    bool fallback;       /* the width forced another type */
+    uint64_t n;      /* weights */
+    const char *why; /* "preset", "rule ffn_down", "never quantized", "width 640: q4_K -> q5_0" */
+    bool fallback;   /* the width forced another type */
 } nb_planned;
 
 typedef struct nb_plan {
     const nb_weights *weights; /* borrowed */
     const nb_preset *preset;
     size_t n;
-    nb_planned *tensor;   /* in output order (quant.md 1.1: non-block tensors first, ...) */
-    nb_str header;        /* finished GGUF header bytes */
-    uint64_t file_bytes;  /* exact */
+    nb_planned *tensor;  /* in output order (quant.md 1.1: non-block tensors first, ...) */
+    nb_str header;       /* finished GGUF header bytes */
+    uint64_t file_bytes; /* exact */
     uint64_t tensor_bytes, params;
     uint64_t source_bytes;
-    double bpw;           /* of tensor data */
+    double bpw; /* of tensor data */
     size_t n_fallback, n_requantized;
-    nb_tensor *layout;    /* [n] names and shapes as written */
-    char *notes;          /* texts behind `why`, owned */
+    nb_tensor *layout; /* [n] names and shapes as written */
+    char *notes;       /* texts behind `why`, owned */
 } nb_plan;
 
 /* No I/O beyond what weights already hold. NB_UNSUPPORTED names a source type that cannot be
  * decoded, NB_REFUSED a quantized source without allow_requantize. */
-nb_status nb_plan_make(nb_plan *out, const nb_recipe *r, const nb_weights *w,
-                       bool allow_requantize, nb_err *err);
+nb_status nb_plan_make(nb_plan *out, const nb_recipe *r, const nb_weights *w, bool allow_requantize,
+                       nb_err *err);
 void nb_plan_free(nb_plan *p);
 /* The same from keys and shapes alone, for models that do not exist yet (synth): t[n] in any order,
  * their type = the type where nothing quantizes; names and kvs are borrowed until free. */

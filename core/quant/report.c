@@ -101,10 +101,12 @@ void nb_run_look(nb_run *run, nb_run_view *out)
         .finished = run->ended_at > 0,
         .status = run->status,
     };
-    double now = run->ended_at > 0 ? run->ended_at : nb_run_clock();
+    double now = run->ended_at > 0   ? run->ended_at
+                 : run->asked_at > 0 ? run->asked_at
+                                     : nb_run_clock();
     double share = p->params ? (double)run->weights_done / (double)p->params : 1;
     out->bytes_in = (uint64_t)(share * (double)p->source_bytes);
-    out->elapsed = run->started_at > 0 ? now - run->started_at : 0;
+    out->elapsed = run->started_at > 0 ? now - run->started_at - run->held : 0;
     if (run->weights_done) {
         out->bpw_now = 8.0 * (double)run->bytes_out / (double)run->weights_done;
         out->weights_per_s = out->elapsed > 0 ? (double)run->weights_done / out->elapsed : 0;

@@ -91,6 +91,7 @@ struct nb_run {
     uint64_t type_done[NK_TYPE_SLOTS], type_all[NK_TYPE_SLOTS];
     size_t current, n_done;
     double started_at, ended_at; /* seconds; 0 = not yet */
+    double asked_at, held;       /* inside `canceled` since; seconds spent there: pauses */
     nb_status status;
     nb_err fail; /* the first error in file order */
     uint64_t fail_tile;
