@@ -33,7 +33,7 @@ FORT := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 else
 OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
 # Instrumented code defeats the flow analysis behind these two; the plain builds have them.
-WARN += -Wno-null-dereference -Wno-maybe-uninitialized
+WARN += -Wno-null-dereference $(if $(filter 0,$(IS_CLANG)),-Wno-maybe-uninitialized)
 FORT := -U_FORTIFY_SOURCE
 LDSAN := -fsanitize=$(SAN)
 endif

@@ -11,17 +11,18 @@ typedef struct nb_config {
     char data_dir[1024];   /* $XDG_DATA_HOME/nibble: models/, recipes/, chats/ */
     char state_dir[1024];  /* $XDG_STATE_HOME/nibble: workspace.json, runs, log */
     char cache_dir[1024];  /* $XDG_CACHE_HOME/nibble */
-    char hf_hub[1024];     /* Hugging Face cache: $HF_HUB_CACHE > $HUGGINGFACE_HUB_CACHE > $HF_HOME/hub > ... */
-    char demo_dir[1024];   /* bundled demo model; "" when not found */
-    char cpu[32];          /* NIBBLE_CPU, "" = no ceiling */
-    bool no_color;         /* NO_COLOR set and not empty */
-    bool ssh;              /* SSH_CONNECTION set */
-    bool writable;         /* false: no usable home; nothing is remembered */
+    char hf_hub[1024]; /* Hugging Face cache: $HF_HUB_CACHE > $HUGGINGFACE_HUB_CACHE > $HF_HOME/hub
+                          > ... */
+    char demo_dir[1024]; /* bundled demo model; "" when not found */
+    char cpu[32];        /* NIBBLE_CPU, "" = no ceiling */
+    bool no_color;       /* NO_COLOR set and not empty */
+    bool ssh;            /* SSH_CONNECTION set */
+    bool writable;       /* false: no usable home; nothing is remembered */
     /* settings (config file): */
     char theme[64];
-    int threads;  /* 0 = all cores */
-    int mouse;    /* -1 auto, 0, 1 */
-    int ctx;      /* default context, 0 = the model's, capped at 4096 */
+    int threads;        /* 0 = all cores */
+    int mouse;          /* -1 auto, 0, 1 */
+    int ctx;            /* default context, 0 = the model's, capped at 4096 */
     uint64_t ram_limit; /* bytes, 0 = none */
 } nb_config;
 

@@ -20,8 +20,8 @@ typedef struct nb_event {
     nb_event_kind kind;
     nb_job *job;
     int code;
-    nb_err err;       /* DONE */
-    size_t len;       /* bytes in text */
+    nb_err err; /* DONE */
+    size_t len; /* bytes in text */
     char text[512];
 } nb_event;
 

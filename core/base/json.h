@@ -12,18 +12,25 @@
 #include "core/base/str.h"
 
 /* --- tree ------------------------------------------------------------------------------------ */
-typedef struct nb_json nb_json;       /* a document, owned */
-typedef struct nb_jval nb_jval;       /* a value in it, borrowed; NULL = absent everywhere below */
+typedef struct nb_json nb_json; /* a document, owned */
+typedef struct nb_jval nb_jval; /* a value in it, borrowed; NULL = absent everywhere below */
 
 /* text[n] need not be terminated. `what` names the document in errors (a path). limit in bytes. */
-nb_status nb_json_parse(nb_json **out, const char *text, size_t n, uint64_t limit,
-                        const char *what, nb_err *err);
+nb_status nb_json_parse(nb_json **out, const char *text, size_t n, uint64_t limit, const char *what,
+                        nb_err *err);
 nb_status nb_json_load(nb_json **out, const char *path, uint64_t limit, nb_err *err);
 void nb_json_close(nb_json **doc);
 const nb_jval *nb_json_root(const nb_json *doc);
 
-typedef enum nb_jkind { NB_JNULL, NB_JBOOL, NB_JNUMBER, NB_JSTRING, NB_JARRAY, NB_JOBJECT } nb_jkind;
-nb_jkind nb_jkind_of(const nb_jval *v); /* NULL counts as NB_JNULL */
+typedef enum nb_jkind {
+    NB_JNULL,
+    NB_JBOOL,
+    NB_JNUMBER,
+    NB_JSTRING,
+    NB_JARRAY,
+    NB_JOBJECT
+} nb_jkind;
+nb_jkind nb_jkind_of(const nb_jval *v);                      /* NULL counts as NB_JNULL */
 const nb_jval *nb_jget(const nb_jval *obj, const char *key); /* case-sensitive; NULL if absent */
 size_t nb_jlen(const nb_jval *v);                            /* members or elements */
 /* Walk children: first(v), next(child). key of an object member, NULL for elements. */
@@ -53,8 +60,16 @@ nb_status nb_jopt_str(const nb_json *doc, const nb_jval *obj, const char *key, c
 /* --- pull ------------------------------------------------------------------------------------ */
 typedef enum nb_jtoken {
     NB_JT_END, /* document complete */
-    NB_JT_OBJECT, NB_JT_OBJECT_END, NB_JT_ARRAY, NB_JT_ARRAY_END,
-    NB_JT_KEY, NB_JT_STRING, NB_JT_NUMBER, NB_JT_TRUE, NB_JT_FALSE, NB_JT_NULL,
+    NB_JT_OBJECT,
+    NB_JT_OBJECT_END,
+    NB_JT_ARRAY,
+    NB_JT_ARRAY_END,
+    NB_JT_KEY,
+    NB_JT_STRING,
+    NB_JT_NUMBER,
+    NB_JT_TRUE,
+    NB_JT_FALSE,
+    NB_JT_NULL,
     NB_JT_ERROR, /* err filled, sticky */
 } nb_jtoken;
 
@@ -85,7 +100,7 @@ nb_status nb_jpull_end(nb_jpull *p, nb_status status);
 /* Appends to a nb_str; commas and nesting are kept by the writer, output is one line. Strings that
  * are not UTF-8 get U+FFFD per bad byte, control bytes \u00XX. */
 typedef struct nb_jout {
-    nb_str *out; /* borrowed */
+    nb_str *out;    /* borrowed */
     uint64_t comma; /* bit per depth */
     int depth;
     bool after_key;

@@ -18,8 +18,8 @@ typedef struct nb_str {
 void nb_str_add(nb_str *s, const char *text);
 void nb_str_addn(nb_str *s, const void *bytes, size_t n);
 void nb_str_addf(nb_str *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void nb_str_clear(nb_str *s); /* keeps the memory */
-void nb_str_free(nb_str *s);  /* frees, zeroes */
+void nb_str_clear(nb_str *s);          /* keeps the memory */
+void nb_str_free(nb_str *s);           /* frees, zeroes */
 const char *nb_str_c(const nb_str *s); /* "" when empty */
 
 /* One strict UTF-8 step (no overlongs, surrogates, > U+10FFFF): bytes used and *cp, or 0 for an
@@ -30,7 +30,8 @@ size_t nb_utf8_put(uint32_t cp, char out[4]);
 /* Length of the longest prefix that ends between characters: what a stream may show now. An
  * invalid byte counts as complete. */
 size_t nb_utf8_whole(const char *s, size_t n);
-/* Cells of one code point on a terminal: 0 combining, 1, 2 wide; -1 control. Own table, not libc's. */
+/* Cells of one code point on a terminal: 0 combining, 1, 2 wide; -1 control. Own table, not libc's.
+ */
 int nb_cp_width(uint32_t cp);
 
 /* Appends text made safe to print: C0 except \n and \t, DEL, C1, bidi controls, zero-width, tags
@@ -46,7 +47,8 @@ void nb_safe_text(nb_str *out, const char *text, size_t n, unsigned flags);
 const char *nb_human_bytes(char out[16], uint64_t bytes);
 /* "0:48", "1h02", "<1s". seconds < 0 = "?". */
 const char *nb_human_time(char out[16], double seconds);
-/* Shortest decimal that reads back as the same double; NaN and Inf as "null". For JSON and files. */
+/* Shortest decimal that reads back as the same double; NaN and Inf as "null". For JSON and files.
+ */
 const char *nb_fmt_double(char out[32], double v);
 /* "%.*f" without the locale. */
 const char *nb_fmt_fixed(char out[48], double v, int decimals);
