@@ -225,10 +225,8 @@ static nb_status load(nb_tok *t, const nb_kvs *kvs, nb_err *err)
     NB_TRY(read_pieces(t, kvs, err));
     NB_TRY(read_numbers(t, kvs, err));
     NB_TRY(settle(t, err));
-    NB_TRY(nb_spell_build(&t->words, t, 1u << NB_PIECE_NORMAL | 1u << NB_PIECE_USER, err));
-    NB_TRY(nb_spell_build(&t->specials, t,
-                          1u << NB_PIECE_CONTROL | 1u << NB_PIECE_UNKNOWN | 1u << NB_PIECE_USER,
-                          err));
+    NB_TRY(nb_spell_build(&t->words, t, 1u << NB_PIECE_NORMAL, err));
+    NB_TRY(nb_spell_build(&t->specials, t, 1u << NB_PIECE_CONTROL | 1u << NB_PIECE_USER, err));
     NB_TRY(nb_specials_build(t, err));
     return read_ids(t, kvs, err);
 }

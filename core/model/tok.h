@@ -11,8 +11,8 @@
 typedef struct nb_tok nb_tok;
 
 enum {
-    NB_TOK_BOS = 1,     /* add BOS if the model wants it */
-    NB_TOK_SPECIAL = 2, /* parse special-token spellings (templates only) */
+    NB_TOK_BOS = 1,       /* add BOS if the model wants it */
+    NB_TOK_SPECIAL = 2,   /* parse special-token spellings (templates only) */
     NB_TOK_NO_PREFIX = 4, /* no space in front even if add_space_prefix: a continuation */
 };
 
@@ -25,8 +25,8 @@ void nb_tok_close(nb_tok **t);
  * special token when the model asks for it (add_space_prefix). */
 size_t nb_tok_encode(const nb_tok *t, const char *text, size_t len, unsigned flags, int32_t *out,
                      size_t cap);
-/* Bytes of one token: raw (byte tokens give one byte, spaces unescaped; control tokens give "" unless
- * special). Returns the length; borrowed until close. */
+/* Bytes of one token: raw (byte tokens give one byte, spaces unescaped; control tokens give ""
+ * unless special). Returns the length; borrowed until close. */
 size_t nb_tok_piece(const nb_tok *t, int32_t id, bool special, const char **bytes);
 /* Text of ids. The spaces that encode put in are taken out again: behind each special token, and
  * at the beginning when `start`. */

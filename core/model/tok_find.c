@@ -119,7 +119,7 @@ static void drop_twins(nb_tok *t)
 
 nb_status nb_specials_build(nb_tok *t, nb_err *err)
 {
-    const unsigned kinds = 1u << NB_PIECE_CONTROL | 1u << NB_PIECE_UNKNOWN | 1u << NB_PIECE_USER;
+    const unsigned kinds = 1u << NB_PIECE_CONTROL | 1u << NB_PIECE_USER;
     uint32_t count = 0;
     for (uint32_t id = 0; id < t->n; id++)
         count += kinds >> t->kind[id] & 1;

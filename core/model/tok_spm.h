@@ -7,9 +7,14 @@
 #include "core/model/tok.h"
 
 enum { /* tokenizer.ggml.token_type */
-    NB_PIECE_NONE, NB_PIECE_NORMAL, NB_PIECE_UNKNOWN, NB_PIECE_CONTROL, NB_PIECE_USER,
-    NB_PIECE_UNUSED, NB_PIECE_BYTE,
-    NB_PIECE_KINDS
+       NB_PIECE_NONE,
+       NB_PIECE_NORMAL,
+       NB_PIECE_UNKNOWN,
+       NB_PIECE_CONTROL,
+       NB_PIECE_USER,
+       NB_PIECE_UNUSED,
+       NB_PIECE_BYTE,
+       NB_PIECE_KINDS
 };
 
 typedef struct nb_spell {
@@ -28,19 +33,19 @@ typedef struct nb_special {
 
 struct nb_tok {
     uint32_t n;
-    uint8_t *text;  /* spellings, as in the file; owned */
-    uint32_t *at;   /* [n + 1] offsets into text; owned */
-    uint8_t *shown; /* what tokens print: spaces unescaped, byte tokens as their byte; owned */
+    uint8_t *text;      /* spellings, as in the file; owned */
+    uint32_t *at;       /* [n + 1] offsets into text; owned */
+    uint8_t *shown;     /* what tokens print: spaces unescaped, byte tokens as their byte; owned */
     uint32_t *shown_at; /* [n + 1]; owned */
-    float *score;   /* [n]; owned */
-    uint8_t *kind;  /* [n] NB_PIECE_*; owned */
-    uint8_t *end;   /* [n] 1 = generation stops; owned */
-    nb_spell words; /* normal and user-defined */
-    nb_spell specials; /* control, unknown and user-defined */
+    float *score;       /* [n]; owned */
+    uint8_t *kind;      /* [n] NB_PIECE_*; owned */
+    uint8_t *end;       /* [n] 1 = generation stops; owned */
+    nb_spell words;     /* normal and user-defined */
+    nb_spell specials;  /* control and user-defined */
     nb_special *sorted; /* [n_sorted] specials by spelling, for matching in text; owned */
     uint32_t n_sorted;
-    bool starts[256]; /* first bytes of specials */
-    int32_t byte_id[256];  /* -1: no such byte token */
+    bool starts[256];     /* first bytes of specials */
+    int32_t byte_id[256]; /* -1: no such byte token */
     int32_t bos, eos, unk;
     bool add_bos, add_space;
     bool words_split; /* no word has a space mark after another character: text may be cut there */
@@ -52,7 +57,8 @@ int32_t nb_spell_find(const nb_tok *t, const nb_spell *s, const uint8_t *bytes, 
 nb_status nb_spell_build(nb_spell *s, const nb_tok *t, unsigned kinds, nb_err *err);
 /* Fills sorted and starts. */
 nb_status nb_specials_build(nb_tok *t, nb_err *err);
-/* The longest special that text[0..len) begins with; NULL: none. Without `all` user-defined only. */
+/* The longest special that text[0..len) begins with; NULL: none. Without `all` user-defined only.
+ */
 const nb_special *nb_special_at(const nb_tok *t, const uint8_t *text, size_t len, bool all);
 
 /* Where ids go: counts past cap too. */
