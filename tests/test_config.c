@@ -18,6 +18,29 @@ static const char *const read_by_config[] = {
     "NIBBLE_CPU",     "NO_COLOR",        "SSH_CONNECTION",
 };
 
+static char *saved[countof(read_by_config)];
+
+static void save_environment(void)
+{
+    for (size_t i = 0; i < countof(read_by_config); i++) {
+        const char *v = getenv(read_by_config[i]);
+        saved[i] = v ? strdup(v) : NULL;
+    }
+}
+
+/* The plain runner goes on to other suites in this process. */
+static void restore_environment(void)
+{
+    for (size_t i = 0; i < countof(read_by_config); i++) {
+        if (saved[i])
+            setenv(read_by_config[i], saved[i], 1);
+        else
+            unsetenv(read_by_config[i]);
+        free(saved[i]);
+        saved[i] = NULL;
+    }
+}
+
 /* A known environment: nothing but these assignments. */
 static void environment(const char *const *assign)
 {
@@ -30,6 +53,7 @@ static void environment(const char *const *assign)
 
 CHECK_TEST(config, hub_cache_follows_the_client_order) /* hub.md 2 */
 {
+    save_environment();
     static const struct {
         const char *env[11];
         const char *want;
@@ -52,10 +76,12 @@ CHECK_TEST(config, hub_cache_follows_the_client_order) /* hub.md 2 */
         nb_config_load(&c, NULL, NULL);
         check(strcmp(c.hf_hub, rows[i].want) == 0, "row %zu: %s", i, c.hf_hub);
     }
+    restore_environment();
 }
 
 CHECK_TEST(config, folders_follow_xdg) /* tui 4.13 */
 {
+    save_environment();
     nb_config c;
     ENV("HOME", "/h");
     nb_config_load(&c, NULL, NULL);
@@ -73,10 +99,12 @@ CHECK_TEST(config, folders_follow_xdg) /* tui 4.13 */
     ENV("HOME", "/h", "NO_COLOR", "");
     nb_config_load(&c, NULL, NULL);
     check(!c.no_color, "empty NO_COLOR means colour");
+    restore_environment();
 }
 
 CHECK_TEST(config, an_unwritable_home_remembers_nothing)
 {
+    save_environment();
     nb_config c;
     nb_err err = {0};
     ENV("HOME", test_tmpdir());
@@ -95,10 +123,12 @@ CHECK_TEST(config, an_unwritable_home_remembers_nothing)
               !c.hf_hub[0],
           "a path that does not fit is none");
     free(long_home);
+    restore_environment();
 }
 
 CHECK_TEST(config, finds_the_demo_beside_the_program)
 {
+    save_environment();
     const char *root = test_path(test_tmpdir(), "prefix");
     const char *bin = test_path(root, "bin"), *demo = test_path(root, "share/nibble/demo");
     nb_config c;
@@ -113,10 +143,12 @@ CHECK_TEST(config, finds_the_demo_beside_the_program)
     check(realpath(demo, real) && strcmp(c.demo_dir, real) == 0, "%s", c.demo_dir);
     nb_config_load(&c, "plain", NULL); /* by PATH: this program, in build/tests */
     check(strstr(c.demo_dir, "nibble-demo"), "source tree: \"%s\"", c.demo_dir);
+    restore_environment();
 }
 
 CHECK_TEST(config, settings_survive_a_round_trip)
 {
+    save_environment();
     const char *home = test_path(test_tmpdir(), "settings");
     const char *path = test_path(home, "config");
     static const char before[] = "# mine\nthreads = 3\nfuture = 1\n\nthreads=4\nmouse = off";
@@ -145,6 +177,7 @@ CHECK_TEST(config, settings_survive_a_round_trip)
     check(nb_config_get(&c, "mouse", value, sizeof value) && strcmp(value, "off") == 0, "%s",
           value);
     check(!nb_config_get(&c, "none", value, sizeof value), "unknown");
+    restore_environment();
 }
 
 CHECK_TEST(config, settings_refuse_what_makes_no_sense) /* A26 */

@@ -130,21 +130,35 @@ enum { FLOOD = 3000 };
 /* FLOOD short texts: more than the queue holds. */
 static nb_status flood_text(nb_job *job, void *arg, nb_err *err)
 {
-    (void)arg;
+    atomic_int *posted = arg;
     (void)err;
-    for (int i = 0; i < FLOOD; i++)
+    for (int i = 0; i < FLOOD; i++) {
         nb_job_post(job, NB_EVENT_TEXT, 0, "0123456789" + i % 10, 1);
+        atomic_store(posted, i + 1);
+    }
     return NB_OK;
+}
+
+/* Waits until a poster is blocked: its count stays for 20 ms. */
+static int stands_still(const atomic_int *posted)
+{
+    int seen = -1;
+    while (atomic_load(posted) != seen || seen == 0) {
+        seen = atomic_load(posted);
+        usleep(20000);
+    }
+    return seen;
 }
 
 CHECK_TEST(job, full_mailbox_joins_text_and_loses_none)
 {
     nb_mailbox *m = mailbox();
-    nb_job *job = start(m, flood_text, NULL);
+    atomic_int posted = 0;
+    nb_job *job = start(m, flood_text, &posted);
     nb_event e;
     size_t got = 0;
     bool joined = false;
-    usleep(20000);
+    check(stands_still(&posted) < FLOOD, "the queue has no end");
     for (;;) {
         if (!nb_mailbox_drain(m, &e)) {
             struct pollfd p = {.fd = nb_mailbox_fd(m), .events = POLLIN};
@@ -177,11 +191,7 @@ CHECK_TEST(job, full_mailbox_blocks_notes_until_cancelled_and_done_still_fits)
     nb_mailbox *m = mailbox();
     atomic_int posted = 0;
     nb_job *job = start(m, flood_notes, &posted);
-    int seen = -1;
-    while (atomic_load(&posted) != seen) { /* until the poster stands still */
-        seen = atomic_load(&posted);
-        usleep(20000);
-    }
+    int seen = stands_still(&posted);
     check(seen > 0 && seen < FLOOD, "posted %d", seen);
     nb_job_cancel(job);
     while (atomic_load(&posted) < FLOOD)
@@ -198,7 +208,7 @@ CHECK_TEST(job, free_does_not_hang_on_a_full_mailbox)
     nb_mailbox *m = mailbox();
     atomic_int posted = 0, other = 0;
     nb_job *a = start(m, flood_notes, &posted), *b = start(m, flood_notes, &other);
-    usleep(5000);
+    stands_still(&posted);
     nb_job_free(&a);
     nb_job_cancel(b);
     nb_event e = wait_done(m, NULL);
