@@ -1,4 +1,6 @@
-int main(void)
+#include "tui/commands/cmd.h"
+
+int main(int argc, char **argv)
 {
-    return 0;
+    return ui_main(argc, argv);
 }

@@ -31,6 +31,11 @@ typedef struct ui_arg {
     size_t n_texts;
 } ui_arg;
 
+typedef struct ui_line { /* the progress line on stderr */
+    double start, last;  /* seconds */
+    bool shown;
+} ui_line;
+
 typedef struct ui_ctx {
     nb_config cfg;
     nk_ops ops;       /* after NIBBLE_CPU / --cpu */
@@ -40,6 +45,7 @@ typedef struct ui_ctx {
     const char *const *args; /* positional */
     size_t n_args;
     bool err_tty; /* progress may be drawn on stderr */
+    ui_line line;
 } ui_ctx;
 
 typedef struct ui_cmd {

@@ -1,0 +1,112 @@
+/* bench: prefill and decode speed with the limit measured beside it. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/file.h"
+#include "core/eval/runs.h"
+#include "core/files/library.h"
+#include "tui/commands/cmd.h"
+
+enum { B_PROMPT, B_GEN, B_ROUNDS, B_COUNT };
+static const ui_opt bench_opt[B_COUNT] = {
+    {"prompt", 'p', UI_OPT_INT, "N", "512", 1, 1 << 20, "tokens of the prompt"},
+    {"predict", 'n', UI_OPT_INT, "N", "64", 1, 1 << 20, "tokens to generate"},
+    {"rounds", 'r', UI_OPT_INT, "N", "5", 1, 1000, "rounds; the median is told"},
+};
+
+static void bench_json(const char *model, const nb_bench *b)
+{
+    nb_str text = {0};
+    nb_jout w = nb_jout_make(&text);
+    nb_jout_object(&w);
+    nb_jout_key(&w, "model"), nb_jout_str(&w, model);
+    nb_jout_key(&w, "cpu"), nb_jout_str(&w, b->cpu);
+    nb_jout_key(&w, "level"), nb_jout_str(&w, b->level);
+    nb_jout_key(&w, "threads"), nb_jout_u64(&w, b->threads);
+    nb_jout_key(&w, "prompt"), nb_jout_u64(&w, b->n_prompt);
+    nb_jout_key(&w, "predict"), nb_jout_u64(&w, b->n_gen);
+    nb_jout_key(&w, "pp_tok_s"), nb_jout_double(&w, b->pp_tok_s);
+    nb_jout_key(&w, "pp_err"), nb_jout_double(&w, b->pp_err);
+    nb_jout_key(&w, "tg_tok_s"), nb_jout_double(&w, b->tg_tok_s);
+    nb_jout_key(&w, "tg_err"), nb_jout_double(&w, b->tg_err);
+    nb_jout_key(&w, "bandwidth"), nb_jout_double(&w, b->bandwidth);
+    nb_jout_key(&w, "tg_limit_tok_s"), nb_jout_double(&w, b->limit_tok_s);
+    nb_jout_key(&w, "tg_fraction"), nb_jout_double(&w, b->fraction);
+    nb_jout_key(&w, "load_ms"), nb_jout_double(&w, b->load_ms);
+    nb_jout_key(&w, "ttft_ms"), nb_jout_double(&w, b->ttft_ms);
+    nb_jout_key(&w, "weight_bytes"), nb_jout_u64(&w, b->weight_bytes);
+    nb_jout_key(&w, "rss"), nb_jout_u64(&w, b->rss);
+    nb_jout_object_end(&w);
+    puts(nb_str_c(&text));
+    nb_str_free(&text);
+}
+
+static void bench_text(const nb_bench *b)
+{
+    char weights[16], rss[16], bandwidth[16];
+    printf("%s, level %s, %u threads, %s of weights per token, %s resident\n", b->cpu, b->level,
+           b->threads, nb_human_bytes(weights, b->weight_bytes), nb_human_bytes(rss, b->rss));
+    printf("prefill %5u tokens  %9.1f tok/s  +/- %.1f\n", b->n_prompt, b->pp_tok_s, b->pp_err);
+    printf("decode  %5u tokens  %9.1f tok/s  +/- %.1f   %.0f %% of %.1f, the limit at %s/s\n",
+           b->n_gen, b->tg_tok_s, b->tg_err, 100 * b->fraction, b->limit_tok_s,
+           nb_human_bytes(bandwidth, (uint64_t)b->bandwidth));
+    printf("open %.1f ms, first token after %.1f ms\n", b->load_ms, b->ttft_ms);
+}
+
+static nb_status measure(ui_ctx *ctx, const nb_weights *w, double t0, nb_bench *b, nb_err *err)
+{
+    const ui_arg *o = ctx->opt;
+    nb_model *m = NULL;
+    nk_pool *pool = NULL;
+    NB_TRY(nb_model_open(&m, w, err));
+    double load_ms = 1e3 * (nb_now() - t0);
+    nb_status st = nk_pool_open(&pool, ctx->threads, err);
+    nb_hooks hooks = ui_ctx_hooks(ctx);
+    if (st == NB_OK)
+        st = nb_bench_run(b, m, &ctx->ops, pool, o[B_PROMPT].set ? (uint32_t)o[B_PROMPT].i : 512,
+                          o[B_GEN].set ? (uint32_t)o[B_GEN].i : 64,
+                          o[B_ROUNDS].set ? (uint32_t)o[B_ROUNDS].i : 5, &hooks, err);
+    b->load_ms = load_ms;
+    nk_pool_close(&pool);
+    nb_model_close(&m);
+    return st;
+}
+
+static nb_status run_bench(ui_ctx *ctx, nb_err *err)
+{
+    char path[1024];
+    nb_weights *w = NULL;
+    nb_runs *runs = NULL;
+    nb_bench b = {0};
+    NB_TRY(nb_library_resolve(&ctx->cfg, ctx->args[0], path, sizeof path, err));
+    double t0 = nb_now();
+    NB_TRY(nb_weights_open(&w, path, err));
+    nb_status st = measure(ctx, w, t0, &b, err);
+    ui_ctx_done(ctx);
+    if (st == NB_OK) {
+        if (ctx->json)
+            bench_json(ctx->args[0], &b);
+        else
+            bench_text(&b);
+        if (ctx->cfg.writable && nb_runs_open(&runs, &ctx->cfg, NULL) == NB_OK)
+            nb_runs_add_bench(runs, nb_weights_fingerprint(w), &b, NULL);
+    }
+    nb_runs_close(&runs);
+    nb_weights_close(&w);
+    return st;
+}
+
+const ui_cmd ui_cmd_bench = {
+    .name = "bench",
+    .args = "MODEL",
+    .summary = "prefill and decode speed, with the bandwidth limit of the same run",
+    .details = "The result is kept for this file and machine: the Models screen shows it as measured.\n"
+               "JSON keys: model, cpu, level, threads, prompt, predict, pp_tok_s, pp_err, tg_tok_s,\n"
+               "tg_err, bandwidth (bytes/s), tg_limit_tok_s, tg_fraction, load_ms, ttft_ms,\n"
+               "weight_bytes, rss.",
+    .opt = bench_opt,
+    .n_opt = B_COUNT,
+    .min_args = 1,
+    .max_args = 1,
+    .run = run_bench,
+};

@@ -1,0 +1,256 @@
+/* eval and tokenize: a text through a model's tokenizer, and through the model. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/digest.h"
+#include "core/base/file.h"
+#include "core/eval/eval.h"
+#include "core/eval/runs.h"
+#include "core/files/library.h"
+#include "tui/commands/cmd.h"
+
+enum { TEXT_LIMIT = 1 << 30, PROMPT_LIMIT = 64 << 20 };
+
+/* --- eval ------------------------------------------------------------------------------------------ */
+
+enum { E_FILE, E_CTX, E_CHUNKS, E_KV_F32, E_COUNT };
+static const ui_opt eval_opt[E_COUNT] = {
+    {"file", 'f', UI_OPT_FILE, "TEXT", NULL, 0, 0, "text file to read"},
+    {"ctx", 'c', UI_OPT_INT, "N", "512", 8, 1 << 20, "tokens per chunk"},
+    {"chunks", 0, UI_OPT_INT, "N", "all", 1, 1 << 30, "chunks at most"},
+    {"kv-f32", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "KV cache in F32 instead of F16"},
+};
+
+typedef struct evaluation {
+    nb_weights *weights;
+    nb_model *model;
+    nb_tok *tok;
+    nk_pool *pool;
+    nb_session *session;
+    char *text;
+    size_t len;
+} evaluation;
+
+static void evaluation_close(evaluation *e)
+{
+    nb_session_close(&e->session);
+    nk_pool_close(&e->pool);
+    nb_tok_close(&e->tok);
+    nb_model_close(&e->model);
+    nb_weights_close(&e->weights);
+    free(e->text);
+}
+
+static nb_status evaluation_open(evaluation *e, const ui_ctx *ctx, uint32_t n_ctx, nb_err *err)
+{
+    char path[1024];
+    nb_session_options opt = {.n_ctx = n_ctx, .kv_f32 = ctx->opt[E_KV_F32].flag};
+    NB_TRY(nb_library_resolve(&ctx->cfg, ctx->args[0], path, sizeof path, err));
+    NB_TRY(nb_file_read(&e->text, &e->len, ctx->opt[E_FILE].text, TEXT_LIMIT, err));
+    NB_TRY(nb_weights_open(&e->weights, path, err));
+    NB_TRY(nb_model_open(&e->model, e->weights, err));
+    NB_TRY(nb_tok_open(&e->tok, nb_weights_kvs(e->weights), err));
+    NB_TRY(nk_pool_open(&e->pool, ctx->threads, err));
+    return nb_session_open(&e->session, e->model, &ctx->ops, e->pool, &opt, err);
+}
+
+static void on_chunk(void *arg, const nb_ppl *p)
+{
+    const ui_ctx *ctx = arg;
+    if (!ctx->quiet && !ctx->json)
+        fprintf(stderr, "[%u]%.4f%s", p->chunks, p->perplexity, ctx->err_tty ? " " : "\n");
+}
+
+static void eval_json(const ui_ctx *ctx, const nb_ppl *p, const char *sha256)
+{
+    nb_str text = {0};
+    nb_jout w = nb_jout_make(&text);
+    nb_jout_object(&w);
+    nb_jout_key(&w, "model"), nb_jout_str(&w, ctx->args[0]);
+    nb_jout_key(&w, "text"), nb_jout_str(&w, ctx->opt[E_FILE].text);
+    nb_jout_key(&w, "text_sha256"), nb_jout_str(&w, sha256);
+    nb_jout_key(&w, "protocol"), nb_jout_str(&w, "llama-perplexity");
+    nb_jout_key(&w, "ctx"), nb_jout_u64(&w, p->n_ctx);
+    nb_jout_key(&w, "chunks"), nb_jout_u64(&w, p->chunks);
+    nb_jout_key(&w, "tokens"), nb_jout_u64(&w, p->tokens);
+    nb_jout_key(&w, "scored"), nb_jout_u64(&w, p->scored);
+    nb_jout_key(&w, "nll"), nb_jout_double(&w, p->nll);
+    nb_jout_key(&w, "perplexity"), nb_jout_double(&w, p->perplexity);
+    nb_jout_key(&w, "stderr"), nb_jout_double(&w, p->stderr_);
+    nb_jout_key(&w, "tok_per_s"), nb_jout_double(&w, p->tok_per_s);
+    nb_jout_object_end(&w);
+    puts(nb_str_c(&text));
+    nb_str_free(&text);
+}
+
+/* A result is worth keeping, but never worth failing for. */
+static void remember(const ui_ctx *ctx, const evaluation *e, const char *sha256, const nb_ppl *p)
+{
+    nb_runs *runs = NULL;
+    if (!ctx->cfg.writable || nb_runs_open(&runs, &ctx->cfg, NULL) != NB_OK)
+        return;
+    nb_runs_add_ppl(runs, nb_weights_fingerprint(e->weights), sha256, p, NULL);
+    nb_runs_close(&runs);
+}
+
+static nb_status run_eval(ui_ctx *ctx, nb_err *err)
+{
+    const ui_arg *o = ctx->opt;
+    evaluation e = {0};
+    nb_ppl p;
+    char sha256[65];
+    if (!o[E_FILE].set)
+        return nb_fail(err, NB_USAGE, "--file is missing: the text to read");
+    uint32_t n_ctx = o[E_CTX].set ? (uint32_t)o[E_CTX].i : 512;
+    nb_status st = evaluation_open(&e, ctx, n_ctx, err);
+    nb_hooks hooks = ui_ctx_hooks(ctx);
+    hooks.progress = NULL; /* one figure per chunk instead */
+    if (st == NB_OK)
+        st = nb_sha256_of(e.text, e.len, sha256, err);
+    if (st == NB_OK)
+        st = nb_eval_ppl(&p, e.session, e.tok, e.text, e.len, n_ctx,
+                         o[E_CHUNKS].set ? (uint32_t)o[E_CHUNKS].i : 0, on_chunk, ctx, &hooks, err);
+    if (!ctx->quiet && !ctx->json && ctx->err_tty)
+        fputc('\n', stderr);
+    if (st == NB_OK) {
+        if (ctx->json)
+            eval_json(ctx, &p, sha256);
+        else
+            printf("perplexity %.4f +/- %.4f  (%u chunks of %u, %llu tokens scored, %.0f tok/s)\n",
+                   p.perplexity, p.stderr_, p.chunks, p.n_ctx, (unsigned long long)p.scored,
+                   p.tok_per_s);
+        remember(ctx, &e, sha256, &p);
+    }
+    evaluation_close(&e);
+    return st;
+}
+
+const ui_cmd ui_cmd_eval = {
+    .name = "eval",
+    .alias = "perplexity",
+    .args = "MODEL -f TEXT",
+    .summary = "perplexity of a text, by llama-perplexity's protocol",
+    .details = "The text is cut into chunks of --ctx tokens without overlap; the second half of each\n"
+               "is scored. Figures of other protocols or contexts are not comparable.\n"
+               "JSON keys: model, text, text_sha256, protocol, ctx, chunks, tokens, scored, nll,\n"
+               "perplexity, stderr, tok_per_s.",
+    .opt = eval_opt,
+    .n_opt = E_COUNT,
+    .min_args = 1,
+    .max_args = 1,
+    .run = run_eval,
+};
+
+/* --- tokenize -------------------------------------------------------------------------------------- */
+
+enum { T_PROMPT, T_FILE, T_BOS, T_SPECIAL, T_COUNT };
+static const ui_opt tokenize_opt[T_COUNT] = {
+    {"prompt", 'p', UI_OPT_TEXT, "TEXT", "standard input", 0, 0, "the text"},
+    {"file", 'f', UI_OPT_FILE, "FILE", NULL, 0, 0, "read the text from a file"},
+    {"bos", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "add the model's BOS token"},
+    {"special", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "spellings of special tokens become them"},
+};
+
+static nb_status text_arg(nb_str *out, const ui_ctx *ctx, nb_err *err)
+{
+    const ui_arg *o = ctx->opt;
+    if (o[T_PROMPT].set) {
+        nb_str_add(out, o[T_PROMPT].text);
+        return NB_OK;
+    }
+    if (o[T_FILE].set) {
+        char *bytes;
+        size_t n;
+        NB_TRY(nb_file_read(&bytes, &n, o[T_FILE].text, PROMPT_LIMIT, err));
+        nb_str_addn(out, bytes, n);
+        free(bytes);
+        return out->failed ? nb_fail(err, NB_NOMEM, "text: %zu bytes", n) : NB_OK;
+    }
+    char buf[4096];
+    size_t n;
+    while ((n = fread(buf, 1, sizeof buf, stdin)) > 0) {
+        nb_str_addn(out, buf, n);
+        if (out->len > PROMPT_LIMIT)
+            return nb_fail(err, NB_REFUSED, "standard input: longer than %d bytes", PROMPT_LIMIT);
+    }
+    return NB_OK;
+}
+
+static void tokenize_json(const nb_tok *tok, const int32_t *ids, size_t n)
+{
+    nb_str text = {0};
+    nb_jout w = nb_jout_make(&text);
+    nb_jout_object(&w);
+    nb_jout_key(&w, "count"), nb_jout_u64(&w, n);
+    nb_jout_key(&w, "ids"), nb_jout_array(&w);
+    for (size_t i = 0; i < n; i++)
+        nb_jout_i64(&w, ids[i]);
+    nb_jout_array_end(&w);
+    nb_jout_key(&w, "pieces"), nb_jout_array(&w);
+    for (size_t i = 0; i < n; i++) {
+        const char *piece;
+        size_t len = nb_tok_piece(tok, ids[i], true, &piece);
+        nb_jout_strn(&w, piece, len);
+    }
+    nb_jout_array_end(&w);
+    nb_jout_object_end(&w);
+    puts(nb_str_c(&text));
+    nb_str_free(&text);
+}
+
+static void tokenize_text(const nb_tok *tok, const int32_t *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *piece;
+        size_t len = nb_tok_piece(tok, ids[i], true, &piece);
+        nb_str safe = {0};
+        nb_safe_text(&safe, piece, len, NB_SAFE_ONE_LINE);
+        printf("%6d  '%s'\n", ids[i], nb_str_c(&safe));
+        nb_str_free(&safe);
+    }
+}
+
+static nb_status run_tokenize(ui_ctx *ctx, nb_err *err)
+{
+    char path[1024];
+    nb_weights *w = NULL;
+    nb_tok *tok = NULL;
+    nb_str text = {0};
+    int32_t *ids = NULL;
+    unsigned flags = (ctx->opt[T_BOS].flag ? NB_TOK_BOS : 0u) |
+                     (ctx->opt[T_SPECIAL].flag ? NB_TOK_SPECIAL : 0u);
+    nb_status st = nb_library_resolve(&ctx->cfg, ctx->args[0], path, sizeof path, err);
+    if (st == NB_OK)
+        st = nb_weights_open(&w, path, err);
+    if (st == NB_OK)
+        st = nb_tok_open(&tok, nb_weights_kvs(w), err);
+    if (st == NB_OK)
+        st = text_arg(&text, ctx, err);
+    if (st == NB_OK) {
+        size_t n = nb_tok_encode(tok, nb_str_c(&text), text.len, flags, NULL, 0);
+        ids = nb_alloc(n ? n : 1, sizeof *ids, "token ids", err);
+        st = ids ? NB_OK : NB_NOMEM;
+        if (ids) {
+            nb_tok_encode(tok, nb_str_c(&text), text.len, flags, ids, n);
+            (ctx->json ? tokenize_json : tokenize_text)(tok, ids, n);
+        }
+    }
+    free(ids);
+    nb_str_free(&text);
+    nb_tok_close(&tok);
+    nb_weights_close(&w);
+    return st;
+}
+
+const ui_cmd ui_cmd_tokenize = {
+    .name = "tokenize",
+    .args = "MODEL [-p TEXT]",
+    .summary = "token ids of a text",
+    .details = "JSON keys: count, ids[], pieces[].",
+    .opt = tokenize_opt,
+    .n_opt = T_COUNT,
+    .min_args = 1,
+    .max_args = 1,
+    .run = run_tokenize,
+};

@@ -1,0 +1,334 @@
+/* quantize, synth: commands that write models. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/eval/synth.h"
+#include "core/files/library.h"
+#include "core/quant/quantize.h"
+#include "tui/commands/cmd.h"
+
+enum { Q_TYPE, Q_OUT, Q_METHOD, Q_PURE, Q_OUTPUT_TYPE, Q_EMBD_TYPE, Q_RULES, Q_REQUANTIZE, Q_COUNT };
+static const ui_opt quantize_opt[Q_COUNT] = {
+    {"type", 't', UI_OPT_TYPE, "TYPE", NULL, 0, 0, "preset: Q4_K_M, Q8_0, F16 ..."},
+    {"output", 'o', UI_OPT_FILE, "OUT", "NAME-TYPE.gguf here", 0, 0, "file to write"},
+    {"method", 0, UI_OPT_TEXT, "METHOD", "reference", 0, 0, "how codes are chosen"},
+    {"pure", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "the preset's base type everywhere"},
+    {"output-tensor-type", 0, UI_OPT_TEXT, "T", NULL, 0, 0, "ggml type of output.weight"},
+    {"token-embedding-type", 0, UI_OPT_TEXT, "T", NULL, 0, 0, "ggml type of token_embd.weight"},
+    {"tensor-type", 0, UI_OPT_TEXTS, "GLOB=T", NULL, 0, 0,
+     "ggml type for matching tensors; first match wins; may be repeated"},
+    {"allow-requantize", 0, UI_OPT_FLAG, NULL, NULL, 0, 0,
+     "accept a source that is quantized already"},
+};
+
+static nb_status type_option(int *out, const ui_arg *a, const char *name, nb_err *err)
+{
+    if (!a->set)
+        return NB_OK;
+    const nk_type *t = nk_type_find(a->text);
+    if (!t || !t->encode || t->activation_only)
+        return nb_fail(err, NB_USAGE, "--%s: \"%s\" is no ggml type that can be written", name,
+                       a->text);
+    *out = (int)t->id;
+    return NB_OK;
+}
+
+static nb_status recipe_from(nb_recipe *r, const ui_ctx *ctx, nb_err *err)
+{
+    const ui_arg *o = ctx->opt;
+    if (!o[Q_TYPE].set)
+        return nb_fail(err, NB_USAGE, "--type is missing: for example -t Q4_K_M");
+    const nb_preset *preset = nb_preset_find(o[Q_TYPE].text);
+    if (!preset)
+        return nb_fail(err, NB_USAGE, "--type: no preset \"%s\" (nibble quantize --help)",
+                       o[Q_TYPE].text);
+    nb_recipe_init(r, preset);
+    r->pure = o[Q_PURE].flag;
+    NB_TRY(type_option(&r->output_type, &o[Q_OUTPUT_TYPE], "output-tensor-type", err));
+    NB_TRY(type_option(&r->embd_type, &o[Q_EMBD_TYPE], "token-embedding-type", err));
+    for (size_t i = 0; i < o[Q_RULES].n_texts; i++)
+        NB_TRY(nb_recipe_add(r, o[Q_RULES].texts[i], err));
+    return NB_OK;
+}
+
+static void json_tensor(nb_jout *w, const nb_planned *p, const char *name, const nb_stats *s,
+                        bool measured)
+{
+    nb_jout_object(w);
+    nb_jout_key(w, "name"), nb_jout_str(w, name);
+    nb_jout_key(w, "type"), nb_jout_str(w, p->type->name);
+    nb_jout_key(w, "bytes"), nb_jout_u64(w, p->nbytes);
+    nb_jout_key(w, "why"), nb_jout_str(w, p->why);
+    if (measured) {
+        nb_jout_key(w, "rel_rmse"), nb_jout_double(w, nb_stats_rel_rmse(s));
+        nb_jout_key(w, "sqnr_db"), nb_jout_double(w, nb_stats_sqnr_db(s));
+        nb_jout_key(w, "max_error"), nb_jout_double(w, (double)s->max_err);
+        nb_jout_key(w, "max_error_at"), nb_jout_u64(w, s->max_err_at);
+        nb_jout_key(w, "clipped"), nb_jout_u64(w, s->n_clip);
+    }
+    nb_jout_object_end(w);
+}
+
+/* run NULL: a dry run, figures of the plan alone. */
+static nb_status print_json(const nb_plan *plan, const char *out_path, nb_run *run, nb_err *err)
+{
+    nb_str text = {0};
+    nb_jout w = nb_jout_make(&text);
+    nb_tensor_report *report = run ? nb_alloc(1, sizeof *report, "report", err) : NULL;
+    if (run && !report)
+        return NB_NOMEM;
+    nb_jout_object(&w);
+    nb_jout_key(&w, "source"), nb_jout_str(&w, nb_weights_path(plan->weights));
+    nb_jout_key(&w, "output"), nb_jout_str(&w, out_path);
+    nb_jout_key(&w, "preset"), nb_jout_str(&w, plan->preset->name);
+    nb_jout_key(&w, "dry_run"), nb_jout_bool(&w, !run);
+    nb_jout_key(&w, "bytes"), nb_jout_u64(&w, plan->file_bytes);
+    nb_jout_key(&w, "tensor_bytes"), nb_jout_u64(&w, plan->tensor_bytes);
+    nb_jout_key(&w, "params"), nb_jout_u64(&w, plan->params);
+    nb_jout_key(&w, "bpw"), nb_jout_double(&w, plan->bpw);
+    if (run) {
+        nb_run_view v;
+        nb_run_look(run, &v);
+        nb_jout_key(&w, "seconds"), nb_jout_double(&w, v.elapsed);
+        nb_jout_key(&w, "rel_rmse"), nb_jout_double(&w, nb_stats_rel_rmse(&v.total));
+        nb_jout_key(&w, "sqnr_db"), nb_jout_double(&w, nb_stats_sqnr_db(&v.total));
+    }
+    nb_jout_key(&w, "tensors"), nb_jout_array(&w);
+    for (size_t i = 0; i < plan->n; i++) {
+        bool measured = run && nb_run_report(run, i, report);
+        json_tensor(&w, &plan->tensor[i], plan->layout[i].name, report ? &report->stats : NULL,
+                    measured);
+    }
+    nb_jout_array_end(&w);
+    nb_jout_object_end(&w);
+    puts(nb_str_c(&text));
+    nb_str_free(&text);
+    free(report);
+    return NB_OK;
+}
+
+static void print_safe_line(const char *label, const char *text)
+{
+    printf("%s", label);
+    ui_print_safe(text, strlen(text));
+    putchar('\n');
+}
+
+static void print_plan(const nb_plan *plan, const char *out_path)
+{
+    char from[16], to[16];
+    for (size_t i = 0; i < plan->n; i++) {
+        const nb_planned *p = &plan->tensor[i];
+        char line[160];
+        snprintf(line, sizeof line, "%-28s %-5s %12llu  %s", plan->layout[i].name, p->type->name,
+                 (unsigned long long)p->nbytes, p->why);
+        print_safe_line("", line);
+    }
+    printf("%zu tensors, %s -> %s, ", plan->n, nb_human_bytes(from, plan->source_bytes),
+           nb_human_bytes(to, plan->file_bytes));
+    char bpw[48];
+    printf("%s bits per weight\n", nb_fmt_fixed(bpw, plan->bpw, 3));
+    if (plan->n_fallback)
+        printf("%zu tensors take another type because of their width\n", plan->n_fallback);
+    print_safe_line("would write ", out_path);
+}
+
+static void print_result(const nb_plan *plan, const char *out_path, nb_run *run)
+{
+    nb_run_view v;
+    char bytes[16], bpw[48], rel[48], sqnr[48], sec[48];
+    nb_run_look(run, &v);
+    print_safe_line("", out_path);
+    printf("%s  %s bits per weight  weight error %s %%  SQNR %s dB  %s s\n",
+           nb_human_bytes(bytes, plan->file_bytes), nb_fmt_fixed(bpw, plan->bpw, 3),
+           nb_fmt_fixed(rel, 100 * nb_stats_rel_rmse(&v.total), 2),
+           nb_fmt_fixed(sqnr, nb_stats_sqnr_db(&v.total), 1), nb_fmt_fixed(sec, v.elapsed, 2));
+}
+
+static nb_status execute(ui_ctx *ctx, const nb_plan *plan, const char *out_path, nb_err *err)
+{
+    nb_sched *sched = NULL;
+    nb_lease *lease = NULL;
+    nb_run *run = NULL;
+    nb_quantize_options opt = {.force = ctx->force, .telemetry = true};
+    nb_hooks hooks = ui_ctx_hooks(ctx);
+    const ui_arg *method = &ctx->opt[Q_METHOD];
+    if (method->set && !(opt.method = nb_method_find(method->text)))
+        return nb_fail(err, NB_USAGE, "--method: no method \"%s\"", method->text);
+    nb_status st = nb_sched_open(&sched, ctx->threads, err);
+    if (st == NB_OK)
+        st = nb_lease_take(&lease, sched, NB_WORK_QUANTIZE, 0, err);
+    if (st == NB_OK)
+        st = nb_run_open(&run, plan, out_path, &opt, err);
+    if (st == NB_OK)
+        st = nb_run_go(run, &ctx->ops, lease, &hooks, err);
+    ui_ctx_done(ctx);
+    if (st == NB_OK && ctx->json)
+        st = print_json(plan, out_path, run, err);
+    else if (st == NB_OK)
+        print_result(plan, out_path, run);
+    nb_run_close(&run);
+    nb_lease_return(&lease);
+    nb_sched_close(&sched);
+    return st;
+}
+
+static nb_status run_quantize(ui_ctx *ctx, nb_err *err)
+{
+    char path[1024], out_path[1024];
+    nb_weights *w = NULL;
+    nb_plan plan = {0};
+    nb_recipe recipe;
+    NB_TRY(recipe_from(&recipe, ctx, err));
+    NB_TRY(nb_library_resolve(&ctx->cfg, ctx->args[0], path, sizeof path, err));
+    NB_TRY(nb_weights_open(&w, path, err));
+    nb_status st = nb_plan_make(&plan, &recipe, w, ctx->opt[Q_REQUANTIZE].flag, err);
+    if (st != NB_OK)
+        goto out;
+    if (!ctx->opt[Q_OUT].set)
+        st = nb_output_name(out_path, sizeof out_path, ".", w, recipe.preset, err);
+    else if ((size_t)snprintf(out_path, sizeof out_path, "%s", ctx->opt[Q_OUT].text) >=
+             sizeof out_path)
+        st = nb_fail(err, NB_USAGE, "--output: name is longer than %zu bytes", sizeof out_path - 1);
+    if (st != NB_OK)
+        goto out;
+    if (!ctx->dry_run)
+        st = execute(ctx, &plan, out_path, err);
+    else if (ctx->json)
+        st = print_json(&plan, out_path, NULL, err);
+    else
+        print_plan(&plan, out_path);
+out:
+    nb_plan_free(&plan);
+    nb_weights_close(&w);
+    return st;
+}
+
+const ui_cmd ui_cmd_quantize = {
+    .name = "quantize",
+    .args = "MODEL -t TYPE [-o OUT]",
+    .summary = "write a quantized GGUF of a model",
+    .details =
+        "MODEL is a GGUF file or a Hugging Face directory; a directory goes straight to the\n"
+        "quantized file in one pass. Tensor bytes equal those of llama-quantize. The output appears\n"
+        "under its name only when it is whole, written to disk and verified; cancelling leaves nothing.\n"
+        "JSON keys: source, output, preset, dry_run, bytes, tensor_bytes, params, bpw, seconds,\n"
+        "rel_rmse, sqnr_db, tensors[] with name, type, bytes, why, rel_rmse, sqnr_db, max_error,\n"
+        "max_error_at, clipped.",
+    .opt = quantize_opt,
+    .n_opt = Q_COUNT,
+    .min_args = 1,
+    .max_args = 1,
+    .writes = true,
+    .run = run_quantize,
+};
+
+/* --- synth ------------------------------------------------------------------------------------- */
+
+enum { S_TYPE, S_OUT, S_SEED, S_LIST, S_COUNT };
+static const ui_opt synth_opt[S_COUNT] = {
+    {"type", 't', UI_OPT_TYPE, "TYPE", "Q8_0", 0, 0, "preset of the file"},
+    {"output", 'o', UI_OPT_FILE, "OUT", "SHAPE-TYPE.gguf here", 0, 0, "file to write"},
+    {"seed", 0, UI_OPT_INT, "S", "1", 0, 0, "seed of the weights"},
+    {"list", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "list the shapes"},
+};
+
+static uint64_t shape_params(const nb_shape *s)
+{
+    uint64_t q = (uint64_t)s->n_head * s->head_dim, kv = (uint64_t)s->n_head_kv * s->head_dim;
+    uint64_t layer = s->n_embd * (2 * q + 2 * kv + 3ull * s->n_ff + 2);
+    return layer * s->n_layer + (uint64_t)s->n_embd * s->n_vocab * (s->tied ? 1 : 2) + s->n_embd;
+}
+
+static void list_shapes(bool json)
+{
+    size_t n;
+    const nb_shape *s = nb_shapes(&n);
+    nb_str text = {0};
+    nb_jout w = nb_jout_make(&text);
+    nb_jout_array(&w);
+    for (size_t i = 0; i < n; i++) {
+        nb_jout_object(&w);
+        nb_jout_key(&w, "name"), nb_jout_str(&w, s[i].name);
+        nb_jout_key(&w, "architecture"), nb_jout_str(&w, s[i].arch);
+        nb_jout_key(&w, "params"), nb_jout_u64(&w, shape_params(&s[i]));
+        nb_jout_object_end(&w);
+        if (!json)
+            printf("%-14s %-8s %6.2f B parameters  %u layers, width %u\n", s[i].name, s[i].arch,
+                   (double)shape_params(&s[i]) / 1e9, s[i].n_layer, s[i].n_embd);
+    }
+    nb_jout_array_end(&w);
+    if (json)
+        puts(nb_str_c(&text));
+    nb_str_free(&text);
+}
+
+static nb_status run_synth(ui_ctx *ctx, nb_err *err)
+{
+    const ui_arg *o = ctx->opt;
+    if (o[S_LIST].flag) {
+        list_shapes(ctx->json);
+        return NB_OK;
+    }
+    if (ctx->n_args == 0)
+        return nb_fail(err, NB_USAGE, "usage: nibble synth SHAPE -t TYPE -o OUT");
+    const nb_shape *shape = nb_shape_find(ctx->args[0]);
+    if (!shape)
+        return nb_fail(err, NB_NOTFOUND, "no shape \"%s\" (nibble synth --list)", ctx->args[0]);
+    const char *type = o[S_TYPE].set ? o[S_TYPE].text : "Q8_0";
+    const nb_preset *preset = nb_preset_find(type);
+    if (!preset)
+        return nb_fail(err, NB_USAGE, "--type: no preset \"%s\"", type);
+    nb_recipe recipe;
+    nb_recipe_init(&recipe, preset);
+    char path[1024];
+    snprintf(path, sizeof path, "%s-%s.gguf", shape->name, preset->name);
+    if (o[S_OUT].set)
+        snprintf(path, sizeof path, "%s", o[S_OUT].text);
+    if (ctx->dry_run) {
+        print_safe_line("would write ", path);
+        return NB_OK;
+    }
+    nk_pool *pool = NULL;
+    uint64_t bytes = 0;
+    nb_hooks hooks = ui_ctx_hooks(ctx);
+    NB_TRY(nk_pool_open(&pool, ctx->threads, err));
+    nb_status st = nb_synth_write(shape, &recipe, o[S_SEED].set ? (uint64_t)o[S_SEED].i : 1, path,
+                                  ctx->force, &ctx->ops, pool, &bytes, &hooks, err);
+    nk_pool_close(&pool);
+    ui_ctx_done(ctx);
+    if (st != NB_OK)
+        return st;
+    if (ctx->json) {
+        nb_str text = {0};
+        nb_jout w = nb_jout_make(&text);
+        nb_jout_object(&w);
+        nb_jout_key(&w, "output"), nb_jout_str(&w, path);
+        nb_jout_key(&w, "preset"), nb_jout_str(&w, preset->name);
+        nb_jout_key(&w, "params"), nb_jout_u64(&w, shape_params(shape));
+        nb_jout_key(&w, "bytes"), nb_jout_u64(&w, bytes);
+        nb_jout_object_end(&w);
+        puts(nb_str_c(&text));
+        nb_str_free(&text);
+    } else {
+        print_safe_line("", path);
+    }
+    return NB_OK;
+}
+
+const ui_cmd ui_cmd_synth = {
+    .name = "synth",
+    .args = "SHAPE -t TYPE -o OUT",
+    .summary = "write a random model of a named shape, for benchmarks",
+    .details = "Weights are seeded noise: the file measures speed and memory, it cannot talk.\n"
+               "JSON keys: output, preset, params, bytes; with --list an array of name, architecture,\n"
+               "params.",
+    .opt = synth_opt,
+    .n_opt = S_COUNT,
+    .min_args = 0,
+    .max_args = 1,
+    .writes = true,
+    .run = run_synth,
+};
