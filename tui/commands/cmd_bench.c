@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/base/file.h"
+#include "core/base/job.h"
 #include "core/eval/runs.h"
 #include "core/files/library.h"
 #include "tui/commands/cmd.h"

@@ -1,6 +1,7 @@
 /* The bare command: the workbench. */
 #include <string.h>
 
+#include "core/files/library.h"
 #include "tui/app.h"
 #include "tui/commands/cmd.h"
 
@@ -35,6 +36,12 @@ static nb_status run(ui_ctx *ctx, nb_err *err)
     else if (o[U_COLOR].set && strcmp(o[U_COLOR].text, "auto") != 0)
         return nb_fail(err, NB_USAGE, "--color: expected auto or never, found \"%s\"",
                        o[U_COLOR].text);
+    for (size_t i = 0; i < opt.n_paths; i++) {
+        char path[1024];
+        if (nb_library_resolve(&ctx->cfg, opt.paths[i], path, sizeof path, NULL) != NB_OK)
+            return nb_fail(err, NB_NOTFOUND, "no model or command \"%s\" (nibble --help)",
+                           opt.paths[i]);
+    }
     if (opt.n_paths == 1 && strcmp(opt.paths[0], "demo") == 0)
         opt.start = "quantize";
     return ui_app_run(&ctx->cfg, &opt, err);
