@@ -1,0 +1,422 @@
+#include "tui/screens/models.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/files/weights.h"
+
+enum { CTX_MIN = 512, CTX_MAX = 1 << 20 };
+
+/* --- the scan, a job ------------------------------------------------------------------------- */
+
+/* Stored results are keyed by fingerprint, which costs opening a file: only when there are any. */
+static void measured(models_scan *s, nb_job *job)
+{
+    size_t n = nb_library_count(s->lib);
+    if (nb_runs_open(&s->runs, s->cfg, NULL) != NB_OK || nb_runs_bandwidth(s->runs) <= 0)
+        return;
+    s->speed = nb_alloc(n + 1, sizeof *s->speed, "speeds", NULL);
+    for (size_t i = 0; s->speed && i < n && !nb_job_canceled(job); i++) {
+        nb_weights *w;
+        double pp;
+        if (nb_weights_open(&w, nb_library_at(s->lib, i)->path, NULL) != NB_OK)
+            continue;
+        if (!nb_runs_speed(s->runs, nb_weights_fingerprint(w), &pp, &s->speed[i]))
+            s->speed[i] = 0;
+        nb_weights_close(&w);
+    }
+}
+
+static nb_status scan(nb_job *job, void *arg, nb_err *err)
+{
+    models_scan *s = arg;
+    nb_hooks hooks = nb_job_hooks(job);
+    NB_TRY(nb_library_scan(&s->lib, s->cfg, s->paths, s->n_paths, &hooks, err));
+    measured(s, job);
+    return NB_OK;
+}
+
+static void drop_scan(models_scan *s)
+{
+    nb_library_close(&s->lib);
+    nb_runs_close(&s->runs);
+    free(s->speed);
+    s->speed = NULL;
+}
+
+static void start_scan(models *m)
+{
+    const ui_app_options *opt = ui_app_options_of(m->app);
+    nb_err err = {0};
+    if (m->job)
+        return;
+    /* "nibble demo" names no file; the demo is always looked for. */
+    bool demo = opt->n_paths == 1 && strcmp(opt->paths[0], "demo") == 0;
+    m->scan = (models_scan){.cfg = ui_app_config(m->app),
+                            .paths = demo ? NULL : opt->paths,
+                            .n_paths = demo ? 0 : opt->n_paths};
+    if (ui_app_job(m->app, &m->job, UI_MODELS, "scan", "models on this machine", scan, &m->scan,
+                   &err) != NB_OK)
+        ui_app_error(m->app, err.msg, "the list of models stays as it is", "r looks again");
+}
+
+static void event(void *self, const nb_event *e)
+{
+    models *m = self;
+    if (e->kind != NB_EVENT_DONE || e->job != m->job)
+        return;
+    m->job = NULL;
+    if (e->err.status != NB_OK) {
+        drop_scan(&m->scan);
+        if (e->err.status != NB_CANCELED)
+            snprintf(m->problem, sizeof m->problem, "%s", e->err.msg);
+        return;
+    }
+    const nb_entry *now = models_current(m);
+    if (now && !m->wanted[0])
+        snprintf(m->wanted, sizeof m->wanted, "%s", now->path);
+    nb_library_close(&m->lib);
+    nb_runs_close(&m->runs);
+    free(m->speed);
+    m->lib = m->scan.lib;
+    m->runs = m->scan.runs;
+    m->speed = m->scan.speed;
+    m->scan = (models_scan){0};
+    m->problem[0] = '\0';
+    m->n_row = 0;
+    models_fits(m);
+    models_arrange(m);
+}
+
+/* --- actions --------------------------------------------------------------------------------- */
+
+static void to_screen(models *m, ui_scope screen)
+{
+    const nb_entry *e = models_current(m);
+    if (!e)
+        return;
+    const char *paths[] = {e->path, NULL};
+    ui_app_show(m->app, screen, paths, NULL);
+}
+
+static int by_bytes_down(const void *a, const void *b)
+{
+    const nb_entry *x = *(const nb_entry *const *)a, *y = *(const nb_entry *const *)b;
+    return x->bytes < y->bytes ? 1 : x->bytes > y->bytes ? -1 : strcmp(x->path, y->path);
+}
+
+/* The marked ones, the most precise first: it is what the others are held against. */
+static void talk(models *m)
+{
+    enum { PANES = 4 };
+    const nb_entry *pick[64];
+    const char *paths[PANES + 1] = {NULL};
+    size_t n = 0;
+    for (size_t i = 0; m->lib && i < nb_library_count(m->lib) && n < countof(pick); i++)
+        if (models_marked(m, nb_library_at(m->lib, i)->path))
+            pick[n++] = nb_library_at(m->lib, i);
+    if (!n) {
+        to_screen(m, UI_CHAT);
+        return;
+    }
+    qsort(pick, n, sizeof *pick, by_bytes_down);
+    for (size_t i = 0; i < n && i < PANES; i++)
+        paths[i] = pick[i]->path;
+    ui_app_show(m->app, UI_CHAT, paths, NULL);
+    if (n > PANES)
+        ui_app_say(m->app, "%zu marked, a chat has %d panes: the %d largest", n, PANES, PANES);
+}
+
+static void mark_rows(models *m, size_t from, size_t to, bool on)
+{
+    if (from > to) {
+        size_t t = from;
+        from = to;
+        to = t;
+    }
+    for (size_t i = from; i <= to && i < m->n_row; i++)
+        models_toggle(m, models_entry(m, i)->path, on);
+}
+
+static bool mark(models *m, ui_action a)
+{
+    const nb_entry *e = models_current(m);
+    if (!e)
+        return false;
+    if (a == UI_ACT_ANY_MARK) {
+        models_toggle(m, e->path, !models_marked(m, e->path));
+        ui_list_move(&m->list, UI_ACT_ANY_DOWN, 1);
+    } else if (a == UI_ACT_ANY_MARK_ALL) {
+        bool all = true;
+        for (size_t i = 0; i < m->n_row; i++)
+            all = all && models_marked(m, models_entry(m, i)->path);
+        mark_rows(m, 0, m->n_row - 1, !all);
+    } else if (m->range < 0) {
+        m->range = (long)m->list.at;
+        ui_app_say(m->app, "range: move, then v marks up to here, Esc forgets it");
+        return true;
+    } else {
+        mark_rows(m, (size_t)m->range, m->list.at, true);
+    }
+    m->range = -1;
+    return true;
+}
+
+static void change_ctx(models *m, bool more)
+{
+    if (more ? m->ctx < CTX_MAX : m->ctx > CTX_MIN)
+        m->ctx = more ? m->ctx * 2 : m->ctx / 2;
+    models_fits(m);
+    models_arrange(m);
+}
+
+static bool escape(models *m)
+{
+    if (m->typing)
+        m->typing = false;
+    else if (m->range >= 0)
+        m->range = -1;
+    else if (m->zoom)
+        m->zoom = false;
+    else if (m->filter.text.len) {
+        ui_input_set(&m->filter, "");
+        models_arrange(m);
+    } else
+        return false;
+    return true;
+}
+
+static bool copy(models *m, ui_action a)
+{
+    const nb_entry *e = models_current(m);
+    char text[1400];
+    if (!e)
+        return false;
+    if (a == UI_ACT_ANY_COPY_COMMAND)
+        snprintf(text, sizeof text, "nibble show '%s'", e->path);
+    else if (a == UI_ACT_ANY_COPY_URL)
+        snprintf(text, sizeof text, "%s", e->path);
+    else
+        snprintf(text, sizeof text, "%s\t%s\t%llu\t%s", e->name, e->type_name,
+                 (unsigned long long)e->bytes, e->path);
+    ui_app_copy(m->app, text, strlen(text));
+    return true;
+}
+
+static void write_table(models *m)
+{
+    nb_str text = {0};
+    models_json(m, &text);
+    parts_export(m->app, "models", "json", &text);
+    nb_str_free(&text);
+}
+
+static bool action_here(models *m, ui_action a)
+{
+    switch (a) {
+    case UI_ACT_MODELS_QUANTIZE:
+        to_screen(m, UI_QUANTIZE);
+        return true;
+    case UI_ACT_MODELS_TALK:
+        talk(m);
+        return true;
+    case UI_ACT_ANY_OPEN:
+    case UI_ACT_MODELS_IMPORT:
+        to_screen(m, UI_INSPECT);
+        return true;
+    case UI_ACT_MODELS_PREV_VALUE:
+    case UI_ACT_MODELS_NEXT_VALUE:
+        change_ctx(m, a == UI_ACT_MODELS_NEXT_VALUE);
+        return true;
+    case UI_ACT_MODELS_KV_TYPE:
+        m->kv_f32 = !m->kv_f32;
+        models_fits(m);
+        models_arrange(m);
+        return true;
+    case UI_ACT_MODELS_RESCAN:
+        start_scan(m);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool action(void *self, ui_action a)
+{
+    models *m = self;
+    if (m->typing) {
+        if (a != UI_ACT_ANY_OPEN && a != UI_ACT_ANY_ESCAPE)
+            return false;
+        m->typing = false;
+        return true;
+    }
+    switch (a) {
+    case UI_ACT_ANY_FILTER:
+        m->typing = true;
+        return true;
+    case UI_ACT_ANY_ESCAPE:
+        return escape(m);
+    case UI_ACT_ANY_SORT:
+        m->sort = (m->sort + 1) % MODELS_SORTS;
+        models_arrange(m);
+        return true;
+    case UI_ACT_ANY_SORT_REVERSE:
+        m->reverse = !m->reverse;
+        models_arrange(m);
+        return true;
+    case UI_ACT_ANY_MARK:
+    case UI_ACT_ANY_MARK_ALL:
+    case UI_ACT_ANY_MARK_RANGE:
+        return mark(m, a);
+    case UI_ACT_ANY_COPY_ROW:
+    case UI_ACT_ANY_COPY_URL:
+    case UI_ACT_ANY_COPY_COMMAND:
+        return copy(m, a);
+    case UI_ACT_ANY_WRITE:
+        write_table(m);
+        return true;
+    case UI_ACT_ANY_ZOOM:
+        m->zoom = !m->zoom;
+        return true;
+    default:
+        return action_here(m, a) || ui_list_move(&m->list, a, 10);
+    }
+}
+
+static bool text_mode(const void *self)
+{
+    return ((const models *)self)->typing;
+}
+
+static bool key(void *self, const ui_key *k)
+{
+    models *m = self;
+    if (!m->typing)
+        return false;
+    if (k->code == UI_K_UP || k->code == UI_K_DOWN)
+        return ui_list_move(&m->list, k->code == UI_K_UP ? UI_ACT_ANY_UP : UI_ACT_ANY_DOWN, 1);
+    if (!ui_input_key(&m->filter, k))
+        return false;
+    models_arrange(m);
+    return true;
+}
+
+static const char *why_not(const void *self, ui_action a)
+{
+    const models *m = self;
+    const ui_keyrow *row = ui_keyrow_of(a);
+    bool needs = row->scope == UI_MODELS && a != UI_ACT_MODELS_RESCAN;
+    if (needs && !models_current(m))
+        return "needs a model in the list";
+    if (a == UI_ACT_MODELS_RESCAN && m->job)
+        return "is looking already";
+    return NULL;
+}
+
+static const char *hints(const void *self, bool narrow)
+{
+    const models *m = self;
+    if (m->typing)
+        return narrow ? "Enter keep  Esc leave"
+                      : "Enter keeps the filter  Esc leaves it  arrows move";
+    if (!m->n_row)
+        return narrow ? "/ filter  r again" : "/ filter  r look again";
+    return narrow ? "Enter look  Q quantize  t chat  Space /"
+                  : "Enter inspect  Q quantize  t chat  Space mark  / filter  s sort  [ ] ctx";
+}
+
+static double tick(void *self, double now)
+{
+    models *m = self;
+    (void)now;
+    parts_memory(m->app, &m->available, &m->total);
+    return m->job ? 0.5 : 5;
+}
+
+static int busy(const void *self)
+{
+    return ((const models *)self)->job ? 1 : 0;
+}
+
+static void show(void *self, const char *const *paths, const char *note)
+{
+    models *m = self;
+    (void)note;
+    if (paths && paths[0])
+        snprintf(m->wanted, sizeof m->wanted, "%s", paths[0]);
+    models_arrange(m);
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+static nb_status open(void **self, ui_app *app, nb_err *err)
+{
+    (void)err;
+    models *m = ui_xcalloc(1, sizeof *m);
+    const nb_config *cfg = ui_app_config(app);
+    const ui_workspace *w = ui_app_workspace(app);
+    m->app = app;
+    m->range = -1;
+    m->ctx = 4096;
+    if (cfg->ctx >= CTX_MIN && cfg->ctx <= CTX_MAX)
+        m->ctx = (uint32_t)cfg->ctx;
+    parts_memory(app, &m->available, &m->total);
+    for (size_t i = 0; i < ui_workspace_count(w, "models.marks"); i++)
+        models_toggle(m, ui_workspace_item(w, "models.marks", i), true);
+    const char *at = ui_workspace_get(w, "models.at");
+    if (at)
+        snprintf(m->wanted, sizeof m->wanted, "%s", at);
+    *self = m;
+    start_scan(m);
+    return NB_OK;
+}
+
+static void remember(models *m)
+{
+    ui_workspace *w = ui_app_workspace(m->app);
+    const nb_entry *e = models_current(m);
+    if (e)
+        ui_workspace_set(w, "models.at", e->path);
+    ui_workspace_clear(w, "models.marks");
+    for (size_t i = 0; i < m->n_mark; i++)
+        ui_workspace_add(w, "models.marks", m->mark[i]);
+}
+
+static void close_screen(void **self)
+{
+    models *m = *self;
+    if (!m)
+        return;
+    remember(m);
+    drop_scan(&m->scan);
+    nb_library_close(&m->lib);
+    nb_runs_close(&m->runs);
+    free(m->speed);
+    free(m->fit);
+    free(m->row);
+    free(m->mark);
+    ui_input_free(&m->filter);
+    free(m);
+    *self = NULL;
+}
+
+const ui_screen ui_screen_models = {
+    .name = "models",
+    .title = "Models",
+    .title_narrow = "Models",
+    .scope = UI_MODELS,
+    .open = open,
+    .close = close_screen,
+    .draw = models_draw,
+    .action = action,
+    .text_mode = text_mode,
+    .key = key,
+    .event = event,
+    .why_not = why_not,
+    .hints = hints,
+    .tick = tick,
+    .busy = busy,
+    .json = models_json,
+    .show = show,
+};

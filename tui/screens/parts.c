@@ -1,0 +1,226 @@
+#include "tui/screens/parts.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+
+ui_role parts_fit_role(nb_fit_word w)
+{
+    static const ui_role role[] = {UI_FITS, UI_TIGHT, UI_PAGES, UI_NO};
+    return (unsigned)w < countof(role) ? role[w] : UI_TEXT;
+}
+
+nb_hparams parts_hparams(const nb_entry *e)
+{
+    return (nb_hparams){.arch = nb_arch_find(e->arch),
+                        .n_layer = (uint32_t)e->n_layer,
+                        .n_embd = (uint32_t)e->n_embd,
+                        .n_head = (uint32_t)e->n_head,
+                        .n_head_kv = (uint32_t)e->n_head_kv,
+                        .head_dim = (uint32_t)e->head_dim,
+                        .n_ff = (uint32_t)e->n_ff,
+                        .n_vocab = (uint32_t)e->n_vocab,
+                        .n_rot = (uint32_t)e->head_dim,
+                        .n_ctx_train = (uint32_t)e->n_ctx,
+                        .tied = e->tied};
+}
+
+void parts_memory(const ui_app *app, uint64_t *available, uint64_t *total)
+{
+    if (ui_app_scripted(app)) {
+        *available = 8ull << 30;
+        *total = 16ull << 30;
+        return;
+    }
+    nb_memory(available, total);
+    uint64_t limit = ui_app_config(app)->ram_limit;
+    if (limit && limit < *available)
+        *available = limit;
+}
+
+/* --- lines ----------------------------------------------------------------------------------- */
+
+parts_lines parts_begin(ui_canvas *c, ui_rect r)
+{
+    return (parts_lines){.c = c, .r = r};
+}
+
+int parts_left(const parts_lines *l)
+{
+    return l->y < l->r.h ? l->r.h - l->y : 0;
+}
+
+void parts_skip(parts_lines *l)
+{
+    l->y++;
+}
+
+static void put(parts_lines *l, int x, ui_role role, const char *text)
+{
+    if (parts_left(l) && x < l->r.w)
+        ui_textn(l->c, l->r.x + x, l->r.y + l->y, role, 0, text, strlen(text), l->r.w - x);
+}
+
+void parts_line(parts_lines *l, ui_role role, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    put(l, 0, role, text);
+    l->y++;
+}
+
+void parts_pair(parts_lines *l, int label_w, const char *label, ui_role role, const char *fmt, ...)
+{
+    char text[1200];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    put(l, 0, UI_DIM, label);
+    put(l, label_w, role, text);
+    l->y++;
+}
+
+void parts_wrap(parts_lines *l, ui_role role, const char *text)
+{
+    ui_row *rows = NULL;
+    size_t n = 0, cap = 0;
+    if (l->r.w < 1 || ui_wrap(text, strlen(text), l->r.w, &rows, &n, &cap, NULL) != NB_OK)
+        n = 0;
+    for (size_t i = 0; i < n && parts_left(l); i++, l->y++)
+        ui_textn(l->c, l->r.x, l->r.y + l->y, role, 0, text + rows[i].start, rows[i].len, l->r.w);
+    free(rows);
+}
+
+/* --- numbers --------------------------------------------------------------------------------- */
+
+const char *parts_ctx(char out[16], uint64_t ctx)
+{
+    if (ctx >= 1024 && ctx % 1024 == 0 && ctx < 1024000)
+        snprintf(out, 16, "%uk", (unsigned)(ctx / 1024));
+    else
+        snprintf(out, 16, "%llu", (unsigned long long)ctx);
+    return out;
+}
+
+const char *parts_count(char out[16], uint64_t n)
+{
+    static const struct {
+        double unit;
+        const char *name;
+    } row[] = {{1e12, "T"}, {1e9, "B"}, {1e6, "M"}, {1e3, "k"}};
+    char num[48];
+    for (size_t i = 0; i < countof(row); i++) {
+        double v = (double)n / row[i].unit;
+        if (v < 0.9995)
+            continue;
+        snprintf(out, 16, "%s%s",
+                 nb_fmt_fixed(num, v,
+                              v < 9.995   ? 2
+                              : v < 99.95 ? 1
+                                          : 0),
+                 row[i].name);
+        return out;
+    }
+    snprintf(out, 16, "%u", (unsigned)n);
+    return out;
+}
+
+const char *parts_num(char out[48], double v)
+{
+    double a = fabs(v);
+    if (isnan(v))
+        return strcpy(out, "NaN");
+    if (isinf(v))
+        return strcpy(out, v > 0 ? "inf" : "-inf");
+    if (a != 0 && (a < 1e-4 || a >= 1e6)) {
+        int e = (int)floor(log10(a));
+        char m[48];
+        nb_fmt_fixed(m, v / pow(10, e), 2);
+        snprintf(out, 48, "%.20se%d", m, e);
+        return out;
+    }
+    int decimals = a == 0 ? 0 : 2 - (int)floor(log10(a));
+    return nb_fmt_fixed(out, v, decimals < 0 ? 0 : decimals);
+}
+
+const char *parts_percent(char out[48], double share)
+{
+    char num[48];
+    double p = 100 * share;
+    nb_fmt_fixed(num, p, fabs(p) < 10 ? 2 : 1);
+    snprintf(out, 48, "%.40s%%", num);
+    return out;
+}
+
+/* --- layout ---------------------------------------------------------------------------------- */
+
+static int within(int v, int max)
+{
+    return v < 0 ? 0 : v > max ? max : v;
+}
+
+void parts_columns(ui_rect r, int first, ui_rect *left, ui_rect *right)
+{
+    first = within(first, r.w);
+    *left = (ui_rect){r.x, r.y, first, r.h};
+    *right = (ui_rect){r.x + first, r.y, r.w - first, r.h};
+}
+
+void parts_rows(ui_rect r, int first, ui_rect *top, ui_rect *bottom)
+{
+    first = within(first, r.h);
+    *top = (ui_rect){r.x, r.y, r.w, first};
+    *bottom = (ui_rect){r.x, r.y + first, r.w, r.h - first};
+}
+
+void parts_empty(ui_canvas *c, ui_rect r, const char *const *lines)
+{
+    int n = 0;
+    while (lines[n])
+        n++;
+    int y = r.y + (r.h > n ? (r.h - n) / 2 : 0);
+    for (int i = 0; i < n && y < r.y + r.h; i++, y++) {
+        size_t len = strlen(lines[i]);
+        int w = ui_width(c, lines[i], len);
+        int x = r.x + (r.w > w ? (r.w - w) / 2 : 0);
+        ui_textn(c, x, y, i ? UI_DIM : UI_TITLE, 0, lines[i], len, r.x + r.w - x);
+    }
+}
+
+/* --- exports --------------------------------------------------------------------------------- */
+
+void parts_export(ui_app *app, const char *name, const char *ext, const nb_str *text)
+{
+    const nb_config *cfg = ui_app_config(app);
+    char dir[1040], path[1400];
+    nb_err err = {0};
+    if (ui_app_read_only(app) || !cfg->writable) {
+        ui_app_say(app, "nothing is written: %s",
+                   cfg->writable ? "started with --read-only" : "no home folder");
+        return;
+    }
+    snprintf(dir, sizeof dir, "%s/exports", cfg->data_dir);
+    nb_status st = nb_mkdirs(dir, &err);
+    for (int i = 1; st == NB_OK && i < 10000; i++) {
+        if (i == 1)
+            snprintf(path, sizeof path, "%s/%s.%s", dir, name, ext);
+        else
+            snprintf(path, sizeof path, "%s/%s-%d.%s", dir, name, i, ext);
+        if (!nb_exists(path))
+            break;
+    }
+    if (st == NB_OK)
+        st = nb_replace_file(path, nb_str_c(text), text->len, 0, &err);
+    if (st == NB_OK)
+        ui_app_say(app, "written: %s", path);
+    else
+        ui_app_error(app, err.msg, "nothing was written", "free some space or change the folder");
+}

@@ -1,0 +1,50 @@
+/* Pieces several screens draw or do alike. */
+#ifndef NIBBLE_PARTS_H
+#define NIBBLE_PARTS_H
+
+#include "core/quant/fit.h"
+#include "tui/app.h"
+#include "tui/widgets/widget.h"
+
+/* The role and the words of a fit. */
+ui_role parts_fit_role(nb_fit_word w);
+nb_hparams parts_hparams(const nb_entry *e); /* as far as a listing knows them */
+/* Memory a model may take now; scripted runs are pinned to 8 GiB of 16. */
+void parts_memory(const ui_app *app, uint64_t *available, uint64_t *total);
+
+/* Lines under one another inside a rectangle: `y` runs down, nothing is drawn past its end. */
+typedef struct parts_lines {
+    ui_canvas *c;
+    ui_rect r;
+    int y; /* next row, relative to r */
+} parts_lines;
+parts_lines parts_begin(ui_canvas *c, ui_rect r);
+void parts_line(parts_lines *l, ui_role role, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* A dim label of label_w cells and a value. */
+void parts_pair(parts_lines *l, int label_w, const char *label, ui_role role, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+void parts_skip(parts_lines *l); /* an empty row */
+/* As parts_line, wrapped over as many rows as it takes. */
+void parts_wrap(parts_lines *l, ui_role role, const char *text);
+int parts_left(const parts_lines *l); /* rows still free */
+
+/* "4k" for 4096, "512". */
+const char *parts_ctx(char out[16], uint64_t ctx);
+/* "5.8M", "1.24B" of a count. */
+const char *parts_count(char out[16], uint64_t n);
+/* Short number: 3 significant digits, no locale: "0.0123", "1.92". */
+const char *parts_num(char out[48], double v);
+/* Percent with one decimal: "6.8%". */
+const char *parts_percent(char out[48], double share);
+/* Splits r into left (or top) and right (or bottom) with `first` cells for the first. */
+void parts_columns(ui_rect r, int first, ui_rect *left, ui_rect *right);
+void parts_rows(ui_rect r, int first, ui_rect *top, ui_rect *bottom);
+/* Centred lines on an empty page: what is missing, what to press. NULL-terminated. */
+void parts_empty(ui_canvas *c, ui_rect r, const char *const *lines);
+
+/* Writes an export beside the chats (data_dir/exports/NAME, "-2" when taken) and says where; a
+ * failure becomes a sticky error. */
+void parts_export(ui_app *app, const char *name, const char *ext, const nb_str *text);
+
+#endif
