@@ -13,8 +13,8 @@
 typedef struct ui_app_options {
     const char *const *paths; /* given models */
     size_t n_paths;
-    const char *script;       /* --script FILE: headless replay */
-    const char *start;        /* first screen by name, NULL = models */
+    const char *script; /* --script FILE: headless replay */
+    const char *start;  /* first screen by name, NULL = models */
     bool read_only, offline, ascii, no_color, no_mouse;
     int threads;
     const char *cpu; /* ceiling, NULL = cfg.cpu */
@@ -23,7 +23,8 @@ typedef struct ui_app_options {
 /* Runs until quit; returns the process status. */
 nb_status ui_app_run(const nb_config *cfg, const ui_app_options *opt, nb_err *err);
 
-/* --- services for screens ------------------------------------------------------------------------ */
+/* --- services for screens ------------------------------------------------------------------------
+ */
 const nb_config *ui_app_config(const ui_app *app);
 const nk_ops *ui_app_ops(const ui_app *app);
 nb_sched *ui_app_sched(ui_app *app);
@@ -38,10 +39,10 @@ const ui_app_options *ui_app_options_of(const ui_app *app);
  * marks and drafts. Opened before the screens, closed after them. */
 ui_workspace *ui_app_workspace(ui_app *app);
 
-/* Starts a job listed in the strip and in J; its events go to the screen of `owner`. The app frees it
- * after DONE was delivered. */
-nb_status ui_app_job(ui_app *app, nb_job **out, ui_scope owner, const char *kind,
-                     const char *label, nb_job_fn *run, void *arg, nb_err *err);
+/* Starts a job listed in the strip and in J; its events go to the screen of `owner`. The app frees
+ * it after DONE was delivered. */
+nb_status ui_app_job(ui_app *app, nb_job **out, ui_scope owner, const char *kind, const char *label,
+                     nb_job_fn *run, void *arg, nb_err *err);
 /* Switches screen and hands it paths. */
 void ui_app_show(ui_app *app, ui_scope screen, const char *const *paths, const char *note);
 /* A line over the hints until the next key. */
@@ -50,7 +51,8 @@ void ui_app_say(ui_app *app, const char *fmt, ...) __attribute__((format(printf,
 void ui_app_error(ui_app *app, const char *what, const char *effect, const char *remedy);
 void ui_app_log(ui_app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Asks once; default No. done(arg, yes) on the main thread. question is copied. */
-void ui_app_confirm(ui_app *app, const char *question, void (*done)(void *arg, bool yes), void *arg);
+void ui_app_confirm(ui_app *app, const char *question, void (*done)(void *arg, bool yes),
+                    void *arg);
 void ui_app_copy(ui_app *app, const char *text, size_t n); /* clipboard, or a file and says so */
 /* Runs $EDITOR on text; NULL when impossible or unchanged. malloc'd. */
 char *ui_app_edit(ui_app *app, const char *text, nb_err *err);

@@ -40,5 +40,9 @@ bool ui_term_copy(ui_term *t, const char *text, size_t n);
  * fatal ones restore the terminal, write a crash note and re-raise. */
 uint64_t ui_term_signals(ui_term *t);
 int ui_term_signal_fd(const ui_term *t);
+/* Gives the terminal back at once: async-signal-safe, for the last moment before the process ends. */
+void ui_term_emergency(void);
+/* Ends the process by that signal, so that its status tells. */
+void ui_term_die(int signal_number) __attribute__((noreturn));
 
 #endif

@@ -1,0 +1,398 @@
+#include "tui/app_private.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "kernels/cpu.h"
+
+static const struct {
+    const ui_screen *row;
+    int digit;
+} screens[] = {
+#define UI_SCREEN(sym, scope, digit) {&ui_screen_##sym, digit},
+#include "tui/screens/screens.def"
+#undef UI_SCREEN
+    {NULL, 0}};
+
+/* --- screens ------------------------------------------------------------------------------------
+ */
+
+app_page *app_current(ui_app *app)
+{
+    return &app->page[app->at];
+}
+
+app_page *app_page_of(ui_app *app, ui_scope scope)
+{
+    for (size_t i = 0; i < app->n_page; i++)
+        if (app->page[i].row->scope == scope)
+            return &app->page[i];
+    return NULL;
+}
+
+bool app_enter(ui_app *app, size_t at)
+{
+    app_page *p = &app->page[at];
+    nb_err err = {0};
+    if (!p->self && p->row->open(&p->self, app, &err) != NB_OK) {
+        p->self = NULL;
+        ui_app_error(app, err.msg, "the screen stays closed", "its digit tries again");
+        return false;
+    }
+    if (at != app->at) {
+        size_t i = 0;
+        while (i < app->n_trail && app->trail[i] != at)
+            i++;
+        if (i < app->n_trail)
+            app->n_trail = i; /* back to where it already was */
+        else
+            app->trail[app->n_trail++] = app->at;
+        app->at = at;
+    }
+    app->prefix = 0;
+    p->wake = 0;
+    ui_app_dirty(app);
+    return true;
+}
+
+bool app_leave(ui_app *app)
+{
+    if (app->at == 0)
+        return false;
+    size_t to = app->n_trail ? app->trail[app->n_trail - 1] : 0;
+    return app_enter(app, to);
+}
+
+void app_quit(ui_app *app)
+{
+    if (app_running(app) == 0) {
+        app->quit = true;
+        return;
+    }
+    app->confirm = (app_confirm){.open = true, .quitting = true};
+    snprintf(app->confirm.question, sizeof app->confirm.question,
+             app_running(app) == 1 ? "%zu job is running and cannot be resumed later."
+                                   : "%zu jobs are running and cannot be resumed later.",
+             app_running(app));
+    ui_app_dirty(app);
+}
+
+const char *app_why_not(ui_app *app, ui_action a)
+{
+    static const char *const elsewhere[UI_SCOPES] = {
+        [UI_MODELS] = "works on Models",     [UI_DOWNLOADS] = "works on Downloads",
+        [UI_QUANTIZE] = "works on Quantize", [UI_INSPECT] = "works on Inspect",
+        [UI_COMPARE] = "works on Compare",   [UI_CHAT] = "works on Chat"};
+    const ui_keyrow *row = ui_keyrow_of(a);
+    app_page *p = app_current(app);
+    if (!row)
+        return "no such action";
+    if (row->scope != UI_ANY && row->scope != p->row->scope)
+        return elsewhere[row->scope];
+    if (a == UI_ACT_ANY_SUSPEND && !app->term)
+        return "needs a terminal";
+    return p->self && p->row->why_not ? p->row->why_not(p->self, a) : NULL;
+}
+
+/* --- services -----------------------------------------------------------------------------------
+ */
+
+const nb_config *ui_app_config(const ui_app *app)
+{
+    return &app->cfg;
+}
+const nk_ops *ui_app_ops(const ui_app *app)
+{
+    return &app->ops;
+}
+nb_sched *ui_app_sched(ui_app *app)
+{
+    return app->sched;
+}
+nb_mailbox *ui_app_mailbox(ui_app *app)
+{
+    return app->mail;
+}
+int ui_app_threads(const ui_app *app)
+{
+    return app->threads;
+}
+bool ui_app_read_only(const ui_app *app)
+{
+    return app->opt.read_only;
+}
+bool ui_app_scripted(const ui_app *app)
+{
+    return app->opt.script != NULL;
+}
+double ui_app_now(const ui_app *app)
+{
+    (void)app;
+    return nb_now();
+}
+const ui_app_options *ui_app_options_of(const ui_app *app)
+{
+    return &app->opt;
+}
+ui_workspace *ui_app_workspace(ui_app *app)
+{
+    return app->ws;
+}
+void ui_app_dirty(ui_app *app)
+{
+    app->dirty = true;
+}
+void ui_app_do(ui_app *app, ui_action a)
+{
+    app_action(app, a);
+}
+const char *ui_app_keys(const ui_app *app, ui_action a)
+{
+    return ui_keymap_keys(app->keys, a);
+}
+
+void ui_app_show(ui_app *app, ui_scope screen, const char *const *paths, const char *note)
+{
+    app_page *p = app_page_of(app, screen);
+    if (!p) {
+        ui_app_say(app, "that screen is not part of this version");
+        return;
+    }
+    if (app_enter(app, (size_t)(p - app->page)) && p->row->show && paths && paths[0])
+        p->row->show(p->self, paths, note);
+}
+
+void ui_app_rescan(ui_app *app)
+{
+    app->rescan = true;
+}
+
+/* --- what is told -------------------------------------------------------------------------------
+ */
+
+static void log_entry(ui_app *app, bool error, const char *text)
+{
+    app_entry *e = &app->log[app->n_log++ % APP_LOG];
+    *e = (app_entry){.at = nb_now(), .error = error};
+    snprintf(e->text, sizeof e->text, "%s", text);
+    if (app->log_fd < 0)
+        return;
+    nb_str line = {0};
+    nb_str_addf(&line, "%s ", error ? "error" : "note");
+    nb_safe_text(&line, text, strlen(text), NB_SAFE_ONE_LINE);
+    nb_str_add(&line, "\n");
+    ssize_t put = line.at ? write(app->log_fd, line.at, line.len) : 0;
+    (void)put; /* a log that cannot be written has nowhere to complain */
+    nb_str_free(&line);
+}
+
+void ui_app_say(ui_app *app, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(app->message, sizeof app->message, fmt, ap);
+    va_end(ap);
+    ui_app_dirty(app);
+}
+
+void ui_app_log(ui_app *app, const char *fmt, ...)
+{
+    char text[sizeof app->log[0].text];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    log_entry(app, false, text);
+}
+
+void ui_app_error(ui_app *app, const char *what, const char *effect, const char *remedy)
+{
+    snprintf(app->sticky, sizeof app->sticky, "%s%s%s%s%s", what, effect && *effect ? " · " : "",
+             effect ? effect : "", remedy && *remedy ? " · " : "", remedy ? remedy : "");
+    log_entry(app, true, app->sticky);
+    ui_app_dirty(app);
+}
+
+void ui_app_confirm(ui_app *app, const char *question, void (*done)(void *arg, bool yes), void *arg)
+{
+    if (app->confirm.open && app->confirm.done)
+        app->confirm.done(app->confirm.arg, false); /* one question at a time; the older is a No */
+    app->confirm = (app_confirm){.open = true, .done = done, .arg = arg};
+    snprintf(app->confirm.question, sizeof app->confirm.question, "%s", question);
+    ui_app_dirty(app);
+}
+
+/* --- theme, pictures of the screen --------------------------------------------------------------
+ */
+
+nb_status app_theme(ui_app *app, const char *name, nb_err *err)
+{
+    char dir[1100];
+    ui_theme theme;
+    bool have =
+        app->cfg.config_dir[0] && nb_path_join(dir, sizeof dir, app->cfg.config_dir, "themes");
+    NB_TRY(ui_theme_load(&theme, name, have ? dir : NULL, err));
+    app->theme = theme;
+    if (app->term)
+        ui_term_theme(app->term, &app->theme);
+    ui_app_dirty(app);
+    return NB_OK;
+}
+
+nb_status app_save_text(const ui_app *app, const char *path, bool roles, nb_err *err)
+{
+    nb_str text = {0};
+    ui_canvas_text(&app->canvas, &text, roles);
+    nb_status st = text.failed ? nb_fail(err, NB_NOMEM, "%s: not enough memory", path)
+                               : nb_replace_file(path, nb_str_c(&text), text.len, 0, err);
+    nb_str_free(&text);
+    return st;
+}
+
+/* --- life ---------------------------------------------------------------------------------------
+ */
+
+/* keys.conf, and no keys for screens this build lacks. */
+static nb_status load_keys(ui_app *app, nb_err *err)
+{
+    static const struct {
+        ui_scope scope;
+        const char *verb;
+    } digits[] = {{UI_MODELS, "screen.models"},     {UI_DOWNLOADS, "screen.downloads"},
+                  {UI_QUANTIZE, "screen.quantize"}, {UI_INSPECT, "screen.inspect"},
+                  {UI_COMPARE, "screen.compare"},   {UI_CHAT, "screen.chat"}};
+    char path[1100], *text = NULL;
+    size_t n = 0;
+    nb_str conf = {0}, warnings = {0};
+    if (app->cfg.config_dir[0] &&
+        nb_path_join(path, sizeof path, app->cfg.config_dir, "keys.conf") && nb_exists(path)) {
+        nb_err e = {0};
+        if (nb_file_read(&text, &n, path, 1 << 20, &e) == NB_OK)
+            nb_str_addn(&conf, text, n);
+        else
+            ui_app_error(app, e.msg, "the default keys apply", "");
+    }
+    free(text);
+    for (size_t i = 0; i < countof(digits); i++)
+        if (!app_page_of(app, digits[i].scope))
+            nb_str_addf(&conf, "\nany.%s =", digits[i].verb);
+    nb_status st = ui_keymap_open(&app->keys, nb_str_c(&conf), conf.len, &warnings, err);
+    if (st == NB_OK && warnings.len)
+        ui_app_error(app, nb_str_c(&warnings), "", "E shows all of it");
+    nb_str_free(&conf);
+    nb_str_free(&warnings);
+    return st;
+}
+
+static void load_theme(ui_app *app)
+{
+    const char *last = app->ws ? ui_workspace_get(app->ws, "theme") : NULL;
+    const char *name = app->cfg.theme[0] ? app->cfg.theme : last ? last : "default";
+    nb_err err = {0};
+    if (app_theme(app, name, &err) != NB_OK) {
+        ui_app_error(app, err.msg, "the default theme is used", "");
+        app_theme(app, "default", NULL);
+    }
+}
+
+static void open_log(ui_app *app)
+{
+    char path[1100];
+    if (ui_app_scripted(app) || app->opt.read_only || !app->cfg.writable ||
+        nb_mkdirs(app->cfg.state_dir, NULL) != NB_OK ||
+        !nb_path_join(path, sizeof path, app->cfg.state_dir, "log"))
+        return;
+    app->log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+}
+
+static nb_status open_app(ui_app *app, nb_err *err)
+{
+    unsigned flags = 0;
+    const char *cpu = app->opt.cpu ? app->opt.cpu : app->cfg.cpu;
+    NB_TRY(nk_cpu_cap(nk_cpu_detect(), cpu, &flags, err));
+    nk_ops_init(&app->ops, flags);
+    app->threads = app->opt.threads > 0   ? app->opt.threads
+                   : app->cfg.threads > 0 ? app->cfg.threads
+                                          : nk_cpu_count();
+    NB_TRY(nb_sched_open(&app->sched, app->threads, err));
+    NB_TRY(nb_mailbox_open(&app->mail, err));
+    bool keep = !ui_app_scripted(app) && !app->opt.read_only && app->cfg.writable;
+    nb_err told = {0};
+    NB_TRY(ui_workspace_open(&app->ws, keep ? app->cfg.state_dir : NULL, &told));
+    open_log(app);
+    if (told.msg[0])
+        ui_app_say(app, "%s", told.msg);
+    for (size_t i = 0; screens[i].row; i++)
+        app->page[app->n_page++] =
+            (app_page){.row = screens[i].row, .digit = screens[i].digit, .wake = -1};
+    NB_TRY(load_keys(app, err));
+    load_theme(app);
+    return ui_canvas_resize(&app->canvas, app->w, app->h, err);
+}
+
+/* The first screen always opens: it is where q and Esc lead back to. */
+void app_begin(ui_app *app)
+{
+    const char *last = ui_workspace_get(app->ws, "screen");
+    const char *want = app->opt.start ? app->opt.start : app->opt.n_paths ? NULL : last;
+    app_enter(app, 0);
+    for (size_t i = 1; want && i < app->n_page; i++)
+        if (strcmp(app->page[i].row->name, want) == 0)
+            app_enter(app, i);
+}
+
+static void close_app(ui_app *app)
+{
+    if (app->mail)
+        app_jobs_end(app, -1);
+    if (app->ws && app->n_page)
+        ui_workspace_set(app->ws, "screen", app_current(app)->row->name);
+    app_panel_close(app);
+    for (size_t i = app->n_page; i-- > 0;)
+        if (app->page[i].self)
+            app->page[i].row->close(&app->page[i].self);
+    ui_workspace_close(&app->ws);
+    ui_term_close(&app->term);
+    ui_canvas_free(&app->canvas);
+    ui_keymap_close(&app->keys);
+    free(app->items.at);
+    free(app->items.shown);
+    ui_input_free(&app->items.input);
+    nb_mailbox_close(&app->mail);
+    nb_sched_close(&app->sched);
+    if (app->log_fd >= 0)
+        close(app->log_fd);
+}
+
+nb_status ui_app_run(const nb_config *cfg, const ui_app_options *opt, nb_err *err)
+{
+    ui_app *app = nb_alloc(1, sizeof *app, "workbench", err);
+    nb_status st = NB_NOMEM;
+    if (!app)
+        return st;
+    app->cfg = *cfg;
+    app->opt = *opt;
+    app->log_fd = -1;
+    app->w = 80;
+    app->h = 24;
+    app->meters.at = -1;
+    if (opt->script)
+        nb_now_set(100); /* pinned: only `frames` moves it */
+    st = open_app(app, err);
+    if (st == NB_OK) {
+        app->canvas.ascii = opt->ascii;
+        st = opt->script ? app_script(app, opt->script, err) : app_loop(app, err);
+    }
+    close_app(app);
+    if (opt->script)
+        nb_now_set(-1);
+    int signal_number = app->signal;
+    free(app);
+    if (signal_number)
+        ui_term_die(signal_number);
+    return st;
+}

@@ -1,0 +1,114 @@
+/* The loop with a terminal: wait for tty, mailbox or signal; take all keys; deliver events; ask the
+ * screen; draw at most 30 times a second. */
+#include "tui/app_private.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <time.h>
+
+static const double FRAME = 1.0 / 30; /* seconds between frames at least */
+static const double LAST_WORDS = 0.8; /* seconds jobs get when a signal ends the program */
+static const double TRY_AGAIN = 0.05; /* seconds until a terminal that takes nothing is asked */
+enum { KEYS_PER_PASS = 512, EVENTS_PER_PASS = 256 };
+
+static void take_keys(ui_app *app)
+{
+    ui_key k;
+    for (int i = 0; i < KEYS_PER_PASS && !app->quit && ui_term_key(app->term, &k); i++)
+        app_key(app, &k);
+}
+
+static void follow_size(ui_app *app)
+{
+    int w, h;
+    ui_term_size(app->term, &w, &h);
+    if (w != app->w || h != app->h)
+        app_resize(app, w, h);
+}
+
+void app_suspend(ui_app *app)
+{
+    if (!app->term)
+        return;
+    ui_term_leave(app->term);
+    kill(0, SIGTSTP);
+    ui_term_enter(app->term);
+    follow_size(app);
+    ui_app_dirty(app);
+}
+
+static void take_signals(ui_app *app)
+{
+    static const int last[] = {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGPIPE};
+    uint64_t seen = ui_term_signals(app->term);
+    for (size_t i = 0; i < countof(last) && !app->signal; i++)
+        if (seen & (UINT64_C(1) << last[i]))
+            app->signal = last[i];
+    app->quit = app->quit || app->signal;
+    if (seen & (UINT64_C(1) << SIGCONT)) {
+        ui_term_enter(app->term);
+        ui_app_dirty(app);
+    }
+    if (seen & (UINT64_C(1) << SIGTSTP))
+        app_suspend(app);
+    follow_size(app);
+}
+
+static void sleep_until_something(ui_app *app, double seconds)
+{
+    struct pollfd fd[] = {{.fd = ui_term_fd(app->term), .events = POLLIN},
+                          {.fd = nb_mailbox_fd(app->mail), .events = POLLIN},
+                          {.fd = ui_term_signal_fd(app->term), .events = POLLIN}};
+    struct timespec t = {.tv_sec = (time_t)seconds};
+    t.tv_nsec = (long)((seconds - (double)t.tv_sec) * 1e9);
+    int n = ppoll(fd, countof(fd), &t, NULL);
+    if (n > 0 && (fd[0].revents & (POLLHUP | POLLERR | POLLNVAL)) && !(fd[0].revents & POLLIN))
+        app->signal = SIGHUP; /* the terminal is gone */
+    app->quit = app->quit || app->signal;
+}
+
+/* Draws when it is due; returns seconds until it is. */
+static double draw(ui_app *app, double *drawn, double next)
+{
+    double since = nb_now() - *drawn;
+    if (!app->dirty)
+        return next;
+    if (since < FRAME)
+        return FRAME - since;
+    app_draw(app);
+    *drawn = nb_now();
+    if (!ui_term_flush(app->term, &app->canvas)) {
+        app->dirty = true; /* state is a snapshot: nothing is lost by skipping */
+        return TRY_AGAIN;
+    }
+    return next;
+}
+
+nb_status app_loop(ui_app *app, nb_err *err)
+{
+    bool local = app->cfg.mouse >= 0 ? app->cfg.mouse == 1 : !app->cfg.ssh;
+    ui_term_options opt = {
+        .color = !app->opt.no_color, .ascii = app->opt.ascii, .mouse = local && !app->opt.no_mouse};
+    NB_TRY(ui_term_open(&app->term, &opt, err));
+    app->mouse = opt.mouse;
+    app->canvas.ascii = ui_term_ascii(app->term);
+    ui_term_theme(app->term, &app->theme);
+    follow_size(app);
+    app_begin(app);
+    double drawn = -1;
+    while (!app->quit) {
+        app_drain(app, EVENTS_PER_PASS);
+        double next = draw(app, &drawn, app_tick(app));
+        sleep_until_something(app, next);
+        take_signals(app);
+        take_keys(app);
+    }
+    /* Asked to go by a signal: a job that does not stop in time ends with the process. */
+    if (app->signal && !app_jobs_end(app, LAST_WORDS)) {
+        ui_workspace_save(app->ws, NULL);
+        ui_term_close(&app->term);
+        ui_term_die(app->signal);
+    }
+    return NB_OK;
+}

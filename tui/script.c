@@ -1,0 +1,296 @@
+/* --script FILE: the workbench without a terminal. One verb a line, `#` starts a comment:
+ *
+ *   size WxH, resize WxH    grid of the canvas
+ *   keys NAME...            key names as in keys.conf; "gg" is pressed as two
+ *   text WORDS              types the rest of the line
+ *   paste "TEXT"            one paste; \n \t \e \\ \" are escapes
+ *   verb NAME               runs an action of the key table
+ *   command LINE            what the palette would run: "theme dark"
+ *   frames N                N times: the clock moves 100 ms, a frame is drawn
+ *   wait                    until no job runs and every event was delivered (60 s)
+ *   wait-for TEXT           until the screen shows TEXT (60 s)
+ *   save-screen FILE        the screen as text; save-roles adds the colours
+ *   save-json FILE          the screen's content, equal to the matching command's --json
+ *   quit                    ends; so does the end of the file
+ *
+ * The clock and the meters are pinned, so the same script gives the same bytes; file names are
+ * relative to the working folder. A failing line ends the run and is named. */
+#include "tui/app_private.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/base/file.h"
+
+enum { MAX_SCRIPT = 1 << 20, PATIENCE = 60 /* real seconds */ };
+static const double STEP = 0.1; /* seconds of a frame */
+
+typedef struct verb {
+    const char *name;
+    nb_status (*run)(ui_app *app, char *arg, nb_err *err);
+} verb;
+
+/* --- time and drawing ---------------------------------------------------------------------------
+ */
+
+static void draw(ui_app *app)
+{
+    app_tick(app);
+    app_draw(app);
+}
+
+static nb_status run_frames(ui_app *app, char *arg, nb_err *err)
+{
+    uint64_t n = 0;
+    if (!nb_parse_u64(arg, &n) || n == 0 || n > 100000)
+        return nb_fail(err, NB_USAGE, "frames: expected 1 to 100000, found \"%s\"", arg);
+    while (n--) {
+        app_drain(app, 1000);
+        nb_now_set(nb_now() + STEP);
+        draw(app);
+    }
+    return NB_OK;
+}
+
+static double wall(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static nb_status run_wait(ui_app *app, char *arg, nb_err *err)
+{
+    if (*arg)
+        return nb_fail(err, NB_USAGE, "wait takes no argument");
+    if (!app_jobs_wait(app, PATIENCE))
+        return nb_fail(err, NB_ERROR, "wait: a job still runs after %d s", PATIENCE);
+    draw(app);
+    return NB_OK;
+}
+
+static nb_status run_wait_for(ui_app *app, char *arg, nb_err *err)
+{
+    double end = wall() + PATIENCE;
+    if (!*arg)
+        return nb_fail(err, NB_USAGE, "wait-for: no text given");
+    for (;;) {
+        nb_str text = {0};
+        app_drain(app, 1000);
+        draw(app);
+        ui_canvas_text(&app->canvas, &text, false);
+        bool found = strstr(nb_str_c(&text), arg) != NULL;
+        nb_str_free(&text);
+        if (found)
+            return NB_OK;
+        if (wall() >= end)
+            return nb_fail(err, NB_ERROR, "wait-for: \"%s\" did not appear in %d s", arg, PATIENCE);
+        struct pollfd fd = {.fd = nb_mailbox_fd(app->mail), .events = POLLIN};
+        poll(&fd, 1, 20);
+    }
+}
+
+/* --- input --------------------------------------------------------------------------------------
+ */
+
+/* WxH, 1 to 1000 each. */
+static bool parse_size(const char *s, int *w, int *h)
+{
+    char first[8];
+    const char *x = strchr(s, 'x');
+    uint64_t a, b;
+    if (!x || (size_t)(x - s) >= sizeof first)
+        return false;
+    memcpy(first, s, (size_t)(x - s));
+    first[x - s] = '\0';
+    if (!nb_parse_u64(first, &a) || !nb_parse_u64(x + 1, &b) || !a || !b || a > 1000 || b > 1000)
+        return false;
+    *w = (int)a;
+    *h = (int)b;
+    return true;
+}
+
+static nb_status run_resize(ui_app *app, char *arg, nb_err *err)
+{
+    ui_key k = {.code = UI_K_RESIZE};
+    if (!parse_size(arg, &k.x, &k.y))
+        return nb_fail(err, NB_USAGE, "expected WIDTHxHEIGHT up to 1000x1000, found \"%s\"", arg);
+    app_key(app, &k);
+    return NB_OK;
+}
+
+static nb_status run_keys(ui_app *app, char *arg, nb_err *err)
+{
+    char *save = NULL;
+    for (char *word = strtok_r(arg, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+        ui_key k;
+        if (!ui_key_parse(word, &k))
+            return nb_fail(err, NB_USAGE, "keys: no key is called \"%s\"", word);
+        app_key(app, &k);
+        bool pair = k.code == UI_K_CHAR && !k.ctrl && !k.alt && strlen(word) == 2 &&
+                    (uint8_t)word[0] < 0x80;
+        if (pair && ui_key_parse(word + 1, &k))
+            app_key(app, &k);
+        else if (k.code == UI_K_CHAR && !k.ctrl && !k.alt && strcmp(word, "Space") != 0 &&
+                 nb_utf8_put(k.ch, (char[4]){0}) != strlen(word))
+            return nb_fail(err, NB_USAGE, "keys: no key is called \"%s\"", word);
+    }
+    return NB_OK;
+}
+
+static nb_status run_text(ui_app *app, char *arg, nb_err *err)
+{
+    size_t n = strlen(arg);
+    for (size_t i = 0; i < n;) {
+        ui_key k = {.code = UI_K_CHAR};
+        size_t used = nb_utf8_next(arg + i, n - i, &k.ch, NULL);
+        if (!used)
+            return nb_fail(err, NB_USAGE, "text: not UTF-8");
+        app_key(app, &k);
+        i += used;
+    }
+    return NB_OK;
+}
+
+/* "TEXT" with escapes, undone in place. */
+static bool unquote(char *s)
+{
+    static const char from[] = "ntre\\\"", to[] = "\n\t\r\033\\\"";
+    size_t n = strlen(s), out = 0;
+    if (n < 2 || s[0] != '"' || s[n - 1] != '"')
+        return false;
+    for (size_t i = 1; i < n - 1; i++) {
+        const char *e = s[i] == '\\' && i + 1 < n - 1 ? strchr(from, s[i + 1]) : NULL;
+        if (s[i] == '\\' && !e)
+            return false;
+        s[out++] = e ? to[e - from] : s[i];
+        i += e != NULL;
+    }
+    s[out] = '\0';
+    return true;
+}
+
+static nb_status run_paste(ui_app *app, char *arg, nb_err *err)
+{
+    if (!unquote(arg))
+        return nb_fail(err, NB_USAGE,
+                       "paste: expected \"text\" with \\n \\t \\r \\e \\\\ \\\" escapes");
+    ui_key k = {.code = UI_K_PASTE, .paste = arg, .paste_len = strlen(arg)};
+    app_key(app, &k);
+    return NB_OK;
+}
+
+static nb_status run_verb(ui_app *app, char *arg, nb_err *err)
+{
+    size_t n;
+    const ui_keyrow *row = ui_keyrows(&n);
+    ui_scope here = app_current(app)->row->scope;
+    const ui_keyrow *hit = NULL;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(row[i].verb, arg) == 0 && (!hit || row[i].scope == here))
+            hit = &row[i];
+    if (!hit)
+        return nb_fail(err, NB_USAGE, "verb: no action is called \"%s\"", arg);
+    const char *why = app_why_not(app, hit->action);
+    if (why)
+        return nb_fail(err, NB_USAGE, "verb %s: %s", arg, why);
+    app_action(app, hit->action);
+    return NB_OK;
+}
+
+static nb_status run_command(ui_app *app, char *arg, nb_err *err)
+{
+    return app_command(app, arg, err);
+}
+
+/* --- output -------------------------------------------------------------------------------------
+ */
+
+static nb_status run_save(ui_app *app, char *arg, nb_err *err)
+{
+    draw(app);
+    return app_save_text(app, arg, false, err);
+}
+
+static nb_status run_save_roles(ui_app *app, char *arg, nb_err *err)
+{
+    draw(app);
+    return app_save_text(app, arg, true, err);
+}
+
+static nb_status run_save_json(ui_app *app, char *arg, nb_err *err)
+{
+    app_page *p = app_current(app);
+    nb_str text = {0};
+    if (!p->self || !p->row->json)
+        return nb_fail(err, NB_UNSUPPORTED, "save-json: %s has no JSON form", p->row->name);
+    p->row->json(p->self, &text);
+    nb_status st = text.failed ? nb_fail(err, NB_NOMEM, "save-json: not enough memory")
+                               : nb_replace_file(arg, nb_str_c(&text), text.len, 0, err);
+    nb_str_free(&text);
+    return st;
+}
+
+static nb_status run_quit(ui_app *app, char *arg, nb_err *err)
+{
+    (void)arg;
+    (void)err;
+    app->quit = true;
+    return NB_OK;
+}
+
+/* --- the file -----------------------------------------------------------------------------------
+ */
+
+static const verb verbs[] = {
+    {"size", run_resize},         {"resize", run_resize},    {"keys", run_keys},
+    {"text", run_text},           {"paste", run_paste},      {"verb", run_verb},
+    {"command", run_command},     {"frames", run_frames},    {"wait", run_wait},
+    {"wait-for", run_wait_for},   {"save-screen", run_save}, {"save-roles", run_save_roles},
+    {"save-json", run_save_json}, {"quit", run_quit},
+};
+
+static nb_status run_line(ui_app *app, char *line, nb_err *err)
+{
+    line += strspn(line, " \t");
+    size_t n = strlen(line);
+    while (n && (line[n - 1] == '\r' || line[n - 1] == ' ' || line[n - 1] == '\t'))
+        line[--n] = '\0';
+    if (!n || *line == '#')
+        return NB_OK;
+    size_t word = strcspn(line, " ");
+    char *arg = line + word + strspn(line + word, " ");
+    line[word] = '\0';
+    for (size_t i = 0; i < countof(verbs); i++)
+        if (strcmp(verbs[i].name, line) == 0)
+            return verbs[i].run(app, arg, err);
+    return nb_fail(err, NB_USAGE, "no such verb \"%s\"", line);
+}
+
+nb_status app_script(ui_app *app, const char *path, nb_err *err)
+{
+    char *text = NULL;
+    size_t n;
+    nb_status st = NB_OK;
+    NB_TRY(nb_file_read(&text, &n, path, MAX_SCRIPT, err));
+    app_begin(app);
+    int number = 1;
+    char *end = text + n;
+    for (char *line = text; st == NB_OK && !app->quit && line < end; number++) {
+        nb_err why = {0};
+        char *stop = memchr(line, '\n', (size_t)(end - line));
+        char *next = stop ? stop + 1 : end;
+        if (stop)
+            *stop = '\0';
+        st = run_line(app, line, &why);
+        app_drain(app, 1000);
+        if (st != NB_OK)
+            nb_fail(err, st, "%s line %d: %.180s", nb_path_base(path), number, why.msg);
+        line = next;
+    }
+    free(text);
+    return st;
+}
