@@ -218,6 +218,48 @@ CHECK_TEST(job, free_does_not_hang_on_a_full_mailbox)
     nb_mailbox_close(&m);
 }
 
+CHECK_TEST(job, freeing_one_leaves_the_mail_of_others)
+{
+    nb_mailbox *m = mailbox();
+    work w[3] = {
+        {.steps = 1, .stop_at = -1}, {.steps = 1, .stop_at = -1}, {.steps = 1, .stop_at = -1}};
+    nb_job *jobs[3];
+    nb_job_view v = {.finished = false};
+    for (int i = 0; i < 3; i++) {
+        jobs[i] = start(m, count_steps, &w[i]);
+        for (v.finished = false; !v.finished; nb_job_look(jobs[i], &v))
+            usleep(50);
+    }
+    check(strcmp(nb_job_label(jobs[0]), "test") == 0, "%s", nb_job_label(jobs[0]));
+    nb_job *gone = jobs[1];
+    nb_job_free(&jobs[1]); /* its DONE lies between two others, not yet drained */
+    nb_event a = wait_done(m, NULL), b = wait_done(m, NULL);
+    check(a.job != b.job && a.job != gone && b.job != gone, "the mail of the two others");
+    nb_job_free(&jobs[0]);
+    nb_job_free(&jobs[2]);
+    check(!nb_mailbox_drain(m, &a), "empty");
+    nb_mailbox_close(&m);
+}
+
+static nb_status fail_without_words(nb_job *job, void *arg, nb_err *err)
+{
+    (void)job;
+    (void)arg;
+    (void)err;
+    return NB_IO;
+}
+
+CHECK_TEST(job, done_always_has_words)
+{
+    nb_mailbox *m = mailbox();
+    nb_job *job = start(m, fail_without_words, NULL);
+    nb_event e = wait_done(m, NULL);
+    check(e.err.status == NB_IO && strcmp(e.err.msg, "test: input or output failed") == 0, "%s",
+          e.err.msg);
+    nb_job_free(&job);
+    nb_mailbox_close(&m);
+}
+
 static nb_status post_long(nb_job *job, void *arg, nb_err *err)
 {
     (void)err;

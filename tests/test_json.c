@@ -257,6 +257,68 @@ CHECK_TEST(json, getters_are_typed_and_name_the_key)
     nb_json_close(&doc);
 }
 
+static void spit(const char *path, const char *text)
+{
+    test_spit(path, text, strlen(text));
+}
+
+CHECK_TEST(json, files_are_named_in_their_errors)
+{
+    const char *path = test_path(test_tmpdir(), "config.json");
+    nb_json *doc = NULL;
+    nb_err err = {0};
+    spit(path, "{\"a\": 1,\n \"a\": 2}");
+    check(nb_json_load(&doc, path, 100, &err) == NB_FORMAT && !doc &&
+              strcmp(err.msg, "config.json: key \"a\" stands twice in one object") == 0,
+          "%s", err.msg);
+    check(nb_json_load(&doc, path, 16, &err) == NB_FORMAT && !doc, "%s", err.msg);
+    check(nb_json_load(&doc, test_path(test_tmpdir(), "none.json"), 100, &err) == NB_NOTFOUND, "%s",
+          err.msg);
+    spit(path, "{\"a\": [\n x]}");
+    check(nb_json_load(&doc, path, 100, &err) == NB_FORMAT &&
+              strcmp(err.msg, "config.json: line 2 column 2: not a value") == 0,
+          "%s", err.msg);
+    spit(path, "{\"a\": 2, \"n\": false}");
+    check(nb_json_load(&doc, path, 100, NULL) == NB_OK, "load");
+    int64_t v = 0;
+    check(nb_jopt_int(doc, nb_json_root(doc), "a", 0, 5, &v, &err) == NB_OK && v == 2, "%s",
+          err.msg);
+    check(nb_jneed_int(doc, nb_json_root(doc), "n", 0, 5, &v, &err) == NB_FORMAT &&
+              strstr(err.msg, "found false"),
+          "%s", err.msg);
+    check(!nb_jkey(NULL) && !nb_jnext(NULL) && nb_jkind_of(NULL) == NB_JNULL, "NULL is absent");
+    nb_json_close(&doc);
+    nb_json_close(&doc);
+}
+
+CHECK_TEST(json, pull_reader_stays_at_its_error)
+{
+    char number[1200];
+    nb_jpull p;
+    memset(number, '1', sizeof number);
+    check(drain(number, 1000, NULL) == NB_JT_ERROR, "1000 digits are beyond a double");
+    check(drain(number, 300, NULL) == NB_JT_END, "300 are not");
+    memcpy(number, "0.", 2);
+    check(drain(number, 1000, NULL) == NB_JT_END && drain(number, 1001, NULL) == NB_JT_ERROR,
+          "limit");
+    static const char *const no_value[] = {"[]", "[1]", "{}", "", "[nope"};
+    static const int before[] = {1, 2, 1, 0, 1}; /* tokens until skip has nothing to skip */
+    for (size_t i = 0; i < countof(no_value); i++) {
+        nb_err err = {0};
+        nb_jpull_open(&p, no_value[i], strlen(no_value[i]), "doc", &err);
+        for (int k = 0; k < before[i]; k++)
+            nb_jpull_next(&p);
+        check(!nb_jpull_skip(&p) && err.msg[0], "skipped in %s", no_value[i]);
+        check(nb_jpull_next(&p) == NB_JT_ERROR && !nb_jpull_skip(&p), "the error is for good");
+        check(p.status == NB_FORMAT && nb_jpull_end(&p, NB_FORMAT) == NB_FORMAT, "status");
+    }
+    nb_jpull_open(&p, "[\"\\uD83d\\uDE00\"", 15, "doc", NULL);
+    check(nb_jpull_next(&p) == NB_JT_ARRAY && nb_jpull_next(&p) == NB_JT_STRING &&
+              strcmp(nb_str_c(&p.text), "\xf0\x9f\x98\x80") == 0,
+          "upper-case digits");
+    check(nb_jpull_next(&p) == NB_JT_ERROR && nb_jpull_end(&p, NB_OK) == NB_OK, "cut array");
+}
+
 /* An object of n keys of equal length. */
 static void wide_object(nb_str *s, int n)
 {

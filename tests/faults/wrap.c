@@ -110,6 +110,8 @@ WRAP_IO(fallocate, (int fd, int mode, off_t offset, off_t n), (fd, mode, offset,
 WRAP_IO(fallocate64, (int fd, int mode, off_t offset, off_t n), (fd, mode, offset, n))
 WRAP_IO(ftruncate, (int fd, off_t n), (fd, n))
 WRAP_IO(ftruncate64, (int fd, off_t n), (fd, n))
+WRAP_IO(eventfd, (unsigned start, int flags), (start, flags))
+WRAP_IO(pipe, (int fds[2]), (fds))
 WRAP_IO(rename, (const char *from, const char *to), (from, to))
 
 /* These return the error instead of setting errno. */
