@@ -334,11 +334,13 @@ double app_tick(ui_app *app)
             next = left < next ? left : next;
     }
     if (p->self && p->row->tick) {
-        if (p->wake >= 0 && now >= p->wake) {
+        bool due = p->wake >= 0 && now >= p->wake;
+        if (due || app->dirty) { /* a frame will be drawn: the screen may have news for it */
             double in = p->row->tick(p->self, now);
             p->wake = in < 0 ? -1 : now + in;
-            ui_app_dirty(app);
         }
+        if (due)
+            ui_app_dirty(app);
         if (p->wake >= 0 && p->wake - now < next)
             next = p->wake - now;
     }
