@@ -363,6 +363,13 @@ void ui_transcript_select(ui_transcript *t, int message)
     end_line(t, &w);
 }
 
+void ui_transcript_rewind(ui_transcript *t, int message)
+{
+    const ui_message *m = at(t, message);
+    if (m)
+        t->leaf[m->pane] = message;
+}
+
 /* --- what the rest may look at --------------------------------------------------------------- */
 
 size_t ui_transcript_count(const ui_transcript *t)
@@ -398,4 +405,9 @@ const nb_err *ui_transcript_problem(const ui_transcript *t)
 const char *ui_transcript_label(const ui_transcript *t, int pane)
 {
     return valid_pane(pane) ? t->label[pane] : "";
+}
+
+const char *ui_transcript_model(const ui_transcript *t, int pane)
+{
+    return valid_pane(pane) ? t->path[pane] : "";
 }

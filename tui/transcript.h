@@ -58,6 +58,7 @@ const nb_err *ui_transcript_problem(const ui_transcript *t);
 /* Who answers in a pane. */
 void ui_transcript_name_pane(ui_transcript *t, int pane, const char *label, const char *path);
 const char *ui_transcript_label(const ui_transcript *t, int pane); /* "" = unknown */
+const char *ui_transcript_model(const ui_transcript *t, int pane); /* its path, "" = unknown */
 
 /* Appends a message under parent (-1: a root) and makes it the pane's leaf. NB_NOMEM adds nothing.
  */
@@ -73,6 +74,8 @@ const ui_message *ui_transcript_at(const ui_transcript *t, int message);
 int ui_transcript_leaf(const ui_transcript *t, int pane); /* -1 = empty */
 /* Shows the branch through message, down its newest children. */
 void ui_transcript_select(ui_transcript *t, int message);
+/* Shows the branch only down to message: what follows is added beside what was there. */
+void ui_transcript_rewind(ui_transcript *t, int message);
 /* Messages from the root to the pane's leaf; returns their number (snprintf style). */
 size_t ui_transcript_path(const ui_transcript *t, int pane, int *out, size_t cap);
 /* Alternatives of a message, oldest first: its place 0.. and their number. */
