@@ -96,7 +96,10 @@ static void to_screen(models *m, ui_scope screen)
     const nb_entry *e = models_current(m);
     if (!e)
         return;
-    const char *paths[] = {e->path, NULL};
+    /* A variant is looked at against the model it was made from. */
+    size_t at = m->row[m->list.at].entry, source = models_source(m, at);
+    bool pair = screen == UI_INSPECT && source != at;
+    const char *paths[] = {e->path, pair ? nb_library_at(m->lib, source)->path : NULL, NULL};
     ui_app_show(m->app, screen, paths, NULL);
 }
 

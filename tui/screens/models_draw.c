@@ -126,6 +126,8 @@ static void draw_list(models *m, ui_canvas *c, ui_rect r)
                                                     : " up");
     ui_box(c, r, title, note, true);
     ui_rect in = ui_inside(r), filter, table;
+    if (in.h < 1)
+        return;
     parts_rows(in, 1, &filter, &table);
     draw_filter(m, c, filter);
     if (!m->n_row) {
@@ -162,8 +164,8 @@ static void draw_memory(const models *m, parts_lines *l, size_t entry)
 {
     const nb_fit *f = &m->fit[entry];
     char a[16], b[16], ctx[16];
-    parts_line(l, UI_TITLE, "memory at ctx %s, KV %s", parts_ctx(ctx, f->ctx),
-               m->kv_f32 ? "f32" : "f16");
+    parts_line(l, UI_TITLE, "memory at ctx %s%s, KV %s", parts_ctx(ctx, f->ctx),
+               f->ctx < m->ctx ? " (its most)" : "", m->kv_f32 ? "f32" : "f16");
     memory_bar(l, "weights", f->weights, f->total);
     memory_bar(l, "KV", f->kv, f->total);
     memory_bar(l, "compute", f->compute, f->total);
@@ -194,9 +196,9 @@ static void draw_legend(const models *m, parts_lines *l)
     static const struct {
         nb_fit_word word;
         const char *text;
-    } row[] = {{NB_FITS, "more than 15 % of free memory left"},
+    } row[] = {{NB_FITS, "over 15 % of free memory left"},
                {NB_TIGHT, "less than 15 % left"},
-               {NB_PAGES, "read from disk again and again, slow"},
+               {NB_PAGES, "paged from disk, slow"},
                {NB_NO, "cannot be loaded"}};
     if (parts_left(l) < 7)
         return;

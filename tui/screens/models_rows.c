@@ -57,7 +57,8 @@ void models_fits(models *m)
     for (size_t i = 0; i < n; i++) {
         const nb_entry *e = nb_library_at(m->lib, i);
         nb_hparams hp = parts_hparams(e);
-        m->fit[i] = nb_fit_of(&hp, e->bytes, m->ctx, m->kv_f32, m->available);
+        uint32_t ctx = e->n_ctx && e->n_ctx < m->ctx ? (uint32_t)e->n_ctx : m->ctx;
+        m->fit[i] = nb_fit_of(&hp, e->bytes, ctx, m->kv_f32, m->available);
     }
 }
 

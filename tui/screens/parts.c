@@ -160,6 +160,22 @@ const char *parts_percent(char out[48], double share)
     return out;
 }
 
+int parts_short(const char *name)
+{
+    static const char end[] = ".weight";
+    size_t n = strlen(name), e = sizeof end - 1;
+    return (int)(n > e && strcmp(name + n - e, end) == 0 ? n - e : n);
+}
+
+void parts_shape(const nb_tensor *t, char *buf, size_t cap)
+{
+    size_t n = 0;
+    buf[0] = '\0';
+    for (uint32_t d = 0; d < t->n_dims && n < cap; d++)
+        n += (size_t)snprintf(buf + n, cap - n, "%s%llu", d ? "x" : "",
+                              (unsigned long long)t->shape[d]);
+}
+
 /* --- layout ---------------------------------------------------------------------------------- */
 
 static int within(int v, int max)

@@ -37,6 +37,10 @@ const char *parts_count(char out[16], uint64_t n);
 const char *parts_num(char out[48], double v);
 /* Percent with one decimal: "6.8%". */
 const char *parts_percent(char out[48], double share);
+/* Length of a tensor's name without the ".weight" all weights share. */
+int parts_short(const char *name);
+/* "256x2048". */
+void parts_shape(const nb_tensor *t, char *buf, size_t cap);
 /* Splits r into left (or top) and right (or bottom) with `first` cells for the first. */
 void parts_columns(ui_rect r, int first, ui_rect *left, ui_rect *right);
 void parts_rows(ui_rect r, int first, ui_rect *top, ui_rect *bottom);
