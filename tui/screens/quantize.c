@@ -1,0 +1,391 @@
+#include "tui/screens/quantize.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+
+/* --- the source, opened by a job ------------------------------------------------------------- */
+
+static void describe(quantize_source *s, const char *path)
+{
+    const nb_kvs *kvs = nb_weights_kvs(s->weights);
+    const char *name;
+    size_t n, count = nb_weights_count(s->weights);
+    uint64_t most = 0;
+    snprintf(s->path, sizeof s->path, "%s", path);
+    if (nb_kvs_str(kvs, "general.name", &name, &n) && n)
+        snprintf(s->name, sizeof s->name, "%.*s", (int)(n < 120 ? n : 120), name);
+    else
+        snprintf(s->name, sizeof s->name, "%.120s", nb_path_base(path));
+    for (size_t i = 0; i < count; i++) {
+        const nb_tensor *t = &nb_weights_at(s->weights, i)->t;
+        const nk_type *type = nk_type_get((uint32_t)t->type);
+        if (t->nbytes > most && type) {
+            most = t->nbytes;
+            snprintf(s->type, sizeof s->type, "%s", type->name);
+        }
+    }
+    s->runs = nb_hparams_read(&s->hp, kvs, NULL) == NB_OK;
+}
+
+static nb_status open_source(nb_job *job, void *arg, nb_err *err)
+{
+    struct quantize_opening *o = arg;
+    quantize_source *s = nb_alloc(1, sizeof *s, "source", err);
+    if (!s)
+        return NB_NOMEM;
+    nb_status st = nb_weights_open(&s->weights, o->path, err);
+    if (st != NB_OK) {
+        free(s);
+        return st;
+    }
+    (void)job;
+    s->users = 1;
+    describe(s, o->path);
+    o->made = s;
+    return NB_OK;
+}
+
+static void choose(quantize *q, const char *model)
+{
+    nb_err err = {0};
+    char label[160];
+    if (q->opening)
+        return;
+    q->problem[0] = '\0';
+    q->open_arg.made = NULL;
+    if (nb_library_resolve(ui_app_config(q->app), model, q->open_arg.path, sizeof q->open_arg.path,
+                           &err) == NB_OK) {
+        snprintf(label, sizeof label, "%.150s", nb_path_base(q->open_arg.path));
+        ui_app_job(q->app, &q->opening, UI_QUANTIZE, "open", label, open_source, &q->open_arg,
+                   &err);
+    }
+    if (!q->opening)
+        snprintf(q->problem, sizeof q->problem, "%s", err.msg);
+}
+
+static void opened(quantize *q, const nb_event *e)
+{
+    q->opening = NULL;
+    if (e->err.status != NB_OK) {
+        snprintf(q->problem, sizeof q->problem, "%s", e->err.msg);
+        return;
+    }
+    if (q->planned)
+        nb_plan_free(&q->plan);
+    q->planned = false;
+    quantize_release(&q->source);
+    q->source = q->open_arg.made;
+    q->open_arg.made = NULL;
+    q->named = q->requantize = false;
+    quantize_plan(q);
+}
+
+static void event(void *self, const nb_event *e)
+{
+    quantize *q = self;
+    if (e->kind != NB_EVENT_DONE)
+        return;
+    if (e->job == q->opening)
+        opened(q, e);
+    else if (e->job == q->live.job)
+        quantize_finished(q, e);
+}
+
+/* --- actions --------------------------------------------------------------------------------- */
+
+static void talk(quantize *q)
+{
+    const char *paths[3] = {NULL};
+    if (q->live.state == QUANTIZE_DONE) {
+        q->live.replay = false;
+        paths[0] = q->live.source->path;
+        paths[1] = q->live.out;
+    } else if (q->source) {
+        paths[0] = q->source->path;
+    }
+    if (paths[0])
+        ui_app_show(q->app, UI_CHAT, paths, NULL);
+}
+
+/* Enter: starts an input where there is text, the run on the button, else the next choice. */
+static void enter(quantize *q)
+{
+    int row = (int)q->form.at;
+    const char *none[] = {NULL};
+    if (row == QF_SOURCE)
+        ui_app_show(q->app, UI_MODELS, none, NULL);
+    else if (row == QF_RUN)
+        quantize_start(q);
+    else if (!quantize_edit(q, row))
+        quantize_change(q, 1);
+}
+
+static bool escape(quantize *q)
+{
+    if (q->editing >= 0)
+        q->editing = -1;
+    else if (q->table)
+        q->table = false;
+    else if (q->zoom)
+        q->zoom = false;
+    else if (q->live.replay)
+        q->live.replay = false;
+    else
+        return false;
+    return true;
+}
+
+static bool job_action(quantize *q, ui_action a)
+{
+    nb_job *job = q->live.job;
+    if (!job)
+        return false;
+    if (a == UI_ACT_QUANTIZE_PAUSE)
+        nb_job_pause(job, !nb_job_paused(job));
+    else
+        nb_job_cancel(job);
+    return true;
+}
+
+static void copy_command(quantize *q)
+{
+    nb_str s = {0};
+    if (!q->source)
+        return;
+    nb_str_addf(&s, "nibble quantize '%s' -t %s -o '%s'", q->source->path, q->recipe.preset->name,
+                q->output);
+    if (q->recipe.pure)
+        nb_str_add(&s, " --pure");
+    for (size_t i = 0; i < q->recipe.n_rules; i++)
+        nb_str_addf(&s, " --rule '%s=%s'", q->recipe.rule[i].pattern,
+                    nk_type_get((uint32_t)q->recipe.rule[i].type)->name);
+    ui_app_copy(q->app, nb_str_c(&s), s.len);
+    nb_str_free(&s);
+}
+
+static bool action_here(quantize *q, ui_action a)
+{
+    switch (a) {
+    case UI_ACT_QUANTIZE_RUN:
+        quantize_start(q);
+        return true;
+    case UI_ACT_QUANTIZE_DRY_RUN:
+        q->table = !q->table && q->planned;
+        return true;
+    case UI_ACT_QUANTIZE_ADD:
+    case UI_ACT_QUANTIZE_DELETE:
+    case UI_ACT_QUANTIZE_EARLIER:
+    case UI_ACT_QUANTIZE_LATER:
+        return quantize_rule_action(q, a);
+    case UI_ACT_QUANTIZE_EDIT:
+        return quantize_edit(q, (int)q->form.at);
+    case UI_ACT_QUANTIZE_PAUSE:
+    case UI_ACT_QUANTIZE_CANCEL:
+        return job_action(q, a);
+    case UI_ACT_QUANTIZE_HEAT_ALL:
+        q->heat_all = !q->heat_all;
+        return true;
+    case UI_ACT_QUANTIZE_TALK:
+        talk(q);
+        return true;
+    case UI_ACT_QUANTIZE_PREV_VALUE:
+    case UI_ACT_QUANTIZE_NEXT_VALUE:
+        quantize_walk(q, a == UI_ACT_QUANTIZE_NEXT_VALUE ? 1 : -1);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void write_report(quantize *q)
+{
+    nb_str text = {0};
+    quantize_json(q, &text);
+    parts_export(q->app, "quantize", "json", &text);
+    nb_str_free(&text);
+}
+
+static bool action(void *self, ui_action a)
+{
+    quantize *q = self;
+    if (q->editing >= 0) {
+        if (a == UI_ACT_ANY_OPEN)
+            quantize_accept(q);
+        else if (a == UI_ACT_ANY_ESCAPE)
+            escape(q);
+        else
+            return false;
+        return true;
+    }
+    switch (a) {
+    case UI_ACT_ANY_OPEN:
+        enter(q);
+        return true;
+    case UI_ACT_ANY_LEFT:
+    case UI_ACT_ANY_RIGHT:
+    case UI_ACT_ANY_MARK:
+        quantize_change(q, a == UI_ACT_ANY_LEFT ? -1 : 1);
+        return true;
+    case UI_ACT_ANY_ESCAPE:
+        return escape(q);
+    case UI_ACT_ANY_UNDO:
+    case UI_ACT_ANY_REDO:
+        return quantize_undo(q, a == UI_ACT_ANY_REDO);
+    case UI_ACT_ANY_COPY_COMMAND:
+        copy_command(q);
+        return true;
+    case UI_ACT_ANY_WRITE:
+        write_report(q);
+        return true;
+    case UI_ACT_ANY_ZOOM:
+        q->zoom = !q->zoom;
+        return true;
+    default:
+        return action_here(q, a) || ui_list_move(q->table ? &q->table_list : &q->form, a, 10);
+    }
+}
+
+static bool text_mode(const void *self)
+{
+    return ((const quantize *)self)->editing >= 0;
+}
+
+static bool key(void *self, const ui_key *k)
+{
+    quantize *q = self;
+    if (q->editing < 0 || !ui_input_key(&q->input, k))
+        return false;
+    q->input_error[0] = '\0';
+    return true;
+}
+
+static const char *why_not(const void *self, ui_action a)
+{
+    const quantize *q = self;
+    bool job = q->live.job != NULL;
+    switch (a) {
+    case UI_ACT_QUANTIZE_RUN:
+        return job ? "a quantize runs already" : !q->planned ? "needs a model to quantize" : NULL;
+    case UI_ACT_QUANTIZE_DRY_RUN:
+        return q->planned ? NULL : "needs a model to quantize";
+    case UI_ACT_QUANTIZE_PAUSE:
+    case UI_ACT_QUANTIZE_CANCEL:
+        return job ? NULL : "nothing runs";
+    case UI_ACT_QUANTIZE_EDIT:
+    case UI_ACT_QUANTIZE_DELETE:
+    case UI_ACT_QUANTIZE_EARLIER:
+    case UI_ACT_QUANTIZE_LATER:
+        return q->form.at >= QF_FIELDS ? NULL : "needs the cursor on a rule";
+    case UI_ACT_QUANTIZE_PREV_VALUE:
+    case UI_ACT_QUANTIZE_NEXT_VALUE:
+    case UI_ACT_QUANTIZE_HEAT_ALL:
+        return q->live.run ? NULL : "nothing has run yet";
+    case UI_ACT_QUANTIZE_TALK:
+        return q->source ? NULL : "needs a model";
+    default:
+        return NULL;
+    }
+}
+
+static const char *hints(const void *self, bool narrow)
+{
+    const quantize *q = self;
+    if (q->editing >= 0)
+        return narrow ? "Enter accept  Esc leave" : "Enter accepts  Esc leaves it as it was";
+    if (q->table)
+        return narrow ? "D back  j k" : "D or Esc back to the recipe  j k move";
+    if (q->live.state == QUANTIZE_RUNNING)
+        return narrow ? "p pause  x cancel  [ ]"
+                      : "p pause  x cancel  [ ] walk the tensors  H all rows";
+    if (q->live.state == QUANTIZE_DONE)
+        return narrow ? "t chat  [ ] walk  ^R"
+                      : "t chat against the source  [ ] walk the tensors  Ctrl-R again";
+    return narrow ? "^R run  h l  D  a" : "Ctrl-R run  h l change  Enter edit  a rule  D dry run";
+}
+
+static double tick(void *self, double now)
+{
+    return quantize_follow(self, now);
+}
+
+static int busy(const void *self)
+{
+    return ((const quantize *)self)->live.job ? 1 : 0;
+}
+
+static void show(void *self, const char *const *paths, const char *note)
+{
+    (void)note;
+    if (paths && paths[0])
+        choose(self, paths[0]);
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+static size_t preset_named(const char *name)
+{
+    size_t n;
+    const nb_preset *all = nb_presets(&n), *p = nb_preset_find(name);
+    return p ? (size_t)(p - all) : 0;
+}
+
+static nb_status open(void **self, ui_app *app, nb_err *err)
+{
+    (void)err;
+    quantize *q = ui_xcalloc(1, sizeof *q);
+    const ui_app_options *opt = ui_app_options_of(app);
+    const char *kept = ui_workspace_get(ui_app_workspace(app), "quantize.preset");
+    size_t n;
+    q->app = app;
+    q->editing = -1;
+    q->threads = ui_app_threads(app);
+    q->preset = preset_named(kept && nb_preset_find(kept) ? kept : "Q2_K");
+    nb_recipe_init(&q->recipe, &nb_presets(&n)[q->preset]);
+    ui_list_set(&q->form, quantize_rows(q));
+    q->form.at = QF_TYPE;
+    *self = q;
+    if (opt->start && strcmp(opt->start, "quantize") == 0 && opt->n_paths)
+        choose(q, opt->paths[0]);
+    else if (ui_app_config(app)->demo_dir[0])
+        choose(q, "demo");
+    return NB_OK;
+}
+
+static void close_screen(void **self)
+{
+    quantize *q = *self;
+    if (!q)
+        return;
+    ui_workspace_set(ui_app_workspace(q->app), "quantize.preset", q->recipe.preset->name);
+    quantize_drop_run(q);
+    if (q->planned)
+        nb_plan_free(&q->plan);
+    quantize_release(&q->source);
+    quantize_release(&q->open_arg.made);
+    ui_input_free(&q->input);
+    free(q);
+    *self = NULL;
+}
+
+const ui_screen ui_screen_quantize = {
+    .name = "quantize",
+    .title = "Quantize",
+    .title_narrow = "Quant",
+    .scope = UI_QUANTIZE,
+    .open = open,
+    .close = close_screen,
+    .draw = quantize_draw,
+    .action = action,
+    .text_mode = text_mode,
+    .key = key,
+    .event = event,
+    .why_not = why_not,
+    .hints = hints,
+    .tick = tick,
+    .busy = busy,
+    .json = quantize_json,
+    .show = show,
+};

@@ -1,0 +1,131 @@
+/* State of the Quantize screen, shared by its files: quantize.c (what happens), quantize_form.c
+ * (recipe, dry run), quantize_live.c (a run as it goes, its replay), quantize_draw.c (the form and
+ * the dry run's table), quantize_plots.c (histograms, error strip).
+ *
+ * The recipe may be edited while a run goes: the run has a plan of its own. The source's weights
+ * are counted, because both plans borrow them. */
+#ifndef NIBBLE_SCREEN_QUANTIZE_H
+#define NIBBLE_SCREEN_QUANTIZE_H
+
+#include "core/quant/quantize.h"
+#include "tui/screens/parts.h"
+
+typedef enum quantize_field {
+    QF_SOURCE,
+    QF_METHOD,
+    QF_TYPE,
+    QF_PURE,
+    QF_OUTPUT,
+    QF_THREADS,
+    QF_AGAIN,
+    QF_CHAT,
+    QF_RUN,
+    QF_FIELDS /* then one row per rule */
+} quantize_field;
+
+typedef struct quantize_source {
+    nb_weights *weights;
+    nb_hparams hp;
+    bool runs; /* hp is valid: an architecture nibble runs */
+    int users; /* form, run */
+    char path[1024], name[128], type[24];
+} quantize_source;
+
+/* One tensor of a run, as soon as it is done. */
+typedef struct quantize_tensor {
+    bool done;
+    double rel, sqnr;
+    nb_stats stats;
+} quantize_tensor;
+
+typedef enum quantize_state {
+    QUANTIZE_IDLE,
+    QUANTIZE_RUNNING,
+    QUANTIZE_DONE,
+    QUANTIZE_FAILED
+} quantize_state;
+
+/* The run on the right side: being made, or the last one. */
+typedef struct quantize_live {
+    quantize_state state;
+    nb_run *run;
+    nb_plan plan;
+    quantize_source *source;
+    char out[1200];
+    nb_job *job;
+    nb_sched *sched; /* what the job's thread reads: */
+    const nk_ops *ops;
+    int threads;
+    nb_err err;
+    nb_run_view view;
+    quantize_tensor *tensor; /* [plan.n] */
+    size_t n_seen;
+    size_t *walk, n_walk; /* plan indices worth looking at: the quantized ones */
+    size_t at;            /* in walk */
+    bool follow;          /* shows what is being worked on */
+    bool replay;
+    double replay_from;      /* clock of its first frame; < 0 = at the next tick */
+    nb_tensor_report report; /* of walk[at] */
+    bool has_report;
+    double drawn;
+} quantize_live;
+
+enum { QUANTIZE_UNDO = 32 };
+
+typedef struct quantize {
+    ui_app *app;
+    quantize_source *source; /* NULL = none chosen */
+    nb_job *opening;
+    struct quantize_opening {
+        char path[1024];
+        quantize_source *made;
+    } open_arg;
+    char problem[240]; /* why the source could not be opened */
+    nb_recipe recipe;
+    nb_recipe undo[QUANTIZE_UNDO];
+    size_t n_undo, n_redo; /* redo copies follow the undo copies */
+    size_t method, preset;
+    int threads;
+    bool requantize, after_chat, named; /* named: output was typed */
+    char output[1024];
+    nb_plan plan;
+    bool planned;
+    nb_err plan_err;
+    ui_list form;
+    ui_input input;
+    int editing; /* form row with the input, -1 = none; n rows = a new rule */
+    char input_error[240];
+    bool table; /* D: the dry run tensor by tensor */
+    ui_list table_list;
+    bool heat_all, zoom, on_right;
+    uint64_t disk_free, available, total;
+    quantize_live live;
+} quantize;
+
+/* quantize_form.c */
+size_t quantize_rows(const quantize *q);
+void quantize_plan(quantize *q);             /* the dry run, after every change */
+void quantize_change(quantize *q, int step); /* left, right on the field */
+bool quantize_edit(quantize *q, int row);    /* opens the input for a row */
+void quantize_accept(quantize *q);
+bool quantize_rule_action(quantize *q, ui_action a);
+bool quantize_undo(quantize *q, bool redo);
+void quantize_name_output(quantize *q);
+bool quantize_is_quantized(const nb_planned *t);
+
+/* quantize_live.c */
+void quantize_start(quantize *q);
+void quantize_finished(quantize *q, const nb_event *e);
+double quantize_follow(quantize *q, double now); /* polls; seconds to the next look */
+void quantize_walk(quantize *q, int step);
+void quantize_drop_run(quantize *q);
+void quantize_release(quantize_source **s);
+/* Figures over the finished tensors up to the one shown while replaying. */
+void quantize_so_far(const quantize *q, nb_stats *out, uint64_t *bytes, size_t *done);
+
+/* quantize_draw.c, quantize_plots.c */
+void quantize_draw(void *self, ui_canvas *c, ui_rect r);
+void quantize_draw_live(quantize *q, ui_canvas *c, ui_rect r, bool narrow);
+void quantize_json(const void *self, nb_str *out);
+
+#endif

@@ -1,0 +1,351 @@
+/* The left side, the recipe with its dry run; before a run the right side is the dry run by type.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "tui/screens/quantize.h"
+
+enum { LABEL_W = 10, NARROW = 100 };
+
+/* --- form ------------------------------------------------------------------------------------ */
+
+typedef struct form_text {
+    char source[320], type[96], note[160], output[160], threads[32], rule[NB_MAX_RULES + 1][96];
+} form_text;
+
+static double base_bpw(const nb_preset *p)
+{
+    const nk_type *t = nk_type_get((uint32_t)p->base);
+    return t ? nk_type_bpw(t) : 0;
+}
+
+static void fill_texts(const quantize *q, form_text *t)
+{
+    char size[16], num[48];
+    size_t n;
+    const quantize_source *s = q->source;
+    if (s)
+        snprintf(t->source, sizeof t->source, "%s  %s  %s", s->name, s->type,
+                 nb_human_bytes(size, nb_weights_file_bytes(s->weights)));
+    else
+        snprintf(t->source, sizeof t->source, q->opening ? "opening" : "none: Enter chooses");
+    const nb_preset *p = q->recipe.preset;
+    snprintf(t->type, sizeof t->type, "%s", p->name);
+    snprintf(t->note, sizeof t->note, "%s bpw base", nb_fmt_fixed(num, base_bpw(p), 2));
+    snprintf(t->output, sizeof t->output, "%.150s", nb_path_base(q->output));
+    snprintf(t->threads, sizeof t->threads, "%d of %d", q->threads, ui_app_threads(q->app));
+    for (n = 0; n < q->recipe.n_rules; n++) {
+        const nk_type *type = nk_type_get((uint32_t)q->recipe.rule[n].type);
+        snprintf(t->rule[n], sizeof t->rule[n], "%-20s %s", q->recipe.rule[n].pattern,
+                 type ? type->name : "?");
+    }
+}
+
+static size_t fill_fields(const quantize *q, const form_text *t, ui_field *f)
+{
+    size_t n;
+    const nb_method *method = nb_methods(&n)[q->method];
+    bool refused = q->plan_err.status == NB_REFUSED;
+    const ui_field fixed[QF_FIELDS] = {
+        [QF_SOURCE] = {.label = "source",
+                       .kind = UI_FIELD_BUTTON,
+                       .value = t->source,
+                       .error = q->problem[0] ? q->problem : NULL},
+        [QF_METHOD] = {.label = "method", .kind = UI_FIELD_CHOICE, .value = method->name},
+        [QF_TYPE] = {.label = "type", .kind = UI_FIELD_CHOICE, .value = t->type, .note = t->note},
+        [QF_PURE] = {.label = "pure",
+                     .kind = UI_FIELD_TOGGLE,
+                     .on = q->recipe.pure,
+                     .value = "the base type everywhere"},
+        [QF_OUTPUT] = {.label = "output", .kind = UI_FIELD_TEXT, .value = t->output},
+        [QF_THREADS] = {.label = "threads", .kind = UI_FIELD_CHOICE, .value = t->threads},
+        [QF_AGAIN] = {.label = "requantize",
+                      .kind = UI_FIELD_TOGGLE,
+                      .on = q->requantize,
+                      .value = "even if quantized",
+                      .error = refused ? "needed: errors add up" : NULL},
+        [QF_CHAT] = {.label = "after",
+                     .kind = UI_FIELD_TOGGLE,
+                     .on = q->after_chat,
+                     .value = "Chat against the source"},
+        [QF_RUN] = {.label = "", .kind = UI_FIELD_BUTTON, .value = "Quantize", .note = "Ctrl-R"},
+    };
+    memcpy(f, fixed, sizeof fixed);
+    for (size_t i = 0; i < q->recipe.n_rules; i++)
+        f[QF_FIELDS + i] =
+            (ui_field){.label = i ? "" : "rules", .kind = UI_FIELD_CHOICE, .value = t->rule[i]};
+    return QF_FIELDS + q->recipe.n_rules;
+}
+
+static void draw_dry_run(const quantize *q, parts_lines *l)
+{
+    char a[16], b[16], num[48], share[48];
+    if (!q->planned) {
+        if (q->plan_err.status != NB_OK)
+            parts_wrap(l, UI_WARN, q->plan_err.msg);
+        return;
+    }
+    const nb_plan *p = &q->plan;
+    double change = p->source_bytes ? (double)p->file_bytes / (double)p->source_bytes - 1 : 0;
+    parts_pair(l, LABEL_W, "dry run", UI_TEXT, "%s  %s bpw  %s", nb_human_bytes(a, p->file_bytes),
+               nb_fmt_fixed(num, p->bpw, 2), parts_percent(share, change));
+    bool room = q->disk_free >= p->file_bytes;
+    parts_pair(l, LABEL_W, "disk", room ? UI_OK : UI_ERR, "%s of %s free: %s",
+               nb_human_bytes(a, p->file_bytes), nb_human_bytes(b, q->disk_free),
+               room ? "ok" : "not enough");
+    if (q->source->runs) {
+        uint32_t most = q->source->hp.n_ctx_train, ctx = most < 4096 ? most : 4096;
+        nb_fit f = nb_fit_of(&q->source->hp, p->file_bytes, ctx, false, q->available);
+        parts_pair(l, LABEL_W, "to run", parts_fit_role(f.word), "%s  %s of %s, ctx %u",
+                   nb_fit_name(f.word), nb_human_bytes(a, f.total), nb_human_bytes(b, f.available),
+                   f.ctx);
+    }
+    if (p->n_fallback)
+        parts_pair(l, LABEL_W, "widths", UI_WARN, "%zu tensors take another type (D)",
+                   p->n_fallback);
+}
+
+static void draw_input(quantize *q, parts_lines *l)
+{
+    if (parts_left(l) < 1)
+        return;
+    const char *prompt = q->editing == QF_OUTPUT ? "output " : "rule pattern=type ";
+    ui_rect r = {l->r.x, l->r.y + l->y++, l->r.w, 1};
+    ui_input_draw(l->c, r, &q->input, prompt, true);
+    if (q->input_error[0])
+        parts_wrap(l, UI_ERR, q->input_error);
+}
+
+/* What the field under the cursor means. */
+static const char *help_of(const quantize *q)
+{
+    static const char *const help[QF_FIELDS] = {
+        [QF_SOURCE] = "Enter goes to Models; Q on a model there brings it here",
+        [QF_PURE] = "the base type wherever the width allows, no mix",
+        [QF_OUTPUT] = "beside nibble's other models, or a path; nothing is overwritten",
+        [QF_THREADS] = "chat comes first: it takes threads away while it answers",
+        [QF_AGAIN] = "allowed, but a second quantization adds its error to the first",
+        [QF_CHAT] = "goes to Chat by itself when the file is written",
+        [QF_RUN] = "the source is never touched; x cancels and leaves nothing",
+    };
+    size_t n;
+    if (q->form.at == QF_METHOD)
+        return nb_methods(&n)[q->method]->help;
+    if (q->form.at == QF_TYPE)
+        return q->recipe.preset->help;
+    if (q->form.at >= QF_FIELDS)
+        return "first match wins; h l change the type, e the text, < > the order";
+    return help[q->form.at];
+}
+
+static void draw_form(quantize *q, ui_canvas *c, ui_rect r)
+{
+    form_text text;
+    ui_field field[QF_FIELDS + NB_MAX_RULES];
+    bool edited = q->recipe.n_rules || q->recipe.pure;
+    ui_box(c, r, "Recipe", edited ? "modified" : "Ctrl-R runs it", true);
+    ui_rect in = ui_inside(r), top, rest;
+    in = (ui_rect){in.x + 1, in.y, in.w - 1, in.h};
+    fill_texts(q, &text);
+    size_t n = fill_fields(q, &text, field);
+    int tail = q->editing >= 0 ? 6 : 5, rows = (int)n;
+    if (rows > in.h - tail)
+        rows = in.h - tail > 3 ? in.h - tail : in.h;
+    parts_rows(in, rows, &top, &rest);
+    ui_form_draw(c, top, field, n, &q->form, LABEL_W, q->editing < 0 && !q->table);
+    parts_lines l = parts_begin(c, rest);
+    if (q->editing >= 0)
+        draw_input(q, &l);
+    else if (parts_left(&l) > 6)
+        parts_line(&l, UI_DIM,
+                   q->recipe.n_rules ? "a add  e edit  Del drop  < > order  z undo"
+                                     : "a adds a rule: ffn_down=q6_K");
+    if (parts_left(&l) > 5)
+        parts_skip(&l);
+    draw_dry_run(q, &l);
+    if (parts_left(&l) > 2 && help_of(q)) {
+        parts_skip(&l);
+        parts_wrap(&l, UI_DIM, help_of(q));
+    }
+}
+
+/* --- dry run, tensor by tensor --------------------------------------------------------------- */
+
+enum { COL_TENSOR, COL_SHAPE, COL_FROM, COL_TO, COL_BYTES, COL_WHY, COLS };
+
+static void plan_cell(const void *arg, size_t row, size_t col, char *buf, size_t cap, ui_role *role)
+{
+    const quantize *q = arg;
+    const nb_planned *t = &q->plan.tensor[row];
+    const nb_tensor *as = &q->plan.layout[row];
+    const nk_type *from = nk_type_get((uint32_t)t->src_type);
+    char size[16];
+    switch (col) {
+    case COL_TENSOR:
+        snprintf(buf, cap, "%.*s", parts_short(as->name), as->name);
+        break;
+    case COL_SHAPE:
+        parts_shape(as, buf, cap);
+        break;
+    case COL_FROM:
+        snprintf(buf, cap, "%s", from ? from->name : "?");
+        break;
+    case COL_TO:
+        snprintf(buf, cap, "%s", t->type->name);
+        break;
+    case COL_BYTES:
+        snprintf(buf, cap, "%s", nb_human_bytes(size, t->nbytes));
+        break;
+    default:
+        snprintf(buf, cap, "%s", t->why ? t->why : "");
+        *role = t->fallback ? UI_WARN : UI_DIM;
+    }
+}
+
+static void plan_table(const quantize *q, ui_canvas *c, ui_rect r, ui_list *list, bool focused)
+{
+    static const ui_column col[COLS] = {
+        {"TENSOR", 0, false, 0}, {"SHAPE", 9, true, 5}, {"FROM", 4, true, 4},
+        {"TO", 5, true, 1},      {"BYTES", 8, true, 2}, {"WHY", 16, false, 3},
+    };
+    ui_table t = {.col = col, .n_col = COLS, .cell = plan_cell, .arg = q};
+    ui_table_draw(c, r, &t, list, focused);
+}
+
+static void draw_table(quantize *q, ui_canvas *c, ui_rect r)
+{
+    char title[64], note[64], size[16], num[48];
+    snprintf(title, sizeof title, "dry run: %zu tensors", q->plan.n);
+    snprintf(note, sizeof note, "%s  %s bpw", nb_human_bytes(size, q->plan.file_bytes),
+             nb_fmt_fixed(num, q->plan.bpw, 2));
+    ui_box(c, r, title, note, true);
+    plan_table(q, c, ui_inside(r), &q->table_list, true);
+}
+
+/* --- before a run: where the bytes will be ---------------------------------------------------- */
+
+static void draw_types(const quantize *q, parts_lines *l)
+{
+    uint64_t bytes[NK_TYPE_SLOTS] = {0};
+    unsigned count[NK_TYPE_SLOTS] = {0};
+    for (size_t i = 0; i < q->plan.n; i++) {
+        bytes[q->plan.tensor[i].type->id] += q->plan.tensor[i].nbytes;
+        count[q->plan.tensor[i].type->id]++;
+    }
+    for (size_t t = 0; t < NK_TYPE_SLOTS; t++) {
+        char size[16];
+        if (!count[t] || !parts_left(l))
+            continue;
+        int y = l->r.y + l->y, w = l->r.w - 32;
+        double share = (double)bytes[t] / (double)(q->plan.tensor_bytes + !q->plan.tensor_bytes);
+        ui_textf(l->c, l->r.x, y, UI_TEXT, "%-6s %4u tensors %9s", nk_type_get((uint32_t)t)->name,
+                 count[t], nb_human_bytes(size, bytes[t]));
+        if (w > 4)
+            ui_progress_draw(l->c, l->r.x + 30, y, w, share, UI_PLOT_A);
+        l->y++;
+    }
+}
+
+static void draw_idle(const quantize *q, ui_canvas *c, ui_rect r)
+{
+    static const char *const none[] = {"nothing to quantize yet", "",
+                                       "Q on a model in Models brings it here", NULL};
+    static const char *const opening[] = {"opening the model", "", NULL};
+    ui_box(c, r, "what it will be", q->planned ? "D tensor by tensor" : NULL, false);
+    ui_rect in = ui_inside(r);
+    if (!q->planned) {
+        parts_empty(c, in, q->opening ? opening : none);
+        return;
+    }
+    parts_lines l = parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
+    ui_list top = {.n = q->plan.n}; /* only a look: D gives it a cursor */
+    draw_types(q, &l);
+    parts_line(&l, UI_TITLE, "Ctrl-R quantizes it, and this side shows it happen");
+    parts_skip(&l);
+    if (parts_left(&l) > 4)
+        plan_table(q, c, (ui_rect){in.x, in.y + l.y, in.w, parts_left(&l) - 1}, &top, false);
+}
+
+void quantize_draw(void *self, ui_canvas *c, ui_rect r)
+{
+    quantize *q = self;
+    ui_rect form, right;
+    bool narrow = r.w < NARROW, live = q->live.run != NULL;
+    if (q->table && q->planned && (narrow || q->zoom)) {
+        draw_table(q, c, r);
+        return;
+    }
+    if (q->zoom && live) {
+        quantize_draw_live(q, c, r, false);
+        return;
+    }
+    if (narrow && r.h < 18) {
+        if (live && q->editing < 0)
+            quantize_draw_live(q, c, r, true);
+        else
+            draw_form(q, c, r);
+        return;
+    }
+    if (narrow)
+        parts_rows(r, live ? r.h - 12 : r.h - 7, &form, &right);
+    else
+        parts_columns(r, r.w >= 160 ? 60 : 46, &form, &right);
+    draw_form(q, c, form);
+    if (q->table && q->planned)
+        draw_table(q, c, right);
+    else if (live)
+        quantize_draw_live(q, c, right, narrow);
+    else
+        draw_idle(q, c, right);
+}
+
+/* --- the same as JSON, keys of `nibble quantize --json` ----------------------------------------
+ */
+
+static void tensor_json(const quantize *q, nb_jout *w, size_t i)
+{
+    const quantize_live *l = &q->live;
+    const nb_plan *p = l->run ? &l->plan : &q->plan;
+    nb_jout_object(w);
+    nb_jout_key(w, "name");
+    nb_jout_str(w, p->layout[i].name);
+    nb_jout_key(w, "type");
+    nb_jout_str(w, p->tensor[i].type->name);
+    nb_jout_key(w, "bytes");
+    nb_jout_u64(w, p->tensor[i].nbytes);
+    if (l->run && l->tensor[i].done) {
+        nb_jout_key(w, "rel_rmse");
+        nb_jout_double(w, l->tensor[i].rel);
+        nb_jout_key(w, "sqnr_db");
+        nb_jout_double(w, l->tensor[i].sqnr);
+        nb_jout_key(w, "max_error");
+        nb_jout_double(w, (double)l->tensor[i].stats.max_err);
+    }
+    nb_jout_object_end(w);
+}
+
+void quantize_json(const void *self, nb_str *out)
+{
+    const quantize *q = self;
+    const nb_plan *p = q->live.run ? &q->live.plan : q->planned ? &q->plan : NULL;
+    nb_jout w = nb_jout_make(out);
+    nb_jout_object(&w);
+    if (p) {
+        nb_jout_key(&w, "output");
+        nb_jout_str(&w, q->live.run ? q->live.out : q->output);
+        nb_jout_key(&w, "preset");
+        nb_jout_str(&w, p->preset->name);
+        nb_jout_key(&w, "bytes");
+        nb_jout_u64(&w, p->file_bytes);
+        nb_jout_key(&w, "bpw");
+        nb_jout_double(&w, p->bpw);
+        nb_jout_key(&w, "tensors");
+        nb_jout_array(&w);
+        for (size_t i = 0; i < p->n; i++)
+            tensor_json(q, &w, i);
+        nb_jout_array_end(&w);
+    }
+    nb_jout_object_end(&w);
+}

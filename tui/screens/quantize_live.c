@@ -1,0 +1,264 @@
+/* A run as it goes: started as a job, polled for what its tensors say, and replayed at a pace one
+ * can follow when it was over in a blink. */
+#include "tui/screens/quantize.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+
+static const double REPLAY_BELOW = 3.0;    /* s: a shorter run is replayed */
+static const double REPLAY_RATE = 4.0;     /* tensors/s */
+static const double CHART_PAUSE = 0.1;     /* s between looks: charts move at 10 a second */
+static const uint64_t COSTLY = 1ull << 30; /* bytes written that are asked about */
+
+void quantize_release(quantize_source **ps)
+{
+    quantize_source *s = *ps;
+    *ps = NULL;
+    if (!s || --s->users > 0)
+        return;
+    nb_weights_close(&s->weights);
+    free(s);
+}
+
+void quantize_drop_run(quantize *q)
+{
+    quantize_live *l = &q->live;
+    nb_run_close(&l->run);
+    if (l->source)
+        nb_plan_free(&l->plan);
+    quantize_release(&l->source);
+    free(l->tensor);
+    free(l->walk);
+    *l = (quantize_live){0};
+}
+
+/* --- starting -------------------------------------------------------------------------------- */
+
+static nb_status work(nb_job *job, void *arg, nb_err *err)
+{
+    quantize_live *l = arg;
+    nb_lease *lease = NULL;
+    nb_hooks hooks = nb_job_hooks(job);
+    NB_TRY(nb_lease_take(&lease, l->sched, NB_WORK_QUANTIZE, l->threads, err));
+    nb_status st = nb_run_go(l->run, l->ops, lease, &hooks, err);
+    nb_lease_return(&lease);
+    return st;
+}
+
+static void choose_walk(quantize_live *l)
+{
+    l->tensor = ui_xcalloc(l->plan.n + 1, sizeof *l->tensor);
+    l->walk = ui_xcalloc(l->plan.n + 1, sizeof *l->walk);
+    for (size_t i = 0; i < l->plan.n; i++)
+        if (quantize_is_quantized(&l->plan.tensor[i]))
+            l->walk[l->n_walk++] = i;
+    for (size_t i = 0; !l->n_walk && i < l->plan.n; i++)
+        l->walk[i] = i;
+    if (!quantize_is_quantized(&l->plan.tensor[l->walk[0]]))
+        l->n_walk = l->plan.n;
+}
+
+static nb_status prepare(quantize *q, nb_err *err)
+{
+    quantize_live *l = &q->live;
+    size_t n;
+    NB_TRY(nb_mkdirs(ui_app_config(q->app)->data_dir, err));
+    char dir[1200];
+    snprintf(dir, sizeof dir, "%.*s", (int)(nb_path_base(q->output) - q->output), q->output);
+    if (dir[0])
+        NB_TRY(nb_mkdirs(dir, err));
+    NB_TRY(nb_plan_make(&l->plan, &q->recipe, q->source->weights, q->requantize, err));
+    l->source = q->source;
+    l->source->users++;
+    snprintf(l->out, sizeof l->out, "%s", q->output);
+    const nb_quantize_options opt = {.method = nb_methods(&n)[q->method], .telemetry = true};
+    NB_TRY(nb_run_open(&l->run, &l->plan, l->out, &opt, err));
+    l->sched = ui_app_sched(q->app);
+    l->ops = ui_app_ops(q->app);
+    l->threads = q->threads;
+    choose_walk(l);
+    return NB_OK;
+}
+
+static void fail(quantize *q, const nb_err *err)
+{
+    ui_app_error(q->app, err->msg, "nothing was written",
+                 err->status == NB_NOSPACE ? "free some space, then Ctrl-R"
+                                           : "change the recipe or the output, then Ctrl-R");
+}
+
+static void start(void *arg, bool yes)
+{
+    quantize *q = arg;
+    nb_err err = {0};
+    char label[160];
+    if (!yes || q->live.state == QUANTIZE_RUNNING || !q->planned)
+        return;
+    quantize_drop_run(q);
+    if (prepare(q, &err) != NB_OK) {
+        quantize_drop_run(q);
+        fail(q, &err);
+        return;
+    }
+    snprintf(label, sizeof label, "%s %s", q->recipe.preset->name, q->source->name);
+    if (ui_app_job(q->app, &q->live.job, UI_QUANTIZE, "quantize", label, work, &q->live, &err) !=
+        NB_OK) {
+        quantize_drop_run(q);
+        fail(q, &err);
+        return;
+    }
+    q->live.state = QUANTIZE_RUNNING;
+    q->live.follow = true;
+    q->table = false;
+}
+
+void quantize_start(quantize *q)
+{
+    char question[320], size[16], room[16];
+    if (q->live.state == QUANTIZE_RUNNING) {
+        ui_app_say(q->app, "a quantize runs already: x cancels it");
+        return;
+    }
+    if (ui_app_read_only(q->app)) {
+        ui_app_say(q->app, "started with --read-only: nothing is written");
+        return;
+    }
+    if (!q->planned) {
+        ui_app_say(q->app, "%s", q->source ? q->plan_err.msg : "choose a model first: Q in Models");
+        return;
+    }
+    if (q->plan.file_bytes <= COSTLY) {
+        start(q, true);
+        return;
+    }
+    snprintf(question, sizeof question, "Write %s (%s, %s free)?", nb_path_base(q->output),
+             nb_human_bytes(size, q->plan.file_bytes), nb_human_bytes(room, q->disk_free));
+    ui_app_confirm(q->app, question, start, q);
+}
+
+/* --- following ------------------------------------------------------------------------------- */
+
+static void look_at(quantize_live *l, size_t i)
+{
+    l->has_report = nb_run_report(l->run, l->walk[i], &l->report);
+}
+
+/* Keeps each finished tensor's sums; its histograms stay in the run. */
+static void collect(quantize_live *l)
+{
+    nb_run_look(l->run, &l->view);
+    for (size_t i = 0; i < l->plan.n && l->n_seen < l->view.n_done; i++) {
+        nb_tensor_report r;
+        quantize_tensor *t = &l->tensor[i];
+        if (t->done || !nb_run_report(l->run, i, &r) || !r.done)
+            continue;
+        *t = (quantize_tensor){.done = true,
+                               .rel = nb_stats_rel_rmse(&r.stats),
+                               .sqnr = nb_stats_sqnr_db(&r.stats),
+                               .stats = r.stats};
+        l->n_seen++;
+    }
+}
+
+static void follow_current(quantize_live *l)
+{
+    for (size_t i = 0; i < l->n_walk; i++)
+        if (l->walk[i] <= l->view.current)
+            l->at = i;
+}
+
+static void end_replay(quantize *q)
+{
+    q->live.replay = false;
+    if (!q->after_chat)
+        return;
+    const char *paths[] = {q->live.source->path, q->live.out, NULL};
+    ui_app_show(q->app, UI_CHAT, paths, NULL);
+}
+
+static void replay(quantize *q, double now)
+{
+    quantize_live *l = &q->live;
+    if (l->replay_from < 0)
+        l->replay_from = now;
+    double at = (now - l->replay_from) * REPLAY_RATE;
+    if (at >= (double)l->n_walk) {
+        end_replay(q);
+        return;
+    }
+    l->at = (size_t)at;
+}
+
+double quantize_follow(quantize *q, double now)
+{
+    quantize_live *l = &q->live;
+    if (!l->run)
+        return -1;
+    if (now - l->drawn >= CHART_PAUSE || l->state != QUANTIZE_RUNNING) {
+        collect(l);
+        if (l->state == QUANTIZE_RUNNING && l->follow)
+            follow_current(l);
+        if (l->replay)
+            replay(q, now);
+        look_at(l, l->at);
+        l->drawn = now;
+    }
+    return l->state == QUANTIZE_RUNNING ? CHART_PAUSE : l->replay ? 1 / REPLAY_RATE : -1;
+}
+
+void quantize_walk(quantize *q, int step)
+{
+    quantize_live *l = &q->live;
+    if (!l->run)
+        return;
+    l->follow = l->replay = false;
+    if (step < 0 ? l->at > 0 : l->at + 1 < l->n_walk)
+        l->at += step < 0 ? (size_t)-1 : 1;
+    look_at(l, l->at);
+}
+
+void quantize_finished(quantize *q, const nb_event *e)
+{
+    quantize_live *l = &q->live;
+    l->job = NULL;
+    l->err = e->err;
+    if (e->err.status == NB_CANCELED) {
+        quantize_drop_run(q);
+        ui_app_say(q->app, "cancelled; nothing was left on disk");
+        return;
+    }
+    if (e->err.status != NB_OK) {
+        l->state = QUANTIZE_FAILED;
+        collect(l);
+        fail(q, &e->err);
+        return;
+    }
+    l->state = QUANTIZE_DONE;
+    collect(l);
+    l->replay = l->view.elapsed < REPLAY_BELOW && l->n_walk > 1;
+    l->replay_from = -1;
+    ui_app_rescan(q->app);
+    quantize_plan(q); /* the name is taken now: the next one gets -2 */
+    if (!l->replay)
+        end_replay(q);
+}
+
+void quantize_so_far(const quantize *q, nb_stats *out, uint64_t *bytes, size_t *done)
+{
+    const quantize_live *l = &q->live;
+    size_t last = l->replay && l->n_walk ? l->walk[l->at] : l->plan.n;
+    nb_stats_clear(out);
+    *bytes = 0;
+    *done = 0;
+    for (size_t i = 0; i < l->plan.n && i <= last; i++) {
+        if (!l->tensor[i].done)
+            continue;
+        ++*done;
+        *bytes += l->plan.tensor[i].nbytes;
+        if (quantize_is_quantized(&l->plan.tensor[i]))
+            nb_stats_merge(out, &l->tensor[i].stats);
+    }
+}

@@ -1,0 +1,299 @@
+/* The right side of a run: one tensor's weights before and after on one axis, its error, and the
+ * error of all tensors as a strip, kind by layer. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "tui/screens/quantize.h"
+
+/* --- one tensor ------------------------------------------------------------------------------ */
+
+static void histogram(parts_lines *l, const nb_hist *h, double reach, bool logy, bool axis,
+                      int rows, ui_role role)
+{
+    int room = parts_left(l);
+    if (rows > room)
+        rows = room;
+    if (rows > 0)
+        ui_hist_draw(l->c, (ui_rect){l->r.x, l->r.y + l->y, l->r.w, rows}, h, -reach, reach, logy,
+                     axis, role);
+    l->y += rows;
+}
+
+static void before_line(parts_lines *l, const nb_tensor_report *r)
+{
+    char a[48], b[48], c[48], d[48];
+    const nk_type *t = nk_type_get((uint32_t)r->plan->src_type);
+    parts_pair(l, 8, "before", UI_TEXT, "%s  σ %s  min %s  max %s  kurt %s", t ? t->name : "?",
+               parts_num(a, nb_stats_std(&r->stats)), parts_num(b, (double)r->stats.min),
+               parts_num(c, (double)r->stats.max), parts_num(d, nb_stats_kurtosis(&r->stats)));
+}
+
+static void after_line(parts_lines *l, const nb_tensor_report *r)
+{
+    char num[48];
+    parts_pair(l, 8, "after", UI_TEXT, "%s  %s bpw, same x axis%s", r->plan->type->name,
+               nb_fmt_fixed(num, nk_type_bpw(r->plan->type), 2),
+               r->hist_n < r->stats.n ? "  (shown: a share)" : "");
+}
+
+static void error_line(parts_lines *l, const nb_tensor_report *r)
+{
+    char rel[48], db[48], max[48], bias[48];
+    const nb_stats *s = &r->stats;
+    uint64_t cols = r->plan->src ? nb_tensor_cols(&r->plan->src->t) : 1;
+    parts_pair(l, 8, "error", UI_TEXT, "rel rms %s  SQNR %s dB  bias %s  log y",
+               parts_percent(rel, nb_stats_rel_rmse(s)), nb_fmt_fixed(db, nb_stats_sqnr_db(s), 1),
+               parts_num(bias, s->n ? s->sum_err / (double)s->n : 0));
+    parts_pair(l, 8, "", UI_TEXT, "max %s at row %llu col %llu  clipped %llu of %llu",
+               parts_num(max, (double)s->max_err), (unsigned long long)(s->max_err_at / cols),
+               (unsigned long long)(s->max_err_at % cols), (unsigned long long)s->n_clip,
+               (unsigned long long)s->n);
+}
+
+static void draw_tensor(const quantize *q, parts_lines *l, int rows)
+{
+    const nb_tensor_report *r = &q->live.report;
+    if (!q->live.has_report || !r->before.total) {
+        parts_line(l, UI_DIM, "waiting for the first tile");
+        return;
+    }
+    double reach = nb_hist_reach(&r->before, 0.9999);
+    double err_reach = nb_hist_reach(&r->error, 0.9999);
+    before_line(l, r);
+    histogram(l, &r->before, reach, false, false, rows, UI_PLOT_A);
+    after_line(l, r);
+    histogram(l, &r->after, reach, false, true, rows + 1, UI_PLOT_B);
+    error_line(l, r);
+    if (err_reach > 0)
+        histogram(l, &r->error, err_reach, true, true, rows + 1, UI_PLOT_C);
+    else
+        parts_line(l, UI_OK, "        no error: every weight is exact");
+}
+
+/* --- all tensors ----------------------------------------------------------------------------- */
+
+enum { MAX_KINDS = 16 };
+
+typedef struct strip {
+    char kind[MAX_KINDS][24];
+    size_t n;
+    int layers;
+} strip;
+
+/* "blk.3.ffn_up.weight" -> layer 3, "ffn_up"; others: layer -1. */
+static int layer_of(const char *name, char kind[24])
+{
+    int layer = -1, at = 0;
+    if (sscanf(name, "blk.%d.%n", &layer, &at) < 1 || !at || layer < 0 || layer > 100000) {
+        layer = -1;
+        at = 0;
+    }
+    size_t n = strcspn(name + at, ".");
+    snprintf(kind, 24, "%.*s", (int)(n < 23 ? n : 23), name + at);
+    return layer;
+}
+
+static strip strip_of(const quantize_live *l)
+{
+    strip s = {.layers = 1};
+    for (size_t i = 0; i < l->n_walk; i++) {
+        char kind[24];
+        int layer = layer_of(l->plan.layout[l->walk[i]].name, kind);
+        size_t k = 0;
+        while (k < s.n && strcmp(s.kind[k], kind) != 0)
+            k++;
+        if (k == s.n && s.n < MAX_KINDS)
+            strcpy(s.kind[s.n++], kind);
+        if (layer + 1 > s.layers)
+            s.layers = layer + 1;
+    }
+    return s;
+}
+
+/* Steps around the error the base type makes on normal weights, so that one type's strip has all
+ * four levels; printed as the legend. */
+static void strip_steps(const quantize_live *l, double step[3])
+{
+    const nk_type *t = nk_type_get((uint32_t)l->plan.preset->base);
+    double usual = t && t->max_rmse > 0 ? (double)t->max_rmse / 1.25 : 0.01;
+    step[0] = 0.8 * usual;
+    step[1] = usual;
+    step[2] = 1.25 * usual;
+}
+
+static int level_of(double rel, const double step[3])
+{
+    return (rel >= step[0]) + (rel >= step[1]) + (rel >= step[2]);
+}
+
+/* The last walked tensor that may be shown: a replay has not seen the later ones. */
+static bool visible(const quantize_live *l, size_t walk)
+{
+    return l->tensor[l->walk[walk]].done && (!l->replay || walk <= l->at);
+}
+
+static void strip_row(const quantize_live *l, parts_lines *o, const strip *s, size_t kind,
+                      const double step[3])
+{
+    int y = o->r.y + o->y++, x = o->r.x + 12;
+    ui_textn(o->c, o->r.x, y, UI_DIM, 0, s->kind[kind], strlen(s->kind[kind]), 11);
+    for (size_t i = 0; i < l->n_walk; i++) {
+        char name[24];
+        int layer = layer_of(l->plan.layout[l->walk[i]].name, name);
+        if (strcmp(name, s->kind[kind]) != 0)
+            continue;
+        int at = x + (layer < 0 ? 0 : layer);
+        ui_text(o->c, at, y, UI_DIM, ui_glyph_text(o->c, UI_G_DOT));
+        if (i == l->at)
+            ui_text(o->c, at, y, UI_FOCUS, ui_glyph_text(o->c, UI_G_ARROW));
+        else if (visible(l, i))
+            ui_shade(o->c, at, y, level_of(l->tensor[l->walk[i]].rel, step), UI_RAMP_ERROR_0);
+    }
+}
+
+/* The cap worst tensors so far, worst first; returns their number. */
+static size_t worst(const quantize_live *l, size_t out[], size_t cap)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < l->n_walk; i++) {
+        double rel = l->tensor[l->walk[i]].rel;
+        if (!visible(l, i) || (n == cap && rel <= l->tensor[out[cap - 1]].rel))
+            continue;
+        size_t k = n < cap ? n++ : cap - 1;
+        for (; k > 0 && rel > l->tensor[out[k - 1]].rel; k--)
+            out[k] = out[k - 1];
+        out[k] = l->walk[i];
+    }
+    return n;
+}
+
+static void draw_strip(const quantize *q, parts_lines *o, int rows)
+{
+    const quantize_live *l = &q->live;
+    strip s = strip_of(l);
+    double step[3];
+    char a[48], b[48], c[48], name[24];
+    strip_steps(l, step);
+    parts_line(o, UI_DIM, "weight error, rel rms  %s<%s %s<%s %s<%s %s more   layer 0..%d",
+               ui_glyph_text(o->c, UI_G_SHADE0), parts_percent(a, step[0]),
+               ui_glyph_text(o->c, UI_G_SHADE0 + 1), parts_percent(b, step[1]),
+               ui_glyph_text(o->c, UI_G_SHADE0 + 2), parts_percent(c, step[2]),
+               ui_glyph_text(o->c, UI_G_SHADE0 + 3), s.layers - 1);
+    int top = o->y, shown = 0;
+    bool all = q->heat_all || rows >= (int)s.n;
+    layer_of(l->plan.layout[l->walk[l->at]].name, name);
+    for (size_t k = 0; k < s.n && parts_left(o) && shown < rows + (q->heat_all ? MAX_KINDS : 0);
+         k++)
+        if (all || strcmp(s.kind[k], name) == 0) {
+            strip_row(l, o, &s, k, step);
+            shown++;
+        }
+    size_t bad[5], n = worst(l, bad, countof(bad));
+    int x = 12 + s.layers + 3;
+    for (size_t i = 0; i < n && (int)i < shown && x + 30 < o->r.w; i++)
+        ui_textf(o->c, o->r.x + x, o->r.y + top + (int)i, UI_TEXT, "%s %-22.*s %s",
+                 i ? "     " : "worst", parts_short(l->plan.layout[bad[i]].name),
+                 l->plan.layout[bad[i]].name, parts_percent(a, l->tensor[bad[i]].rel));
+}
+
+/* --- the run --------------------------------------------------------------------------------- */
+
+static void draw_totals(const quantize *q, parts_lines *o)
+{
+    const quantize_live *l = &q->live;
+    char a[48], b[48], c[48], d[16], e[16];
+    nb_stats s;
+    uint64_t bytes;
+    size_t done;
+    bool scripted = ui_app_scripted(q->app);
+    quantize_so_far(q, &s, &bytes, &done);
+    parts_pair(o, 9, "overall", UI_TEXT, "rel rms %s  SQNR %s dB  clipped %llu",
+               parts_percent(a, nb_stats_rel_rmse(&s)), nb_fmt_fixed(b, nb_stats_sqnr_db(&s), 1),
+               (unsigned long long)s.n_clip);
+    double of = (double)l->plan.source_bytes;
+    parts_pair(o, 9, "size", UI_TEXT, "%s of %s  %s bpw  %s", nb_human_bytes(d, bytes),
+               nb_human_bytes(e, l->plan.file_bytes), nb_fmt_fixed(a, l->plan.bpw, 2),
+               parts_percent(c, of > 0 ? (double)l->plan.file_bytes / of - 1 : 0));
+    double speed = scripted ? 100e6 : l->view.weights_per_s;
+    if (l->state == QUANTIZE_RUNNING)
+        parts_pair(o, 9, "speed", UI_TEXT, "%s weights/s  used %s  ETA %s",
+                   parts_count(a, (uint64_t)speed), nb_human_time(d, l->view.elapsed),
+                   nb_human_time(e, l->view.eta));
+    else
+        parts_pair(o, 9, "speed", UI_TEXT, "%s weights/s  took %s", parts_count(a, (uint64_t)speed),
+                   nb_human_time(d, scripted ? 0.1 : l->view.elapsed));
+    double share = l->plan.tensor_bytes ? (double)bytes / (double)l->plan.tensor_bytes : 0;
+    if (l->state == QUANTIZE_RUNNING && l->view.bytes_total_in)
+        share = (double)l->view.bytes_in / (double)l->view.bytes_total_in;
+    if (parts_left(o) && o->r.w > 12) {
+        int y = o->r.y + o->y++;
+        ui_progress_draw(o->c, o->r.x, y, o->r.w - 6, share, UI_BUSY);
+        ui_textf(o->c, o->r.x + o->r.w - 5, y, UI_TEXT, "%3.0f%%", floor(100 * share));
+    }
+}
+
+static void title_of(const quantize *q, char *title, size_t cap, const char **note)
+{
+    const quantize_live *l = &q->live;
+    const char *word = l->state == QUANTIZE_FAILED ? "failed" : l->replay ? "replay" : "done";
+    if (l->state == QUANTIZE_RUNNING)
+        word = l->job && nb_job_paused(l->job) ? "paused" : "running";
+    const char *name = l->plan.layout[l->walk[l->at]].name;
+    snprintf(title, cap, "%s  %.*s  %zu/%zu", word, parts_short(name), name, l->at + 1, l->n_walk);
+    *note = l->state == QUANTIZE_RUNNING ? "p pause  x cancel"
+            : l->replay                  ? "replayed slowly; Esc ends"
+                                         : "t chat  [ ] tensors";
+}
+
+/* Below 100 columns: two histograms side by side, one row of the strip, two rows of figures. */
+static void draw_narrow(const quantize *q, parts_lines *o)
+{
+    const quantize_live *l = &q->live;
+    const nb_tensor_report *r = &l->report;
+    char a[48], b[48];
+    int half = o->r.w / 2, rows = parts_left(o) >= 8 ? 3 : 2;
+    if (!l->has_report || !r->before.total) {
+        parts_line(o, UI_DIM, "waiting for the first tile");
+        return;
+    }
+    double reach = nb_hist_reach(&r->before, 0.9999);
+    ui_rect left = {o->r.x, o->r.y, half - 1, rows};
+    ui_rect right = {o->r.x + half + 1, o->r.y, o->r.w - half - 1, rows};
+    ui_hist_draw(o->c, left, &r->before, -reach, reach, false, false, UI_PLOT_A);
+    ui_hist_draw(o->c, right, &r->after, -reach, reach, false, false, UI_PLOT_B);
+    o->y = rows;
+    const nk_type *from = nk_type_get((uint32_t)r->plan->src_type);
+    ui_textf(o->c, right.x, o->r.y + o->y, UI_DIM, "after %s rel %s", r->plan->type->name,
+             parts_percent(a, nb_stats_rel_rmse(&r->stats)));
+    parts_line(o, UI_DIM, "before %s  σ %s", from ? from->name : "?",
+               parts_num(b, nb_stats_std(&r->stats)));
+    draw_strip(q, o, q->heat_all ? MAX_KINDS : 1);
+    draw_totals(q, o);
+}
+
+void quantize_draw_live(quantize *q, ui_canvas *c, ui_rect r, bool narrow)
+{
+    char title[160];
+    const char *note;
+    title_of(q, title, sizeof title, &note);
+    ui_box(c, r, title, note, false);
+    ui_rect in = ui_inside(r);
+    parts_lines o = parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
+    if (narrow) {
+        draw_narrow(q, &o);
+        return;
+    }
+    int kinds = (int)strip_of(&q->live).n;
+    int fixed = 4 /* texts */ + 2 /* axes */ + 2 + kinds + 1 + 4 /* totals */ + 2;
+    int rows = (in.h - fixed) / 3;
+    draw_tensor(q, &o, rows < 2 ? 2 : rows > 6 ? 6 : rows);
+    parts_skip(&o);
+    draw_strip(q, &o, kinds);
+    parts_skip(&o);
+    draw_totals(q, &o);
+    parts_skip(&o);
+    parts_line(&o, UI_DIM, "weight error is not answer quality: t asks both models");
+}
