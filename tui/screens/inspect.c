@@ -1,0 +1,372 @@
+#include "tui/screens/inspect.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+
+/* --- opening --------------------------------------------------------------------------------- */
+
+static nb_status open_files(nb_job *job, void *arg, nb_err *err)
+{
+    struct inspect_opening *o = arg;
+    (void)job;
+    NB_TRY(nb_weights_open(&o->made, o->path, err));
+    if (o->other[0] && nb_weights_open(&o->made_other, o->other, &o->other_err) != NB_OK)
+        o->made_other = NULL;
+    return NB_OK;
+}
+
+/* Opens what is wanted once no job reads the present files. */
+static void open_wanted(inspect *s)
+{
+    nb_err err = {0};
+    if (!s->wanted[0] || s->opening)
+        return;
+    if (s->job) {
+        nb_job_cancel(s->job);
+        return;
+    }
+    s->open_arg = (struct inspect_opening){0};
+    memcpy(s->open_arg.path, s->wanted, sizeof s->open_arg.path);
+    memcpy(s->open_arg.other, s->wanted_other, sizeof s->open_arg.other);
+    s->wanted[0] = '\0';
+    s->problem[0] = '\0';
+    char label[160];
+    snprintf(label, sizeof label, "%.150s", nb_path_base(s->open_arg.path));
+    if (ui_app_job(s->app, &s->opening, UI_INSPECT, "open", label, open_files, &s->open_arg,
+                   &err) != NB_OK)
+        memcpy(s->problem, err.msg, sizeof s->problem);
+}
+
+static void close_files(inspect *s)
+{
+    inspect_forget(s);
+    nb_weights_close(&s->weights);
+    nb_weights_close(&s->other);
+}
+
+static void opened(inspect *s, const nb_event *e)
+{
+    s->opening = NULL;
+    if (e->err.status != NB_OK) {
+        if (s->weights)
+            ui_app_error(s->app, e->err.msg, "the file shown stays", "choose another in Models");
+        else
+            memcpy(s->problem, e->err.msg, sizeof s->problem);
+        return;
+    }
+    bool same = strcmp(s->path, s->open_arg.path) == 0;
+    close_files(s);
+    s->weights = s->open_arg.made;
+    s->other = s->open_arg.made_other;
+    s->open_arg.made = s->open_arg.made_other = NULL;
+    s->block_of = SIZE_MAX;
+    memcpy(s->path, s->open_arg.path, sizeof s->path);
+    memcpy(s->other_path, s->open_arg.other, sizeof s->other_path);
+    if (s->open_arg.other[0] && !s->other)
+        ui_app_say(s->app, "not compared: %s", s->open_arg.other_err.msg);
+    s->n_tensors = nb_weights_count(s->weights);
+    s->result = ui_xcalloc(s->n_tensors + 1, sizeof *s->result);
+    if (!same) {
+        s->list = s->meta = (ui_list){0};
+        s->block = 0;
+        s->block_view = false;
+        ui_input_set(&s->filter, "");
+    }
+    inspect_arrange(s);
+    inspect_look(s);
+}
+
+static void event(void *self, const nb_event *e)
+{
+    inspect *s = self;
+    if (e->job == s->opening && e->kind == NB_EVENT_DONE)
+        opened(s, e);
+    else if (e->job == s->job)
+        inspect_looked(s, e);
+    open_wanted(s);
+    inspect_look(s);
+}
+
+static void want(inspect *s, const char *path, const char *other)
+{
+    snprintf(s->wanted, sizeof s->wanted, "%s", path);
+    snprintf(s->wanted_other, sizeof s->wanted_other, "%s", other ? other : "");
+    open_wanted(s);
+}
+
+/* --- input ----------------------------------------------------------------------------------- */
+
+static void ask(inspect *s, inspect_ask what)
+{
+    if (!s->weights)
+        return;
+    s->ask = what;
+    if (what != INSPECT_ASK_FILTER)
+        ui_input_set(&s->input, "");
+}
+
+static void answer(inspect *s)
+{
+    const char *text = nb_str_c(&s->input.text);
+    char path[1024];
+    nb_err err = {0};
+    uint64_t block;
+    inspect_ask asked = s->ask;
+    s->ask = INSPECT_NO_INPUT;
+    if (asked == INSPECT_ASK_BLOCK && *text) {
+        if (nb_parse_u64(text, &block)) {
+            inspect_go(s, block);
+            s->block_view = true;
+        } else {
+            ui_app_say(s->app, "a block is a whole number");
+        }
+    } else if (asked == INSPECT_ASK_FILE && *text) {
+        if (nb_library_resolve(ui_app_config(s->app), text, path, sizeof path, &err) == NB_OK)
+            want(s, s->path, path);
+        else
+            ui_app_say(s->app, "%s", err.msg);
+    }
+}
+
+/* --- actions --------------------------------------------------------------------------------- */
+
+static bool escape(inspect *s)
+{
+    if (s->ask != INSPECT_NO_INPUT)
+        s->ask = INSPECT_NO_INPUT;
+    else if (s->block_view)
+        s->block_view = false;
+    else if (s->zoom)
+        s->zoom = false;
+    else if (s->filter.text.len) {
+        ui_input_set(&s->filter, "");
+        inspect_arrange(s);
+    } else
+        return false;
+    return true;
+}
+
+static void copy(inspect *s, ui_action a)
+{
+    const nb_view *v = inspect_current(s, NULL);
+    nb_str t = {0};
+    if (a == UI_ACT_ANY_COPY_URL)
+        nb_str_add(&t, s->path);
+    else if (a == UI_ACT_ANY_COPY_COMMAND && v)
+        nb_str_addf(&t, "nibble inspect '%s' '%s'", s->path, v->t.name);
+    else if (v)
+        nb_str_add(&t, v->t.name);
+    if (t.len)
+        ui_app_copy(s->app, t.at, t.len);
+    nb_str_free(&t);
+}
+
+static void write_table(inspect *s)
+{
+    nb_str text = {0};
+    inspect_json(s, &text);
+    parts_export(s->app, "inspect", "json", &text);
+    nb_str_free(&text);
+}
+
+static bool list_action(inspect *s, ui_action a)
+{
+    size_t before = s->list.at;
+    if (s->block_view)
+        return inspect_block_action(s, a);
+    if (s->focus == INSPECT_META)
+        return ui_list_move(&s->meta, a, 10);
+    if (!ui_list_move(&s->list, a, 10))
+        return false;
+    if (s->list.at == before)
+        return true;
+    if (s->job && !s->result[s->row[s->list.at]])
+        nb_job_cancel(s->job); /* starts again with what is looked at */
+    inspect_look(s);
+    return true;
+}
+
+static bool switches(inspect *s, ui_action a)
+{
+    switch (a) {
+    case UI_ACT_INSPECT_LOG_SCALE:
+        s->logy = !s->logy;
+        return true;
+    case UI_ACT_INSPECT_HEX:
+        s->hex = s->block_view ? !s->hex : true;
+        s->block_view = true;
+        return true;
+    case UI_ACT_ANY_ZOOM:
+        s->zoom = !s->zoom;
+        return true;
+    case UI_ACT_ANY_SORT:
+        s->sort = (s->sort + 1) % INSPECT_SORTS;
+        inspect_arrange(s);
+        return true;
+    case UI_ACT_ANY_SORT_REVERSE:
+        s->reverse = !s->reverse;
+        inspect_arrange(s);
+        return true;
+    case UI_ACT_ANY_NEXT_PANE:
+    case UI_ACT_ANY_PREV_PANE:
+        s->focus = (s->focus + 1) % INSPECT_PANES;
+        s->block_view = false;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool action(void *self, ui_action a)
+{
+    inspect *s = self;
+    if (a == UI_ACT_ANY_ESCAPE)
+        return escape(s);
+    if (s->ask != INSPECT_NO_INPUT) {
+        if (a == UI_ACT_ANY_OPEN)
+            answer(s);
+        return a == UI_ACT_ANY_OPEN;
+    }
+    if (!s->weights)
+        return false;
+    switch (a) {
+    case UI_ACT_ANY_OPEN:
+        s->block_view = inspect_current(s, NULL) != NULL;
+        s->hex = false;
+        return true;
+    case UI_ACT_ANY_FILTER:
+        ask(s, INSPECT_ASK_FILTER);
+        return true;
+    case UI_ACT_INSPECT_GOTO_BLOCK:
+        ask(s, INSPECT_ASK_BLOCK);
+        return true;
+    case UI_ACT_ANY_DIFF:
+        ask(s, INSPECT_ASK_FILE);
+        return true;
+    case UI_ACT_ANY_COPY_ROW:
+    case UI_ACT_ANY_COPY_URL:
+    case UI_ACT_ANY_COPY_COMMAND:
+        copy(s, a);
+        return true;
+    case UI_ACT_ANY_WRITE:
+        write_table(s);
+        return true;
+    default:
+        return switches(s, a) || list_action(s, a);
+    }
+}
+
+static bool text_mode(const void *self)
+{
+    return ((const inspect *)self)->ask != INSPECT_NO_INPUT;
+}
+
+static bool key(void *self, const ui_key *k)
+{
+    inspect *s = self;
+    bool filter = s->ask == INSPECT_ASK_FILTER;
+    if (s->ask == INSPECT_NO_INPUT || !ui_input_key(filter ? &s->filter : &s->input, k))
+        return false;
+    if (filter)
+        inspect_arrange(s);
+    inspect_look(s);
+    return true;
+}
+
+static const char *why_not(const void *self, ui_action a)
+{
+    const inspect *s = self;
+    bool here = ui_keyrow_of(a)->scope == UI_INSPECT || a == UI_ACT_ANY_DIFF;
+    return here && !s->weights ? "needs a model: Enter in Models" : NULL;
+}
+
+static const char *hints(const void *self, bool narrow)
+{
+    const inspect *s = self;
+    if (s->ask != INSPECT_NO_INPUT)
+        return narrow ? "Enter accept  Esc leave" : "Enter accepts  Esc leaves";
+    if (!s->weights)
+        return narrow ? "1 Models" : "1 Models: Enter on a model brings it here";
+    if (s->block_view)
+        return narrow ? "j k  h l block  H  Esc"
+                      : "j k weight  h l block  gb go to  H hex  Esc back";
+    return narrow ? "Enter block  L  =  Tab"
+                  : "Enter block  / filter  s sort  L log  = compare with  Tab metadata";
+}
+
+static double tick(void *self, double now)
+{
+    const inspect *s = self;
+    (void)now;
+    return s->job ? 0.2 : -1;
+}
+
+static int busy(const void *self)
+{
+    const inspect *s = self;
+    return (s->job || s->opening) ? 1 : 0;
+}
+
+static void show(void *self, const char *const *paths, const char *note)
+{
+    inspect *s = self;
+    (void)note;
+    if (!paths || !paths[0])
+        return;
+    if (s->weights && strcmp(s->path, paths[0]) == 0 && !paths[1])
+        return;
+    want(s, paths[0], paths[1]);
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+static nb_status open(void **self, ui_app *app, nb_err *err)
+{
+    (void)err;
+    inspect *s = ui_xcalloc(1, sizeof *s);
+    s->app = app;
+    s->logy = true;
+    *self = s;
+    return NB_OK;
+}
+
+static void close_screen(void **self)
+{
+    inspect *s = *self;
+    if (!s)
+        return;
+    close_files(s);
+    nb_weights_close(&s->open_arg.made);
+    nb_weights_close(&s->open_arg.made_other);
+    free(s->work.have);
+    free(s->row);
+    free(s->mine);
+    free(s->theirs);
+    ui_input_free(&s->input);
+    ui_input_free(&s->filter);
+    free(s);
+    *self = NULL;
+}
+
+const ui_screen ui_screen_inspect = {
+    .name = "inspect",
+    .title = "Inspect",
+    .title_narrow = "Insp",
+    .scope = UI_INSPECT,
+    .open = open,
+    .close = close_screen,
+    .draw = inspect_draw,
+    .action = action,
+    .text_mode = text_mode,
+    .key = key,
+    .event = event,
+    .why_not = why_not,
+    .hints = hints,
+    .tick = tick,
+    .busy = busy,
+    .json = inspect_json,
+    .show = show,
+};

@@ -1,0 +1,300 @@
+/* How Inspect looks: tensor table, metadata, types; the histogram and the figures of one tensor. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "tui/screens/inspect.h"
+
+enum { NARROW = 100 };
+enum { COL_TENSOR, COL_SHAPE, COL_TYPE, COL_BYTES, COL_REL, COL_MAX, COLS };
+
+static const char *const sort_word[] = {"file", "name", "bytes", "type", "error"};
+
+static const char *type_name(const nb_tensor *t)
+{
+    const nk_type *type = nk_type_get((uint32_t)t->type);
+    return type ? type->name : "?";
+}
+
+static const inspect_result *result_of(const inspect *s, size_t i)
+{
+    return i < s->n_tensors ? s->result[i] : NULL;
+}
+
+/* --- table ----------------------------------------------------------------------------------- */
+
+static void cell(const void *arg, size_t row, size_t col, char *buf, size_t cap, ui_role *role)
+{
+    const inspect *s = arg;
+    const nb_tensor *t = &nb_weights_at(s->weights, s->row[row])->t;
+    const inspect_result *r = result_of(s, s->row[row]);
+    bool known = r && r->compared;
+    char num[48];
+    switch (col) {
+    case COL_TENSOR:
+        snprintf(buf, cap, "%.*s", parts_short(t->name), t->name);
+        break;
+    case COL_SHAPE:
+        parts_shape(t, buf, cap);
+        break;
+    case COL_TYPE:
+        snprintf(buf, cap, "%s", type_name(t));
+        break;
+    case COL_BYTES:
+        snprintf(buf, cap, "%s", nb_human_bytes(num, t->nbytes));
+        break;
+    case COL_REL:
+        snprintf(buf, cap, "%s",
+                 known ? nb_fmt_fixed(num, 100 * nb_stats_rel_rmse(&r->stats), 2) : "");
+        break;
+    default:
+        snprintf(buf, cap, "%s", known ? parts_num(num, fabs((double)r->stats.max_err)) : "");
+    }
+    if (r && (r->stats.n_nan || r->stats.n_inf))
+        *role = UI_WARN;
+}
+
+static char flag(const void *arg, size_t row)
+{
+    const inspect *s = arg;
+    const inspect_result *r = result_of(s, s->row[row]);
+    return r && (r->stats.n_nan || r->stats.n_inf) ? '!' : ' ';
+}
+
+static void draw_types(const inspect *s, parts_lines *l)
+{
+    uint64_t bytes[NK_TYPE_SLOTS] = {0}, all = 0;
+    unsigned count[NK_TYPE_SLOTS] = {0};
+    nb_str text = {0};
+    for (size_t i = 0; i < s->n_tensors; i++) {
+        const nb_tensor *t = &nb_weights_at(s->weights, i)->t;
+        if ((unsigned)t->type >= NK_TYPE_SLOTS)
+            continue;
+        bytes[t->type] += t->nbytes;
+        count[t->type]++;
+        all += t->nbytes;
+    }
+    for (uint32_t t = 0; t < NK_TYPE_SLOTS; t++) {
+        char pct[48];
+        const nk_type *type = nk_type_get(t);
+        if (count[t] && type)
+            nb_str_addf(&text, "%s%s %u %s", text.len ? " · " : "by type  ", type->name, count[t],
+                        parts_percent(pct, all ? (double)bytes[t] / (double)all : 0));
+    }
+    parts_wrap(l, UI_DIM, nb_str_c(&text));
+    nb_str_free(&text);
+}
+
+static void draw_meta(inspect *s, ui_canvas *c, ui_rect r)
+{
+    const nb_kvs *kvs = nb_weights_kvs(s->weights);
+    char value[200];
+    if (r.h < 1)
+        return;
+    ui_list_set(&s->meta, nb_kvs_count(kvs));
+    ui_list_scroll(&s->meta, r.h);
+    for (int y = 0; y < r.h; y++) {
+        size_t i = s->meta.top + (size_t)y;
+        if (i >= nb_kvs_count(kvs))
+            break;
+        const nb_kv *kv = nb_kvs_at(kvs, i);
+        bool at = s->focus == INSPECT_META && i == s->meta.at;
+        nb_kv_text(kv, value, sizeof value);
+        int w = r.w > 60 ? 36 : r.w / 2;
+        ui_text(c, r.x, r.y + y, UI_FOCUS, at ? ">" : " ");
+        ui_textn(c, r.x + 2, r.y + y, at ? UI_FOCUS : UI_DIM, 0, kv->key, strlen(kv->key), w - 2);
+        ui_textn(c, r.x + w + 1, r.y + y, UI_TEXT, 0, value, strlen(value), r.w - w - 1);
+    }
+}
+
+static void draw_input(inspect *s, ui_canvas *c, ui_rect r)
+{
+    static const char *const prompt[] = {"", "/ ", "go to block ", "compare with file "};
+    ui_input_draw(c, r, s->ask == INSPECT_ASK_FILTER ? &s->filter : &s->input, prompt[s->ask],
+                  true);
+}
+
+static void draw_tensors(inspect *s, ui_canvas *c, ui_rect r, bool meta)
+{
+    static const ui_column col[COLS] = {
+        {"TENSOR", 0, false, 0}, {"SHAPE", 9, true, 5}, {"TYPE", 5, true, 1},
+        {"BYTES", 8, true, 2},   {"REL%", 6, true, 3},  {"MAXERR", 7, true, 4},
+    };
+    char title[200], note[96];
+    snprintf(title, sizeof title, "%.120s  %zu tensors", nb_path_base(s->path), s->n_tensors);
+    if (s->other)
+        snprintf(note, sizeof note, "vs %.60s", nb_path_base(s->other_path));
+    else
+        snprintf(note, sizeof note, "sort %s  s", sort_word[s->sort]);
+    ui_box(c, r, title, note, !s->block_view);
+    ui_rect in = ui_inside(r), table = in, rest = {0}, foot;
+    if (s->ask != INSPECT_NO_INPUT || s->filter.text.len) {
+        ui_rect line;
+        parts_rows(in, 1, &line, &in);
+        if (s->ask != INSPECT_NO_INPUT)
+            draw_input(s, c, line);
+        else
+            ui_textf(c, line.x + 1, line.y, UI_DIM, "/ %s  %zu of %zu", nb_str_c(&s->filter.text),
+                     s->n_row, s->n_tensors);
+        table = in;
+    }
+    if (meta) {
+        parts_rows(in, in.h * 6 / 10, &table, &rest);
+        parts_rows(rest, rest.h - 3, &rest, &foot);
+    }
+    ui_table t = {.col = col, .n_col = COLS, .cell = cell, .mark = flag, .arg = s};
+    if (!meta && s->focus == INSPECT_META)
+        draw_meta(s, c, table);
+    else
+        ui_table_draw(c, table, &t, &s->list,
+                      s->focus == INSPECT_TENSORS && !s->block_view && s->ask == INSPECT_NO_INPUT);
+    if (!meta)
+        return;
+    parts_lines l = parts_begin(c, (ui_rect){foot.x + 1, foot.y, foot.w - 2, foot.h});
+    ui_text(c, rest.x + 1, rest.y, UI_TITLE, "metadata");
+    draw_meta(s, c, (ui_rect){rest.x, rest.y + 1, rest.w, rest.h - 1});
+    parts_skip(&l);
+    draw_types(s, &l);
+}
+
+/* --- histogram ------------------------------------------------------------------------------- */
+
+static void draw_figures(const inspect_result *r, parts_lines *l)
+{
+    char a[48], b[48], c[48], d[48];
+    const nb_stats *st = &r->stats;
+    double n = st->n ? (double)st->n : 1, std = nb_stats_std(st);
+    double top = fmax(fabs((double)st->min), fabs((double)st->max));
+    parts_line(l, UI_TEXT, "n %s  σ %s  max %s (%sσ)", parts_count(a, st->n), parts_num(b, std),
+               parts_num(c, top), std > 0 ? nb_fmt_fixed(d, top / std, 1) : "-");
+    parts_line(l, UI_TEXT, ">6σ %llu  zeros %s  kurt %s", (unsigned long long)r->outliers,
+               parts_percent(a, (double)st->n_zero / n), parts_num(b, nb_stats_kurtosis(st)));
+    parts_line(l, st->n_nan || st->n_inf ? UI_ERR : UI_TEXT, "NaN %llu  Inf %llu",
+               (unsigned long long)st->n_nan, (unsigned long long)st->n_inf);
+    if (r->compared)
+        parts_line(l, UI_TEXT, "rel err %s  SQNR %s dB  max %s",
+                   parts_percent(a, nb_stats_rel_rmse(st)),
+                   nb_fmt_fixed(b, nb_stats_sqnr_db(st), 1), parts_num(c, (double)st->max_err));
+}
+
+static void draw_hist(inspect *s, ui_canvas *c, ui_rect r)
+{
+    size_t i;
+    const nb_view *v = inspect_current(s, &i);
+    char title[120];
+    if (!v) {
+        ui_box(c, r, "weights", NULL, false);
+        return;
+    }
+    snprintf(title, sizeof title, "%s  %s", v->t.name, type_name(&v->t));
+    ui_box(c, r, title, s->logy ? "log y  L" : "linear y  L", false);
+    ui_rect in = ui_inside(r), plot, text;
+    in = (ui_rect){in.x + 1, in.y, in.w - 2, in.h};
+    const inspect_result *res = result_of(s, i);
+    int lines = res && res->compared ? 4 : 3;
+    if (r.w < NARROW && r.w > 60 && in.h < 9) /* low: figures beside the picture */
+        parts_columns(in, in.w - 36, &plot, &text);
+    else
+        parts_rows(in, in.h - lines, &plot, &text);
+    parts_lines l = parts_begin(c, text);
+    if (!res) {
+        parts_lines p = parts_begin(c, in);
+        parts_wrap(&p, s->problem[0] ? UI_ERR : UI_DIM,
+                   s->problem[0] ? s->problem : "reading the tensor");
+        return;
+    }
+    if (!res->readable) {
+        parts_line(&l, UI_DIM, "values of this type cannot be decoded here");
+        return;
+    }
+    double reach = nb_hist_reach(&res->hist, 0.99999);
+    if (plot.h > 1 && plot.w > 4)
+        ui_hist_draw(c, plot, &res->hist, -reach, reach, s->logy, true, UI_PLOT_A);
+    draw_figures(res, &l);
+}
+
+/* --- the whole ------------------------------------------------------------------------------- */
+
+static void draw_nothing(const inspect *s, ui_canvas *c, ui_rect r)
+{
+    static const char *const none[] = {"nothing to look into yet", "",
+                                       "Enter on a model in Models brings it here", NULL};
+    static const char *const opening[] = {"opening the model", "", NULL};
+    const char *failed[] = {"it cannot be opened", s->problem, "1 goes back to Models", NULL};
+    ui_box(c, r, "inspect", NULL, true);
+    parts_empty(c, ui_inside(r), s->opening ? opening : s->problem[0] ? failed : none);
+}
+
+void inspect_draw(void *self, ui_canvas *c, ui_rect r)
+{
+    inspect *s = self;
+    ui_rect left, right, top, bottom;
+    if (!s->weights) {
+        draw_nothing(s, c, r);
+        return;
+    }
+    if (r.w >= NARROW && r.h >= 20 && !s->zoom) {
+        parts_columns(r, r.w * 56 / 100, &left, &right);
+        parts_rows(right, right.h * 9 / 20, &top, &bottom);
+        draw_tensors(s, c, left, true);
+        draw_hist(s, c, top);
+        inspect_draw_block(s, c, bottom, s->block_view);
+        return;
+    }
+    if (s->block_view) {
+        inspect_draw_block(s, c, r, true);
+        return;
+    }
+    if (s->zoom) {
+        draw_hist(s, c, r);
+        return;
+    }
+    parts_rows(r, r.h >= 14 ? r.h - 9 : r.h, &top, &bottom);
+    draw_tensors(s, c, top, false);
+    if (bottom.h > 3)
+        draw_hist(s, c, bottom);
+}
+
+/* --- the same as JSON ------------------------------------------------------------------------ */
+
+static void tensor_json(const inspect *s, nb_jout *w, size_t i)
+{
+    const nb_tensor *t = &nb_weights_at(s->weights, i)->t;
+    const inspect_result *r = result_of(s, i);
+    nb_jout_object(w);
+    nb_jout_key(w, "name");
+    nb_jout_str(w, t->name);
+    nb_jout_key(w, "type");
+    nb_jout_str(w, type_name(t));
+    nb_jout_key(w, "shape");
+    nb_jout_array(w);
+    for (uint32_t d = 0; d < t->n_dims; d++)
+        nb_jout_u64(w, t->shape[d]);
+    nb_jout_array_end(w);
+    nb_jout_key(w, "bytes");
+    nb_jout_u64(w, t->nbytes);
+    if (r && r->compared) {
+        nb_jout_key(w, "rel_rmse");
+        nb_jout_double(w, nb_stats_rel_rmse(&r->stats));
+        nb_jout_key(w, "max_error");
+        nb_jout_double(w, (double)r->stats.max_err);
+    }
+    nb_jout_object_end(w);
+}
+
+void inspect_json(const void *self, nb_str *out)
+{
+    const inspect *s = self;
+    nb_jout w = nb_jout_make(out);
+    nb_jout_object(&w);
+    nb_jout_key(&w, "path");
+    nb_jout_str(&w, s->path);
+    nb_jout_key(&w, "tensors");
+    nb_jout_array(&w);
+    for (size_t i = 0; i < s->n_tensors; i++)
+        tensor_json(s, &w, i);
+    nb_jout_array_end(&w);
+    nb_jout_object_end(&w);
+}

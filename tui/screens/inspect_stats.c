@@ -1,0 +1,253 @@
+/* Reading tensors in a job: sums, histogram, outliers, error against another file; and the table's
+ * rows. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "tui/screens/inspect.h"
+
+enum { EVENT_TENSOR = 1 };
+
+/* --- the job --------------------------------------------------------------------------------- */
+
+/* What the event carries: the result changes hands with it. */
+typedef struct found {
+    size_t i;
+    inspect_result *result;
+} found;
+
+typedef struct row_buffers {
+    float *mine, *theirs; /* [cols] */
+} row_buffers;
+
+static const nk_type *type_of(const nb_view *v)
+{
+    return nk_type_get((uint32_t)v->t.type);
+}
+
+/* The other file's tensor when it can be held against v. */
+static const nb_view *twin(const nb_weights *other, const nb_view *v)
+{
+    const nb_view *o = other ? nb_weights_find(other, v->t.name) : NULL;
+    bool same = o && memcmp(o->t.shape, v->t.shape, sizeof o->t.shape) == 0;
+    return same && type_of(o) && type_of(o)->decode ? o : NULL;
+}
+
+static void decode_row(const nb_view *v, uint64_t r, float *out)
+{
+    type_of(v)->decode(nb_weights_row(v, r), out, (size_t)nb_tensor_cols(&v->t));
+}
+
+static nb_status first_pass(inspect_result *out, const nb_view *v, const nb_view *o, row_buffers b,
+                            nb_job *job, nb_err *err)
+{
+    size_t cols = (size_t)nb_tensor_cols(&v->t);
+    for (uint64_t r = 0; r < nb_tensor_rows(&v->t); r++) {
+        if (nb_job_canceled(job))
+            return nb_fail(err, NB_CANCELED, "cancelled");
+        decode_row(v, r, b.mine);
+        if (o)
+            decode_row(o, r, b.theirs);
+        nb_hist_add(&out->hist, b.mine, cols);
+        nb_stats_add(&out->stats, o ? b.theirs : b.mine, b.mine, cols, r * cols);
+    }
+    return NB_OK;
+}
+
+static nb_status count_outliers(inspect_result *out, const nb_view *v, float *row, nb_job *job,
+                                nb_err *err)
+{
+    size_t cols = (size_t)nb_tensor_cols(&v->t);
+    double bound = 6 * nb_stats_std(&out->stats);
+    for (uint64_t r = 0; r < nb_tensor_rows(&v->t); r++) {
+        if (nb_job_canceled(job))
+            return nb_fail(err, NB_CANCELED, "cancelled");
+        decode_row(v, r, row);
+        for (size_t i = 0; i < cols; i++)
+            out->outliers += fabs((double)row[i]) > bound;
+    }
+    return NB_OK;
+}
+
+static nb_status visit(const inspect_work *k, size_t i, inspect_result **made, nb_job *job,
+                       nb_err *err)
+{
+    const nb_view *v = nb_weights_at(k->weights, i), *o = twin(k->other, v);
+    inspect_result *out = nb_alloc(1, sizeof *out, "figures of a tensor", err);
+    size_t cols = (size_t)nb_tensor_cols(&v->t);
+    nb_status st = out ? NB_OK : NB_NOMEM;
+    row_buffers b = {nb_alloc(cols, sizeof(float), "a row", err),
+                     nb_alloc(cols, sizeof(float), "a row", err)};
+    if (!out || !b.mine || !b.theirs)
+        st = NB_NOMEM;
+    if (st == NB_OK) {
+        nb_stats_clear(&out->stats);
+        out->readable = type_of(v) && type_of(v)->decode;
+        out->compared = out->readable && o != NULL;
+    }
+    if (st == NB_OK && out->readable)
+        st = first_pass(out, v, o, b, job, err);
+    if (st == NB_OK && out->readable)
+        st = count_outliers(out, v, b.mine, job, err);
+    if (st == NB_OK && nb_weights_lost(k->weights))
+        st = nb_fail(err, NB_IO, "the file was cut short while it was read");
+    free(b.mine);
+    free(b.theirs);
+    if (st == NB_OK)
+        *made = out;
+    else
+        free(out);
+    return st;
+}
+
+static nb_status look(nb_job *job, void *arg, nb_err *err)
+{
+    const inspect_work *k = arg;
+    nb_hooks hooks = nb_job_hooks(job);
+    size_t n = nb_weights_count(k->weights);
+    for (size_t j = 0; j < k->count; j++) {
+        size_t i = (k->first + j) % n;
+        nb_report(&hooks, &(nb_progress){.what = nb_weights_at(k->weights, i)->t.name,
+                                         .done = j,
+                                         .total = k->count});
+        found f = {.i = i};
+        if (k->have[i])
+            continue;
+        NB_TRY(visit(k, i, &f.result, job, err));
+        nb_job_post(job, NB_EVENT_DATA, EVENT_TENSOR, &f, sizeof f);
+    }
+    return NB_OK;
+}
+
+void inspect_look(inspect *s)
+{
+    size_t i;
+    nb_err err = {0};
+    if (!inspect_current(s, &i) || s->job || s->wanted[0])
+        return;
+    bool missing = !s->result[i];
+    for (size_t k = 0; s->other && k < s->n_tensors; k++)
+        missing = missing || !s->result[k];
+    if (!missing || s->problem[0])
+        return;
+    free(s->work.have);
+    s->work = (inspect_work){.weights = s->weights,
+                             .other = s->other,
+                             .have = ui_xcalloc(s->n_tensors + 1, sizeof *s->work.have),
+                             .first = i,
+                             .count = s->other ? s->n_tensors : 1};
+    for (size_t k = 0; k < s->n_tensors; k++)
+        s->work.have[k] = s->result[k] != NULL;
+    if (ui_app_job(s->app, &s->job, UI_INSPECT, "read", nb_weights_at(s->weights, i)->t.name, look,
+                   &s->work, &err) != NB_OK)
+        memcpy(s->problem, err.msg, sizeof s->problem);
+}
+
+void inspect_looked(inspect *s, const nb_event *e)
+{
+    found f;
+    if (e->kind == NB_EVENT_DATA && e->code == EVENT_TENSOR && e->len == sizeof f) {
+        memcpy(&f, e->text, sizeof f);
+        free(s->result[f.i]);
+        s->result[f.i] = f.result;
+    }
+    if (e->kind != NB_EVENT_DONE)
+        return;
+    s->job = NULL;
+    if (e->err.status != NB_OK && e->err.status != NB_CANCELED)
+        memcpy(s->problem, e->err.msg, sizeof s->problem);
+    if (s->sort == INSPECT_REL)
+        inspect_arrange(s);
+}
+
+void inspect_forget(inspect *s)
+{
+    for (size_t i = 0; i < s->n_tensors; i++)
+        free(s->result[i]);
+    free(s->result);
+    s->result = NULL;
+    s->n_tensors = 0;
+    s->n_row = 0;
+}
+
+/* --- rows ------------------------------------------------------------------------------------ */
+
+const nb_view *inspect_current(const inspect *s, size_t *index)
+{
+    if (!s->weights || s->list.at >= s->n_row)
+        return NULL;
+    if (index)
+        *index = s->row[s->list.at];
+    return nb_weights_at(s->weights, s->row[s->list.at]);
+}
+
+static double rel_of(const inspect *s, size_t i)
+{
+    const inspect_result *r = s->result[i];
+    return r && r->compared ? nb_stats_rel_rmse(&r->stats) : -1;
+}
+
+static int compare(const void *pa, const void *pb, void *arg)
+{
+    const inspect *s = arg;
+    size_t a = *(const size_t *)pa, b = *(const size_t *)pb;
+    const nb_tensor *x = &nb_weights_at(s->weights, a)->t, *y = &nb_weights_at(s->weights, b)->t;
+    double u = 0, v = 0;
+    int c = 0;
+    switch (s->sort) {
+    case INSPECT_NAME:
+        c = strcmp(x->name, y->name);
+        break;
+    case INSPECT_BYTES:
+        u = (double)y->nbytes;
+        v = (double)x->nbytes;
+        break;
+    case INSPECT_TYPE:
+        u = x->type;
+        v = y->type;
+        break;
+    case INSPECT_REL:
+        u = rel_of(s, b);
+        v = rel_of(s, a);
+        break;
+    default:
+        break;
+    }
+    if (!c)
+        c = u < v ? -1 : u > v;
+    if (!c)
+        c = a < b ? -1 : a > b;
+    return s->reverse ? -c : c;
+}
+
+static bool contains(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+    for (; *text; text++)
+        if (strncasecmp(text, word, n) == 0)
+            return true;
+    return n == 0;
+}
+
+void inspect_arrange(inspect *s)
+{
+    size_t keep = SIZE_MAX;
+    if (!s->weights)
+        return;
+    inspect_current(s, &keep);
+    free(s->row);
+    s->row = ui_xcalloc(s->n_tensors + 1, sizeof *s->row);
+    s->n_row = 0;
+    for (size_t i = 0; i < s->n_tensors; i++) {
+        const nb_view *v = nb_weights_at(s->weights, i);
+        const char *word = nb_str_c(&s->filter.text);
+        if (contains(v->t.name, word) || (type_of(v) && contains(type_of(v)->name, word)))
+            s->row[s->n_row++] = i;
+    }
+    qsort_r(s->row, s->n_row, sizeof *s->row, compare, s);
+    ui_list_set(&s->list, s->n_row);
+    for (size_t i = 0; i < s->n_row; i++)
+        if (s->row[i] == keep)
+            s->list.at = i;
+}
