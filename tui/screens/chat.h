@@ -1,0 +1,149 @@
+/* State of the Chat screen, shared by its files: chat.c (keys), chat_pane.c (models, turns, what
+ * the jobs say), chat_draw.c (panes, input, lines below), chat_text.c (an answer as rows and
+ * tokens), chat_params.c (the P panel).
+ *
+ * One conversation, one to four panes, each a model with its own branch of it. A pane's job (load
+ * or turn) owns the pane's nb_local while it runs; the main thread touches it only when job is
+ * NULL. Panes take turns one after another unless `together`. */
+#ifndef NIBBLE_SCREEN_CHAT_H
+#define NIBBLE_SCREEN_CHAT_H
+
+#include "core/model/chat.h"
+#include "tui/screens/parts.h"
+#include "tui/transcript.h"
+
+typedef struct chat_pane {
+    bool used;
+    char path[1024], label[96], type[24];
+    nb_local *local; /* NULL: not loaded */
+    bool fallback;   /* template not recognised */
+    nb_template tmpl;
+    uint32_t ctx, ctx_used;
+    nb_job *job;
+    bool loading;      /* the job loads; else it answers */
+    bool pending;      /* a turn waits for this pane */
+    int answer;        /* message being written, -1 = none */
+    bool shared;       /* its last figures were taken beside others' */
+    double ttft_live;  /* when the first token came, to show before the end */
+    double started;    /* clock when the turn began */
+    char problem[240]; /* why it cannot load or stopped */
+    int scroll;        /* rows up from the newest */
+    /* What the job's thread reads and writes: */
+    struct chat_work {
+        char path[1024];
+        const nk_ops *ops;
+        nb_sched *sched;
+        int threads;
+        uint32_t ctx;
+        uint64_t available;
+        nb_local *made;
+        char type[24];
+        nb_responder *who;
+        nb_message *messages; /* owned; texts borrowed from the transcript */
+        size_t n_messages;
+        nb_sampling sampling;
+        uint32_t max_tokens;
+        nb_turn_stats stats;
+        nb_job *job;
+    } work;
+} chat_pane;
+
+typedef enum chat_metric {
+    CHAT_METRIC_OFF,
+    CHAT_METRIC_PROB,
+    CHAT_METRIC_ENTROPY,
+    CHAT_METRICS
+} chat_metric;
+
+typedef enum chat_param {
+    CP_TEMP,
+    CP_TOP_K,
+    CP_TOP_P,
+    CP_MIN_P,
+    CP_PENALTY,
+    CP_SEED,
+    CP_MAX,
+    CP_CTX,
+    CP_SYSTEM,
+    CP_COUNT
+} chat_param;
+
+/* One message as display rows. */
+typedef struct chat_rows {
+    int width;
+    size_t len; /* of the message when wrapped */
+    long diff;  /* token with the marker before it, -1 = none */
+    bool ascii;
+    nb_str text; /* message with the marker in it */
+    ui_row *row; /* [n] owned */
+    size_t n, cap;
+} chat_rows;
+
+typedef struct chat {
+    ui_app *app;
+    ui_transcript *log;
+    chat_pane pane[UI_PANES];
+    int focus; /* pane */
+    bool typing, zoom, together;
+    int editing; /* user message being edited, -1 = none */
+    int token;   /* token the cursor is on in the focused pane's last answer, -1 = none */
+    bool top;    /* the popup of that token's alternatives */
+    chat_metric metric;
+    ui_input input;
+    char *last_sent;
+    nb_sampling sampling;
+    uint32_t max_tokens, ctx; /* ctx 0 = the model's */
+    char *system;             /* NULL = none */
+    bool params;
+    ui_list params_list;
+    int params_edit; /* row with the input, -1 = none */
+    ui_input params_input;
+    char params_error[96];
+    chat_rows *rows; /* [n_rows] by message */
+    size_t n_rows;
+    char wanted[UI_PANES][1024]; /* panes to open when the jobs of the present ones ended */
+    int n_wanted;                /* 0 = none */
+    double stop_at;              /* clock of the last Ctrl-C */
+    bool told_problem;           /* the transcript's, once */
+} chat;
+
+/* chat_pane.c */
+int chat_panes(const chat *c);
+bool chat_busy(const chat *c);
+void chat_want(chat *c, const char *const *paths);
+void chat_close_pane(chat *c, int pane);
+void chat_send(chat *c, const char *text, size_t n);
+void chat_again(chat *c, int pane);
+void chat_stop(chat *c);
+void chat_next(chat *c); /* starts whoever is next */
+void chat_new(chat *c);
+void chat_reload(chat *c); /* after a change of ctx */
+void chat_event(void *self, const nb_event *e);
+void chat_release(chat *c);
+/* Last answer of a pane, NULL = none yet; with its message index. */
+const ui_message *chat_answer(const chat *c, int pane, int *index);
+
+/* chat_text.c */
+/* First token in which this answer departs from pane A's answer of the same turn, -1 = nowhere. */
+long chat_difference(const chat *c, int pane, int message);
+const chat_rows *chat_wrap(chat *c, const ui_canvas *canvas, int pane, int message, int width);
+void chat_draw_row(const chat *c, ui_canvas *canvas, int x, int y, int width, int pane, int message,
+                   const chat_rows *rows, size_t row);
+void chat_piece(const chat *c, int pane, int32_t id, char *out, size_t cap);
+
+/* chat_params.c */
+void chat_params_open(chat *c);
+bool chat_params_action(chat *c, ui_action a);
+bool chat_params_key(chat *c, const ui_key *k);
+void chat_params_draw(chat *c, ui_canvas *canvas, ui_rect r);
+void chat_params_text(const chat *c, char *out, size_t cap);
+
+/* chat_out.c */
+void chat_export(chat *c); /* Markdown and JSON */
+void chat_copy(chat *c, ui_action a);
+void chat_editor(chat *c);
+
+/* chat_draw.c */
+void chat_draw(void *self, ui_canvas *canvas, ui_rect r);
+
+#endif

@@ -1,0 +1,325 @@
+/* How Chat looks: a status line, panes side by side, the line of first differences, the input. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tui/screens/chat.h"
+
+enum { ONE_PANE = 70, PANE_MIN = 34, INPUT_MAX = 8, INDENT = 5 };
+
+static const char *const metric_word[CHAT_METRICS] = {"off", "probability", "entropy"};
+
+/* How many fit side by side. */
+static int shown_panes(const chat *c, int width)
+{
+    int n = chat_panes(c), fit = width < ONE_PANE ? 1 : width / PANE_MIN;
+    return c->zoom || !fit ? (n ? 1 : 0) : n < fit ? n : fit;
+}
+
+/* --- lines ----------------------------------------------------------------------------------- */
+
+static void draw_status(const chat *c, ui_canvas *canvas, ui_rect r)
+{
+    char params[160], text[400], number[24] = "new chat";
+    const chat_pane *p = &c->pane[c->focus];
+    chat_params_text(c, params, sizeof params);
+    if (ui_transcript_number(c->log))
+        snprintf(number, sizeof number, "chat %d", ui_transcript_number(c->log));
+    snprintf(text, sizeof text, "%s · %s · system: %s · ctx %u/%u · metric: %s%s", number, params,
+             c->system ? "set" : "none", p->ctx_used, p->ctx, metric_word[c->metric],
+             c->together ? " · together" : "");
+    ui_textn(canvas, r.x + 1, r.y, UI_DIM, 0, text, strlen(text), r.w - 1);
+}
+
+static void difference_text(const chat *c, int pane, char *out, size_t cap)
+{
+    int index;
+    const ui_message *b = chat_answer(c, pane, &index), *a = chat_answer(c, 0, NULL);
+    long d = b ? chat_difference(c, pane, index) : -1;
+    char from[64] = "the end", to[64] = "the end";
+    out[0] = '\0';
+    if (d < 0 || !a)
+        return;
+    if ((size_t)d < a->n_token)
+        chat_piece(c, 0, a->token[d].id, from, sizeof from);
+    if ((size_t)d < b->n_token)
+        chat_piece(c, pane, b->token[d].id, to, sizeof to);
+    snprintf(out, cap, "%c token %ld %s -> %s", 'A' + pane, d, from, to);
+}
+
+static void draw_differences(const chat *c, ui_canvas *canvas, ui_rect r)
+{
+    char text[160];
+    int x = r.x + 1, n = 0;
+    for (int p = 1; p < chat_panes(c); p++) {
+        difference_text(c, p, text, sizeof text);
+        if (!text[0])
+            continue;
+        if (!n++) {
+            x += ui_text(canvas, x, r.y, UI_DIFF_FIRST, ui_glyph_text(canvas, UI_G_DIFF));
+            x += ui_text(canvas, x, r.y, UI_TEXT, " first difference: ");
+        }
+        if (x < r.x + r.w)
+            x += ui_textn(canvas, x, r.y, UI_TEXT, 0, text, strlen(text), r.x + r.w - x) + 2;
+    }
+    bool both = chat_panes(c) > 1;
+    for (int p = 0; both && p < chat_panes(c); p++) {
+        const ui_message *m = chat_answer(c, p, NULL);
+        both = m && m->done && m->n_token;
+    }
+    if (!n && both)
+        ui_text(canvas, x, r.y, UI_OK, "same tokens in every pane");
+    else if (n && x + 14 < r.x + r.w)
+        ui_text(canvas, x + 1, r.y, UI_DIM, "n N go there");
+}
+
+/* Legend of the colours: the words say what the underline says. */
+static void draw_legend(const chat *c, ui_canvas *canvas, ui_rect r)
+{
+    static const char *const word[CHAT_METRICS][4] = {
+        {0}, {"p>.9", "p>.5", "p>.1", "p<.1"}, {"H<.3", "H<1", "H<2 nats", "H>2 nats"}};
+    int x = r.x + 1;
+    for (int i = 0; i < 4 && c->metric != CHAT_METRIC_OFF; i++) {
+        unsigned attrs = (i >= 2 ? UI_A_UNDERLINE : 0) | (i == 3 ? UI_A_BOLD : 0);
+        const char *w = word[c->metric][i];
+        if (x + 12 > r.x + r.w)
+            return;
+        x += ui_textn(canvas, x, r.y, (ui_role)(UI_RAMP_PROB_0 + i), attrs, w, strlen(w), -1) + 2;
+    }
+    if (c->metric != CHAT_METRIC_OFF)
+        ui_textn(canvas, x, r.y, UI_DIM, 0, "underlined = unsure", 19, r.x + r.w - x);
+}
+
+/* --- one pane -------------------------------------------------------------------------------- */
+
+static const char *state_word(const chat *c, const chat_pane *p, const ui_message *m)
+{
+    static const char *const word[] = {"done", "token limit reached", "context full", "stopped",
+                                       "failed"};
+    (void)c;
+    if (p->loading)
+        return "loading";
+    if (p->job)
+        return m && m->n_token ? "writing" : "reading";
+    if (p->pending)
+        return "waits for its turn";
+    if (!m)
+        return p->local ? "ready" : "not loaded";
+    return m->done ? word[m->stop] : "interrupted";
+}
+
+static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
+{
+    const chat_pane *p = &c->pane[pane];
+    int index;
+    const ui_message *m = chat_answer(c, pane, &index);
+    char a[48], b[48], text[200];
+    if (p->problem[0]) {
+        ui_text(canvas, r.x, r.y, UI_ERR, "!");
+        ui_textn(canvas, r.x + 2, r.y, UI_ERR, 0, p->problem, strlen(p->problem), r.w - 2);
+        return;
+    }
+    if (m && m->done && m->n_token)
+        snprintf(text, sizeof text, "%s tok/s%s  ttft %s s", nb_fmt_fixed(a, m->tok_per_s, 1),
+                 p->shared ? " (shared)" : "", nb_fmt_fixed(b, m->ttft, 2));
+    else if (p->fallback)
+        snprintf(text, sizeof text, "its template is not known: %s is used",
+                 nb_template_name(p->tmpl));
+    else
+        snprintf(text, sizeof text, "%s", p->local ? "ready" : state_word(c, p, m));
+    ui_textn(canvas, r.x, r.y, UI_DIM, 0, text, strlen(text), r.w);
+}
+
+static void draw_foot(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
+{
+    const chat_pane *p = &c->pane[pane];
+    int index, at, of;
+    const ui_message *m = chat_answer(c, pane, &index);
+    char text[160];
+    int x = r.x;
+    x += ui_textf(canvas, x, r.y, UI_DIM, "%zu tok  ", m ? m->n_token : 0);
+    const char *word = state_word(c, p, m);
+    bool bad = m && m->done && !p->job && (m->stop == NB_STOP_FAIL || m->stop == NB_STOP_CONTEXT);
+    x += ui_textn(canvas, x, r.y,
+                  bad      ? UI_WARN
+                  : p->job ? UI_BUSY
+                           : UI_DIM,
+                  0, word, strlen(word), r.x + r.w - x) +
+         2;
+    ui_transcript_branch(c->log, index, &at, &of);
+    if (of > 1 && x + 14 < r.x + r.w)
+        x += ui_textf(canvas, x, r.y, UI_DIM, "[ ] %d of %d", at + 1, of) + 2;
+    long d = m ? chat_difference(c, pane, index) : -1;
+    if (d < 0 || x + 16 > r.x + r.w)
+        return;
+    double share = m->n_token ? (double)d / (double)m->n_token : 1;
+    snprintf(text, sizeof text, "%s token %ld (%.0f%%)", ui_glyph_text(canvas, UI_G_DIFF), d,
+             floor(100 * share));
+    ui_textn(canvas, x, r.y, UI_DIFF_CHANGE, 0, text, strlen(text), r.x + r.w - x);
+}
+
+/* Rows of a message and the empty one after it. */
+static int rows_of(chat *c, ui_canvas *canvas, int pane, int message, int width)
+{
+    const ui_message *m = ui_transcript_at(c->log, message);
+    int w = m->role == NB_USER ? width - INDENT : width;
+    return (int)chat_wrap(c, canvas, pane, message, w > 1 ? w : 1)->n + 1;
+}
+
+static void draw_message(chat *c, ui_canvas *canvas, ui_rect r, int pane, int message, int first)
+{
+    const ui_message *m = ui_transcript_at(c->log, message);
+    int indent = m->role == NB_USER ? INDENT : 0, w = r.w - indent > 1 ? r.w - indent : 1;
+    const chat_rows *rows = chat_wrap(c, canvas, pane, message, w);
+    if (indent && first >= 0 && first < r.h)
+        ui_text(canvas, r.x, r.y + first, UI_TITLE, "you");
+    for (size_t i = 0; i < rows->n; i++) {
+        int y = first + (int)i;
+        if (y >= 0 && y < r.h)
+            chat_draw_row(c, canvas, r.x + indent, r.y + y, w, pane, message, rows, i);
+    }
+}
+
+static void draw_conversation(chat *c, ui_canvas *canvas, ui_rect r, int pane)
+{
+    int total = 0;
+    const int leaf = ui_transcript_leaf(c->log, pane);
+    if (r.w < 2 || r.h < 1)
+        return;
+    for (int i = leaf; i >= 0; i = ui_transcript_at(c->log, i)->parent)
+        total += rows_of(c, canvas, pane, i, r.w);
+    int most = total - 1 > r.h ? total - 1 - r.h : 0;
+    chat_pane *p = &c->pane[pane];
+    p->scroll = p->scroll < 0 ? 0 : p->scroll > most ? most : p->scroll;
+    int bottom = total - 1 <= r.h ? total : r.h + 1 + p->scroll; /* row after the newest */
+    ui_rect clip = ui_canvas_clip(canvas, r);
+    for (int i = leaf; i >= 0 && bottom > 0; i = ui_transcript_at(c->log, i)->parent) {
+        bottom -= rows_of(c, canvas, pane, i, r.w);
+        if (bottom < r.h)
+            draw_message(c, canvas, r, pane, i, bottom);
+    }
+    canvas->clip = clip;
+    if (p->scroll > 0)
+        ui_text_right(canvas, r.x + r.w, r.y + r.h - 1, UI_HINT, "more below");
+}
+
+static void draw_pane(chat *c, ui_canvas *canvas, ui_rect r, int pane)
+{
+    const chat_pane *p = &c->pane[pane];
+    char title[128];
+    bool focus = pane == c->focus && chat_panes(c) > 1;
+    snprintf(title, sizeof title, "%c %s%s", 'A' + pane, p->label,
+             pane == 0 && chat_panes(c) > 1 ? " reference" : "");
+    /* Not the model's own template: said for as long as the pane is there. */
+    ui_box(canvas, r, title, p->fallback ? nb_template_name(p->tmpl) : NULL, focus);
+    ui_rect in = ui_inside(r), head, rest, body, foot;
+    in = (ui_rect){in.x + 1, in.y, in.w > 2 ? in.w - 2 : in.w, in.h};
+    if (in.h < 1 || in.w < 1)
+        return;
+    parts_rows(in, 1, &head, &rest);
+    draw_figures(c, canvas, head, pane);
+    if (rest.h < 1)
+        return;
+    parts_rows(rest, rest.h - 1, &body, &foot);
+    draw_conversation(c, canvas, body, pane);
+    draw_foot(c, canvas, foot, pane);
+}
+
+static void draw_panes(chat *c, ui_canvas *canvas, ui_rect r)
+{
+    int n = shown_panes(c, r.w), all = chat_panes(c);
+    if (n < 1)
+        return;
+    int first = c->focus >= n ? c->focus - n + 1 : 0;
+    if (n < all && n > 1)
+        first = c->focus == 0 ? 0 : first;
+    for (int i = 0; i < n; i++) {
+        int x = r.w * i / n, end = r.w * (i + 1) / n;
+        draw_pane(c, canvas, (ui_rect){r.x + x, r.y, end - x, r.h}, first + i);
+    }
+}
+
+/* --- alternatives of a token ----------------------------------------------------------------- */
+
+static void draw_top(const chat *c, ui_canvas *canvas, ui_rect r)
+{
+    const ui_message *m = chat_answer(c, c->focus, NULL);
+    if (!c->top || !m || c->token < 0 || (size_t)c->token >= m->n_token)
+        return;
+    const ui_token *k = &m->token[c->token];
+    char title[64], piece[64], num[48];
+    int w = r.w < 44 ? r.w : 44, h = NB_TOP + 4 < r.h ? NB_TOP + 4 : r.h;
+    ui_rect box = {r.x + (r.w - w) / 2, r.y + (r.h - h) / 2, w, h};
+    snprintf(title, sizeof title, "token %d of %c", c->token, 'A' + c->focus);
+    ui_fill(canvas, box, UI_TEXT, " ");
+    ui_box(canvas, box, title, "h l move  Esc", true);
+    ui_rect in = ui_inside(box);
+    parts_lines l = parts_begin(canvas, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
+    parts_line(&l, UI_DIM, "entropy %s nats", parts_num(num, (double)k->entropy));
+    if (k->top_id[0] < 0)
+        parts_line(&l, UI_DIM, "alternatives are not kept on disk");
+    for (int i = 0; i < NB_TOP && k->top_id[i] >= 0; i++) {
+        chat_piece(c, c->focus, k->top_id[i], piece, sizeof piece);
+        parts_line(&l, k->top_id[i] == k->id ? UI_FOCUS : UI_TEXT, "%s %7s  %s",
+                   k->top_id[i] == k->id ? ">" : " ",
+                   parts_percent(num, exp((double)k->top_logprob[i])), piece);
+    }
+}
+
+/* --- input ----------------------------------------------------------------------------------- */
+
+static void draw_input(chat *c, ui_canvas *canvas, ui_rect r)
+{
+    char note[64], to[16] = "";
+    int hidden = chat_panes(c) - shown_panes(c, r.w);
+    for (int p = 0; p < chat_panes(c); p++)
+        snprintf(to + strlen(to), sizeof to - strlen(to), " %c", 'A' + p);
+    if (hidden > 0)
+        snprintf(note, sizeof note, "to%s  %d hidden: Tab", to, hidden);
+    else
+        snprintf(note, sizeof note, c->typing ? "to%s" : "to%s  i writes", to);
+    ui_box(canvas, r, c->editing >= 0 ? "you, again" : "you", note, c->typing);
+    ui_rect in = ui_inside(r);
+    in = (ui_rect){in.x + 1, in.y, in.w - 2, in.h};
+    bool empty = !c->input.text.len;
+    ui_input_draw(canvas, in, &c->input, "", c->typing);
+    if (empty)
+        ui_textn(canvas, in.x + 1, in.y, UI_DIM, 0, "Ask something: What is Q2_K?", 28, in.w - 1);
+}
+
+static void draw_nobody(ui_canvas *canvas, ui_rect r)
+{
+    static const char *const lines[] = {
+        "nobody to talk to yet", "", "in Models: t on a model, or mark up to four with Space",
+        "after Quantize: t asks the new model and its source", NULL};
+    ui_box(canvas, r, "chat", NULL, false);
+    parts_empty(canvas, ui_inside(r), lines);
+}
+
+void chat_draw(void *self, ui_canvas *canvas, ui_rect r)
+{
+    chat *c = self;
+    if (!chat_panes(c)) {
+        draw_nobody(canvas, r);
+        return;
+    }
+    int wish = ui_input_rows(canvas, &c->input, r.w - 4 > 1 ? r.w - 4 : 1, INPUT_MAX) + 2;
+    int lines = r.h >= 14 ? (c->metric != CHAT_METRIC_OFF ? 3 : 2) : r.h >= 10 ? 1 : 0;
+    int input = wish < r.h / 2 ? wish : r.h / 2 > 2 ? 3 : 0;
+    ui_rect status, rest, panes, below, line, box;
+    parts_rows(r, lines >= 2 ? 1 : 0, &status, &rest);
+    parts_rows(rest, rest.h - input - (lines >= 2 ? lines - 1 : lines), &panes, &below);
+    parts_rows(below, below.h - input, &line, &box);
+    if (status.h)
+        draw_status(c, canvas, status);
+    draw_panes(c, canvas, panes);
+    if (line.h)
+        draw_differences(c, canvas, line);
+    if (line.h > 1)
+        draw_legend(c, canvas, (ui_rect){line.x, line.y + 1, line.w, 1});
+    if (box.h > 2)
+        draw_input(c, canvas, box);
+    if (c->params)
+        chat_params_draw(c, canvas, r);
+    draw_top(c, canvas, r);
+}

@@ -1,0 +1,460 @@
+/* Panes: models loaded by jobs, turns run by jobs, tokens arriving from them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "tui/screens/chat.h"
+
+enum { EVENT_TOKEN = 1 };
+
+int chat_panes(const chat *c)
+{
+    int n = 0;
+    while (n < UI_PANES && c->pane[n].used)
+        n++;
+    return n;
+}
+
+bool chat_busy(const chat *c)
+{
+    for (int p = 0; p < UI_PANES; p++)
+        if (c->pane[p].job || c->pane[p].pending)
+            return true;
+    return false;
+}
+
+static bool any_job(const chat *c)
+{
+    for (int p = 0; p < UI_PANES; p++)
+        if (c->pane[p].job)
+            return true;
+    return false;
+}
+
+const ui_message *chat_answer(const chat *c, int pane, int *index)
+{
+    int i = ui_transcript_leaf(c->log, pane);
+    const ui_message *m = ui_transcript_at(c->log, i);
+    while (m && m->role != NB_ASSISTANT) {
+        i = m->parent;
+        m = ui_transcript_at(c->log, i);
+    }
+    if (index)
+        *index = m ? i : -1;
+    return m;
+}
+
+/* --- loading --------------------------------------------------------------------------------- */
+
+static void dominant_type(const nb_weights *w, char out[24])
+{
+    uint64_t bytes[NK_TYPE_SLOTS] = {0}, most = 0;
+    for (size_t i = 0; i < nb_weights_count(w); i++) {
+        const nb_tensor *t = &nb_weights_at(w, i)->t;
+        const nk_type *type = nk_type_get((uint32_t)t->type);
+        if (!type || (bytes[t->type] += t->nbytes) <= most)
+            continue;
+        most = bytes[t->type];
+        snprintf(out, 24, "%s", type->name);
+    }
+}
+
+/* Refuses before loading what would not fit (tui 28). */
+static nb_status check_memory(struct chat_work *k, nb_err *err)
+{
+    nb_weights *w;
+    nb_hparams hp;
+    char need[16], kv[16], room[16];
+    NB_TRY(nb_weights_open(&w, k->path, err));
+    dominant_type(w, k->type);
+    nb_status st = nb_hparams_read(&hp, nb_weights_kvs(w), err);
+    if (st == NB_OK) {
+        uint32_t usual = hp.n_ctx_train < 4096 ? hp.n_ctx_train : 4096;
+        nb_fit f =
+            nb_fit_of(&hp, nb_weights_file_bytes(w), k->ctx ? k->ctx : usual, false, k->available);
+        if (f.total > k->available)
+            st = nb_fail(err, NB_NOMEM, "needs %s (KV %s at ctx %u), %s are free",
+                         nb_human_bytes(need, f.total), nb_human_bytes(kv, f.kv), f.ctx,
+                         nb_human_bytes(room, k->available));
+    }
+    nb_weights_close(&w);
+    return st;
+}
+
+static nb_status load(nb_job *job, void *arg, nb_err *err)
+{
+    struct chat_work *k = arg;
+    (void)job;
+    NB_TRY(check_memory(k, err));
+    const nb_session_options opt = {.n_ctx = k->ctx};
+    return nb_local_open(&k->made, k->path, k->ops, k->sched, k->threads, &opt, err);
+}
+
+static void start_load(chat *c, int p)
+{
+    chat_pane *pane = &c->pane[p];
+    nb_err err = {0};
+    uint64_t total;
+    pane->problem[0] = '\0';
+    struct chat_work *k = &pane->work;
+    *k = (struct chat_work){.ops = ui_app_ops(c->app),
+                            .sched = ui_app_sched(c->app),
+                            .threads = ui_app_threads(c->app),
+                            .ctx = c->ctx};
+    memcpy(k->path, pane->path, sizeof k->path);
+    parts_memory(c->app, &k->available, &total);
+    pane->loading = true;
+    if (ui_app_job(c->app, &pane->job, UI_CHAT, "load", pane->label, load, k, &err) != NB_OK) {
+        pane->loading = pane->pending = false;
+        snprintf(pane->problem, sizeof pane->problem, "%s", err.msg);
+    }
+}
+
+static void loaded(chat *c, chat_pane *pane, const nb_err *err)
+{
+    pane->loading = false;
+    if (err->status != NB_OK) {
+        snprintf(pane->problem, sizeof pane->problem, "%s", err->msg);
+        pane->pending = false;
+        return;
+    }
+    pane->local = pane->work.made;
+    pane->work.made = NULL;
+    pane->ctx = nb_local_ctx(pane->local);
+    pane->tmpl = nb_local_template(pane->local, &pane->fallback);
+    memcpy(pane->type, pane->work.type, sizeof pane->type);
+    if (!strstr(pane->label, pane->work.type)) {
+        char label[sizeof pane->label];
+        snprintf(label, sizeof label, "%.70s %s", pane->label, pane->work.type);
+        memcpy(pane->label, label, sizeof label);
+    }
+    int p = (int)(pane - c->pane);
+    ui_transcript_name_pane(c->log, p, pane->label, pane->path);
+}
+
+/* --- which panes ----------------------------------------------------------------------------- */
+
+static void name_pane(chat_pane *pane, const char *path)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    snprintf(pane->path, sizeof pane->path, "%.*s", (int)n, path);
+    const char *base = nb_path_base(pane->path);
+    size_t len = strlen(base);
+    if (len > 5 && strcmp(base + len - 5, ".gguf") == 0)
+        len -= 5;
+    snprintf(pane->label, sizeof pane->label, "%.*s", (int)(len < 70 ? len : 70), base);
+}
+
+static void clear_pane(chat_pane *pane)
+{
+    nb_local_close(&pane->local);
+    free(pane->work.messages);
+    *pane = (chat_pane){.answer = -1};
+}
+
+static void fresh_log(chat *c)
+{
+    const nb_config *cfg = ui_app_config(c->app);
+    char dir[1040];
+    nb_err err;
+    snprintf(dir, sizeof dir, "%s/chats", cfg->data_dir);
+    bool keep = cfg->writable && !ui_app_read_only(c->app);
+    ui_transcript_close(&c->log);
+    if (ui_transcript_open(&c->log, keep ? dir : NULL, &err) != NB_OK)
+        ui_xmalloc((size_t)-1); /* out of memory: the one way out */
+    c->told_problem = false;
+    c->editing = c->token = -1;
+    for (int p = 0; p < UI_PANES; p++) {
+        c->pane[p].answer = -1;
+        c->pane[p].scroll = 0;
+        c->pane[p].ctx_used = 0;
+        if (c->pane[p].used)
+            ui_transcript_name_pane(c->log, p, c->pane[p].label, c->pane[p].path);
+    }
+    for (size_t i = 0; i < c->n_rows; i++)
+        c->rows[i].width = 0;
+}
+
+/* The panes asked for, once no job holds the present ones. */
+static void apply_wanted(chat *c)
+{
+    if (!c->n_wanted || any_job(c))
+        return;
+    for (int p = 0; p < UI_PANES; p++)
+        clear_pane(&c->pane[p]);
+    for (int p = 0; p < c->n_wanted; p++) {
+        c->pane[p].used = true;
+        name_pane(&c->pane[p], c->wanted[p]);
+    }
+    c->n_wanted = 0;
+    c->focus = 0;
+    fresh_log(c);
+    c->typing = true;
+    for (int p = 0; p < chat_panes(c); p++)
+        start_load(c, p);
+}
+
+void chat_want(chat *c, const char *const *paths)
+{
+    bool same = true;
+    int n = 0;
+    for (; paths[n] && n < UI_PANES; n++) {
+        snprintf(c->wanted[n], sizeof c->wanted[n], "%s", paths[n]);
+        same = same && c->pane[n].used && strcmp(c->pane[n].path, paths[n]) == 0 &&
+               (c->pane[n].local || c->pane[n].job);
+    }
+    if (!n)
+        return;
+    if (same && chat_panes(c) == n) {
+        c->typing = true;
+        return;
+    }
+    c->n_wanted = n;
+    chat_stop(c);
+    apply_wanted(c);
+}
+
+void chat_close_pane(chat *c, int p)
+{
+    const char *left[UI_PANES + 1] = {NULL};
+    char path[UI_PANES][1024];
+    int n = 0;
+    for (int i = 0; i < chat_panes(c); i++)
+        if (i != p) {
+            memcpy(path[n], c->pane[i].path, sizeof path[n]);
+            left[n] = path[n];
+            n++;
+        }
+    if (n)
+        chat_want(c, left);
+    else
+        ui_app_say(c->app, "the last pane stays; q goes back");
+}
+
+void chat_new(chat *c)
+{
+    if (chat_busy(c))
+        chat_stop(c);
+    else
+        fresh_log(c);
+}
+
+void chat_reload(chat *c)
+{
+    for (int p = 0; p < chat_panes(c); p++)
+        if (!c->pane[p].job) {
+            nb_local_close(&c->pane[p].local);
+            start_load(c, p);
+        }
+}
+
+/* --- turns ----------------------------------------------------------------------------------- */
+
+static void on_token(void *arg, const nb_token_event *e)
+{
+    struct chat_work *k = arg;
+    nb_job_post(k->job, NB_EVENT_DATA, EVENT_TOKEN, e, sizeof *e);
+}
+
+static nb_status turn(nb_job *job, void *arg, nb_err *err)
+{
+    struct chat_work *k = arg;
+    nb_hooks hooks = nb_job_hooks(job);
+    k->job = job;
+    const nb_ask ask = {.messages = k->messages,
+                        .n_messages = k->n_messages,
+                        .sampling = k->sampling,
+                        .max_tokens = k->max_tokens,
+                        .token = on_token,
+                        .arg = k};
+    return k->who->ask(k->who, &ask, &k->stats, &hooks, err);
+}
+
+/* The conversation up to the question: texts stay where they are while the turn runs. */
+static void gather(chat *c, int p)
+{
+    struct chat_work *k = &c->pane[p].work;
+    size_t n = ui_transcript_path(c->log, p, NULL, 0), at = 0;
+    int *path = ui_xcalloc(n + 1, sizeof *path);
+    ui_transcript_path(c->log, p, path, n);
+    free(k->messages);
+    k->messages = ui_xcalloc(n + 1, sizeof *k->messages);
+    if (c->system && *c->system)
+        k->messages[at++] = (nb_message){NB_SYSTEM, c->system, strlen(c->system)};
+    for (size_t i = 0; i < n; i++) {
+        const ui_message *m = ui_transcript_at(c->log, path[i]);
+        k->messages[at++] = (nb_message){m->role, nb_str_c(&m->text), m->text.len};
+    }
+    k->n_messages = at;
+    free(path);
+}
+
+/* A regenerated answer draws with the next seed, so that sampling gives another one. */
+static uint64_t seed_of(const chat *c, int message)
+{
+    int at, of;
+    ui_transcript_branch(c->log, message, &at, &of);
+    return c->sampling.seed + (uint64_t)at;
+}
+
+static void start_turn(chat *c, int p)
+{
+    chat_pane *pane = &c->pane[p];
+    nb_err err = {0};
+    gather(c, p);
+    pane->pending = false;
+    pane->problem[0] = '\0';
+    int question = ui_transcript_leaf(c->log, p);
+    if (ui_transcript_add(c->log, p, question, NB_ASSISTANT, NULL, 0, &pane->answer, &err) ==
+        NB_OK) {
+        pane->work.who = nb_local_responder(pane->local);
+        pane->work.sampling = c->sampling;
+        pane->work.sampling.seed = seed_of(c, pane->answer);
+        pane->work.max_tokens = c->max_tokens;
+        pane->work.stats = (nb_turn_stats){0};
+        pane->shared = c->together && chat_panes(c) > 1;
+        pane->started = ui_app_now(c->app);
+        pane->ttft_live = -1;
+        pane->scroll = 0;
+        ui_app_job(c->app, &pane->job, UI_CHAT, "chat", pane->label, turn, &pane->work, &err);
+    }
+    if (!pane->job)
+        snprintf(pane->problem, sizeof pane->problem, "%s", err.msg);
+}
+
+void chat_next(chat *c)
+{
+    bool running = false;
+    for (int p = 0; p < chat_panes(c); p++)
+        running = running || (c->pane[p].job && !c->pane[p].loading);
+    for (int p = 0; p < chat_panes(c); p++) {
+        chat_pane *pane = &c->pane[p];
+        if (!pane->pending || pane->job)
+            continue;
+        if (!pane->local) {
+            start_load(c, p);
+        } else if (c->together || !running) {
+            start_turn(c, p);
+            running = running || pane->job;
+        }
+    }
+}
+
+void chat_send(chat *c, const char *text, size_t n)
+{
+    nb_err err = {0};
+    bool edit = c->editing >= 0;
+    int place = -1; /* of the edited message among its pane's, to edit the same turn everywhere */
+    const ui_message *old = edit ? ui_transcript_at(c->log, c->editing) : NULL;
+    for (const ui_message *m = old; m; m = ui_transcript_at(c->log, m->parent))
+        place++;
+    for (int p = 0; p < chat_panes(c); p++) {
+        int parent = ui_transcript_leaf(c->log, p);
+        size_t len = ui_transcript_path(c->log, p, NULL, 0);
+        for (size_t i = len; edit && (int)i > place && parent >= 0; i--)
+            parent = ui_transcript_at(c->log, parent)->parent;
+        if (ui_transcript_add(c->log, p, parent, NB_USER, text, n, NULL, &err) != NB_OK) {
+            ui_app_error(c->app, err.msg, "the message was not sent", "close other programs");
+            return;
+        }
+        c->pane[p].pending = true;
+        c->pane[p].answer = -1;
+    }
+    ui_transcript_sync(c->log);
+    c->editing = c->token = -1;
+    chat_next(c);
+}
+
+void chat_again(chat *c, int p)
+{
+    int answer;
+    const ui_message *m = chat_answer(c, p, &answer);
+    chat_pane *pane = &c->pane[p];
+    if (pane->job || pane->pending)
+        return;
+    int leaf = ui_transcript_leaf(c->log, p);
+    if (leaf >= 0 && ui_transcript_at(c->log, leaf)->role == NB_USER) {
+        pane->pending = true; /* the question never got its answer */
+    } else if (m && m->parent >= 0) {
+        ui_transcript_rewind(c->log, m->parent);
+        pane->pending = true;
+    }
+    chat_next(c);
+}
+
+void chat_stop(chat *c)
+{
+    for (int p = 0; p < UI_PANES; p++) {
+        c->pane[p].pending = false;
+        if (c->pane[p].job)
+            nb_job_cancel(c->pane[p].job);
+    }
+}
+
+static void turn_done(chat *c, chat_pane *pane, const nb_err *err)
+{
+    nb_turn_stats *s = &pane->work.stats;
+    bool shrunk = err->status != NB_OK && err->status != NB_CANCELED && err->status != NB_REFUSED;
+    if (err->status == NB_CANCELED)
+        s->stop = NB_STOP_CANCEL;
+    else if (shrunk)
+        s->stop = NB_STOP_FAIL;
+    if (ui_app_scripted(c->app)) {
+        s->tok_per_s = 100; /* a script's screens do not depend on the machine */
+        s->ttft = 0.01;
+    }
+    pane->ctx_used = s->n_prompt + s->n_answer;
+    if (err->status != NB_OK && err->status != NB_CANCELED)
+        snprintf(pane->problem, sizeof pane->problem, "%s", err->msg);
+    if (pane->answer >= 0)
+        ui_transcript_end(c->log, pane->answer, s);
+    ui_transcript_sync(c->log);
+    pane->answer = -1;
+    const nb_err *problem = ui_transcript_problem(c->log);
+    if (problem && !c->told_problem) {
+        c->told_problem = true;
+        ui_app_error(c->app, problem->msg, "this chat stays in memory only",
+                     "w writes it elsewhere");
+    }
+}
+
+void chat_event(void *self, const nb_event *e)
+{
+    chat *c = self;
+    for (int p = 0; p < UI_PANES; p++) {
+        chat_pane *pane = &c->pane[p];
+        if (pane->job != e->job || !e->job)
+            continue;
+        if (e->kind == NB_EVENT_DATA && e->code == EVENT_TOKEN &&
+            e->len == sizeof(nb_token_event)) {
+            nb_token_event t;
+            memcpy(&t, e->text, sizeof t);
+            if (pane->answer >= 0)
+                ui_transcript_token(c->log, pane->answer, &t, NULL);
+            if (pane->ttft_live < 0)
+                pane->ttft_live = ui_app_now(c->app) - pane->started;
+        }
+        if (e->kind != NB_EVENT_DONE)
+            return;
+        pane->job = NULL;
+        if (pane->loading)
+            loaded(c, pane, &e->err);
+        else
+            turn_done(c, pane, &e->err);
+        apply_wanted(c);
+        chat_next(c);
+        return;
+    }
+}
+
+void chat_release(chat *c)
+{
+    for (int p = 0; p < UI_PANES; p++) {
+        nb_local_close(&c->pane[p].work.made);
+        clear_pane(&c->pane[p]);
+    }
+    ui_transcript_close(&c->log);
+}
