@@ -130,10 +130,11 @@ static void put(ui_canvas *c, int x, int y, ui_role role, unsigned attrs, const 
     }
 }
 
-/* One cluster of sanitised text: a base, combining marks, and what ZWJ joins. */
+/* One cluster of sanitised text: a base, combining marks, and what ZWJ joins. A cell keeps its
+ * first `keep` bytes: whole characters, and no joiner last, which would swallow the neighbour. */
 typedef struct cluster {
     const char *at;
-    size_t len;
+    size_t len, keep;
     int width;
 } cluster;
 
@@ -144,7 +145,7 @@ static bool next_cluster(const char *s, size_t n, cluster *out)
     if (!used)
         return false;
     int width = nb_cp_width(cp);
-    *out = (cluster){s, used, width < 1 ? 1 : width};
+    *out = (cluster){s, used, used, width < 1 ? 1 : width};
     bool joined = false;
     while (out->len < n) {
         used = nb_utf8_next(s + out->len, n - out->len, &cp, NULL);
@@ -154,6 +155,8 @@ static bool next_cluster(const char *s, size_t n, cluster *out)
             out->width = 2;
         joined = cp == 0x200d;
         out->len += used;
+        if (!joined && out->len < sizeof((ui_cell *)0)->text)
+            out->keep = out->len;
     }
     return true;
 }
@@ -168,14 +171,24 @@ static const char *ascii_form(uint32_t cp)
     for (size_t i = 0; i < countof(plain); i++)
         if (plain[i].cp == cp)
             return plain[i].ascii;
-    return "?";
+    return NULL;
+}
+
+/* What has no ASCII form keeps its columns as question marks. */
+static void add_ascii(nb_str *out, uint32_t cp)
+{
+    const char *form = ascii_form(cp);
+    if (form)
+        nb_str_add(out, form);
+    for (int i = 0; !form && i < nb_cp_width(cp); i++)
+        nb_str_add(out, "?");
 }
 
 /* Text as this canvas shows it: sanitised, one line, ASCII where asked. out is cleared first. */
 static void prepare(const ui_canvas *c, nb_str *out, const char *text, size_t n)
 {
     nb_str_clear(out);
-    nb_safe_text(out, text, n, NB_SAFE_ONE_LINE | (c->ascii ? NB_SAFE_ASCII : 0u));
+    nb_safe_text(out, text, n, NB_SAFE_ONE_LINE);
     if (!c->ascii)
         return;
     nb_str ascii = {0};
@@ -186,8 +199,8 @@ static void prepare(const ui_canvas *c, nb_str *out, const char *text, size_t n)
             break;
         if (cp < 0x80)
             nb_str_addn(&ascii, out->at + i, used);
-        else if (nb_cp_width(cp) != 0)
-            nb_str_add(&ascii, ascii_form(cp));
+        else
+            add_ascii(&ascii, cp);
         i += used;
     }
     nb_str_free(out);
@@ -226,7 +239,7 @@ int ui_textn(ui_canvas *c, int x, int y, ui_role role, unsigned attrs, const cha
     for (size_t i = 0; i < s.len && next_cluster(s.at + i, s.len - i, &k); i += k.len) {
         if (room >= 0 && used + k.width > room)
             break;
-        put(c, x + used, y, role, attrs, k.at, k.len, k.width);
+        put(c, x + used, y, role, attrs, k.at, k.keep, k.width);
         used += k.width;
     }
     if (cut) {
