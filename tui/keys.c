@@ -207,9 +207,11 @@ static void conf_line(ui_keymap *m, const char *s, size_t n, int line, nb_str *w
     while (name && s[name - 1] == ' ')
         name--;
     const ui_keyrow *row = eq ? row_by_name(s, name) : NULL;
-    const char *value = eq ? eq + 1 + strspn(eq + 1, " ") : s;
-    size_t len = row ? (size_t)(s + n - value) : 0;
-    if (row && len < sizeof keys && value <= s + n) {
+    const char *value = eq ? eq + 1 : s;
+    while (value < s + n && (*value == ' ' || *value == '\t'))
+        value++;
+    size_t len = (size_t)(s + n - value);
+    if (row && len < sizeof keys) {
         memcpy(keys, value, len);
         keys[len] = '\0';
         unbind(m, row->action);
