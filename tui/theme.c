@@ -129,7 +129,10 @@ static nb_status inherit(reader *r, const char *name)
         if (strcmp(f->name, name) != 0)
             continue;
         reader parent = {.theme = r->theme, .file = f->name, .depth = r->depth + 1, .err = r->err};
+        char own[sizeof r->theme->name]; /* roles and palette are inherited, the name is not */
+        memcpy(own, r->theme->name, sizeof own);
         NB_TRY(parse(&parent, f->text, strlen(f->text)));
+        memcpy(r->theme->name, own, sizeof own);
         memcpy(r->colors, parent.colors, sizeof r->colors);
         r->n_colors = parent.n_colors;
         return NB_OK;
