@@ -3,7 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_INPUT = 4 << 20 };
+/* Bytes. A single line is measured whole at each draw, so it stays short. */
+enum { MAX_INPUT = 4 << 20, MAX_LINE = 64 << 10 };
+
+static size_t room(const ui_input *in)
+{
+    size_t max = in->multiline ? MAX_INPUT : MAX_LINE;
+    return in->text.len < max ? max - in->text.len : 0;
+}
 
 /* --- clusters: the caret never stands inside one ------------------------------------------------
  */
@@ -84,7 +91,7 @@ static void erase(ui_input *in, size_t from, size_t to)
 
 static void insert(ui_input *in, const char *s, size_t n)
 {
-    if (n == 0 || in->text.len + n > MAX_INPUT)
+    if (n == 0 || n > room(in))
         return;
     size_t old = in->text.len, tail = old - in->at;
     nb_str_addn(&in->text, s, n); /* makes room; then the tail moves behind */
@@ -97,7 +104,7 @@ static void insert(ui_input *in, const char *s, size_t n)
 }
 
 /* A paste is one edit: line ends become \n, tabs spaces, control bytes go; a single-line input gets
- * spaces for line ends. */
+ * spaces for line ends. What does not fit is left out. */
 static void paste(ui_input *in, const char *s, size_t n)
 {
     nb_str clean = {0};
@@ -113,7 +120,8 @@ static void paste(ui_input *in, const char *s, size_t n)
             nb_str_addn(&clean, s + i, 1);
         }
     }
-    insert(in, nb_str_c(&clean), clean.len);
+    size_t left = room(in), len = clean.len;
+    insert(in, nb_str_c(&clean), len <= left ? len : nb_utf8_whole(nb_str_c(&clean), left));
     nb_str_free(&clean);
 }
 
@@ -282,8 +290,12 @@ static void draw_single(ui_canvas *c, ui_rect r, const ui_input *in, bool focuse
 {
     const char *s = nb_str_c(&in->text);
     size_t from = 0;
-    while (from < in->at && ui_width(c, s + from, in->at - from) >= r.w)
-        from = step_right(s, in->text.len, from);
+    int left = ui_width(c, s, in->at); /* cells from `from` to the caret */
+    while (from < in->at && left >= r.w) {
+        size_t next = step_right(s, in->text.len, from);
+        left -= ui_width(c, s + from, next - from);
+        from = next;
+    }
     ui_rect old = ui_canvas_clip(c, r);
     ui_textn(c, r.x, r.y, UI_TEXT, 0, s + from, in->text.len - from, -1);
     c->clip = old;
