@@ -35,7 +35,8 @@ const ui_cmd *ui_cmd_find(const char *name)
     return NULL;
 }
 
-/* --- progress on stderr ------------------------------------------------------------------------ */
+/* --- progress on stderr ------------------------------------------------------------------------
+ */
 
 /* Set by the signal handler, read by every poll of a command's hooks. */
 static volatile sig_atomic_t interrupted;
@@ -118,7 +119,8 @@ static void print_error(const nb_err *err)
     nb_str_free(&safe);
 }
 
-/* --- running a row ------------------------------------------------------------------------------ */
+/* --- running a row ------------------------------------------------------------------------------
+ */
 
 static nb_status run_row(const ui_cmd *cmd, int argc, char **argv, const char *exe, nb_err *err)
 {

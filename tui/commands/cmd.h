@@ -9,15 +9,24 @@
 #include "core/model/sched.h"
 #include "kernels/ops.h"
 
-typedef enum ui_opt_kind { UI_OPT_FLAG, UI_OPT_INT, UI_OPT_NUM, UI_OPT_TEXT, UI_OPT_TYPE, UI_OPT_FILE, UI_OPT_MODEL, UI_OPT_TEXTS } ui_opt_kind;
+typedef enum ui_opt_kind {
+    UI_OPT_FLAG,
+    UI_OPT_INT,
+    UI_OPT_NUM,
+    UI_OPT_TEXT,
+    UI_OPT_TYPE,
+    UI_OPT_FILE,
+    UI_OPT_MODEL,
+    UI_OPT_TEXTS
+} ui_opt_kind;
 
 typedef struct ui_opt {
-    const char *name;    /* "type", used as --type */
-    char letter;         /* 't' for -t, 0 = none */
+    const char *name; /* "type", used as --type */
+    char letter;      /* 't' for -t, 0 = none */
     ui_opt_kind kind;
-    const char *value;   /* metavariable: "TYPE"; NULL for a flag */
+    const char *value;    /* metavariable: "TYPE"; NULL for a flag */
     const char *fallback; /* shown default; NULL = none */
-    double min, max;     /* INT, NUM; equal = unchecked */
+    double min, max;      /* INT, NUM; equal = unchecked */
     const char *help;
 } ui_opt;
 
@@ -38,10 +47,10 @@ typedef struct ui_line { /* the progress line on stderr */
 
 typedef struct ui_ctx {
     nb_config cfg;
-    nk_ops ops;       /* after NIBBLE_CPU / --cpu */
+    nk_ops ops; /* after NIBBLE_CPU / --cpu */
     int threads;
     bool json, yes, force, dry_run, quiet;
-    const ui_arg *opt; /* [countof(row->opt)] */
+    const ui_arg *opt;       /* [countof(row->opt)] */
     const char *const *args; /* positional */
     size_t n_args;
     bool err_tty; /* progress may be drawn on stderr */
@@ -75,7 +84,7 @@ void ui_ctx_done(ui_ctx *ctx);      /* ends the progress line */
 /* Foreign text to stdout: sanitised when stdout is a terminal, verbatim otherwise only if raw. */
 void ui_print_safe(const char *text, size_t n);
 /* Generated texts. */
-void ui_help_print(const ui_cmd *cmd, nb_str *out); /* NULL = the program's */
+void ui_help_print(const ui_cmd *cmd, nb_str *out);                   /* NULL = the program's */
 nb_status ui_completion(const char *shell, nb_str *out, nb_err *err); /* bash zsh fish */
 void ui_manpage(nb_str *out);
 

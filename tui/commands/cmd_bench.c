@@ -9,7 +9,8 @@
 
 enum { B_PROMPT, B_GEN, B_ROUNDS, B_COUNT };
 static const ui_opt bench_opt[B_COUNT] = {
-    {"prompt", 'p', UI_OPT_INT, "N", "512", 1, 1 << 20, "tokens of the prompt"},
+    {"prompt", 'p', UI_OPT_INT, "N", "512", 1, 1 << 20,
+     "tokens of the prompt, at most the context"},
     {"predict", 'n', UI_OPT_INT, "N", "64", 1, 1 << 20, "tokens to generate"},
     {"rounds", 'r', UI_OPT_INT, "N", "5", 1, 1000, "rounds; the median is told"},
 };
@@ -62,9 +63,11 @@ static nb_status measure(ui_ctx *ctx, const nb_weights *w, double t0, nb_bench *
     double load_ms = 1e3 * (nb_now() - t0);
     nb_status st = nk_pool_open(&pool, ctx->threads, err);
     nb_hooks hooks = ui_ctx_hooks(ctx);
+    uint32_t gen = o[B_GEN].set ? (uint32_t)o[B_GEN].i : 64;
+    uint32_t room = m->hp.n_ctx_train > gen ? m->hp.n_ctx_train - gen : 1;
+    uint32_t prompt = o[B_PROMPT].set ? (uint32_t)o[B_PROMPT].i : room < 512 ? room : 512;
     if (st == NB_OK)
-        st = nb_bench_run(b, m, &ctx->ops, pool, o[B_PROMPT].set ? (uint32_t)o[B_PROMPT].i : 512,
-                          o[B_GEN].set ? (uint32_t)o[B_GEN].i : 64,
+        st = nb_bench_run(b, m, &ctx->ops, pool, prompt, gen,
                           o[B_ROUNDS].set ? (uint32_t)o[B_ROUNDS].i : 5, &hooks, err);
     b->load_ms = load_ms;
     nk_pool_close(&pool);
@@ -100,10 +103,11 @@ const ui_cmd ui_cmd_bench = {
     .name = "bench",
     .args = "MODEL",
     .summary = "prefill and decode speed, with the bandwidth limit of the same run",
-    .details = "The result is kept for this file and machine: the Models screen shows it as measured.\n"
-               "JSON keys: model, cpu, level, threads, prompt, predict, pp_tok_s, pp_err, tg_tok_s,\n"
-               "tg_err, bandwidth (bytes/s), tg_limit_tok_s, tg_fraction, load_ms, ttft_ms,\n"
-               "weight_bytes, rss.",
+    .details =
+        "The result is kept for this file and machine: the Models screen shows it as measured.\n"
+        "JSON keys: model, cpu, level, threads, prompt, predict, pp_tok_s, pp_err, tg_tok_s,\n"
+        "tg_err, bandwidth (bytes/s), tg_limit_tok_s, tg_fraction, load_ms, ttft_ms,\n"
+        "weight_bytes, rss.",
     .opt = bench_opt,
     .n_opt = B_COUNT,
     .min_args = 1,

@@ -9,7 +9,19 @@
 #include "tui/app.h"
 #include "tui/commands/cmd.h"
 
-enum { C_PROMPT, C_MAX, C_TEMP, C_SEED, C_TOP_K, C_TOP_P, C_MIN_P, C_PENALTY, C_SYSTEM, C_CTX, C_COUNT };
+enum {
+    C_PROMPT,
+    C_MAX,
+    C_TEMP,
+    C_SEED,
+    C_TOP_K,
+    C_TOP_P,
+    C_MIN_P,
+    C_PENALTY,
+    C_SYSTEM,
+    C_CTX,
+    C_COUNT
+};
 static const ui_opt chat_opt[C_COUNT] = {
     {"prompt", 'p', UI_OPT_TEXT, "TEXT", "standard input", 0, 0, "what to ask"},
     {"predict", 'n', UI_OPT_INT, "N", "until the end", 1, 1 << 20, "tokens at most"},
@@ -20,7 +32,8 @@ static const ui_opt chat_opt[C_COUNT] = {
     {"min-p", 0, UI_OPT_NUM, "P", "0.05", 0, 1, "drop what is below P of the likeliest; 0 = off"},
     {"repeat-penalty", 0, UI_OPT_NUM, "R", "1", 0.1, 10, "penalty on recent tokens; 1 = off"},
     {"system", 0, UI_OPT_TEXT, "TEXT", NULL, 0, 0, "system prompt"},
-    {"ctx", 'c', UI_OPT_INT, "N", "the model's, at most 4096", 1, 1 << 20, "context size in tokens"},
+    {"ctx", 'c', UI_OPT_INT, "N", "the model's, at most 4096", 1, 1 << 20,
+     "context size in tokens"},
 };
 
 enum { CHAT_MAX = 4, STDIN_LIMIT = 64 << 20 };
@@ -248,12 +261,13 @@ const ui_cmd ui_cmd_chat = {
     .name = "chat",
     .args = "MODEL... [-p TEXT]",
     .summary = "ask a model, or up to four precisions of one",
-    .details = "With -p, or a prompt on standard input, stdout carries the answer and nothing else;\n"
-               "with several models the answers follow one another, then where each first differs from\n"
-               "the first. Without a prompt and in a terminal the workbench opens on Chat.\n"
-               "JSON keys: prompt, answers[] with model, text, ids, tok_per_s, ttft_s, prompt_tokens,\n"
-               "stop (end, limit, context) and first_difference (token index against the first answer,\n"
-               "null = same); first_difference of all answers: the earliest of these.",
+    .details =
+        "With -p, or a prompt on standard input, stdout carries the answer and nothing else;\n"
+        "with several models the answers follow one another, then where each first differs from\n"
+        "the first. Without a prompt and in a terminal the workbench opens on Chat.\n"
+        "JSON keys: prompt, answers[] with model, text, ids, tok_per_s, ttft_s, prompt_tokens,\n"
+        "stop (end, limit, context) and first_difference (token index against the first answer,\n"
+        "null = same); first_difference of all answers: the earliest of these.",
     .opt = chat_opt,
     .n_opt = C_COUNT,
     .min_args = 1,

@@ -19,7 +19,8 @@ static void emit(nb_str *text)
     nb_str_free(text);
 }
 
-/* --- doctor ---------------------------------------------------------------------------------------- */
+/* --- doctor
+ * ---------------------------------------------------------------------------------------- */
 
 typedef struct finding {
     const char *name;
@@ -61,8 +62,7 @@ static void check_machine(findings *f, const ui_ctx *ctx)
           nb_human_bytes(free_, available), nb_human_bytes(total, all));
     const char *dir = ctx->cfg.writable ? ctx->cfg.data_dir : ".";
     if (nb_free_space(dir, &disk, &e) == NB_OK || nb_free_space(".", &disk, &e) == NB_OK)
-        found(f, "disk", disk < (64u << 20), "%s free for new models",
-              nb_human_bytes(free_, disk));
+        found(f, "disk", disk < (64u << 20), "%s free for new models", nb_human_bytes(free_, disk));
     else
         found(f, "disk", true, "%s", e.msg);
 }
@@ -158,14 +158,16 @@ const ui_cmd ui_cmd_doctor = {
     .name = "doctor",
     .args = "[MODEL]",
     .summary = "look over this machine, or explain why a model cannot be run",
-    .details = "JSON: an object of findings, each with ok and value. A model that cannot be run ends\n"
-               "with the sentence that says why, and exit status 3.",
+    .details =
+        "JSON: an object of findings, each with ok and value. A model that cannot be run ends\n"
+        "with the sentence that says why, and exit status 3.",
     .min_args = 0,
     .max_args = 1,
     .run = run_doctor,
 };
 
-/* --- config ---------------------------------------------------------------------------------------- */
+/* --- config
+ * ---------------------------------------------------------------------------------------- */
 
 enum { G_EXPLAIN, G_COUNT };
 static const ui_opt config_opt[G_COUNT] = {
@@ -243,7 +245,8 @@ const ui_cmd ui_cmd_config = {
     .run = run_config,
 };
 
-/* --- theme ----------------------------------------------------------------------------------------- */
+/* --- theme
+ * ----------------------------------------------------------------------------------------- */
 
 enum { THEME_LIMIT = 1 << 20 };
 
@@ -315,7 +318,8 @@ const ui_cmd ui_cmd_theme = {
     .run = run_theme,
 };
 
-/* --- completion ------------------------------------------------------------------------------------ */
+/* --- completion
+ * ------------------------------------------------------------------------------------ */
 
 static nb_status run_completion(ui_ctx *ctx, nb_err *err)
 {

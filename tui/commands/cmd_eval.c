@@ -12,7 +12,8 @@
 
 enum { TEXT_LIMIT = 1 << 30, PROMPT_LIMIT = 64 << 20 };
 
-/* --- eval ------------------------------------------------------------------------------------------ */
+/* --- eval
+ * ------------------------------------------------------------------------------------------ */
 
 enum { E_FILE, E_CTX, E_CHUNKS, E_KV_F32, E_COUNT };
 static const ui_opt eval_opt[E_COUNT] = {
@@ -131,10 +132,11 @@ const ui_cmd ui_cmd_eval = {
     .alias = "perplexity",
     .args = "MODEL -f TEXT",
     .summary = "perplexity of a text, by llama-perplexity's protocol",
-    .details = "The text is cut into chunks of --ctx tokens without overlap; the second half of each\n"
-               "is scored. Figures of other protocols or contexts are not comparable.\n"
-               "JSON keys: model, text, text_sha256, protocol, ctx, chunks, tokens, scored, nll,\n"
-               "perplexity, stderr, tok_per_s.",
+    .details =
+        "The text is cut into chunks of --ctx tokens without overlap; the second half of each\n"
+        "is scored. Figures of other protocols or contexts are not comparable.\n"
+        "JSON keys: model, text, text_sha256, protocol, ctx, chunks, tokens, scored, nll,\n"
+        "perplexity, stderr, tok_per_s.",
     .opt = eval_opt,
     .n_opt = E_COUNT,
     .min_args = 1,
@@ -142,7 +144,8 @@ const ui_cmd ui_cmd_eval = {
     .run = run_eval,
 };
 
-/* --- tokenize -------------------------------------------------------------------------------------- */
+/* --- tokenize
+ * -------------------------------------------------------------------------------------- */
 
 enum { T_PROMPT, T_FILE, T_BOS, T_SPECIAL, T_COUNT };
 static const ui_opt tokenize_opt[T_COUNT] = {
@@ -218,8 +221,8 @@ static nb_status run_tokenize(ui_ctx *ctx, nb_err *err)
     nb_tok *tok = NULL;
     nb_str text = {0};
     int32_t *ids = NULL;
-    unsigned flags = (ctx->opt[T_BOS].flag ? NB_TOK_BOS : 0u) |
-                     (ctx->opt[T_SPECIAL].flag ? NB_TOK_SPECIAL : 0u);
+    unsigned flags =
+        (ctx->opt[T_BOS].flag ? NB_TOK_BOS : 0u) | (ctx->opt[T_SPECIAL].flag ? NB_TOK_SPECIAL : 0u);
     nb_status st = nb_library_resolve(&ctx->cfg, ctx->args[0], path, sizeof path, err);
     if (st == NB_OK)
         st = nb_weights_open(&w, path, err);

@@ -9,7 +9,17 @@
 #include "core/quant/quantize.h"
 #include "tui/commands/cmd.h"
 
-enum { Q_TYPE, Q_OUT, Q_METHOD, Q_PURE, Q_OUTPUT_TYPE, Q_EMBD_TYPE, Q_RULES, Q_REQUANTIZE, Q_COUNT };
+enum {
+    Q_TYPE,
+    Q_OUT,
+    Q_METHOD,
+    Q_PURE,
+    Q_OUTPUT_TYPE,
+    Q_EMBD_TYPE,
+    Q_RULES,
+    Q_REQUANTIZE,
+    Q_COUNT
+};
 static const ui_opt quantize_opt[Q_COUNT] = {
     {"type", 't', UI_OPT_TYPE, "TYPE", NULL, 0, 0, "preset: Q4_K_M, Q8_0, F16 ..."},
     {"output", 'o', UI_OPT_FILE, "OUT", "NAME-TYPE.gguf here", 0, 0, "file to write"},
@@ -212,8 +222,10 @@ const ui_cmd ui_cmd_quantize = {
     .summary = "write a quantized GGUF of a model",
     .details =
         "MODEL is a GGUF file or a Hugging Face directory; a directory goes straight to the\n"
-        "quantized file in one pass. Tensor bytes equal those of llama-quantize. The output appears\n"
-        "under its name only when it is whole, written to disk and verified; cancelling leaves nothing.\n"
+        "quantized file in one pass. Tensor bytes equal those of llama-quantize. The output "
+        "appears\n"
+        "under its name only when it is whole, written to disk and verified; cancelling leaves "
+        "nothing.\n"
         "JSON keys: source, output, preset, dry_run, bytes, tensor_bytes, params, bpw, seconds,\n"
         "rel_rmse, sqnr_db, tensors[] with name, type, bytes, why, rel_rmse, sqnr_db, max_error,\n"
         "max_error_at, clipped.",
@@ -225,7 +237,8 @@ const ui_cmd ui_cmd_quantize = {
     .run = run_quantize,
 };
 
-/* --- synth ------------------------------------------------------------------------------------- */
+/* --- synth -------------------------------------------------------------------------------------
+ */
 
 enum { S_TYPE, S_OUT, S_SEED, S_LIST, S_COUNT };
 static const ui_opt synth_opt[S_COUNT] = {
@@ -322,9 +335,10 @@ const ui_cmd ui_cmd_synth = {
     .name = "synth",
     .args = "SHAPE -t TYPE -o OUT",
     .summary = "write a random model of a named shape, for benchmarks",
-    .details = "Weights are seeded noise: the file measures speed and memory, it cannot talk.\n"
-               "JSON keys: output, preset, params, bytes; with --list an array of name, architecture,\n"
-               "params.",
+    .details =
+        "Weights are seeded noise: the file measures speed and memory, it cannot talk.\n"
+        "JSON keys: output, preset, params, bytes; with --list an array of name, architecture,\n"
+        "params.",
     .opt = synth_opt,
     .n_opt = S_COUNT,
     .min_args = 0,

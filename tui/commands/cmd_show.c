@@ -18,7 +18,8 @@ static void print_line(const char *text)
     putchar('\n');
 }
 
-/* --- show ------------------------------------------------------------------------------------------ */
+/* --- show
+ * ------------------------------------------------------------------------------------------ */
 
 enum { H_TENSORS, H_KEYS, H_CTX, H_COUNT };
 static const ui_opt show_opt[H_COUNT] = {
@@ -241,8 +242,9 @@ const ui_cmd ui_cmd_show = {
     .alias = "info",
     .args = "MODEL",
     .summary = "keys, tensors, types and memory need of a model",
-    .details = "JSON keys: path, container, file_bytes, tensor_bytes, params, bpw, fit {ctx, weights,\n"
-               "kv, compute, total, available, word}, keys {}, tensors[] with name, type, shape, bytes.",
+    .details =
+        "JSON keys: path, container, file_bytes, tensor_bytes, params, bpw, fit {ctx, weights,\n"
+        "kv, compute, total, available, word}, keys {}, tensors[] with name, type, shape, bytes.",
     .opt = show_opt,
     .n_opt = H_COUNT,
     .min_args = 1,
@@ -250,7 +252,8 @@ const ui_cmd ui_cmd_show = {
     .run = run_show,
 };
 
-/* --- inspect --------------------------------------------------------------------------------------- */
+/* --- inspect
+ * --------------------------------------------------------------------------------------- */
 
 enum { I_BLOCK, I_AGAINST, I_COUNT };
 static const ui_opt inspect_opt[I_COUNT] = {
@@ -423,7 +426,7 @@ static void block_text(const look *l, uint64_t index, const nk_block_view *v, co
     for (uint32_t i = 0; i < v->len; i++) {
         float w = nk_view_weight(v, i);
         printf("%5u %5d %12.5g %12.5g %12.5g", i, v->code[i], (double)v->scale[i / v->group],
-               (double)v->offset[i / v->group], (double)w);
+               (double)(v->offset[i / v->group] + 0.0f), (double)w); /* -0 reads badly */
         if (l->ref)
             printf(" %12.5g %12.5g", (double)original[i], (double)(w - original[i]));
         putchar('\n');
@@ -486,10 +489,11 @@ const ui_cmd ui_cmd_inspect = {
     .name = "inspect",
     .args = "MODEL TENSOR",
     .summary = "histogram and statistics of one tensor, or one block value by value",
-    .details = "JSON keys: name, type, bytes, n, mean, std, min, max, kurtosis, zeros, nan, inf,\n"
-               "histogram [lower edge, count], with --against rel_rmse, sqnr_db, max_error,\n"
-               "max_error_at; with --block block {index, d, values[] with code, scale, offset, decoded,\n"
-               "original}. decoded = scale * code + offset.",
+    .details =
+        "JSON keys: name, type, bytes, n, mean, std, min, max, kurtosis, zeros, nan, inf,\n"
+        "histogram [lower edge, count], with --against rel_rmse, sqnr_db, max_error,\n"
+        "max_error_at; with --block block {index, d, values[] with code, scale, offset, decoded,\n"
+        "original}. decoded = scale * code + offset.",
     .opt = inspect_opt,
     .n_opt = I_COUNT,
     .min_args = 2,

@@ -11,7 +11,8 @@ static void option_spelling(const ui_opt *o, char *out, size_t cap)
     char letter[8] = "    ";
     if (o->letter)
         snprintf(letter, sizeof letter, "-%c, ", o->letter);
-    snprintf(out, cap, "%s--%s%s%s", letter, o->name, o->value ? " " : "", o->value ? o->value : "");
+    snprintf(out, cap, "%s--%s%s%s", letter, o->name, o->value ? " " : "",
+             o->value ? o->value : "");
 }
 
 static void help_option(nb_str *out, const ui_opt *o)
@@ -43,8 +44,9 @@ static void help_program(nb_str *out)
     nb_str_add(out, "\nworkbench options:\n");
     for (size_t i = 0; i < ui_cmd_ui.n_opt; i++)
         help_option(out, &ui_cmd_ui.opt[i]);
-    nb_str_add(out, "\nMODEL is a GGUF file, a Hugging Face directory, org/repo in the local cache, "
-                    "or demo.\nnibble COMMAND --help tells more; exit codes stand in the man page.\n");
+    nb_str_add(out,
+               "\nMODEL is a GGUF file, a Hugging Face directory, org/repo in the local cache, "
+               "or demo.\nnibble COMMAND --help tells more; exit codes stand in the man page.\n");
 }
 
 void ui_help_print(const ui_cmd *cmd, nb_str *out)
@@ -62,7 +64,8 @@ void ui_help_print(const ui_cmd *cmd, nb_str *out)
         help_option(out, ui_opt_at(cmd, i));
 }
 
-/* --- man page ------------------------------------------------------------------------------------ */
+/* --- man page ------------------------------------------------------------------------------------
+ */
 
 /* roff: a backslash and a leading dot or quote need an escape, a hyphen is written as a minus. */
 static void man_text(nb_str *out, const char *s)
@@ -166,7 +169,8 @@ void ui_manpage(nb_str *out)
                     ".TP\n.B HF_HOME, HF_HUB_CACHE\nwhere the Hugging Face cache lies\n");
 }
 
-/* --- completion ---------------------------------------------------------------------------------- */
+/* --- completion ----------------------------------------------------------------------------------
+ */
 
 /* What may stand after an option, as words; NULL = files. */
 static void value_words(nb_str *out, const ui_opt *o, const ui_cmd *cmd)
@@ -210,8 +214,10 @@ static void complete_bash(nb_str *out)
 {
     size_t n;
     const ui_cmd *const *cmd = ui_cmds(&n);
-    nb_str_add(out, "_nibble()\n{\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}"
-                    " words=\n    if [ \"$COMP_CWORD\" = 1 ]; then\n        words=\"demo ");
+    nb_str_add(
+        out,
+        "_nibble()\n{\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}"
+        " words=\n    if [ \"$COMP_CWORD\" = 1 ]; then\n        words=\"demo ");
     for (size_t i = 0; i < n; i++)
         if (cmd[i] != &ui_cmd_ui)
             nb_str_addf(out, "%s ", cmd[i]->name);
@@ -282,8 +288,10 @@ static void complete_zsh(nb_str *out)
         quoted(out, cmd[i]->summary);
         nb_str_add(out, "'\n");
     }
-    nb_str_add(out, "    )\n    if (( CURRENT == 2 )); then _describe command commands; _files; return; fi\n"
-                    "    case $words[2] in\n");
+    nb_str_add(
+        out,
+        "    )\n    if (( CURRENT == 2 )); then _describe command commands; _files; return; fi\n"
+        "    case $words[2] in\n");
     for (size_t i = 0; i < n; i++) {
         const ui_cmd *c = cmd[i];
         nb_str words = {0};
@@ -293,7 +301,10 @@ static void complete_zsh(nb_str *out)
         for (size_t k = 0; k < c->n_opt + ui_common_count(c); k++)
             zsh_option(out, ui_opt_at(c, k), c);
         if (words.len)
-            nb_str_addf(out, "        '*:argument:_alternative \"words\\:word\\:(%s)\" \"files\\:file\\:_files\"' ;;\n", nb_str_c(&words));
+            nb_str_addf(out,
+                        "        '*:argument:_alternative \"words\\:word\\:(%s)\" "
+                        "\"files\\:file\\:_files\"' ;;\n",
+                        nb_str_c(&words));
         else
             nb_str_add(out, "        '*:file:_files' ;;\n");
         nb_str_free(&words);
@@ -323,8 +334,8 @@ static void complete_fish(nb_str *out)
             const ui_opt *o = ui_opt_at(c, k);
             nb_str values = {0};
             value_words(&values, o, c);
-            nb_str_addf(out, "complete -c nibble -n '__fish_seen_subcommand_from %s' -l %s", c->name,
-                        o->name);
+            nb_str_addf(out, "complete -c nibble -n '__fish_seen_subcommand_from %s' -l %s",
+                        c->name, o->name);
             if (o->letter)
                 nb_str_addf(out, " -s %c", o->letter);
             if (o->kind != UI_OPT_FLAG)
@@ -345,7 +356,9 @@ nb_status ui_completion(const char *shell, nb_str *out, nb_err *err)
     static const struct {
         const char *name;
         void (*write)(nb_str *out);
-    } shells[] = {{"bash", complete_bash}, {"zsh", complete_zsh}, {"fish", complete_fish},
+    } shells[] = {{"bash", complete_bash},
+                  {"zsh", complete_zsh},
+                  {"fish", complete_fish},
                   {"man", ui_manpage}};
     for (size_t i = 0; i < countof(shells); i++)
         if (strcmp(shells[i].name, shell) == 0) {

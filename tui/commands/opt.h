@@ -5,7 +5,16 @@
 
 #include "tui/commands/cmd.h"
 
-enum { UI_COMMON_JSON, UI_COMMON_THREADS, UI_COMMON_QUIET, UI_COMMON_HELP, UI_COMMON_DRY, UI_COMMON_YES, UI_COMMON_FORCE, UI_COMMON_COUNT };
+enum {
+    UI_COMMON_JSON,
+    UI_COMMON_THREADS,
+    UI_COMMON_QUIET,
+    UI_COMMON_HELP,
+    UI_COMMON_DRY,
+    UI_COMMON_YES,
+    UI_COMMON_FORCE,
+    UI_COMMON_COUNT
+};
 extern const ui_opt ui_common[UI_COMMON_COUNT];
 /* Common options this row has: the last three are for writers only. */
 size_t ui_common_count(const ui_cmd *cmd);
