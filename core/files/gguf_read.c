@@ -62,11 +62,21 @@ static nb_status read_string(reader *r, const char *what, uint64_t max, const ch
 /* --- keys --------------------------------------------------------------------------------------
  */
 
+/* Token and merge lists are most of a header, and a listing reads many headers: sound strings are
+ * stepped over in this loop, read_string tells what is wrong with the others. */
 static nb_status skip_strings(reader *r, const char *key, uint64_t n)
 {
-    for (uint64_t i = 0; i < n; i++) {
+    const uint8_t *at = r->c.at;
+    uint64_t len, i = 0;
+    for (; i < n && r->c.end - at >= 8; i++) {
+        memcpy(&len, at, sizeof len);
+        if (len > MAX_STRING || len > (uint64_t)(r->c.end - at - 8))
+            break;
+        at += 8 + len;
+    }
+    r->c.at = at;
+    for (; i < n; i++) {
         const char *s;
-        uint64_t len;
         NB_TRY(read_string(r, key, MAX_STRING, &s, &len));
     }
     return NB_OK;
