@@ -76,6 +76,19 @@ static bool push(entry *e, const char *item)
     return true;
 }
 
+/* e becomes the one text value, or stays as it was. */
+static bool put(entry *e, const char *value)
+{
+    entry fresh = {.key = e->key};
+    if (!push(&fresh, value)) {
+        empty(&fresh);
+        return false;
+    }
+    empty(e);
+    *e = fresh;
+    return true;
+}
+
 const char *ui_workspace_get(const ui_workspace *w, const char *key)
 {
     const entry *e = find(w, key);
@@ -86,12 +99,8 @@ void ui_workspace_set(ui_workspace *w, const char *key, const char *value)
 {
     const char *old = ui_workspace_get(w, key);
     entry *e = old && strcmp(old, value) == 0 ? NULL : make(w, key);
-    if (!e)
-        return;
-    empty(e);
-    e->many = false;
-    push(e, value);
-    w->dirty = true;
+    if (e && put(e, value))
+        w->dirty = true;
 }
 
 size_t ui_workspace_count(const ui_workspace *w, const char *key)
@@ -135,21 +144,45 @@ bool ui_workspace_foreign(const ui_workspace *w)
 
 /* --- file ------------------------------------------------------------------------------------ */
 
-static void read_entry(ui_workspace *w, const nb_jval *v)
+/* False when it could not be remembered. */
+static bool read_entry(ui_workspace *w, const nb_jval *v)
 {
     const char *s;
-    entry *e =
-        nb_jkind_of(v) == NB_JSTRING || nb_jkind_of(v) == NB_JARRAY ? make(w, nb_jkey(v)) : NULL;
+    if (nb_jkind_of(v) != NB_JSTRING && nb_jkind_of(v) != NB_JARRAY)
+        return true;
+    entry *e = make(w, nb_jkey(v));
     if (!e)
-        return;
-    if (nb_jstr(v, &s)) {
-        push(e, s);
-        return;
-    }
+        return false;
+    if (nb_jstr(v, &s))
+        return push(e, s);
     e->many = true;
     for (const nb_jval *x = nb_jfirst(v); x; x = nb_jnext(x))
-        if (nb_jstr(x, &s))
-            push(e, s);
+        if (nb_jstr(x, &s) && !push(e, s))
+            return false;
+    return true;
+}
+
+static void give_up_lock(ui_workspace *w)
+{
+    if (w->lock >= 0)
+        close(w->lock);
+    w->lock = -1;
+}
+
+/* A file that is no workspace is set aside. One that could not be read for want of memory or by a
+ * failing disk may well be sound: it stays, and this session keeps its changes in memory. */
+static void refuse_file(ui_workspace *w, const nb_err *why, nb_err *err)
+{
+    char aside[1040];
+    snprintf(aside, sizeof aside, "%.*sbad", (int)strlen(w->file) - 4, w->file);
+    if (why->status != NB_FORMAT) {
+        give_up_lock(w);
+    } else if (!ui_workspace_foreign(w) && rename(w->file, aside) == 0) {
+        nb_fail(err, NB_FORMAT, "%s; set aside as %s", why->msg, nb_path_base(aside));
+        return;
+    }
+    if (err)
+        *err = *why;
 }
 
 static void read_file(ui_workspace *w, nb_err *err)
@@ -159,17 +192,17 @@ static void read_file(ui_workspace *w, nb_err *err)
     if (!nb_exists(w->file))
         return;
     if (nb_json_load(&doc, w->file, FILE_LIMIT, &why) != NB_OK) {
-        char aside[1040];
-        snprintf(aside, sizeof aside, "%.*sbad", (int)strlen(w->file) - 4, w->file);
-        if (!ui_workspace_foreign(w) && rename(w->file, aside) == 0)
-            nb_fail(err, NB_FORMAT, "%s; set aside as %s", why.msg, nb_path_base(aside));
-        else if (err)
-            *err = why;
+        refuse_file(w, &why, err);
         return;
     }
-    for (const nb_jval *v = nb_jfirst(nb_json_root(doc)); v; v = nb_jnext(v))
-        read_entry(w, v);
+    bool whole = true;
+    for (const nb_jval *v = nb_jfirst(nb_json_root(doc)); v && whole; v = nb_jnext(v))
+        whole = read_entry(w, v);
     nb_json_close(&doc);
+    if (!whole) {
+        nb_fail(&why, NB_NOMEM, "%s: no memory to remember all of it", w->file);
+        refuse_file(w, &why, err);
+    }
 }
 
 static void take_lock(ui_workspace *w, const char *dir, nb_err *err)
@@ -178,7 +211,9 @@ static void take_lock(ui_workspace *w, const char *dir, nb_err *err)
     if (nb_mkdirs(dir, err) != NB_OK)
         return;
     snprintf(path, sizeof path, "%s/workspace.lock", dir);
-    w->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    do
+        w->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    while (w->lock < 0 && errno == EINTR);
     if (w->lock < 0) {
         nb_fail_errno(err, errno, "lock", path);
         return;
@@ -189,8 +224,7 @@ static void take_lock(ui_workspace *w, const char *dir, nb_err *err)
         nb_fail(err, NB_REFUSED, "another workbench is open: this one's layout is not kept");
     else
         nb_fail_errno(err, errno, "lock", path);
-    close(w->lock);
-    w->lock = -1;
+    give_up_lock(w);
 }
 
 nb_status ui_workspace_open(ui_workspace **out, const char *dir, nb_err *err)
@@ -248,8 +282,7 @@ void ui_workspace_close(ui_workspace **pw)
     if (!w)
         return;
     ui_workspace_save(w, NULL);
-    if (w->lock >= 0)
-        close(w->lock);
+    give_up_lock(w);
     for (size_t i = 0; i < w->n; i++) {
         empty(&w->entry[i]);
         free(w->entry[i].key);

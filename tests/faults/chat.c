@@ -1,4 +1,4 @@
-/* The chat file, as it is written token by token (A13, A15). */
+/* What the workbench keeps: the chat, written token by token, and the workspace (A13, A15). */
 #include <string.h>
 #include <unistd.h>
 
@@ -6,6 +6,7 @@
 #include "tests/faults/faults.h"
 #include "tests/util.h"
 #include "tui/transcript.h"
+#include "tui/workspace.h"
 
 enum { TOKENS = 40 };
 
@@ -80,3 +81,45 @@ static void chat_is_a_prefix(nb_status status)
     ui_transcript_close(&t);
 }
 FAULT_SCENARIO(chat_save, no_chats, keep_chat, chat_is_a_prefix);
+
+/* --- the workspace --- */
+
+static const char *state(void)
+{
+    return test_path(test_tmpdir(), "state");
+}
+
+static const char before_json[] = "{\"screen\":\"models\",\"later\":[\"kept\"]}";
+
+static void old_workspace(void)
+{
+    fault_check(nb_mkdirs(state(), NULL) == NB_OK, "mkdirs");
+    test_spit(test_path(state(), "workspace.json"), before_json, sizeof before_json - 1);
+}
+
+/* open tells by *err alone of a file or lock it could not have: then nothing is kept. */
+static nb_status keep_workspace(nb_err *err)
+{
+    ui_workspace *w = NULL;
+    NB_TRY(ui_workspace_open(&w, state(), err));
+    nb_status status = err->status;
+    if (status == NB_OK) {
+        ui_workspace_set(w, "screen", "chat");
+        status = ui_workspace_save(w, err);
+    }
+    ui_workspace_close(&w);
+    return status;
+}
+
+/* The old file or the new one; a text that could not be set (no memory) leaves the old. */
+static void workspace_is_whole(nb_status status)
+{
+    size_t n;
+    char *text = test_slurp(test_path(state(), "workspace.json"), &n);
+    bool old = text && strcmp(text, before_json) == 0;
+    bool new = text &&strstr(text, "\"screen\":\"chat\"") && strstr(text, "kept");
+    fault_check(new || old, "after %s: %s", nb_status_text(status), text ? text : "(gone)");
+    free(text);
+    fault_check(!nb_exists(test_path(state(), "workspace.bad")), "a sound file was set aside");
+}
+FAULT_SCENARIO(workspace_save, old_workspace, keep_workspace, workspace_is_whole);
