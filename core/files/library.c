@@ -103,40 +103,53 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Names in dir, sorted, so that a listing never depends on the disk's order. */
-static char **names_in(const char *dir, size_t *n)
-{
-    size_t cap = 0;
-    char **names = NULL;
-    DIR *d = opendir(dir);
-    *n = 0;
-    for (struct dirent *e; d && (e = readdir(d));) {
-        if (e->d_name[0] == '.')
-            continue;
-        if (*n == cap) {
-            cap = cap ? cap * 2 : 32;
-            char **more = realloc(names, cap * sizeof *names);
-            if (!more)
-                break;
-            names = more;
-        }
-        names[*n] = nb_strdup(e->d_name, NULL);
-        if (!names[*n])
-            break;
-        ++*n;
-    }
-    if (d)
-        closedir(d);
-    if (*n)
-        qsort(names, *n, sizeof *names, by_name);
-    return names;
-}
-
 static void free_names(char **names, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         free(names[i]);
     free(names);
+}
+
+/* One more name into names[*n], *cap grown as needed. */
+static nb_status add_name(char ***names, size_t *n, size_t *cap, const char *name, nb_err *err)
+{
+    if (*n == *cap) {
+        size_t more = *cap ? *cap * 2 : 32;
+        char **at = realloc(*names, more * sizeof *at);
+        if (!at)
+            return nb_fail(err, NB_NOMEM, "library: list of %zu names", more);
+        *names = at;
+        *cap = more;
+    }
+    (*names)[*n] = nb_strdup(name, err);
+    if (!(*names)[*n])
+        return NB_NOMEM;
+    ++*n;
+    return NB_OK;
+}
+
+/* Names in dir, sorted, so that a listing never depends on the disk's order. A folder that cannot
+ * be read is an empty one. */
+static nb_status names_in(const char *dir, char ***out, size_t *n_out, nb_err *err)
+{
+    size_t n = 0, cap = 0;
+    char **names = NULL;
+    nb_status st = NB_OK;
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && st == NB_OK && (e = readdir(d));)
+        if (e->d_name[0] != '.')
+            st = add_name(&names, &n, &cap, e->d_name, err);
+    if (d)
+        closedir(d);
+    if (st != NB_OK) {
+        free_names(names, n);
+        return st;
+    }
+    if (n)
+        qsort(names, n, sizeof *names, by_name);
+    *out = names;
+    *n_out = n;
+    return NB_OK;
 }
 
 /* A single .safetensors beside no config.json: shown, with the reason it cannot be opened. */
@@ -158,7 +171,8 @@ static nb_status look_in(scan *s, const char *dir, int depth)
     if (nb_is_model_dir(dir))
         NB_TRY(add(s, dir, true, true));
     size_t n;
-    char **names = names_in(dir, &n);
+    char **names;
+    NB_TRY(names_in(dir, &names, &n, s->err));
     nb_status st = NB_OK;
     for (size_t i = 0; i < n && st == NB_OK; i++) {
         char path[1024];
@@ -201,9 +215,10 @@ static nb_status look_in_repo(scan *s, const char *repo_dir)
         nb_file_read(&text, &len, path, 256, NULL) == NB_OK && text)
         snprintf(main_commit, sizeof main_commit, "%.40s", text);
     free(text);
-    nb_status st = NB_OK;
     size_t n;
-    char **names = names_in(snaps, &n);
+    char **names;
+    nb_status st = NB_OK;
+    NB_TRY(names_in(snaps, &names, &n, s->err));
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < n && st == NB_OK; i++)
             if ((strcmp(names[i], main_commit) == 0) == (pass == 0) &&
@@ -216,7 +231,8 @@ static nb_status look_in_repo(scan *s, const char *repo_dir)
 static nb_status look_in_hub(scan *s, const char *hub)
 {
     size_t n;
-    char **names = names_in(hub, &n);
+    char **names;
+    NB_TRY(names_in(hub, &names, &n, s->err));
     nb_status st = NB_OK;
     for (size_t i = 0; i < n && st == NB_OK; i++) {
         char path[1024], repo[256] = "";

@@ -136,7 +136,12 @@ static void read_shards(nb_listing *l, nb_tally *t, const char *dir)
     char path[1300];
     nb_err err;
     shards s = {.name = calloc(MAX_SHARDS, sizeof *s.name)};
-    if (!s.name || !nb_path_join(path, sizeof path, dir, "model.safetensors.index.json"))
+    if (!s.name) {
+        nb_fail(&err, NB_NOMEM, "no memory for the list of shards");
+        note(l, &err);
+        return;
+    }
+    if (!nb_path_join(path, sizeof path, dir, "model.safetensors.index.json"))
         goto out;
     if (!nb_exists(path)) {
         snprintf(s.name[0], sizeof s.name[0], "model.safetensors");

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/files/gguf.h"
+#include "core/files/library.h"
 #include "core/files/weights.h"
 #include "tests/faults/faults.h"
 #include "tests/util.h"
@@ -94,3 +95,25 @@ static nb_status open_hf(nb_err *err)
     return NB_OK;
 }
 FAULT_SCENARIO(hf_open, NULL, open_hf, NULL);
+
+/* --- the listing: a file that cannot be read is a row that says so --- */
+
+static nb_status scan_library(nb_err *err)
+{
+    static nb_config cfg;
+    nb_library *lib = NULL;
+    const char *path = gguf_path();
+    snprintf(cfg.demo_dir, sizeof cfg.demo_dir, "%s", test_data("nibble-demo"));
+    nb_status status = nb_library_scan(&lib, &cfg, &path, 1, NULL, err);
+    fault_check((status == NB_OK) == (lib != NULL), "output without success");
+    if (status != NB_OK)
+        return status;
+    fault_check(nb_library_count(lib) >= 1, "no rows");
+    for (size_t i = 0; i < nb_library_count(lib); i++) {
+        const nb_entry *e = nb_library_at(lib, i);
+        fault_check(e->problem[0] || e->params > 0, "%s: no weights and no reason", e->path);
+    }
+    nb_library_close(&lib);
+    return NB_OK;
+}
+FAULT_SCENARIO(library_scan, lay_out_gguf, scan_library, NULL);
