@@ -34,6 +34,30 @@ CHECK_TEST(hist, every_value_falls_between_the_edges_of_its_bin)
     check(nb_hist_bin(0x1p-40f) == NB_HIST_SIDE + 1, "2^-40 is the first positive bin");
 }
 
+/* Long runs are counted by a shorter way; every bit pattern class must land in the same bin. */
+CHECK_TEST(hist, long_and_short_runs_count_alike)
+{
+    enum { N = 40001 };
+    static float v[N];
+    static nb_hist whole, single;
+    test_rng rng = test_rng_make(4);
+    for (size_t i = 0; i < N; i++) {
+        uint32_t u = (uint32_t)test_u64(&rng);
+        if (i % 3)
+            v[i] = test_normal(&rng) * (i % 2 ? 1.0f : 1e-13f);
+        else
+            memcpy(&v[i], &u, sizeof u);
+    }
+    for (size_t n = 1; n <= N; n = n * 5 + 1) {
+        memset(&whole, 0, sizeof whole);
+        memset(&single, 0, sizeof single);
+        nb_hist_add(&whole, v, n);
+        for (size_t i = 0; i < n; i++)
+            nb_hist_add(&single, &v[i], 1);
+        check(memcmp(&whole, &single, sizeof whole) == 0, "%zu weights", n);
+    }
+}
+
 CHECK_TEST(hist, columns_hold_every_count_once)
 {
     static nb_hist h, half[2];

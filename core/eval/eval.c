@@ -29,9 +29,10 @@ static double surprise(const float *logits, uint32_t n, int32_t target)
     float max = logits[0];
     for (uint32_t i = 1; i < n; i++)
         max = logits[i] > max ? logits[i] : max;
-    double sum = 0;
+    double sum = 0; /* at least 1 in the end: the maximum's own term */
     for (uint32_t i = 0; i < n; i++)
         sum += (double)expf(logits[i] - max);
+    // cppcheck-suppress invalidFunctionArg
     return log(sum) - (double)(logits[target] - max);
 }
 

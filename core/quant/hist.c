@@ -10,11 +10,42 @@ static double magnitude(size_t k)
     return ldexp(1.0 + (double)(k % 8) / 8.0, (int)(k / 8) + NB_HIST_EXP_MIN);
 }
 
+/* A bin is decided by sign, exponent and three mantissa bits: the top 12 bits of the float.
+ * Counting those first keeps the loop short; two tables, so that neighbours of equal value do not
+ * wait for each other's store. */
+enum { KEY_SHIFT = 20, KEYS = 1 << 12, KEYED_FROM = 4096, KEYED_MOST = 1 << 30 };
+
+static void add_keyed(nb_hist *h, const float *v, size_t n)
+{
+    uint32_t even[KEYS] = {0}, odd[KEYS] = {0}, u[2];
+    size_t i = 0;
+    for (; i + 2 <= n; i += 2) {
+        memcpy(u, v + i, sizeof u);
+        even[u[0] >> KEY_SHIFT]++;
+        odd[u[1] >> KEY_SHIFT]++;
+    }
+    for (; i < n; i++)
+        h->count[nb_hist_bin(v[i])]++;
+    for (uint32_t key = 0; key < KEYS; key++) {
+        uint32_t count = even[key] + odd[key], bits = key << KEY_SHIFT;
+        float like;
+        memcpy(&like, &bits, sizeof like);
+        if (count)
+            h->count[nb_hist_bin(like)] += count;
+    }
+}
+
 void nb_hist_add(nb_hist *h, const float *v, size_t n)
 {
+    h->total += n;
+    while (n >= KEYED_FROM) {
+        size_t part = n < KEYED_MOST ? n : KEYED_MOST;
+        add_keyed(h, v, part);
+        v += part;
+        n -= part;
+    }
     for (size_t i = 0; i < n; i++)
         h->count[nb_hist_bin(v[i])]++;
-    h->total += n;
 }
 
 void nb_hist_merge(nb_hist *into, const nb_hist *from)

@@ -149,11 +149,12 @@ void nb_run_fail(nb_run *run, uint64_t tile, const nb_err *why)
 static void tell(nb_run *run)
 {
     const nb_plan *p = run->plan;
-    nb_progress at = {.total = p->params + p->params / 16, .detail = run};
+    uint64_t extra = p->params / 16;
+    nb_progress at = {.total = p->params + extra, .detail = run};
     pthread_mutex_lock(&run->lock);
     double read = p->tensor_bytes ? (double)run->bytes_verified / (double)p->tensor_bytes : 0;
     at.what = run->bytes_verified ? "verify" : p->n ? p->layout[run->current].name : "";
-    at.done = run->weights_done + (uint64_t)(read * (double)(p->params / 16));
+    at.done = run->weights_done + (uint64_t)(read * (double)extra);
     at.bytes_in = (uint64_t)((double)p->source_bytes *
                              (p->params ? (double)run->weights_done / (double)p->params : 1));
     at.bytes_out = run->bytes_out;

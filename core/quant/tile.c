@@ -116,7 +116,10 @@ typedef struct strip {
 
 static nk_decode_fn *decoder(const nb_run *run, nk_type_id id)
 {
-    return run->ops->decode[id] ? run->ops->decode[id] : nk_type_get(id)->decode;
+    nk_decode_fn *fast = run->ops->decode[id];
+    if (fast)
+        return fast;
+    return nk_type_get(id)->decode;
 }
 
 static void read_strip(const nb_run *run, nb_workspace *ws, const strip *s)
