@@ -1,95 +1,364 @@
 #include "tui/term.h"
 
+#include <curses.h>
+#include <term.h>
+/* term.h defines short lower-case macros for every capability */
+#undef lines
+#undef columns
+
+#include <errno.h>
+#include <fcntl.h>
+#include <langinfo.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "core/base/job.h"
+#include "tui/term_private.h"
+
+enum { ESC_WAIT_MS = 25, CLIPBOARD_MAX = 74 << 10 };
+static const char FALLBACK[] = "xterm-256color";
+static const char MODES_ON[] = "\033[?2004h", MODES_OFF[] = "\033[?2004l";
+static const char MOUSE_ON[] = "\033[?1000h\033[?1006h", MOUSE_OFF[] = "\033[?1006l\033[?1000l";
+
+/* Straight to the terminal; curses has flushed before. */
+static void say(const ui_term *t, const char *s, size_t n)
+{
+    while (n) {
+        ssize_t k = write(t->out, s, n);
+        if (k < 0 && errno != EINTR && errno != EAGAIN)
+            return;
+        if (k < 0 && errno == EAGAIN) {
+            struct pollfd fd = {.fd = t->out, .events = POLLOUT};
+            if (poll(&fd, 1, 100) <= 0)
+                return;
+        }
+        s += k > 0 ? k : 0;
+        n -= k > 0 ? (size_t)k : 0;
+    }
+}
+
+static void modes(const ui_term *t, bool on)
+{
+    say(t, on ? MODES_ON : MODES_OFF, sizeof MODES_ON - 1);
+    if (t->mouse)
+        say(t, on ? MOUSE_ON : MOUSE_OFF, sizeof MOUSE_ON - 1);
+}
+
+/* --- which terminal -----------------------------------------------------------------------------
+ */
+
+static bool can_drive(const char *name, int fd)
+{
+    int why = 0;
+    if (setupterm(name, fd, &why) != OK || why != 1)
+        return false;
+    const char *cup = tigetstr("cup");
+    bool good = cup && cup != (char *)-1; /* terminfo's "no such capability" */
+    del_curterm(cur_term);
+    return good;
+}
+
+static nb_status choose(ui_term *t, nb_err *err)
+{
+    const char *name = getenv("TERM");
+    if (!isatty(t->in) || !isatty(t->out))
+        return nb_fail(
+            err, NB_USAGE,
+            "the workbench needs a terminal; nibble --help lists the commands that do not");
+    if (!name || !*name || strcmp(name, "dumb") == 0)
+        return nb_fail(err, NB_USAGE,
+                       "TERM=%s cannot show the workbench; nibble --help lists the commands",
+                       name && *name ? "dumb" : "");
+    if (!can_drive(name, t->out))
+        name = FALLBACK;
+    if (name == FALLBACK && !can_drive(name, t->out))
+        return nb_fail(
+            err, NB_USAGE,
+            "terminal type \"%.40s\" is not known here: install ncurses-term or set TERM",
+            getenv("TERM"));
+    snprintf(t->name, sizeof t->name, "%s", name);
+    return NB_OK;
+}
+
+/* --- the way back -------------------------------------------------------------------------------
+ */
+
+/* A capability without its padding marks "$<5/>". */
+static void add_cap(nb_str *out, const char *cap)
+{
+    const char *s = tigetstr(cap);
+    if (!s || s == (char *)-1)
+        return;
+    while (*s) {
+        const char *pad = strstr(s, "$<"), *end = pad ? strchr(pad, '>') : NULL;
+        nb_str_addn(out, s, end ? (size_t)(pad - s) : strlen(s));
+        s = end ? end + 1 : s + strlen(s);
+    }
+}
+
+static nb_status guard(ui_term *t, nb_err *err)
+{
+    nb_str restore = {0};
+    nb_str_add(&restore, MODES_OFF);
+    nb_str_add(&restore, MOUSE_OFF);
+    add_cap(&restore, "sgr0");
+    if (t->colors)
+        add_cap(&restore, "op");
+    add_cap(&restore, "cnorm");
+    add_cap(&restore, "rmcup");
+    term_last_words w = {.in = t->in,
+                         .out = t->out,
+                         .log_fd = t->log_fd,
+                         .restore = nb_str_c(&restore),
+                         .saved = &t->saved};
+    nb_status st = restore.failed ? nb_fail(err, NB_NOMEM, "terminal: not enough memory")
+                                  : term_signals_open(&w, err);
+    nb_str_free(&restore);
+    return st;
+}
+
+/* What libraries print to stderr must not land between the cells. */
+static void redirect_stderr(ui_term *t, bool away)
+{
+    if (!away && t->stderr_was >= 0) {
+        dup2(t->stderr_was, STDERR_FILENO);
+        close(t->stderr_was);
+        t->stderr_was = -1;
+    } else if (away && t->stderr_was < 0) {
+        t->stderr_was = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+        if (t->log_fd >= 0)
+            dup2(t->log_fd, STDERR_FILENO);
+    }
+}
+
+/* --- life ---------------------------------------------------------------------------------------
+ */
+
+static void start_curses(ui_term *t, const ui_term_options *opt)
+{
+    raw();
+    noecho();
+    nonl();
+    typeahead(-1);
+    scrollok(stdscr, FALSE);
+    leaveok(stdscr, FALSE);
+    if (opt->color && has_colors()) {
+        start_color();
+        use_default_colors();
+        t->colors = COLORS;
+    }
+    t->cursor_x = 0;
+    curs_set(0);
+    t->cursor_x = -1;
+}
 
 nb_status ui_term_open(ui_term **out, const ui_term_options *opt, nb_err *err)
 {
-    (void)out;
-    (void)opt;
-    return nb_fail(err, NB_USAGE, "no terminal");
+    ui_term *t = nb_alloc(1, sizeof *t, "terminal", err);
+    if (!t)
+        return NB_NOMEM;
+    *t = (ui_term){.in = STDIN_FILENO, .out = STDOUT_FILENO, .stderr_was = -1};
+    t->log_fd = opt->log_fd >= 0 ? fcntl(opt->log_fd, F_DUPFD_CLOEXEC, 3)
+                                 : open("/dev/null", O_WRONLY | O_CLOEXEC);
+    t->ascii = opt->ascii || strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+    t->mouse = opt->mouse;
+    nb_status st = choose(t, err);
+    if (st == NB_OK && tcgetattr(t->in, &t->saved) != 0)
+        st = nb_fail_errno(err, errno, "ask", "terminal");
+    if (st != NB_OK)
+        goto fail;
+    t->screen = newterm(t->name, stdout, stdin);
+    if (!t->screen) {
+        st = nb_fail(err, NB_USAGE, "terminal type \"%.40s\" cannot be driven", t->name);
+        goto fail;
+    }
+    start_curses(t, opt);
+    st = guard(t, err);
+    if (st != NB_OK)
+        goto fail;
+    ui_term_enter(t);
+    *out = t;
+    return NB_OK;
+fail:
+    ui_term_close(&t);
+    return st;
 }
-void ui_term_close(ui_term **t)
+
+void ui_term_close(ui_term **out)
 {
-    *t = NULL;
+    ui_term *t = *out;
+    if (!t)
+        return;
+    if (t->active)
+        ui_term_leave(t);
+    if (t->screen) {
+        term_signals_close();
+        delscreen(t->screen);
+        tcsetattr(t->in, TCSADRAIN, &t->saved);
+    }
+    if (t->log_fd >= 0)
+        close(t->log_fd);
+    ui_decode_free(&t->input);
+    free(t->shown);
+    free(t);
+    *out = NULL;
 }
-void ui_term_size(const ui_term *t, int *w, int *h)
-{
-    (void)t;
-    *w = 80;
-    *h = 24;
-}
-bool ui_term_ascii(const ui_term *t)
-{
-    (void)t;
-    return false;
-}
-int ui_term_colors(const ui_term *t)
-{
-    (void)t;
-    return 0;
-}
-void ui_term_theme(ui_term *t, const ui_theme *theme)
-{
-    (void)t;
-    (void)theme;
-}
-bool ui_term_flush(ui_term *t, const ui_canvas *c)
-{
-    (void)t;
-    (void)c;
-    return true;
-}
-void ui_term_redraw(ui_term *t)
-{
-    (void)t;
-}
-bool ui_term_key(ui_term *t, ui_key *out)
-{
-    (void)t;
-    (void)out;
-    return false;
-}
-int ui_term_fd(const ui_term *t)
-{
-    (void)t;
-    return -1;
-}
-void ui_term_mouse(ui_term *t, bool on)
-{
-    (void)t;
-    (void)on;
-}
+
 void ui_term_leave(ui_term *t)
 {
-    (void)t;
+    if (!t->active)
+        return;
+    t->active = false;
+    modes(t, false);
+    if (t->cursor_x < 0)
+        curs_set(1);
+    endwin();
+    term_signals_active(false);
+    redirect_stderr(t, false);
 }
+
 void ui_term_enter(ui_term *t)
 {
-    (void)t;
+    redirect_stderr(t, true);
+    term_signals_active(true);
+    t->active = true;
+    reset_prog_mode();
+    t->redraw = true;
+    clearok(curscr, TRUE);
+    doupdate();
+    curs_set(t->cursor_x >= 0);
+    modes(t, true);
 }
-bool ui_term_copy(ui_term *t, const char *text, size_t n)
+
+/* --- asked --------------------------------------------------------------------------------------
+ */
+
+void ui_term_size(const ui_term *t, int *w, int *h)
 {
-    (void)t;
-    (void)text;
-    (void)n;
-    return false;
+    struct winsize ws;
+    *w = COLS;
+    *h = LINES;
+    if (ioctl(t->out, TIOCGWINSZ, &ws) != 0 || ws.ws_col == 0 || ws.ws_row == 0)
+        return;
+    *w = ws.ws_col < 1000 ? ws.ws_col : 1000;
+    *h = ws.ws_row < 1000 ? ws.ws_row : 1000;
 }
-uint64_t ui_term_signals(ui_term *t)
+
+bool ui_term_ascii(const ui_term *t)
 {
-    (void)t;
-    return 0;
+    return t->ascii;
 }
+
+int ui_term_colors(const ui_term *t)
+{
+    return t->colors;
+}
+
+int ui_term_fd(const ui_term *t)
+{
+    return t->in;
+}
+
 int ui_term_signal_fd(const ui_term *t)
 {
     (void)t;
-    return -1;
+    return term_signals_fd();
 }
-void ui_term_emergency(void)
+
+uint64_t ui_term_signals(ui_term *t)
 {
+    (void)t;
+    return term_signals_take();
 }
-void ui_term_die(int n)
+
+void ui_term_theme(ui_term *t, const ui_theme *theme)
 {
-    raise(n);
-    _exit(1);
+    term_look_compile(t, theme);
+}
+
+void ui_term_redraw(ui_term *t)
+{
+    t->redraw = true;
+}
+
+void ui_term_mouse(ui_term *t, bool on)
+{
+    t->mouse = on;
+    say(t, on ? MOUSE_ON : MOUSE_OFF, sizeof MOUSE_ON - 1);
+}
+
+/* --- out ----------------------------------------------------------------------------------------
+ */
+
+bool ui_term_flush(ui_term *t, const ui_canvas *c)
+{
+    struct pollfd fd = {.fd = t->out, .events = POLLOUT};
+    if (poll(&fd, 1, 0) <= 0 || !(fd.revents & POLLOUT))
+        return false;
+    if (c->w != COLS || c->h != LINES)
+        resizeterm(c->h, c->w);
+    return term_draw(t, c);
+}
+
+/* The Linux console and hardware terminals print what they do not know. */
+static bool has_clipboard(const ui_term *t)
+{
+    return strncmp(t->name, "linux", 5) != 0 && strncmp(t->name, "vt", 2) != 0 &&
+           strncmp(t->name, "ansi", 4) != 0;
+}
+
+bool ui_term_copy(ui_term *t, const char *text, size_t n)
+{
+    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    nb_str s = {0};
+    if (n > CLIPBOARD_MAX || !has_clipboard(t))
+        return false;
+    nb_str_add(&s, "\033]52;c;");
+    for (size_t i = 0; i < n; i += 3) {
+        uint32_t v = (uint32_t)(uint8_t)text[i] << 16;
+        v |= i + 1 < n ? (uint32_t)(uint8_t)text[i + 1] << 8 : 0;
+        v |= i + 2 < n ? (uint32_t)(uint8_t)text[i + 2] : 0;
+        char four[4] = {digit[v >> 18], digit[(v >> 12) & 63],
+                        i + 1 < n ? digit[(v >> 6) & 63] : '=', i + 2 < n ? digit[v & 63] : '='};
+        nb_str_addn(&s, four, sizeof four);
+    }
+    nb_str_add(&s, "\007");
+    bool good = !s.failed;
+    if (good)
+        say(t, s.at, s.len);
+    nb_str_free(&s);
+    return good;
+}
+
+/* --- in -----------------------------------------------------------------------------------------
+ */
+
+/* Takes what waits within ms; false when nothing came. */
+static bool feed(ui_term *t, int ms)
+{
+    char bytes[UI_INPUT_BYTES];
+    struct pollfd fd = {.fd = t->in, .events = POLLIN};
+    size_t room = ui_decode_room(&t->input);
+    if (!room || poll(&fd, 1, ms) <= 0 || !(fd.revents & POLLIN))
+        return false;
+    ssize_t n = read(t->in, bytes, room);
+    if (n <= 0)
+        return false;
+    ui_decode_feed(&t->input, bytes, (size_t)n, nb_now());
+    return true;
+}
+
+bool ui_term_key(ui_term *t, ui_key *out)
+{
+    if (ui_decode_key(&t->input, false, nb_now(), out))
+        return true;
+    while (feed(t, ui_decode_partial(&t->input) ? ESC_WAIT_MS : 0))
+        if (ui_decode_key(&t->input, false, nb_now(), out))
+            return true;
+    return ui_decode_key(&t->input, true, nb_now(), out);
 }

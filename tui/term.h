@@ -1,5 +1,5 @@
-/* The terminal: the only file that includes curses. Raw keys in, canvas differences out, and
- * restoring the terminal whatever happens (tui.md 5). */
+/* The terminal: term.c and term_draw.c are the only files that include curses. Keys in, canvas
+ * differences out, and restoring the terminal whatever happens (tui.md 5). */
 #ifndef NIBBLE_TERM_H
 #define NIBBLE_TERM_H
 
@@ -12,6 +12,7 @@ typedef struct ui_term_options {
     bool color; /* false: attributes only (NO_COLOR, --color=never) */
     bool ascii; /* force ASCII glyphs */
     bool mouse; /* request SGR mouse */
+    int log_fd; /* takes what is written to stderr meanwhile; -1 = nobody */
 } ui_term_options;
 
 /* NB_USAGE when stdin/stdout is no terminal or none can be driven; nothing was written then. */
@@ -40,7 +41,8 @@ bool ui_term_copy(ui_term *t, const char *text, size_t n);
  * fatal ones restore the terminal, write a crash note and re-raise. */
 uint64_t ui_term_signals(ui_term *t);
 int ui_term_signal_fd(const ui_term *t);
-/* Gives the terminal back at once: async-signal-safe, for the last moment before the process ends. */
+/* Gives the terminal back at once: async-signal-safe, for the last moment before the process ends.
+ */
 void ui_term_emergency(void);
 /* Ends the process by that signal, so that its status tells. */
 void ui_term_die(int signal_number) __attribute__((noreturn));

@@ -1,0 +1,182 @@
+/* Cells to the terminal: rows that differ from the last frame go to curses, which sends the
+ * differing cells. Colours are mapped to what the terminal has; its palette is never changed. */
+#include <curses.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+
+#include "tui/app.h"
+#include "tui/term_private.h"
+
+/* --- colours ------------------------------------------------------------------------------------
+ */
+
+static int channel(int32_t rgb, int shift)
+{
+    return (rgb >> shift) & 255;
+}
+
+/* Squared distance weighted by how the eye takes the channels ("redmean"). */
+static long distance(int32_t a, int32_t b)
+{
+    long mean = (channel(a, 16) + channel(b, 16)) / 2;
+    long r = channel(a, 16) - channel(b, 16), g = channel(a, 8) - channel(b, 8),
+         bl = channel(a, 0) - channel(b, 0);
+    return (((512 + mean) * r * r) >> 8) + 4 * g * g + (((767 - mean) * bl * bl) >> 8);
+}
+
+/* Colour `i` of xterm's 256: 16..231 a 6x6x6 cube, 232..255 greys. 0..15 are the user's own. */
+static int32_t cube_color(int i)
+{
+    static const int level[6] = {0, 95, 135, 175, 215, 255};
+    if (i >= 232) {
+        int v = 8 + 10 * (i - 232);
+        return (v << 16) | (v << 8) | v;
+    }
+    i -= 16;
+    return (level[i / 36] << 16) | (level[i / 6 % 6] << 8) | level[i % 6];
+}
+
+/* The eight hues; greys follow the terminal's own text and background. */
+static int hue_color(int32_t rgb)
+{
+    int r = channel(rgb, 16), g = channel(rgb, 8), b = channel(rgb, 0);
+    int max = r > g ? (r > b ? r : b) : (g > b ? g : b);
+    int min = r < g ? (r < b ? r : b) : (g < b ? g : b);
+    if (max - min < 40)
+        return -1;
+    int half = (max + min) / 2;
+    return (r > half ? 1 : 0) | (g > half ? 2 : 0) | (b > half ? 4 : 0);
+}
+
+int term_color_index(int32_t rgb, int colors)
+{
+    if (rgb < 0 || colors < 8)
+        return -1;
+    if (colors < 256)
+        return hue_color(rgb);
+    int best = 16;
+    for (int i = 17; i < 256; i++)
+        if (distance(rgb, cube_color(i)) < distance(rgb, cube_color(best)))
+            best = i;
+    return best;
+}
+
+static unsigned curses_attrs(unsigned a)
+{
+    return (a & UI_A_BOLD ? A_BOLD : 0) | (a & UI_A_DIM ? A_DIM : 0) |
+           (a & UI_A_UNDERLINE ? A_UNDERLINE : 0) | (a & UI_A_REVERSE ? A_REVERSE : 0) |
+           (a & UI_A_ITALIC ? A_ITALIC : 0);
+}
+
+void term_look_compile(ui_term *t, const ui_theme *theme)
+{
+    for (int i = 0; i < UI_ROLE_COUNT; i++) {
+        const ui_style *s = &theme->role[i];
+        term_look *look = &t->look[i];
+        *look = (term_look){.attrs = curses_attrs(s->mono)};
+        if (!t->colors)
+            continue;
+        int fg = term_color_index(s->fg, t->colors), bg = term_color_index(s->bg, t->colors);
+        int pair = fg == -1 && bg == -1 ? 0 : alloc_pair(fg, bg);
+        look->attrs = curses_attrs(s->attrs);
+        look->pair = pair > 0 ? pair : 0;
+    }
+    t->redraw = true;
+}
+
+/* --- cells --------------------------------------------------------------------------------------
+ */
+
+static bool same_cell(const ui_cell *a, const ui_cell *b)
+{
+    return a->role == b->role && a->attrs == b->attrs && a->width == b->width &&
+           strcmp(a->text, b->text) == 0;
+}
+
+/* The cluster as wide characters whose cells terminals agree on: where the C library counts a base
+ * differently, or marks join several bases, only what is safe is sent. */
+static void wide_text(const ui_term *t, const ui_cell *cell, wchar_t out[CCHARW_MAX + 1])
+{
+    size_t n = strlen(cell->text), used, count = 0;
+    uint32_t cp;
+    for (size_t i = 0; i < n && count < CCHARW_MAX - 1; i += used) {
+        used = nb_utf8_next(cell->text + i, n - i, &cp, NULL);
+        if (!used || cp == 0x200d || cp == 0xfe0f || (count && wcwidth((wchar_t)cp) != 0))
+            break;
+        out[count++] = (wchar_t)cp;
+    }
+    int w = count ? wcwidth(out[0]) : -1;
+    if (w < 1 || w > cell->width) {
+        out[0] = t->ascii ? L'?' : L'\ufffd';
+        count = 1;
+    }
+    out[count] = L'\0';
+}
+
+static void put_row(ui_term *t, const ui_canvas *c, int y)
+{
+    const ui_cell *row = &c->cell[y * c->w];
+    for (int x = 0; x < c->w; x++) {
+        wchar_t text[CCHARW_MAX + 1];
+        cchar_t cc;
+        const ui_cell *cell = &row[x];
+        if (cell->width == 0)
+            continue;
+        const term_look *look = &t->look[cell->role < UI_ROLE_COUNT ? cell->role : 0];
+        int pair = look->pair;
+        wide_text(t, cell, text);
+        if (setcchar(&cc, text, look->attrs | curses_attrs(cell->attrs), 0, &pair) != OK)
+            continue;
+        mvadd_wch(y, x, &cc);
+        if (cell->width == 2 && wcwidth(text[0]) == 1) { /* two cells here, one there: pad */
+            setcchar(&cc, L" ", look->attrs, 0, &pair);
+            mvadd_wch(y, x + 1, &cc);
+        }
+    }
+}
+
+static bool row_differs(const ui_term *t, const ui_canvas *c, int y)
+{
+    const ui_cell *a = &t->shown[y * c->w], *b = &c->cell[y * c->w];
+    for (int x = 0; x < c->w; x++)
+        if (!same_cell(&a[x], &b[x]))
+            return true;
+    return false;
+}
+
+static void place_cursor(ui_term *t, const ui_canvas *c)
+{
+    bool was = t->cursor_x >= 0, is = c->cursor_x >= 0;
+    if (was != is)
+        curs_set(is);
+    t->cursor_x = c->cursor_x;
+    t->cursor_y = c->cursor_y;
+    if (is)
+        move(c->cursor_y, c->cursor_x);
+}
+
+bool term_draw(ui_term *t, const ui_canvas *c)
+{
+    size_t cells = (size_t)c->w * (size_t)c->h;
+    if (!t->shown || t->shown_w != c->w || t->shown_h != c->h) {
+        free(t->shown);
+        t->shown = ui_xcalloc(cells, sizeof *t->shown);
+        t->shown_w = c->w;
+        t->shown_h = c->h;
+        t->redraw = true;
+    }
+    bool all = t->redraw;
+    t->redraw = false;
+    if (all)
+        clearok(curscr, TRUE);
+    for (int y = 0; y < c->h; y++)
+        if (all || row_differs(t, c, y))
+            put_row(t, c, y);
+    memcpy(t->shown, c->cell, cells * sizeof *t->shown);
+    place_cursor(t, c);
+    wnoutrefresh(stdscr);
+    doupdate();
+    return true;
+}
