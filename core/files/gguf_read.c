@@ -131,8 +131,8 @@ static nb_status read_value(reader *r, nb_kv *kv)
 
 static nb_status read_key(reader *r, char *key)
 {
-    const char *s;
-    uint64_t n;
+    const char *s = NULL;
+    uint64_t n = 0;
     uint32_t type;
     NB_TRY(read_string(r, "key", MAX_KEY, &s, &n));
     if (n == 0 || memchr(s, '\0', n))
@@ -228,8 +228,8 @@ static nb_status read_type(reader *r, nb_tensor *t)
 
 static nb_status read_tensor(reader *r, nb_tensor *t, char *name)
 {
-    const char *s;
-    uint64_t n;
+    const char *s = NULL;
+    uint64_t n = 0;
     NB_TRY(read_string(r, "tensor name", NB_MAX_NAME, &s, &n));
     if (n == 0 || memchr(s, '\0', n))
         return nb_fail(r->err, NB_FORMAT, "%s: tensor %zu has an empty name or a NUL byte in it",
@@ -288,7 +288,7 @@ static nb_status place_tensors(reader *r)
             return nb_fail(
                 r->err, NB_FORMAT, "%s: tensor \"%s\": needs %llu bytes at %llu, file has %llu",
                 r->name, t->name, (unsigned long long)t->nbytes,
-                (unsigned long long)(info->data_offset + sum), (unsigned long long)r->file_len);
+                (unsigned long long)info->data_offset + sum, (unsigned long long)r->file_len);
         t->offset = at;
         t->bytes = end <= (uint64_t)(r->c.end - r->c.start) ? r->c.start + at : NULL;
         if (!nb_add(sum, t->nbytes, &sum) || !nb_align_up(sum, info->alignment, &sum))

@@ -77,7 +77,7 @@ nb_status nb_gguf_layout(nb_str *out, const nb_kvs *kvs, nb_tensor *tensors, siz
 {
     static const char zeros[256];
     nb_str s = {0};
-    uint64_t data, total;
+    uint64_t data = 0, total = 0;
     NB_TRY(place(tensors, n_tensors, alignment, &total, err));
     nb_str_add(&s, "GGUF");
     add_le(&s, 3, 4);

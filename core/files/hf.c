@@ -62,10 +62,12 @@ static nb_status find_class(source *s)
     if (!nb_jstr(nb_jfirst(list), &class_name))
         return nb_fail(s->err, NB_FORMAT, "%s/config.json: architectures names no class", s->dir);
     s->arch = nb_hf_arch_find(class_name);
-    if (!s->arch)
-        return nb_fail(s->err, NB_UNSUPPORTED,
-                       "%s/config.json: class %.60s is not supported (supported: %s)", s->dir,
-                       class_name, known);
+    if (!s->arch) {
+        nb_fail(s->err, NB_UNSUPPORTED,
+                "%s/config.json: class %.60s is not supported (supported: %s)", s->dir, class_name,
+                known);
+        return NB_UNSUPPORTED;
+    }
     return NB_OK;
 }
 

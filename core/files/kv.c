@@ -299,7 +299,7 @@ bool nb_kv_read_scalar(nb_cursor *c, nb_kv_type t, nb_kv *out)
     case NB_KV_BOOL:
         return nb_read_u8(c, &b) && (out->v.u = b, true);
     case NB_KV_I8:
-        return nb_read_u8(c, &b) && (out->v.i = (int8_t)b, true);
+        return nb_read_u8(c, &b) && (out->v.i = b < 128 ? b : b - 256, true);
     case NB_KV_U16:
         return nb_read_u16(c, &h) && (out->v.u = h, true);
     case NB_KV_I16:

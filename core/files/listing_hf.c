@@ -159,7 +159,7 @@ out:
 void nb_listing_hf(nb_listing *l, const char *path, bool is_dir)
 {
     nb_entry *e = &l->e;
-    const char *base = nb_path_base(path);
+    const char *base;
     char dir[sizeof e->path];
     size_t n = strlen(path);
     *l = (nb_listing){.e = {.tied = true, .is_dir = is_dir}};

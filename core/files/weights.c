@@ -42,8 +42,10 @@ nb_status nb_weights_add_file(nb_weights *w, const char *path, nb_err *err)
     if (files)
         w->files = files;
     char **paths = files ? realloc(w->paths, n * sizeof *paths) : NULL;
-    if (!paths)
-        return nb_fail(err, NB_NOMEM, "%s: file list", path);
+    if (!paths) {
+        nb_fail(err, NB_NOMEM, "%s: file list", path);
+        return NB_NOMEM;
+    }
     w->paths = paths;
     char *copy = nb_strdup(path, err);
     if (!copy)
