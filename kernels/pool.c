@@ -249,11 +249,15 @@ static void *worker(void *arg)
     }
 }
 
-/* Workers take no signals: handlers belong to the program's own threads. */
+/* Workers take no signals: handlers belong to the program's own threads. Except for faults of the
+ * worker itself, which kill the process when blocked: SIGBUS has a handler (nb_map_guard). */
 static int start_workers(nk_pool *pool, int threads)
 {
     sigset_t all, old;
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
     sigfillset(&all);
+    for (size_t i = 0; i < countof(faults); i++)
+        sigdelset(&all, faults[i]);
     bool masked = pthread_sigmask(SIG_SETMASK, &all, &old) == 0;
     int started = 1;
     while (started < threads &&
