@@ -17,7 +17,7 @@ struct nb_sampler {
     uint32_t n_vocab;
     uint64_t rng;
     cand *cand;      /* [n_vocab] */
-    double *weight;  /* [n_vocab] of the sorted candidates */
+    double *weight;  /* [n_vocab] of the candidates left to draw from */
     uint32_t *stamp; /* [n_vocab] epoch of the last pick that penalised the token */
     uint32_t epoch;
 };
@@ -242,50 +242,61 @@ static void keep_top_k(cand *c, uint32_t n, uint32_t k)
         }
 }
 
-/* Sorts by likelihood only as far as top-p and min-p let it: pops a heap until the kept mass
- * reaches top_p or the next candidate is below min_p of the best. The sorted part comes to lie at
- * the end of c, best last; returns its length. */
-static uint32_t cut(nb_sampler *s, uint32_t n)
+/* Top-p and min-p: pops a heap until the kept mass reaches top_p or the next candidate is below
+ * min_p of the best, so no more is sorted than is kept. Leaves them in front, best first; returns
+ * how many. */
+static uint32_t cut_by_mass(const nb_sampling *set, cand *c, uint32_t n, double max)
 {
-    cand *c = s->cand;
+    double total = 0, mass = 0;
+    for (uint32_t i = 0; i < n; i++)
+        total += exp_neg((double)c[i].logit - max);
     for (uint32_t i = n / 2; i-- > 0;)
         sift(c, n, i, 1);
-    double max = (double)c[0].logit, total = 0, mass = 0;
-    if (s->set.top_p < 1)
-        for (uint32_t i = 0; i < n; i++)
-            total += exp_neg((double)c[i].logit - max);
-    uint32_t kept = 0;
-    while (kept < n) {
-        uint32_t left = n - kept;
+    uint32_t left = n;
+    while (left > 0) {
         cand best = c[0];
         double w = exp_neg((double)best.logit - max);
-        if (kept > 0 && w < (double)s->set.min_p)
+        if (left < n && w < (double)set->min_p)
             break;
         mass += w;
-        c[0] = c[left - 1];
-        sift(c, left - 1, 0, 1);
-        c[left - 1] = best;
-        kept++;
-        if (s->set.top_p < 1 && mass >= (double)s->set.top_p * total)
+        left--;
+        c[0] = c[left];
+        sift(c, left, 0, 1);
+        c[left] = best;
+        if (mass >= (double)set->top_p * total)
             break;
     }
+    for (uint32_t i = left, j = n - 1; i < j; i++, j--) {
+        cand swap = c[i];
+        c[i] = c[j];
+        c[j] = swap;
+    }
+    memmove(c, c + left, (n - left) * sizeof *c);
+    return n - left;
+}
+
+/* Min-p alone needs no order. */
+static uint32_t cut_by_best(const nb_sampling *set, cand *c, uint32_t n, double max)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if ((double)c[i].logit >= max || exp_neg((double)c[i].logit - max) >= (double)set->min_p)
+            c[kept++] = c[i];
     return kept;
 }
 
-/* Draws among the `kept` candidates that end at c[n - 1], best last. */
-static int32_t draw(nb_sampler *s, uint32_t n, uint32_t kept)
+static int32_t draw(nb_sampler *s, uint32_t n, double max)
 {
-    double max = (double)s->cand[n - 1].logit, sum = 0;
-    for (uint32_t i = 0; i < kept; i++) {
-        double w = exp_neg(((double)s->cand[n - 1 - i].logit - max) / (double)s->set.temp);
-        s->weight[i] = w;
-        sum += w;
+    double sum = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        s->weight[i] = exp_neg(((double)s->cand[i].logit - max) / (double)s->set.temp);
+        sum += s->weight[i];
     }
     double u = uniform(s) * sum;
     uint32_t i = 0;
-    while (i + 1 < kept && u >= s->weight[i])
+    while (i + 1 < n && u >= s->weight[i])
         u -= s->weight[i++];
-    return s->cand[n - 1 - i].id;
+    return s->cand[i].id;
 }
 
 nb_status nb_sampler_pick(nb_sampler *s, const float *logits, const int32_t *recent,
@@ -296,18 +307,20 @@ nb_status nb_sampler_pick(nb_sampler *s, const float *logits, const int32_t *rec
     if (!describe(logits, s->n_vocab, &c, &log_sum))
         return nb_fail(err, NB_FORMAT, "no logit is finite: the weights hold NaN or Inf");
     uint32_t n = gather(s, logits, recent, n_recent);
-    if (s->set.temp == 0) {
-        cand best = s->cand[0];
-        for (uint32_t i = 1; i < n; i++)
-            if (before(s->cand[i], best))
-                best = s->cand[i];
-        c.id = best.id;
-    } else {
+    cand best = s->cand[0];
+    for (uint32_t i = 1; i < n; i++)
+        if (before(s->cand[i], best))
+            best = s->cand[i];
+    c.id = best.id;
+    if (s->set.temp > 0) {
+        double max = (double)best.logit;
         if (s->set.top_k > 0 && (uint32_t)s->set.top_k < n) {
             keep_top_k(s->cand, n, (uint32_t)s->set.top_k);
             n = (uint32_t)s->set.top_k;
         }
-        c.id = draw(s, n, cut(s, n));
+        n = s->set.top_p < 1 ? cut_by_mass(&s->set, s->cand, n, max)
+                             : cut_by_best(&s->set, s->cand, n, max);
+        c.id = draw(s, n, max);
     }
     c.logprob = (float)((double)logits[c.id] - log_sum);
     *out = c;
