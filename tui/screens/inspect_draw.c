@@ -174,7 +174,7 @@ static void draw_figures(const inspect_result *r, parts_lines *l)
     parts_line(l, st->n_nan || st->n_inf ? UI_ERR : UI_TEXT, "NaN %llu  Inf %llu",
                (unsigned long long)st->n_nan, (unsigned long long)st->n_inf);
     if (r->compared)
-        parts_line(l, UI_TEXT, "rel err %s  SQNR %s dB  max %s",
+        parts_line(l, UI_TEXT, "err %s  SQNR %s dB  max %s",
                    parts_percent(a, nb_stats_rel_rmse(st)),
                    nb_fmt_fixed(b, nb_stats_sqnr_db(st), 1), parts_num(c, (double)st->max_err));
 }

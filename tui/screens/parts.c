@@ -31,15 +31,23 @@ nb_hparams parts_hparams(const nb_entry *e)
 
 void parts_memory(const ui_app *app, uint64_t *available, uint64_t *total)
 {
-    if (ui_app_scripted(app)) {
-        *available = 8ull << 30;
-        *total = 16ull << 30;
-        return;
-    }
-    nb_memory(available, total);
+    *available = 8ull << 30;
+    *total = 16ull << 30;
+    if (!ui_app_scripted(app))
+        nb_memory(available, total);
     uint64_t limit = ui_app_config(app)->ram_limit;
     if (limit && limit < *available)
         *available = limit;
+}
+
+uint64_t parts_free(const ui_app *app, const char *path)
+{
+    uint64_t bytes = 100000000000;
+    const char *dir = ui_app_config(app)->data_dir;
+    if (ui_app_scripted(app) || nb_free_space(path, &bytes, NULL) == NB_OK ||
+        nb_free_space(dir, &bytes, NULL) == NB_OK || nb_free_space("/", &bytes, NULL) == NB_OK)
+        return bytes;
+    return 0;
 }
 
 /* --- lines ----------------------------------------------------------------------------------- */

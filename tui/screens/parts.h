@@ -11,6 +11,8 @@ ui_role parts_fit_role(nb_fit_word w);
 nb_hparams parts_hparams(const nb_entry *e); /* as far as a listing knows them */
 /* Memory a model may take now; scripted runs are pinned to 8 GiB of 16. */
 void parts_memory(const ui_app *app, uint64_t *available, uint64_t *total);
+/* Bytes a writer of path may still use; 0 = not known. Scripted runs are pinned to 100 GB. */
+uint64_t parts_free(const ui_app *app, const char *path);
 
 /* Lines under one another inside a rectangle: `y` runs down, nothing is drawn past its end. */
 typedef struct parts_lines {

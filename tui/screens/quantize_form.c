@@ -71,10 +71,7 @@ void quantize_plan(quantize *q)
     q->planned = nb_plan_make(&q->plan, &q->recipe, q->source->weights, q->requantize,
                               &q->plan_err) == NB_OK;
     ui_list_set(&q->table_list, q->planned ? q->plan.n : 0);
-    if (nb_free_space(q->output[0] ? q->output : ui_app_config(q->app)->data_dir, &q->disk_free,
-                      NULL) != NB_OK &&
-        nb_free_space("/", &q->disk_free, NULL) != NB_OK)
-        q->disk_free = 0;
+    q->disk_free = parts_free(q->app, q->output);
     parts_memory(q->app, &q->available, &q->total);
 }
 

@@ -214,6 +214,8 @@ static void draw_totals(const quantize *q, parts_lines *o)
                parts_percent(a, nb_stats_rel_rmse(&s)), nb_fmt_fixed(b, nb_stats_sqnr_db(&s), 1),
                (unsigned long long)s.n_clip);
     double of = (double)l->plan.source_bytes;
+    if (l->state == QUANTIZE_DONE && !l->replay)
+        bytes = l->plan.file_bytes; /* header and padding too */
     parts_pair(o, 9, "size", UI_TEXT, "%s of %s  %s bpw  %s", nb_human_bytes(d, bytes),
                nb_human_bytes(e, l->plan.file_bytes), nb_fmt_fixed(a, l->plan.bpw, 2),
                parts_percent(c, of > 0 ? (double)l->plan.file_bytes / of - 1 : 0));

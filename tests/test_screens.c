@@ -1,0 +1,345 @@
+/* The four screens, driven headless by tests/scripts and held against tests/golden at 80x24 and
+ * 120x40 (tui 2); what they promise about marks, sizes, differences and memory; and resizing.
+ *
+ * Runs are pinned: scalar kernels, 2 threads, a script's clock and meters, relative paths. After a
+ * wanted change, NB_GOLDEN=write build/tests/plain screens writes the goldens anew. */
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "core/model/chat.h"
+#include "kernels/cpu.h"
+#include "tests/check.h"
+#include "tests/util.h"
+#include "tui/app.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct stage {
+    nb_config cfg;
+    ui_app_options opt;
+} stage;
+
+/* A fresh home beside a fresh working folder, which the process is in until leave(). */
+static void stage_begin(stage *s, const char *name, bool demo)
+{
+    nb_err err = {0};
+    const char *top = test_path(test_tmpdir(), name);
+    check(nb_mkdirs(test_path(top, "cwd"), &err) == NB_OK, "%s", err.msg);
+    char *model = realpath(test_data("nibble-demo"), NULL);
+    check(model && symlink(model, test_path(top, "nibble-demo")) == 0, "symlink");
+    free(model);
+    check(chdir(test_path(top, "cwd")) == 0, "chdir");
+    *s = (stage){.cfg = {.writable = true, .mouse = 0, .theme = "default"},
+                 .opt = {.threads = 2, .cpu = "scalar", .offline = true}};
+    strcpy(s->cfg.config_dir, "../config");
+    strcpy(s->cfg.data_dir, "../data");
+    strcpy(s->cfg.state_dir, "../state");
+    strcpy(s->cfg.cache_dir, "../cache");
+    strcpy(s->cfg.hf_hub, "../hf");
+    if (demo)
+        strcpy(s->cfg.demo_dir, "../nibble-demo");
+}
+
+static void leave(void)
+{
+    check(chdir(NB_TEST_ROOT) == 0, "chdir back");
+}
+
+/* Runs script text; the process is back in the repository afterwards, whatever happened. */
+static void play(stage *s, const char *text)
+{
+    nb_err err = {0};
+    test_spit("play.script", text, strlen(text));
+    s->opt.script = "play.script";
+    nb_status st = ui_app_run(&s->cfg, &s->opt, &err);
+    if (st != NB_OK)
+        leave();
+    check(st == NB_OK, "script: %s", err.msg);
+}
+
+static void compare(const char *name, const char *size)
+{
+    char golden[1024];
+    size_t n = 0, m = 0;
+    snprintf(golden, sizeof golden, "%s/tests/golden/%s-%s.screen", NB_TEST_ROOT, name, size);
+    char *got = test_slurp(name, &n);
+    if (!got)
+        leave();
+    check(got, "%s was not saved", name);
+    const char *mode = getenv("NB_GOLDEN");
+    if (mode && strcmp(mode, "write") == 0)
+        test_spit(golden, got, n);
+    char *want = test_slurp(golden, &m);
+    bool same = want && n == m && memcmp(got, want, n) == 0;
+    size_t at = 0, line = 1;
+    while (want && at < n && at < m && got[at] == want[at])
+        line += got[at++] == '\n';
+    if (!same) {
+        leave();
+        fprintf(stderr, "--- %s at %s\n%s\n", name, size, got);
+    }
+    check(same, "%s at %s differs from its golden in line %zu%s", name, size, line,
+          want ? "" : ": there is none");
+    free(got);
+    free(want);
+}
+
+/* Plays tests/scripts/NAME.script at a size and compares every screen it saves. */
+static void golden(const char *script, const char *size, bool demo)
+{
+    char path[256], name[64], folder[64];
+    size_t n;
+    stage s;
+    snprintf(folder, sizeof folder, "%s-%s", script, size);
+    snprintf(path, sizeof path, "%s/tests/scripts/%s.script", NB_TEST_ROOT, script);
+    char *text = test_slurp(path, &n);
+    check(text, "%s", path);
+    stage_begin(&s, folder, demo);
+    nb_str all = {0};
+    nb_str_addf(&all, "size %s\n%s", size, text);
+    play(&s, nb_str_c(&all));
+    for (const char *p = text; (p = strstr(p, "save-")); p += 5)
+        if (sscanf(p, "save-screen %63s", name) == 1 || sscanf(p, "save-roles %63s", name) == 1)
+            compare(name, size);
+    leave();
+    nb_str_free(&all);
+    free(text);
+}
+
+CHECK_TEST(screens, models_match_their_goldens)
+{
+    golden("models", "80x24", true);
+    golden("models", "120x40", true);
+}
+
+CHECK_TEST(screens, quantize_matches_its_goldens)
+{
+    golden("quantize", "80x24", true);
+    golden("quantize", "120x40", true);
+}
+
+CHECK_TEST(screens, inspect_matches_its_goldens)
+{
+    golden("inspect", "80x24", true);
+    golden("inspect", "120x40", true);
+}
+
+CHECK_TEST(screens, chat_matches_its_narrow_goldens)
+{
+    golden("chat", "80x24", true);
+}
+
+CHECK_TEST(screens, chat_matches_its_wide_goldens)
+{
+    golden("chat", "120x40", true);
+}
+
+CHECK_TEST(screens, without_models_every_screen_says_what_to_press)
+{
+    golden("nothing", "80x24", false);
+    golden("nothing", "120x40", false);
+}
+
+/* --- promises -------------------------------------------------------------------------------- */
+
+static nb_json *load(const char *file)
+{
+    nb_json *doc = NULL;
+    nb_err err = {0};
+    nb_status st = nb_json_load(&doc, file, 1 << 20, &err);
+    if (st != NB_OK)
+        leave();
+    check(st == NB_OK, "%s", err.msg);
+    return doc;
+}
+
+static double number(const nb_jval *v)
+{
+    double d = -1;
+    nb_jnum(v, &d);
+    return d;
+}
+
+CHECK_TEST(screens, tui_24_dry_run_size_is_the_written_size)
+{
+    stage s;
+    struct stat st;
+    const char *out = NULL;
+    stage_begin(&s, "size", true);
+    play(&s, "size 100x30\nkeys 3\nwait\nsave-json before\nkeys C-r\nwait\nsave-json after\n");
+    nb_json *before = load("before"), *after = load("after");
+    double said = number(nb_jget(nb_json_root(before), "bytes"));
+    nb_jstr(nb_jget(nb_json_root(after), "output"), &out);
+    bool there = out && stat(out, &st) == 0;
+    const nb_jval *first = nb_jfirst(nb_jget(nb_json_root(after), "tensors"));
+    double sqnr = number(nb_jget(first, "sqnr_db"));
+    nb_json_close(&before);
+    leave();
+    check(there && said > 0 && (double)st.st_size == said, "said %.0f, wrote %lld", said,
+          there ? (long long)st.st_size : -1);
+    check(sqnr > 5 && sqnr < 60, "SQNR %f dB", sqnr);
+    nb_json_close(&after);
+}
+
+CHECK_TEST(screens, tui_20_marks_survive_filter_and_order)
+{
+    stage s;
+    stage_begin(&s, "marks", true);
+    play(&s, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys l C-r\nwait\nkeys 1\nwait\n"
+             "keys j Space\nsave-json marked\n"
+             "keys /\ntext demo\nkeys Enter s s S s\nsave-json sorted\n"
+             "keys /\nkeys Space z z z Enter s\nsave-json none\nkeys Esc s s s\nsave-json back\n");
+    static const struct {
+        const char *file;
+        size_t rows, marks;
+    } want[] = {{"marked", 3, 1}, {"sorted", 3, 1}, {"none", 0, 0}, {"back", 3, 1}};
+    for (size_t i = 0; i < countof(want); i++) {
+        nb_json *doc = load(want[i].file);
+        const nb_jval *models = nb_jget(nb_json_root(doc), "models");
+        size_t rows = nb_jlen(models), marks = 0;
+        for (const nb_jval *m = nb_jfirst(models); m; m = nb_jnext(m)) {
+            bool on = false;
+            nb_jbool(nb_jget(m, "marked"), &on);
+            marks += on;
+        }
+        nb_json_close(&doc);
+        if (rows != want[i].rows || marks != want[i].marks)
+            leave();
+        check(rows == want[i].rows && marks == want[i].marks, "%s: %zu rows, %zu marks",
+              want[i].file, rows, marks);
+    }
+    leave();
+}
+
+typedef struct answer {
+    int32_t *ids;
+    size_t n, cap;
+} answer;
+
+static void keep(void *arg, const nb_token_event *e)
+{
+    answer *a = arg;
+    if (e->id >= 0 && a->n < a->cap)
+        a->ids[a->n++] = e->id;
+}
+
+/* What a local model answers, greedy, without any screen. */
+static size_t offline(const char *path, int32_t *ids, size_t cap)
+{
+    nk_ops ops;
+    nb_sched *sched = NULL;
+    nb_local *l = NULL;
+    nb_err err = {0};
+    nb_turn_stats stats;
+    answer a = {.ids = ids, .cap = cap};
+    nk_ops_init(&ops, nk_cpu_detect());
+    check(nb_sched_open(&sched, 1, &err) == NB_OK, "%s", err.msg);
+    nb_status st = nb_local_open(&l, path, &ops, sched, 1, &(nb_session_options){0}, &err);
+    check(st == NB_OK, "%s: %s", path, err.msg);
+    const nb_message q = {NB_USER, "What is Q2_K?", 13};
+    const nb_ask ask = {.messages = &q,
+                        .n_messages = 1,
+                        .sampling = nb_sampling_greedy(),
+                        .token = keep,
+                        .arg = &a};
+    nb_responder *r = nb_local_responder(l);
+    check(r->ask(r, &ask, &stats, NULL, &err) == NB_OK, "%s", err.msg);
+    nb_local_close(&l);
+    nb_sched_close(&sched);
+    return a.n;
+}
+
+CHECK_TEST(screens, tui_27_marker_is_at_the_first_differing_token_computed_offline)
+{
+    stage s;
+    int32_t a[512], b[512];
+    stage_begin(&s, "differ", true);
+    s.opt.cpu = NULL; /* as fast as here, on both sides */
+    play(&s, "size 100x30\nkeys 3\nwait\nkeys C-r\nwait\nsave-json run\nkeys t\nwait\n"
+             "text What is Q2_K?\nkeys Enter\nwait\nsave-screen shown\nsave-json chat\n");
+    nb_json *run = load("run"), *chat = load("chat");
+    const char *out = "";
+    nb_jstr(nb_jget(nb_json_root(run), "output"), &out);
+    size_t na = offline("../nibble-demo", a, countof(a)), nb = offline(out, b, countof(b)), d = 0;
+    while (d < na && d < nb && a[d] == b[d])
+        d++;
+    const nb_jval *pane = nb_jnext(nb_jfirst(nb_jget(nb_json_root(chat), "panes")));
+    double said = number(nb_jget(pane, "first_difference"));
+    char mark[64];
+    size_t n;
+    snprintf(mark, sizeof mark, "\xc3\xb7 token %zu ", d);
+    char *screen = test_slurp("shown", &n);
+    bool shown = screen && strstr(screen, mark);
+    nb_json_close(&run);
+    nb_json_close(&chat);
+    leave();
+    check(na > 10 && nb > 10 && d < na, "answers of %zu and %zu tokens", na, nb);
+    check(said == (double)d && shown, "offline %zu, chat %f, \"%s\" in:\n%s", d, said, mark,
+          screen);
+    free(screen);
+}
+
+CHECK_TEST(screens, tui_28_a_pane_that_does_not_fit_is_refused_with_numbers)
+{
+    stage s;
+    stage_begin(&s, "memory", true);
+    s.cfg.ram_limit = 10000000;
+    play(&s, "size 120x40\nwait\nkeys t\nwait\nsave-screen refused\ntext hello\nkeys Enter\nwait\n"
+             "save-screen still\nkeys Esc 1\nsave-screen alive\n");
+    size_t n;
+    char *refused = test_slurp("refused", &n), *still = test_slurp("still", &n),
+         *alive = test_slurp("alive", &n);
+    leave();
+    check(refused && strstr(refused, "needs 15.2 MB") && strstr(refused, "10.0 MB are free"), "%s",
+          refused);
+    check(still && strstr(still, "needs 15.2 MB"), "asked again, refused again:\n%s", still);
+    check(alive && strstr(alive, "[1 Models]"), "%s", alive);
+    free(refused);
+    free(still);
+    free(alive);
+}
+
+/* --- resizing -------------------------------------------------------------------------------- */
+
+static void add_storm(nb_str *out, test_rng *rng, int count)
+{
+    for (int i = 0; i < count; i++)
+        nb_str_addf(out, "resize %ux%u\nframes 1\n", 1 + test_below(rng, 300),
+                    1 + test_below(rng, 100));
+    for (int w = 1; w <= 12; w += 3)
+        nb_str_addf(out, "resize %dx1\nframes 1\nresize 1x%d\nframes 1\nresize %dx%d\nframes 1\n",
+                    w, w, w, w);
+}
+
+/* A30: alive at every size while two panes stream, and the last frame is a fresh frame. */
+CHECK_TEST(screens, a30_resizing_never_harms)
+{
+    static const char *const steps[] = {"wait\n",
+                                        "keys 3\nwait\n",
+                                        "keys D\n",
+                                        "keys D C-r\n",
+                                        "wait\n",
+                                        "keys 1\nwait\nkeys j Enter\n",
+                                        "wait\n",
+                                        "keys Enter\n",
+                                        "keys 3\nkeys t\nwait\n",
+                                        "text What is Q2_K?\nkeys Enter\n",
+                                        "keys Esc m P\n"};
+    test_rng rng = test_rng_make(30);
+    nb_str text = {0};
+    stage s;
+    stage_begin(&s, "storm", true);
+    nb_str_add(&text, "size 80x24\n");
+    for (size_t i = 0; i < countof(steps); i++) {
+        nb_str_add(&text, steps[i]);
+        add_storm(&text, &rng, 20);
+    }
+    nb_str_add(&text, "keys Esc m m i\nwait\nresize 120x40\nsave-screen chat\n");
+    play(&s, nb_str_c(&text));
+    compare("chat", "120x40");
+    leave();
+    nb_str_free(&text);
+}
