@@ -105,6 +105,17 @@ nb_status nb_pread_all(int fd, void *bytes, size_t n, uint64_t offset, const cha
     return NB_OK;
 }
 
+void nb_write_behind(int fd, uint64_t offset, uint64_t n)
+{
+#ifdef SYNC_FILE_RANGE_WRITE
+    (void)sync_file_range(fd, (off_t)offset, (off_t)n, SYNC_FILE_RANGE_WRITE);
+#else
+    (void)fd;
+    (void)offset;
+    (void)n;
+#endif
+}
+
 /* --- writing --- */
 
 /* positioned = false: at the descriptor's own place. */

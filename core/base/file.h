@@ -33,6 +33,9 @@ nb_status nb_pwrite_all(int fd, const void *bytes, size_t n, uint64_t offset, co
                         nb_err *err);
 nb_status nb_pread_all(int fd, void *bytes, size_t n, uint64_t offset, const char *path,
                        nb_err *err);
+/* Asks the system to begin writing these bytes to disk, so that a later fsync finds little left.
+ * Only a hint: nothing is promised, no error is reported. */
+void nb_write_behind(int fd, uint64_t offset, uint64_t n);
 /* path = old content or new content, never a third: temp file beside it, write, fsync, rename,
  * fsync of the folder. mode 0 = that of the file replaced, for a new one 0666 & ~umask. A symlink
  * stays: the file it names is replaced. On failure the temp file is gone; NB_IO from the last step

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/base/file.h"
 #include "core/quant/run.h"
 
 double nb_run_clock(void)
@@ -242,6 +243,14 @@ static void next_wave(nb_run *run, int threads)
     atomic_store(&run->next, run->wave_first);
 }
 
+/* The wave's tiles lie one behind the other in the file. */
+static void write_behind(const nb_run *run)
+{
+    nb_tile first = nb_run_tile(run, run->wave_first), last = nb_run_tile(run, run->wave_end - 1);
+    uint64_t from = nb_tile_offset(run, &first);
+    nb_write_behind(run->fd, from, nb_tile_offset(run, &last) + nb_tile_bytes(run, &last) - from);
+}
+
 static nb_status encode_all(nb_run *run, nb_lease *lease, nk_pool *pool, nb_err *err)
 {
     while (run->wave_end < run->n_tiles) {
@@ -256,6 +265,7 @@ static nb_status encode_all(nb_run *run, nb_lease *lease, nk_pool *pool, nb_err 
                 *err = run->fail;
             return run->fail.status;
         }
+        write_behind(run);
     }
     return make_space(run, 1, err); /* for the reading back of a file without tensors */
 }
