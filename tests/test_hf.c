@@ -172,3 +172,126 @@ CHECK_TEST(hf, wrong_configs_are_refused)
         check(strstr(err.msg, row[i].says), "%zu: %s", i, err.msg);
     }
 }
+
+static void expect_text(const nb_kvs *kvs, const char *key, const char *want)
+{
+    const char *s = "";
+    size_t n = 0;
+    check(nb_kvs_str(kvs, key, &s, &n) && n == strlen(want) && memcmp(s, want, n) == 0, "%s = %.*s",
+          key, (int)n, s);
+}
+
+CHECK_TEST(hf, tokenizer_files_decide_ids_types_and_template)
+{
+    folder f = folder_make("tok", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL
+                                  ",\"eos_token_id\":[3,1],\"pad_token_id\":9,"
+                                  "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0}}");
+    static const char tok[] = "{\"bos_token\":{\"content\":\"a\"},\"add_bos_token\":false,"
+                              "\"add_prefix_space\":false,"
+                              "\"added_tokens_decoder\":{\"2\":{\"content\":\"<|x|>\"},"
+                              "\"3\":{\"content\":\"word\"},\"77\":{\"content\":\"beyond\"}},"
+                              "\"chat_template\":[{\"name\":\"tool_use\",\"template\":\"T\"},"
+                              "{\"name\":\"default\",\"template\":\"D\"}]}";
+    test_spit(test_path(f.dir, "tokenizer_config.json"), tok, sizeof tok - 1);
+    put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+    nb_weights *w = opened(f.dir);
+    const nb_kvs *k = nb_weights_kvs(w);
+    static const double want[] = {2, 1, 3, 4}; /* unknown, normal, control by shape, user-defined */
+    for (size_t i = 0; i < countof(want); i++) {
+        double type = 0;
+        check(nb_kv_elem_num(nb_kvs_find(k, "tokenizer.ggml.token_type"), i, &type) &&
+                  type == want[i],
+              "token %zu has type %g", i, type);
+    }
+    uint64_t id = 99;
+    double factor = 0;
+    bool flag = true;
+    check(nb_kvs_uint(k, "tokenizer.ggml.bos_token_id", &id) && id == 1, "bos by its spelling: %d",
+          (int)id);
+    check(nb_kvs_uint(k, "tokenizer.ggml.eos_token_id", &id) && id == 3, "eos: first of the list");
+    check(!nb_kvs_find(k, "tokenizer.ggml.padding_token_id"), "an id past the vocabulary is no id");
+    check(nb_kvs_bool(k, "tokenizer.ggml.add_bos_token", &flag) && !flag, "add_bos_token");
+    flag = true;
+    check(nb_kvs_bool(k, "tokenizer.ggml.add_space_prefix", &flag) && !flag, "add_space_prefix");
+    check(nb_kvs_float(k, "llama.rope.scaling.factor", &factor) && factor == 2, "factor %g",
+          factor);
+    expect_text(k, "llama.rope.scaling.type", "linear");
+    expect_text(k, "tokenizer.chat_template", "D");
+    nb_weights_close(&w);
+    test_spit(test_path(f.dir, "chat_template.jinja"), "file", 4);
+    w = opened(f.dir);
+    expect_text(nb_weights_kvs(w), "tokenizer.chat_template", "file");
+    nb_weights_close(&w);
+}
+
+CHECK_TEST(hf, broken_tokenizer_files_are_refused)
+{
+    static const struct {
+        const char *file, *text, *says;
+    } row[] = {
+        {"tokenizer_config.json", "{\"added_tokens_decoder\":{\"x\":{\"content\":\"y\"}}}",
+         "added_tokens_decoder"},
+        {"tokenizer_config.json", "{\"added_tokens_decoder\":{\"1\":{}}}", "added_tokens_decoder"},
+        {"tokenizer_config.json", "{", "tokenizer_config.json"},
+        {"special_tokens_map.json", "nonsense", "special_tokens_map.json"},
+        {"generation_config.json", "{\"eos_token_id\":[1,]}", "generation_config.json"},
+        {"tokenizer.model", "", "tokenizer.model"}};
+    for (size_t i = 0; i < countof(row); i++) {
+        char name[16];
+        snprintf(name, sizeof name, "broken%zu", i);
+        folder f = folder_make(name, "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
+        put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+        test_spit(test_path(f.dir, row[i].file), row[i].text, strlen(row[i].text));
+        nb_weights *w = NULL;
+        nb_err err = {.msg = ""};
+        check(nb_weights_open(&w, f.dir, &err) == NB_FORMAT && !w, "%s: %s", row[i].file,
+              row[i].text);
+        check(strstr(err.msg, row[i].says), "%s: %s", row[i].file, err.msg);
+    }
+    folder f = folder_make("bpe", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
+    put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+    unlink(test_path(f.dir, "tokenizer.model"));
+    nb_weights *w = NULL;
+    nb_err err = {.msg = ""};
+    check(nb_weights_open(&w, f.dir, &err) == NB_UNSUPPORTED && strstr(err.msg, "tokenizer.model"),
+          "%s", err.msg);
+}
+
+CHECK_TEST(hf, tensors_without_a_place_are_refused)
+{
+    static const struct {
+        const char *json, *says;
+        size_t data;
+    } row[] = {
+        {"{" EMBED ",\"model.layers.0.mlp.experts.0.w1.weight\":{\"dtype\":\"F16\",\"shape\":[8],"
+                   "\"data_offsets\":[64,80]}}",
+         "experts", 80},
+        {"{" EMBED ",\"model.layers.x.input_layernorm.weight\":{\"dtype\":\"F16\",\"shape\":[8],"
+                   "\"data_offsets\":[64,80]}}",
+         "layers.x", 80},
+        {"{" EMBED ",\"model.layers.0.self_attn.q_proj.bias\":{\"dtype\":\"F16\",\"shape\":[8],"
+                   "\"data_offsets\":[64,80]}}",
+         "biases", 80},
+        {"{" EMBED ",\"model.layers.0.self_attn.q_proj.weight\":{\"dtype\":\"F16\",\"shape\":[3,8],"
+                   "\"data_offsets\":[64,112]}}",
+         "heads", 112},
+        {"{\"model.norm.weight\":{\"dtype\":\"F16\",\"shape\":[8],\"data_offsets\":[0,16]}}",
+         "embed_tokens", 16},
+    };
+    folder f = folder_make("misplaced", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
+    for (size_t i = 0; i < countof(row); i++) {
+        nb_weights *w = NULL;
+        nb_err err = {.msg = ""};
+        put_tensors(test_path(f.dir, "model.safetensors"), row[i].json, row[i].data);
+        check(nb_weights_open(&w, f.dir, &err) != NB_OK && !w, "row %zu", i);
+        check(strstr(err.msg, row[i].says), "row %zu: %s", i, err.msg);
+    }
+    nb_weights *w = NULL;
+    put_tensors(test_path(f.dir, "model.safetensors"),
+                "{" EMBED ",\"model.layers.0.self_attn.rotary_emb.inv_freq\":{\"dtype\":\"F32\","
+                          "\"shape\":[2],\"data_offsets\":[64,72]}}",
+                72);
+    w = opened(f.dir);
+    check(nb_weights_count(w) == 1, "inv_freq is dropped");
+    nb_weights_close(&w);
+}

@@ -238,6 +238,40 @@ CHECK_TEST(library, tells_what_is_wrong_with_a_file)
     nb_library_close(&lib);
 }
 
+CHECK_TEST(library, counts_all_shards_of_a_model)
+{
+    home h;
+    home_make(&h, "shards");
+    static const char index[] =
+        "{\"weight_map\":{\"a\":\"model.safetensors\",\"b\":\"model.safetensors\","
+        "\"c\":\"gone.safetensors\"}}";
+    write_folder(in(&h, "here/whole"));
+    write_folder(in(&h, "here/part"));
+    test_spit(in(&h, "here/part/model.safetensors.index.json"), index, sizeof index - 1);
+    write_folder(in(&h, "loose"));
+    unlink(in(&h, "loose/config.json"));
+    const char *given[] = {in(&h, "loose/model.safetensors"),
+                           in(&h, "here/whole/model.safetensors")};
+    nb_library *lib = scan(&h, given, 2);
+    check(nb_library_count(lib) == 3, "%zu rows", nb_library_count(lib));
+    const nb_entry *whole = entry(lib, "whole"), *part = entry(lib, "part");
+    check(whole->params == 160 && whole->is_dir && whole->store == NB_STORE_GIVEN,
+          "a file names its folder");
+    check(whole->tied && whole->n_head_kv == 4 && whole->head_dim == 8 && !whole->problem[0], "%s",
+          whole->problem);
+    check(strstr(part->problem, "gone.safetensors"), "%s", part->problem);
+    const nb_entry *loose = entry(lib, "model.safetensors");
+    check(loose->unsupported && strstr(loose->problem, "config.json"), "%s", loose->problem);
+    nb_library_close(&lib);
+    write_gguf(in(&h, "here/s-00001-of-00002.gguf"), NULL, "llama", NK_Q8_0, 7, 2);
+    write_gguf(in(&h, "here/s-00002-of-00002.gguf"), NULL, "llama", NK_Q8_0, 7, 2);
+    lib = scan(&h, NULL, 0);
+    const nb_entry *s = entry(lib, "s-00001-of-00002.gguf");
+    check(nb_library_count(lib) == 3 && s->params == 320 && strcmp(s->name, "s") == 0,
+          "%llu weights of %s", (unsigned long long)s->params, s->name);
+    nb_library_close(&lib);
+}
+
 CHECK_TEST(library, resolves_names_and_says_where_it_looked)
 {
     home h;

@@ -59,8 +59,10 @@ static nb_status find_class(source *s)
     const char *class_name = NULL;
     char known[160];
     nb_hf_arch_list(known, sizeof known);
-    if (!nb_jstr(nb_jfirst(list), &class_name))
-        return nb_fail(s->err, NB_FORMAT, "%s/config.json: architectures names no class", s->dir);
+    if (!nb_jstr(nb_jfirst(list), &class_name)) {
+        nb_fail(s->err, NB_FORMAT, "%s/config.json: architectures names no class", s->dir);
+        return NB_FORMAT;
+    }
     s->arch = nb_hf_arch_find(class_name);
     if (!s->arch) {
         nb_fail(s->err, NB_UNSUPPORTED,
