@@ -25,10 +25,23 @@ static void draw_status(const chat *c, ui_canvas *canvas, ui_rect r)
     chat_params_text(c, params, sizeof params);
     if (ui_transcript_number(c->log))
         snprintf(number, sizeof number, "chat %d", ui_transcript_number(c->log));
-    snprintf(text, sizeof text, "%s · %s · system: %s · ctx %u/%u · metric: %s%s", number, params,
-             c->system ? "set" : "none", p->ctx_used, p->ctx, metric_word[c->metric],
+    char ctx[32] = "not loaded";
+    if (p->ctx)
+        snprintf(ctx, sizeof ctx, "ctx %u/%u", p->ctx_used, p->ctx);
+    snprintf(text, sizeof text, "%s · %s · system: %s · %s · metric: %s%s", number, params,
+             c->system ? "set" : "none", ctx, metric_word[c->metric],
              c->together ? " · together" : "");
     ui_textn(canvas, r.x + 1, r.y, UI_DIM, 0, text, strlen(text), r.w - 1);
+}
+
+/* A model that is not loaded has no pieces; what it said is still there. */
+static void said_piece(const chat *c, int pane, const ui_message *m, const ui_token *k, char *out,
+                       size_t cap)
+{
+    if (c->pane[pane].local)
+        chat_piece(c, pane, k->id, out, cap);
+    else
+        snprintf(out, cap, "\"%.*s\"", (int)k->len, nb_str_c(&m->text) + k->start);
 }
 
 static void difference_text(const chat *c, int pane, char *out, size_t cap)
@@ -41,9 +54,9 @@ static void difference_text(const chat *c, int pane, char *out, size_t cap)
     if (d < 0 || !a)
         return;
     if ((size_t)d < a->n_token)
-        chat_piece(c, 0, a->token[d].id, from, sizeof from);
+        said_piece(c, 0, a, &a->token[d], from, sizeof from);
     if ((size_t)d < b->n_token)
-        chat_piece(c, pane, b->token[d].id, to, sizeof to);
+        said_piece(c, pane, b, &b->token[d], to, sizeof to);
     snprintf(out, cap, "%c token %ld %s -> %s", 'A' + pane, d, from, to);
 }
 
@@ -108,6 +121,14 @@ static const char *state_word(const chat *c, const chat_pane *p, const ui_messag
     return m->done ? word[m->stop] : "interrupted";
 }
 
+static const char *first_token(char out[48], double seconds)
+{
+    char num[48];
+    bool ms = seconds < 0.1;
+    snprintf(out, 48, "%.40s %s", parts_num(num, ms ? 1000 * seconds : seconds), ms ? "ms" : "s");
+    return out;
+}
+
 static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
 {
     const chat_pane *p = &c->pane[pane];
@@ -120,8 +141,8 @@ static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
         return;
     }
     if (m && m->done && m->n_token)
-        snprintf(text, sizeof text, "%s tok/s%s  ttft %s s", nb_fmt_fixed(a, m->tok_per_s, 1),
-                 p->shared ? " (shared)" : "", nb_fmt_fixed(b, m->ttft, 2));
+        snprintf(text, sizeof text, "%s tok/s%s  ttft %s", parts_num(a, m->tok_per_s),
+                 p->shared ? " (shared)" : "", first_token(b, m->ttft));
     else if (p->fallback)
         snprintf(text, sizeof text, "its template is not known: %s is used",
                  nb_template_name(p->tmpl));

@@ -327,19 +327,19 @@ static void start_turn(chat *c, int p)
 
 void chat_next(chat *c)
 {
-    bool running = false;
+    bool running = false, earlier = false; /* a pane before this one still waits */
     for (int p = 0; p < chat_panes(c); p++)
         running = running || (c->pane[p].job && !c->pane[p].loading);
     for (int p = 0; p < chat_panes(c); p++) {
         chat_pane *pane = &c->pane[p];
-        if (!pane->pending || pane->job)
+        if (!pane->pending)
             continue;
-        if (!pane->local) {
+        if (!pane->local && !pane->job)
             start_load(c, p);
-        } else if (c->together || !running) {
+        else if (!pane->job && (c->together || (!running && !earlier)))
             start_turn(c, p);
-            running = running || pane->job;
-        }
+        running = running || (pane->job && !pane->loading);
+        earlier = earlier || pane->pending;
     }
 }
 

@@ -96,17 +96,13 @@ void chat_params_open(chat *c)
     ui_list_set(&c->params_list, CP_COUNT);
 }
 
+/* A number is typed anew, its present value stays in sight; the prompt is edited. */
 static void begin_edit(chat *c)
 {
-    char text[64];
+    bool text = c->params_list.at == CP_SYSTEM;
     c->params_edit = (int)c->params_list.at;
     c->params_error[0] = '\0';
-    if (c->params_edit == CP_SYSTEM) {
-        ui_input_set(&c->params_input, c->system ? c->system : "");
-        return;
-    }
-    value_text(c, (chat_param)c->params_edit, text, sizeof text);
-    ui_input_set(&c->params_input, text);
+    ui_input_set(&c->params_input, text && c->system ? c->system : "");
 }
 
 static void accept(chat *c)
@@ -122,6 +118,8 @@ static void accept(chat *c)
         }
         free(c->system);
         c->system = *text ? ui_xstrdup(text) : NULL;
+    } else if (!*text) {
+        c->params_edit = -1; /* stays as it was */
     } else if (!nb_parse_double(text, &v) || v < r->min || v > r->max ||
                (r->whole && v != (double)(uint64_t)v)) {
         snprintf(c->params_error, sizeof c->params_error, "%s from %s to %s",
