@@ -290,8 +290,7 @@ static nb_status load_keys(ui_app *app, nb_err *err)
 
 static void load_theme(ui_app *app)
 {
-    const char *last = app->ws ? ui_workspace_get(app->ws, "theme") : NULL;
-    const char *name = app->cfg.theme[0] ? app->cfg.theme : last ? last : "default";
+    const char *name = app->cfg.theme[0] ? app->cfg.theme : "default";
     nb_err err = {0};
     if (app_theme(app, name, &err) != NB_OK) {
         ui_app_error(app, err.msg, "the default theme is used", "");

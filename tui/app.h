@@ -35,8 +35,8 @@ bool ui_app_scripted(const ui_app *app); /* pinned clock and meters */
 /* Seconds; scripted runs step it per frame. */
 double ui_app_now(const ui_app *app);
 const ui_app_options *ui_app_options_of(const ui_app *app);
-/* What the last run left and the next one gets: the app keeps screen and theme in it, a screen its
- * marks and drafts. Opened before the screens, closed after them. */
+/* What the last run left and the next one gets: the app keeps the screen in it, a screen its marks
+ * and drafts. Opened before the screens, closed after them. */
 ui_workspace *ui_app_workspace(ui_app *app);
 
 /* Starts a job listed in the strip and in J; its events go to the screen of `owner`. The app frees

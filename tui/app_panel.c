@@ -5,7 +5,10 @@
 #include <string.h>
 
 static const app_panel_row *const panels[APP_PANELS] = {
-    [APP_NO_PANEL] = NULL,
+    [APP_PALETTE] = &app_palette_row,
+    [APP_HELP] = &app_help_row,
+    [APP_JOBS_PANEL] = &app_jobs_row,
+    [APP_ERRORS] = &app_errors_row,
 };
 
 const app_panel_row *app_panel_row_of(app_panel panel)
@@ -83,11 +86,4 @@ void app_confirm_key(ui_app *app, const ui_key *k)
         app->quit = yes || app->quit;
     else if (was.done)
         was.done(was.arg, yes);
-}
-
-nb_status app_command(ui_app *app, const char *line, nb_err *err)
-{
-    if (strncmp(line, "theme ", 6) == 0)
-        return app_theme(app, line + 6, err);
-    return nb_fail(err, NB_USAGE, "no command \"%.80s\"", line);
 }

@@ -135,6 +135,8 @@ struct ui_app {
     app_panel panel;
     app_list items; /* palette or help */
     ui_list jobs_list, errors_list;
+    bool errors_typing; /* the filter of E has the keys */
+    ui_action asked;    /* help row that waits for a yes */
     char recent[APP_RECENT][80];
     char theme_before[32]; /* while the palette previews another */
     app_confirm confirm;
@@ -211,5 +213,8 @@ void app_items_filter(ui_app *app, const char *query);
 const app_item *app_items_at(const ui_app *app, size_t i);
 /* Runs "theme dark", "set threads 4", "quantize.dry", "q". */
 nb_status app_command(ui_app *app, const char *line, nb_err *err);
+/* An action of the key table by its verb; the screen on top goes first. */
+nb_status app_verb(ui_app *app, const char *name, nb_err *err);
+const char *app_scope_title(ui_scope scope);
 
 #endif

@@ -185,20 +185,7 @@ static nb_status run_paste(ui_app *app, char *arg, nb_err *err)
 
 static nb_status run_verb(ui_app *app, char *arg, nb_err *err)
 {
-    size_t n;
-    const ui_keyrow *row = ui_keyrows(&n);
-    ui_scope here = app_current(app)->row->scope;
-    const ui_keyrow *hit = NULL;
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(row[i].verb, arg) == 0 && (!hit || row[i].scope == here))
-            hit = &row[i];
-    if (!hit)
-        return nb_fail(err, NB_USAGE, "verb: no action is called \"%s\"", arg);
-    const char *why = app_why_not(app, hit->action);
-    if (why)
-        return nb_fail(err, NB_USAGE, "verb %s: %s", arg, why);
-    app_action(app, hit->action);
-    return NB_OK;
+    return app_verb(app, arg, err);
 }
 
 static nb_status run_command(ui_app *app, char *arg, nb_err *err)

@@ -1,0 +1,277 @@
+/* Palette (`:`) and help (`?`): the same rows, filtered by typing, run by Enter. Help holds only
+ * what is bound here. Impossible rows stay, greyed, with the reason. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tui/app_private.h"
+
+/* --- drawing ------------------------------------------------------------------------------------
+ */
+
+static void draw_input(ui_app *app, ui_canvas *c, ui_rect in, const char *prompt)
+{
+    char count[32];
+    snprintf(count, sizeof count, "%zu of %zu", app->items.list.n, app->items.n);
+    int w = (int)strlen(count);
+    ui_input_draw(c, (ui_rect){in.x, in.y, in.w - w - 2, 1}, &app->items.input, prompt, true);
+    ui_text_right(c, in.x + in.w, in.y, UI_DIM, count);
+}
+
+/* "> Quantize: dry run   D   quantize.dry   Quantize" */
+static void draw_item(ui_app *app, ui_canvas *c, ui_rect r, size_t i, bool verbs)
+{
+    const app_item *it = app_items_at(app, i);
+    bool here = i == app->items.list.at, off = it->why_not[0] != '\0';
+    ui_role role = off ? UI_DIM : UI_TEXT;
+    int keys_w = verbs ? 12 : 16, scope_w = r.w >= 60 ? 10 : 0;
+    int rest = r.w - 2 - keys_w - scope_w, verb_w = verbs && r.w >= 50 ? rest * 2 / 5 : 0;
+    int name_w = rest - verb_w;
+    const char *note = off ? it->why_not : verbs ? it->verb : "";
+    int x = r.x + 2;
+    ui_text(c, r.x, r.y, role, here ? ">" : off ? "-" : " ");
+    if (!verbs) {
+        ui_textn(c, x, r.y, off ? UI_DIM : UI_KEY, 0, it->keys, strlen(it->keys), keys_w - 1);
+        x += keys_w;
+    }
+    char text[200];
+    snprintf(text, sizeof text, "%s%s%s", it->name, !verbs && off ? ": " : "",
+             !verbs && off ? it->why_not : "");
+    ui_textn(c, x, r.y, role, 0, text, strlen(text), name_w - 1);
+    x += name_w;
+    if (verbs) {
+        ui_textn(c, x, r.y, off ? UI_DIM : UI_KEY, 0, it->keys, strlen(it->keys), keys_w - 1);
+        x += keys_w;
+        ui_textn(c, x, r.y, UI_DIM, 0, note, strlen(note), verb_w - 1);
+    }
+    if (scope_w)
+        ui_text_right(c, r.x + r.w, r.y, UI_DIM, app_scope_title(it->scope));
+    if (here)
+        ui_tint(c, (ui_rect){r.x, r.y, r.w, 1}, UI_SELECT, 0);
+}
+
+static void draw_items(ui_app *app, ui_canvas *c, ui_rect r, int columns, bool verbs)
+{
+    app_list *l = &app->items;
+    int w = (r.w - 2 * (columns - 1)) / columns;
+    ui_list_scroll(&l->list, r.h * columns);
+    for (int i = 0; i < r.h * columns && l->list.top + (size_t)i < l->list.n; i++) {
+        ui_rect row = {r.x + (i / r.h) * (w + 2), r.y + i % r.h, w, 1};
+        draw_item(app, c, row, l->list.top + (size_t)i, verbs);
+    }
+    if (l->list.n == 0)
+        ui_textn(c, r.x + 2, r.y, UI_DIM, 0, "nothing is called that", 22, r.w - 2);
+}
+
+static void palette_draw(ui_app *app, ui_canvas *c, ui_rect area)
+{
+    int w = area.w >= APP_WIDE ? 96 : area.w - 6, h = area.h < 22 ? area.h : 22;
+    ui_rect in = app_panel_box(c, area, w, h, "palette", "Enter runs");
+    if (in.h < 3)
+        return;
+    draw_input(app, c, in, ": ");
+    bool foot = in.h > 8;
+    draw_items(app, c, (ui_rect){in.x, in.y + 2, in.w, in.h - 2 - foot}, 1, true);
+    if (foot)
+        ui_textn(c, in.x, in.y + in.h - 1, UI_DIM, 0,
+                 "Tab completes, key:X finds by key, - is not possible here", 57, in.w);
+}
+
+static void help_draw(ui_app *app, ui_canvas *c, ui_rect area)
+{
+    char title[64];
+    int wide = area.w >= 104, w = wide ? area.w - 4 : area.w - 2;
+    snprintf(title, sizeof title, "keys here: %s", app_current(app)->row->title);
+    ui_rect in = app_panel_box(c, area, w < 140 ? w : 140, area.h, title, "Enter runs");
+    if (in.h < 3)
+        return;
+    draw_input(app, c, in, "/ ");
+    draw_items(app, c, (ui_rect){in.x, in.y + 2, in.w, in.h - 2}, wide ? 2 : 1, false);
+}
+
+/* --- running ------------------------------------------------------------------------------------
+ */
+
+static void remember(ui_app *app, const char *verb)
+{
+    int at = APP_RECENT - 1;
+    for (int i = 0; i < APP_RECENT; i++)
+        if (strcmp(app->recent[i], verb) == 0) {
+            at = i;
+            break;
+        }
+    memmove(app->recent[1], app->recent[0], (size_t)at * sizeof app->recent[0]);
+    snprintf(app->recent[0], sizeof app->recent[0], "%s", verb);
+}
+
+static void run_confirmed(void *arg, bool yes)
+{
+    ui_app *app = arg;
+    if (yes)
+        app_action(app, app->asked);
+}
+
+static void run_action(ui_app *app, const app_item *it, bool ask)
+{
+    char question[160];
+    ui_action a = it->action;
+    const ui_keyrow *row = ui_keyrow_of(a);
+    snprintf(question, sizeof question, "Run \"%s\" (%s)?", row->help, row->verb);
+    app_panel_close(app);
+    if (!ask || row->safe) {
+        app_action(app, a);
+        return;
+    }
+    app->asked = a;
+    ui_app_confirm(app, question, run_confirmed, app);
+}
+
+static void run_line(ui_app *app, const char *line)
+{
+    char text[256];
+    nb_err err = {0};
+    snprintf(text, sizeof text, "%s", line);
+    app_panel_close(app);
+    if (app_command(app, text, &err) != NB_OK)
+        ui_app_say(app, "%s", err.msg);
+}
+
+/* A row that takes a value is completed first. */
+static void complete(ui_app *app, const app_item *it)
+{
+    ui_input_set(&app->items.input, it->verb);
+    app_items_filter(app, it->verb);
+}
+
+static void run_selected(ui_app *app, bool help)
+{
+    const char *typed = nb_str_c(&app->items.input.text);
+    const app_item *it = app_items_at(app, app->items.list.at);
+    bool takes_value = strncmp(typed, "set ", 4) == 0 || strncmp(typed, "save-screen ", 12) == 0;
+    if (!help && ((takes_value && typed[strlen(typed) - 1] != ' ') || strcmp(typed, "q") == 0)) {
+        run_line(app, typed);
+        return;
+    }
+    if (!it)
+        return;
+    if (it->why_not[0]) {
+        ui_app_say(app, "%s: %s", it->name, it->why_not);
+        return;
+    }
+    if (it->action == UI_ACT_NONE && it->verb[strlen(it->verb) - 1] == ' ') {
+        complete(app, it);
+        return;
+    }
+    if (!help)
+        remember(app, it->verb);
+    if (it->action != UI_ACT_NONE) {
+        run_action(app, it, help);
+        return;
+    }
+    app->theme_before[0] = '\0'; /* the previewed theme stays */
+    run_line(app, it->verb);
+}
+
+/* --- keys ---------------------------------------------------------------------------------------
+ */
+
+/* The theme under the cursor is shown at once; leaving its row brings the old one back. */
+static void preview(ui_app *app)
+{
+    const app_item *it = app_items_at(app, app->items.list.at);
+    bool theme = it && it->action == UI_ACT_NONE && strncmp(it->verb, "theme ", 6) == 0;
+    const char *want = theme ? it->verb + 6 : app->theme_before;
+    if (!*want || strcmp(app->theme.name, want) == 0)
+        return;
+    if (!app->theme_before[0])
+        snprintf(app->theme_before, sizeof app->theme_before, "%s", app->theme.name);
+    nb_err err = {0};
+    if (app_theme(app, want, &err) != NB_OK)
+        ui_app_say(app, "%s", err.msg);
+}
+
+static bool move(ui_app *app, const ui_key *k)
+{
+    static const struct {
+        ui_keycode code;
+        ui_action action;
+    } moves[] = {{UI_K_UP, UI_ACT_ANY_UP},
+                 {UI_K_DOWN, UI_ACT_ANY_DOWN},
+                 {UI_K_PGUP, UI_ACT_ANY_HALF_UP},
+                 {UI_K_PGDN, UI_ACT_ANY_HALF_DOWN}};
+    for (size_t i = 0; i < countof(moves); i++)
+        if (moves[i].code == k->code)
+            return ui_list_move(&app->items.list, moves[i].action, app->h);
+    bool next = k->code == UI_K_CHAR && k->ctrl && k->ch == 'n';
+    bool previous = k->code == UI_K_CHAR && k->ctrl && k->ch == 'p';
+    if (k->code == UI_K_MOUSE && k->button >= 4)
+        return ui_list_move(&app->items.list, k->button == 4 ? UI_ACT_ANY_UP : UI_ACT_ANY_DOWN, 1);
+    return (next || previous) &&
+           ui_list_move(&app->items.list, next ? UI_ACT_ANY_DOWN : UI_ACT_ANY_UP, 1);
+}
+
+static bool list_key(ui_app *app, const ui_key *k, bool help)
+{
+    const app_item *it = app_items_at(app, app->items.list.at);
+    if (k->code == UI_K_ESC) {
+        app_panel_close(app);
+    } else if (k->code == UI_K_ENTER) {
+        run_selected(app, help);
+    } else if (k->code == UI_K_TAB) {
+        if (it && !help)
+            complete(app, it);
+    } else if (!move(app, k) && ui_input_key(&app->items.input, k)) {
+        app_items_filter(app, nb_str_c(&app->items.input.text));
+    }
+    if (app->panel == APP_PALETTE)
+        preview(app);
+    return true;
+}
+
+static bool palette_key(ui_app *app, const ui_key *k)
+{
+    return list_key(app, k, false);
+}
+
+static bool help_key(ui_app *app, const ui_key *k)
+{
+    return list_key(app, k, true);
+}
+
+static void palette_open(ui_app *app)
+{
+    app->theme_before[0] = '\0';
+    app_items_fill(app, false);
+}
+
+static void help_open(ui_app *app)
+{
+    app_items_fill(app, true);
+}
+
+static void palette_close(ui_app *app)
+{
+    if (app->theme_before[0] && strcmp(app->theme_before, app->theme.name) != 0)
+        app_theme(app, app->theme_before, NULL);
+    app->theme_before[0] = '\0';
+}
+
+static const char *hints(const ui_app *app, bool narrow)
+{
+    (void)app;
+    return narrow ? "Enter run  Esc close" : "Enter run  arrows move  type to filter  Esc close";
+}
+
+const app_panel_row app_palette_row = {
+    .open = palette_open,
+    .draw = palette_draw,
+    .key = palette_key,
+    .hints = hints,
+    .close = palette_close,
+};
+
+const app_panel_row app_help_row = {
+    .open = help_open,
+    .draw = help_draw,
+    .key = help_key,
+    .hints = hints,
+};
