@@ -207,8 +207,9 @@ CHECK_TEST(job, free_does_not_hang_on_a_full_mailbox)
 {
     nb_mailbox *m = mailbox();
     atomic_int posted = 0, other = 0;
-    nb_job *a = start(m, flood_notes, &posted), *b = start(m, flood_notes, &other);
-    stands_still(&posted);
+    nb_job *a = start(m, flood_notes, &posted);
+    stands_still(&posted); /* b, started first, might leave a no room to begin */
+    nb_job *b = start(m, flood_notes, &other);
     nb_job_free(&a);
     nb_job_cancel(b);
     nb_event e = wait_done(m, NULL);
