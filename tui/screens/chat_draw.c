@@ -5,7 +5,7 @@
 
 #include "tui/screens/chat.h"
 
-enum { ONE_PANE = 70, PANE_MIN = 34, INPUT_MAX = 8, INDENT = 5 };
+enum { ONE_PANE = 70, PANE_MIN = 28, INPUT_MAX = 8, INDENT = 5 };
 
 static const char *const metric_word[CHAT_METRICS] = {"off", "probability", "entropy"};
 

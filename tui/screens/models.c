@@ -368,8 +368,9 @@ static nb_status open(void **self, ui_app *app, nb_err *err)
     for (size_t i = 0; i < ui_workspace_count(w, "models.marks"); i++)
         models_toggle(m, ui_workspace_item(w, "models.marks", i), true);
     const char *at = ui_workspace_get(w, "models.at");
-    if (at)
-        snprintf(m->wanted, sizeof m->wanted, "%s", at);
+    const ui_app_options *opt = ui_app_options_of(app);
+    if (opt->n_paths || at) /* what was asked for now beats what was looked at last */
+        snprintf(m->wanted, sizeof m->wanted, "%s", opt->n_paths ? opt->paths[0] : at);
     *self = m;
     start_scan(m);
     return NB_OK;

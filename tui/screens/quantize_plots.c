@@ -26,6 +26,10 @@ static void before_line(parts_lines *l, const nb_tensor_report *r)
 {
     char a[48], b[48], c[48], d[48];
     const nk_type *t = nk_type_get((uint32_t)r->plan->src_type);
+    if (!r->stats.n) { /* sums come with the tensor's last tile */
+        parts_pair(l, 8, "before", UI_TEXT, "%s", t ? t->name : "?");
+        return;
+    }
     parts_pair(l, 8, "before", UI_TEXT, "%s  σ %s  min %s  max %s  kurt %s", t ? t->name : "?",
                parts_num(a, nb_stats_std(&r->stats)), parts_num(b, (double)r->stats.min),
                parts_num(c, (double)r->stats.max), parts_num(d, nb_stats_kurtosis(&r->stats)));
@@ -43,6 +47,11 @@ static void error_line(parts_lines *l, const nb_tensor_report *r)
 {
     char rel[48], db[48], max[48], bias[48];
     const nb_stats *s = &r->stats;
+    if (!s->n) {
+        parts_pair(l, 8, "error", UI_TEXT, "log y");
+        parts_skip(l);
+        return;
+    }
     uint64_t cols = r->plan->src ? nb_tensor_cols(&r->plan->src->t) : 1;
     parts_pair(l, 8, "error", UI_TEXT, "rel rms %s  SQNR %s dB  bias %s  log y",
                parts_percent(rel, nb_stats_rel_rmse(s)), nb_fmt_fixed(db, nb_stats_sqnr_db(s), 1),
@@ -193,10 +202,15 @@ static void draw_strip(const quantize *q, parts_lines *o, int rows)
         }
     size_t bad[5], n = worst(l, bad, countof(bad));
     int x = 12 + s.layers + 3;
-    for (size_t i = 0; i < n && (int)i < shown && x + 30 < o->r.w; i++)
-        ui_textf(o->c, o->r.x + x, o->r.y + top + (int)i, UI_TEXT, "%s %-22.*s %s",
-                 i ? "     " : "worst", parts_short(l->plan.layout[bad[i]].name),
-                 l->plan.layout[bad[i]].name, parts_percent(a, l->tensor[bad[i]].rel));
+    for (size_t i = 0; i < n && (int)i < shown && x + 24 < o->r.w; i++) {
+        int layer = layer_of(l->plan.layout[bad[i]].name, name);
+        if (layer < 0)
+            snprintf(b, sizeof b, "%s", name);
+        else
+            snprintf(b, sizeof b, "L%02d.%s", layer, name);
+        ui_textf(o->c, o->r.x + x, o->r.y + top + (int)i, UI_TEXT, "%s%-15s %s",
+                 i ? "      " : "worst ", b, parts_percent(a, l->tensor[bad[i]].rel));
+    }
 }
 
 /* --- the run --------------------------------------------------------------------------------- */
