@@ -135,11 +135,6 @@ static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
     int index;
     const ui_message *m = chat_answer(c, pane, &index);
     char a[48], b[48], text[200];
-    if (p->problem[0]) {
-        ui_text(canvas, r.x, r.y, UI_ERR, "!");
-        ui_textn(canvas, r.x + 2, r.y, UI_ERR, 0, p->problem, strlen(p->problem), r.w - 2);
-        return;
-    }
     if (m && m->done && m->n_token)
         snprintf(text, sizeof text, "%s tok/s%s  ttft %s", parts_num(a, m->tok_per_s),
                  p->shared ? " (shared)" : "", first_token(b, m->ttft));
@@ -237,8 +232,15 @@ static void draw_pane(chat *c, ui_canvas *canvas, ui_rect r, int pane)
     in = (ui_rect){in.x + 1, in.y, in.w > 2 ? in.w - 2 : in.w, in.h};
     if (in.h < 1 || in.w < 1)
         return;
-    parts_rows(in, 1, &head, &rest);
-    draw_figures(c, canvas, head, pane);
+    if (p->problem[0]) { /* whole: it says what to do about it */
+        parts_lines l = parts_begin(canvas, (ui_rect){in.x + 2, in.y, in.w - 2, in.h});
+        ui_text(canvas, in.x, in.y, UI_ERR, "!");
+        parts_wrap(&l, UI_ERR, p->problem);
+        parts_rows(in, l.y, &head, &rest);
+    } else {
+        parts_rows(in, 1, &head, &rest);
+        draw_figures(c, canvas, head, pane);
+    }
     if (rest.h < 1)
         return;
     parts_rows(rest, rest.h - 1, &body, &foot);
