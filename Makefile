@@ -107,6 +107,15 @@ $(B)/tests/plain: $(OBJ) $(POBJ)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# The workbench on a pty: build/tests/pty [ROW]
+PTY := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/pty/*.c))
+$(PTY): CFLAGS_ALL += -DNB_TEST_BUILD='"$(B)"'
+$(B)/tests/pty: $(PTY) $(OBJ) $(B)/obj/tests/util.o | $(B)/nibble
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $(PTY) $(OBJ) $(B)/obj/tests/util.o $(LIBS) -lutil
+-include $(PTY:.o=.d)
+
 # Fuzz targets outside libFuzzer: build/tests/replay [TARGET [FILE]...]
 $(B)/tests/replay: $(OBJ) $(FUZZ:%=$(B)/obj/tests/fuzz/%.o) $(B)/obj/tests/replay.o $(B)/obj/tests/util.o $(B)/obj/tests/fuzz/main.o
 	@mkdir -p $(@D)
@@ -144,8 +153,9 @@ run: deps
 
 ## test: install what is missing, build, run all quick tests
 test: deps
-	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run
+	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty
 	$(B)/tests/run --timeout 120 -j2
+	$(B)/tests/pty
 
 # Asks the package manager only when a header or the test library is missing.
 deps:

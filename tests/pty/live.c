@@ -1,0 +1,190 @@
+/* The running workbench: sizes, keys, idling, a stalled terminal, pastes (tui 3 4 8 10 11 16 17,
+ * A30). */
+#include "tests/pty/pty.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/util.h"
+
+/* What stands on the screen must be what a full repaint shows. The meters of row 1 may tick. */
+static void check_fresh(pty *p, const char *what)
+{
+    static vt before;
+    before = p->screen;
+    pty_send(p, "\f");
+    pty_pump(p, 250);
+    for (int y = 1; y < p->screen.h; y++)
+        pty_check(strcmp(vt_row(&before, y), vt_row(&p->screen, y)) == 0,
+                  "%s: row %d was \"%s\", is \"%s\"", what, y, vt_row(&before, y),
+                  vt_row(&p->screen, y));
+}
+
+/* tui 4: at every size >= 30 columns the last row tells of ? and : */
+static void last_row_keeps_help_and_palette(pty *p)
+{
+    static const int sizes[][2] = {{30, 10}, {39, 9},   {40, 10},  {59, 14},  {60, 15}, {80, 24},
+                                   {99, 30}, {100, 30}, {120, 40}, {200, 60}, {30, 2},  {30, 1}};
+    static const char *const screens[] = {"1", "3", "4", "6"};
+    for (size_t s = 0; s < 4; s++) {
+        pty_open(p, &(pty_options){0}, "demo");
+        pty_send(p, screens[s]);
+        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+            pty_resize(p, sizes[i][0], sizes[i][1]);
+            pty_pump(p, 90);
+            const char *last = vt_row(&p->screen, sizes[i][1] - 1);
+            pty_check(!p->ended && strchr(last, '?') && strchr(last, ':'), "%dx%d on %s: \"%s\"",
+                      sizes[i][0], sizes[i][1], screens[s], last);
+        }
+    }
+}
+
+/* tui 3, A30: a third of 1,000 resizes while a job runs; the last frame is right. */
+static void resizes_end_in_a_fresh_frame(pty *p)
+{
+    enum { RESIZES = 333 };
+    test_rng rng = test_rng_make(30);
+    pty_open(p, &(pty_options){.w = 200, .h = 60}, "demo");
+    pty_send(p, "\x12"); /* Ctrl-R quantizes */
+    for (int i = 0; i < RESIZES; i++) {
+        pty_resize(p, 1 + (int)test_below(&rng, 300), 1 + (int)test_below(&rng, 100));
+        pty_pump(p, 2);
+        pty_check(!p->ended, "ended after %d resizes: %x", i, p->status);
+    }
+    static const int last[][2] = {{200, 60}, {80, 24}, {20, 5}, {1, 1}, {120, 40}};
+    for (int i = 0; i < 5; i++) {
+        pty_resize(p, last[i][0], last[i][1]);
+        pty_pump(p, 60);
+    }
+    pty_check(pty_wait(p, "? keys", 3000), "no frame after the resizes");
+    pty_pump(p, 2000); /* the job ends; its replay goes on, so look where nothing moves */
+    pty_send(p, "1");
+    pty_check(pty_wait(p, "[1 Models]", 2000), "no Models screen");
+    pty_pump(p, 300);
+    check_fresh(p, "120x40");
+    pty_check(p->screen.odd == 0, "sent %s", p->screen.first_odd);
+}
+
+/* tui 8 */
+static void escape_is_quick_and_never_quits(pty *p)
+{
+    double best = 1e9;
+    pty_open(p, &(pty_options){.w = 120, .h = 40}, "demo");
+    for (int i = 0; i < 5; i++) {
+        pty_send(p, ":");
+        pty_check(pty_wait(p, "\xe2\x94\x80 palette", 2000), "no palette");
+        pty_pump(p, 100);
+        double start = pty_now();
+        pty_send(p, "\x1b");
+        pty_check(pty_wait_gone(p, "\xe2\x94\x80 palette", 2000), "Esc does not close the palette");
+        best = pty_now() - start < best ? pty_now() - start : best;
+    }
+    printf("    Esc %.0f ms\n", best * 1e3);
+    pty_check(best <= 0.060, "Esc took %.0f ms", best * 1e3);
+    static const char *const screens[] = {"1", "3", "4", "6"};
+    for (int s = 0; s < 4; s++) {
+        pty_send(p, screens[s]);
+        for (int i = 0; i < 20; i++) {
+            pty_send(p, "\x1b");
+            pty_pump(p, 30);
+            pty_check(!p->ended, "Esc %d quit on %s", i, screens[s]);
+        }
+    }
+}
+
+/* tui 10 */
+static void idling_costs_next_to_nothing(pty *p)
+{
+    pty_open(p, &(pty_options){.w = 120, .h = 40}, "demo");
+    pty_send(p, "1");
+    pty_pump(p, 1500);
+    double cpu = pty_cpu(p);
+    size_t bytes = pty_pump(p, 10000);
+    cpu = pty_cpu(p) - cpu;
+    printf("    %zu bytes, %.0f ms of CPU in 10 s\n", bytes, cpu * 1e3);
+    pty_check(bytes <= 300, "%zu bytes in 10 s", bytes);
+    pty_check(cpu < 0.050, "%.0f ms of CPU in 10 s", cpu * 1e3);
+}
+
+/* tui 11: the reader stops (3 s here, 30 in full), then resumes. */
+static void a_stalled_terminal_is_not_replayed(pty *p)
+{
+    pty_open(p, &(pty_options){.w = 120, .h = 40}, "demo");
+    pty_send(p, "\x12");
+    double end = pty_now() + 3;
+    for (int i = 0; pty_now() < end; i++) {
+        char keys[2] = {"1346"[i & 3], '\0'};
+        pty_check(write(p->fd, keys, 1) == 1, "the program no longer reads its keys");
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+    size_t bytes = pty_pump(p, 400);
+    printf("    %zu bytes after the stall\n", bytes);
+    pty_check(!p->ended && bytes < 96 << 10, "%zu bytes were waiting", bytes);
+    pty_send(p, "\x1b");
+    pty_pump(p, 100);
+    pty_send(p, "1");
+    pty_pump(p, 300);
+    check_fresh(p, "after the stall");
+}
+
+static void open_chat(pty *p)
+{
+    pty_send(p, "1");
+    pty_pump(p, 150);
+    pty_send(p, "t");
+    pty_check(pty_wait(p, "[6 Chat", 3000) && pty_wait(p, "Enter send", 3000), "no chat: \"%s\"",
+              vt_row(&p->screen, p->screen.h - 1));
+}
+
+/* tui 16 */
+static void a_paste_is_one_edit(pty *p)
+{
+    pty_open(p, &(pty_options){.w = 120, .h = 40}, "demo");
+    pty_check(p->screen.paste, "bracketed paste is off");
+    open_chat(p);
+    pty_send(p, "\x1b[200~");
+    for (int i = 0; i < 500; i++)
+        pty_send(p, i % 2 ? "q:quit\tand \x1b[A more\r" : "\x11\x03plain line\n");
+    pty_send(p, "the last line\x1b[201~");
+    pty_pump(p, 500);
+    pty_check(!p->ended, "the paste was typed: status %x", p->status);
+    pty_check(vt_shows(&p->screen, "[6 Chat"), "the paste changed the screen");
+    pty_check(vt_shows(&p->screen, "the last line") || vt_shows(&p->screen, "pasted"),
+              "the paste is not there");
+    pty_check(p->screen.odd == 0, "sent %s", p->screen.first_odd);
+}
+
+/* tui 17: three ways to end a line stay apart in xterm, tmux and screen. */
+static void newlines_and_enter_stay_apart(pty *p)
+{
+    static const char *const terms[] = {"xterm-256color", "tmux-256color", "screen"};
+    for (int i = 0; i < 3; i++) {
+        pty_open(p, &(pty_options){.w = 120, .h = 40, .term = terms[i]}, "demo");
+        open_chat(p);
+        pty_send(p, "alpha\nbeta");
+        pty_pump(p, 50);
+        pty_send(p, "\x1b\r");
+        pty_pump(p, 50);
+        pty_send(p, "gamma");
+        pty_check(pty_wait(p, "gamma", 2000), "%s: nothing typed", terms[i]);
+        pty_pump(p, 150); /* the frame is whole */
+        int row[3] = {-1, -1, -1};
+        static const char *const words[] = {"alpha", "beta", "gamma"};
+        for (int y = 0; y < 40; y++)
+            for (int w = 0; w < 3; w++)
+                if (strstr(vt_row(&p->screen, y), words[w]))
+                    row[w] = y;
+        pty_check(row[0] >= 0 && row[1] == row[0] + 1 && row[2] == row[1] + 1, "%s: rows %d %d %d",
+                  terms[i], row[0], row[1], row[2]);
+    }
+}
+
+const pty_test pty_live_tests[] = {{"tui 4: last row", last_row_keeps_help_and_palette},
+                                   {"tui 3, A30: resizes", resizes_end_in_a_fresh_frame},
+                                   {"tui 8: Esc", escape_is_quick_and_never_quits},
+                                   {"tui 10: idle", idling_costs_next_to_nothing},
+                                   {"tui 11: stalled terminal", a_stalled_terminal_is_not_replayed},
+                                   {"tui 16: paste", a_paste_is_one_edit},
+                                   {"tui 17: newlines", newlines_and_enter_stay_apart},
+                                   {0}};

@@ -1,0 +1,45 @@
+/* build/tests/pty [NAME]: the workbench on a real pty (tui rows 1 3 4 5 6 8 10 11 12 16 17,
+ * A30-A32), after the harness has proved itself. Each row prints its seconds (reliability.md 5). */
+#include "tests/pty/pty.h"
+
+#include <string.h>
+
+jmp_buf pty_row;
+const char *pty_program = NB_TEST_ROOT "/" NB_TEST_BUILD "/nibble";
+
+static bool passes(void (*run)(pty *p), pty *p)
+{
+    if (setjmp(pty_row))
+        return false;
+    run(p);
+    return true;
+}
+
+static int run_rows(const pty_test *row, const char *only)
+{
+    static pty p;
+    int failed = 0;
+    for (; row->name; row++) {
+        if (only && !strstr(row->name, only))
+            continue;
+        double start = pty_now();
+        bool ok = passes(row->run, &p);
+        pty_close(&p);
+        printf("%s %5.2f s  %s\n", ok ? "ok    " : "FAILED", pty_now() - start, row->name);
+        fflush(stdout);
+        failed += !ok;
+    }
+    return failed;
+}
+
+int main(int argc, char **argv)
+{
+    const pty_test *const groups[] = {pty_self_tests, pty_start_tests, pty_live_tests,
+                                      pty_end_tests};
+    const char *only = argc > 1 ? argv[1] : NULL;
+    int failed = 0;
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
+        failed += run_rows(groups[i], only);
+    printf("%d failed\n", failed);
+    return failed ? 1 : 0;
+}

@@ -1,0 +1,145 @@
+/* How the workbench starts, and what it never sends (tui rows 1, 4, 5, 6; A32). */
+#include "tests/pty/pty.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/util.h"
+
+/* tui 1: first usable frame within 150 ms with 500 files, the best of five on a shared machine. */
+static void first_frame_comes_within_150_ms(pty *p)
+{
+    enum { FILES = 500, HEAD = 128 << 10 };
+    char dir[400], model[512], name[600];
+    snprintf(dir, sizeof dir, "%s", pty_folder("many"));
+    snprintf(model, sizeof model, "%s/m.gguf", dir);
+    const char *const make[] = {pty_program, "quantize", "demo", "-t", "Q4_0", "-o", model, NULL};
+    pty_start(p, &(pty_options){.w = 120}, make);
+    pty_check(pty_wait_end(p, 30000) && WIFEXITED(p->status) && WEXITSTATUS(p->status) == 0,
+              "no model: \"%s\"", vt_row(&p->screen, 0));
+    size_t n;
+    char *bytes = test_slurp(model, &n);
+    pty_check(bytes && n > HEAD, "%zu bytes", n);
+    for (int i = 1; i < FILES; i++) { /* headers, then a hole where the weights are */
+        snprintf(name, sizeof name, "%s/m%03d.gguf", dir, i);
+        test_spit(name, bytes, HEAD);
+        pty_check(truncate(name, (off_t)n) == 0, "%s", name);
+    }
+    free(bytes);
+    double best = 1e9;
+    for (int i = 0; i < 5; i++) {
+        const char *const argv[] = {pty_program, dir, NULL};
+        double start = pty_now();
+        pty_start(p, &(pty_options){.w = 120, .h = 40}, argv);
+        pty_check(pty_wait(p, "of 501", 5000), "not 500 files and the demo: %s",
+                  vt_row(&p->screen, 2));
+        best = pty_now() - start < best ? pty_now() - start : best;
+        pty_check(p->screen.before == 0, "%zu bytes before the alternate screen", p->screen.before);
+    }
+    printf("    first frame %.0f ms\n", best * 1e3);
+    pty_check(best <= 0.150, "first frame after %.0f ms", best * 1e3);
+}
+
+/* tui 5 */
+static void no_color_sends_no_colour_and_states_stay_apart(pty *p)
+{
+    static const char *const env[] = {"NO_COLOR=1", NULL};
+    static const char *const screens[] = {"1", "3", "4", "6"};
+    pty_open(p, &(pty_options){.w = 120, .h = 40, .env = env}, "demo");
+    for (size_t i = 0; i < 4; i++) {
+        pty_send(p, "\x1b");
+        pty_pump(p, 60);
+        pty_send(p, screens[i]);
+        pty_pump(p, 150);
+    }
+    pty_check(p->screen.coloured == 0, "%u colours", p->screen.coloured);
+    pty_send(p, "\x1b");
+    pty_pump(p, 60);
+    pty_send(p, "1");
+    pty_check(pty_wait(p, "FITS", 2000) && vt_shows(&p->screen, ">"), "cursor or FITS missing");
+    pty_open(p, &(pty_options){.w = 120, .h = 40}, "demo");
+    pty_check(p->screen.coloured > 0, "with colour there is none: the check sees nothing");
+}
+
+/* tui 6 */
+static void every_terminal_starts_or_says_why(pty *p)
+{
+    static const struct {
+        const char *term, *locale;
+        bool runs;
+    } rows[] = {{"xterm-256color", "C.UTF-8", true},   {"screen", "C.UTF-8", true},
+                {"tmux-256color", "C.UTF-8", true},    {"vt100", "C.UTF-8", true},
+                {"xterm-256color", "C", true},         {"linux", "C", true},
+                {"no-such-terminal", "C.UTF-8", true}, {"dumb", "C.UTF-8", false}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *const argv[] = {pty_program, "demo", NULL};
+        const vt *t = &p->screen;
+        pty_start(p, &(pty_options){.term = rows[i].term, .locale = rows[i].locale}, argv);
+        if (rows[i].runs) {
+            pty_check(pty_wait(p, "? keys", 5000), "%s %s: \"%s\"", rows[i].term, rows[i].locale,
+                      vt_row(t, 0));
+            pty_check(t->odd == 0, "%s: %s", rows[i].term, t->first_odd);
+        } else {
+            pty_check(pty_wait_end(p, 5000) && WIFEXITED(p->status) && WEXITSTATUS(p->status) == 2,
+                      "%s: status %x", rows[i].term, p->status);
+            pty_check(*vt_row(t, 0) && t->switches == 0, "%s: no sentence", rows[i].term);
+        }
+        if (strcmp(rows[i].locale, "C") == 0)
+            pty_check(t->high == 0, "%s: %u bytes beyond ASCII", rows[i].term, t->high);
+    }
+}
+
+/* tui 4: over ssh no mouse mode is requested until M. */
+static void mouse_is_off_over_ssh_until_asked(pty *p)
+{
+    static const char *const env[] = {"SSH_CONNECTION=10.0.0.1 1 10.0.0.2 22", NULL};
+    pty_open(p, &(pty_options){.env = env}, "demo");
+    pty_check(!p->screen.mouse, "mouse is on");
+    pty_send(p, "M");
+    pty_pump(p, 200);
+    pty_check(p->screen.mouse, "M did nothing");
+    pty_open(p, &(pty_options){0}, "demo");
+    pty_check(p->screen.mouse, "locally it is off");
+}
+
+/* tui 14, A32: file names are foreign text. */
+static void hostile_names_stay_text(pty *p)
+{
+    static const char *const names[] = {
+        "\x1b]52;c;aGk=\x07",
+        "\xc2\x9b"
+        "31m",
+        "a\rb\bc",
+        "\xe2\x80\xae"
+        "evil",
+        "z\xe2\x80\x8bw",
+        "\xf3\xa0\x81\x81t",
+        "\xff\xfe",
+        "\x1b[2J",
+        "\x1bPq",
+        "e\xcc\x81\xcc\x81\xcc\x81\xcc\x81\xcc\x81\xcc\x81\xcc\x81"};
+    char dir[400];
+    snprintf(dir, sizeof dir, "%s", pty_folder("hostile"));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[600];
+        snprintf(path, sizeof path, "%s/%s%zu.gguf", dir, names[i], i);
+        test_spit(path, "GGUF", 4);
+    }
+    pty_open(p, &(pty_options){.w = 120, .h = 40}, dir);
+    for (int i = 0; i < 12; i++) {
+        pty_send(p, "j");
+        pty_pump(p, 40);
+    }
+    pty_check(p->screen.odd == 0, "sent %s", p->screen.first_odd);
+    pty_check(vt_shows(&p->screen, "\xe2\x9f\xa8U+202E\xe2\x9f\xa9"), "U+202E is not made visible");
+}
+
+const pty_test pty_start_tests[] = {
+    {"tui 1: first frame", first_frame_comes_within_150_ms},
+    {"tui 5: NO_COLOR", no_color_sends_no_colour_and_states_stay_apart},
+    {"tui 6: terminals", every_terminal_starts_or_says_why},
+    {"tui 4: mouse", mouse_is_off_over_ssh_until_asked},
+    {"tui 14, A32: hostile names", hostile_names_stay_text},
+    {0}};
