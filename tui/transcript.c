@@ -64,6 +64,19 @@ void ui_transcript_close(ui_transcript **pt)
 
 /* --- file ------------------------------------------------------------------------------------ */
 
+int ui_transcript_number_of(const char *name)
+{
+    static const char front[] = "chat-", end[] = ".jsonl";
+    size_t n = strlen(name), f = sizeof front - 1, e = sizeof end - 1;
+    char digits[8] = "";
+    uint64_t number;
+    if (n <= f + e || n - f - e >= sizeof digits || strncmp(name, front, f) != 0 ||
+        strcmp(name + n - e, end) != 0)
+        return 0;
+    memcpy(digits, name + f, n - f - e);
+    return nb_parse_u64(digits, &number) ? (int)number : 0;
+}
+
 /* Numbers go up and are never given twice: one more than the highest in the folder. */
 static int last_number(const char *dir)
 {
@@ -72,9 +85,8 @@ static int last_number(const char *dir)
     if (!d)
         return 0;
     for (struct dirent *e; (e = readdir(d));) {
-        int n = 0, end = 0;
-        if (sscanf(e->d_name, "chat-%d.jsonl%n", &n, &end) == 1 && end && !e->d_name[end] &&
-            n > last && n < 1000000)
+        int n = ui_transcript_number_of(e->d_name);
+        if (n > last)
             last = n;
     }
     closedir(d);

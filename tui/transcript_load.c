@@ -158,8 +158,7 @@ nb_status ui_transcript_load(ui_transcript **out, const char *path, size_t *skip
     if (st != NB_OK)
         goto out;
     snprintf(t->file, sizeof t->file, "%s", path);
-    if (sscanf(nb_path_base(path), "chat-%d", &t->number) != 1)
-        t->number = 0;
+    t->number = ui_transcript_number_of(nb_path_base(path));
     st = read_all(t, text, len, skipped, err);
     if (st != NB_OK)
         goto out;

@@ -25,6 +25,8 @@ struct ui_transcript {
 };
 
 nb_status ui_transcript_make(ui_transcript **out, nb_err *err);
+/* 14 of "chat-0014.jsonl"; 0 = not the name of a chat. */
+int ui_transcript_number_of(const char *name);
 /* Adds to the tree alone; nothing is written. */
 nb_status ui_transcript_append(ui_transcript *t, int pane, int parent, nb_role role, nb_err *err);
 nb_status ui_transcript_append_token(ui_message *m, const nb_token_event *e, nb_err *err);

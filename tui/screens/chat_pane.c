@@ -47,19 +47,6 @@ const ui_message *chat_answer(const chat *c, int pane, int *index)
 
 /* --- loading --------------------------------------------------------------------------------- */
 
-static void dominant_type(const nb_weights *w, char out[24])
-{
-    uint64_t bytes[NK_TYPE_SLOTS] = {0}, most = 0;
-    for (size_t i = 0; i < nb_weights_count(w); i++) {
-        const nb_tensor *t = &nb_weights_at(w, i)->t;
-        const nk_type *type = nk_type_get((uint32_t)t->type);
-        if (!type || (bytes[t->type] += t->nbytes) <= most)
-            continue;
-        most = bytes[t->type];
-        snprintf(out, 24, "%s", type->name);
-    }
-}
-
 /* Refuses before loading what would not fit (tui 28). */
 static nb_status check_memory(struct chat_work *k, nb_err *err)
 {
@@ -67,7 +54,7 @@ static nb_status check_memory(struct chat_work *k, nb_err *err)
     nb_hparams hp;
     char need[16], kv[16], room[16];
     NB_TRY(nb_weights_open(&w, k->path, err));
-    dominant_type(w, k->type);
+    parts_type(w, k->type);
     nb_status st = nb_hparams_read(&hp, nb_weights_kvs(w), err);
     if (st == NB_OK) {
         uint32_t usual = hp.n_ctx_train < 4096 ? hp.n_ctx_train : 4096;
@@ -201,7 +188,7 @@ void chat_want(chat *c, const char *const *paths)
 {
     bool same = true;
     int n = 0;
-    for (; paths[n] && n < UI_PANES; n++) {
+    for (; n < UI_PANES && paths[n]; n++) {
         snprintf(c->wanted[n], sizeof c->wanted[n], "%s", paths[n]);
         same = same && c->pane[n].used && strcmp(c->pane[n].path, paths[n]) == 0 &&
                (c->pane[n].local || c->pane[n].job);

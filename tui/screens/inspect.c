@@ -68,6 +68,7 @@ static void opened(inspect *s, const nb_event *e)
     if (s->open_arg.other[0] && !s->other)
         ui_app_say(s->app, "not compared: %s", s->open_arg.other_err.msg);
     s->n_tensors = nb_weights_count(s->weights);
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): a list of pointers */
     s->result = ui_xcalloc(s->n_tensors + 1, sizeof *s->result);
     if (!same) {
         s->list = s->meta = (ui_list){0};

@@ -123,6 +123,7 @@ static void talk(models *m)
         to_screen(m, UI_CHAT);
         return;
     }
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are sorted */
     qsort(pick, n, sizeof *pick, by_bytes_down);
     for (size_t i = 0; i < n && i < PANES; i++)
         paths[i] = pick[i]->path;

@@ -2,6 +2,7 @@
 #include "tui/screens/models.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -38,7 +39,8 @@ void models_toggle(models *m, const char *path, bool on)
         return;
     }
     void *grown = ui_xmalloc((m->n_mark + 1) * sizeof *m->mark);
-    memcpy(grown, m->mark, m->n_mark * sizeof *m->mark);
+    if (m->n_mark)
+        memcpy(grown, m->mark, m->n_mark * sizeof *m->mark);
     free(m->mark);
     m->mark = grown;
     strncpy(m->mark[m->n_mark], path, sizeof *m->mark - 1);
@@ -259,7 +261,7 @@ void models_arrange(models *m)
     char keep[1024] = "";
     const nb_entry *now = models_current(m);
     if (m->wanted[0] || now)
-        strcpy(keep, m->wanted[0] ? m->wanted : now->path);
+        snprintf(keep, sizeof keep, "%s", m->wanted[0] ? m->wanted : now->path);
     size_t n = nb_library_count(m->lib);
     free(m->row);
     m->row = ui_xcalloc(n + 1, sizeof *m->row);

@@ -144,10 +144,10 @@ const char *parts_count(char out[16], uint64_t n)
 const char *parts_num(char out[48], double v)
 {
     double a = fabs(v);
-    if (isnan(v))
-        return strcpy(out, "NaN");
-    if (isinf(v))
-        return strcpy(out, v > 0 ? "inf" : "-inf");
+    if (isnan(v) || isinf(v)) {
+        snprintf(out, 48, "%s", isnan(v) ? "NaN" : v > 0 ? "inf" : "-inf");
+        return out;
+    }
     if (a != 0 && (a < 1e-4 || a >= 1e6)) {
         int e = (int)floor(log10(a));
         char m[48];
@@ -166,6 +166,19 @@ const char *parts_percent(char out[48], double share)
     nb_fmt_fixed(num, p, fabs(p) < 10 ? 2 : 1);
     snprintf(out, 48, "%.40s%%", num);
     return out;
+}
+
+void parts_type(const nb_weights *w, char out[24])
+{
+    uint64_t bytes[NK_TYPE_SLOTS] = {0}, most = 0;
+    for (size_t i = 0; i < nb_weights_count(w); i++) {
+        const nb_tensor *t = &nb_weights_at(w, i)->t;
+        const nk_type *type = nk_type_get((uint32_t)t->type);
+        if (!type || (bytes[t->type] += t->nbytes) <= most)
+            continue;
+        most = bytes[t->type];
+        snprintf(out, 24, "%s", type->name);
+    }
 }
 
 int parts_short(const char *name)

@@ -2,6 +2,7 @@
 #ifndef NIBBLE_PARTS_H
 #define NIBBLE_PARTS_H
 
+#include "core/files/weights.h"
 #include "core/quant/fit.h"
 #include "tui/app.h"
 #include "tui/widgets/widget.h"
@@ -39,6 +40,8 @@ const char *parts_count(char out[16], uint64_t n);
 const char *parts_num(char out[48], double v);
 /* Percent with one decimal: "6.8%". */
 const char *parts_percent(char out[48], double share);
+/* The type most bytes are stored in: "q4_K"; unchanged when there are no tensors. */
+void parts_type(const nb_weights *w, char out[24]);
 /* Length of a tensor's name without the ".weight" all weights share. */
 int parts_short(const char *name);
 /* "256x2048". */

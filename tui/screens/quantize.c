@@ -12,21 +12,13 @@ static void describe(quantize_source *s, const char *path)
 {
     const nb_kvs *kvs = nb_weights_kvs(s->weights);
     const char *name;
-    size_t n, count = nb_weights_count(s->weights);
-    uint64_t most = 0;
+    size_t n;
     snprintf(s->path, sizeof s->path, "%s", path);
     if (nb_kvs_str(kvs, "general.name", &name, &n) && n)
         snprintf(s->name, sizeof s->name, "%.*s", (int)(n < 120 ? n : 120), name);
     else
         snprintf(s->name, sizeof s->name, "%.120s", nb_path_base(path));
-    for (size_t i = 0; i < count; i++) {
-        const nb_tensor *t = &nb_weights_at(s->weights, i)->t;
-        const nk_type *type = nk_type_get((uint32_t)t->type);
-        if (t->nbytes > most && type) {
-            most = t->nbytes;
-            snprintf(s->type, sizeof s->type, "%s", type->name);
-        }
-    }
+    parts_type(s->weights, s->type);
     s->runs = nb_hparams_read(&s->hp, kvs, NULL) == NB_OK;
 }
 

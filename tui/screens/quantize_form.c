@@ -115,7 +115,7 @@ bool quantize_undo(quantize *q, bool redo)
 
 static size_t step_index(size_t at, size_t n, int step)
 {
-    return (at + n + (size_t)step) % n;
+    return n ? (at + n + (size_t)step) % n : 0;
 }
 
 /* The type of a rule walks over what quantize can write. */

@@ -95,13 +95,15 @@ typedef struct strip {
 /* "blk.3.ffn_up.weight" -> layer 3, "ffn_up"; others: layer -1. */
 static int layer_of(const char *name, char kind[24])
 {
-    int layer = -1, at = 0;
-    if (sscanf(name, "blk.%d.%n", &layer, &at) < 1 || !at || layer < 0 || layer > 100000) {
-        layer = -1;
-        at = 0;
+    int layer = -1;
+    const char *at = name;
+    if (strncmp(name, "blk.", 4) == 0 && name[4] >= '0' && name[4] <= '9') {
+        for (layer = 0, at = name + 4; *at >= '0' && *at <= '9' && layer < 10000; at++)
+            layer = 10 * layer + (*at - '0');
+        at += *at == '.';
     }
-    size_t n = strcspn(name + at, ".");
-    snprintf(kind, 24, "%.*s", (int)(n < 23 ? n : 23), name + at);
+    size_t n = strcspn(at, ".");
+    snprintf(kind, 24, "%.*s", (int)(n < 23 ? n : 23), at);
     return layer;
 }
 
@@ -115,7 +117,7 @@ static strip strip_of(const quantize_live *l)
         while (k < s.n && strcmp(s.kind[k], kind) != 0)
             k++;
         if (k == s.n && s.n < MAX_KINDS)
-            strcpy(s.kind[s.n++], kind);
+            memcpy(s.kind[s.n++], kind, sizeof kind);
         if (layer + 1 > s.layers)
             s.layers = layer + 1;
     }

@@ -10,8 +10,8 @@
 typedef struct ui_app ui_app;
 
 typedef struct ui_screen {
-    const char *name;  /* "models" */
-    const char *title; /* tab: "Models" */
+    const char *name;         /* "models" */
+    const char *title;        /* tab: "Models" */
     const char *title_narrow; /* tab at 80 columns: "Quant" */
     ui_scope scope;
     nb_status (*open)(void **self, ui_app *app, nb_err *err);
@@ -32,7 +32,8 @@ typedef struct ui_screen {
     double (*tick)(void *self, double now);
     /* Work in progress shown in the tab ("Quantize·1"); 0 = none. NULL allowed. */
     int (*busy)(const void *self);
-    /* The screen's content as JSON, equal to the matching command's --json (tui 29). NULL allowed. */
+    /* The screen's content as JSON, equal to the matching command's --json (tui 29). NULL allowed.
+     */
     void (*json)(const void *self, nb_str *out);
     /* Arrives with something to show: a path list (NULL-terminated) and an optional note. */
     void (*show)(void *self, const char *const *paths, const char *note);
