@@ -93,8 +93,10 @@ bool app_drain(ui_app *app, int most)
         app_page *p = j ? app_page_of(app, j->owner) : NULL;
         nb_job *job = e.job;
         n++;
-        if (p && p->self && p->row->event)
+        if (p && p->self && p->row->event) {
             p->row->event(p->self, &e);
+            p->wake = 0;
+        }
         /* the list may have moved: the event may have started another job */
         j = row_of(app, job);
         if (e.kind == NB_EVENT_DONE && j)

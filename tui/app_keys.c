@@ -165,6 +165,7 @@ void app_key(ui_app *app, const ui_key *k)
 {
     uint32_t none = 0;
     ui_app_dirty(app);
+    app_current(app)->wake = 0;
     if (k->code == UI_K_FOCUS_IN || k->code == UI_K_FOCUS_OUT || k->code == UI_K_NONE)
         return;
     if (k->code == UI_K_RESIZE) {

@@ -88,8 +88,10 @@ static double draw(ui_app *app, double *drawn, double next)
 nb_status app_loop(ui_app *app, nb_err *err)
 {
     bool local = app->cfg.mouse >= 0 ? app->cfg.mouse == 1 : !app->cfg.ssh;
-    ui_term_options opt = {
-        .color = !app->opt.no_color, .ascii = app->opt.ascii, .mouse = local && !app->opt.no_mouse};
+    ui_term_options opt = {.color = !app->opt.no_color,
+                           .ascii = app->opt.ascii,
+                           .mouse = local && !app->opt.no_mouse,
+                           .log_fd = app->log_fd};
     NB_TRY(ui_term_open(&app->term, &opt, err));
     app->mouse = opt.mouse;
     app->canvas.ascii = ui_term_ascii(app->term);

@@ -1,0 +1,139 @@
+/* Bytes of a terminal become keys, whole or in pieces; what is unknown never becomes text (tui.md
+ * 5). */
+#include "tests/check.h"
+#include "tests/util.h"
+#include "tui/term_input.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Names of all keys in bytes, joined by spaces; fed `step` bytes at a time. */
+static void names(const char *bytes, size_t n, size_t step, char *out, size_t cap)
+{
+    ui_decode *d = calloc(1, sizeof *d);
+    ui_key k;
+    char name[16];
+    out[0] = '\0';
+    for (size_t i = 0; i <= n; i += step) {
+        bool late = i >= n;
+        if (!late)
+            ui_decode_feed(d, bytes + i, n - i < step ? n - i : step, 1);
+        if (!late && i + step >= n) /* the last piece: then nothing more comes */
+            late = true;
+        while (ui_decode_key(d, false, 1, &k) || (late && ui_decode_key(d, true, 1, &k))) {
+            size_t at = strlen(out);
+            if (k.code == UI_K_PASTE)
+                snprintf(name, sizeof name, "<%.*s>", (int)k.paste_len, k.paste);
+            else if (k.code == UI_K_MOUSE)
+                snprintf(name, sizeof name, "@%d,%d:%d", k.x, k.y, k.button);
+            else if (k.code == UI_K_FOCUS_IN || k.code == UI_K_FOCUS_OUT)
+                snprintf(name, sizeof name, "focus");
+            else
+                ui_key_name(&k, name);
+            snprintf(out + at, cap - at, "%s%s", at ? " " : "", name);
+        }
+    }
+    ui_decode_free(d);
+    free(d);
+}
+
+static const struct {
+    const char *bytes, *keys;
+} cases[] = {
+    {"abc", "a b c"},
+    {"\r", "Enter"},
+    {"\n", "C-j"}, /* Ctrl-J stays apart from Enter (tui 17) */
+    {"\033\r", "M-Enter"},
+    {"\t\033[Z", "Tab S-Tab"},
+    {"\177\b", "Bksp Bksp"},
+    {"\001\032\033x", "C-a C-z M-x"},
+    {"\033[A\033[B\033[C\033[D", "Up Down Right Left"},
+    {"\033OA\033OH\033OP", "Up Home F1"},
+    {"\033[1~\033[4~\033[3~\033[5~\033[6~\033[7~\033[8~", "Home End Del PgUp PgDn Home End"},
+    {"\033[1;5C\033[1;3A", "C-Right M-Up"},
+    {"\033[[A\033[11~", "F1 F1"},
+    {"\033[13;2u\033[97;5u", "Enter C-a"},
+    {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x99\x82", "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x99\x82"},
+    {"\033\xc3\xa4", "M-\xc3\xa4"},
+    {"\xff"
+     "a",
+     "a"},
+    {"\033", "Esc"},
+    {"\033\033", "Esc Esc"},
+    {"\033[200~two\rlines\033[201~x", "<two\rlines> x"},
+    {"\033[200~\033[31mq\033[201~", "<\033[31mq>"}, /* no key is triggered inside (tui 16) */
+    {"\033[<0;5;7M\033[<0;5;7m\033[<64;1;1M\033[<65;1;1M", "@4,6:1 @0,0:4 @0,0:5"},
+    {"\033[<0;5;7M\033[<0;5;7M", "@4,6:1 @4,6:2"},
+    {"\033[<35;5;7M\033[<2;1;1M", ""},
+    {"\033[I\033[O", "focus focus"},
+    /* late replies: colours, cursor, modes, versions */
+    {"\033]11;rgb:0000/0000/0000\033\\a", "a"},
+    {"\033]11;rgb:ffff/ffff/ffff\aa", "a"},
+    {"\033[12;40Ra\033[?2026;2$yb\033[>1;95;0cd", "a b d"},
+    {"\033P>|xterm(390)\033\\a", "a"},
+    {"\033[M !!a", "a"},
+    {"\033[99~\033[1;1X", ""},
+};
+
+CHECK_TEST(term_input, keys_whole_and_in_pieces)
+{
+    char out[256];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (size_t step = 64; step; step /= 2) {
+            names(cases[i].bytes, strlen(cases[i].bytes), step, out, sizeof out);
+            check(strcmp(out, cases[i].keys) == 0, "case %zu by %zu: \"%s\"", i, step, out);
+        }
+}
+
+/* A lone ESC waits for what may follow it, and is Esc when nothing does (tui 8). */
+CHECK_TEST(term_input, lone_escape_waits)
+{
+    ui_decode *d = calloc(1, sizeof *d);
+    ui_key k;
+    ui_decode_feed(d, "\033", 1, 1);
+    check(!ui_decode_key(d, false, 1, &k) && ui_decode_partial(d), "it waits");
+    ui_decode_feed(d, "[A", 2, 1.01);
+    check(ui_decode_key(d, false, 1.01, &k) && k.code == UI_K_UP, "an arrow");
+    ui_decode_feed(d, "\033", 1, 2);
+    check(ui_decode_key(d, true, 2.03, &k) && k.code == UI_K_ESC && !ui_decode_partial(d), "Esc");
+    ui_decode_free(d);
+    free(d);
+}
+
+/* A paste that never ends is over after two silent seconds, and never grows past its cap. */
+CHECK_TEST(term_input, endless_paste_ends)
+{
+    ui_decode *d = calloc(1, sizeof *d);
+    char block[1024];
+    ui_key k;
+    memset(block, 'x', sizeof block);
+    ui_decode_feed(d, "\033[200~", 6, 1);
+    for (int i = 0; i < 2000; i++) {
+        check(!ui_decode_key(d, false, 1, &k), "block %d: not over", i);
+        ui_decode_feed(d, block, sizeof block, 1);
+    }
+    check(ui_decode_key(d, true, 3.1, &k) && k.code == UI_K_PASTE, "over");
+    check(k.paste_len == UI_PASTE_MAX, "%zu bytes", k.paste_len);
+    ui_decode_free(d);
+    free(d);
+}
+
+/* Any bytes: no key is lost in a loop, nothing is read past the end. */
+CHECK_TEST(term_input, survives_noise)
+{
+    static const char pool[] = "\033[<;?0129~MmAOP]\\u\a\xc3\xa4\xe2 q";
+    test_rng r = test_rng_make(7);
+    ui_decode *d = calloc(1, sizeof *d);
+    ui_key k;
+    double now = 1;
+    for (int round = 0; round < 20000; round++) {
+        char c = pool[test_below(&r, sizeof pool - 1)];
+        ui_decode_feed(d, &c, 1, now);
+        now += 0.001;
+        for (int i = 0; ui_decode_key(d, test_below(&r, 8) == 0, now, &k); i++)
+            check(i < 4096, "keys come without bytes");
+    }
+    ui_decode_free(d);
+    free(d);
+}

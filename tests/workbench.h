@@ -1,0 +1,24 @@
+/* Runs the workbench on a script in a scratch folder with the demo model and keeps what it saved.
+ */
+#ifndef NIBBLE_TEST_WORKBENCH_H
+#define NIBBLE_TEST_WORKBENCH_H
+
+#include "tui/app.h"
+
+typedef struct workbench {
+    nb_status status;
+    nb_err err;
+    char dir[512];    /* fresh for every run */
+    char *screen[32]; /* loaded so far, owned */
+    int n;
+} workbench;
+
+/* "save-screen a" lands in the scratch folder. */
+workbench workbench_run(const char *script);
+/* Text of a saved file; NULL when it was not saved. Valid until workbench_free. */
+const char *workbench_screen(workbench *w, const char *name);
+void workbench_free(workbench *w);
+/* Settings as of a fresh account in that folder. */
+void workbench_config(nb_config *cfg, const char *dir);
+
+#endif
