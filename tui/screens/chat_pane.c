@@ -351,6 +351,8 @@ void chat_send(chat *c, const char *text, size_t n)
         c->pane[p].answer = -1;
     }
     ui_transcript_sync(c->log);
+    ui_workspace_set(ui_app_workspace(c->app), "chat.file", ui_transcript_file(c->log));
+    ui_workspace_save(ui_app_workspace(c->app), NULL); /* a crash brings this chat back */
     c->editing = c->token = -1;
     chat_next(c);
 }

@@ -226,6 +226,7 @@ static void draw_totals(const quantize *q, parts_lines *o)
     size_t done;
     bool scripted = ui_app_scripted(q->app);
     quantize_so_far(q, &s, &bytes, &done);
+    bool speeds = parts_left(o) >= 4; /* where rows are few the bar says enough */
     parts_pair(o, 9, "overall", UI_TEXT, "rel rms %s  SQNR %s dB  clipped %llu",
                parts_percent(a, nb_stats_rel_rmse(&s)), nb_fmt_fixed(b, nb_stats_sqnr_db(&s), 1),
                (unsigned long long)s.n_clip);
@@ -236,11 +237,11 @@ static void draw_totals(const quantize *q, parts_lines *o)
                nb_human_bytes(e, l->plan.file_bytes), nb_fmt_fixed(a, l->plan.bpw, 2),
                parts_percent(c, of > 0 ? (double)l->plan.file_bytes / of - 1 : 0));
     double speed = scripted ? 100e6 : l->view.weights_per_s;
-    if (l->state == QUANTIZE_RUNNING)
+    if (speeds && l->state == QUANTIZE_RUNNING)
         parts_pair(o, 9, "speed", UI_TEXT, "%s weights/s  used %s  ETA %s",
                    parts_count(a, (uint64_t)speed), nb_human_time(d, l->view.elapsed),
                    nb_human_time(e, l->view.eta));
-    else
+    else if (speeds)
         parts_pair(o, 9, "speed", UI_TEXT, "%s weights/s  took %s", parts_count(a, (uint64_t)speed),
                    nb_human_time(d, scripted ? 0.1 : l->view.elapsed));
     double share = l->plan.tensor_bytes ? (double)bytes / (double)l->plan.tensor_bytes : 0;
@@ -308,9 +309,11 @@ void quantize_draw_live(quantize *q, ui_canvas *c, ui_rect r, bool narrow)
     int fixed = 4 /* texts */ + 2 /* axes */ + 2 + kinds + 1 + 4 /* totals */ + 2;
     int rows = (in.h - fixed) / 3;
     draw_tensor(q, &o, rows < 2 ? 2 : rows > 6 ? 6 : rows);
-    parts_skip(&o);
-    draw_strip(q, &o, kinds);
-    parts_skip(&o);
+    int room = parts_left(&o);
+    bool tight = room < kinds + 7; /* no empty rows, fewer figures */
+    o.y += !tight;
+    draw_strip(q, &o, room < kinds + 4 ? 1 : kinds);
+    o.y += !tight;
     draw_totals(q, &o);
     parts_skip(&o);
     parts_line(&o, UI_DIM, "weight error is not answer quality: t asks both models");
