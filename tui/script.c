@@ -66,9 +66,11 @@ static nb_status run_wait(ui_app *app, char *arg, nb_err *err)
 {
     if (*arg)
         return nb_fail(err, NB_USAGE, "wait takes no argument");
-    if (!app_jobs_wait(app, PATIENCE))
-        return nb_fail(err, NB_ERROR, "wait: a job still runs after %d s", PATIENCE);
-    draw(app);
+    do { /* a frame may start a job: the library is scanned again after a quantize */
+        if (!app_jobs_wait(app, PATIENCE))
+            return nb_fail(err, NB_ERROR, "wait: a job still runs after %d s", PATIENCE);
+        draw(app);
+    } while (app_running(app) > 0);
     return NB_OK;
 }
 
