@@ -24,8 +24,9 @@ static void send(chat *c)
     }
     free(c->last_sent);
     c->last_sent = ui_xstrdup(text);
-    chat_send(c, c->last_sent, strlen(c->last_sent));
     ui_input_set(&c->input, "");
+    ui_workspace_set(ui_app_workspace(c->app), "chat.draft", "");
+    chat_send(c, c->last_sent, strlen(c->last_sent));
 }
 
 /* Of the focused pane's conversation, the newest question. */
