@@ -177,7 +177,7 @@ faults: deps
 	ASAN_OPTIONS=allocator_may_return_null=1 build/asan/tests/faults --points $(FAULT_POINTS)
 
 # Suites that start threads; Criterion cannot start under TSan (reliability.md 2), the plain main can.
-TSAN_SUITES ?= nb pool sched job file kernels forward chat quantize
+TSAN_SUITES ?= nb pool sched job file kernels forward chat quantize output
 ## tsan: threaded suites under ThreadSanitizer
 tsan: deps
 	@$(MAKE) --no-print-directory -j2 CONF=tsan SAN=thread build/tsan/tests/plain

@@ -170,7 +170,9 @@ static double tolerance(const char *preset)
 }
 
 /* Two chunks of 512, a few types: tests/data/ppl.golden holds what the engine gave when the whole
- * text agreed with llama-perplexity (below), to 2e-4 for any CPU level. */
+ * text agreed with llama-perplexity (below). Float types hold 2e-4 at any CPU level; with encoded
+ * activations the last bit of a float decides a code, the code moves the next layer's, and two
+ * levels end as two roundings of the same model: up to 6e-3 over these 510 tokens. */
 CHECK_TEST(eval, a_slice_of_the_text_keeps_its_perplexity)
 {
     size_t n, len;
@@ -186,7 +188,9 @@ CHECK_TEST(eval, a_slice_of_the_text_keeps_its_perplexity)
         snprintf(preset, sizeof preset, "%.*s", (int)(end - line), line);
         check(nb_parse_double(end + 1, &want), "%s", line);
         double got = measure(preset, text, n, 2);
-        check(fabs(got / want - 1) < 2e-4, "%s: %.6f, golden %.6f", preset, got, want);
+        bool exact = nk_type_get(nb_preset_find(preset)->base)->is_float;
+        check(fabs(got / want - 1) < (exact ? 2e-4 : 6e-3), "%s: %.6f, golden %.6f", preset, got,
+              want);
         rows++;
     }
     check(rows >= 3, "%d rows", rows);

@@ -101,7 +101,7 @@ enum { SANITIZED = false };
 static bool preset_wanted(const char *section, const char *preset)
 {
     static const char *const slow[] = {"Q3_K_S", "Q3_K_L", "Q4_K_S", "Q5_K_S"};
-    static const char *const cheap[] = {"BF16", "Q4_0", "Q8_0", "Q3_K"};
+    static const char *const cheap[] = {"BF16", "Q4_0"};
     if (getenv("NB_TEST_PRESETS"))
         return true;
     for (size_t i = 0; i < countof(slow); i++)
