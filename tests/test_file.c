@@ -323,7 +323,7 @@ CHECK_TEST(file, guard_hands_foreign_faults_on) /* A19, A31 */
                 nb_map_guard_install();
                 if (sent)
                     raise(SIGBUS);
-                const char *path = test_path(test_tmpdir(), "foreign");
+                const char *path = test_path(test_tmpdir(), "foreign_pages");
                 int fd = open(path, O_RDWR | O_CREAT, 0600);
                 void *p = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, fd, 0);
                 if (p == MAP_FAILED || ftruncate(fd, 4096) != 0)
