@@ -170,7 +170,7 @@ nb_status nk_cpu_cap(unsigned have, const char *name, unsigned *flags, nb_err *e
         *flags = have & levels[i].keeps;
         return NB_OK;
     }
-    return nb_fail(err, NB_USAGE, "CPU level \"%.32s\" is not one this machine has: %s", name,
+    return nb_fail(err, NB_USAGE, "NIBBLE_CPU: \"%.32s\" is not a level of this machine: %s", name,
                    list);
 }
 

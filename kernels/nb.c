@@ -25,9 +25,14 @@ nb_status nb_fail_errno(nb_err *err, int errnum, const char *what, const char *p
         status = NB_NOTFOUND;
     else if (errnum == ENOMEM)
         status = NB_NOMEM;
-    char reason[96];
-    if (strerror_r(errnum, reason, sizeof reason) != 0)
-        snprintf(reason, sizeof reason, "errno %d", errnum);
+    char buf[96];
+#ifdef __GLIBC__ /* with _GNU_SOURCE the text is the result, not always in buf */
+    const char *reason = strerror_r(errnum, buf, sizeof buf);
+#else
+    const char *reason = buf;
+    if (strerror_r(errnum, buf, sizeof buf) != 0)
+        snprintf(buf, sizeof buf, "errno %d", errnum);
+#endif
     return nb_fail(err, status, "%s %s: %s", what, path, reason);
 }
 
