@@ -157,6 +157,28 @@ static void print_result(const nb_plan *plan, const char *out_path, nb_run *run)
            nb_fmt_fixed(sqnr, nb_stats_sqnr_db(&v.total), 1), nb_fmt_fixed(sec, v.elapsed, 2));
 }
 
+/* Said before the writer refuses, with the way out; an input is refused there in its own words. */
+static nb_status refuse_existing(const ui_ctx *ctx, const nb_weights *w, const char *path,
+                                 nb_err *err)
+{
+    if (ctx->force || !nb_exists(path) || nb_is_dir(path) || (w && nb_weights_is_source(w, path)))
+        return NB_OK;
+    return nb_fail(err, NB_REFUSED, "%s exists already: --force replaces it", path);
+}
+
+static void add_hint(nb_err *err, const char *hint)
+{
+    size_t n = strlen(err->msg);
+    snprintf(err->msg + n, sizeof err->msg - n, "%s", hint);
+}
+
+static nb_status output_option(const ui_arg *a, char *out, size_t cap, nb_err *err)
+{
+    if ((size_t)snprintf(out, cap, "%s", a->text) >= cap)
+        return nb_fail(err, NB_USAGE, "--output: name is longer than %zu bytes", cap - 1);
+    return NB_OK;
+}
+
 static nb_status execute(ui_ctx *ctx, const nb_plan *plan, const char *out_path, nb_err *err)
 {
     nb_sched *sched = NULL;
@@ -167,6 +189,7 @@ static nb_status execute(ui_ctx *ctx, const nb_plan *plan, const char *out_path,
     const ui_arg *method = &ctx->opt[Q_METHOD];
     if (method->set && !(opt.method = nb_method_find(method->text)))
         return nb_fail(err, NB_USAGE, "--method: no method \"%s\"", method->text);
+    NB_TRY(refuse_existing(ctx, plan->weights, out_path, err));
     nb_status st = nb_sched_open(&sched, ctx->threads, err);
     if (st == NB_OK)
         st = nb_lease_take(&lease, sched, NB_WORK_QUANTIZE, 0, err);
@@ -195,13 +218,14 @@ static nb_status run_quantize(ui_ctx *ctx, nb_err *err)
     NB_TRY(nb_library_resolve(&ctx->cfg, ctx->args[0], path, sizeof path, err));
     NB_TRY(nb_weights_open(&w, path, err));
     nb_status st = nb_plan_make(&plan, &recipe, w, ctx->opt[Q_REQUANTIZE].flag, err);
+    if (st == NB_REFUSED && !ctx->opt[Q_REQUANTIZE].flag)
+        add_hint(err, ": --allow-requantize does it all the same");
     if (st != NB_OK)
         goto out;
     if (!ctx->opt[Q_OUT].set)
         st = nb_output_name(out_path, sizeof out_path, ".", w, recipe.preset, err);
-    else if ((size_t)snprintf(out_path, sizeof out_path, "%s", ctx->opt[Q_OUT].text) >=
-             sizeof out_path)
-        st = nb_fail(err, NB_USAGE, "--output: name is longer than %zu bytes", sizeof out_path - 1);
+    else
+        st = output_option(&ctx->opt[Q_OUT], out_path, sizeof out_path, err);
     if (st != NB_OK)
         goto out;
     if (!ctx->dry_run)
@@ -228,7 +252,8 @@ const ui_cmd ui_cmd_quantize = {
         "nothing.\n"
         "JSON keys: source, output, preset, dry_run, bytes, tensor_bytes, params, bpw, seconds,\n"
         "rel_rmse, sqnr_db, tensors[] with name, type, bytes, why, rel_rmse, sqnr_db, max_error,\n"
-        "max_error_at, clipped.",
+        "max_error_at, clipped. A figure that is not finite is null: sqnr_db of an exact tensor.\n"
+        "A dry run has no figures, only names, types, bytes and why.",
     .opt = quantize_opt,
     .n_opt = Q_COUNT,
     .min_args = 1,
@@ -278,6 +303,23 @@ static void list_shapes(bool json)
     nb_str_free(&text);
 }
 
+/* bytes NULL: a dry run. */
+static void synth_json(const nb_shape *shape, const nb_preset *preset, const char *path,
+                       const uint64_t *bytes)
+{
+    nb_str text = {0};
+    nb_jout w = nb_jout_make(&text);
+    nb_jout_object(&w);
+    nb_jout_key(&w, "output"), nb_jout_str(&w, path);
+    nb_jout_key(&w, "preset"), nb_jout_str(&w, preset->name);
+    nb_jout_key(&w, "params"), nb_jout_u64(&w, shape_params(shape));
+    if (bytes)
+        nb_jout_key(&w, "bytes"), nb_jout_u64(&w, *bytes);
+    nb_jout_object_end(&w);
+    puts(nb_str_c(&text));
+    nb_str_free(&text);
+}
+
 static nb_status run_synth(ui_ctx *ctx, nb_err *err)
 {
     const ui_arg *o = ctx->opt;
@@ -299,11 +341,15 @@ static nb_status run_synth(ui_ctx *ctx, nb_err *err)
     char path[1024];
     snprintf(path, sizeof path, "%s-%s.gguf", shape->name, preset->name);
     if (o[S_OUT].set)
-        snprintf(path, sizeof path, "%s", o[S_OUT].text);
+        NB_TRY(output_option(&o[S_OUT], path, sizeof path, err));
     if (ctx->dry_run) {
-        print_safe_line("would write ", path);
+        if (ctx->json)
+            synth_json(shape, preset, path, NULL);
+        else
+            print_safe_line("would write ", path);
         return NB_OK;
     }
+    NB_TRY(refuse_existing(ctx, NULL, path, err));
     nk_pool *pool = NULL;
     uint64_t bytes = 0;
     nb_hooks hooks = ui_ctx_hooks(ctx);
@@ -314,20 +360,10 @@ static nb_status run_synth(ui_ctx *ctx, nb_err *err)
     ui_ctx_done(ctx);
     if (st != NB_OK)
         return st;
-    if (ctx->json) {
-        nb_str text = {0};
-        nb_jout w = nb_jout_make(&text);
-        nb_jout_object(&w);
-        nb_jout_key(&w, "output"), nb_jout_str(&w, path);
-        nb_jout_key(&w, "preset"), nb_jout_str(&w, preset->name);
-        nb_jout_key(&w, "params"), nb_jout_u64(&w, shape_params(shape));
-        nb_jout_key(&w, "bytes"), nb_jout_u64(&w, bytes);
-        nb_jout_object_end(&w);
-        puts(nb_str_c(&text));
-        nb_str_free(&text);
-    } else {
+    if (ctx->json)
+        synth_json(shape, preset, path, &bytes);
+    else
         print_safe_line("", path);
-    }
     return NB_OK;
 }
 
@@ -335,10 +371,10 @@ const ui_cmd ui_cmd_synth = {
     .name = "synth",
     .args = "SHAPE -t TYPE -o OUT",
     .summary = "write a random model of a named shape, for benchmarks",
-    .details =
-        "Weights are seeded noise: the file measures speed and memory, it cannot talk.\n"
-        "JSON keys: output, preset, params, bytes; with --list an array of name, architecture,\n"
-        "params.",
+    .details = "Weights are seeded noise: the file measures speed and memory, it cannot talk.\n"
+               "JSON keys: output, preset, params, bytes (not in a dry run); with --list an array "
+               "of name, architecture,\n"
+               "params.",
     .opt = synth_opt,
     .n_opt = S_COUNT,
     .min_args = 0,

@@ -84,6 +84,24 @@ static void man_text(nb_str *out, const char *s)
     }
 }
 
+/* The JSON keys of a command's details are a paragraph of their own. */
+static void man_details(nb_str *out, const char *details)
+{
+    const char *keys = strstr(details, "\nJSON keys:");
+    if (strncmp(details, "JSON keys:", 10) == 0 || !keys) {
+        man_text(out, details);
+        nb_str_add(out, "\n");
+        return;
+    }
+    nb_str head = {0};
+    nb_str_addn(&head, details, (size_t)(keys - details));
+    man_text(out, nb_str_c(&head));
+    nb_str_free(&head);
+    nb_str_add(out, "\n.PP\n");
+    man_text(out, keys + 1);
+    nb_str_add(out, "\n");
+}
+
 static void man_options(nb_str *out, const ui_cmd *cmd)
 {
     for (size_t i = 0; i < cmd->n_opt; i++) {
@@ -118,8 +136,7 @@ static void man_commands(nb_str *out)
         nb_str_add(out, ".\n");
         if (cmd[i]->details) {
             nb_str_add(out, ".PP\n");
-            man_text(out, cmd[i]->details);
-            nb_str_add(out, "\n");
+            man_details(out, cmd[i]->details);
         }
         man_options(out, cmd[i]);
     }
