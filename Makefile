@@ -156,6 +156,7 @@ test: deps
 	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty
 	$(B)/tests/run --timeout 120 -j2
 	$(B)/tests/pty
+	sh tests/pty/tmux.sh $(B)/nibble
 
 # Asks the package manager only when a header or the test library is missing.
 deps:
