@@ -126,7 +126,7 @@ $(B)/tests/replay: $(OBJ) $(FUZZ:%=$(B)/obj/tests/fuzz/%.o) $(B)/obj/tests/repla
 comma := ,
 WRAPPED := malloc calloc realloc strdup aligned_alloc posix_memalign mmap mmap64 pthread_create open \
            open64 read write pread pread64 pwrite pwrite64 fsync fdatasync fallocate fallocate64 \
-           posix_fallocate posix_fallocate64 ftruncate ftruncate64 rename close eventfd pipe
+           posix_fallocate posix_fallocate64 ftruncate ftruncate64 sync_file_range rename close eventfd pipe
 FAULTS  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/faults/*.c))
 $(B)/tests/faults: $(OBJ) $(FAULTS) $(B)/obj/tests/util.o
 	@mkdir -p $(@D)

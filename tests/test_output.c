@@ -11,6 +11,8 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -289,6 +291,85 @@ CHECK_TEST(output, a_flipped_bit_is_found_before_the_rename)
         check(quant_count(test_tmpdir(), "flip") == 0, "tensor %zu left a file", i);
     }
     nb_plan_free(&plan);
+    nb_weights_close(&w);
+}
+
+/* --- a killed run (A15) ------------------------------------------------------------------------
+ */
+
+/* One run in a process of its own that a timer ends without a word after at most `us`; true if it
+ * was ended. */
+static bool killed_after(const quant_job *job, uint64_t us)
+{
+    int how = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct itimerval t = {.it_value = {.tv_usec = (suseconds_t)us + 1}};
+        signal(SIGALRM, SIG_DFL);
+        setitimer(ITIMER_REAL, &t, NULL);
+        _exit(quant_run(job, NULL) == NB_OK ? 0 : 1);
+    }
+    check(pid > 0 && waitpid(pid, &how, 0) == pid, "fork");
+    check(WIFSIGNALED(how) ? WTERMSIG(how) == SIGALRM : WEXITSTATUS(how) == 0, "status %x", how);
+    return WIFSIGNALED(how);
+}
+
+CHECK_TEST(output, a_kill_at_any_moment_leaves_the_old_file_or_the_new_a15)
+{
+    const char *out = out_path("kill.gguf"), *part = out_path("kill.gguf.part");
+    char want[65], got[65];
+    nb_weights *w = quant_open(quant_source("BF16"));
+    quant_job job = {.w = w, .preset = "Q4_K_M", .out = out, .force = true};
+    nb_err err = {0};
+    test_rng rng = test_rng_make(15);
+    int killed = 0, leftovers = 0;
+    double start = nb_run_clock();
+    check(quant_run(&job, &err) == NB_OK, "%s", err.msg);
+    uint64_t whole_us = (uint64_t)((nb_run_clock() - start) * 1e6);
+    file_hash(out, want);
+    for (int round = 0; round < 20; round++) {
+        test_spit(out, "precious", 8);
+        bool dead =
+            killed_after(&job, test_below(&rng, whole_us < 900000 ? (uint32_t)whole_us : 900000));
+        killed += dead;
+        leftovers += nb_exists(part);
+        file_hash(out, got);
+        check((dead && file_size(out) == 8) || strcmp(got, want) == 0, "round %d: a third file",
+              round);
+        check(quant_run(&job, &err) == NB_OK, "round %d: %s", round, err.msg);
+        file_hash(out, got);
+        check(strcmp(got, want) == 0, "round %d: the next run wrote something else", round);
+        check(!nb_exists(part), "round %d: OUT.part stays", round);
+    }
+    check(killed > 0 && leftovers > 0, "%d killed, %d left a partial file", killed, leftovers);
+    nb_weights_close(&w);
+}
+
+/* --- a source that shrinks while it is read (A9, A19) -------------------------------------------
+ */
+
+static bool cut_source(void *ud)
+{
+    check(truncate(ud, 100000) == 0, "truncate");
+    return false;
+}
+
+CHECK_TEST(output, a_source_cut_short_meanwhile_is_told_and_nothing_left_a9)
+{
+    char in[700];
+    size_t n;
+    nb_err err = {0};
+    nb_hooks hooks = {.canceled = cut_source, .ud = in};
+    snprintf(in, sizeof in, "%s", out_path("shrinks.gguf"));
+    char *bytes = test_slurp(quant_source("BF16"), &n);
+    test_spit(in, bytes, n);
+    free(bytes);
+    nb_map_guard_install();
+    nb_weights *w = quant_open(in);
+    quant_job job = {.w = w, .preset = "Q8_0", .out = out_path("shrunk.gguf"), .hooks = &hooks};
+    check(quant_run(&job, &err) == NB_IO && strstr(err.msg, "changed while it was read"), "%s",
+          err.msg);
+    check(quant_count(test_tmpdir(), "shrunk") == 0, "something was left");
     nb_weights_close(&w);
 }
 

@@ -105,6 +105,21 @@ nb_status nb_pread_all(int fd, void *bytes, size_t n, uint64_t offset, const cha
     return NB_OK;
 }
 
+nb_status nb_reserve(int fd, uint64_t n, const char *path, nb_err *err)
+{
+    int rc;
+    do {
+#ifdef __linux__
+        rc = fallocate(fd, 0, 0, (off_t)n) == 0 ? 0 : errno;
+#else
+        rc = posix_fallocate(fd, 0, (off_t)n);
+#endif
+    } while (rc == EINTR);
+    if (rc == 0 || rc == EINVAL || rc == EOPNOTSUPP || rc == ENOSYS)
+        return NB_OK;
+    return nb_fail_errno(err, rc, "reserve", path);
+}
+
 void nb_write_behind(int fd, uint64_t offset, uint64_t n)
 {
 #ifdef SYNC_FILE_RANGE_WRITE
@@ -114,6 +129,28 @@ void nb_write_behind(int fd, uint64_t offset, uint64_t n)
     (void)offset;
     (void)n;
 #endif
+}
+
+nb_status nb_write_out(int fd, uint64_t offset, uint64_t n, const char *path, nb_err *err)
+{
+#ifdef SYNC_FILE_RANGE_WRITE
+    const unsigned all =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    int rc;
+    do
+        rc = sync_file_range(fd, (off_t)offset, (off_t)n, all);
+    while (rc != 0 && errno == EINTR);
+    /* A lost write is told once per descriptor: the fsync that follows would not hear of it. */
+    if (rc != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+        return nb_fail_errno(err, errno, "write", path);
+#else
+    (void)fd;
+    (void)offset;
+    (void)n;
+    (void)path;
+    (void)err;
+#endif
+    return NB_OK;
 }
 
 /* --- writing --- */

@@ -33,9 +33,15 @@ nb_status nb_pwrite_all(int fd, const void *bytes, size_t n, uint64_t offset, co
                         nb_err *err);
 nb_status nb_pread_all(int fd, void *bytes, size_t n, uint64_t offset, const char *path,
                        nb_err *err);
+/* Blocks for n bytes of a new file, taken now. A file system that cannot do it says nothing:
+ * glibc's posix_fallocate would write into every block there, for as long as that takes. */
+nb_status nb_reserve(int fd, uint64_t n, const char *path, nb_err *err);
 /* Asks the system to begin writing these bytes to disk, so that a later fsync finds little left.
  * Only a hint: nothing is promised, no error is reported. */
 void nb_write_behind(int fd, uint64_t offset, uint64_t n);
+/* Returns when these bytes have been handed to the disk. No fsync: sizes and the disk's own cache
+ * are still to come. Does nothing where the system has no such call. */
+nb_status nb_write_out(int fd, uint64_t offset, uint64_t n, const char *path, nb_err *err);
 /* path = old content or new content, never a third: temp file beside it, write, fsync, rename,
  * fsync of the folder. mode 0 = that of the file replaced, for a new one 0666 & ~umask. A symlink
  * stays: the file it names is replaced. On failure the temp file is gone; NB_IO from the last step

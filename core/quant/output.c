@@ -89,11 +89,7 @@ static nb_status reserve(nb_run *run, nb_err *err)
     if (truncate_retry(run->fd, 0) != 0) /* a leftover's bytes count as free */
         return nb_fail_errno(err, errno, "truncate", run->part);
     NB_TRY(nb_need_space(run->path, bytes, err));
-    int rc = posix_fallocate(run->fd, 0, (off_t)bytes);
-    while (rc == EINTR)
-        rc = posix_fallocate(run->fd, 0, (off_t)bytes);
-    if (rc != 0 && rc != EINVAL && rc != EOPNOTSUPP)
-        return nb_fail_errno(err, rc, "reserve", run->part);
+    NB_TRY(nb_reserve(run->fd, bytes, run->part, err));
     if (truncate_retry(run->fd, bytes) != 0)
         return nb_fail_errno(err, errno, "truncate", run->part);
     return NB_OK;
@@ -110,11 +106,20 @@ nb_status nb_part_open(nb_run *run, nb_err *err)
     return st;
 }
 
+/* Removes OUT.part if it is still the file behind fd, whose lock keeps others out meanwhile. */
+static void unlink_ours(int fd, const char *part)
+{
+    struct stat mine, named;
+    if (fstat(fd, &mine) == 0 && lstat(part, &named) == 0 && mine.st_ino == named.st_ino &&
+        mine.st_dev == named.st_dev)
+        unlink(part);
+}
+
 void nb_part_drop(nb_run *run)
 {
     if (run->fd < 0)
         return;
-    unlink(run->part); /* first: the lock still keeps others out */
+    unlink_ours(run->fd, run->part);
     close(run->fd);
     run->fd = -1;
 }
@@ -238,6 +243,23 @@ static nb_status read_back(nb_run *run, nk_pool *pool, nb_err *err)
     return status;
 }
 
+/* The tiles reach the disk piece by piece, so that a cancel need not wait for all of it; fsync then
+ * finds little left. */
+static nb_status write_out(nb_run *run, nb_err *err)
+{
+    enum { PIECE = 4 << 20 }; /* bytes: 80 ms at 50 MB/s */
+    const uint64_t end = run->plan->file_bytes;
+    for (uint64_t at = 0; at < end; at += PIECE) {
+        if (!nb_run_poll(run)) {
+            if (err)
+                *err = run->fail;
+            return run->fail.status;
+        }
+        NB_TRY(nb_write_out(run->fd, at, end - at < PIECE ? end - at : PIECE, run->part, err));
+    }
+    return NB_OK;
+}
+
 static nb_status sync_part(const nb_run *run, nb_err *err)
 {
     int rc = fsync(run->fd);
@@ -246,21 +268,30 @@ static nb_status sync_part(const nb_run *run, nb_err *err)
     return rc == 0 ? NB_OK : nb_fail_errno(err, errno, "sync", run->part);
 }
 
+/* The lock outlives the rename: between the two another run could otherwise empty the file. */
+static nb_status publish(nb_run *run, nb_err *err)
+{
+    int lock = fcntl(run->fd, F_DUPFD_CLOEXEC, 0), fd = run->fd;
+    if (lock < 0)
+        return nb_fail_errno(err, errno, "keep locked", run->part);
+    run->fd = -1; /* nb_publish_file closes it whatever happens */
+    nb_status st = nb_publish_file(fd, run->part, run->path, err);
+    if (st != NB_OK)
+        unlink_ours(lock, run->part);
+    close(lock);
+    return st;
+}
+
 nb_status nb_part_finish(nb_run *run, nk_pool *pool, nb_err *err)
 {
     const nb_plan *p = run->plan;
+    NB_TRY(write_out(run, err));
     NB_TRY(sync_part(run, err)); /* data before the header that claims it */
     NB_TRY(nb_pwrite_all(run->fd, p->header.at, p->header.len, 0, run->part, err));
     NB_TRY(sync_part(run, err));
     NB_TRY(read_back(run, pool, err));
-    if (p->weights && nb_weights_lost(p->weights))
-        return nb_fail(err, NB_IO, "%s changed while it was read", nb_weights_path(p->weights));
+    NB_TRY(nb_run_source_stands(run, err));
     NB_TRY(refuse_source(run, err));
     NB_TRY(refuse_existing(run, err));
-    int fd = run->fd;
-    run->fd = -1; /* publish closes it whatever happens */
-    nb_status st = nb_publish_file(fd, run->part, run->path, err);
-    if (st != NB_OK)
-        unlink(run->part);
-    return st;
+    return publish(run, err);
 }

@@ -251,6 +251,14 @@ static void write_behind(const nb_run *run)
     nb_write_behind(run->fd, from, nb_tile_offset(run, &last) + nb_tile_bytes(run, &last) - from);
 }
 
+nb_status nb_run_source_stands(const nb_run *run, nb_err *err)
+{
+    const nb_weights *w = run->plan->weights;
+    return w && nb_weights_lost(w)
+               ? nb_fail(err, NB_IO, "%s changed while it was read", nb_weights_path(w))
+               : NB_OK;
+}
+
 static nb_status encode_all(nb_run *run, nb_lease *lease, nk_pool *pool, nb_err *err)
 {
     while (run->wave_end < run->n_tiles) {
@@ -265,6 +273,7 @@ static nb_status encode_all(nb_run *run, nb_lease *lease, nk_pool *pool, nb_err 
                 *err = run->fail;
             return run->fail.status;
         }
+        NB_TRY(nb_run_source_stands(run, err)); /* not an hour later */
         write_behind(run);
     }
     return make_space(run, 1, err); /* for the reading back of a file without tensors */

@@ -108,6 +108,8 @@ double nb_run_clock(void); /* monotonic seconds */
 bool nb_run_poll(nb_run *run);
 /* Records a failure; of several the one earliest in the file stays. Stops the run. */
 void nb_run_fail(nb_run *run, uint64_t tile, const nb_err *why);
+/* NB_IO when the model's file shrank under its mapping: what was read of it cannot be believed. */
+nb_status nb_run_source_stands(const nb_run *run, nb_err *err);
 
 /* tile.c */
 nb_status nb_run_cut(nb_run *run, nb_err *err); /* tile list and its buffers' sizes */

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/types.h>
 
@@ -110,9 +111,34 @@ WRAP_IO(fallocate, (int fd, int mode, off_t offset, off_t n), (fd, mode, offset,
 WRAP_IO(fallocate64, (int fd, int mode, off_t offset, off_t n), (fd, mode, offset, n))
 WRAP_IO(ftruncate, (int fd, off_t n), (fd, n))
 WRAP_IO(ftruncate64, (int fd, off_t n), (fd, n))
+WRAP_IO(sync_file_range, (int fd, off_t offset, off_t n, unsigned flags), (fd, offset, n, flags))
 WRAP_IO(eventfd, (unsigned start, int flags), (start, flags))
 WRAP_IO(pipe, (int fds[2]), (fds))
-WRAP_IO(rename, (const char *from, const char *to), (from, to))
+
+int __real_open(const char *path, int flags, ...);
+int __real_close(int fd);
+
+/* A partial file keeps its writer's lock until it has its final name: were it let go before, the
+ * next run to the same output could empty the file that is about to be published. */
+static void renamed_under_lock(const char *from)
+{
+    size_t n = strlen(from);
+    if (n < 5 || strcmp(from + n - 5, ".part") != 0)
+        return;
+    int fd = __real_open(from, O_RDONLY | O_CLOEXEC);
+    fault_check(fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0, "%s is renamed unlocked", from);
+    __real_close(fd);
+}
+
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to)
+{
+    if (io_fails())
+        return -1;
+    renamed_under_lock(from);
+    return __real_rename(from, to);
+}
 
 /* These return the error instead of setting errno. */
 #define WRAP_POSIX_FALLOCATE(name)                                                                 \
@@ -126,7 +152,6 @@ WRAP_POSIX_FALLOCATE(posix_fallocate)
 WRAP_POSIX_FALLOCATE(posix_fallocate64)
 
 /* A close that fails has closed all the same. */
-int __real_close(int fd);
 int __wrap_close(int fd);
 int __wrap_close(int fd)
 {
