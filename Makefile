@@ -54,7 +54,7 @@ endif
 GEN   := $(B)/gen/themes_embedded.c
 OBJ   := $(PROD:%.c=$(B)/obj/%.o) $(GEN:$(B)/gen/%.c=$(B)/obj/gen/%.o)
 FUZZ  := $(sort $(filter-out main,$(basename $(notdir $(wildcard tests/fuzz/*.c)))))
-TESTS := $(wildcard tests/test_*.c) tests/util.c tests/replay.c tests/quantize.c tests/gguf_file.c tests/workbench.c $(FUZZ:%=tests/fuzz/%.c)
+TESTS := $(wildcard tests/test_*.c) tests/util.c tests/replay.c tests/quantize.c tests/gguf_file.c tests/workbench.c tests/run_child.c $(FUZZ:%=tests/fuzz/%.c)
 TOBJ  := $(TESTS:%.c=$(B)/obj/%.o) $(B)/obj/tests/check.o
 POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o
 
@@ -97,12 +97,15 @@ $(B)/gen/themes_embedded.c: $(sort $(wildcard themes/*.theme)) Makefile
 	  { gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); printf "     \"%s\\n\"\n", $$0 } \
 	  END { if (NR) print "    },"; print "    {0, 0},\n};" }' $(sort $(wildcard themes/*.theme)) /dev/null > $@.tmp && mv $@.tmp $@
 
-$(B)/tests/run: $(OBJ) $(TOBJ)
+# Where tests/run_child.c finds this flavour's program.
+$(B)/obj/tests/run_child.o $(B)/obj/plain/tests/run_child.o: CFLAGS_ALL += -DNB_TEST_BUILD='"$(B)"'
+
+$(B)/tests/run: $(OBJ) $(TOBJ) | $(B)/nibble
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS) -lcriterion
 
-$(B)/tests/plain: $(OBJ) $(POBJ)
+$(B)/tests/plain: $(OBJ) $(POBJ) | $(B)/nibble
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -183,7 +186,7 @@ TSAN_SUITES ?= nb pool sched job file kernels forward chat quantize output
 tsan: deps
 	@$(MAKE) --no-print-directory -j2 CONF=tsan SAN=thread build/tsan/tests/plain
 	@set -e; for s in $(TSAN_SUITES); do echo "tsan: $$s"; \
-	  TSAN_OPTIONS=halt_on_error=1 setarch -R build/tsan/tests/plain $$s; done
+	  TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 setarch -R build/tsan/tests/plain $$s; done
 
 FUZZ_CC   ?= clang
 FUZZ_TIME ?= 60

@@ -1,0 +1,142 @@
+#include "tests/run_child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "core/base/job.h"
+#include "tests/check.h"
+#include "tests/util.h"
+
+enum { STEP_US = 500, LIMIT_S = 60 };
+
+static const char nibble[] = NB_TEST_ROOT "/" NB_TEST_BUILD "/nibble";
+
+/* Only these reach the child: nothing of the tester's own settings changes a result. */
+static const char *const kept[] = {"PATH", "TMPDIR", "ASAN_OPTIONS", "UBSAN_OPTIONS"};
+
+static void scratch_environment(const child_how *how)
+{
+    char *old[sizeof kept / sizeof kept[0]];
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        const char *value = getenv(kept[i]);
+        old[i] = value ? strdup(value) : NULL;
+    }
+    clearenv();
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        if (old[i])
+            setenv(kept[i], old[i], 1);
+    setenv("HOME", test_tmpdir(), 1);
+    setenv("TERM", "xterm-256color", 1);
+    setenv("LC_ALL", "C.UTF-8", 1);
+    for (int i = 0; i < CHILD_ENV && how->env[i]; i++)
+        putenv(strdup(how->env[i]));
+}
+
+static void redirect(int fd, const char *path, int flags)
+{
+    int from = open(path, flags, 0600);
+    if (from < 0 || dup2(from, fd) < 0)
+        _exit(125);
+    close(from);
+}
+
+_Noreturn static void become(const child_how *how, const char *out, const char *err)
+{
+    char *argv[CHILD_ARGS + 2] = {strdup(how->program ? how->program : nibble)};
+    for (int i = 0; i < CHILD_ARGS && how->args[i]; i++)
+        argv[i + 1] = strdup(how->args[i]);
+    setsid(); /* no terminal, whatever the tests were started from */
+    redirect(STDIN_FILENO, how->in ? how->in : "/dev/null", O_RDONLY);
+    redirect(STDOUT_FILENO, how->out ? how->out : out, O_WRONLY | O_CREAT | O_TRUNC);
+    redirect(STDERR_FILENO, err, O_WRONLY | O_CREAT | O_TRUNC);
+    signal(SIGINT, SIG_DFL);
+    scratch_environment(how);
+    if (chdir(how->dir ? how->dir : NB_TEST_ROOT) != 0)
+        _exit(125);
+    if (how->file_limit) {
+        struct rlimit limit = {how->file_limit, how->file_limit};
+        setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    execvp(argv[0], argv);
+    _exit(127);
+}
+
+/* Waits in small steps: sends the interrupt when its moment has come, ends what hangs. */
+static int await(pid_t pid, const child_how *how, double *after_signal)
+{
+    double start = nb_now(), sent = 0;
+    int status = 0;
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        if (how->interrupt_when && sent == 0 && nb_exists(how->interrupt_when)) {
+            kill(pid, SIGINT);
+            sent = nb_now();
+        }
+        if (nb_now() - start > LIMIT_S)
+            kill(pid, SIGKILL);
+        usleep(STEP_US);
+    }
+    *after_signal = sent > 0 ? nb_now() - sent : 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+child child_run(const child_how *how)
+{
+    char out[600], err[600];
+    child c = {0};
+    snprintf(out, sizeof out, "%s/child.out", test_tmpdir());
+    snprintf(err, sizeof err, "%s/child.err", test_tmpdir());
+    unlink(out);
+    fflush(NULL);
+    pid_t pid = fork();
+    check(pid >= 0, "fork: errno %d", errno);
+    if (pid == 0)
+        become(how, out, err);
+    c.code = await(pid, how, &c.after_signal);
+    c.out = how->out ? calloc(1, 1) : test_slurp(out, &c.n_out);
+    c.err = test_slurp(err, &c.n_err);
+    check(c.out && c.err && c.code < 125 + 6 /* 130 */, "%s %s: status %d: %s",
+          how->program ? how->program : "nibble", how->args[0] ? how->args[0] : "", c.code,
+          c.err ? c.err : "");
+    return c;
+}
+
+nb_json *child_json(const child *c)
+{
+    nb_json *doc = NULL;
+    nb_err err = {0};
+    check(c->code == 0, "status %d: %s", c->code, c->err);
+    check(nb_json_parse(&doc, c->out, c->n_out, 64 << 20, "stdout", &err) == NB_OK, "%s: %.200s",
+          err.msg, c->out);
+    check(c->n_out && c->out[c->n_out - 1] == '\n', "no end of line");
+    return doc;
+}
+
+void child_free(child *c)
+{
+    free(c->out);
+    free(c->err);
+    *c = (child){0};
+}
+
+bool child_have(const char *program)
+{
+    const char *path = getenv("PATH");
+    for (const char *p = path ? path : ""; *p;) {
+        size_t n = strcspn(p, ":");
+        char full[1024];
+        snprintf(full, sizeof full, "%.*s/%s", (int)n, p, program);
+        if (access(full, X_OK) == 0)
+            return true;
+        p += n + (p[n] == ':');
+    }
+    return false;
+}

@@ -1,0 +1,37 @@
+/* Runs build/nibble (this flavour's) as a user's shell would: as a child without a terminal, in a
+ * scratch home, its output captured. Ends a child that takes over a minute. */
+#ifndef NIBBLE_TEST_RUN_CHILD_H
+#define NIBBLE_TEST_RUN_CHILD_H
+
+#include <stdint.h>
+
+#include "core/base/json.h"
+
+enum { CHILD_ARGS = 16, CHILD_ENV = 4 };
+
+typedef struct child_how {
+    const char *program;          /* NULL = nibble; else looked up in PATH */
+    const char *args[CHILD_ARGS]; /* up to the first NULL */
+    const char *env[CHILD_ENV];   /* NAME=value, on top of the scratch home */
+    const char *dir;              /* working folder, NULL = the repository */
+    const char *in;               /* file on standard input, NULL = /dev/null */
+    const char *out;              /* where standard output goes instead of `out` */
+    const char *interrupt_when;   /* SIGINT once this file exists */
+    uint64_t file_limit;          /* RLIMIT_FSIZE in bytes, 0 = none */
+} child_how;
+
+typedef struct child {
+    int code; /* exit status, or 1000 + the signal that ended it */
+    char *out, *err;
+    size_t n_out, n_err;
+    double after_signal; /* seconds from SIGINT to its end; 0 = not interrupted */
+} child;
+
+child child_run(const child_how *how);
+/* Its standard output as a JSON document; the test fails when it is none. */
+nb_json *child_json(const child *c);
+void child_free(child *c);
+/* Is there such a program in PATH? */
+bool child_have(const char *program);
+
+#endif
