@@ -255,7 +255,7 @@ void nb_listing_gguf(nb_listing *l, const char *path)
     nb_tally t = {0};
     uint64_t file_type = UINT64_MAX;
     for (uint32_t i = 1; i <= count; i++) {
-        char shard[sizeof e->path];
+        char shard[sizeof e->path] = "";
         if (split)
             snprintf(shard, sizeof shard, "%.*s-%05u-of-%05u.gguf", (int)prefix, path, i, count);
         if (read_file(l, &t, &file_type, split ? shard : path, i == 1, &err) != NB_OK) {
