@@ -1,5 +1,6 @@
 #include "tests/check.h"
 
+#include "core/files/index.h"
 #include "core/files/kv.h"
 
 #include <locale.h>
@@ -129,4 +130,33 @@ CHECK_TEST(kv, text_is_short_and_free_of_the_locale)
     char small[4];
     nb_kv_text(&(nb_kv){.type = NB_KV_U32, .v.u = 123456}, small, sizeof small);
     check(strcmp(small, "123") == 0, "cut at the buffer: %s", small);
+}
+
+static bool is_item(const void *arg, size_t item)
+{
+    return item == *(const size_t *)arg;
+}
+
+/* A7: names made to collide in one index lie apart in the next. */
+CHECK_TEST(kv, every_index_hashes_with_a_secret_of_its_own)
+{
+    nb_index x[2] = {{0}, {0}};
+    size_t same = 0, absent = 0;
+    for (size_t i = 0; i < 20; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "blk.%zu", i);
+        for (int k = 0; k < 2; k++) {
+            check(nb_index_find(&x[k], name, strlen(name), is_item, &i) == SIZE_MAX, "absent");
+            check(nb_index_add(&x[k], name, strlen(name), i, NULL) == NB_OK, "add");
+            check(nb_index_find(&x[k], name, strlen(name), is_item, &i) == i, "found");
+        }
+    }
+    check(x[0].cap == x[1].cap, "sizes");
+    for (size_t i = 0; i < x[0].cap; i++)
+        for (size_t k = 0; k < x[1].cap; k++)
+            same += x[0].slot[i] && x[0].slot[i] == x[1].slot[k] && x[0].hash[i] == x[1].hash[k];
+    check(same == 0, "%zu of 20 hashes are equal", same);
+    check(nb_index_find(&x[0], "", 0, is_item, &absent) == SIZE_MAX, "the empty name");
+    for (int k = 0; k < 2; k++)
+        nb_index_free(&x[k]);
 }

@@ -261,11 +261,11 @@ static nb_status refuse_twins(const reader *r)
     nb_status st = NB_OK;
     for (size_t i = 0; i < r->info->n_tensors && st == NB_OK; i++) {
         name_lookup l = {r->info->tensors, r->info->tensors[i].name};
-        uint32_t h = nb_index_hash(l.name, strlen(l.name));
-        if (nb_index_find(&index, h, same_name, &l) != SIZE_MAX)
+        size_t len = strlen(l.name);
+        if (nb_index_find(&index, l.name, len, same_name, &l) != SIZE_MAX)
             st = nb_fail(r->err, NB_FORMAT, "%s: tensor \"%s\" stands twice", r->name, l.name);
-        else if ((st = nb_index_grow(&index, r->err)) == NB_OK)
-            nb_index_add(&index, h, i);
+        else
+            st = nb_index_add(&index, l.name, len, i, r->err);
     }
     nb_index_free(&index);
     return st;

@@ -1,5 +1,7 @@
-/* A hash index from NUL-terminated names to numbers: what makes key and tensor lookups, and the
- * refusal of duplicates, linear over a file (reliability A7). Private to core/files. */
+/* A hash index from names to numbers: what makes key and tensor lookups, and the refusal of
+ * duplicates, linear over a file (reliability A7). Names come from files, so each index hashes with
+ * a secret of its own: no file can be made whose names collide. The secret decides only where a
+ * name lies, never what is found. Private to core/files. */
 #ifndef NIBBLE_INDEX_H
 #define NIBBLE_INDEX_H
 
@@ -9,16 +11,18 @@ typedef struct nb_index {
     uint32_t *slot; /* [cap] 1 + item number; 0 = free; owned */
     uint32_t *hash; /* [cap] */
     size_t cap, n;  /* cap is a power of two, at least twice n */
+    uint64_t secret[2];
 } nb_index;
 
-uint32_t nb_index_hash(const char *name, size_t len);
-/* Room for one more item. */
-nb_status nb_index_grow(nb_index *x, nb_err *err);
-/* Calls same(arg, item) for items of equal hash; the item that is the same, or SIZE_MAX. */
-size_t nb_index_find(const nb_index *x, uint32_t hash, bool (*same)(const void *arg, size_t item),
+/* Tells whether item is the one that was asked for. */
+typedef bool nb_index_same(const void *arg, size_t item);
+
+/* The item called name, that is the one of equal hash for which same(arg, item) holds; SIZE_MAX
+ * when there is none. name is any len bytes; x may be zeroed. */
+size_t nb_index_find(const nb_index *x, const void *name, size_t len, nb_index_same *same,
                      const void *arg);
-/* After nb_index_grow: adds item (not there yet). */
-void nb_index_add(nb_index *x, uint32_t hash, size_t item);
-void nb_index_free(nb_index *x);
+/* Adds item (not there yet). On failure the index is as before. */
+nb_status nb_index_add(nb_index *x, const void *name, size_t len, size_t item, nb_err *err);
+void nb_index_free(nb_index *x); /* frees, zeroes */
 
 #endif

@@ -90,7 +90,7 @@ static bool same_key(const void *arg, size_t item)
 static entry *find(const nb_kvs *kvs, const char *key)
 {
     lookup l = {kvs, key};
-    size_t i = nb_index_find(&kvs->index, nb_index_hash(key, strlen(key)), same_key, &l);
+    size_t i = nb_index_find(&kvs->index, key, strlen(key), same_key, &l);
     return i == SIZE_MAX ? NULL : &kvs->at[i];
 }
 
@@ -102,7 +102,6 @@ const nb_kv *nb_kvs_find(const nb_kvs *kvs, const char *key)
 
 static nb_status room(nb_kvs *k, nb_err *err)
 {
-    NB_TRY(nb_index_grow(&k->index, err));
     if (k->n < k->cap)
         return NB_OK;
     size_t cap = k->cap ? k->cap * 2 : 32;
@@ -142,14 +141,14 @@ nb_status nb_kvs_put(nb_kvs *kvs, const nb_kv *kv, bool copy, nb_err *err)
     entry *e = find(kvs, kv->key);
     if (!e) {
         char *key = nb_strdup(kv->key, err);
-        if (!key || room(kvs, err) != NB_OK) {
+        if (!key || room(kvs, err) != NB_OK ||
+            nb_index_add(&kvs->index, key, strlen(key), kvs->n, err) != NB_OK) {
             free(key);
             free(owned);
             return NB_NOMEM;
         }
         e = &kvs->at[kvs->n];
         *e = (entry){.live = true, .kv.key = key};
-        nb_index_add(&kvs->index, nb_index_hash(key, strlen(key)), kvs->n);
         kvs->order[kvs->n_live++] = kvs->n++;
     } else {
         free(e->owned);

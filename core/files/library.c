@@ -60,11 +60,13 @@ static bool same_file(const void *arg, size_t item)
     return l->ino ? at->ino == l->ino && at->dev == l->dev : strcmp(at->e.path, l->e.path) == 0;
 }
 
-static uint32_t identity(const nb_listing *l)
+/* What a row is known by: its inode, or its path where nothing could be opened. */
+static const void *identity(const nb_listing *l, uint64_t id[2], size_t *len)
 {
-    uint64_t id[2] = {l->dev, l->ino};
-    return l->ino ? nb_index_hash((const char *)id, sizeof id)
-                  : nb_index_hash(l->e.path, strlen(l->e.path));
+    id[0] = l->dev;
+    id[1] = l->ino;
+    *len = l->ino ? 2 * sizeof *id : strlen(l->e.path);
+    return l->ino ? (const void *)id : l->e.path;
 }
 
 static nb_status add(scan *s, const char *path, bool hf, bool is_dir)
@@ -80,12 +82,13 @@ static nb_status add(scan *s, const char *path, bool hf, bool is_dir)
         nb_listing_hf(l, path, is_dir);
     else
         nb_listing_gguf(l, path);
-    uint32_t hash = identity(l);
+    uint64_t id[2];
+    size_t len;
+    const void *name = identity(l, id, &len);
     twin t = {lib, l};
-    if (l->skip || nb_index_find(&lib->seen, hash, same_file, &t) != SIZE_MAX)
+    if (l->skip || nb_index_find(&lib->seen, name, len, same_file, &t) != SIZE_MAX)
         return NB_OK;
-    NB_TRY(nb_index_grow(&lib->seen, s->err));
-    nb_index_add(&lib->seen, hash, lib->n);
+    NB_TRY(nb_index_add(&lib->seen, name, len, lib->n, s->err));
     l->e.store = s->store;
     if (s->repo) {
         const char *tail = strrchr(s->repo, '/');

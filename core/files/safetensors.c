@@ -200,8 +200,7 @@ static nb_status read_tensor(parse *p)
                        MAX_STORED_NAME - 1);
     memcpy(name, nb_str_c(&p->json.text), len + 1);
     twin t = {p, name};
-    uint32_t h = nb_index_hash(name, len);
-    if (nb_index_find(&p->index, h, same_name, &t) != SIZE_MAX)
+    if (nb_index_find(&p->index, name, len, same_name, &t) != SIZE_MAX)
         return bad(p, name, "stands twice");
     NB_TRY(read_fields(p, name, &f));
     NB_TRY(grow(p));
@@ -210,13 +209,11 @@ static nb_status read_tensor(parse *p)
     NB_TRY(find_type(p, name, f.dtype_name, &out->type));
     NB_TRY(set_shape(p, name, &f, out));
     NB_TRY(set_span(p, name, &f, out));
-    NB_TRY(nb_index_grow(&p->index, p->err));
     p->name_at[p->n] = p->names.len;
     nb_str_addn(&p->names, name, len + 1);
     if (p->names.failed)
         return nb_fail(p->err, NB_NOMEM, "%s: tensor names", p->name);
-    nb_index_add(&p->index, h, p->n++);
-    return NB_OK;
+    return nb_index_add(&p->index, name, len, p->n++, p->err);
 }
 
 static nb_status read_header(parse *p)

@@ -93,11 +93,10 @@ static nb_status index_views(nb_weights *w, nb_err *err)
 {
     for (size_t i = 0; i < w->n; i++) {
         lookup l = {w, w->views[i].t.name};
-        uint32_t h = nb_index_hash(l.name, strlen(l.name));
-        if (nb_index_find(&w->index, h, same_name, &l) != SIZE_MAX)
+        size_t len = strlen(l.name);
+        if (nb_index_find(&w->index, l.name, len, same_name, &l) != SIZE_MAX)
             return nb_fail(err, NB_FORMAT, "%s: tensor \"%s\" stands twice", w->path, l.name);
-        NB_TRY(nb_index_grow(&w->index, err));
-        nb_index_add(&w->index, h, i);
+        NB_TRY(nb_index_add(&w->index, l.name, len, i, err));
     }
     return NB_OK;
 }
@@ -325,7 +324,7 @@ const nb_view *nb_weights_at(const nb_weights *w, size_t i)
 const nb_view *nb_weights_find(const nb_weights *w, const char *name)
 {
     lookup l = {w, name};
-    size_t i = nb_index_find(&w->index, nb_index_hash(name, strlen(name)), same_name, &l);
+    size_t i = nb_index_find(&w->index, name, strlen(name), same_name, &l);
     return i == SIZE_MAX ? NULL : &w->views[i];
 }
 

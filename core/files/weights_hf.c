@@ -30,20 +30,18 @@ static nb_status on_entry(void *arg, const char *tensor, const char *file, nb_er
 {
     shards *s = arg;
     by_name b = {s, file};
-    uint32_t h = nb_index_hash(file, strlen(file));
+    size_t len = strlen(file);
     char path[1200];
     (void)tensor;
-    if (nb_index_find(&s->seen, h, same_file_name, &b) != SIZE_MAX)
+    if (nb_index_find(&s->seen, file, len, same_file_name, &b) != SIZE_MAX)
         return NB_OK;
     if (s->w->n_files >= MAX_SHARDS)
         return nb_fail(err, NB_FORMAT, "%s: more than %d shards", s->dir, MAX_SHARDS);
     if (!nb_path_join(path, sizeof path, s->dir, file))
         return nb_fail(err, NB_FORMAT, "%s: shard name is too long", s->dir);
-    NB_TRY(nb_index_grow(&s->seen, err));
     NB_TRY(nb_weights_add_file(s->w, path, err));
     snprintf(s->name[s->w->n_files - 1], sizeof s->name[0], "%s", file);
-    nb_index_add(&s->seen, h, s->w->n_files - 1);
-    return NB_OK;
+    return nb_index_add(&s->seen, file, len, s->w->n_files - 1, err);
 }
 
 static nb_status map_files(nb_weights *w, const char *dir, nb_err *err)
