@@ -304,6 +304,34 @@ CHECK_TEST(file, guard_keeps_two_readers_alive_when_the_file_shrinks) /* A19 */
     free(bytes);
 }
 
+/* No page is lost when only the last one's tail is cut, and none when a file is written over. */
+CHECK_TEST(file, a_map_knows_when_its_file_was_cut_or_written_to) /* A19 */
+{
+    static const struct timespec long_ago[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    const char *path = test_path(test_tmpdir(), "rewritten");
+    nb_err err = {0};
+    for (int what = 0; what < 4; what++) {
+        nb_map m;
+        test_spit(path, "0123456789", 10);
+        check(utimensat(AT_FDCWD, path, long_ago, 0) == 0, "clock");
+        check(nb_map_open(&m, path, &err) == NB_OK && !nb_map_lost(&m), "%s", err.msg);
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        check(fd >= 0, "open");
+        if (what == 0)
+            check(ftruncate(fd, 9) == 0, "cut in the last page");
+        else if (what == 1)
+            check(pwrite(fd, "x", 1, 3) == 1, "one byte over");
+        else if (what == 2)
+            check(pwrite(fd, "x", 1, 10) == 1, "one byte more");
+        else
+            check(unlink(path) == 0, "unlinked: what is mapped stays");
+        close(fd);
+        check(nb_map_lost(&m) == (what < 3), "case %d", what);
+        nb_map_close(&m);
+        check(!nb_map_lost(&m), "a closed map has nothing to lose");
+    }
+}
+
 static void exit_seven(int signal_number)
 {
     (void)signal_number;

@@ -8,12 +8,14 @@
 
 /* A read-only mapping of a whole file. len 0 gives at == NULL. The mapping survives renames and
  * unlinks. If the file shrinks while mapped, reading past its end raises SIGBUS; the guard of
- * nb_map_guard turns that into zeros and a flag (reliability A19). */
+ * nb_map_guard_install turns that into zeros and a flag (reliability A19). */
 typedef struct nb_map {
     const uint8_t *at; /* owned mapping */
     uint64_t len;
     uint64_t dev, ino;
     int64_t mtime_ns;
+    int fd;        /* owned when at is set: tells whether the file is still what was mapped */
+    unsigned slot; /* of the guard's table, when at is set */
 } nb_map;
 
 nb_status nb_map_open(nb_map *out, const char *path, nb_err *err);
@@ -23,7 +25,8 @@ void nb_map_close(nb_map *m);
  * over a fault inside any open nb_map and marks that map lost. Every other SIGBUS goes to the
  * handler that was there before. At most 1,024 maps are open at once. */
 void nb_map_guard_install(void);
-/* True once a fault was served inside m: its contents can no longer be believed. */
+/* True when the contents can no longer be believed: a fault was served inside m, or the file was
+ * cut or written to since it was mapped, even within its last page. One fstat. */
 bool nb_map_lost(const nb_map *m);
 
 /* The whole file as malloc'd bytes + one NUL. Refuses more than `limit` bytes with both numbers. */

@@ -113,10 +113,19 @@ void nb_map_guard_install(void)
     pthread_mutex_unlock(&guard_lock);
 }
 
+static int64_t mtime_of(const struct stat *st)
+{
+    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
 bool nb_map_lost(const nb_map *m)
 {
-    map_slot *slot = m->at ? slot_of((uintptr_t)m->at) : NULL;
-    return slot && atomic_load(&slot->lost);
+    struct stat st;
+    if (!m->at)
+        return false;
+    if (atomic_load(&slots[m->slot].lost))
+        return true;
+    return fstat(m->fd, &st) != 0 || (uint64_t)st.st_size != m->len || mtime_of(&st) != m->mtime_ns;
 }
 
 static int open_regular(const char *path, struct stat *st, nb_err *err)
@@ -160,6 +169,8 @@ static nb_status map_fd(nb_map *m, int fd, const char *path, nb_err *err)
     atomic_store(&slot->end, (uintptr_t)at + (uintptr_t)end);
     atomic_store_explicit(&slot->base, (uintptr_t)at, memory_order_release);
     m->at = at;
+    m->fd = fd;
+    m->slot = (unsigned)(slot - slots);
     return NB_OK;
 }
 
@@ -176,9 +187,10 @@ nb_status nb_map_open(nb_map *out, const char *path, nb_err *err)
     nb_map m = {.len = (uint64_t)st.st_size,
                 .dev = (uint64_t)st.st_dev,
                 .ino = (uint64_t)st.st_ino,
-                .mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec};
+                .mtime_ns = mtime_of(&st)};
     nb_status status = map_fd(&m, fd, path, err);
-    close(fd);
+    if (!m.at)
+        close(fd);
     if (status == NB_OK)
         *out = m;
     return status;
@@ -187,10 +199,9 @@ nb_status nb_map_open(nb_map *out, const char *path, nb_err *err)
 void nb_map_close(nb_map *m)
 {
     if (m && m->at) {
-        map_slot *slot = slot_of((uintptr_t)m->at);
-        if (slot)
-            atomic_store(&slot->base, 0); /* first: the address may be mapped again at once */
+        atomic_store(&slots[m->slot].base, 0); /* first: the address may be mapped again at once */
         munmap((void *)(uintptr_t)m->at, (size_t)m->len);
+        close(m->fd);
     }
     if (m)
         *m = (nb_map){0};

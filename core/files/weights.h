@@ -47,7 +47,8 @@ const nb_view *nb_weights_at(const nb_weights *w, size_t i);
 const nb_view *nb_weights_find(const nb_weights *w, const char *name); /* O(1); NULL */
 /* Pointer to the bytes of output row r (order applied); borrowed from the mapping. */
 const uint8_t *nb_weights_row(const nb_view *v, uint64_t r);
-/* True once a mapped file shrank under us: contents are not to be believed (A19). */
+/* True once a mapped file was cut or written to under us: contents are not to be believed (A19).
+ * One fstat per file: for once a token or a tile, not once a row. */
 bool nb_weights_lost(const nb_weights *w);
 /* 64-bit identity for stored results. */
 uint64_t nb_weights_fingerprint(const nb_weights *w);

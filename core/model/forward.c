@@ -165,7 +165,7 @@ static nb_status check_weights(const nb_session *s, nb_err *err)
 {
     if (!nb_weights_lost(s->model->weights))
         return NB_OK;
-    return nb_fail(err, NB_FORMAT, "%s was truncated while it was in use",
+    return nb_fail(err, NB_FORMAT, "%s was changed while it was in use",
                    nb_weights_path(s->model->weights));
 }
 

@@ -91,7 +91,7 @@ static nb_status visit(const inspect_work *k, size_t i, inspect_result **made, n
     if (st == NB_OK && out->readable)
         st = count_outliers(out, v, b.mine, job, err);
     if (st == NB_OK && nb_weights_lost(k->weights))
-        st = nb_fail(err, NB_IO, "the file was cut short while it was read");
+        st = nb_fail(err, NB_IO, "the file was changed while it was read");
     free(b.mine);
     free(b.theirs);
     if (st == NB_OK)
