@@ -12,6 +12,7 @@ typedef struct step {
     nb_session *s;
     const int32_t *ids;
     size_t m, at;      /* columns, first position */
+    size_t first;      /* columns before it end with their K and V: no more is asked of them */
     const float *norm; /* weights of the norm */
     bool residual;     /* s->norm holds a matmul's output that x is still owed */
     uint8_t *k, *v;    /* this layer's cache */
@@ -49,7 +50,7 @@ static void add_norm(void *arg, size_t begin, size_t end, int thread)
     const nb_session *s = p->s;
     size_t n = s->model->hp.n_embd;
     (void)thread;
-    for (size_t j = begin; j < end; j++) {
+    for (size_t j = p->first + begin; j < p->first + end; j++) {
         if (p->residual)
             s->ops->add(s->x + j * n, s->norm + j * n, n);
         if (p->norm)
@@ -74,7 +75,8 @@ static void rotate_store(void *arg, size_t begin, size_t end, int thread)
     (void)thread;
     for (size_t j = begin; j < end; j++) {
         const float *cs = s->cs + j * hp->n_rot;
-        s->ops->rope(s->q + j * nq, hp->n_head, hp->head_dim, cs, hp->n_rot, kind);
+        if (j >= p->first)
+            s->ops->rope(s->q + j * nq, hp->n_head, hp->head_dim, cs, hp->n_rot, kind);
         s->ops->rope(s->k + j * nkv, hp->n_head_kv, hp->head_dim, cs, hp->n_rot, kind);
         store(s, p->k, p->at + j, s->k + j * nkv);
         store(s, p->v, p->at + j, s->v + j * nkv);
@@ -88,9 +90,10 @@ static void attend(void *arg, size_t begin, size_t end, int thread)
     const nb_session *s = p->s;
     const nb_hparams *hp = &s->model->hp;
     size_t group = hp->n_head / hp->n_head_kv, head_bytes = s->kv_row / hp->n_head_kv;
+    size_t skipped = p->first * hp->n_head;
     (void)thread;
     for (size_t slot = begin; slot < end; slot++)
-        for (size_t t = slot; t < p->tasks; t += p->slots) {
+        for (size_t t = skipped + slot; t < skipped + p->tasks; t += p->slots) {
             size_t j = t / hp->n_head, h = t % hp->n_head;
             nk_attn a = {
                 .q = s->q + t * hp->head_dim,
@@ -131,34 +134,42 @@ static void norm_step(step *p, const nk_matrix *w, bool residual)
 {
     p->norm = w ? w->data : NULL;
     p->residual = residual;
-    run(p->s, p->m, p->m * p->s->model->hp.n_embd, add_norm, p);
+    size_t n = p->m - p->first;
+    run(p->s, n, n * p->s->model->hp.n_embd, add_norm, p);
 }
 
 static void attention_block(step *p, const nb_layer *l)
 {
     nb_session *s = p->s;
     const nb_hparams *hp = &s->model->hp;
-    float *const y[] = {s->q, s->k, s->v};
-    const nk_matrix *const w[] = {&l->w[NB_ATTN_Q], &l->w[NB_ATTN_K], &l->w[NB_ATTN_V]};
+    size_t nq = (size_t)hp->n_head * hp->head_dim, m = p->m - p->first;
+    float *norm = s->norm + p->first * hp->n_embd;
+    float *const y[] = {s->k, s->v, s->q};
+    const nk_matrix *const w[] = {&l->w[NB_ATTN_K], &l->w[NB_ATTN_V], &l->w[NB_ATTN_Q]};
     const size_t stride[] = {w[0]->rows, w[1]->rows, w[2]->rows};
-    nk_matmul_many(s->ops, s->pool, y, stride, w, 3, s->norm, p->m, s->matmul);
-    run(s, p->m, p->m * (w[0]->rows + 2 * w[1]->rows), rotate_store, p);
-    p->tasks = p->m * hp->n_head;
+    nk_matmul_many(s->ops, s->pool, y, stride, w, p->first ? 2 : 3, s->norm, p->m, s->matmul);
+    if (p->first && m)
+        matmul(s, s->q + p->first * nq, w[2], norm, m);
+    run(s, p->m, p->m * (nq + 2 * w[0]->rows), rotate_store, p);
+    p->tasks = m * hp->n_head;
     p->slots = p->tasks < NB_ATTN_SLOTS ? p->tasks : NB_ATTN_SLOTS;
+    if (m == 0)
+        return;
     run(s, p->slots, p->tasks * (p->at + p->m) * hp->head_dim, attend, p);
-    matmul(s, s->norm, &l->w[NB_ATTN_OUT], s->att, p->m);
+    matmul(s, norm, &l->w[NB_ATTN_OUT], s->att + p->first * nq, m);
 }
 
 static void ffn_block(step *p, const nb_layer *l)
 {
     nb_session *s = p->s;
-    size_t n_ff = s->model->hp.n_ff;
+    size_t n_ff = s->model->hp.n_ff, m = p->m - p->first; /* kept columns move to the front */
+    float *norm = s->norm + p->first * s->model->hp.n_embd;
     float *const y[] = {s->gate, s->up};
     const nk_matrix *const w[] = {&l->w[NB_FFN_GATE], &l->w[NB_FFN_UP]};
     const size_t stride[] = {n_ff, n_ff};
-    nk_matmul_many(s->ops, s->pool, y, stride, w, 2, s->norm, p->m, s->matmul);
-    run(s, p->m * ((n_ff + SLICE - 1) / SLICE), 16 * p->m * n_ff, gated, p);
-    matmul(s, s->norm, &l->w[NB_FFN_DOWN], s->gate, p->m);
+    nk_matmul_many(s->ops, s->pool, y, stride, w, 2, norm, m, s->matmul);
+    run(s, m * ((n_ff + SLICE - 1) / SLICE), 16 * m * n_ff, gated, p);
+    matmul(s, norm, &l->w[NB_FFN_DOWN], s->gate, m);
 }
 
 static nb_status check_weights(const nb_session *s, nb_err *err)
@@ -169,8 +180,8 @@ static nb_status check_weights(const nb_session *s, nb_err *err)
                    nb_weights_path(s->model->weights));
 }
 
-nb_status nb_forward(nb_session *s, const int32_t *ids, size_t m, size_t at, const nb_hooks *hooks,
-                     nb_err *err)
+nb_status nb_forward(nb_session *s, const int32_t *ids, size_t m, size_t at, size_t want,
+                     const nb_hooks *hooks, nb_err *err)
 {
     step p = {.s = s, .ids = ids, .m = m, .at = at};
     size_t cache = s->n_ctx * s->kv_row;
@@ -182,7 +193,10 @@ nb_status nb_forward(nb_session *s, const int32_t *ids, size_t m, size_t at, con
         norm_step(&p, &l->w[NB_ATTN_NORM], i > 0);
         if (nb_canceled(hooks))
             return nb_fail(err, NB_CANCELED, "cancelled");
+        p.first = i + 1 == s->model->hp.n_layer ? want : 0;
         attention_block(&p, l);
+        if (p.first == m)
+            return check_weights(s, err);
         norm_step(&p, &l->w[NB_FFN_NORM], true);
         if (nb_canceled(hooks))
             return nb_fail(err, NB_CANCELED, "cancelled");

@@ -35,12 +35,14 @@ struct nb_session {
     uint64_t kv_bytes, scratch_bytes;
 };
 
-/* Evaluates m <= n_batch tokens at positions at..at+m: their K and V go into the cache, their last
- * hidden states stay in x. NB_CANCELED within one matmul of the wish, NB_FORMAT when the file was
- * truncated under us; s->n is the caller's to move. */
-nb_status nb_forward(nb_session *s, const int32_t *ids, size_t m, size_t at, const nb_hooks *hooks,
-                     nb_err *err);
-/* Logits of columns first..first+count of the last pass, count <= NB_HEAD_ROWS, into s->logits. */
+/* Evaluates m <= n_batch tokens at positions at..at+m: their K and V go into the cache, the last
+ * hidden states of columns want..m stay in x; of the others the last layer computes no more than K
+ * and V. NB_CANCELED within one matmul of the wish, NB_FORMAT when the file was changed under us;
+ * s->n is the caller's to move. */
+nb_status nb_forward(nb_session *s, const int32_t *ids, size_t m, size_t at, size_t want,
+                     const nb_hooks *hooks, nb_err *err);
+/* Logits of columns first..first+count of the last pass, first >= its want, count <= NB_HEAD_ROWS,
+ * into s->logits. */
 nb_status nb_forward_head(nb_session *s, size_t first, size_t count, nb_err *err);
 
 #endif

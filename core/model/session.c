@@ -127,7 +127,9 @@ void nb_session_close(nb_session **sp)
 
 static nb_status check_ids(const nb_session *s, const int32_t *ids, size_t n, nb_err *err)
 {
-    if (n < 1 || n > s->n_ctx)
+    if (n < 1)
+        return nb_fail(err, NB_REFUSED, "no tokens to evaluate");
+    if (n > s->n_ctx)
         return nb_fail(err, NB_REFUSED, "context full: %zu tokens, room for %u", n, s->n_ctx);
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || (uint32_t)ids[i] >= s->model->hp.n_vocab)
@@ -136,12 +138,14 @@ static nb_status check_ids(const nb_session *s, const int32_t *ids, size_t n, nb
     return NB_OK;
 }
 
-/* Evaluates the next chunk of ids[0..n) and moves s->n; *m = its length. */
-static nb_status advance(nb_session *s, const int32_t *ids, size_t n, size_t *m,
+/* Evaluates the next chunk of ids[0..n) and moves s->n; *m = its length. Hidden states are wanted
+ * of positions >= from. */
+static nb_status advance(nb_session *s, const int32_t *ids, size_t n, size_t from, size_t *m,
                          const nb_hooks *hooks, nb_err *err)
 {
     size_t left = n - s->n, take = left < s->n_batch ? left : s->n_batch;
-    NB_TRY(nb_forward(s, ids + s->n, take, s->n, hooks, err));
+    size_t want = from > s->n ? from - s->n : 0;
+    NB_TRY(nb_forward(s, ids + s->n, take, s->n, want < take ? want : take, hooks, err));
     memmove(s->ids + s->n, ids + s->n, take * sizeof *ids);
     s->n += take;
     nb_report(hooks, &(nb_progress){.what = "prompt", .done = s->n, .total = n});
@@ -159,7 +163,7 @@ nb_status nb_session_feed(nb_session *s, const int32_t *ids, size_t n, size_t *r
     s->n = keep;
     s->has_logits = false;
     while (s->n < n)
-        NB_TRY(advance(s, ids, n, &m, hooks, err));
+        NB_TRY(advance(s, ids, n, n - 1, &m, hooks, err));
     NB_TRY(nb_forward_head(s, m - 1, 1, err));
     s->has_logits = true;
     if (reused)
@@ -180,7 +184,7 @@ nb_status nb_session_next(nb_session *s, nb_sampler *smp, nb_choice *choice, con
     s->has_logits = false;
     if (s->n == s->n_ctx)
         return nb_fail(err, NB_REFUSED, "context full: %u tokens", s->n_ctx);
-    NB_TRY(nb_forward(s, &c.id, 1, s->n, hooks, err));
+    NB_TRY(nb_forward(s, &c.id, 1, s->n, 0, hooks, err));
     s->ids[s->n++] = c.id;
     NB_TRY(nb_forward_head(s, 0, 1, err));
     s->has_logits = true;
@@ -201,7 +205,7 @@ nb_status nb_session_score(nb_session *s, const int32_t *ids, size_t n, size_t f
     size_t n_vocab = s->model->hp.n_vocab;
     while (s->n < n) {
         size_t start = s->n, m;
-        NB_TRY(advance(s, ids, n, &m, hooks, err));
+        NB_TRY(advance(s, ids, n, from, &m, hooks, err));
         for (size_t j = from > start ? from - start : 0; j < m; j += NB_HEAD_ROWS) {
             size_t count = m - j < NB_HEAD_ROWS ? m - j : NB_HEAD_ROWS;
             if (nb_canceled(hooks))
