@@ -34,15 +34,35 @@ app_page *app_page_of(ui_app *app, ui_scope scope)
     return NULL;
 }
 
+static bool open_page(ui_app *app, app_page *p)
+{
+    nb_err err = {0};
+    if (p->self || p->row->open(&p->self, app, &err) == NB_OK)
+        return true;
+    p->self = NULL;
+    ui_app_error(app, err.msg, "the screen stays closed", "its digit tries again");
+    return false;
+}
+
+static bool is_empty(const app_page *p)
+{
+    return p->self && p->row->empty && p->row->empty(p->self);
+}
+
+bool app_bring(ui_app *app, size_t at)
+{
+    app_page *models = app_page_of(app, UI_MODELS);
+    const app_page *p = &app->page[at];
+    if (is_empty(p) && models && models->self)
+        models->row->action(models->self, p->row->from_models);
+    return true;
+}
+
 bool app_enter(ui_app *app, size_t at)
 {
     app_page *p = &app->page[at];
-    nb_err err = {0};
-    if (!p->self && p->row->open(&p->self, app, &err) != NB_OK) {
-        p->self = NULL;
-        ui_app_error(app, err.msg, "the screen stays closed", "its digit tries again");
+    if (!open_page(app, p))
         return false;
-    }
     if (at != app->at) {
         size_t i = 0;
         while (i < app->n_trail && app->trail[i] != at)
@@ -333,15 +353,18 @@ static nb_status open_app(ui_app *app, nb_err *err)
     return ui_canvas_resize(&app->canvas, app->w, app->h, err);
 }
 
-/* The first screen always opens: it is where q and Esc lead back to. */
+/* The first screen always opens: it is where q and Esc lead back to. The last one only with what it
+ * showed. */
 void app_begin(ui_app *app)
 {
     const char *last = ui_workspace_get(app->ws, "screen");
     const char *want = app->opt.start ? app->opt.start : app->opt.n_paths ? NULL : last;
     app_enter(app, 0);
-    for (size_t i = 1; want && i < app->n_page; i++)
-        if (strcmp(app->page[i].row->name, want) == 0)
+    for (size_t i = 1; want && i < app->n_page; i++) {
+        app_page *p = &app->page[i];
+        if (strcmp(p->row->name, want) == 0 && open_page(app, p) && (app->opt.start || !is_empty(p)))
             app_enter(app, i);
+    }
 }
 
 static void close_app(ui_app *app)

@@ -17,7 +17,7 @@ static bool to_screen(ui_app *app, ui_action a)
     int digit = (int)(a - UI_ACT_ANY_SCREEN_1) + 1;
     for (size_t i = 0; i < app->n_page; i++)
         if (app->page[i].digit == digit)
-            return app_enter(app, i);
+            return app_enter(app, i) && app_bring(app, i);
     return false;
 }
 

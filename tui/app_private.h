@@ -158,6 +158,7 @@ app_page *app_page_of(ui_app *app, ui_scope scope); /* NULL: not in this build *
 /* The first screen, then the wanted one. */
 void app_begin(ui_app *app);
 bool app_enter(ui_app *app, size_t page);          /* opens it on first use */
+bool app_bring(ui_app *app, size_t page);          /* to an empty screen, what Models shows */
 bool app_leave(ui_app *app);                       /* back along the trail; false at its start */
 void app_quit(ui_app *app);                        /* asks when jobs run */
 const char *app_why_not(ui_app *app, ui_action a); /* NULL = possible here and now */

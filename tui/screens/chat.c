@@ -417,6 +417,11 @@ static void show(void *self, const char *const *paths, const char *note)
         chat_want(self, paths);
 }
 
+static bool empty(const void *self)
+{
+    return !chat_panes(self);
+}
+
 /* --- life ------------------------------------------------------------------------------------ */
 
 /* The last chat comes back to be read and continued; its models load with the next question. */
@@ -496,4 +501,6 @@ const ui_screen ui_screen_chat = {
     .busy = busy,
     .json = json,
     .show = show,
+    .empty = empty,
+    .from_models = UI_ACT_MODELS_TALK,
 };

@@ -47,6 +47,16 @@ static void close_files(inspect *s)
     nb_weights_close(&s->other);
 }
 
+/* For the next start; the log says it too. */
+static void remember(const inspect *s)
+{
+    ui_workspace *w = ui_app_workspace(s->app);
+    ui_workspace_set(w, "inspect.path", s->path);
+    ui_workspace_set(w, "inspect.other", s->other ? s->other_path : "");
+    ui_app_log(s->app, s->other ? "opened %s to inspect against %s" : "opened %s to inspect",
+               s->path, s->other_path);
+}
+
 static void opened(inspect *s, const nb_event *e)
 {
     s->opening = NULL;
@@ -65,6 +75,7 @@ static void opened(inspect *s, const nb_event *e)
     s->block_of = SIZE_MAX;
     memcpy(s->path, s->open_arg.path, sizeof s->path);
     memcpy(s->other_path, s->open_arg.other, sizeof s->other_path);
+    remember(s);
     if (s->open_arg.other[0] && !s->other)
         ui_app_say(s->app, "not compared: %s", s->open_arg.other_err.msg);
     s->n_tensors = nb_weights_count(s->weights);
@@ -322,7 +333,23 @@ static void show(void *self, const char *const *paths, const char *note)
     want(s, paths[0], paths[1]);
 }
 
+static bool empty(const void *self)
+{
+    const inspect *s = self;
+    return !s->weights && !s->opening && !s->problem[0];
+}
+
 /* --- life ------------------------------------------------------------------------------------ */
+
+/* The last file comes back when it is still there, unless other models were asked for now. */
+static void restore(inspect *s)
+{
+    const ui_workspace *w = ui_app_workspace(s->app);
+    const char *path = ui_workspace_get(w, "inspect.path");
+    const char *other = ui_workspace_get(w, "inspect.other");
+    if (path && !ui_app_options_of(s->app)->n_paths && nb_exists(path))
+        want(s, path, other && *other && nb_exists(other) ? other : NULL);
+}
 
 static nb_status open(void **self, ui_app *app, nb_err *err)
 {
@@ -331,6 +358,7 @@ static nb_status open(void **self, ui_app *app, nb_err *err)
     s->app = app;
     s->logy = true;
     *self = s;
+    restore(s);
     return NB_OK;
 }
 
@@ -370,4 +398,6 @@ const ui_screen ui_screen_inspect = {
     .busy = busy,
     .json = inspect_json,
     .show = show,
+    .empty = empty,
+    .from_models = UI_ACT_MODELS_IMPORT,
 };

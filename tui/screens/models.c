@@ -87,6 +87,10 @@ static void event(void *self, const nb_event *e)
     m->n_row = 0;
     models_fits(m);
     models_arrange(m);
+    ui_action wanted = m->after_scan;
+    m->after_scan = UI_ACT_NONE;
+    if (wanted != UI_ACT_NONE)
+        ui_screen_models.action(m, wanted);
 }
 
 /* --- actions --------------------------------------------------------------------------------- */
@@ -101,6 +105,13 @@ static void to_screen(models *m, ui_scope screen)
     bool pair = screen == UI_INSPECT && source != at;
     const char *paths[] = {e->path, pair ? nb_library_at(m->lib, source)->path : NULL, NULL};
     ui_app_show(m->app, screen, paths, NULL);
+}
+
+/* Before the first scan has ended there is nothing to bring: it is brought when it is there. */
+static bool later(models *m, ui_action a)
+{
+    m->after_scan = !m->lib && m->job ? a : UI_ACT_NONE;
+    return m->after_scan != UI_ACT_NONE;
 }
 
 static int by_bytes_down(const void *a, const void *b)
@@ -218,6 +229,9 @@ static void write_table(models *m)
 
 static bool action_here(models *m, ui_action a)
 {
+    bool leads = a == UI_ACT_MODELS_QUANTIZE || a == UI_ACT_MODELS_TALK || a == UI_ACT_MODELS_IMPORT;
+    if (leads && later(m, a))
+        return true;
     switch (a) {
     case UI_ACT_MODELS_QUANTIZE:
         to_screen(m, UI_QUANTIZE);
@@ -249,7 +263,7 @@ static bool action_here(models *m, ui_action a)
 static bool action(void *self, ui_action a)
 {
     models *m = self;
-    if (m->typing) {
+    if (m->typing && ui_keyrow_of(a)->scope != UI_MODELS) { /* no letter comes as an action */
         if (a != UI_ACT_ANY_OPEN && a != UI_ACT_ANY_ESCAPE)
             return false;
         m->typing = false;

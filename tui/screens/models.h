@@ -54,6 +54,7 @@ typedef struct models {
     bool reverse, zoom, kv_f32;
     uint32_t ctx;
     uint64_t available, total;
+    ui_action after_scan;    /* asked for before the first list was there */
     char wanted[1024];       /* path to put the cursor on after a scan */
     const ui_canvas *canvas; /* while drawing */
     char fit_title[24];

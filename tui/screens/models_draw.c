@@ -268,6 +268,7 @@ void models_draw(void *self, ui_canvas *c, ui_rect r)
     models *m = self;
     ui_rect list, preview;
     m->canvas = c;
+    m->after_scan = UI_ACT_NONE; /* came back before it was brought */
     if (m->zoom) {
         draw_preview(m, c, r);
     } else if (r.w >= 100 && r.h >= 12) {

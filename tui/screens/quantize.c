@@ -72,6 +72,9 @@ static void opened(quantize *q, const nb_event *e)
     q->source = q->open_arg.made;
     q->open_arg.made = NULL;
     q->named = q->requantize = false;
+    ui_workspace_set(ui_app_workspace(q->app), "quantize.source", q->source->path);
+    ui_app_log(q->app, "opened %s to quantize", q->source->path);
+    quantize_usual_preset(q);
     quantize_plan(q);
 }
 
@@ -315,34 +318,38 @@ static void show(void *self, const char *const *paths, const char *note)
         choose(self, paths[0]);
 }
 
+static bool empty(const void *self)
+{
+    const quantize *q = self;
+    return !q->source && !q->opening && !q->problem[0];
+}
+
 /* --- life ------------------------------------------------------------------------------------ */
 
-static size_t preset_named(const char *name)
+/* What was asked for now, else what the last run was about, if it is still there. */
+static void choose_first(quantize *q)
 {
-    size_t n;
-    const nb_preset *all = nb_presets(&n), *p = nb_preset_find(name);
-    return p ? (size_t)(p - all) : 0;
+    const ui_app_options *opt = ui_app_options_of(q->app);
+    const char *kept = ui_workspace_get(ui_app_workspace(q->app), "quantize.source");
+    if (opt->start && strcmp(opt->start, "quantize") == 0 && opt->n_paths)
+        choose(q, opt->paths[0]);
+    else if (!opt->n_paths && kept && nb_exists(kept))
+        choose(q, kept);
 }
 
 static nb_status open(void **self, ui_app *app, nb_err *err)
 {
     (void)err;
     quantize *q = ui_xcalloc(1, sizeof *q);
-    const ui_app_options *opt = ui_app_options_of(app);
-    const char *kept = ui_workspace_get(ui_app_workspace(app), "quantize.preset");
-    size_t n;
     q->app = app;
     q->editing = -1;
     q->threads = ui_app_threads(app);
-    q->preset = preset_named(kept && nb_preset_find(kept) ? kept : "Q2_K");
-    nb_recipe_init(&q->recipe, &nb_presets(&n)[q->preset]);
+    nb_recipe_init(&q->recipe, nb_preset_find("Q4_K_M"));
+    quantize_usual_preset(q);
     ui_list_set(&q->form, quantize_rows(q));
     q->form.at = QF_TYPE;
     *self = q;
-    if (opt->start && strcmp(opt->start, "quantize") == 0 && opt->n_paths)
-        choose(q, opt->paths[0]);
-    else if (ui_app_config(app)->demo_dir[0])
-        choose(q, "demo");
+    choose_first(q);
     return NB_OK;
 }
 
@@ -351,7 +358,6 @@ static void close_screen(void **self)
     quantize *q = *self;
     if (!q)
         return;
-    ui_workspace_set(ui_app_workspace(q->app), "quantize.preset", q->recipe.preset->name);
     quantize_drop_run(q);
     if (q->planned)
         nb_plan_free(&q->plan);
@@ -380,4 +386,6 @@ const ui_screen ui_screen_quantize = {
     .busy = busy,
     .json = quantize_json,
     .show = show,
+    .empty = empty,
+    .from_models = UI_ACT_MODELS_QUANTIZE,
 };

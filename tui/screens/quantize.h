@@ -86,7 +86,9 @@ typedef struct quantize {
     size_t n_undo, n_redo; /* redo copies follow the undo copies */
     size_t method, preset;
     int threads;
-    bool requantize, after_chat, named; /* named: output was typed */
+    bool requantize, after_chat;
+    bool named;  /* the output was typed */
+    bool chosen; /* the preset was: it stays for other models too */
     char output[1024];
     nb_plan plan;
     bool planned;
@@ -109,6 +111,8 @@ void quantize_change(quantize *q, int step); /* left, right on the field */
 bool quantize_edit(quantize *q, int row);    /* opens the input for a row */
 void quantize_accept(quantize *q);
 bool quantize_rule_action(quantize *q, ui_action a);
+/* Unless one was chosen: what the demo shows best, what other models are usually made to. */
+void quantize_usual_preset(quantize *q);
 bool quantize_undo(quantize *q, bool redo);
 void quantize_name_output(quantize *q);
 bool quantize_is_quantized(const nb_planned *t);

@@ -95,6 +95,18 @@ static size_t preset_index(const nb_preset *p)
     return 0;
 }
 
+/* The demo's few weights lose words at 2 bits, so that one sees what quantizing costs; for a model
+ * to be used Q4_K_M is the usual balance (quant.md 1.5). */
+void quantize_usual_preset(quantize *q)
+{
+    const char *demo = ui_app_config(q->app)->demo_dir;
+    bool is_demo = q->source && demo[0] && strcmp(q->source->path, demo) == 0;
+    if (q->chosen)
+        return;
+    q->recipe.preset = nb_preset_find(is_demo ? "Q2_K" : "Q4_K_M");
+    q->preset = preset_index(q->recipe.preset);
+}
+
 bool quantize_undo(quantize *q, bool redo)
 {
     if (redo ? !q->n_redo : !q->n_undo)
@@ -147,6 +159,7 @@ void quantize_change(quantize *q, int step)
         remember(q);
         q->preset = step_index(q->preset, n, step);
         q->recipe.preset = &all[q->preset];
+        q->chosen = true;
         break;
     }
     case QF_PURE:

@@ -37,6 +37,10 @@ typedef struct ui_screen {
     void (*json)(const void *self, nb_str *out);
     /* Arrives with something to show: a path list (NULL-terminated) and an optional note. */
     void (*show)(void *self, const char *const *paths, const char *note);
+    /* Nothing to show: a restart does not come back to it, and its digit brings it the model under
+     * the cursor of Models by that screen's action `from_models`. NULL = never empty. */
+    bool (*empty)(const void *self);
+    ui_action from_models;
 } ui_screen;
 
 #define UI_SCREEN(sym, scope, digit) extern const ui_screen ui_screen_##sym;
