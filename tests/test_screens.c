@@ -224,6 +224,21 @@ CHECK_TEST(screens, the_usual_preset_depends_on_the_model)
     check(ok, "see above");
 }
 
+/* The screen opens the demo by itself; what is chosen before that has ended still wins. */
+CHECK_TEST(screens, quantize_opens_what_was_chosen_last)
+{
+    stage s;
+    const char *source = "";
+    stage_begin(&s, "chosen", true);
+    play(&s, "size 100x30\nkeys 3\nwait\nkeys C-r\nwait\n");
+    play(&s, "size 100x30\nwait\nkeys 1\nwait\nkeys j Q\nwait\nsave-json chosen\n");
+    nb_json *doc = load("chosen");
+    leave();
+    nb_jstr(nb_jget(nb_json_root(doc), "source"), &source);
+    check(strstr(source, ".gguf"), "j Q chose %s", source);
+    nb_json_close(&doc);
+}
+
 CHECK_TEST(screens, tui_20_marks_survive_filter_and_order)
 {
     stage s;

@@ -44,9 +44,12 @@ static void choose(quantize *q, const char *model)
 {
     nb_err err = {0};
     char label[160];
-    if (q->opening)
+    if (q->opening) { /* the last choice wins, when the one being opened is there */
+        snprintf(q->wanted, sizeof q->wanted, "%s", model);
         return;
+    }
     q->problem[0] = '\0';
+    q->wanted[0] = '\0';
     q->open_arg.made = NULL;
     if (nb_library_resolve(ui_app_config(q->app), model, q->open_arg.path, sizeof q->open_arg.path,
                            &err) == NB_OK) {
@@ -60,7 +63,14 @@ static void choose(quantize *q, const char *model)
 
 static void opened(quantize *q, const nb_event *e)
 {
+    char next[sizeof q->wanted];
     q->opening = NULL;
+    if (q->wanted[0]) {
+        quantize_release(&q->open_arg.made);
+        memcpy(next, q->wanted, sizeof next);
+        choose(q, next);
+        return;
+    }
     if (e->err.status != NB_OK) {
         snprintf(q->problem, sizeof q->problem, "%s", e->err.msg);
         return;

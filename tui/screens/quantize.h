@@ -76,6 +76,7 @@ typedef struct quantize {
     ui_app *app;
     quantize_source *source; /* NULL = none chosen */
     nb_job *opening;
+    char wanted[1024]; /* chosen meanwhile; "" = nothing */
     struct quantize_opening {
         char path[1024];
         quantize_source *made;

@@ -330,8 +330,11 @@ void quantize_json(const void *self, nb_str *out)
 {
     const quantize *q = self;
     const nb_plan *p = q->live.run ? &q->live.plan : q->planned ? &q->plan : NULL;
+    const quantize_source *from = q->live.run ? q->live.source : q->source;
     nb_jout w = nb_jout_make(out);
     nb_jout_object(&w);
+    nb_jout_key(&w, "source");
+    nb_jout_str(&w, from ? from->path : "");
     if (p) {
         nb_jout_key(&w, "output");
         nb_jout_str(&w, q->live.run ? q->live.out : q->output);
