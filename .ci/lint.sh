@@ -36,11 +36,13 @@ for off in clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling 
     checks="$checks,-$off"
 done
 product=$(git ls-files 'core/*.c' 'tui/*.c' 'kernels/*.c' 'downloads/*.c' | grep -v '/x86/\|/arm/')
-echo "$product" | xargs -P 2 -n 8 clang-tidy --quiet --warnings-as-errors='*' --checks="$checks" \
-    --extra-arg=-std=c11 --extra-arg=-D_GNU_SOURCE --extra-arg=-D_XOPEN_SOURCE_EXTENDED --extra-arg=-I. \
-    --extra-arg='-DNB_VERSION="lint"' --extra-arg='-DNB_PREFIX="/usr/local"' -- >"$tmp/tidy" 2>/dev/null || {
-    grep -E '(error|warning):' "$tmp/tidy" | sort -u | head -40
+# One file a process: what follows -- is the compiler's.
+echo "$product" | xargs -P 2 -I '{}' clang-tidy --quiet --warnings-as-errors='*' --checks="$checks" '{}' \
+    -- -std=c11 -D_GNU_SOURCE -D_XOPEN_SOURCE_EXTENDED -I. '-DNB_VERSION="lint"' \
+    '-DNB_PREFIX="/usr/local"' >"$tmp/tidy" 2>"$tmp/tidy.err" || {
     bad=1
+    grep -vE 'warnings? (generated|treated)|^Suppressed|^Use -header' "$tmp/tidy.err" | sort -u | head -10
+    grep -E '(error|warning):' "$tmp/tidy" | sort -u | head -40
 }
 # shellcheck disable=SC2086
 cppcheck -q -j2 --enable=warning,portability --inline-suppr --std=c11 --error-exitcode=1 -I. \

@@ -39,7 +39,8 @@ static inline uint16_t nk_f32_to_f16(float f)
     uint32_t sign = (u >> 16) & 0x8000u;
     uint32_t abs = u & 0x7fffffffu;
     if (abs >= 0x7f800000u) /* Inf, NaN */
-        return (uint16_t)(sign | 0x7c00u | (abs > 0x7f800000u ? 0x200u | ((abs >> 13) & 0x3ffu) : 0));
+        return (uint16_t)(sign | 0x7c00u |
+                          (abs > 0x7f800000u ? 0x200u | ((abs >> 13) & 0x3ffu) : 0));
     if (abs >= 0x477ff000u) /* rounds to 65536 or more */
         return (uint16_t)(sign | 0x7c00u);
     if (abs < 0x38800000u) { /* below 2^-14: subnormal; adding 0.5 rounds to units of 2^-24 */

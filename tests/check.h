@@ -9,7 +9,8 @@
  *         check(st == NB_FORMAT, "status %d", st);
  *     }
  *
- * check() stops the test on failure. Cite acceptance rows in the name or first comment (A17, tui 8). */
+ * check() stops the test on failure. Cite acceptance rows in the name or first comment (A17, tui
+ * 8). */
 #ifndef NIBBLE_CHECK_H
 #define NIBBLE_CHECK_H
 

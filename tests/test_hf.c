@@ -264,16 +264,16 @@ CHECK_TEST(hf, tensors_without_a_place_are_refused)
         size_t data;
     } row[] = {
         {"{" EMBED ",\"model.layers.0.mlp.experts.0.w1.weight\":{\"dtype\":\"F16\",\"shape\":[8],"
-                   "\"data_offsets\":[64,80]}}",
+         "\"data_offsets\":[64,80]}}",
          "experts", 80},
         {"{" EMBED ",\"model.layers.x.input_layernorm.weight\":{\"dtype\":\"F16\",\"shape\":[8],"
-                   "\"data_offsets\":[64,80]}}",
+         "\"data_offsets\":[64,80]}}",
          "layers.x", 80},
         {"{" EMBED ",\"model.layers.0.self_attn.q_proj.bias\":{\"dtype\":\"F16\",\"shape\":[8],"
-                   "\"data_offsets\":[64,80]}}",
+         "\"data_offsets\":[64,80]}}",
          "biases", 80},
         {"{" EMBED ",\"model.layers.0.self_attn.q_proj.weight\":{\"dtype\":\"F16\",\"shape\":[3,8],"
-                   "\"data_offsets\":[64,112]}}",
+         "\"data_offsets\":[64,112]}}",
          "heads", 112},
         {"{\"model.norm.weight\":{\"dtype\":\"F16\",\"shape\":[8],\"data_offsets\":[0,16]}}",
          "embed_tokens", 16},
@@ -289,7 +289,7 @@ CHECK_TEST(hf, tensors_without_a_place_are_refused)
     nb_weights *w = NULL;
     put_tensors(test_path(f.dir, "model.safetensors"),
                 "{" EMBED ",\"model.layers.0.self_attn.rotary_emb.inv_freq\":{\"dtype\":\"F32\","
-                          "\"shape\":[2],\"data_offsets\":[64,72]}}",
+                "\"shape\":[2],\"data_offsets\":[64,72]}}",
                 72);
     w = opened(f.dir);
     check(nb_weights_count(w) == 1, "inv_freq is dropped");

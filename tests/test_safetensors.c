@@ -26,7 +26,7 @@ static nb_status parse(nb_safetensors_info *info, uint8_t **copy, const char *js
 
 #define T(name, dtype, shape, from, to)                                                            \
     "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" from "," to "]" \
-                                                                                               "}"
+    "}"
 
 CHECK_TEST(safetensors, reads_shapes_in_ggufs_order)
 {

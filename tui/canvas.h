@@ -58,10 +58,26 @@ static inline ui_rect ui_inside(ui_rect r)
 int ui_width(const ui_canvas *c, const char *text, size_t n);
 
 typedef enum ui_glyph {
-    UI_G_H, UI_G_V, UI_G_TL, UI_G_TR, UI_G_BL, UI_G_BR, UI_G_LT, UI_G_RT,
-    UI_G_BAR0, UI_G_BAR8 = UI_G_BAR0 + 8,     /* eighths of a cell from below: 0 = space */
-    UI_G_SHADE0, UI_G_SHADE3 = UI_G_SHADE0 + 3, /* light .. full */
-    UI_G_DOT, UI_G_DIFF, UI_G_CHECK, UI_G_ELLIPSIS, UI_G_TEE, UI_G_ELL, UI_G_ARROW, UI_G_CARET,
+    UI_G_H,
+    UI_G_V,
+    UI_G_TL,
+    UI_G_TR,
+    UI_G_BL,
+    UI_G_BR,
+    UI_G_LT,
+    UI_G_RT,
+    UI_G_BAR0,
+    UI_G_BAR8 = UI_G_BAR0 + 8, /* eighths of a cell from below: 0 = space */
+    UI_G_SHADE0,
+    UI_G_SHADE3 = UI_G_SHADE0 + 3, /* light .. full */
+    UI_G_DOT,
+    UI_G_DIFF,
+    UI_G_CHECK,
+    UI_G_ELLIPSIS,
+    UI_G_TEE,
+    UI_G_ELL,
+    UI_G_ARROW,
+    UI_G_CARET,
     UI_G_LEFT8, /* progress bar: left eighths 1..8 follow */
     UI_G_LEFT8_END = UI_G_LEFT8 + 7,
     UI_G_COUNT

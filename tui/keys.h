@@ -6,16 +6,35 @@
 #include "core/base/str.h"
 
 typedef enum ui_keycode {
-    UI_K_NONE, UI_K_CHAR, UI_K_ENTER, UI_K_ESC, UI_K_TAB, UI_K_BACKTAB, UI_K_UP, UI_K_DOWN,
-    UI_K_LEFT, UI_K_RIGHT, UI_K_PGUP, UI_K_PGDN, UI_K_HOME, UI_K_END, UI_K_DEL, UI_K_BACKSPACE,
-    UI_K_F1, UI_K_PASTE, UI_K_MOUSE, UI_K_RESIZE, UI_K_FOCUS_IN, UI_K_FOCUS_OUT,
+    UI_K_NONE,
+    UI_K_CHAR,
+    UI_K_ENTER,
+    UI_K_ESC,
+    UI_K_TAB,
+    UI_K_BACKTAB,
+    UI_K_UP,
+    UI_K_DOWN,
+    UI_K_LEFT,
+    UI_K_RIGHT,
+    UI_K_PGUP,
+    UI_K_PGDN,
+    UI_K_HOME,
+    UI_K_END,
+    UI_K_DEL,
+    UI_K_BACKSPACE,
+    UI_K_F1,
+    UI_K_PASTE,
+    UI_K_MOUSE,
+    UI_K_RESIZE,
+    UI_K_FOCUS_IN,
+    UI_K_FOCUS_OUT,
 } ui_keycode;
 
 typedef struct ui_key {
     ui_keycode code;
-    uint32_t ch;      /* CHAR: code point ('j', or 'd' with ctrl) */
+    uint32_t ch; /* CHAR: code point ('j', or 'd' with ctrl) */
     bool ctrl, alt;
-    int x, y, button; /* MOUSE: 1 left press, 2 double, 4 wheel up, 5 wheel down */
+    int x, y, button;  /* MOUSE: 1 left press, 2 double, 4 wheel up, 5 wheel down */
     const char *paste; /* PASTE: raw text, borrowed until the next key */
     size_t paste_len;
 } ui_key;
@@ -24,7 +43,16 @@ typedef struct ui_key {
 bool ui_key_parse(const char *name, ui_key *out);
 void ui_key_name(const ui_key *k, char out[16]);
 
-typedef enum ui_scope { UI_ANY, UI_MODELS, UI_DOWNLOADS, UI_QUANTIZE, UI_INSPECT, UI_COMPARE, UI_CHAT, UI_SCOPES } ui_scope;
+typedef enum ui_scope {
+    UI_ANY,
+    UI_MODELS,
+    UI_DOWNLOADS,
+    UI_QUANTIZE,
+    UI_INSPECT,
+    UI_COMPARE,
+    UI_CHAT,
+    UI_SCOPES
+} ui_scope;
 
 typedef enum ui_action {
     UI_ACT_NONE,
@@ -46,10 +74,11 @@ const ui_keyrow *ui_keyrow_of(ui_action a);
 
 typedef struct ui_keymap ui_keymap;
 /* conf: text of keys.conf or NULL. Problems are joined in *warnings (may be NULL). */
-nb_status ui_keymap_open(ui_keymap **out, const char *conf, size_t n, nb_str *warnings, nb_err *err);
+nb_status ui_keymap_open(ui_keymap **out, const char *conf, size_t n, nb_str *warnings,
+                         nb_err *err);
 void ui_keymap_close(ui_keymap **m);
-/* The action of a key in a scope. text: only Enter, Esc, control and alt chords act. *pending is the
- * prefix typed so far ('g', 'y'), kept by the caller; set when a further key is awaited. */
+/* The action of a key in a scope. text: only Enter, Esc, control and alt chords act. *pending is
+ * the prefix typed so far ('g', 'y'), kept by the caller; set when a further key is awaited. */
 ui_action ui_keymap_find(const ui_keymap *m, ui_scope scope, bool text, const ui_key *k,
                          uint32_t *pending);
 /* Bound keys of an action as shown: "C-d PgDn". */

@@ -4,16 +4,26 @@
 
 #include "kernels/nb.h"
 
-enum { /* flags of an architecture */
-    NB_ARCH_ROPE_NORM = 1 << 0, /* rotate pairs (2i, 2i+1) */
-    NB_ARCH_ROPE_NEOX = 1 << 1,
+enum {                             /* flags of an architecture */
+       NB_ARCH_ROPE_NORM = 1 << 0, /* rotate pairs (2i, 2i+1) */
+       NB_ARCH_ROPE_NEOX = 1 << 1,
 };
 
 /* Tensors outside the layers, then one layer's. Name templates: arch.c. */
 typedef enum nb_slot {
-    NB_TOKEN_EMBD, NB_OUTPUT_NORM, NB_OUTPUT, NB_ROPE_FREQS,
-    NB_ATTN_NORM, NB_ATTN_Q, NB_ATTN_K, NB_ATTN_V, NB_ATTN_OUT,
-    NB_FFN_NORM, NB_FFN_GATE, NB_FFN_UP, NB_FFN_DOWN,
+    NB_TOKEN_EMBD,
+    NB_OUTPUT_NORM,
+    NB_OUTPUT,
+    NB_ROPE_FREQS,
+    NB_ATTN_NORM,
+    NB_ATTN_Q,
+    NB_ATTN_K,
+    NB_ATTN_V,
+    NB_ATTN_OUT,
+    NB_FFN_NORM,
+    NB_FFN_GATE,
+    NB_FFN_UP,
+    NB_FFN_DOWN,
     NB_SLOT_COUNT,
     NB_SLOT_LAYER = NB_ATTN_NORM, /* first slot that repeats per layer */
 } nb_slot;

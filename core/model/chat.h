@@ -32,15 +32,21 @@ size_t nb_chat_encode(nb_template t, const nb_tok *tok, const nb_message *msg, s
                       int32_t *out, size_t cap);
 
 /* --- an answer as it comes -------------------------------------------------------------------- */
-typedef enum nb_stop { NB_STOP_END, NB_STOP_LIMIT, NB_STOP_CONTEXT, NB_STOP_CANCEL, NB_STOP_FAIL } nb_stop;
+typedef enum nb_stop {
+    NB_STOP_END,
+    NB_STOP_LIMIT,
+    NB_STOP_CONTEXT,
+    NB_STOP_CANCEL,
+    NB_STOP_FAIL
+} nb_stop;
 
 typedef struct nb_token_event {
-    int32_t id;         /* -1: no new token, only text that did not fit or that ends the answer */
-    uint32_t index;     /* 0 = first token of the answer */
+    int32_t id;     /* -1: no new token, only text that did not fit or that ends the answer */
+    uint32_t index; /* 0 = first token of the answer */
     float logprob, entropy;
     int32_t top_id[NB_TOP];
     float top_logprob[NB_TOP];
-    uint16_t len;       /* bytes of text that are whole UTF-8 now (a token may add 0) */
+    uint16_t len; /* bytes of text that are whole UTF-8 now (a token may add 0) */
     char text[128];
 } nb_token_event;
 

@@ -27,9 +27,9 @@ typedef struct nb_model {
     nb_hparams hp;
     const nb_weights *weights; /* borrowed */
     nk_matrix global[NB_SLOT_LAYER];
-    nb_layer *layer;   /* [hp.n_layer] owned */
-    float *rope_freq;  /* [n_rot/2] angle per position and pair, scaling folded in; owned */
-    void *unpacked;    /* rows that cannot be used in place (HF order), owned; NULL for GGUF */
+    nb_layer *layer;       /* [hp.n_layer] owned */
+    float *rope_freq;      /* [n_rot/2] angle per position and pair, scaling folded in; owned */
+    void *unpacked;        /* rows that cannot be used in place (HF order), owned; NULL for GGUF */
     uint64_t weight_bytes; /* read per token: all matrices, embedding row excluded */
 } nb_model;
 

@@ -15,9 +15,9 @@
 typedef struct nb_session nb_session;
 
 typedef struct nb_session_options {
-    uint32_t n_ctx;     /* 0 = min(n_ctx_train, 4096) */
-    bool kv_f32;        /* cache in F32 instead of F16 */
-    uint32_t n_batch;   /* prefill chunk, 0 = 128; cancel is polled per chunk */
+    uint32_t n_ctx;   /* 0 = min(n_ctx_train, 4096) */
+    bool kv_f32;      /* cache in F32 instead of F16 */
+    uint32_t n_batch; /* prefill chunk, 0 = 128; cancel is polled per chunk */
 } nb_session_options;
 
 /* ops is borrowed and outlives the session. pool may be NULL (one thread) and may be changed

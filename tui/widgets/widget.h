@@ -7,7 +7,8 @@
 #include "tui/canvas.h"
 #include "tui/keys.h"
 
-/* --- list: a cursor over n rows, scrolled, filtered and marked by the owner --------------------- */
+/* --- list: a cursor over n rows, scrolled, filtered and marked by the owner ---------------------
+ */
 typedef struct ui_list {
     size_t n, at, top; /* rows, cursor, first shown */
 } ui_list;
@@ -34,7 +35,8 @@ typedef struct ui_table {
 } ui_table;
 void ui_table_draw(ui_canvas *c, ui_rect r, const ui_table *t, ui_list *l, bool focused);
 
-/* --- text input --------------------------------------------------------------------------------- */
+/* --- text input ---------------------------------------------------------------------------------
+ */
 typedef struct ui_input {
     nb_str text;
     size_t at; /* byte offset of the caret, between clusters */
@@ -49,8 +51,15 @@ int ui_input_rows(const ui_canvas *c, const ui_input *in, int width, int max);
 void ui_input_draw(ui_canvas *c, ui_rect r, ui_input *in, const char *prompt, bool focused);
 void ui_input_free(ui_input *in);
 
-/* --- form: labelled fields with choices, toggles, texts ------------------------------------------ */
-typedef enum ui_field_kind { UI_FIELD_CHOICE, UI_FIELD_TOGGLE, UI_FIELD_TEXT, UI_FIELD_NOTE, UI_FIELD_BUTTON } ui_field_kind;
+/* --- form: labelled fields with choices, toggles, texts ------------------------------------------
+ */
+typedef enum ui_field_kind {
+    UI_FIELD_CHOICE,
+    UI_FIELD_TOGGLE,
+    UI_FIELD_TEXT,
+    UI_FIELD_NOTE,
+    UI_FIELD_BUTTON
+} ui_field_kind;
 typedef struct ui_field {
     const char *label;
     ui_field_kind kind;
@@ -62,7 +71,8 @@ typedef struct ui_field {
 void ui_form_draw(ui_canvas *c, ui_rect r, const ui_field *f, size_t n, ui_list *l, int label_w,
                   bool focused);
 
-/* --- pictures ------------------------------------------------------------------------------------ */
+/* --- pictures ------------------------------------------------------------------------------------
+ */
 /* Columns as eighth-block bars over r; log: log counts. Values are scaled to the largest (or max if
  * > 0). lo/hi label the axis row below when axis. */
 void ui_bars_draw(ui_canvas *c, ui_rect r, const double *v, size_t n, double max, bool logy,
@@ -75,7 +85,8 @@ void ui_progress_draw(ui_canvas *c, int x, int y, int w, double share, ui_role r
 /* One shade cell for an error level 0..3 with its ramp role. */
 void ui_shade(ui_canvas *c, int x, int y, int level, ui_role ramp0);
 
-/* --- wrapped text -------------------------------------------------------------------------------- */
+/* --- wrapped text --------------------------------------------------------------------------------
+ */
 /* Byte ranges of display rows of text at a width; words wrap, long words are cut. Appends to *rows
  * (malloc'd, grown); incremental: pass the count of rows still valid. */
 typedef struct ui_row {
