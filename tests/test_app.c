@@ -121,6 +121,36 @@ CHECK_TEST(app, last_row_always_helps)
     drop_app(app);
 }
 
+/* Panels stay inside their boxes at every size, and below 40x10 the status line stands for them. */
+CHECK_TEST(app, panels_stay_in_their_boxes)
+{
+    static const char *const doors[] = {":", "?", "J", "E"};
+    ui_app *app = bare_app();
+    for (size_t i = 0; i < sizeof doors / sizeof doors[0]; i++) {
+        press(app, doors[i]);
+        for (int w = APP_MIN_W; w <= 130; w++) {
+            app_resize(app, w, 24);
+            app_draw(app);
+            int boxes = 0;
+            for (int y = 2; y < 22;
+                 y++) { /* what is right of the box's last border is the screen's */
+                const ui_cell *row = &app->canvas.cell[y * w];
+                int last = w - 1;
+                while (last > 0 && strcmp(row[last].text, " ") == 0)
+                    last--;
+                boxes += strcmp(row[last].text, "│") == 0;
+                check(last == 0 || strstr("│┘┐", row[last].text), "%s at %d, row %d ends in \"%s\"",
+                      doors[i], w, y, row[last].text);
+            }
+            check(boxes > 5, "%s at %d: no box", doors[i], w);
+        }
+        app_resize(app, 39, 9);
+        check(i > 1 ? shows(app, "Esc closes") : shows(app, " > "), "%s when tiny", doors[i]);
+        press(app, "Esc");
+    }
+    drop_app(app);
+}
+
 static int rows_of_scope(ui_app *app, bool screens_only, ui_scope scope)
 {
     size_t n;
@@ -262,8 +292,7 @@ CHECK_TEST(app, themes_are_previewed)
     drop_app(app);
 }
 
-/* --- jobs ---------------------------------------------------------------------------------------
- */
+/* --- jobs ------------------------------------------------------------------------------------ */
 
 static nb_status until_canceled(nb_job *job, void *arg, nb_err *err)
 {
@@ -409,8 +438,7 @@ CHECK_TEST(app, job_words)
     }
 }
 
-/* --- errors, questions --------------------------------------------------------------------------
- */
+/* --- errors, questions ----------------------------------------------------------------------- */
 
 /* A banner stays over other keys and goes by Esc, before Esc leaves the screen. */
 CHECK_TEST(app, errors_stay_until_escape)
@@ -469,8 +497,7 @@ CHECK_TEST(app, questions_default_to_no)
     drop_app(app);
 }
 
-/* --- sizes --------------------------------------------------------------------------------------
- */
+/* --- sizes ----------------------------------------------------------------------------------- */
 
 /* Two hundred resizes 1x1 .. 300x100 on every screen, panels open or not; then the frame is the one
  * a fresh start draws (tui 3, A30). */

@@ -2,7 +2,7 @@
  * 5). */
 #include "tests/check.h"
 #include "tests/util.h"
-#include "tui/term_input.h"
+#include "tui/term_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,4 +136,23 @@ CHECK_TEST(term_input, survives_noise)
     }
     ui_decode_free(d);
     free(d);
+}
+
+/* 24-bit colours on what terminals have: the cube and its greys are met exactly, eight-colour
+ * terminals get the hue and leave greys to the user's own text colour. */
+CHECK_TEST(term_input, colors_map_to_the_terminal)
+{
+    static const struct {
+        int32_t rgb;
+        int have, index;
+    } colors[] = {{-1, 256, -1},       {0x000000, 256, 16},  {0xffffff, 256, 231},
+                  {0x5f87af, 256, 67}, {0x767676, 256, 243}, {0xff0000, 256, 196},
+                  {0xe12b2b, 8, 1},    {0x13873a, 8, 2},     {0x996d16, 8, 3},
+                  {0x2472e0, 8, 4},    {0xa347e5, 16, 5},    {0x158095, 8, 6},
+                  {0x757575, 8, -1},   {0xff0000, 0, -1}};
+    for (size_t i = 0; i < sizeof colors / sizeof colors[0]; i++) {
+        int got = term_color_index(colors[i].rgb, colors[i].have);
+        check(got == colors[i].index, "%06x of %d: %d", (unsigned)colors[i].rgb, colors[i].have,
+              got);
+    }
 }

@@ -18,8 +18,7 @@ static const struct {
 #undef UI_SCREEN
     {NULL, 0}};
 
-/* --- screens ------------------------------------------------------------------------------------
- */
+/* --- screens --------------------------------------------------------------------------------- */
 
 app_page *app_current(ui_app *app)
 {
@@ -118,8 +117,7 @@ const char *app_why_not(ui_app *app, ui_action a)
     return p->self && p->row->why_not ? p->row->why_not(p->self, a) : NULL;
 }
 
-/* --- services -----------------------------------------------------------------------------------
- */
+/* --- services -------------------------------------------------------------------------------- */
 
 const nb_config *ui_app_config(const ui_app *app)
 {
@@ -191,8 +189,7 @@ void ui_app_rescan(ui_app *app)
     app->rescan = true;
 }
 
-/* --- what is told -------------------------------------------------------------------------------
- */
+/* --- what is told ---------------------------------------------------------------------------- */
 
 static void log_entry(ui_app *app, bool error, const char *text)
 {
@@ -246,8 +243,7 @@ void ui_app_confirm(ui_app *app, const char *question, void (*done)(void *arg, b
     ui_app_dirty(app);
 }
 
-/* --- theme, pictures of the screen --------------------------------------------------------------
- */
+/* --- theme, pictures of the screen ----------------------------------------------------------- */
 
 nb_status app_theme(ui_app *app, const char *name, nb_err *err)
 {
@@ -273,8 +269,7 @@ nb_status app_save_text(const ui_app *app, const char *path, bool roles, nb_err 
     return st;
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 /* keys.conf, and no keys for screens this build lacks. */
 static nb_status load_keys(ui_app *app, nb_err *err)

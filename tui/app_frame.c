@@ -9,8 +9,7 @@ static const double PREFIX_POPUP = 0.4; /* seconds after g or y until its keys a
 static const double STRIP_AFTER = 0.15; /* seconds a job runs before the strip shows it */
 enum { STRIP_JOBS = 3 };
 
-/* --- tabs ---------------------------------------------------------------------------------------
- */
+/* --- tabs ------------------------------------------------------------------------------------ */
 
 /* " 3 Quantize·1 " or "[3 Quant]"; style 2 = wide titles, 1 = narrow, 0 = digits only. */
 static void tab_text(const ui_app *app, const ui_canvas *c, size_t i, int style, char out[64])
@@ -77,7 +76,9 @@ static void draw_meters(const ui_app *app, ui_canvas *c, int from)
     snprintf(ram, sizeof ram, "%.8s/%.8sG", used, total);
     for (size_t i = 0; i < countof(m->cpu); i++) {
         int level = 1 + m->cpu[i] * 7 / 100;
-        strcat(bar, ui_glyph_text(c, UI_G_BAR0 + (level > 8 ? 8 : level)));
+        size_t at = strlen(bar);
+        snprintf(bar + at, sizeof bar - at, "%s",
+                 ui_glyph_text(c, UI_G_BAR0 + (level > 8 ? 8 : level)));
     }
     snprintf(text, sizeof text, "cpu %s %d%%  ram %s  free %s", bar, m->cpu[countof(m->cpu) - 1],
              ram, nb_human_bytes(free_disk, m->disk_free));
@@ -87,8 +88,7 @@ static void draw_meters(const ui_app *app, ui_canvas *c, int from)
         ui_text_right(c, c->w - 1, 0, UI_DIM, ram);
 }
 
-/* --- hints --------------------------------------------------------------------------------------
- */
+/* --- hints ----------------------------------------------------------------------------------- */
 
 /* "Enter open  / filter": items two spaces apart, the first word of each is the key. Whole items
  * only. */
@@ -143,8 +143,7 @@ static void draw_hint_row(ui_app *app, ui_canvas *c, int y)
     draw_hints(c, start, c->w, y, right);
 }
 
-/* --- job strip ----------------------------------------------------------------------------------
- */
+/* --- job strip ------------------------------------------------------------------------------- */
 
 static bool in_strip(const app_job *j)
 {
@@ -189,8 +188,7 @@ static void draw_strip(const ui_app *app, ui_canvas *c, int y, int count)
     ui_text(c, x, y, UI_HINT, " details");
 }
 
-/* --- message, prefix popup ----------------------------------------------------------------------
- */
+/* --- message, prefix popup ------------------------------------------------------------------- */
 
 static void draw_message(const ui_app *app, ui_canvas *c, int y)
 {
@@ -235,8 +233,7 @@ static void draw_prefix(ui_app *app, ui_canvas *c, ui_rect area)
     }
 }
 
-/* --- all of it ----------------------------------------------------------------------------------
- */
+/* --- all of it ------------------------------------------------------------------------------- */
 
 static void draw_screen(ui_app *app, ui_canvas *c, ui_rect area)
 {
@@ -260,19 +257,33 @@ static void draw_over(ui_app *app, ui_canvas *c, ui_rect area)
         app_confirm_draw(app, c, area);
 }
 
+/* What the status line of a tiny terminal says beside the screen's name. */
+static void tiny_text(const ui_app *app, char out[160])
+{
+    const app_item *it = app_items_at(app, app->items.list.at);
+    bool list = app->panel == APP_PALETTE || app->panel == APP_HELP;
+    if (app->confirm.open)
+        snprintf(out, 160, ": %.150s", app->confirm.question);
+    else if (app->message[0] || app->sticky[0])
+        snprintf(out, 160, ": %.150s", app->message[0] ? app->message : app->sticky);
+    else if (list)
+        snprintf(out, 160, ": %.60s > %.80s", nb_str_c(&app->items.input.text), it ? it->name : "");
+    else if (app->panel != APP_NO_PANEL)
+        snprintf(out, 160, ": Esc closes %s", app->panel == APP_ERRORS ? "errors" : "jobs");
+    else
+        snprintf(out, 160, ", 40x10 shows more");
+}
+
 /* Below 40x10 there is no room for panes: one status line over the hints. */
 static void draw_tiny(ui_app *app, ui_canvas *c)
 {
-    char text[160];
-    int jobs = strip_count(app);
-    const char *say = app->confirm.open ? app->confirm.question
-                      : app->message[0] ? app->message
-                                        : app->sticky;
-    snprintf(text, sizeof text, "%s%.60s%s%.80s", app_current(app)->row->title,
-             jobs ? ", jobs run" : "", *say ? ": " : ", 40x10 shows more", say);
+    char text[256], rest[160];
+    tiny_text(app, rest);
+    snprintf(text, sizeof text, "%s%s%s", app_current(app)->row->title,
+             strip_count(app) ? ", jobs run" : "", rest);
     draw_hint_row(app, c, c->h - 1);
     if (c->h > 1)
-        ui_textn(c, 0, c->h - 2, *say ? UI_WARN : UI_DIM, 0, text, strlen(text), c->w);
+        ui_textn(c, 0, c->h - 2, UI_TEXT, 0, text, strlen(text), c->w);
 }
 
 void app_draw(ui_app *app)

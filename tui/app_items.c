@@ -17,8 +17,7 @@ const char *app_scope_title(ui_scope scope)
     return scope_titles[scope];
 }
 
-/* --- filling ------------------------------------------------------------------------------------
- */
+/* --- filling --------------------------------------------------------------------------------- */
 
 static app_item *add(app_list *l)
 {
@@ -137,8 +136,7 @@ void app_items_fill(ui_app *app, bool help)
     app_items_filter(app, "");
 }
 
-/* --- finding ------------------------------------------------------------------------------------
- */
+/* --- finding --------------------------------------------------------------------------------- */
 
 static char lower(char c)
 {
@@ -236,8 +234,7 @@ const app_item *app_items_at(const ui_app *app, size_t i)
     return i < app->items.list.n ? &app->items.at[app->items.shown[i]] : NULL;
 }
 
-/* --- running ------------------------------------------------------------------------------------
- */
+/* --- running --------------------------------------------------------------------------------- */
 
 nb_status app_verb(ui_app *app, const char *name, nb_err *err)
 {

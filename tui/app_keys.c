@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- the app's own actions ----------------------------------------------------------------------
- */
+/* --- the app's own actions ------------------------------------------------------------------- */
 
 static bool screen_takes(ui_app *app, ui_action a)
 {
@@ -124,8 +123,7 @@ bool app_action(ui_app *app, ui_action a)
     return screen_takes(app, a);
 }
 
-/* --- keys ---------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------ */
 
 static bool in_text(ui_app *app)
 {

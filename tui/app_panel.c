@@ -49,8 +49,7 @@ ui_rect app_panel_box(ui_canvas *c, ui_rect area, int w, int h, const char *titl
     return (ui_rect){in.x + 1, in.y, in.w > 2 ? in.w - 2 : 0, in.h};
 }
 
-/* --- the question -------------------------------------------------------------------------------
- */
+/* --- the question ---------------------------------------------------------------------------- */
 
 void app_confirm_draw(ui_app *app, ui_canvas *c, ui_rect area)
 {

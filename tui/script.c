@@ -33,8 +33,7 @@ typedef struct verb {
     nb_status (*run)(ui_app *app, char *arg, nb_err *err);
 } verb;
 
-/* --- time and drawing ---------------------------------------------------------------------------
- */
+/* --- time and drawing ------------------------------------------------------------------------ */
 
 static void draw(ui_app *app)
 {
@@ -95,8 +94,7 @@ static nb_status run_wait_for(ui_app *app, char *arg, nb_err *err)
     }
 }
 
-/* --- input --------------------------------------------------------------------------------------
- */
+/* --- input ----------------------------------------------------------------------------------- */
 
 /* WxH, 1 to 1000 each. */
 static bool parse_size(const char *s, int *w, int *h)
@@ -195,8 +193,7 @@ static nb_status run_command(ui_app *app, char *arg, nb_err *err)
     return app_command(app, arg, err);
 }
 
-/* --- output -------------------------------------------------------------------------------------
- */
+/* --- output ---------------------------------------------------------------------------------- */
 
 static nb_status run_save(ui_app *app, char *arg, nb_err *err)
 {
@@ -231,8 +228,7 @@ static nb_status run_quit(ui_app *app, char *arg, nb_err *err)
     return NB_OK;
 }
 
-/* --- the file -----------------------------------------------------------------------------------
- */
+/* --- the file -------------------------------------------------------------------------------- */
 
 static const verb verbs[] = {
     {"size", run_resize},         {"resize", run_resize},    {"keys", run_keys},

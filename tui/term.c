@@ -49,8 +49,7 @@ static void modes(const ui_term *t, bool on)
         say(t, on ? MOUSE_ON : MOUSE_OFF, sizeof MOUSE_ON - 1);
 }
 
-/* --- which terminal -----------------------------------------------------------------------------
- */
+/* --- which terminal -------------------------------------------------------------------------- */
 
 static bool can_drive(const char *name, int fd)
 {
@@ -85,8 +84,7 @@ static nb_status choose(ui_term *t, nb_err *err)
     return NB_OK;
 }
 
-/* --- the way back -------------------------------------------------------------------------------
- */
+/* --- the way back ---------------------------------------------------------------------------- */
 
 /* A capability without its padding marks "$<5/>". */
 static void add_cap(nb_str *out, const char *cap)
@@ -136,8 +134,7 @@ static void redirect_stderr(ui_term *t, bool away)
     }
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 static void start_curses(ui_term *t, const ui_term_options *opt)
 {
@@ -235,8 +232,7 @@ void ui_term_enter(ui_term *t)
     modes(t, true);
 }
 
-/* --- asked --------------------------------------------------------------------------------------
- */
+/* --- asked ----------------------------------------------------------------------------------- */
 
 void ui_term_size(const ui_term *t, int *w, int *h)
 {
@@ -292,8 +288,7 @@ void ui_term_mouse(ui_term *t, bool on)
     say(t, on ? MOUSE_ON : MOUSE_OFF, sizeof MOUSE_ON - 1);
 }
 
-/* --- out ----------------------------------------------------------------------------------------
- */
+/* --- out ------------------------------------------------------------------------------------- */
 
 bool ui_term_flush(ui_term *t, const ui_canvas *c)
 {
@@ -335,8 +330,7 @@ bool ui_term_copy(ui_term *t, const char *text, size_t n)
     return good;
 }
 
-/* --- in -----------------------------------------------------------------------------------------
- */
+/* --- in -------------------------------------------------------------------------------------- */
 
 /* Takes what waits within ms; false when nothing came. */
 static bool feed(ui_term *t, int ms)

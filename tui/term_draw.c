@@ -9,8 +9,7 @@
 #include "tui/app.h"
 #include "tui/term_private.h"
 
-/* --- colours ------------------------------------------------------------------------------------
- */
+/* --- colours --------------------------------------------------------------------------------- */
 
 static int channel(int32_t rgb, int shift)
 {
@@ -86,8 +85,7 @@ void term_look_compile(ui_term *t, const ui_theme *theme)
     t->redraw = true;
 }
 
-/* --- cells --------------------------------------------------------------------------------------
- */
+/* --- cells ----------------------------------------------------------------------------------- */
 
 static bool same_cell(const ui_cell *a, const ui_cell *b)
 {

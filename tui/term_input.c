@@ -38,8 +38,7 @@ void ui_decode_free(ui_decode *d)
     nb_str_free(&d->paste);
 }
 
-/* --- CSI and SS3 --------------------------------------------------------------------------------
- */
+/* --- CSI and SS3 ----------------------------------------------------------------------------- */
 
 static const struct {
     char final;
@@ -189,8 +188,7 @@ static sequence string(const uint8_t *s, size_t n)
     return q;
 }
 
-/* --- single bytes and characters ----------------------------------------------------------------
- */
+/* --- single bytes and characters ------------------------------------------------------------- */
 
 static sequence plain(const uint8_t *s, size_t n)
 {
@@ -254,8 +252,7 @@ static sequence next(const ui_decode *d, bool late)
     return q;
 }
 
-/* --- paste --------------------------------------------------------------------------------------
- */
+/* --- paste ----------------------------------------------------------------------------------- */
 
 static void take(ui_decode *d, size_t n)
 {
@@ -292,8 +289,7 @@ static bool paste_key(ui_decode *d, double now, ui_key *out)
     return true;
 }
 
-/* --- keys ---------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------ */
 
 bool ui_decode_partial(const ui_decode *d)
 {

@@ -42,8 +42,7 @@ static size_t count(const ui_app *app)
     return n;
 }
 
-/* --- drawing ------------------------------------------------------------------------------------
- */
+/* --- drawing --------------------------------------------------------------------------------- */
 
 static void draw_row(ui_canvas *c, ui_rect r, const app_entry *e, bool here)
 {
@@ -96,8 +95,7 @@ static void draw(ui_app *app, ui_canvas *c, ui_rect area)
     }
 }
 
-/* --- keys ---------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------ */
 
 /* The home folder becomes ~; an access token "hf_..." keeps its first letters only. */
 static void redact(nb_str *out, const char *s)

@@ -17,8 +17,7 @@ static void open(ui_app *app)
     app->jobs_list = (ui_list){0};
 }
 
-/* --- drawing ------------------------------------------------------------------------------------
- */
+/* --- drawing --------------------------------------------------------------------------------- */
 
 static void draw_row(ui_canvas *c, ui_rect r, const app_job *j, bool here)
 {
@@ -81,8 +80,7 @@ static void draw(ui_app *app, ui_canvas *c, ui_rect area)
     c->cursor_y = in.y + (int)(app->jobs_list.at - app->jobs_list.top);
 }
 
-/* --- keys ---------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------ */
 
 static void pause_job(ui_app *app, const app_job *j)
 {

@@ -5,8 +5,7 @@
 
 #include "tui/app_private.h"
 
-/* --- drawing ------------------------------------------------------------------------------------
- */
+/* --- drawing --------------------------------------------------------------------------------- */
 
 static void draw_input(ui_app *app, ui_canvas *c, ui_rect in, const char *prompt)
 {
@@ -25,7 +24,7 @@ static void draw_item(ui_app *app, ui_canvas *c, ui_rect r, size_t i, bool verbs
     ui_role role = off ? UI_DIM : UI_TEXT;
     int keys_w = verbs ? 12 : 16, scope_w = r.w >= 60 ? 10 : 0;
     int rest = r.w - 2 - keys_w - scope_w, verb_w = verbs && r.w >= 50 ? rest * 2 / 5 : 0;
-    int name_w = rest - verb_w;
+    int name_w = rest > verb_w + 1 ? rest - verb_w : 1;
     const char *note = off ? it->why_not : verbs ? it->verb : "";
     int x = r.x + 2;
     ui_text(c, r.x, r.y, role, here ? ">" : off ? "-" : " ");
@@ -41,7 +40,7 @@ static void draw_item(ui_app *app, ui_canvas *c, ui_rect r, size_t i, bool verbs
     if (verbs) {
         ui_textn(c, x, r.y, off ? UI_DIM : UI_KEY, 0, it->keys, strlen(it->keys), keys_w - 1);
         x += keys_w;
-        ui_textn(c, x, r.y, UI_DIM, 0, note, strlen(note), verb_w - 1);
+        ui_textn(c, x, r.y, UI_DIM, 0, note, strlen(note), verb_w ? verb_w - 1 : 0);
     }
     if (scope_w)
         ui_text_right(c, r.x + r.w, r.y, UI_DIM, app_scope_title(it->scope));
@@ -88,8 +87,7 @@ static void help_draw(ui_app *app, ui_canvas *c, ui_rect area)
     draw_items(app, c, (ui_rect){in.x, in.y + 2, in.w, in.h - 2}, wide ? 2 : 1, false);
 }
 
-/* --- running ------------------------------------------------------------------------------------
- */
+/* --- running --------------------------------------------------------------------------------- */
 
 static void remember(ui_app *app, const char *verb)
 {
@@ -171,8 +169,7 @@ static void run_selected(ui_app *app, bool help)
     run_line(app, it->verb);
 }
 
-/* --- keys ---------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------ */
 
 /* The theme under the cursor is shown at once; leaving its row brings the old one back. */
 static void preview(ui_app *app)
