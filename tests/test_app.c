@@ -2,71 +2,10 @@
 #include "tests/check.h"
 #include "tests/util.h"
 #include "tests/workbench.h"
-#include "tui/app_private.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-/* The app's state with closed screens: enough for keys, panels and jobs. */
-static ui_app *bare_app(void)
-{
-    static const ui_screen *const rows[] = {
-#define UI_SCREEN(sym, scope, digit) &ui_screen_##sym,
-#include "tui/screens/screens.def"
-#undef UI_SCREEN
-    };
-    static const int digits[] = {
-#define UI_SCREEN(sym, scope, digit) digit,
-#include "tui/screens/screens.def"
-#undef UI_SCREEN
-    };
-    ui_app *app = calloc(1, sizeof *app);
-    nb_err err = {0};
-    workbench_config(&app->cfg, test_tmpdir());
-    app->opt.script = "none";
-    app->log_fd = -1;
-    app->w = 80;
-    app->h = 24;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        app->page[app->n_page++] = (app_page){.row = rows[i], .digit = digits[i]};
-    check(ui_keymap_open(&app->keys, NULL, 0, NULL, &err) == NB_OK, "%s", err.msg);
-    check(nb_mailbox_open(&app->mail, &err) == NB_OK, "%s", err.msg);
-    check(ui_canvas_resize(&app->canvas, app->w, app->h, &err) == NB_OK, "%s", err.msg);
-    check(app_theme(app, "default", &err) == NB_OK, "%s", err.msg);
-    return app;
-}
-
-static void drop_app(ui_app *app)
-{
-    app_jobs_end(app, -1);
-    ui_keymap_close(&app->keys);
-    nb_mailbox_close(&app->mail);
-    ui_canvas_free(&app->canvas);
-    free(app->items.at);
-    free(app->items.shown);
-    ui_input_free(&app->items.input);
-    free(app);
-}
-
-static void press(ui_app *app, const char *name)
-{
-    ui_key k;
-    check(ui_key_parse(name, &k), "%s", name);
-    app_key(app, &k);
-}
-
-static bool shows(ui_app *app, const char *text)
-{
-    nb_str s = {0};
-    app_draw(app);
-    ui_canvas_text(&app->canvas, &s, false);
-    bool found = strstr(nb_str_c(&s), text) != NULL;
-    nb_str_free(&s);
-    return found;
-}
 
 /* Esc, twenty times, on every screen and over every panel: the script goes on (tui 8). */
 CHECK_TEST(app, escape_never_quits)
@@ -105,7 +44,7 @@ CHECK_TEST(app, q_goes_back_then_quits)
 /* From 30 columns on the last row says how to get help and the palette (tui 4). */
 CHECK_TEST(app, last_row_always_helps)
 {
-    ui_app *app = bare_app();
+    ui_app *app = workbench_app();
     for (int w = 30; w <= 200; w += w < 130 ? 1 : 7)
         for (int h = 1; h <= 40; h += 13) {
             nb_str s = {0};
@@ -118,16 +57,16 @@ CHECK_TEST(app, last_row_always_helps)
             check(strstr(last, "? keys") && strstr(last, ": palette"), "%dx%d: %s", w, h, last);
             nb_str_free(&s);
         }
-    drop_app(app);
+    workbench_drop(app);
 }
 
 /* Panels stay inside their boxes at every size, and below 40x10 the status line stands for them. */
 CHECK_TEST(app, panels_stay_in_their_boxes)
 {
     static const char *const doors[] = {":", "?", "J", "E"};
-    ui_app *app = bare_app();
+    ui_app *app = workbench_app();
     for (size_t i = 0; i < sizeof doors / sizeof doors[0]; i++) {
-        press(app, doors[i]);
+        workbench_press(app, doors[i]);
         for (int w = APP_MIN_W; w <= 130; w++) {
             app_resize(app, w, 24);
             app_draw(app);
@@ -145,10 +84,11 @@ CHECK_TEST(app, panels_stay_in_their_boxes)
             check(boxes > 5, "%s at %d: no box", doors[i], w);
         }
         app_resize(app, 39, 9);
-        check(i > 1 ? shows(app, "Esc closes") : shows(app, " > "), "%s when tiny", doors[i]);
-        press(app, "Esc");
+        check(i > 1 ? workbench_shows(app, "Esc closes") : workbench_shows(app, " > "),
+              "%s when tiny", doors[i]);
+        workbench_press(app, "Esc");
     }
-    drop_app(app);
+    workbench_drop(app);
 }
 
 static int rows_of_scope(ui_app *app, bool screens_only, ui_scope scope)
@@ -170,10 +110,10 @@ static int rows_of_scope(ui_app *app, bool screens_only, ui_scope scope)
 /* `?` lists exactly the keys bound in this context (tui 18). */
 CHECK_TEST(app, help_lists_exactly_the_bound_keys)
 {
-    ui_app *app = bare_app();
+    ui_app *app = workbench_app();
     for (app->at = 0; app->at < app->n_page; app->at++) {
         ui_scope scope = app_current(app)->row->scope;
-        press(app, "?");
+        workbench_press(app, "?");
         check(app->panel == APP_HELP, "help is open");
         check((int)app->items.n == rows_of_scope(app, false, scope), "%s: %zu rows of %d",
               app_current(app)->row->name, app->items.n, rows_of_scope(app, false, scope));
@@ -185,32 +125,32 @@ CHECK_TEST(app, help_lists_exactly_the_bound_keys)
             for (size_t j = 0; j < i; j++)
                 check(app->items.at[j].action != it->action, "%s twice", it->name);
         }
-        press(app, "Esc");
+        workbench_press(app, "Esc");
         check(app->panel == APP_NO_PANEL, "closed");
     }
     app->at = 0;
-    drop_app(app);
+    workbench_drop(app);
 }
 
 /* Enter on a row acts like its key; a row that is not safe asks first. */
 CHECK_TEST(app, help_rows_run)
 {
-    ui_app *app = bare_app();
-    press(app, "?");
+    ui_app *app = workbench_app();
+    workbench_press(app, "?");
     for (const char *s = "errors"; *s; s++)
-        press(app, (char[]){*s, 0});
-    press(app, "Enter");
+        workbench_press(app, (char[]){*s, 0});
+    workbench_press(app, "Enter");
     check(app->panel == APP_ERRORS, "the errors panel, not %d", app->panel);
-    press(app, "Esc");
-    press(app, "?");
+    workbench_press(app, "Esc");
+    workbench_press(app, "?");
     for (const char *s = "key:C-q"; *s; s++)
-        press(app, (char[]){*s, 0});
+        workbench_press(app, (char[]){*s, 0});
     check(app->items.list.n == 1, "%zu rows", app->items.list.n);
-    press(app, "Enter");
+    workbench_press(app, "Enter");
     check(app->confirm.open && !app->quit, "asks");
-    press(app, "Enter");
+    workbench_press(app, "Enter");
     check(!app->confirm.open && !app->quit, "the default is no");
-    drop_app(app);
+    workbench_drop(app);
 }
 
 static bool listed(const ui_app *app, const app_item *it, size_t within)
@@ -226,8 +166,8 @@ static bool listed(const ui_app *app, const app_item *it, size_t within)
 CHECK_TEST(app, palette_finds_every_action)
 {
     char query[128];
-    ui_app *app = bare_app();
-    press(app, ":");
+    ui_app *app = workbench_app();
+    workbench_press(app, ":");
     check((int)app->items.n > rows_of_scope(app, true, UI_ANY), "actions, themes and settings");
     for (size_t i = 0; i < app->items.n; i++) {
         const app_item *it = &app->items.at[i];
@@ -255,187 +195,41 @@ CHECK_TEST(app, palette_finds_every_action)
         if (it->scope != UI_ANY && it->scope != UI_MODELS)
             check(strstr(it->why_not, "works on"), "%s: \"%s\"", it->name, it->why_not);
     }
-    drop_app(app);
+    workbench_drop(app);
 }
 
 /* What was run last comes first when nothing is typed. */
 CHECK_TEST(app, palette_remembers_what_was_run)
 {
-    ui_app *app = bare_app();
-    press(app, ":");
+    ui_app *app = workbench_app();
+    workbench_press(app, ":");
     for (const char *s = "jobs"; *s; s++)
-        press(app, (char[]){*s, 0});
-    press(app, "Enter");
+        workbench_press(app, (char[]){*s, 0});
+    workbench_press(app, "Enter");
     check(app->panel == APP_JOBS_PANEL, "jobs");
-    press(app, "Esc");
-    press(app, ":");
+    workbench_press(app, "Esc");
+    workbench_press(app, ":");
     check(app_items_at(app, 0)->action == UI_ACT_ANY_JOBS, "%s", app_items_at(app, 0)->name);
-    drop_app(app);
+    workbench_drop(app);
 }
 
 /* A theme shows while the cursor is on it; Esc brings the old one back, Enter keeps it. */
 CHECK_TEST(app, themes_are_previewed)
 {
-    ui_app *app = bare_app();
-    press(app, ":");
+    ui_app *app = workbench_app();
+    workbench_press(app, ":");
     for (const char *s = "theme mono"; *s; s++)
-        press(app, *s == ' ' ? "Space" : (char[]){*s, 0});
+        workbench_press(app, *s == ' ' ? "Space" : (char[]){*s, 0});
     check(strcmp(app->theme.name, "mono") == 0, "shown: %s", app->theme.name);
-    press(app, "Esc");
+    workbench_press(app, "Esc");
     check(strcmp(app->theme.name, "default") == 0, "back: %s", app->theme.name);
-    press(app, ":");
+    workbench_press(app, ":");
     for (const char *s = "theme dark"; *s; s++)
-        press(app, *s == ' ' ? "Space" : (char[]){*s, 0});
-    press(app, "Enter");
+        workbench_press(app, *s == ' ' ? "Space" : (char[]){*s, 0});
+    workbench_press(app, "Enter");
     check(app->panel == APP_NO_PANEL && strcmp(app->theme.name, "dark") == 0, "kept: %s",
           app->theme.name);
-    drop_app(app);
-}
-
-/* --- jobs ------------------------------------------------------------------------------------ */
-
-static nb_status until_canceled(nb_job *job, void *arg, nb_err *err)
-{
-    nb_hooks hooks = nb_job_hooks(job);
-    struct timespec ms = {.tv_nsec = 1000000};
-    atomic_int *rounds = arg;
-    while (!nb_job_canceled(job)) {
-        nb_report(&hooks, &(nb_progress){.what = "rows", .done = 63, .total = 100});
-        atomic_fetch_add(rounds, 1);
-        nanosleep(&ms, NULL);
-    }
-    return nb_fail(err, NB_CANCELED, "cancelled");
-}
-
-static nb_status fails(nb_job *job, void *arg, nb_err *err)
-{
-    (void)job;
-    (void)arg;
-    return nb_fail(err, NB_NOSPACE, "disk full: 12 bytes missing");
-}
-
-static void start(ui_app *app, const char *label, nb_job_fn *run, void *arg)
-{
-    nb_job *job;
-    nb_err err = {0};
-    check(ui_app_job(app, &job, UI_MODELS, "test", label, run, arg, &err) == NB_OK, "%s", err.msg);
-}
-
-static void wait_rounds(atomic_int *rounds)
-{
-    struct timespec ms = {.tv_nsec = 1000000};
-    int from = atomic_load(rounds);
-    for (int i = 0; i < 5000 && atomic_load(rounds) < from + 2; i++)
-        nanosleep(&ms, NULL);
-}
-
-/* Quitting with jobs asks: Esc stays, c cancels them and quits. */
-CHECK_TEST(app, quitting_with_jobs_asks)
-{
-    atomic_int rounds = 0;
-    ui_app *app = bare_app();
-    start(app, "endless", until_canceled, &rounds);
-    press(app, "q");
-    check(app->confirm.open && app->confirm.quitting && !app->quit, "asks");
-    check(shows(app, "cannot be resumed") && shows(app, "c cancel"), "says what it costs");
-    press(app, "Esc");
-    check(!app->confirm.open && !app->quit && app_running(app) == 1, "stays");
-    press(app, "C-q");
-    check(app->confirm.open, "asks again");
-    press(app, "x");
-    check(app->confirm.open && !app->quit, "other keys do nothing");
-    press(app, "c");
-    check(app->quit, "quits");
-    check(app_jobs_end(app, 5), "the job stops");
-    check(app_running(app) == 0 && app->job[0].result.status == NB_CANCELED, "cancelled");
-    drop_app(app);
-}
-
-/* The strip shows a job once it is one; J lists it, x cancels it. */
-CHECK_TEST(app, jobs_show_progress_and_stop)
-{
-    atomic_int rounds = 0;
-    ui_app *app = bare_app();
-    app_resize(app, 120, 30);
-    start(app, "endless", until_canceled, &rounds);
-    wait_rounds(&rounds);
-    app->job[0].view.elapsed = 0;
-    for (int i = 0; i < 200 && !shows(app, "jobs 1"); i++)
-        wait_rounds(&rounds);
-    check(shows(app, "test endless 63%"), "in the strip");
-    press(app, "J");
-    check(shows(app, "started by Models") && shows(app, "running"), "in the panel");
-    press(app, "p");
-    check(nb_job_paused(app->job[0].job) && shows(app, "paused"), "paused");
-    press(app, "p");
-    check(!nb_job_paused(app->job[0].job), "goes on");
-    press(app, "x");
-    check(shows(app, "stopping"), "asked to stop");
-    check(app_jobs_wait(app, 5), "stops");
-    check(shows(app, "cancelled"), "stays listed");
-    drop_app(app);
-}
-
-/* A failure stays in the strip until it was looked at, and in E. */
-CHECK_TEST(app, failures_stay_until_seen)
-{
-    ui_app *app = bare_app();
-    start(app, "doomed", fails, NULL);
-    check(app_jobs_wait(app, 5), "ends");
-    check(shows(app, "jobs 1") && shows(app, "failed"), "in the strip");
-    press(app, "E");
-    check(shows(app, "disk full: 12 bytes missing"), "in the log");
-    press(app, "Esc");
-    check(!shows(app, "jobs 1"), "seen");
-    press(app, "J");
-    check(shows(app, "disk full"), "still in J");
-    drop_app(app);
-}
-
-/* The list of jobs is bounded: finished ones make room, running ones never do. */
-CHECK_TEST(app, job_list_is_bounded)
-{
-    atomic_int rounds = 0;
-    nb_job *job;
-    nb_err err = {0};
-    ui_app *app = bare_app();
-    start(app, "first", until_canceled, &rounds);
-    for (int i = 0; i < APP_JOBS + 10; i++) {
-        start(app, "short", fails, NULL);
-        for (int k = 0; k < 5000 && app_running(app) > 1; k++) {
-            app_drain(app, 100);
-            wait_rounds(&rounds);
-        }
-    }
-    check(app->n_job == APP_JOBS && app->job[0].job, "the running one is kept");
-    check(app_jobs_end(app, 5), "ends");
-    for (int i = 0; i < APP_JOBS; i++)
-        start(app, "endless", until_canceled, &rounds);
-    check(ui_app_job(app, &job, UI_MODELS, "test", "one more", fails, NULL, &err) == NB_REFUSED,
-          "refused");
-    drop_app(app);
-}
-
-CHECK_TEST(app, job_words)
-{
-    char some;
-    nb_job *any = (nb_job *)&some; /* only its presence is looked at */
-    char words[96];
-    static const struct {
-        nb_job_view view;
-        const char *words;
-    } cases[] = {
-        {{.done = 63, .total = 100, .eta = 72}, "63% 1:12"},
-        {{.done = 63, .total = 100, .eta = -1}, "63%"},
-        {{.done = 5, .total = 10, .eta = 9, .stalled = 12}, "50% stalled 0:12"},
-        {{.eta = -1, .bytes_in = 20000000, .elapsed = 2}, "10.0 MB/s"},
-        {{.paused = true, .eta = 3}, "paused"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        app_job j = {.job = any, .view = cases[i].view};
-        app_job_words(&j, words, sizeof words);
-        check(strcmp(words, cases[i].words) == 0, "case %zu: \"%s\"", i, words);
-    }
+    workbench_drop(app);
 }
 
 /* --- errors, questions ----------------------------------------------------------------------- */
@@ -443,26 +237,28 @@ CHECK_TEST(app, job_words)
 /* A banner stays over other keys and goes by Esc, before Esc leaves the screen. */
 CHECK_TEST(app, errors_stay_until_escape)
 {
-    ui_app *app = bare_app();
+    ui_app *app = workbench_app();
     ui_app_error(app, "gone.gguf is not there", "the list is old", "r looks again");
-    check(shows(app, "! gone.gguf is not there · the list is old · r looks again"), "shown");
-    press(app, "j");
-    check(shows(app, "gone.gguf"), "stays");
+    check(workbench_shows(app, "! gone.gguf is not there · the list is old · r looks again"),
+          "shown");
+    workbench_press(app, "j");
+    check(workbench_shows(app, "gone.gguf"), "stays");
     ui_app_say(app, "one key long");
-    check(shows(app, "one key long") && !shows(app, "gone.gguf"), "a message goes first");
-    press(app, "j");
-    check(shows(app, "gone.gguf"), "back");
-    press(app, "Esc");
-    check(!shows(app, "gone.gguf"), "dismissed");
-    press(app, "E");
-    check(shows(app, "gone.gguf"), "logged");
-    drop_app(app);
+    check(workbench_shows(app, "one key long") && !workbench_shows(app, "gone.gguf"),
+          "a message goes first");
+    workbench_press(app, "j");
+    check(workbench_shows(app, "gone.gguf"), "back");
+    workbench_press(app, "Esc");
+    check(!workbench_shows(app, "gone.gguf"), "dismissed");
+    workbench_press(app, "E");
+    check(workbench_shows(app, "gone.gguf"), "logged");
+    workbench_drop(app);
 }
 
 /* Foreign bytes in an error reach the screen in visible form only (tui 14, A32). */
 CHECK_TEST(app, errors_are_sanitised)
 {
-    ui_app *app = bare_app();
+    ui_app *app = workbench_app();
     ui_app_error(app, "bad\033]52;c;eA==\a\xe2\x80\xae name", "", "");
     nb_str s = {0};
     app_draw(app);
@@ -471,7 +267,7 @@ CHECK_TEST(app, errors_are_sanitised)
           "raw bytes");
     check(strstr(s.at, "U+001B") && strstr(s.at, "U+202E"), "%s", s.at);
     nb_str_free(&s);
-    drop_app(app);
+    workbench_drop(app);
 }
 
 static void answer(void *arg, bool yes)
@@ -485,16 +281,16 @@ CHECK_TEST(app, questions_default_to_no)
         const char *key;
         int answer;
     } cases[] = {{"y", 1}, {"Y", 1}, {"n", 2}, {"Enter", 2}, {"Esc", 2}, {"q", 2}, {"j", 0}};
-    ui_app *app = bare_app();
+    ui_app *app = workbench_app();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int got = 0;
         ui_app_confirm(app, "Write 3 GB to a slow disk?", answer, &got);
-        check(shows(app, "Write 3 GB to a slow disk?"), "asked");
-        press(app, cases[i].key);
+        check(workbench_shows(app, "Write 3 GB to a slow disk?"), "asked");
+        workbench_press(app, cases[i].key);
         check(got == cases[i].answer, "%s: %d", cases[i].key, got);
         app->confirm = (app_confirm){0};
     }
-    drop_app(app);
+    workbench_drop(app);
 }
 
 /* --- sizes ----------------------------------------------------------------------------------- */

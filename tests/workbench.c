@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/check.h"
 #include "tests/util.h"
 
 void workbench_config(nb_config *cfg, const char *dir)
@@ -61,4 +62,61 @@ void workbench_free(workbench *w)
     for (int i = 0; i < w->n; i++)
         free(w->screen[i]);
     w->n = 0;
+}
+
+ui_app *workbench_app(void)
+{
+    static const ui_screen *const rows[] = {
+#define UI_SCREEN(sym, scope, digit) &ui_screen_##sym,
+#include "tui/screens/screens.def"
+#undef UI_SCREEN
+    };
+    static const int digits[] = {
+#define UI_SCREEN(sym, scope, digit) digit,
+#include "tui/screens/screens.def"
+#undef UI_SCREEN
+    };
+    ui_app *app = calloc(1, sizeof *app);
+    nb_err err = {0};
+    workbench_config(&app->cfg, test_tmpdir());
+    app->opt.script = "none";
+    app->log_fd = -1;
+    app->w = 80;
+    app->h = 24;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        app->page[app->n_page++] = (app_page){.row = rows[i], .digit = digits[i]};
+    check(ui_keymap_open(&app->keys, NULL, 0, NULL, &err) == NB_OK, "%s", err.msg);
+    check(nb_mailbox_open(&app->mail, &err) == NB_OK, "%s", err.msg);
+    check(ui_canvas_resize(&app->canvas, app->w, app->h, &err) == NB_OK, "%s", err.msg);
+    check(app_theme(app, "default", &err) == NB_OK, "%s", err.msg);
+    return app;
+}
+
+void workbench_drop(ui_app *app)
+{
+    app_jobs_end(app, -1);
+    ui_keymap_close(&app->keys);
+    nb_mailbox_close(&app->mail);
+    ui_canvas_free(&app->canvas);
+    free(app->items.at);
+    free(app->items.shown);
+    ui_input_free(&app->items.input);
+    free(app);
+}
+
+void workbench_press(ui_app *app, const char *name)
+{
+    ui_key k;
+    check(ui_key_parse(name, &k), "%s", name);
+    app_key(app, &k);
+}
+
+bool workbench_shows(ui_app *app, const char *text)
+{
+    nb_str s = {0};
+    app_draw(app);
+    ui_canvas_text(&app->canvas, &s, false);
+    bool found = strstr(nb_str_c(&s), text) != NULL;
+    nb_str_free(&s);
+    return found;
 }

@@ -3,7 +3,7 @@
 #ifndef NIBBLE_TEST_WORKBENCH_H
 #define NIBBLE_TEST_WORKBENCH_H
 
-#include "tui/app.h"
+#include "tui/app_private.h"
 
 typedef struct workbench {
     nb_status status;
@@ -20,5 +20,12 @@ const char *workbench_screen(workbench *w, const char *name);
 void workbench_free(workbench *w);
 /* Settings as of a fresh account in that folder. */
 void workbench_config(nb_config *cfg, const char *dir);
+
+/* The app's state with closed screens: enough for keys, panels and jobs. Checks that it opens. */
+ui_app *workbench_app(void);
+void workbench_drop(ui_app *app); /* ends its jobs first */
+void workbench_press(ui_app *app, const char *key_name);
+/* Draws, then looks for text on the canvas. */
+bool workbench_shows(ui_app *app, const char *text);
 
 #endif
