@@ -177,3 +177,36 @@ CHECK_TEST(runs, without_a_home_results_live_as_long_as_the_program)
     check(nb_runs_ppl(runs, 7, sha, 512, &got), "lookup");
     nb_runs_close(&runs);
 }
+
+/* A chat's rate counts as measured, for its file on this CPU, when it is long enough and news; it
+ * says nothing about bandwidth, so no other file is estimated by it. */
+CHECK_TEST(runs, a_chat_measures_its_own_file_alone)
+{
+    nb_config c = config("chat");
+    nb_runs *runs = open_runs(&c);
+    nb_err err = {0};
+    static const struct {
+        uint32_t tokens;
+        double rate, then;
+        bool added;
+    } rows[] = {{15, 50, 0, false}, {16, 50, 50, true}, {99, 51, 50, false},
+                {99, 40, 40, true}, {99, 0, 40, false}, {99, 41.9, 40, false}};
+    for (size_t i = 0; i < countof(rows); i++) {
+        bool added = false;
+        double pp = -1, tg = 0;
+        check(nb_runs_add_chat(runs, print, rows[i].tokens, 2, rows[i].rate, &added, &err) == NB_OK,
+              "%s", err.msg);
+        check(added == rows[i].added, "row %zu", i);
+        nb_runs_speed(runs, print, &pp, &tg);
+        check(tg == rows[i].then, "row %zu: %g", i, tg);
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        double pp, tg;
+        check(nb_runs_count(runs) == 2 && nb_runs_skipped(runs) == 0, "%zu", nb_runs_count(runs));
+        check(nb_runs_speed(runs, print, &pp, &tg) && tg == 40 && pp == 0, "%g", tg);
+        check(!nb_runs_speed(runs, print + 1, &pp, &tg) && nb_runs_bandwidth(runs) == 0, "other");
+        nb_runs_close(&runs);
+        runs = open_runs(&c);
+    }
+    nb_runs_close(&runs);
+}

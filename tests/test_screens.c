@@ -239,6 +239,30 @@ CHECK_TEST(screens, quantize_opens_what_was_chosen_last)
     nb_json_close(&doc);
 }
 
+/* What panes measured, each alone, stands in Models with the check mark; what nobody measured is
+ * unknown, not guessed (tui 4.11). */
+CHECK_TEST(screens, models_show_the_speed_a_chat_measured)
+{
+    stage s;
+    stage_begin(&s, "speed", true);
+    s.opt.cpu = NULL;
+    play(&s, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys 1\nwait\nsave-screen before\n"
+             "keys 3 t\nwait\ntext What is Q2_K?\nkeys Enter\nwait\nkeys Esc 1\nframes 2\nwait\n"
+             "save-screen after\n");
+    size_t n;
+    char *before = test_slurp("before", &n), *after = test_slurp("after", &n);
+    static const char measured[] = "FITS    100 \xe2\x9c\x93", unknown[] = "FITS        ?";
+    const char *first = before ? strstr(before, unknown) : NULL;
+    bool none = first && strstr(first + 1, unknown) && !strstr(before, measured);
+    first = after ? strstr(after, measured) : NULL;
+    bool both = first && strstr(first + 1, measured) && !strstr(after, unknown);
+    leave();
+    check(none, "%s", before);
+    check(both, "%s", after);
+    free(before);
+    free(after);
+}
+
 CHECK_TEST(screens, tui_20_marks_survive_filter_and_order)
 {
     stage s;

@@ -357,7 +357,8 @@ void app_begin(ui_app *app)
     app_enter(app, 0);
     for (size_t i = 1; want && i < app->n_page; i++) {
         app_page *p = &app->page[i];
-        if (strcmp(p->row->name, want) == 0 && open_page(app, p) && (app->opt.start || !is_empty(p)))
+        if (strcmp(p->row->name, want) == 0 && open_page(app, p) &&
+            (app->opt.start || !is_empty(p)))
             app_enter(app, i);
     }
 }

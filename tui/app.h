@@ -43,6 +43,8 @@ ui_workspace *ui_app_workspace(ui_app *app);
  * it after DONE was delivered. */
 nb_status ui_app_job(ui_app *app, nb_job **out, ui_scope owner, const char *kind, const char *label,
                      nb_job_fn *run, void *arg, nb_err *err);
+/* A job is computing now. */
+bool ui_app_busy(const ui_app *app);
 /* Switches screen and hands it paths. */
 void ui_app_show(ui_app *app, ui_scope screen, const char *const *paths, const char *note);
 /* A line over the hints until the next key. */

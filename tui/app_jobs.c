@@ -15,6 +15,19 @@ size_t app_running(const ui_app *app)
     return n;
 }
 
+/* A job whose end is being told has nothing more to compute. */
+bool ui_app_busy(const ui_app *app)
+{
+    for (size_t i = 0; i < app->n_job; i++) {
+        nb_job_view v = {.finished = true};
+        if (app->job[i].job)
+            nb_job_look(app->job[i].job, &v);
+        if (!v.finished && !v.paused)
+            return true;
+    }
+    return false;
+}
+
 /* A free row; the oldest finished one when the list is full. */
 static app_job *new_row(ui_app *app)
 {

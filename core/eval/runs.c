@@ -1,6 +1,7 @@
 #include "core/eval/runs.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 
 enum { MAX_FILE = 64 * 1024 * 1024, MAX_LINE = 64 * 1024 };
 
-typedef enum run_kind { RUN_PPL, RUN_BENCH } run_kind;
+typedef enum run_kind { RUN_PPL, RUN_BENCH, RUN_CHAT, RUN_KINDS } run_kind;
+static const char *const kind_name[RUN_KINDS] = {"perplexity", "bench", "chat"};
 
 typedef struct run_row {
     run_kind kind;
@@ -58,6 +60,11 @@ static const field bench_fields[] = {
     FIELD(nb_bench, limit_tok_s, F_DOUBLE), FIELD(nb_bench, fraction, F_DOUBLE),
     FIELD(nb_bench, load_ms, F_DOUBLE),     FIELD(nb_bench, ttft_ms, F_DOUBLE),
     FIELD(nb_bench, weight_bytes, F_U64),   FIELD(nb_bench, rss, F_U64),
+};
+static const field chat_fields[] = {
+    FIELD(nb_bench, n_gen, F_U32),
+    FIELD(nb_bench, threads, F_U32),
+    FIELD(nb_bench, tg_tok_s, F_DOUBLE),
 };
 #undef FIELD
 
@@ -125,14 +132,16 @@ static bool read_row(const nb_jval *obj, run_row *r)
         strlen(print) != 16 || strspn(print, "0123456789abcdef") != 16)
         return false;
     r->fingerprint = strtoull(print, &end, 16);
-    if (strcmp(kind, "perplexity") == 0) {
-        r->kind = RUN_PPL;
+    while (r->kind < RUN_KINDS && strcmp(kind, kind_name[r->kind]) != 0)
+        r->kind++;
+    if (r->kind == RUN_PPL)
         return copy_text(obj, "text", r->text, sizeof r->text) &&
                read_fields(obj, ppl_fields, countof(ppl_fields), &r->ppl);
-    }
-    r->kind = RUN_BENCH;
-    return strcmp(kind, "bench") == 0 && copy_text(obj, "cpu", r->bench.cpu, sizeof r->bench.cpu) &&
-           copy_text(obj, "level", r->bench.level, sizeof r->bench.level) &&
+    if (r->kind == RUN_KINDS || !copy_text(obj, "cpu", r->bench.cpu, sizeof r->bench.cpu))
+        return false;
+    if (r->kind == RUN_CHAT)
+        return read_fields(obj, chat_fields, countof(chat_fields), &r->bench);
+    return copy_text(obj, "level", r->bench.level, sizeof r->bench.level) &&
            read_fields(obj, bench_fields, countof(bench_fields), &r->bench);
 }
 
@@ -241,13 +250,17 @@ static nb_status add(nb_runs *runs, const run_row *r, nb_err *err)
     nb_jout w = nb_jout_make(&line);
     nb_jout_object(&w);
     nb_jout_key(&w, "run");
-    nb_jout_str(&w, r->kind == RUN_PPL ? "perplexity" : "bench");
+    nb_jout_str(&w, kind_name[r->kind]);
     nb_jout_key(&w, "model");
     nb_jout_str(&w, print);
     if (r->kind == RUN_PPL) {
         nb_jout_key(&w, "text");
         nb_jout_str(&w, r->text);
         write_fields(&w, ppl_fields, countof(ppl_fields), &r->ppl);
+    } else if (r->kind == RUN_CHAT) {
+        nb_jout_key(&w, "cpu");
+        nb_jout_str(&w, r->bench.cpu);
+        write_fields(&w, chat_fields, countof(chat_fields), &r->bench);
     } else {
         nb_jout_key(&w, "cpu");
         nb_jout_str(&w, r->bench.cpu);
@@ -276,8 +289,31 @@ nb_status nb_runs_add_bench(nb_runs *runs, uint64_t fingerprint, const nb_bench 
     return add(runs, &r, err);
 }
 
+/* Of a file answering day after day only changes are worth a line. */
+static const double SAME_SPEED = 0.05;
+
+nb_status nb_runs_add_chat(nb_runs *runs, uint64_t fingerprint, uint32_t tokens, uint32_t threads,
+                           double tok_per_s, bool *added, nb_err *err)
+{
+    double pp, had;
+    run_row r = {.kind = RUN_CHAT, .fingerprint = fingerprint};
+    bool known = nb_runs_speed(runs, fingerprint, &pp, &had);
+    *added = tokens >= NB_RUNS_TOKENS && tok_per_s > 0 &&
+             !(known && fabs(tok_per_s - had) < SAME_SPEED * had);
+    if (!*added)
+        return NB_OK;
+    r.bench = (nb_bench){.n_gen = tokens, .threads = threads, .tg_tok_s = tok_per_s};
+    memcpy(r.bench.cpu, runs->cpu, sizeof r.bench.cpu);
+    return add(runs, &r, err);
+}
+
 /* --- questions ---------------------------------------------------------------------------------
  */
+
+size_t nb_runs_count(const nb_runs *runs)
+{
+    return runs->n;
+}
 
 size_t nb_runs_skipped(const nb_runs *runs)
 {
@@ -302,7 +338,7 @@ bool nb_runs_speed(const nb_runs *runs, uint64_t fingerprint, double *pp, double
 {
     for (size_t i = runs->n; i > 0; i--) {
         const run_row *r = &runs->row[i - 1];
-        if (r->kind == RUN_BENCH && r->fingerprint == fingerprint &&
+        if (r->kind != RUN_PPL && r->fingerprint == fingerprint &&
             strcmp(r->bench.cpu, runs->cpu) == 0) {
             *pp = r->bench.pp_tok_s;
             *tg = r->bench.tg_tok_s;

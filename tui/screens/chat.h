@@ -43,6 +43,10 @@ typedef struct chat_pane {
         size_t n_messages;
         nb_sampling sampling;
         uint32_t max_tokens;
+        const nb_config *cfg; /* a speed measured is kept there; NULL = is not */
+        bool pinned;          /* a script's: figures that depend on the machine are made up */
+        bool kept;            /* a new speed was stored */
+        uint64_t fingerprint; /* of the file */
         nb_turn_stats stats;
         nb_job *job;
     } work;
@@ -104,6 +108,7 @@ typedef struct chat {
     char wanted[UI_PANES][1024]; /* panes to open when the jobs of the present ones ended */
     int n_wanted;                /* 0 = none */
     double stop_at;              /* clock of the last Ctrl-C */
+    bool measured;               /* a pane's speed is news to Models */
     bool told_problem;           /* the transcript's, once */
 } chat;
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/eval/runs.h"
 #include "tui/screens/chat.h"
 
 enum { EVENT_TOKEN = 1 };
@@ -55,6 +56,7 @@ static nb_status check_memory(struct chat_work *k, nb_err *err)
     char need[16], kv[16], room[16];
     NB_TRY(nb_weights_open(&w, k->path, err));
     parts_type(w, k->type);
+    k->fingerprint = nb_weights_fingerprint(w);
     nb_status st = nb_hparams_read(&hp, nb_weights_kvs(w), err);
     if (st == NB_OK) {
         uint32_t usual = hp.n_ctx_train < 4096 ? hp.n_ctx_train : 4096;
@@ -246,6 +248,19 @@ static void on_token(void *arg, const nb_token_event *e)
     nb_job_post(k->job, NB_EVENT_DATA, EVENT_TOKEN, e, sizeof *e);
 }
 
+/* What an answer given alone took is a measurement: Models shows it. One that cannot be kept is
+ * only not shown. */
+static void keep_speed(struct chat_work *k)
+{
+    nb_runs *runs = NULL;
+    k->kept = false;
+    if (!k->cfg || k->stats.stop == NB_STOP_FAIL || nb_runs_open(&runs, k->cfg, NULL) != NB_OK)
+        return;
+    nb_runs_add_chat(runs, k->fingerprint, k->stats.n_answer, (uint32_t)k->threads,
+                     k->stats.tok_per_s, &k->kept, NULL);
+    nb_runs_close(&runs);
+}
+
 static nb_status turn(nb_job *job, void *arg, nb_err *err)
 {
     struct chat_work *k = arg;
@@ -257,7 +272,13 @@ static nb_status turn(nb_job *job, void *arg, nb_err *err)
                         .max_tokens = k->max_tokens,
                         .token = on_token,
                         .arg = k};
-    return k->who->ask(k->who, &ask, &k->stats, &hooks, err);
+    nb_status st = k->who->ask(k->who, &ask, &k->stats, &hooks, err);
+    if (k->pinned) { /* a script's screens do not depend on the machine */
+        k->stats.tok_per_s = 100;
+        k->stats.ttft = 0.01;
+    }
+    keep_speed(k);
+    return st;
 }
 
 /* The conversation up to the question: texts stay where they are while the turn runs. */
@@ -287,6 +308,12 @@ static uint64_t seed_of(const chat *c, int message)
     return c->sampling.seed + (uint64_t)at;
 }
 
+/* Nobody else computes: a rate taken now is the model's own. */
+static bool alone(const chat *c)
+{
+    return !(c->together && chat_panes(c) > 1) && !ui_app_busy(c->app);
+}
+
 static void start_turn(chat *c, int p)
 {
     chat_pane *pane = &c->pane[p];
@@ -302,6 +329,8 @@ static void start_turn(chat *c, int p)
         pane->work.sampling.seed = seed_of(c, pane->answer);
         pane->work.max_tokens = c->max_tokens;
         pane->work.stats = (nb_turn_stats){0};
+        pane->work.pinned = ui_app_scripted(c->app);
+        pane->work.cfg = alone(c) && !ui_app_read_only(c->app) ? ui_app_config(c->app) : NULL;
         pane->shared = c->together && chat_panes(c) > 1;
         pane->started = ui_app_now(c->app);
         pane->ttft_live = -1;
@@ -391,10 +420,7 @@ static void turn_done(chat *c, chat_pane *pane, const nb_err *err)
         s->stop = NB_STOP_CANCEL;
     else if (shrunk)
         s->stop = NB_STOP_FAIL;
-    if (ui_app_scripted(c->app)) {
-        s->tok_per_s = 100; /* a script's screens do not depend on the machine */
-        s->ttft = 0.01;
-    }
+    c->measured = c->measured || pane->work.kept;
     pane->ctx_used = s->n_prompt + s->n_answer;
     if (err->status != NB_OK && err->status != NB_CANCELED)
         snprintf(pane->problem, sizeof pane->problem, "%s", err->msg);
@@ -435,6 +461,10 @@ void chat_event(void *self, const nb_event *e)
             turn_done(c, pane, &e->err);
         apply_wanted(c);
         chat_next(c);
+        if (c->measured && !chat_busy(c)) { /* not beside the next pane's turn */
+            c->measured = false;
+            ui_app_rescan(c->app);
+        }
         return;
     }
 }

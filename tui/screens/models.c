@@ -14,7 +14,7 @@ enum { CTX_MIN = 512, CTX_MAX = 1 << 20 };
 static void measured(models_scan *s, nb_job *job)
 {
     size_t n = nb_library_count(s->lib);
-    if (nb_runs_open(&s->runs, s->cfg, NULL) != NB_OK || nb_runs_bandwidth(s->runs) <= 0)
+    if (nb_runs_open(&s->runs, s->cfg, NULL) != NB_OK || !nb_runs_count(s->runs))
         return;
     s->speed = nb_alloc(n + 1, sizeof *s->speed, "speeds", NULL);
     for (size_t i = 0; s->speed && i < n && !nb_job_canceled(job); i++) {
@@ -229,7 +229,8 @@ static void write_table(models *m)
 
 static bool action_here(models *m, ui_action a)
 {
-    bool leads = a == UI_ACT_MODELS_QUANTIZE || a == UI_ACT_MODELS_TALK || a == UI_ACT_MODELS_IMPORT;
+    bool leads =
+        a == UI_ACT_MODELS_QUANTIZE || a == UI_ACT_MODELS_TALK || a == UI_ACT_MODELS_IMPORT;
     if (leads && later(m, a))
         return true;
     switch (a) {
