@@ -121,6 +121,9 @@ void nk_ops_init(nk_ops *ops, unsigned cpu_flags)
         .silu_mul = silu_mul,
         .add = add,
         .attention = attention,
+        .measure = nk_measure_eights,
+        .all_finite = nk_all_finite,
+        .find_far = nk_find_far,
     };
     size_t count;
     const nk_type *const *rows = nk_type_all(&count);

@@ -7,6 +7,7 @@
 #ifndef NIBBLE_OPS_H
 #define NIBBLE_OPS_H
 
+#include "kernels/measure.h"
 #include "kernels/pool.h"
 #include "kernels/type.h"
 
@@ -51,6 +52,10 @@ typedef struct nk_ops {
     void (*silu_mul)(float *y, const float *gate, const float *up, size_t n);
     void (*add)(float *y, const float *x, size_t n); /* y += x */
     void (*attention)(const nk_attn *a);
+    /* measure.h; results equal the C reference's bit for bit */
+    nk_measure_fn *measure;
+    nk_finite_fn *all_finite;
+    nk_far_fn *find_far;
 } nk_ops;
 
 void nk_ops_init(nk_ops *ops, unsigned cpu_flags);

@@ -116,7 +116,7 @@ CHECK_TEST(hist, sums_agree_with_the_definition)
     }
     nb_stats s, a, b;
     nb_stats_clear(&s), nb_stats_clear(&a), nb_stats_clear(&b);
-    nb_stats_add(&s, src, dec, N, 1000);
+    nb_stats_add(&s, NULL, src, dec, N, 1000);
     check(s.n == N && s.n_zero == zeros && s.min == lo && s.max == hi, "counts");
     check(s.max_err == worst && s.max_err_at == 1000 + at, "worst error and its place");
     check(fabsl(s.sum - w1) < 1e-9L && fabsl(s.sum2 - w2) < 1e-9L * w2 &&
@@ -126,8 +126,8 @@ CHECK_TEST(hist, sums_agree_with_the_definition)
     check(fabs(nb_stats_rel_rmse(&s) - (double)sqrtl(e2 / w2)) < 1e-9, "rel rmse");
     check(fabs(nb_stats_sqnr_db(&s) - (double)(10 * log10l(w2 / e2))) < 1e-6, "SQNR");
     check(fabs(nb_stats_kurtosis(&s) - 3) < 0.5, "kurtosis of a normal: %g", nb_stats_kurtosis(&s));
-    nb_stats_add(&a, src, dec, 2000, 1000);
-    nb_stats_add(&b, src + 2000, dec + 2000, N - 2000, 3000);
+    nb_stats_add(&a, NULL, src, dec, 2000, 1000);
+    nb_stats_add(&b, NULL, src + 2000, dec + 2000, N - 2000, 3000);
     nb_stats_merge(&a, &b);
     check(a.n == s.n && a.max_err_at == s.max_err_at && fabs(a.sum_err2 - s.sum_err2) < 1e-12,
           "merged halves");
@@ -139,11 +139,11 @@ CHECK_TEST(hist, exact_and_empty_and_unfinite_tensors_have_figures)
     float zero[8] = {0}, src[5] = {1, NAN, INFINITY, 2, -INFINITY}, dec[5] = {1, 0, 0, 2.5f, 0};
     nb_stats_clear(&s);
     check(nb_stats_rel_rmse(&s) == 0 && nb_stats_std(&s) == 0, "empty");
-    nb_stats_add(&s, zero, zero, 8, 0);
+    nb_stats_add(&s, NULL, zero, zero, 8, 0);
     check(nb_stats_rel_rmse(&s) == 0 && isinf(nb_stats_sqnr_db(&s)), "all zero, exact");
     check(s.n_zero == 8 && s.min == 0 && s.max == 0, "zeros");
     nb_stats_clear(&s);
-    nb_stats_add(&s, src, dec, 5, 0);
+    nb_stats_add(&s, NULL, src, dec, 5, 0);
     check(s.n == 5 && s.n_nan == 1 && s.n_inf == 2, "%llu nan %llu inf",
           (unsigned long long)s.n_nan, (unsigned long long)s.n_inf);
     check(s.sum == 3 && s.max_err == 0.5f && s.max_err_at == 3, "what is finite still counts");

@@ -319,7 +319,7 @@ CHECK_TEST(output, a_kill_at_any_moment_leaves_the_old_file_or_the_new_a15)
     const char *out = out_path("kill.gguf"), *part = out_path("kill.gguf.part");
     char want[65], got[65];
     nb_weights *w = quant_open(quant_source("BF16"));
-    quant_job job = {.w = w, .preset = "Q4_K_M", .out = out, .force = true};
+    quant_job job = {.w = w, .preset = "Q8_0", .out = out, .force = true};
     nb_err err = {0};
     test_rng rng = test_rng_make(15);
     int killed = 0, leftovers = 0;

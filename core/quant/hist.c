@@ -11,28 +11,44 @@ static double magnitude(size_t k)
 }
 
 /* A bin is decided by sign, exponent and three mantissa bits: the top 12 bits of the float.
- * Counting those first keeps the loop short; two tables, so that neighbours of equal value do not
- * wait for each other's store. */
-enum { KEY_SHIFT = 20, KEYS = 1 << 12, KEYED_FROM = 4096, KEYED_MOST = 1 << 30 };
+ * Counting those first keeps the loop short; several tables, so that neighbours of equal value do
+ * not wait for each other's store. */
+enum { KEY_SHIFT = 20, KEYS = 1 << 12, TABLES = 4, KEYED_FROM = 4096 };
+enum { KEYED_MOST = TABLES * UINT16_MAX }; /* a table's counters cannot overflow */
+
+/* Keys k..k+3 of all tables; most are empty. */
+static void add_keys(nb_hist *h, uint16_t table[TABLES][KEYS], uint32_t k)
+{
+    uint64_t any = 0, four;
+    for (size_t t = 0; t < TABLES; t++) {
+        memcpy(&four, &table[t][k], sizeof four);
+        any |= four;
+    }
+    for (uint32_t end = k + 4; any && k < end; k++) {
+        uint32_t bits = k << KEY_SHIFT;
+        float like;
+        memcpy(&like, &bits, sizeof like);
+        for (size_t t = 0; t < TABLES; t++)
+            h->count[nb_hist_bin(like)] += table[t][k];
+    }
+}
 
 static void add_keyed(nb_hist *h, const float *v, size_t n)
 {
-    uint32_t even[KEYS] = {0}, odd[KEYS] = {0}, u[2];
+    uint16_t table[TABLES][KEYS] = {0};
+    uint32_t u[TABLES];
     size_t i = 0;
-    for (; i + 2 <= n; i += 2) {
+    for (; i + TABLES <= n; i += TABLES) {
         memcpy(u, v + i, sizeof u);
-        even[u[0] >> KEY_SHIFT]++;
-        odd[u[1] >> KEY_SHIFT]++;
+        table[0][u[0] >> KEY_SHIFT]++;
+        table[1][u[1] >> KEY_SHIFT]++;
+        table[2][u[2] >> KEY_SHIFT]++;
+        table[3][u[3] >> KEY_SHIFT]++;
     }
     for (; i < n; i++)
         h->count[nb_hist_bin(v[i])]++;
-    for (uint32_t key = 0; key < KEYS; key++) {
-        uint32_t count = even[key] + odd[key], bits = key << KEY_SHIFT;
-        float like;
-        memcpy(&like, &bits, sizeof like);
-        if (count)
-            h->count[nb_hist_bin(like)] += count;
-    }
+    for (uint32_t k = 0; k < KEYS; k += 4)
+        add_keys(h, table, k);
 }
 
 void nb_hist_add(nb_hist *h, const float *v, size_t n)
@@ -125,75 +141,6 @@ void nb_stats_clear(nb_stats *s)
     s->max = -FLT_MAX;
 }
 
-/* Four interleaved partial sums: independent chains for the CPU, a fixed order for the result. */
-enum { LANES = 4 };
-
-typedef struct sums {
-    double w[LANES], w2[LANES], w4[LANES], e[LANES], e2[LANES];
-} sums;
-
-static void add_sums(sums *t, const float *src, const float *dec, size_t n)
-{
-    for (size_t i = 0; i + LANES <= n; i += LANES)
-        for (size_t k = 0; k < LANES; k++) {
-            double w = src[i + k], e = (double)dec[i + k] - w, w2 = w * w;
-            t->w[k] += w;
-            t->w2[k] += w2;
-            t->w4[k] += w2 * w2;
-            t->e[k] += e;
-            t->e2[k] += e * e;
-        }
-    for (size_t i = n / LANES * LANES; i < n; i++) {
-        double w = src[i], e = (double)dec[i] - w, w2 = w * w;
-        t->w[0] += w;
-        t->w2[0] += w2;
-        t->w4[0] += w2 * w2;
-        t->e[0] += e;
-        t->e2[0] += e * e;
-    }
-}
-
-static double fold(const double lane[LANES])
-{
-    return (lane[0] + lane[1]) + (lane[2] + lane[3]);
-}
-
-/* Least and greatest value, zeros, and the largest |error| of one run. */
-static void add_extremes(nb_stats *s, const float *src, const float *dec, size_t n, uint64_t at)
-{
-    float lo = s->min, hi = s->max, worst = fabsf(s->max_err);
-    size_t zeros = 0, where = n;
-    for (size_t i = 0; i < n; i++) {
-        float w = src[i], e = fabsf(dec[i] - w);
-        lo = w < lo ? w : lo;
-        hi = w > hi ? w : hi;
-        zeros += w == 0.0f;
-        if (e > worst) {
-            worst = e;
-            where = i;
-        }
-    }
-    s->min = lo;
-    s->max = hi;
-    s->n_zero += zeros;
-    if (where < n) {
-        s->max_err = dec[where] - src[where];
-        s->max_err_at = at + where;
-    }
-}
-
-bool nb_all_finite(const float *v, size_t n)
-{
-    uint32_t worst = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t u;
-        memcpy(&u, &v[i], sizeof u);
-        u &= 0x7f800000u;
-        worst = u > worst ? u : worst;
-    }
-    return worst < 0x7f800000u;
-}
-
 /* NaN and Inf are counted and kept out of every sum. */
 static void add_unfinite(nb_stats *s, const float *src, const float *dec, size_t n, uint64_t at)
 {
@@ -205,27 +152,32 @@ static void add_unfinite(nb_stats *s, const float *src, const float *dec, size_t
             s->n_nan += nan;
             s->n_inf += !nan;
         } else {
-            nb_stats_add(s, &src[i], &dec[i], 1, at + i);
+            nb_stats_add(s, NULL, &src[i], &dec[i], 1, at + i);
         }
     }
 }
 
-void nb_stats_add(nb_stats *s, const float *src, const float *dec, size_t n, uint64_t at)
+void nb_stats_add(nb_stats *s, const nk_ops *ops, const float *src, const float *dec, size_t n,
+                  uint64_t at)
 {
-    sums t = {0};
-    add_sums(&t, src, dec, n);
-    double w2 = fold(t.w2), e2 = fold(t.e2);
-    if (!isfinite(w2) || !isfinite(e2)) { /* squares of finite floats never overflow a double */
+    nk_measured m;
+    nk_measure(ops ? ops->measure : nk_measure_eights, src, dec, n, &m);
+    if (!isfinite(m.w2) || !isfinite(m.e2)) { /* squares of finite floats never overflow a double */
         add_unfinite(s, src, dec, n, at);
         return;
     }
-    s->n += n;
-    s->sum += fold(t.w);
-    s->sum2 += w2;
-    s->sum4 += fold(t.w4);
-    s->sum_err += fold(t.e);
-    s->sum_err2 += e2;
-    add_extremes(s, src, dec, n, at);
+    nb_stats run = {.n = n,
+                    .n_zero = m.n_zero,
+                    .sum = m.w,
+                    .sum2 = m.w2,
+                    .sum4 = m.w4,
+                    .sum_err = m.e,
+                    .sum_err2 = m.e2,
+                    .min = m.min,
+                    .max = m.max,
+                    .max_err = m.max_err,
+                    .max_err_at = at + m.max_err_at};
+    nb_stats_merge(s, &run);
 }
 
 void nb_stats_add_clips(nb_stats *s, const nk_block_view *v, const float *src, const float *dec)

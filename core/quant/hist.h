@@ -4,7 +4,7 @@
 #ifndef NIBBLE_HIST_H
 #define NIBBLE_HIST_H
 
-#include "kernels/type.h"
+#include "kernels/ops.h"
 
 enum {
     NB_HIST_EXP_MIN = -40, /* below 2^-40: the zero bin */
@@ -43,11 +43,11 @@ typedef struct nb_stats {
     uint64_t max_err_at; /* its element index in the tensor; of equal ones the first */
 } nb_stats;
 
-bool nb_all_finite(const float *v, size_t n);
 void nb_stats_clear(nb_stats *s);
 /* src, dec [n], element index of src[0] in the tensor. NaN and Inf are counted and stay out of the
- * sums. */
-void nb_stats_add(nb_stats *s, const float *src, const float *dec, size_t n, uint64_t at);
+ * sums. ops NULL = the C reference; the figures are the same. */
+void nb_stats_add(nb_stats *s, const nk_ops *ops, const float *src, const float *dec, size_t n,
+                  uint64_t at);
 /* Counts n_clip of one encoded block: v spells it out, src and dec [v->len]. */
 void nb_stats_add_clips(nb_stats *s, const nk_block_view *v, const float *src, const float *dec);
 void nb_stats_merge(nb_stats *into, const nb_stats *from); /* in tile order */

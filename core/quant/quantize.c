@@ -29,18 +29,6 @@ static nb_status copy_paths(nb_run *run, const char *path, nb_err *err)
     return NB_OK;
 }
 
-/* Codes a type can store, from its own view of an all-zero block. */
-static int code_levels(const nk_type *t)
-{
-    uint8_t zero[1024] = {0};
-    nk_block_view v;
-    if (!t->explain || t->block_size > sizeof zero)
-        return 0;
-    t->explain(zero, &v);
-    int levels = v.code_max - v.code_min + 1;
-    return levels <= NB_CODE_LEVELS ? levels : 0;
-}
-
 static nb_status open_lists(nb_run *run, nb_err *err)
 {
     const nb_plan *p = run->plan;
@@ -59,7 +47,6 @@ static nb_status open_lists(nb_run *run, nb_err *err)
         nb_tensor_report *r = &run->report[i];
         r->plan = &p->tensor[i];
         r->name = p->layout[i].name;
-        r->levels = run->opt.telemetry ? code_levels(r->plan->type) : 0;
         nb_stats_clear(&r->stats);
         run->type_all[r->plan->type->id] += r->plan->n;
     }

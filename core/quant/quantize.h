@@ -16,18 +16,15 @@
 #include "core/quant/recipe.h"
 
 /* One tensor's telemetry, kept for the whole run and after. Written under the run's lock. */
-enum { NB_CODE_LEVELS = 256 };
 typedef struct nb_tensor_report {
     const nb_planned *plan; /* borrowed */
     const char *name;       /* borrowed: plan */
     bool done;              /* every tile encoded: figures are final */
     nb_stats stats;         /* over all weights */
     nb_hist before, after, error;
-    uint64_t hist_n; /* weights in the histograms: all up to 1 Mi, else every 8th tile */
+    uint64_t hist_n; /* weights in the histograms: all up to 1 Mi, else a share of the tiles */
     double seconds;  /* of compute, summed over threads */
     char sha256[65]; /* of the bytes read back; "" until verified */
-    int levels;      /* codes of a quantized type; 0 = float type or telemetry off */
-    uint64_t code_use[NB_CODE_LEVELS]; /* [levels] how often each code occurs in hist_n weights */
 } nb_tensor_report;
 
 typedef struct nb_run nb_run; /* live state of one quantize, readable while it runs */

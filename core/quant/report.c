@@ -32,8 +32,6 @@ void nb_run_merge(nb_run *run, uint64_t i, const nb_tile *t, const nb_workspace 
         nb_hist_merge(&r->after, &ws->after);
         nb_hist_merge(&r->error, &ws->error);
         r->hist_n += n;
-        for (int k = 0; k < r->levels; k++)
-            r->code_use[k] += ws->code_use[k];
     }
     if (stats)
         run->slot[i - run->wave_first] = *stats;

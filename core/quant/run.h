@@ -20,7 +20,7 @@ enum {
     NB_WAVE_TILES = 4096,
     NB_WAVE_WEIGHTS = 8 * 1024 * 1024, /* per thread; waves end so that leases can change */
     NB_HIST_WHOLE = 1024 * 1024,       /* tensors up to this many weights are histogrammed whole */
-    NB_HIST_EVERY = 8,                 /* above: one tile of this many */
+    NB_HIST_EVERY = 8,                 /* above: one tile of this many, more from 16 Mi on */
 };
 
 /* n weights of a planned tensor from element `first` on. Pure: any thread, any order. */
@@ -37,7 +37,7 @@ typedef struct nb_cut {
     uint64_t pieces;     /* per row */
     uint64_t first_tile; /* in the run's list */
     uint64_t n_tiles, n_done;
-    bool sampled; /* histograms from every 8th tile only */
+    uint64_t hist_every; /* histograms take one tile of so many: 1 = all */
 } nb_cut;
 
 typedef struct nb_tile {
@@ -51,7 +51,6 @@ typedef struct nb_workspace {
     float *src, *dec; /* [strip] owned */
     uint8_t *out;     /* [out_cap] one encoded tile, owned */
     nb_hist before, after, error;
-    uint64_t code_use[NB_CODE_LEVELS];
     nk_block_view view;
 } nb_workspace;
 

@@ -27,7 +27,10 @@ static nb_status cut_tensor(nb_run *run, size_t i, nb_err *err)
     c->pieces = (c->cols + c->tile_cols - 1) / c->tile_cols;
     c->tile_rows = c->pieces > 1 ? 1 : min_u64(NB_TILE_ROWS, NB_TILE_WEIGHTS / c->cols);
     c->n_tiles = (c->rows + c->tile_rows - 1) / c->tile_rows * c->pieces;
-    c->sampled = p->n > NB_HIST_WHOLE;
+    c->hist_every = 1;
+    if (p->n > NB_HIST_WHOLE) /* past 16 Mi weights still 2 Mi of them */
+        c->hist_every =
+            p->n / (2 * NB_HIST_WHOLE) > NB_HIST_EVERY ? p->n / (2 * NB_HIST_WHOLE) : NB_HIST_EVERY;
     c->first_tile = run->n_tiles;
     run->n_tiles += c->n_tiles;
 
@@ -160,33 +163,41 @@ static nb_status encode_strip(const nb_run *run, nb_workspace *ws, strip *s, nb_
     s->dec = ws->src;
     if (s->copy && !to->decode)
         return NB_OK;
-    if (!nb_all_finite(ws->src, s->n))
+    if (!run->ops->all_finite(ws->src, s->n))
         return not_finite(s, ws->src, NULL, err);
     if (s->copy)
         return NB_OK;
     run->method->encode(run->ops, to, ws->src, s->out, (size_t)s->rows, (size_t)s->cols, NULL);
     decoder(run, to->id)(s->out, ws->dec, s->n);
     s->dec = ws->dec;
-    return nb_all_finite(ws->dec, s->n) ? NB_OK : not_finite(s, ws->dec, ws->src, err);
+    return run->ops->all_finite(ws->dec, s->n) ? NB_OK : not_finite(s, ws->dec, ws->src, err);
 }
 
-static void look_at_blocks(nb_workspace *ws, const strip *s, bool sampled, nb_stats *stats)
+/* A step is at least the spread of a group's decoded values over the number of steps there are, so
+ * only where an error is large beside that spread can it be a clip, and only there are the scales
+ * looked at. The thousandth makes up for rounding. */
+static void count_clips(const nb_run *run, nb_workspace *ws, const strip *s, nb_stats *stats)
 {
     const nk_type *to = s->plan->type;
-    for (size_t i = 0; i < s->n; i += to->block_len) {
-        to->explain(s->out + i / to->block_len * to->block_size, &ws->view);
+    to->explain(s->out, &ws->view);
+    const float share = 1.499f / (float)(ws->view.code_max - ws->view.code_min);
+    const size_t group = ws->view.group, len = to->block_len;
+    for (size_t i = 0; i < s->n; i += len) {
+        i = run->ops->find_far(ws->src, s->dec, i, s->n, group, share) / len * len;
+        if (i >= s->n)
+            return;
+        to->explain(s->out + i / len * to->block_size, &ws->view);
         nb_stats_add_clips(stats, &ws->view, ws->src + i, s->dec + i);
-        for (uint32_t k = 0; sampled && k < ws->view.len; k++)
-            ws->code_use[(ws->view.code[k] - ws->view.code_min) & (NB_CODE_LEVELS - 1)]++;
     }
 }
 
 /* Figures of one strip; ws->src becomes the error. */
-static void measure_strip(nb_workspace *ws, const strip *s, bool sampled, nb_stats *stats)
+static void measure_strip(const nb_run *run, nb_workspace *ws, const strip *s, bool sampled,
+                          nb_stats *stats)
 {
-    nb_stats_add(stats, ws->src, s->dec, s->n, s->at);
-    if (s->plan->type->explain)
-        look_at_blocks(ws, s, sampled, stats);
+    nb_stats_add(stats, run->ops, ws->src, s->dec, s->n, s->at);
+    if (s->plan->type->explain && !s->copy)
+        count_clips(run, ws, s, stats);
     if (!sampled)
         return;
     nb_hist_add(&ws->before, ws->src, s->n);
@@ -204,7 +215,6 @@ static void clear_figures(nb_workspace *ws)
     memset(&ws->before, 0, sizeof ws->before);
     memset(&ws->after, 0, sizeof ws->after);
     memset(&ws->error, 0, sizeof ws->error);
-    memset(ws->code_use, 0, sizeof ws->code_use);
 }
 
 /* False: stop; the reason is recorded or not ours. */
@@ -232,7 +242,7 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
             return false;
         }
         if (figures)
-            measure_strip(ws, &s, sampled, stats);
+            measure_strip(run, ws, &s, sampled, stats);
         if (!nb_run_poll(run))
             return false;
     }
@@ -242,8 +252,7 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
 static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
 {
     nb_tile t = nb_run_tile(run, i);
-    bool sampled =
-        run->opt.telemetry && (!run->cut[t.tensor].sampled || t.index % NB_HIST_EVERY == 0);
+    bool sampled = run->opt.telemetry && t.index % run->cut[t.tensor].hist_every == 0;
     size_t n = (size_t)nb_tile_bytes(run, &t);
     double start = nb_run_clock();
     nb_stats stats;

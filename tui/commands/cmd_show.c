@@ -307,7 +307,7 @@ static nb_status look_all(look *l, ui_ctx *ctx, nb_err *err)
         decode_row(ctx, l->view, r, l->row);
         if (l->ref)
             decode_row(ctx, l->ref, r, l->ref_row);
-        nb_stats_add(&l->stats, l->ref ? l->ref_row : l->row, l->row, cols, r * cols);
+        nb_stats_add(&l->stats, NULL, l->ref ? l->ref_row : l->row, l->row, cols, r * cols);
         nb_hist_add(&l->hist, l->row, cols);
     }
     ui_ctx_done(ctx);

@@ -50,7 +50,7 @@ static nb_status first_pass(inspect_result *out, const nb_view *v, const nb_view
         if (o)
             decode_row(o, r, b.theirs);
         nb_hist_add(&out->hist, b.mine, cols);
-        nb_stats_add(&out->stats, o ? b.theirs : b.mine, b.mine, cols, r * cols);
+        nb_stats_add(&out->stats, NULL, o ? b.theirs : b.mine, b.mine, cols, r * cols);
     }
     return NB_OK;
 }

@@ -1,0 +1,128 @@
+#include "kernels/measure.h"
+#include "kernels/fp.h"
+
+#include <float.h>
+#include <math.h>
+
+enum { LANES = NK_MEASURE_LANES };
+
+static void add_one(nk_measure_lanes *t, size_t k, float src, float dec)
+{
+    double w = src, e = (double)dec - w, w2 = w * w;
+    float size = fabsf(dec - src);
+    t->w[k] += w;
+    t->w2[k] += w2;
+    t->w4[k] += w2 * w2;
+    t->e[k] += e;
+    t->e2[k] += e * e;
+    t->min[k] = src < t->min[k] ? src : t->min[k];
+    t->max[k] = src > t->max[k] ? src : t->max[k];
+    t->err[k] = size > t->err[k] ? size : t->err[k];
+    t->zero[k] += src == 0.0f;
+}
+
+void nk_measure_eights(const float *src, const float *dec, size_t n, nk_measure_lanes *t)
+{
+    for (size_t i = 0; i < n; i += LANES)
+        for (size_t k = 0; k < LANES; k++)
+            add_one(t, k, src[i + k], dec[i + k]);
+}
+
+static double fold(const double v[LANES])
+{
+    double four[LANES / 2];
+    for (size_t k = 0; k < LANES / 2; k++)
+        four[k] = v[k] + v[k + 4];
+    return (four[0] + four[2]) + (four[1] + four[3]);
+}
+
+static float greatest(const float v[LANES])
+{
+    float most = v[0];
+    for (size_t k = 1; k < LANES; k++)
+        most = v[k] > most ? v[k] : most;
+    return most;
+}
+
+static float least(const float v[LANES])
+{
+    float low = v[0];
+    for (size_t k = 1; k < LANES; k++)
+        low = v[k] < low ? v[k] : low;
+    return low;
+}
+
+/* The first error of this magnitude; it is among the run's. */
+static void find_error(nk_measured *m, const float *src, const float *dec, size_t from, size_t n,
+                       float size)
+{
+    for (size_t i = from; i < n; i++)
+        if (fabsf(dec[i] - src[i]) == size) {
+            m->max_err = dec[i] - src[i];
+            m->max_err_at = i;
+            return;
+        }
+}
+
+void nk_measure(nk_measure_fn *eights, const float *src, const float *dec, size_t n,
+                nk_measured *out)
+{
+    nk_measure_lanes t = {0};
+    size_t worst_run = 0;
+    float worst = 0;
+    *out = (nk_measured){0};
+    for (size_t k = 0; k < LANES; k++) {
+        t.min[k] = FLT_MAX;
+        t.max[k] = -FLT_MAX;
+    }
+    for (size_t i = 0; i < n; i += NK_MEASURE_RUN) {
+        size_t len = n - i < NK_MEASURE_RUN ? n - i : NK_MEASURE_RUN, whole = len / LANES * LANES;
+        eights(src + i, dec + i, whole, &t);
+        for (size_t k = whole; k < len; k++)
+            add_one(&t, k - whole, src[i + k], dec[i + k]);
+        for (size_t k = 0; k < LANES; k++) {
+            out->n_zero += (size_t)t.zero[k];
+            t.zero[k] = 0;
+        }
+        if (greatest(t.err) > worst) {
+            worst = greatest(t.err);
+            worst_run = i;
+        }
+    }
+    out->w = fold(t.w);
+    out->w2 = fold(t.w2);
+    out->w4 = fold(t.w4);
+    out->e = fold(t.e);
+    out->e2 = fold(t.e2);
+    out->min = least(t.min);
+    out->max = greatest(t.max);
+    if (worst > 0)
+        find_error(out, src, dec, worst_run, n, worst);
+}
+
+bool nk_all_finite(const float *v, size_t n)
+{
+    uint32_t worst = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u = nk_f32_bits(v[i]) & 0x7f800000u;
+        worst = u > worst ? u : worst;
+    }
+    return worst < 0x7f800000u;
+}
+
+size_t nk_find_far(const float *src, const float *dec, size_t from, size_t n, size_t group,
+                   float share)
+{
+    for (; from < n; from += group) {
+        float lo = dec[from], hi = dec[from], err = 0;
+        for (size_t i = from; i < from + group; i++) {
+            float size = fabsf(dec[i] - src[i]);
+            lo = dec[i] < lo ? dec[i] : lo;
+            hi = dec[i] > hi ? dec[i] : hi;
+            err = size > err ? size : err;
+        }
+        if (err > share * (hi - lo))
+            return from;
+    }
+    return n;
+}
