@@ -224,11 +224,114 @@ CHECK_TEST(hf, tokenizer_files_decide_ids_types_and_template)
     nb_weights_close(&w);
 }
 
+static const char *token_text(const nb_kvs *k, size_t id, size_t *n)
+{
+    const nb_kv *tokens = nb_kvs_find(k, "tokenizer.ggml.tokens");
+    const uint8_t *at = NULL;
+    const char *s = NULL;
+    for (size_t i = 0; i <= id; i++)
+        check(nb_kv_next_string(tokens, &at, &s, n), "token %zu", i);
+    return s;
+}
+
+/* As llama.cpp's converter: what tokenizer_config.json describes has plain spaces unless it is
+ * control, what only added_tokens.json names is taken as it stands. */
+CHECK_TEST(hf, added_tokens_are_spelled_as_text_has_them)
+{
+    folder f = folder_make("added", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
+    static const char tok[] =
+        "{\"added_tokens_decoder\":{\"2\":{\"content\":\"\xe2\x96\x81\xe2\x96\x81x\"},"
+        "\"3\":{\"content\":\"<\xe2\x96\x81>\",\"special\":true}}}";
+    static const char added[] = "{\"\xe2\x96\x81y\":1,\"beyond\":4}";
+    static const char *const want[] = {"<unk>", "\xe2\x96\x81y", "  x", "<\xe2\x96\x81>"};
+    test_spit(test_path(f.dir, "tokenizer_config.json"), tok, sizeof tok - 1);
+    test_spit(test_path(f.dir, "added_tokens.json"), added, sizeof added - 1);
+    put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+    nb_weights *w = opened(f.dir);
+    for (size_t i = 0; i < countof(want); i++) {
+        size_t n;
+        const char *s = token_text(nb_weights_kvs(w), i, &n);
+        check(n == strlen(want[i]) && memcmp(s, want[i], n) == 0, "%zu: %.*s", i, (int)n, s);
+    }
+    nb_weights_close(&w);
+}
+
+static void expect_list(const nb_kvs *kvs, const char *key, const char *want)
+{
+    const nb_kv *list = nb_kvs_find(kvs, key);
+    const uint8_t *at = NULL;
+    const char *s;
+    size_t n;
+    nb_str all = {0};
+    while (list && nb_kv_next_string(list, &at, &s, &n))
+        nb_str_addf(&all, "%.*s,", (int)n, s);
+    check(strcmp(nb_str_c(&all), want) == 0, "%s = %s", key, nb_str_c(&all));
+    nb_str_free(&all);
+}
+
+CHECK_TEST(hf, a_model_card_tells_licence_origin_tags_and_languages)
+{
+    static const char card[] =
+        "---\r\n# a comment: no\nlicense: \"apache-2.0\"\nlanguage:\n- en\n- de # two\n"
+        "tags: [tiny, 'two words']\npipeline_tag: text-generation\nbase_model:\n  - "
+        "org/big-model-7b\n"
+        "model-index:\n- name: nothing\n  results: x\nempty:\nlicense_link: https://x.org/l\n"
+        "model_name: Short \xff\nnested:\n  license: wrong\n---\nlicense: body\n";
+    folder f =
+        folder_make("v2-tiny-chat_x-1.1b", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
+    put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+    char slashed[620];
+    snprintf(slashed, sizeof slashed, "%s//", f.dir);
+    nb_weights *w = opened(slashed);
+    expect_text(nb_weights_kvs(w), "general.name", "v2 Tiny Chat_X 1.1b");
+    expect_text(nb_weights_kvs(w), "general.size_label", "0.03K");
+    check(!nb_kvs_find(nb_weights_kvs(w), "general.license"), "no card, no licence");
+    nb_weights_close(&w);
+    test_spit(test_path(f.dir, "README.md"), card, sizeof card - 1);
+    w = opened(f.dir);
+    const nb_kvs *k = nb_weights_kvs(w);
+    expect_text(k, "general.name", "v2 Tiny Chat_X 1.1b"); /* the card's is no UTF-8 */
+    expect_text(k, "general.license", "apache-2.0");
+    expect_text(k, "general.license_link", "https://x.org/l");
+    expect_text(k, "general.base_model.0.name", "Big Model 7b");
+    expect_text(k, "general.base_model.0.organization", "Org");
+    expect_text(k, "general.base_model.0.repo_url", "https://huggingface.co/org/big-model-7b");
+    expect_list(k, "general.tags", "tiny,two words,text-generation,");
+    expect_list(k, "general.languages", "en,de,");
+    nb_weights_close(&w);
+    test_spit(test_path(f.dir, "README.md"), "license: mit\n", 13);
+    w = opened(f.dir);
+    check(!nb_kvs_find(nb_weights_kvs(w), "general.license"), "text without dashes is no card");
+    nb_weights_close(&w);
+}
+
+/* The folder of a snapshot is named by a commit: the repository's name is the model's. */
+CHECK_TEST(hf, a_snapshot_is_named_by_its_repository)
+{
+    mkdir(test_path(test_tmpdir(), "models--org--my-model"), 0755);
+    mkdir(test_path(test_tmpdir(), "models--org--my-model/snapshots"), 0755);
+    folder f = folder_make("models--org--my-model/snapshots/0123abcd",
+                           "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
+    put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+    nb_weights *w = opened(f.dir);
+    expect_text(nb_weights_kvs(w), "general.name", "My Model");
+    nb_weights_close(&w);
+    static const char named[] =
+        "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL ",\"_name_or_path\":\"org/Other-1B\"}";
+    test_spit(test_path(f.dir, "config.json"), named, sizeof named - 1);
+    w = opened(f.dir);
+    expect_text(nb_weights_kvs(w), "general.name", "Other 1B");
+    nb_weights_close(&w);
+}
+
 CHECK_TEST(hf, broken_tokenizer_files_are_refused)
 {
     static const struct {
         const char *file, *text, *says;
     } row[] = {
+        {"tokenizer_config.json", "{\"added_tokens_decoder\":[1]}", "added_tokens_decoder"},
+        {"added_tokens.json", "[\"a\"]", "added_tokens.json"},
+        {"added_tokens.json", "{\"a\":-1}", "added_tokens.json"},
         {"tokenizer_config.json", "{\"added_tokens_decoder\":{\"x\":{\"content\":\"y\"}}}",
          "added_tokens_decoder"},
         {"tokenizer_config.json", "{\"added_tokens_decoder\":{\"1\":{}}}", "added_tokens_decoder"},

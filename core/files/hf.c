@@ -59,17 +59,13 @@ static nb_status find_class(source *s)
     const char *class_name = NULL;
     char known[160];
     nb_hf_arch_list(known, sizeof known);
-    if (!nb_jstr(nb_jfirst(list), &class_name)) {
-        nb_fail(s->err, NB_FORMAT, "%s/config.json: architectures names no class", s->dir);
-        return NB_FORMAT;
-    }
+    if (!nb_jstr(nb_jfirst(list), &class_name))
+        return nb_fail(s->err, NB_FORMAT, "%s/config.json: architectures names no class", s->dir);
     s->arch = nb_hf_arch_find(class_name);
-    if (!s->arch) {
-        nb_fail(s->err, NB_UNSUPPORTED,
-                "%s/config.json: class %.60s is not supported (supported: %s)", s->dir, class_name,
-                known);
-        return NB_UNSUPPORTED;
-    }
+    if (!s->arch)
+        return nb_fail(s->err, NB_UNSUPPORTED,
+                       "%s/config.json: class %.60s is not supported (supported: %s)", s->dir,
+                       class_name, known);
     return NB_OK;
 }
 
@@ -144,26 +140,6 @@ static nb_status put_scaling(source *s)
     return put_f32(s, "rope.scaling.factor", factor);
 }
 
-/* "nibble-demo" -> "Nibble Demo", as llama.cpp names a model by its directory. */
-static nb_status put_name(source *s)
-{
-    char name[128];
-    const char *base = nb_path_base(s->dir);
-    size_t n = 0;
-    bool start = true;
-    for (; *base && n + 1 < sizeof name; base++) {
-        char c = *base == '-' || *base == '_' ? ' ' : *base;
-        if (start && c >= 'a' && c <= 'z')
-            c = (char)(c - 'a' + 'A');
-        start = c == ' ';
-        name[n++] = c;
-    }
-    NB_TRY(nb_kvs_put_str(s->kvs, "general.architecture", s->arch->gguf, strlen(s->arch->gguf),
-                          s->err));
-    NB_TRY(nb_kvs_put_str(s->kvs, "general.type", "model", 5, s->err));
-    return n ? nb_kvs_put_str(s->kvs, "general.name", name, n, s->err) : NB_OK;
-}
-
 /* --- tokenizer ----------------------------------------------------------------------------------
  */
 
@@ -188,6 +164,7 @@ typedef struct token_list {
     size_t *len;
     float *score;
     int32_t *type;
+    bool *spaced; /* an added token whose space marks become spaces */
     size_t n;
 } token_list;
 
@@ -197,6 +174,7 @@ static void tokens_free(token_list *t)
     free(t->len);
     free(t->score);
     free(t->type);
+    free(t->spaced);
 }
 
 static nb_status tokens_take(token_list *t, const nb_kvs *kvs, nb_err *err)
@@ -210,7 +188,8 @@ static nb_status tokens_take(token_list *t, const nb_kvs *kvs, nb_err *err)
     t->len = nb_alloc(t->n, sizeof *t->len, "tokens", err);
     t->score = nb_alloc(t->n, sizeof *t->score, "tokens", err);
     t->type = nb_alloc(t->n, sizeof *t->type, "tokens", err);
-    if (!t->text || !t->len || !t->score || !t->type)
+    t->spaced = nb_alloc(t->n, sizeof *t->spaced, "tokens", err);
+    if (!t->text || !t->len || !t->score || !t->type || !t->spaced)
         return NB_NOMEM;
     for (size_t i = 0; i < t->n; i++) {
         double v = 0;
@@ -223,23 +202,31 @@ static nb_status tokens_take(token_list *t, const nb_kvs *kvs, nb_err *err)
     return NB_OK;
 }
 
+/* An added user-defined token has its spaces plain: text is searched for it as it was typed
+ * (llama.cpp, convert_hf_to_gguf.py). */
+static void put_spaced(nb_str *all, const char *text, size_t n)
+{
+    static const char mark[] = "\xe2\x96\x81"; /* U+2581 */
+    nb_str plain = {0};
+    for (size_t i = 0; i < n;) {
+        bool space = n - i >= 3 && memcmp(text + i, mark, 3) == 0;
+        nb_str_addn(&plain, space ? " " : text + i, 1);
+        i += space ? 3 : 1;
+    }
+    nb_kv_add_str(all, nb_str_c(&plain), plain.len);
+    all->failed = all->failed || plain.failed;
+    nb_str_free(&plain);
+}
+
 static nb_status tokens_put(const token_list *t, nb_kvs *kvs, nb_err *err)
 {
     nb_str all = {0};
-    for (size_t i = 0; i < t->n; i++) {
-        uint8_t len[8];
-        for (unsigned b = 0; b < 8; b++)
-            len[b] = (uint8_t)((uint64_t)t->len[i] >> (8 * b));
-        nb_str_addn(&all, len, 8);
-        nb_str_addn(&all, t->text[i], t->len[i]);
-    }
-    nb_kv kv = {.key = "tokenizer.ggml.tokens",
-                .type = NB_KV_ARRAY,
-                .elem = NB_KV_STRING,
-                .n = t->n,
-                .v.bytes = (const uint8_t *)all.at,
-                .nbytes = all.len};
-    nb_status st = all.failed ? nb_fail(err, NB_NOMEM, "tokens") : nb_kvs_put(kvs, &kv, true, err);
+    for (size_t i = 0; i < t->n; i++)
+        if (t->spaced[i])
+            put_spaced(&all, t->text[i], t->len[i]);
+        else
+            nb_kv_add_str(&all, t->text[i], t->len[i]);
+    nb_status st = nb_kvs_put_strs(kvs, "tokenizer.ggml.tokens", &all, t->n, err);
     nb_str_free(&all);
     if (st == NB_OK)
         st = nb_kvs_put_f32s(kvs, "tokenizer.ggml.scores", t->score, t->n, err);
@@ -253,27 +240,58 @@ static bool looks_special(const char *text)
     return n >= 4 && memcmp(text, "<|", 2) == 0 && memcmp(text + n - 2, "|>", 2) == 0;
 }
 
-static nb_status add_tokens(source *s, const nb_jval *root)
+static void set_token(token_list *t, size_t id, const char *text, int32_t type, bool spaced)
 {
-    token_list t = {0};
-    nb_status st = tokens_take(&t, s->kvs, s->err);
+    t->text[id] = text;
+    t->len[id] = strlen(text);
+    t->score[id] = -1000.0f;
+    t->type[id] = type;
+    t->spaced[id] = spaced;
+}
+
+/* added_tokens.json: {"text": id}. */
+static nb_status add_plain_tokens(const source *s, token_list *t, const nb_jval *root)
+{
+    for (const nb_jval *v = nb_jfirst(root); v; v = nb_jnext(v)) {
+        int64_t id;
+        if (!nb_jkey(v) || !nb_jint(v, &id) || id < 0)
+            return nb_fail(s->err, NB_FORMAT, "%s/added_tokens.json: entry \"%.40s\" has no id",
+                           s->dir, nb_jkey(v) ? nb_jkey(v) : "");
+        if ((uint64_t)id < t->n)
+            set_token(t, (size_t)id, nb_jkey(v), TOKEN_USER, false);
+    }
+    return NB_OK;
+}
+
+/* tokenizer_config.json: added_tokens_decoder {"id": {"content": text, "special": bool}}. */
+static nb_status add_described_tokens(const source *s, token_list *t, const nb_jval *root)
+{
     const nb_jval *v = nb_jfirst(nb_jget(root, "added_tokens_decoder"));
-    for (; v && st == NB_OK; v = nb_jnext(v)) {
+    for (; v; v = nb_jnext(v)) {
         uint64_t id;
         const char *text;
         bool special = false;
-        if (!nb_parse_u64(nb_jkey(v), &id) || !nb_jstr(nb_jget(v, "content"), &text))
-            st = nb_fail(s->err, NB_FORMAT,
-                         "%s/tokenizer_config.json: added_tokens_decoder: entry \"%.40s\"", s->dir,
-                         nb_jkey(v));
-        else if (id < t.n) {
-            nb_jbool(nb_jget(v, "special"), &special);
-            t.text[id] = text;
-            t.len[id] = strlen(text);
-            t.score[id] = -1000.0f;
-            t.type[id] = special || looks_special(text) ? TOKEN_CONTROL : TOKEN_USER;
-        }
+        if (!nb_jkey(v) || !nb_parse_u64(nb_jkey(v), &id) || !nb_jstr(nb_jget(v, "content"), &text))
+            return nb_fail(s->err, NB_FORMAT,
+                           "%s/tokenizer_config.json: added_tokens_decoder: entry \"%.40s\"",
+                           s->dir, nb_jkey(v) ? nb_jkey(v) : "");
+        if (id >= t->n)
+            continue;
+        nb_jbool(nb_jget(v, "special"), &special);
+        special = special || looks_special(text);
+        set_token(t, (size_t)id, text, special ? TOKEN_CONTROL : TOKEN_USER, !special);
     }
+    return NB_OK;
+}
+
+static nb_status add_tokens(source *s, const nb_jval *tok, const nb_jval *added)
+{
+    token_list t = {0};
+    nb_status st = tokens_take(&t, s->kvs, s->err);
+    if (st == NB_OK)
+        st = add_plain_tokens(s, &t, added);
+    if (st == NB_OK)
+        st = add_described_tokens(s, &t, tok);
     if (st == NB_OK)
         st = tokens_put(&t, s->kvs, s->err);
     tokens_free(&t);
@@ -368,7 +386,7 @@ static nb_status put_template(source *s, const nb_jval *tok)
 
 static nb_status put_tokenizer(source *s)
 {
-    nb_json *tok = NULL, *map = NULL, *gen = NULL;
+    nb_json *tok = NULL, *map = NULL, *gen = NULL, *added = NULL;
     nb_status st = put_spm(s);
     if (st == NB_OK)
         st = load_optional(&tok, s->dir, "tokenizer_config.json", s->err);
@@ -376,9 +394,11 @@ static nb_status put_tokenizer(source *s)
         st = load_optional(&map, s->dir, "special_tokens_map.json", s->err);
     if (st == NB_OK)
         st = load_optional(&gen, s->dir, "generation_config.json", s->err);
+    if (st == NB_OK)
+        st = load_optional(&added, s->dir, "added_tokens.json", s->err);
     const nb_jval *tok_root = tok ? nb_json_root(tok) : NULL;
-    if (st == NB_OK && tok_root)
-        st = add_tokens(s, tok_root);
+    if (st == NB_OK && (tok_root || added))
+        st = add_tokens(s, tok_root, added ? nb_json_root(added) : NULL);
     if (st == NB_OK)
         st = put_special(s, tok_root, map ? nb_json_root(map) : NULL,
                          gen ? nb_json_root(gen) : NULL);
@@ -387,6 +407,7 @@ static nb_status put_tokenizer(source *s)
     nb_json_close(&tok);
     nb_json_close(&map);
     nb_json_close(&gen);
+    nb_json_close(&added);
     return st;
 }
 
@@ -408,7 +429,7 @@ nb_status nb_hf_keys(nb_kvs *kvs, const char *dir, nb_err *err)
     s.root = nb_json_root(s.config);
     nb_status st = find_class(&s);
     if (st == NB_OK)
-        st = put_name(&s);
+        st = nb_hf_identity(s.kvs, dir, s.root, s.arch->gguf, s.err);
     if (st == NB_OK)
         st = put_sizes(&s);
     if (st == NB_OK)

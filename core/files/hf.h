@@ -9,8 +9,9 @@
 #include "core/files/weights.h"
 
 /* Fills kvs from dir/config.json, generation_config.json, tokenizer.model (SentencePiece protobuf),
- * tokenizer_config.json, special_tokens_map.json, chat_template.jinja. Unsupported classes fail
- * with NB_UNSUPPORTED naming the class and what is supported. */
+ * tokenizer_config.json, added_tokens.json, special_tokens_map.json, chat_template.jinja,
+ * README.md. Unsupported classes fail with NB_UNSUPPORTED naming the class and what is supported.
+ */
 nb_status nb_hf_keys(nb_kvs *kvs, const char *dir, nb_err *err);
 
 /* GGUF name, row order and out_type for one stored tensor. *drop: not carried over (rotary

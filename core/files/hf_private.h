@@ -15,6 +15,15 @@ const nb_hf_arch *nb_hf_arch_find(const char *class_name); /* NULL: not supporte
 bool nb_hf_runs(const char *gguf_arch);
 void nb_hf_arch_list(char *out, size_t cap);
 
+/* general.*: architecture, type, name, and what README.md's front matter tells of licence, origin,
+ * tags and languages. config: root of config.json. */
+nb_status nb_hf_identity(nb_kvs *kvs, const char *dir, const nb_jval *config, const char *arch,
+                         nb_err *err);
+/* The same from a model card's text alone; what cannot be read is left out. */
+nb_status nb_hf_card(nb_kvs *kvs, const char *text, size_t n, nb_err *err);
+/* general.size_label from the count of weights, "5.8M", unless the card gave one. */
+nb_status nb_hf_size_label(nb_kvs *kvs, uint64_t params, nb_err *err);
+
 /* Frequency factors of rope_scaling type llama3 (quant.md 2.1), [*n] = head_dim / 2, malloc'd;
  * *out NULL when the model has none. */
 nb_status nb_hf_rope_freqs(const char *dir, float **out, size_t *n, nb_err *err);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/str.h"
 #include "core/files/index.h"
 
 typedef struct entry {
@@ -218,6 +217,29 @@ nb_status nb_kvs_put_f32s(nb_kvs *kvs, const char *key, const float *v, size_t n
 nb_status nb_kvs_put_i32s(nb_kvs *kvs, const char *key, const int32_t *v, size_t n, nb_err *err)
 {
     return put_scalars(kvs, key, NB_KV_I32, v, n, err);
+}
+
+void nb_kv_add_str(nb_str *elements, const char *s, size_t n)
+{
+    uint8_t len[8];
+    for (unsigned i = 0; i < 8; i++)
+        len[i] = (uint8_t)((uint64_t)n >> (8 * i));
+    nb_str_addn(elements, len, sizeof len);
+    nb_str_addn(elements, s, n);
+}
+
+nb_status nb_kvs_put_strs(nb_kvs *kvs, const char *key, const nb_str *elements, size_t n,
+                          nb_err *err)
+{
+    if (elements->failed)
+        return nb_fail(err, NB_NOMEM, "%s: no memory for %zu strings", key, n);
+    nb_kv kv = {.key = key,
+                .type = NB_KV_ARRAY,
+                .elem = NB_KV_STRING,
+                .n = n,
+                .v.bytes = (const uint8_t *)elements->at,
+                .nbytes = elements->len};
+    return nb_kvs_put(kvs, &kv, true, err);
 }
 
 /* --- readers -----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 #ifndef NIBBLE_KV_H
 #define NIBBLE_KV_H
 
-#include "kernels/nb.h"
+#include "core/base/str.h"
 
 typedef enum nb_kv_type {
     NB_KV_U8,
@@ -54,6 +54,10 @@ nb_status nb_kvs_put_bool(nb_kvs *kvs, const char *key, bool v, nb_err *err);
 nb_status nb_kvs_put_str(nb_kvs *kvs, const char *key, const char *s, size_t n, nb_err *err);
 nb_status nb_kvs_put_f32s(nb_kvs *kvs, const char *key, const float *v, size_t n, nb_err *err);
 nb_status nb_kvs_put_i32s(nb_kvs *kvs, const char *key, const int32_t *v, size_t n, nb_err *err);
+/* Appends s as one encoded element of a STRING array; put_strs takes n of them. */
+void nb_kv_add_str(nb_str *elements, const char *s, size_t n);
+nb_status nb_kvs_put_strs(nb_kvs *kvs, const char *key, const nb_str *elements, size_t n,
+                          nb_err *err);
 void nb_kvs_drop(nb_kvs *kvs, const char *key);
 
 /* Readers: false when absent or of another type; integers of any width that fit are accepted by

@@ -1,6 +1,8 @@
 /* SentencePiece's tokenizer.model: a protobuf ModelProto (sentencepiece_model.proto): repeated
  * pieces = 1 {piece = 1, score = 2 (float), type = 3}, trainer_spec = 2, normalizer_spec = 3
- * {add_dummy_prefix = 3, remove_extra_whitespaces = 4}. Piece types equal GGUF's token types. */
+ * {add_dummy_prefix = 3}. Its remove_extra_whitespaces is not carried over: llama.cpp's converter
+ * leaves it out for llama models, whose text keeps its spaces. Piece types equal GGUF's token
+ * types. */
 #include "core/files/hf.h"
 
 #include <math.h>
@@ -61,16 +63,12 @@ typedef struct vocab {
     float *score;
     int32_t *type;
     size_t n, cap;
-    bool dummy_prefix, squeeze;
+    bool dummy_prefix;
 } vocab;
 
-static void add_token(vocab *v, const void *text, uint64_t n, float score, int32_t type)
+static void add_token(vocab *v, const char *text, uint64_t n, float score, int32_t type)
 {
-    uint8_t len[8];
-    for (unsigned i = 0; i < 8; i++)
-        len[i] = (uint8_t)(n >> (8 * i));
-    nb_str_addn(&v->tokens, len, 8);
-    nb_str_addn(&v->tokens, text, (size_t)n);
+    nb_kv_add_str(&v->tokens, text, (size_t)n);
     v->score[v->n] = score;
     v->type[v->n++] = type;
 }
@@ -97,7 +95,7 @@ static nb_status read_piece(vocab *v, const field *whole, const char *name, nb_e
     if (text.v > MAX_PIECE || type < 0)
         return nb_fail(err, NB_FORMAT, "%s: piece %zu: %llu bytes, type %d", name, v->n,
                        (unsigned long long)text.v, type);
-    add_token(v, text.bytes ? (const void *)text.bytes : "", text.v, score, type);
+    add_token(v, text.bytes ? (const char *)text.bytes : "", text.v, score, type);
     return NB_OK;
 }
 
@@ -110,8 +108,6 @@ static bool read_normalizer(vocab *v, const field *whole)
             return false;
         if (f.number == 3 && f.wire == VARINT)
             v->dummy_prefix = f.v != 0;
-        if (f.number == 4 && f.wire == VARINT)
-            v->squeeze = f.v != 0;
     }
     return true;
 }
@@ -125,10 +121,8 @@ static nb_status read_model(vocab *v, const uint8_t *bytes, size_t n, const char
             return nb_fail(err, NB_FORMAT, "%s: no SentencePiece model: bad field at byte %zu",
                            name, nb_cursor_pos(&c));
         if (f.number == 1 && f.wire == BYTES) {
-            if (v->n == v->cap)
-                return nb_fail(err, NB_FORMAT, "%s: more than %zu pieces, the vocabulary's size",
-                               name, v->cap);
-            NB_TRY(read_piece(v, &f, name, err));
+            if (v->n < v->cap) /* pieces past the embedding's rows have no meaning */
+                NB_TRY(read_piece(v, &f, name, err));
         } else if (f.number == 3 && f.wire == BYTES && !read_normalizer(v, &f)) {
             return nb_fail(err, NB_FORMAT, "%s: normalizer_spec is cut short", name);
         }
@@ -138,19 +132,12 @@ static nb_status read_model(vocab *v, const uint8_t *bytes, size_t n, const char
 
 static nb_status put_keys(nb_kvs *kvs, const vocab *v, nb_err *err)
 {
-    nb_kv tokens = {.key = "tokenizer.ggml.tokens",
-                    .type = NB_KV_ARRAY,
-                    .elem = NB_KV_STRING,
-                    .n = v->n,
-                    .v.bytes = (const uint8_t *)v->tokens.at,
-                    .nbytes = v->tokens.len};
     NB_TRY(nb_kvs_put_str(kvs, "tokenizer.ggml.model", "llama", 5, err));
     NB_TRY(nb_kvs_put_str(kvs, "tokenizer.ggml.pre", "default", 7, err));
-    NB_TRY(nb_kvs_put(kvs, &tokens, true, err));
+    NB_TRY(nb_kvs_put_strs(kvs, "tokenizer.ggml.tokens", &v->tokens, v->n, err));
     NB_TRY(nb_kvs_put_f32s(kvs, "tokenizer.ggml.scores", v->score, v->n, err));
     NB_TRY(nb_kvs_put_i32s(kvs, "tokenizer.ggml.token_type", v->type, v->n, err));
-    NB_TRY(nb_kvs_put_bool(kvs, "tokenizer.ggml.add_space_prefix", v->dummy_prefix, err));
-    return nb_kvs_put_bool(kvs, "tokenizer.ggml.remove_extra_whitespaces", v->squeeze, err);
+    return nb_kvs_put_bool(kvs, "tokenizer.ggml.add_space_prefix", v->dummy_prefix, err);
 }
 
 nb_status nb_spm_keys(nb_kvs *kvs, const uint8_t *bytes, size_t n, uint64_t vocab_size,
@@ -168,8 +155,6 @@ nb_status nb_spm_keys(nb_kvs *kvs, const uint8_t *bytes, size_t n, uint64_t voca
         int len = snprintf(pad, sizeof pad, "[PAD%zu]", v.n);
         add_token(&v, pad, (uint64_t)len, -10000.0f, TYPE_UNUSED);
     }
-    if (st == NB_OK && v.tokens.failed)
-        st = nb_fail(err, NB_NOMEM, "%s: token texts", name);
     if (st == NB_OK)
         st = put_keys(kvs, &v, err);
     nb_str_free(&v.tokens);

@@ -361,6 +361,7 @@ static bool is_side_file(const nb_weights *w, const struct stat *st)
     static const char *const name[] = {"config.json",           "tokenizer.model",
                                        "tokenizer_config.json", "generation_config.json",
                                        "tokenizer.json",        "special_tokens_map.json",
+                                       "added_tokens.json",     "README.md",
                                        "chat_template.jinja",   "model.safetensors.index.json"};
     for (size_t i = 0; w->container == NB_HF_DIR && i < countof(name); i++) {
         char path[1200];

@@ -149,6 +149,10 @@ nb_status nb_weights_open_hf(nb_weights *w, const char *dir, nb_err *err)
             v->t.shard = (uint32_t)i;
             w->n += !drop;
         }
+    uint64_t params = 0;
+    for (size_t i = 0; i < w->n; i++)
+        params += nb_tensor_count(&w->views[i].t);
+    NB_TRY(nb_hf_size_label(w->kvs, params, err));
     NB_TRY(add_rope_freqs(w, w->names + w->n * NAME, err));
     NB_TRY(check_tied(w, err));
     qsort(w->views, w->n, sizeof *w->views, by_place);

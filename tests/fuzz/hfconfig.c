@@ -1,10 +1,11 @@
 /* Three parts, NUL between them: config.json, tokenizer_config.json, tokenizer.model (the rest; a
- * small sound one when empty). A clean refusal, or keys an engine may rely on (A4). */
+ * small sound one when empty). A clean refusal, or keys an engine may rely on (A4). The same bytes
+ * are read as a model card, which never fails. */
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
 
-#include "core/files/hf.h"
+#include "core/files/hf_private.h"
 #include "tests/util.h"
 
 static void check_keys(const nb_kvs *kvs)
@@ -60,5 +61,6 @@ FUZZ_TARGET(hfconfig)
     nb_kvs_close(&kvs);
     fuzz_check(nb_kvs_open(&kvs, NULL) == NB_OK, "memory");
     nb_spm_keys(kvs, bytes, n, 64, "fuzz", NULL);
+    fuzz_check(nb_hf_card(kvs, (const char *)bytes, n, &err) == NB_OK, "%s", err.msg);
     nb_kvs_close(&kvs);
 }
