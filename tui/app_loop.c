@@ -1,5 +1,5 @@
 /* The loop with a terminal: wait for tty, mailbox or signal; take all keys; deliver events; ask the
- * screen; draw at most 30 times a second. */
+ * screen; draw at most 30 times a second, but at once what a key has changed (tui 9). */
 #include "tui/app_private.h"
 
 #include <errno.h>
@@ -10,13 +10,19 @@
 static const double FRAME = 1.0 / 30; /* seconds between frames at least */
 static const double LAST_WORDS = 0.8; /* seconds jobs get when a signal ends the program */
 static const double TRY_AGAIN = 0.05; /* seconds until a terminal that takes nothing is asked */
+static const double ECHO = 1.0 / 120; /* the same after a key: a held one cannot flood */
 enum { KEYS_PER_PASS = 512, EVENTS_PER_PASS = 256 };
 
-static void take_keys(ui_app *app)
+/* True when there was one. */
+static bool take_keys(ui_app *app)
 {
     ui_key k;
-    for (int i = 0; i < KEYS_PER_PASS && !app->quit && ui_term_key(app->term, &k); i++)
+    int n = 0;
+    while (n < KEYS_PER_PASS && !app->quit && ui_term_key(app->term, &k)) {
         app_key(app, &k);
+        n++;
+    }
+    return n > 0;
 }
 
 static void follow_size(ui_app *app)
@@ -68,14 +74,14 @@ static void sleep_until_something(ui_app *app, double seconds)
     app->quit = app->quit || app->signal;
 }
 
-/* Draws when it is due; returns seconds until it is. */
-static double draw(ui_app *app, double *drawn, double next)
+/* Draws when it is due, `pace` seconds after the last; returns seconds until it is. */
+static double draw(ui_app *app, double *drawn, double pace, double next)
 {
     double since = nb_now() - *drawn;
     if (!app->dirty)
         return next;
-    if (since < FRAME)
-        return FRAME - since;
+    if (since < pace)
+        return pace - since;
     app_draw(app);
     *drawn = nb_now();
     if (!ui_term_flush(app->term, &app->canvas)) {
@@ -98,13 +104,15 @@ nb_status app_loop(ui_app *app, nb_err *err)
     ui_term_theme(app->term, &app->theme);
     follow_size(app);
     app_begin(app);
-    double drawn = -1;
+    double drawn = -1, before, pace = FRAME;
     while (!app->quit) {
         app_drain(app, EVENTS_PER_PASS);
-        double next = draw(app, &drawn, app_tick(app));
+        before = drawn;
+        double next = draw(app, &drawn, pace, app_tick(app));
+        pace = drawn > before ? FRAME : pace;
         sleep_until_something(app, next);
         take_signals(app);
-        take_keys(app);
+        pace = take_keys(app) ? ECHO : pace;
     }
     /* Asked to go by a signal: a job that does not stop in time ends with the process. */
     if (app->signal && !app_jobs_end(app, LAST_WORDS)) {

@@ -108,6 +108,12 @@ static void branch(chat *c, int step)
     ui_app_say(c->app, "no branches yet: r and e make them");
 }
 
+static void leave(void *arg, bool yes)
+{
+    if (yes)
+        ui_app_do(((chat *)arg)->app, UI_ACT_ANY_QUIT);
+}
+
 static void stop(chat *c)
 {
     double now = ui_app_now(c->app);
@@ -116,10 +122,10 @@ static void stop(chat *c)
         c->stop_at = now;
     } else if (c->stop_at >= 0 && now - c->stop_at < QUIT_WITHIN) {
         c->stop_at = -1;
-        ui_app_do(c->app, UI_ACT_ANY_QUIT);
+        ui_app_confirm(c->app, "Quit nibble? The chat is kept.", leave, c);
     } else {
         c->stop_at = now;
-        ui_app_say(c->app, "Ctrl-C again quits");
+        ui_app_say(c->app, "Ctrl-C again asks to quit");
     }
 }
 
