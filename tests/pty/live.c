@@ -8,19 +8,6 @@
 
 #include "tests/util.h"
 
-/* What stands on the screen must be what a full repaint shows. The meters of row 1 may tick. */
-static void check_fresh(pty *p, const char *what)
-{
-    static vt before;
-    before = p->screen;
-    pty_send(p, "\f");
-    pty_pump(p, 250);
-    for (int y = 1; y < p->screen.h; y++)
-        pty_check(strcmp(vt_row(&before, y), vt_row(&p->screen, y)) == 0,
-                  "%s: row %d was \"%s\", is \"%s\"", what, y, vt_row(&before, y),
-                  vt_row(&p->screen, y));
-}
-
 /* tui 4: at every size >= 30 columns the last row tells of ? and : */
 static void last_row_keeps_help_and_palette(pty *p)
 {
@@ -62,7 +49,7 @@ static void resizes_end_in_a_fresh_frame(pty *p)
     pty_send(p, "1");
     pty_check(pty_wait(p, "[1 Models]", 2000), "no Models screen");
     pty_pump(p, 300);
-    check_fresh(p, "120x40");
+    pty_check_fresh(p, "120x40");
     pty_check(p->screen.odd == 0, "sent %s", p->screen.first_odd);
 }
 
@@ -125,7 +112,7 @@ static void a_stalled_terminal_is_not_replayed(pty *p)
     pty_pump(p, 100);
     pty_send(p, "1");
     pty_pump(p, 300);
-    check_fresh(p, "after the stall");
+    pty_check_fresh(p, "after the stall");
 }
 
 static void open_chat(pty *p)

@@ -255,6 +255,18 @@ const char *pty_left(pty *p)
                         : NULL;
 }
 
+void pty_check_fresh(pty *p, const char *what)
+{
+    static vt before;
+    before = p->screen;
+    pty_send(p, "\f");
+    pty_pump(p, 250);
+    for (int y = 1; y < p->screen.h; y++)
+        pty_check(strcmp(vt_row(&before, y), vt_row(&p->screen, y)) == 0,
+                  "%s: row %d was \"%s\", is \"%s\"", what, y, vt_row(&before, y),
+                  vt_row(&p->screen, y));
+}
+
 double pty_cpu(const pty *p)
 {
     char path[64];

@@ -62,6 +62,8 @@ bool pty_wait_stop(pty *p, int ms);
 void pty_continue(pty *p); /* what `fg` does */
 /* What was left behind of modes, cursor and termios; NULL = as before the start. */
 const char *pty_left(pty *p);
+/* What stands on the screen must be what a full repaint shows. The meters of row 1 may tick. */
+void pty_check_fresh(pty *p, const char *what);
 /* CPU seconds of the program so far. */
 double pty_cpu(const pty *p);
 void pty_close(pty *p);
@@ -72,6 +74,7 @@ typedef struct pty_test {
     const char *name;
     void (*run)(pty *p);
 } pty_test;
-extern const pty_test pty_self_tests[], pty_start_tests[], pty_live_tests[], pty_end_tests[];
+extern const pty_test pty_self_tests[], pty_start_tests[], pty_live_tests[], pty_busy_tests[],
+    pty_words_tests[], pty_end_tests[];
 
 #endif

@@ -1,0 +1,2 @@
+#include "tests/pty/pty.h"
+const pty_test pty_words_tests[] = {{0}};
