@@ -252,6 +252,8 @@ CHECK_TEST(kernels, a_nan_scale_surfaces)
 }
 
 /* Ordinary rows, and rows of one hard case each. */
+enum { HARD_KINDS = 14 };
+
 static void hard_row(test_rng *r, float *x, size_t n, int kind)
 {
     static const float scale[] = {1.0f, 1e-3f, 1e4f, 1e-38f, 1e-42f, 3e38f, 1e-20f, 1e20f};
@@ -265,6 +267,10 @@ static void hard_row(test_rng *r, float *x, size_t n, int kind)
             v = i % 2 ? -0.0f : 0.0f;
         else if (kind == 11)
             v = test_below(r, 2) ? 5.0f : -5.0f;
+        else if (kind == 12) /* zeros of both signs at one end */
+            v = test_below(r, 3) ? fabsf(v) : test_below(r, 2) ? 0.0f : -0.0f;
+        else if (kind == 13)
+            v = test_below(r, 3) ? -fabsf(v) : test_below(r, 2) ? 0.0f : -0.0f;
         else if (kind == 5)
             v = v > 1 ? 1 : v < -1 ? -1 : v; /* stays finite */
         x[i] = kind < 8 ? v * scale[kind] : v;
@@ -280,7 +286,7 @@ CHECK_TEST(kernels, encoders_and_decoders_are_equal_byte_for_byte)
     arena a = make_arena();
     for (size_t i = 0; i < count; i++) {
         const nk_type *t = rows[i];
-        for (int kind = 0; t->encode && !t->wants_imatrix && kind < 12; kind++) {
+        for (int kind = 0; t->encode && !t->wants_imatrix && kind < HARD_KINDS; kind++) {
             size_t n = t->block_len * (t->block_len == 1 ? 61 : 7), size = bytes_of(t, n);
             hard_row(&r, a.src, n, kind);
             t->encode(a.src, a.w, 1, n, NULL);
@@ -291,6 +297,11 @@ CHECK_TEST(kernels, encoders_and_decoders_are_equal_byte_for_byte)
                 check(memcmp(a.spare, a.w, size) == 0, "%s %s kind %d: bytes differ", lv[l].name,
                       t->name, kind);
                 check(a.spare[size] == 0xa5, "%s %s: wrote past the row", lv[l].name, t->name);
+                for (size_t k = 0; k < n; k++)
+                    a.xf[k] = fabsf(a.wf[k]); /* any importance will do */
+                t->encode(a.src, a.x, 1, n, a.xf);
+                lv[l].ops.encode[t->id](a.src, a.spare, 1, n, a.xf);
+                check(memcmp(a.spare, a.x, size) == 0, "%s %s: importance", lv[l].name, t->name);
                 a.xf[n] = 12345;
                 lv[l].ops.decode[t->id](a.w, a.xf, n);
                 check(memcmp(a.xf, a.wf, n * sizeof(float)) == 0, "%s %s kind %d: floats differ",
@@ -337,7 +348,7 @@ CHECK_TEST(kernels, activations_stay_within_127)
     for (size_t k = 0; k < countof(ids); k++)
         for (int round = 0; round < 120; round++) {
             const nk_type *t = nk_type_get(ids[k]);
-            hard_row(&r, a.src, n, round % 12);
+            hard_row(&r, a.src, n, round % HARD_KINDS);
             for (size_t l = 0; l < levels; l++) {
                 lv[l].ops.encode[t->id](a.src, a.x, 1, n, NULL);
                 for (size_t i = 0; i < n; i++) {

@@ -1,9 +1,10 @@
+#include "kernels/fp.h"
 #include "kernels/x86/avx2.h"
 #include "kernels/x86/x86.h"
 
-/* Encoders of activations and of the float types. Bytes equal the C reference's for every finite
- * input: the same operations per value in the same rounding, only eight at a time; conversions
- * that overflow keep their low byte, as the C casts do. */
+/* Encoders of activations, of the float types and of blocks of 32. Bytes equal the C reference's
+ * for every finite input: the same operations per value in the same rounding, only eight at a time;
+ * conversions that overflow keep their low byte, as the C casts do. */
 
 NK_INLINE __m256 magnitude(__m256 v)
 {
@@ -100,19 +101,24 @@ static void encode_q8_1(const float *src, void *dst, size_t nrows, size_t ncols,
     }
 }
 
-/* The value of greatest magnitude, the first one on ties. */
-NK_INLINE float signed_max(const float *x)
+/* The value of greatest magnitude, the first one on ties; 0 if all are zero. */
+NK_INLINE float signed_max(const float *x, const int n)
 {
     __m256 most = _mm256_setzero_ps();
-    for (int i = 0; i < NK_SUPER_LEN; i += 8)
+#pragma GCC unroll 4
+    for (int i = 0; i < n; i += 8)
         most = _mm256_max_ps(most, magnitude(_mm256_loadu_ps(x + i)));
     float amax = max_of(most);
-    for (int i = 0; i < NK_SUPER_LEN; i += 8) {
-        __m256 same =
-            _mm256_cmp_ps(magnitude(_mm256_loadu_ps(x + i)), _mm256_set1_ps(amax), _CMP_EQ_OQ);
-        int mask = _mm256_movemask_ps(same);
-        if (mask)
-            return x[i + __builtin_ctz((unsigned)mask)];
+    for (int i = 0; i < n && amax > 0; i += 32) {
+        unsigned same = 0;
+#pragma GCC unroll 4
+        for (int k = 0; k < 32; k += 8) {
+            __m256 v = magnitude(_mm256_loadu_ps(x + i + k));
+            v = _mm256_cmp_ps(v, _mm256_set1_ps(amax), _CMP_EQ_OQ);
+            same |= (unsigned)_mm256_movemask_ps(v) << k;
+        }
+        if (same)
+            return x[i + __builtin_ctz(same)];
     }
     return 0;
 }
@@ -129,7 +135,7 @@ NK_INLINE __m128i sums_of_sixteen(const __m256i q[4])
 
 static void encode_super(const float *x, nk_block_q8_k *b)
 {
-    float max = signed_max(x);
+    float max = signed_max(x, NK_SUPER_LEN);
     if (max == 0) {
         memset(b, 0, sizeof *b);
         return;
@@ -178,10 +184,171 @@ static void encode_f16(const float *src, void *dst, size_t nrows, size_t ncols,
     }
 }
 
+static void encode_bf16(const float *src, void *dst, size_t nrows, size_t ncols,
+                        const float *importance)
+{
+    (void)importance;
+    char *out = dst;
+    const __m256i one = _mm256_set1_epi32(1), half = _mm256_set1_epi32(0x7fff);
+    size_t n = nrows * ncols, i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256 v = _mm256_loadu_ps(src + i);
+        __m256i u = _mm256_castps_si256(v), top = _mm256_srli_epi32(u, 16);
+        __m256i even = _mm256_add_epi32(half, _mm256_and_si256(top, one));
+        __m256i near = _mm256_srli_epi32(_mm256_add_epi32(u, even), 16);
+        __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+        near = _mm256_blendv_epi8(near, _mm256_or_si256(top, _mm256_set1_epi32(64)), nan);
+        __m128i low = _mm256_castsi256_si128(near), high = _mm256_extracti128_si256(near, 1);
+        _mm_storeu_si128((__m128i_u *)(out + 2 * i), _mm_packus_epi32(low, high));
+    }
+    for (; i < n; i++) {
+        uint16_t h = nk_f32_to_bf16(src[i]);
+        memcpy(out + 2 * i, &h, sizeof h);
+    }
+}
+
+/* --- blocks of 32 without importance ---------------------------------------------------------- */
+
+/* nk_byte_code of 32 values (x - min) * id + half. */
+NK_INLINE __m256i small_codes(const float *x, float min, float id, float half, char most)
+{
+    __m256i q[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        __m256 v = _mm256_sub_ps(_mm256_loadu_ps(x + 8 * i), _mm256_set1_ps(min));
+        v = _mm256_add_ps(_mm256_mul_ps(v, _mm256_set1_ps(id)), _mm256_set1_ps(half));
+        q[i] = _mm256_cvttps_epi32(v);
+    }
+    return _mm256_min_epi8(low_bytes(q), _mm256_set1_epi8(most));
+}
+
+/* Codes j and j + 16 share byte j. */
+NK_INLINE void store_nibbles(uint8_t qs[16], __m256i codes)
+{
+    codes = _mm256_and_si256(codes, _mm256_set1_epi8(15));
+    __m128i high = _mm_slli_epi16(_mm256_extracti128_si256(codes, 1), 4);
+    _mm_storeu_si128((__m128i_u *)qs, _mm_or_si128(_mm256_castsi256_si128(codes), high));
+}
+
+NK_INLINE void store_fifth(uint8_t qh[4], __m256i codes)
+{
+    int bits = _mm256_movemask_epi8(_mm256_slli_epi16(codes, 3)); /* bit 4 becomes bit 7 */
+    memcpy(qh, &bits, sizeof bits);
+}
+
+/* Codes -nmax..nmax-1 with nmax added; the greatest magnitude becomes -nmax. */
+NK_INLINE __m256i symmetric_codes(const float *x, int nmax, float *d)
+{
+    *d = signed_max(x, NK_LEN) / (float)-nmax;
+    float id = *d != 0 ? 1.0f / *d : 0.0f;
+    return small_codes(x, 0, id, (float)nmax + 0.5f, (char)(2 * nmax - 1));
+}
+
+/* v; if it is zero, with the sign of the first zero among x. */
+NK_INLINE float first_equal(const __m256 x[4], float v)
+{
+    for (int i = 0; i < 4 && v == 0; i++) {
+        int mask = _mm256_movemask_ps(_mm256_cmp_ps(x[i], _mm256_set1_ps(v), _CMP_EQ_OQ));
+        if (mask)
+            return ((const float *)&x[i])[__builtin_ctz((unsigned)mask)];
+    }
+    return v;
+}
+
+/* Codes 0..nmax from the least value to the greatest. */
+NK_INLINE __m256i affine_codes(const float *x, int nmax, float *d, float *min)
+{
+    __m256 v[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+        v[i] = _mm256_loadu_ps(x + 8 * i);
+    __m256 most = _mm256_max_ps(_mm256_max_ps(v[0], v[1]), _mm256_max_ps(v[2], v[3]));
+    __m256 low = _mm256_min_ps(_mm256_min_ps(v[0], v[1]), _mm256_min_ps(v[2], v[3]));
+    *min = first_equal(v, -max_of(_mm256_xor_ps(low, _mm256_set1_ps(-0.0f))));
+    *d = (first_equal(v, max_of(most)) - *min) / (float)nmax;
+    return small_codes(x, *min, *d != 0 ? 1.0f / *d : 0.0f, 0.5f, (char)nmax);
+}
+
+NK_INLINE nk_f16 to_f16(float v)
+{
+    return _cvtss_sh(v, _MM_FROUND_TO_NEAREST_INT);
+}
+
+static void encode_q4_0(const float *src, void *dst, size_t nrows, size_t ncols,
+                        const float *importance)
+{
+    nk_block_q4_0 *b = dst;
+    if (importance) {
+        nk_type_get(NK_Q4_0)->encode(src, dst, nrows, ncols, importance);
+        return;
+    }
+    for (size_t i = 0; i < nrows * ncols / NK_LEN; i++) {
+        float d;
+        store_nibbles(b[i].qs, symmetric_codes(src + i * NK_LEN, 8, &d));
+        b[i].d = to_f16(d);
+    }
+}
+
+static void encode_q5_0(const float *src, void *dst, size_t nrows, size_t ncols,
+                        const float *importance)
+{
+    nk_block_q5_0 *b = dst;
+    if (importance) {
+        nk_type_get(NK_Q5_0)->encode(src, dst, nrows, ncols, importance);
+        return;
+    }
+    for (size_t i = 0; i < nrows * ncols / NK_LEN; i++) {
+        float d;
+        __m256i codes = symmetric_codes(src + i * NK_LEN, 16, &d);
+        store_nibbles(b[i].qs, codes);
+        store_fifth(b[i].qh, codes);
+        b[i].d = to_f16(d);
+    }
+}
+
+static void encode_q4_1(const float *src, void *dst, size_t nrows, size_t ncols,
+                        const float *importance)
+{
+    nk_block_q4_1 *b = dst;
+    if (importance) {
+        nk_type_get(NK_Q4_1)->encode(src, dst, nrows, ncols, importance);
+        return;
+    }
+    for (size_t i = 0; i < nrows * ncols / NK_LEN; i++) {
+        float d, min;
+        store_nibbles(b[i].qs, affine_codes(src + i * NK_LEN, 15, &d, &min));
+        b[i].d = to_f16(d);
+        b[i].m = to_f16(min);
+    }
+}
+
+static void encode_q5_1(const float *src, void *dst, size_t nrows, size_t ncols,
+                        const float *importance)
+{
+    nk_block_q5_1 *b = dst;
+    if (importance) {
+        nk_type_get(NK_Q5_1)->encode(src, dst, nrows, ncols, importance);
+        return;
+    }
+    for (size_t i = 0; i < nrows * ncols / NK_LEN; i++) {
+        float d, min;
+        __m256i codes = affine_codes(src + i * NK_LEN, 31, &d, &min);
+        store_nibbles(b[i].qs, codes);
+        store_fifth(b[i].qh, codes);
+        b[i].d = to_f16(d);
+        b[i].m = to_f16(min);
+    }
+}
+
 void nk_x86_enc_avx2(nk_ops *ops)
 {
     ops->encode[NK_Q8_0] = encode_q8_0;
     ops->encode[NK_Q8_1] = encode_q8_1;
     ops->encode[NK_Q8_K] = encode_q8_k;
     ops->encode[NK_F16] = encode_f16;
+    ops->encode[NK_BF16] = encode_bf16;
+    ops->encode[NK_Q4_0] = encode_q4_0;
+    ops->encode[NK_Q4_1] = encode_q4_1;
+    ops->encode[NK_Q5_0] = encode_q5_0;
+    ops->encode[NK_Q5_1] = encode_q5_1;
 }
