@@ -235,3 +235,39 @@ CHECK_TEST(transcript, exports_are_safe_and_name_the_difference)
     nb_str_free(&md);
     ui_transcript_close(&t);
 }
+
+/* Ids of another vocabulary mean other text: nothing is compared, now or after reading it back. */
+CHECK_TEST(transcript, other_vocabularies_are_not_compared)
+{
+    for (int other = 0; other < 2; other++) {
+        ui_transcript *t = NULL;
+        nb_err err = {0};
+        char file[1024];
+        check(ui_transcript_open(&t, test_path(test_tmpdir(), other ? "words-b" : "words-a"),
+                                 &err) == NB_OK,
+              "%s", err.msg);
+        ui_transcript_set_vocabulary(t, 0, UINT64_C(0xfedcba9876543210));
+        ui_transcript_set_vocabulary(t, 1, UINT64_C(0xfedcba9876543210) + (uint64_t)other);
+        for (int p = 0; p < 2; p++) {
+            ui_transcript_name_pane(t, p, "demo", "/m/x");
+            int q = say(t, p, -1, NB_USER, "What is Q4_0?");
+            answer(t, p, q, (const int32_t[]){5, 6 + p}, 2);
+        }
+        snprintf(file, sizeof file, "%s", ui_transcript_file(t));
+        for (int pass = 0; pass < 2; pass++) {
+            nb_str json = {0}, md = {0};
+            check(ui_transcript_other_vocabulary(t, 1) == (other == 1), "pass %d", pass);
+            ui_transcript_json(t, &json);
+            ui_transcript_markdown(t, &md);
+            check((strstr(nb_str_c(&json), "\"first_difference\":1") != NULL) == !other, "%s",
+                  nb_str_c(&json));
+            check((strstr(nb_str_c(&md), "first difference") != NULL) == !other, "%s",
+                  nb_str_c(&md));
+            nb_str_free(&json);
+            nb_str_free(&md);
+            ui_transcript_close(&t);
+            check(ui_transcript_load(&t, file, NULL, &err) == NB_OK, "%s", err.msg);
+        }
+        ui_transcript_close(&t);
+    }
+}

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,6 +169,12 @@ static void write_pane(ui_transcript *t, int pane)
     nb_jout_str(&w, t->label[pane]);
     nb_jout_key(&w, "path");
     nb_jout_str(&w, t->path[pane]);
+    if (t->vocabulary[pane]) {
+        char print[17];
+        snprintf(print, sizeof print, "%016" PRIx64, t->vocabulary[pane]);
+        nb_jout_key(&w, "vocab");
+        nb_jout_str(&w, print);
+    }
     end_line(t, &w);
 }
 
@@ -336,6 +343,18 @@ void ui_transcript_end(ui_transcript *t, int message, const nb_turn_stats *stats
     nb_jout_key(&w, "prompt");
     nb_jout_u64(&w, stats->n_prompt);
     end_line(t, &w);
+}
+
+void ui_transcript_set_vocabulary(ui_transcript *t, int pane, uint64_t print)
+{
+    if (valid_pane(pane))
+        t->vocabulary[pane] = print;
+}
+
+bool ui_transcript_other_vocabulary(const ui_transcript *t, int pane)
+{
+    return valid_pane(pane) && t->vocabulary[0] && t->vocabulary[pane] &&
+           t->vocabulary[0] != t->vocabulary[pane];
 }
 
 void ui_transcript_name_pane(ui_transcript *t, int pane, const char *label, const char *path)

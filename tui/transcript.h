@@ -7,7 +7,7 @@
  * next append (A15, A16). When the disk refuses a line the chat goes on in memory and
  * ui_transcript_problem tells why. Lines:
  *     {"nibble_chat":1}
- *     {"pane":0,"label":"nibble-demo q4_K","path":"/models/x.gguf"}
+ *     {"pane":0,"label":"nibble-demo q4_K","path":"/models/x.gguf","vocab":"9f0c.."}
  *     {"n":0,"parent":-1,"pane":0,"role":"user","text":"..."}
  *     {"n":1,"id":17,"text":"Quant","logprob":-0.1,"entropy":0.4}      a token of message 1
  *     {"n":1,"stop":"end","tok_per_s":80,"ttft":0.02,"prompt":31}
@@ -57,6 +57,10 @@ const nb_err *ui_transcript_problem(const ui_transcript *t);
 
 /* Who answers in a pane. */
 void ui_transcript_name_pane(ui_transcript *t, int pane, const char *label, const char *path);
+/* What tells one vocabulary from another, 0 = unknown; written with the next name. Token ids of
+ * panes with other vocabularies mean other things: they are not compared. */
+void ui_transcript_set_vocabulary(ui_transcript *t, int pane, uint64_t print);
+bool ui_transcript_other_vocabulary(const ui_transcript *t, int pane); /* than pane A's */
 const char *ui_transcript_label(const ui_transcript *t, int pane); /* "" = unknown */
 const char *ui_transcript_model(const ui_transcript *t, int pane); /* its path, "" = unknown */
 

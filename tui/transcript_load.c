@@ -86,7 +86,7 @@ static bool read_event(const nb_jval *v, ui_message *m)
 
 static bool read_pane(ui_transcript *t, const nb_jval *v, int64_t pane)
 {
-    const char *label = "", *path = "";
+    const char *label = "", *path = "", *vocab;
     int64_t leaf;
     if (pane < 0 || pane >= UI_PANES)
         return false;
@@ -100,6 +100,9 @@ static bool read_pane(ui_transcript *t, const nb_jval *v, int64_t pane)
         return false;
     snprintf(t->label[pane], sizeof t->label[pane], "%s", label);
     snprintf(t->path[pane], sizeof t->path[pane], "%s", path);
+    t->vocabulary[pane] = 0;
+    if (nb_jstr(nb_jget(v, "vocab"), &vocab) && strspn(vocab, "0123456789abcdef") == 16)
+        t->vocabulary[pane] = strtoull(vocab, NULL, 16);
     return true;
 }
 

@@ -14,6 +14,7 @@ struct ui_transcript {
     int leaf[UI_PANES];
     char label[UI_PANES][UI_LABEL_CAP];
     char path[UI_PANES][UI_PATH_CAP];
+    uint64_t vocabulary[UI_PANES];
     char dir[UI_PATH_CAP];  /* "" = memory only */
     char file[UI_PATH_CAP]; /* "" until the first message */
     int number;

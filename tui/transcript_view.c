@@ -92,6 +92,12 @@ static void pane_markdown(const ui_transcript *t, int pane, nb_str *out)
     free(path);
 }
 
+static long difference(const ui_transcript *t, const ui_message *a, const ui_message *b, int pane)
+{
+    bool can = pane > 0 && a && b && !ui_transcript_other_vocabulary(t, pane);
+    return can ? ui_transcript_first_difference(a, b) : -1;
+}
+
 /* The answers last shown, against pane A's. */
 static const ui_message *last_answer(const ui_transcript *t, int pane)
 {
@@ -107,7 +113,7 @@ void ui_transcript_markdown(const ui_transcript *t, nb_str *out)
     const ui_message *a = last_answer(t, 0);
     for (int p = 1; p < UI_PANES; p++) {
         const ui_message *b = last_answer(t, p);
-        long d = a && b ? ui_transcript_first_difference(a, b) : -1;
+        long d = difference(t, a, b, p);
         if (d >= 0)
             nb_str_addf(out, "first difference of %c from A: token %ld\n\n", 'A' + p, d);
     }
@@ -151,7 +157,7 @@ static void pane_json(nb_jout *w, const ui_transcript *t, int pane)
         message_json(w, ui_transcript_at(t, path[i]));
     nb_jout_array_end(w);
     const ui_message *a = last_answer(t, 0), *b = last_answer(t, pane);
-    long d = pane > 0 && a && b ? ui_transcript_first_difference(a, b) : -1;
+    long d = difference(t, a, b, pane);
     nb_jout_key(w, "first_difference");
     if (d >= 0)
         nb_jout_i64(w, d);

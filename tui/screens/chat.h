@@ -19,6 +19,7 @@ typedef struct chat_pane {
     bool fallback;   /* template not recognised */
     nb_template tmpl;
     uint32_t ctx, ctx_used;
+    uint64_t vocabulary; /* its print, 0 = not loaded yet */
     nb_job *job;
     bool loading;      /* the job loads; else it answers */
     bool pending;      /* a turn waits for this pane */
@@ -37,6 +38,7 @@ typedef struct chat_pane {
         uint32_t ctx;
         uint64_t available;
         nb_local *made;
+        uint64_t vocabulary;
         char type[24];
         nb_responder *who;
         nb_message *messages; /* owned; texts borrowed from the transcript */
@@ -147,6 +149,9 @@ void chat_params_text(const chat *c, char *out, size_t cap);
 void chat_export(chat *c); /* Markdown and JSON */
 void chat_copy(chat *c, ui_action a);
 void chat_editor(chat *c);
+
+/* chat_top.c: the popup of a token's alternatives, in every pane that stood at its place */
+void chat_draw_top(const chat *c, ui_canvas *canvas, ui_rect r);
 
 /* chat_draw.c */
 void chat_draw(void *self, ui_canvas *canvas, ui_rect r);

@@ -78,10 +78,12 @@ static void draw_differences(const chat *c, ui_canvas *canvas, ui_rect r)
     bool both = chat_panes(c) > 1;
     for (int p = 0; both && p < chat_panes(c); p++) {
         const ui_message *m = chat_answer(c, p, NULL);
-        both = m && m->done && m->n_token;
+        both = m && m->done && m->n_token && !ui_transcript_other_vocabulary(c->log, p);
     }
     if (!n && both)
         ui_text(canvas, x, r.y, UI_OK, "same tokens in every pane");
+    else if (n && x + 30 < r.x + r.w)
+        ui_text(canvas, x + 1, r.y, UI_DIM, "n N go there, Enter tells why");
     else if (n && x + 14 < r.x + r.w)
         ui_text(canvas, x + 1, r.y, UI_DIM, "n N go there");
 }
@@ -166,6 +168,8 @@ static void draw_foot(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
     if (of > 1 && x + 14 < r.x + r.w)
         x += ui_textf(canvas, x, r.y, UI_DIM, "[ ] %d of %d", at + 1, of) + 2;
     long d = m ? chat_difference(c, pane, index) : -1;
+    if (ui_transcript_other_vocabulary(c->log, pane))
+        ui_textn(canvas, x, r.y, UI_DIM, 0, "other vocabulary", 16, r.x + r.w - x);
     if (d < 0 || x + 16 > r.x + r.w)
         return;
     double share = m->n_token ? (double)d / (double)m->n_token : 1;
@@ -262,33 +266,6 @@ static void draw_panes(chat *c, ui_canvas *canvas, ui_rect r)
     }
 }
 
-/* --- alternatives of a token ----------------------------------------------------------------- */
-
-static void draw_top(const chat *c, ui_canvas *canvas, ui_rect r)
-{
-    const ui_message *m = chat_answer(c, c->focus, NULL);
-    if (!c->top || !m || c->token < 0 || (size_t)c->token >= m->n_token)
-        return;
-    const ui_token *k = &m->token[c->token];
-    char title[64], piece[64], num[48];
-    int w = r.w < 44 ? r.w : 44, h = NB_TOP + 4 < r.h ? NB_TOP + 4 : r.h;
-    ui_rect box = {r.x + (r.w - w) / 2, r.y + (r.h - h) / 2, w, h};
-    snprintf(title, sizeof title, "token %d of %c", c->token, 'A' + c->focus);
-    ui_fill(canvas, box, UI_TEXT, " ");
-    ui_box(canvas, box, title, "h l move  Esc", true);
-    ui_rect in = ui_inside(box);
-    parts_lines l = parts_begin(canvas, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
-    parts_line(&l, UI_DIM, "entropy %s nats", parts_num(num, (double)k->entropy));
-    if (k->top_id[0] < 0)
-        parts_line(&l, UI_DIM, "alternatives are not kept on disk");
-    for (int i = 0; i < NB_TOP && k->top_id[i] >= 0; i++) {
-        chat_piece(c, c->focus, k->top_id[i], piece, sizeof piece);
-        parts_line(&l, k->top_id[i] == k->id ? UI_FOCUS : UI_TEXT, "%s %7s  %s",
-                   k->top_id[i] == k->id ? ">" : " ",
-                   parts_percent(num, exp((double)k->top_logprob[i])), piece);
-    }
-}
-
 /* --- input ----------------------------------------------------------------------------------- */
 
 static void draw_input(chat *c, ui_canvas *canvas, ui_rect r)
@@ -344,5 +321,5 @@ void chat_draw(void *self, ui_canvas *canvas, ui_rect r)
         draw_input(c, canvas, box);
     if (c->params)
         chat_params_draw(c, canvas, r);
-    draw_top(c, canvas, r);
+    chat_draw_top(c, canvas, r);
 }

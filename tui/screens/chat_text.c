@@ -36,6 +36,8 @@ long chat_difference(const chat *c, int pane, int message)
 {
     const ui_message *m = ui_transcript_at(c->log, message);
     const ui_message *a = pane > 0 && m && m->role == NB_ASSISTANT ? twin(c, message) : NULL;
+    if (ui_transcript_other_vocabulary(c->log, pane))
+        return -1; /* the same id is another piece of text there */
     if (!a || a->role != NB_ASSISTANT || !same_text(c, a->parent, m->parent))
         return -1; /* answers to different questions are not compared */
     return ui_transcript_first_difference(a, m);
