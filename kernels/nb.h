@@ -104,8 +104,8 @@ typedef struct nb_cursor {
 
 static inline nb_cursor nb_cursor_make(const void *bytes, size_t n)
 {
-    const uint8_t *p = bytes;
-    return (nb_cursor){.at = p, .end = p + n, .start = p};
+    const uint8_t *p = bytes; /* may be NULL when n is 0 */
+    return (nb_cursor){.at = p, .end = n ? p + n : p, .start = p};
 }
 static inline size_t nb_cursor_left(const nb_cursor *c)
 {

@@ -1,6 +1,7 @@
 #include "tests/check.h"
 
 #include "core/base/file.h"
+#include "core/base/str.h"
 #include "tests/util.h"
 
 #include <errno.h>
@@ -239,6 +240,15 @@ CHECK_TEST(file, builds_folders_and_paths)
     check(!nb_path_join(out, sizeof out, "0123456789", "abcde"), "too long");
     check(strcmp(nb_path_base("/a/b.gguf"), "b.gguf") == 0 && strcmp(nb_path_base("b"), "b") == 0,
           "base");
+}
+
+CHECK_TEST(file, suffixes_ignore_the_case_of_letters_alone)
+{
+    check(nb_has_suffix("a.GGUF", ".gguf") && nb_has_suffix(".gguf", ".GGUF"), "case");
+    check(!nb_has_suffix("gguf", ".gguf") && !nb_has_suffix("a.gguf2", ".gguf"), "length");
+    check(!nb_has_suffix("aNgguf", ".gguf"), "'N' is '.' with another bit only in a bad mask");
+    check(nb_same_word("Q4_K", "q4_k") && !nb_same_word("Q4@K", "q4`k"), "letters only");
+    check(!nb_same_word("abc", "ab") && !nb_same_word("", "a") && nb_same_word("", ""), "ends");
 }
 
 enum { PAGES = 512, PAGE_BYTES = 4096 };

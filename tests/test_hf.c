@@ -3,7 +3,9 @@
 #include "tests/check.h"
 
 #include "core/base/file.h"
+#include "core/base/job.h"
 #include "core/base/str.h"
+#include "core/files/hf_private.h"
 #include "core/files/weights.h"
 #include "tests/util.h"
 
@@ -126,6 +128,57 @@ CHECK_TEST(hf, shards_of_an_index_are_one_model)
     unlink(test_path(f.dir, "model-2.safetensors"));
     check(nb_weights_open(&w, f.dir, &err) == NB_NOTFOUND && strstr(err.msg, "model-2"), "%s",
           err.msg);
+}
+
+/* A7: an index that names its many shards in turn costs no walk over all of them per tensor. */
+CHECK_TEST(hf, an_index_of_many_shards_is_read_in_linear_time)
+{
+    enum { TENSORS = 200000, SHARDS = 1000 };
+    folder f = folder_make("turns", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
+    nb_str json = {0};
+    nb_str_add(&json, "{\"weight_map\":{");
+    for (int i = 0; i < TENSORS; i++)
+        nb_str_addf(&json, "%s\"t%d\":\"long_shard_name_%d\"", i ? "," : "", i, i % SHARDS);
+    nb_str_add(&json, "}}");
+    test_spit(test_path(f.dir, "model.safetensors.index.json"), json.at, json.len);
+    nb_str_free(&json);
+    nb_hf_shards s;
+    nb_err err = {.msg = ""};
+    double start = nb_now();
+    check(nb_hf_shards_open(&s, f.dir, &err) == NB_OK && s.n == SHARDS, "%s", err.msg);
+    check(strcmp(s.name[0], "long_shard_name_0") == 0 &&
+              strcmp(s.name[SHARDS - 1], "long_shard_name_999") == 0,
+          "in the index's order");
+    check(nb_now() - start < 1, "%.2f s", nb_now() - start);
+    nb_hf_shards_close(&s);
+}
+
+/* Folders of more than 1,024 bytes are opened; what no system takes is refused in words. */
+CHECK_TEST(hf, long_paths_are_opened_or_refused)
+{
+    char dir[3000];
+    snprintf(dir, sizeof dir, "%s/deep", test_tmpdir());
+    mkdir(dir, 0755);
+    while (strlen(dir) < 1500) {
+        size_t n = strlen(dir);
+        snprintf(dir + n, sizeof dir - n, "/%0100d", 7);
+        mkdir(dir, 0755);
+    }
+    folder f = folder_make("short", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
+    put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+    char model[3100];
+    snprintf(model, sizeof model, "%s/m", dir);
+    check(rename(f.dir, model) == 0, "move");
+    nb_weights_close(&(nb_weights *){opened(model)});
+    strcat(model, "/model.safetensors");
+    nb_weights *w = opened(model);
+    check(nb_weights_container(w) == NB_HF_DIR, "its config.json is found");
+    nb_weights_close(&w);
+    static char endless[9000];
+    memset(endless, 'a', sizeof endless - 1);
+    memcpy(endless + 8000, "/x.safetensors", 15);
+    nb_err err = {.msg = ""};
+    check(nb_weights_open(&w, endless, &err) == NB_USAGE && strstr(err.msg, "8000"), "%s", err.msg);
 }
 
 /* A4: one sentence for each wrong config. */

@@ -72,5 +72,7 @@ nb_status nb_mkdirs(const char *path, nb_err *err);
 bool nb_path_join(char *out, size_t cap, const char *dir, const char *name);
 /* Last component, borrowed from path. */
 const char *nb_path_base(const char *path);
+/* Whether name ends with suffix; case of ASCII letters ignored. */
+bool nb_has_suffix(const char *name, const char *suffix);
 
 #endif

@@ -159,6 +159,20 @@ const char *nb_human_time(char out[16], double seconds)
     return out;
 }
 
+static char small(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+bool nb_same_word(const char *a, const char *b)
+{
+    while (*a && small(*a) == small(*b)) {
+        a++;
+        b++;
+    }
+    return small(*a) == small(*b);
+}
+
 /* One character of name: a whole UTF-8 sequence, or one byte of anything else. */
 static size_t glob_char(const char *s)
 {

@@ -56,6 +56,8 @@ const char *nb_fmt_fixed(char out[48], double v, int decimals);
 bool nb_parse_double(const char *s, double *out);
 bool nb_parse_u64(const char *s, uint64_t *out);
 bool nb_parse_i64(const char *s, int64_t *out);
+/* Equal but for the case of ASCII letters; strcasecmp asks the locale (Turkish i). */
+bool nb_same_word(const char *a, const char *b);
 /* Shell-style glob over the whole name: * ? [abc]. Linear time. */
 bool nb_glob(const char *pattern, const char *name);
 

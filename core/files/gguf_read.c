@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/files/index.h"
 
@@ -410,7 +409,7 @@ bool nb_gguf_split_name(const char *path, size_t *prefix, uint32_t *no, uint32_t
 {
     enum { TAIL = 20 }; /* -00001-of-00005.gguf */
     size_t n = strlen(path);
-    if (n <= TAIL || strcasecmp(path + n - 5, ".gguf") != 0)
+    if (n <= TAIL || !nb_same_word(path + n - 5, ".gguf"))
         return false;
     const char *tail = path + n - TAIL;
     uint32_t a, b;

@@ -1,5 +1,6 @@
 #include "core/files/hf_private.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ typedef struct source {
 
 static nb_status load_optional(nb_json **doc, const char *dir, const char *name, nb_err *err)
 {
-    char path[1200];
+    char path[PATH_MAX];
     *doc = NULL;
     if (!nb_path_join(path, sizeof path, dir, name) || !nb_exists(path))
         return NB_OK;
@@ -145,7 +146,7 @@ static nb_status put_scaling(source *s)
 
 static nb_status put_spm(source *s)
 {
-    char path[1200];
+    char path[PATH_MAX];
     char *bytes;
     size_t n;
     if (!nb_path_join(path, sizeof path, s->dir, "tokenizer.model") || !nb_exists(path))
@@ -362,7 +363,7 @@ static nb_status put_template(source *s, const nb_jval *tok)
 {
     const nb_jval *v = nb_jget(tok, "chat_template");
     const char *text = NULL, *name;
-    char path[1200];
+    char path[PATH_MAX];
     if (nb_path_join(path, sizeof path, s->dir, "chat_template.jinja") && nb_exists(path)) {
         char *file;
         size_t n;
@@ -416,7 +417,7 @@ static nb_status put_tokenizer(source *s)
 
 static nb_status load_config(nb_json **doc, const char *dir, nb_err *err)
 {
-    char path[1200];
+    char path[PATH_MAX];
     if (!nb_path_join(path, sizeof path, dir, "config.json"))
         return nb_fail(err, NB_NOTFOUND, "%s: path is too long", dir);
     return nb_json_load(doc, path, MAX_CONFIG, err);

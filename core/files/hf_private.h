@@ -15,6 +15,14 @@ const nb_hf_arch *nb_hf_arch_find(const char *class_name); /* NULL: not supporte
 bool nb_hf_runs(const char *gguf_arch);
 void nb_hf_arch_list(char *out, size_t cap);
 
+/* File names of the weights, each once, in the index's order; all lie in the folder itself. */
+typedef struct nb_hf_shards {
+    char (*name)[256]; /* [n] owned */
+    size_t n;
+} nb_hf_shards;
+nb_status nb_hf_shards_open(nb_hf_shards *out, const char *dir, nb_err *err);
+void nb_hf_shards_close(nb_hf_shards *s);
+
 /* general.*: architecture, type, name, and what README.md's front matter tells of licence, origin,
  * tags and languages. config: root of config.json. */
 nb_status nb_hf_identity(nb_kvs *kvs, const char *dir, const nb_jval *config, const char *arch,

@@ -1,10 +1,8 @@
 #include "core/files/listing.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include "core/base/file.h"
@@ -26,19 +24,14 @@ static const struct {
     {39, "NVFP4"},  {40, "Q1_0"},
 };
 
-bool nb_has_suffix(const char *name, const char *suffix)
-{
-    size_t n = strlen(name), m = strlen(suffix);
-    return n >= m && strcasecmp(name + n - m, suffix) == 0;
-}
-
 void nb_listing_key(char out[96], const char *text, size_t n)
 {
     size_t len = 0;
     for (size_t i = 0; i < n && len < 95; i++) {
         unsigned char ch = (unsigned char)text[i];
-        if (ch >= 0x80 || isalnum(ch) || ch == '.')
-            out[len++] = (char)(ch < 0x80 ? tolower(ch) : ch);
+        if (ch >= 0x80 || (ch >= '0' && ch <= '9') || (ch >= 'A' && ch <= 'Z') ||
+            (ch >= 'a' && ch <= 'z') || ch == '.')
+            out[len++] = (char)(ch >= 'A' && ch <= 'Z' ? ch | 0x20 : ch);
     }
     out[len] = '\0';
 }
@@ -158,7 +151,7 @@ static size_t stem_length(const char *file)
         nb_listing_copy(tail, sizeof tail, file + i + 1, n - i - 1);
         bool known = nk_type_find(tail) != NULL;
         for (size_t k = 0; k < countof(file_types) && !known; k++)
-            known = strcasecmp(file_types[k].name, tail) == 0;
+            known = nb_same_word(file_types[k].name, tail);
         return known ? i : n;
     }
     return n;

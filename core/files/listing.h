@@ -40,7 +40,6 @@ void nb_listing_copy(char *out, size_t cap, const char *s, size_t n);
 /* Marks what this program cannot run; known problems stay. */
 void nb_listing_check_arch(nb_entry *e);
 
-bool nb_has_suffix(const char *name, const char *suffix); /* case ignored */
 /* dir holds config.json and model.safetensors or its index. */
 bool nb_is_model_dir(const char *dir);
 

@@ -1,5 +1,6 @@
 #include "core/files/listing.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "core/files/hf_private.h"
 #include "core/files/safetensors.h"
 
-enum { MAX_SHARDS = 1024, MAX_CONFIG = 4 << 20 };
+enum { MAX_CONFIG = 4 << 20 };
 
 bool nb_is_model_dir(const char *dir)
 {
@@ -87,25 +88,6 @@ static void read_config(nb_listing *l, const char *dir)
 /* --- weights -----------------------------------------------------------------------------------
  */
 
-typedef struct shards {
-    char (*name)[128];
-    size_t n;
-} shards;
-
-static nb_status collect(void *arg, const char *tensor, const char *file, nb_err *err)
-{
-    shards *s = arg;
-    (void)tensor;
-    /* Neighbours in the map mostly share a file: the last names are the likely ones. */
-    for (size_t i = s->n; i-- > 0;)
-        if (strcmp(s->name[i], file) == 0)
-            return NB_OK;
-    if (s->n == MAX_SHARDS || strlen(file) >= sizeof s->name[0])
-        return nb_fail(err, NB_FORMAT, "more than %d shards", MAX_SHARDS);
-    memcpy(s->name[s->n++], file, strlen(file) + 1);
-    return NB_OK;
-}
-
 static void read_shard(nb_listing *l, nb_tally *t, const char *path)
 {
     nb_map map;
@@ -133,27 +115,17 @@ static void read_shard(nb_listing *l, nb_tally *t, const char *path)
 
 static void read_shards(nb_listing *l, nb_tally *t, const char *dir)
 {
-    char path[1300];
+    char path[PATH_MAX];
     nb_err err;
-    shards s = {.name = calloc(MAX_SHARDS, sizeof *s.name)};
-    if (!s.name) {
-        nb_fail(&err, NB_NOMEM, "no memory for the list of shards");
+    nb_hf_shards s;
+    if (nb_hf_shards_open(&s, dir, &err) != NB_OK) {
         note(l, &err);
         return;
-    }
-    if (!nb_path_join(path, sizeof path, dir, "model.safetensors.index.json"))
-        goto out;
-    if (!nb_exists(path)) {
-        snprintf(s.name[0], sizeof s.name[0], "model.safetensors");
-        s.n = 1;
-    } else if (nb_safetensors_index(path, collect, &s, &err) != NB_OK) {
-        note(l, &err);
     }
     for (size_t i = 0; i < s.n; i++)
         if (nb_path_join(path, sizeof path, dir, s.name[i]))
             read_shard(l, t, path);
-out:
-    free(s.name);
+    nb_hf_shards_close(&s);
 }
 
 void nb_listing_hf(nb_listing *l, const char *path, bool is_dir)

@@ -1,6 +1,7 @@
 #include "core/files/weights_private.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,7 +141,7 @@ static nb_status open_splits(nb_weights *w, const char *path, uint64_t count, nb
 {
     uint32_t no, of;
     size_t stem, total = 0;
-    char shard[1200];
+    char shard[PATH_MAX];
     if (!nb_gguf_split_name(path, &stem, &no, &of) || of != count)
         return nb_fail(err, NB_FORMAT,
                        "%s: is one of %llu shards but not named NAME-%%05d-of-%05llu.gguf", path,
@@ -150,8 +151,11 @@ static nb_status open_splits(nb_weights *w, const char *path, uint64_t count, nb
     free(w->paths[0]);
     w->n_files = 0;
     for (uint64_t i = 0; i < count; i++) {
-        snprintf(shard, sizeof shard, "%.*s-%05llu-of-%05llu.gguf", (int)stem, path,
-                 (unsigned long long)i + 1, (unsigned long long)count);
+        int n = snprintf(shard, sizeof shard, "%.*s-%05llu-of-%05llu.gguf", (int)stem, path,
+                         (unsigned long long)i + 1, (unsigned long long)count);
+        if (n < 0 || (size_t)n >= sizeof shard)
+            return nb_fail(err, NB_USAGE, "shard %llu: path of %d bytes, limit %zu",
+                           (unsigned long long)i + 1, n, sizeof shard - 1);
         NB_TRY(nb_weights_add_file(w, shard, err));
         NB_TRY(parse_gguf(w, w->n_files - 1, err));
         NB_TRY(check_split(w, (size_t)i, count, err));
@@ -203,12 +207,6 @@ static nb_status open_safetensors(nb_weights *w, const char *path, nb_err *err)
 /* --- what a path names ---------------------------------------------------------------------------
  */
 
-static bool ends_with(const char *s, const char *tail)
-{
-    size_t n = strlen(s), m = strlen(tail);
-    return n >= m && strcmp(s + n - m, tail) == 0;
-}
-
 /* The only GGUF file in a directory (or the first shard of the only set); false otherwise. */
 static bool only_gguf(const char *dir, char *out, size_t cap)
 {
@@ -218,7 +216,7 @@ static bool only_gguf(const char *dir, char *out, size_t cap)
     while (d && (e = readdir(d))) {
         size_t stem;
         uint32_t no, of;
-        if (!ends_with(e->d_name, ".gguf") || strstr(e->d_name, "mmproj") ||
+        if (!nb_has_suffix(e->d_name, ".gguf") || strstr(e->d_name, "mmproj") ||
             (nb_gguf_split_name(e->d_name, &stem, &no, &of) && no != 1))
             continue;
         if (++found == 1 && !nb_path_join(out, cap, dir, e->d_name))
@@ -231,7 +229,7 @@ static bool only_gguf(const char *dir, char *out, size_t cap)
 
 static nb_status open_dir(nb_weights *w, const char *dir, nb_err *err)
 {
-    char path[1200];
+    char path[PATH_MAX];
     if (nb_path_join(path, sizeof path, dir, "config.json") && nb_exists(path))
         return nb_weights_open_hf(w, dir, err);
     if (!only_gguf(dir, path, sizeof path))
@@ -243,16 +241,21 @@ static nb_status open_dir(nb_weights *w, const char *dir, nb_err *err)
 
 static nb_status open_file(nb_weights *w, const char *path, nb_err *err)
 {
-    char dir[1200], config[1200];
+    char dir[PATH_MAX], config[PATH_MAX];
     const char *base = nb_path_base(path);
-    snprintf(dir, sizeof dir, "%.*s", (int)(base - path > 1 ? base - path - 1 : 1),
-             base > path ? path : ".");
-    bool hf = strcmp(base, "config.json") == 0 || ends_with(base, ".safetensors") ||
-              ends_with(base, ".safetensors.index.json");
+    size_t n = (size_t)(base - path);
+    n -= n > 1; /* its slash, but not the root's */
+    if (n >= sizeof dir)
+        return nb_fail(err, NB_USAGE, "%.80s...: folder of %zu bytes, limit %zu", path, n,
+                       sizeof dir - 1);
+    memcpy(dir, n ? path : ".", n ? n : 1);
+    dir[n ? n : 1] = '\0';
+    bool hf = strcmp(base, "config.json") == 0 || nb_has_suffix(base, ".safetensors") ||
+              nb_has_suffix(base, ".safetensors.index.json");
     if (hf && nb_path_join(config, sizeof config, dir, "config.json") && nb_exists(config))
         return nb_weights_open_hf(w, dir, err);
     NB_TRY(nb_weights_add_file(w, path, err));
-    if (ends_with(base, ".safetensors"))
+    if (nb_has_suffix(base, ".safetensors"))
         return open_safetensors(w, path, err);
     return open_gguf(w, path, err);
 }
@@ -364,7 +367,7 @@ static bool is_side_file(const nb_weights *w, const struct stat *st)
                                        "added_tokens.json",     "README.md",
                                        "chat_template.jinja",   "model.safetensors.index.json"};
     for (size_t i = 0; w->container == NB_HF_DIR && i < countof(name); i++) {
-        char path[1200];
+        char path[PATH_MAX];
         struct stat other;
         if (nb_path_join(path, sizeof path, w->dir, name[i]) && stat(path, &other) == 0 &&
             other.st_dev == st->st_dev && other.st_ino == st->st_ino)

@@ -2,63 +2,25 @@
 #include "core/files/hf_private.h"
 #include "core/files/weights_private.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_SHARDS = 4096 };
-
-typedef struct shards {
-    nb_weights *w;
-    const char *dir;
-    nb_index seen; /* file names already mapped */
-    char (*name)[256];
-} shards;
-
-typedef struct by_name {
-    const shards *s;
-    const char *name;
-} by_name;
-
-static bool same_file_name(const void *arg, size_t item)
-{
-    const by_name *b = arg;
-    return strcmp(b->s->name[item], b->name) == 0;
-}
-
-static nb_status on_entry(void *arg, const char *tensor, const char *file, nb_err *err)
-{
-    shards *s = arg;
-    by_name b = {s, file};
-    size_t len = strlen(file);
-    char path[1200];
-    (void)tensor;
-    if (nb_index_find(&s->seen, file, len, same_file_name, &b) != SIZE_MAX)
-        return NB_OK;
-    if (s->w->n_files >= MAX_SHARDS)
-        return nb_fail(err, NB_FORMAT, "%s: more than %d shards", s->dir, MAX_SHARDS);
-    if (!nb_path_join(path, sizeof path, s->dir, file))
-        return nb_fail(err, NB_FORMAT, "%s: shard name is too long", s->dir);
-    NB_TRY(nb_weights_add_file(s->w, path, err));
-    snprintf(s->name[s->w->n_files - 1], sizeof s->name[0], "%s", file);
-    return nb_index_add(&s->seen, file, len, s->w->n_files - 1, err);
-}
-
 static nb_status map_files(nb_weights *w, const char *dir, nb_err *err)
 {
-    char path[1200];
-    if (nb_path_join(path, sizeof path, dir, "model.safetensors.index.json") && nb_exists(path)) {
-        shards s = {.w = w, .dir = dir};
-        s.name = nb_alloc(MAX_SHARDS, sizeof *s.name, "shard names", err);
-        nb_status st = s.name ? nb_safetensors_index(path, on_entry, &s, err) : NB_NOMEM;
-        nb_index_free(&s.seen);
-        free(s.name);
-        return st;
+    nb_hf_shards shards;
+    NB_TRY(nb_hf_shards_open(&shards, dir, err));
+    nb_status st = NB_OK;
+    for (size_t i = 0; i < shards.n && st == NB_OK; i++) {
+        char path[PATH_MAX];
+        if (nb_path_join(path, sizeof path, dir, shards.name[i]))
+            st = nb_weights_add_file(w, path, err);
+        else
+            st = nb_fail(err, NB_FORMAT, "%s: shard name is too long", dir);
     }
-    if (!nb_path_join(path, sizeof path, dir, "model.safetensors") || !nb_exists(path))
-        return nb_fail(err, NB_NOTFOUND, "%s: neither model.safetensors nor its index is here",
-                       dir);
-    return nb_weights_add_file(w, path, err);
+    nb_hf_shards_close(&shards);
+    return st;
 }
 
 static nb_status parse_files(nb_weights *w, size_t *total, nb_err *err)

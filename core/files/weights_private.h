@@ -2,6 +2,8 @@
 #ifndef NIBBLE_WEIGHTS_PRIVATE_H
 #define NIBBLE_WEIGHTS_PRIVATE_H
 
+#include <limits.h>
+
 #include "core/files/gguf.h"
 #include "core/files/index.h"
 #include "core/files/safetensors.h"
@@ -15,8 +17,8 @@ typedef struct nb_file_slot {
 
 struct nb_weights {
     nb_container container;
-    char *path;     /* as given */
-    char dir[1024]; /* NB_HF_DIR */
+    char *path;         /* as given */
+    char dir[PATH_MAX]; /* NB_HF_DIR */
     nb_file_slot *files;
     char **paths;
     size_t n_files;

@@ -127,8 +127,11 @@ static nb_status refuse_strangers(const nb_model *m, nb_err *err)
     char name[NB_MAX_NAME + 1];
     for (size_t i = 0; i < nb_weights_count(m->weights); i++) {
         const char *have = nb_weights_at(m->weights, i)->t.name;
-        unsigned layer = 0;
-        bool inside = sscanf(have, "blk.%u.", &layer) == 1, known = false;
+        uint32_t layer = 0;
+        bool inside = strncmp(have, "blk.", 4) == 0, known = false;
+        for (const char *c = have + 4; inside && *c >= '0' && *c <= '9' && layer < m->hp.n_layer;
+             c++)
+            layer = layer * 10 + (uint32_t)(*c - '0'); /* at most 10 times 1,024 layers */
         int slot = inside ? NB_SLOT_LAYER : 0, end = inside ? NB_SLOT_COUNT : NB_SLOT_LAYER;
         for (; slot < end && !known && layer < m->hp.n_layer; slot++) {
             nb_slot_name((nb_slot)slot, layer, name);
