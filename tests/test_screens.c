@@ -11,6 +11,7 @@
 #include "tests/util.h"
 #include "tui/app.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,6 +262,35 @@ CHECK_TEST(screens, models_show_the_speed_a_chat_measured)
     check(both, "%s", after);
     free(before);
     free(after);
+}
+
+static size_t files_in(const char *dir)
+{
+    size_t n = 0;
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d));)
+        n += e->d_name[0] != '.' || (e->d_name[1] && e->d_name[1] != '.');
+    if (d)
+        closedir(d);
+    return n;
+}
+
+/* tui 25: p holds the run, x ends it and leaves nothing, not even a name of its own; the same run
+ * afterwards writes its one file, and E tells of it. */
+CHECK_TEST(screens, tui_25_a_cancelled_quantize_leaves_nothing)
+{
+    stage s;
+    stage_begin(&s, "cancel", true);
+    play(&s, "size 120x40\nkeys 3\nwait\nkeys C-r p\nframes 3\nsave-screen paused\nkeys x\nwait\n"
+             "save-screen gone\n");
+    bool ok = holds("paused", "paused  ") && holds("gone", "cancelled; nothing was left on disk");
+    size_t left = files_in("../data/models");
+    play(&s, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys E\nsave-screen log\n");
+    size_t written = files_in("../data/models");
+    ok = holds("log", "quantized ../nibble-demo to") && ok;
+    leave();
+    check(ok, "see above");
+    check(left == 0 && written == 1, "%zu files left, then %zu", left, written);
 }
 
 CHECK_TEST(screens, tui_20_marks_survive_filter_and_order)

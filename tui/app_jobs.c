@@ -1,5 +1,6 @@
 #include "tui/app_private.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -170,13 +171,15 @@ const char *app_job_state(const app_job *j)
 void app_job_words(const app_job *j, char *out, size_t cap)
 {
     const nb_job_view *v = &j->view;
-    char pct[16] = "", rate[40] = "", left[32] = "", buf[16];
+    char pct[32] = "", rate[40] = "", left[32] = "", buf[16];
     if (!j->job || j->canceling || v->paused) {
         snprintf(out, cap, "%s", app_job_state(j));
         return;
     }
     if (v->total)
         snprintf(pct, sizeof pct, " %d%%", (int)(100.0 * (double)v->done / (double)v->total));
+    else if (v->done && strcmp(j->kind, "chat") == 0) /* nobody knows how long an answer gets */
+        snprintf(pct, sizeof pct, " %" PRIu64 " tok", v->done);
     if (v->bytes_in && v->elapsed > 1)
         snprintf(rate, sizeof rate, " %s/s",
                  nb_human_bytes(buf, (uint64_t)((double)v->bytes_in / v->elapsed)));

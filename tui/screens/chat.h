@@ -21,14 +21,15 @@ typedef struct chat_pane {
     uint32_t ctx, ctx_used;
     uint64_t vocabulary; /* its print, 0 = not loaded yet */
     nb_job *job;
-    bool loading;      /* the job loads; else it answers */
-    bool pending;      /* a turn waits for this pane */
-    int answer;        /* message being written, -1 = none */
-    bool shared;       /* its last figures were taken beside others' */
-    double ttft_live;  /* when the first token came, to show before the end */
-    double started;    /* clock when the turn began */
-    char problem[240]; /* why it cannot load or stopped */
-    int scroll;        /* rows up from the newest */
+    bool loading;       /* the job loads; else it answers */
+    bool asked, agreed; /* loading takes most of the free memory: was asked, and allowed */
+    bool pending;       /* a turn waits for this pane */
+    int answer;         /* message being written, -1 = none */
+    bool shared;        /* its last figures were taken beside others' */
+    double ttft_live;   /* when the first token came, to show before the end */
+    double started;     /* clock when the turn began */
+    char problem[240];  /* why it cannot load or stopped */
+    int scroll;         /* rows up from the newest */
     /* What the job's thread reads and writes: */
     struct chat_work {
         char path[1024];
@@ -37,6 +38,7 @@ typedef struct chat_pane {
         int threads;
         uint32_t ctx;
         uint64_t available;
+        bool costly, agreed;
         nb_local *made;
         uint64_t vocabulary;
         char type[24];
@@ -51,6 +53,7 @@ typedef struct chat_pane {
         uint64_t fingerprint; /* of the file */
         nb_turn_stats stats;
         nb_job *job;
+        uint32_t said; /* tokens of the answer so far */
     } work;
 } chat_pane;
 

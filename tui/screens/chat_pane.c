@@ -49,6 +49,8 @@ const ui_message *chat_answer(const chat *c, int pane, int *index)
 /* --- loading --------------------------------------------------------------------------------- */
 
 /* Refuses before loading what would not fit (tui 28). */
+static const double COSTLY = 0.8; /* of the free memory: asked about (tui.md 4.7) */
+
 static nb_status check_memory(struct chat_work *k, nb_err *err)
 {
     nb_weights *w;
@@ -62,10 +64,11 @@ static nb_status check_memory(struct chat_work *k, nb_err *err)
         uint32_t usual = hp.n_ctx_train < 4096 ? hp.n_ctx_train : 4096;
         nb_fit f =
             nb_fit_of(&hp, nb_weights_file_bytes(w), k->ctx ? k->ctx : usual, false, k->available);
-        if (f.total > k->available)
-            st = nb_fail(err, NB_NOMEM, "needs %s (KV %s at ctx %u), %s are free",
-                         nb_human_bytes(need, f.total), nb_human_bytes(kv, f.kv), f.ctx,
-                         nb_human_bytes(room, k->available));
+        k->costly = f.total <= k->available && (double)f.total > COSTLY * (double)k->available;
+        if (f.total > k->available || (k->costly && !k->agreed))
+            st = nb_fail(err, k->costly ? NB_REFUSED : NB_NOMEM,
+                         "needs %s (KV %s at ctx %u), %s are free", nb_human_bytes(need, f.total),
+                         nb_human_bytes(kv, f.kv), f.ctx, nb_human_bytes(room, k->available));
     }
     nb_weights_close(&w);
     return st;
@@ -105,7 +108,8 @@ static void start_load(chat *c, int p)
     *k = (struct chat_work){.ops = ui_app_ops(c->app),
                             .sched = ui_app_sched(c->app),
                             .threads = ui_app_threads(c->app),
-                            .ctx = c->ctx};
+                            .ctx = c->ctx,
+                            .agreed = pane->agreed};
     memcpy(k->path, pane->path, sizeof k->path);
     parts_memory(c->app, &k->available, &total);
     pane->loading = true;
@@ -115,14 +119,39 @@ static void start_load(chat *c, int p)
     }
 }
 
+/* To whatever pane was asked about, if it still waits for the answer. */
+static void agreed(void *arg, bool yes)
+{
+    chat *c = arg;
+    for (int p = 0; yes && p < chat_panes(c); p++)
+        if (c->pane[p].asked && !c->pane[p].local && !c->pane[p].job) {
+            c->pane[p].agreed = true;
+            start_load(c, p);
+        }
+    for (int p = 0; p < UI_PANES; p++)
+        c->pane[p].asked = false;
+}
+
+static void ask_memory(chat *c, chat_pane *pane, const nb_err *err)
+{
+    char question[420];
+    pane->asked = true;
+    snprintf(pane->problem, sizeof pane->problem, "%.200s: Enter asks again", err->msg);
+    snprintf(question, sizeof question, "Load %.90s? It %.200s.", pane->label, err->msg);
+    ui_app_confirm(c->app, question, agreed, c);
+}
+
 static void loaded(chat *c, chat_pane *pane, const nb_err *err)
 {
     pane->loading = false;
     if (err->status != NB_OK) {
         snprintf(pane->problem, sizeof pane->problem, "%s", err->msg);
         pane->pending = false;
+        if (err->status == NB_REFUSED && pane->work.costly)
+            ask_memory(c, pane, err);
         return;
     }
+    ui_app_log(c->app, "loaded %s to chat", pane->path);
     pane->local = pane->work.made;
     pane->work.made = NULL;
     pane->ctx = nb_local_ctx(pane->local);
@@ -263,7 +292,24 @@ void chat_reload(chat *c)
 static void on_token(void *arg, const nb_token_event *e)
 {
     struct chat_work *k = arg;
+    nb_hooks hooks = nb_job_hooks(k->job);
+    if (e->id >= 0)
+        nb_report(&hooks, &(nb_progress){.what = "answer", .done = ++k->said});
     nb_job_post(k->job, NB_EVENT_DATA, EVENT_TOKEN, e, sizeof *e);
+}
+
+/* How far the question is read; of the answer each token tells. */
+static void on_reading(void *ud, const nb_progress *p)
+{
+    struct chat_work *k = ud;
+    nb_hooks hooks = nb_job_hooks(k->job);
+    if (!k->said)
+        nb_report(&hooks, p);
+}
+
+static bool on_canceled(void *ud)
+{
+    return nb_job_canceled(((struct chat_work *)ud)->job);
 }
 
 /* What an answer given alone took is a measurement: Models shows it. One that cannot be kept is
@@ -282,8 +328,9 @@ static void keep_speed(struct chat_work *k)
 static nb_status turn(nb_job *job, void *arg, nb_err *err)
 {
     struct chat_work *k = arg;
-    nb_hooks hooks = nb_job_hooks(job);
+    nb_hooks hooks = {.progress = on_reading, .canceled = on_canceled, .ud = k};
     k->job = job;
+    k->said = 0;
     const nb_ask ask = {.messages = k->messages,
                         .n_messages = k->n_messages,
                         .sampling = k->sampling,

@@ -224,6 +224,9 @@ void inspect_draw_block(inspect *s, ui_canvas *c, ui_rect r, bool focused)
     snprintf(title, sizeof title, "block %llu of %llu  %s  %u weights",
              (unsigned long long)s->block, (unsigned long long)inspect_blocks(v), t->name,
              len_of(v, s->block));
+    if (ui_width(c, title, strlen(title)) + (focused ? 14 : 5) + 7 > r.w)
+        snprintf(title, sizeof title, "block %llu of %llu  %s", (unsigned long long)s->block,
+                 (unsigned long long)inspect_blocks(v), t->name);
     ui_box(c, r, title, focused ? "H hex  gb go to" : "Enter", focused);
     ui_rect in = ui_inside(r);
     parts_lines l = parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});

@@ -256,8 +256,10 @@ void parts_export(ui_app *app, const char *name, const char *ext, const nb_str *
     }
     if (st == NB_OK)
         st = nb_replace_file(path, nb_str_c(text), text->len, 0, &err);
-    if (st == NB_OK)
+    if (st == NB_OK) {
         ui_app_say(app, "written: %s", path);
-    else
+        ui_app_log(app, "wrote %s", path);
+    } else {
         ui_app_error(app, err.msg, "nothing was written", "free some space or change the folder");
+    }
 }

@@ -2,6 +2,7 @@
  * can follow when it was over in a blink. */
 #include "tui/screens/quantize.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +10,11 @@
 #include "core/base/file.h"
 
 static const double REPLAY_BELOW = 3.0;    /* s: a shorter run is replayed */
-static const double REPLAY_RATE = 4.0;     /* tensors/s */
+static const double REPLAY_RATE = 4.0;     /* tensors/s at least */
+static const double REPLAY_MOST = 15.0;    /* s: more tensors go by faster */
 static const double CHART_PAUSE = 0.1;     /* s between looks: charts move at 10 a second */
 static const uint64_t COSTLY = 1ull << 30; /* bytes written that are asked about */
+static const double LONG = 600;            /* s: a longer run too (tui.md 4.7) */
 
 void quantize_release(quantize_source **ps)
 {
@@ -115,9 +118,30 @@ static void start(void *arg, bool yes)
     q->table = false;
 }
 
+/* From the last run's speed on this machine; 0 = none yet. The types differ in cost, so it is an
+ * estimate only. */
+static double estimate(quantize *q)
+{
+    const char *kept = ui_workspace_get(ui_app_workspace(q->app), "quantize.speed");
+    uint64_t rate;
+    if (!kept || !nb_parse_u64(kept, &rate) || !rate)
+        return 0;
+    return (double)q->plan.params / (double)rate;
+}
+
+static void remember_speed(quantize *q)
+{
+    char text[32];
+    double rate = q->live.view.weights_per_s;
+    if (!(rate >= 1) || !(rate < 1e15) || ui_app_scripted(q->app))
+        return;
+    snprintf(text, sizeof text, "%" PRIu64, (uint64_t)rate);
+    ui_workspace_set(ui_app_workspace(q->app), "quantize.speed", text);
+}
+
 void quantize_start(quantize *q)
 {
-    char question[320], size[16], room[16];
+    char question[320], size[16], room[16], took[40] = "", time[16];
     if (q->live.state == QUANTIZE_RUNNING) {
         ui_app_say(q->app, "a quantize runs already: x cancels it");
         return;
@@ -130,12 +154,15 @@ void quantize_start(quantize *q)
         ui_app_say(q->app, "%s", q->source ? q->plan_err.msg : "choose a model first: Q in Models");
         return;
     }
-    if (q->plan.file_bytes <= COSTLY) {
+    double seconds = estimate(q);
+    if (q->plan.file_bytes <= COSTLY && seconds <= LONG) {
         start(q, true);
         return;
     }
-    snprintf(question, sizeof question, "Write %s (%s, %s free)?", nb_path_base(q->output),
-             nb_human_bytes(size, q->plan.file_bytes), nb_human_bytes(room, q->disk_free));
+    if (seconds > 0)
+        snprintf(took, sizeof took, ", about %s", nb_human_time(time, seconds));
+    snprintf(question, sizeof question, "Write %.200s (%s, %s free%s)?", nb_path_base(q->output),
+             nb_human_bytes(size, q->plan.file_bytes), nb_human_bytes(room, q->disk_free), took);
     ui_app_confirm(q->app, question, start, q);
 }
 
@@ -179,12 +206,18 @@ static void end_replay(quantize *q)
     ui_app_show(q->app, UI_CHAT, paths, NULL);
 }
 
+double quantize_replay_rate(const quantize *q)
+{
+    double whole = (double)q->live.n_walk / REPLAY_MOST;
+    return whole > REPLAY_RATE ? whole : REPLAY_RATE;
+}
+
 static void replay(quantize *q, double now)
 {
     quantize_live *l = &q->live;
     if (l->replay_from < 0)
         l->replay_from = now;
-    double at = (now - l->replay_from) * REPLAY_RATE;
+    double at = (now - l->replay_from) * quantize_replay_rate(q);
     if (at >= (double)l->n_walk) {
         end_replay(q);
         return;
@@ -206,7 +239,9 @@ double quantize_follow(quantize *q, double now)
         look_at(l, l->at);
         l->drawn = now;
     }
-    return l->state == QUANTIZE_RUNNING ? CHART_PAUSE : l->replay ? 1 / REPLAY_RATE : -1;
+    return l->state == QUANTIZE_RUNNING ? CHART_PAUSE
+           : l->replay                  ? 1 / quantize_replay_rate(q)
+                                        : -1;
 }
 
 void quantize_walk(quantize *q, int step)
@@ -238,6 +273,8 @@ void quantize_finished(quantize *q, const nb_event *e)
     }
     l->state = QUANTIZE_DONE;
     collect(l);
+    remember_speed(q);
+    ui_app_log(q->app, "quantized %s to %s", l->source->path, l->out);
     l->replay = l->view.elapsed < REPLAY_BELOW && l->n_walk > 1;
     l->replay_from = -1;
     ui_app_rescan(q->app);

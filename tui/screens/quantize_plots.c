@@ -254,17 +254,19 @@ static void draw_totals(const quantize *q, parts_lines *o)
     }
 }
 
-static void title_of(const quantize *q, char *title, size_t cap, const char **note)
+static void title_of(const quantize *q, char title[160], char note[64])
 {
     const quantize_live *l = &q->live;
     const char *word = l->state == QUANTIZE_FAILED ? "failed" : l->replay ? "replay" : "done";
     if (l->state == QUANTIZE_RUNNING)
         word = l->job && nb_job_paused(l->job) ? "paused" : "running";
     const char *name = l->plan.layout[l->walk[l->at]].name;
-    snprintf(title, cap, "%s  %.*s  %zu/%zu", word, parts_short(name), name, l->at + 1, l->n_walk);
-    *note = l->state == QUANTIZE_RUNNING ? "p pause  x cancel"
-            : l->replay                  ? "replayed slowly; Esc ends"
-                                         : "t chat  [ ] tensors";
+    snprintf(title, 160, "%s  %.*s  %zu/%zu", word, parts_short(name), name, l->at + 1, l->n_walk);
+    if (l->replay)
+        snprintf(note, 64, "%.0f tensors/s; Esc ends", quantize_replay_rate(q));
+    else
+        snprintf(note, 64,
+                 l->state == QUANTIZE_RUNNING ? "p pause  x cancel" : "t chat  [ ] tensors");
 }
 
 /* Below 100 columns: two histograms side by side, one row of the strip, two rows of figures. */
@@ -295,9 +297,8 @@ static void draw_narrow(const quantize *q, parts_lines *o)
 
 void quantize_draw_live(quantize *q, ui_canvas *c, ui_rect r, bool narrow)
 {
-    char title[160];
-    const char *note;
-    title_of(q, title, sizeof title, &note);
+    char title[160], note[64];
+    title_of(q, title, note);
     ui_box(c, r, title, note, false);
     ui_rect in = ui_inside(r);
     parts_lines o = parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
