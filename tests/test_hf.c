@@ -130,6 +130,18 @@ CHECK_TEST(hf, shards_of_an_index_are_one_model)
           err.msg);
 }
 
+CHECK_TEST(hf, a_tensor_name_too_long_for_an_index_is_refused)
+{
+    folder f = folder_make("longname", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
+    char json[1200];
+    snprintf(json, sizeof json, "{\"weight_map\":{\"%01024d\":\"a.safetensors\"}}", 1);
+    test_spit(test_path(f.dir, "model.safetensors.index.json"), json, strlen(json));
+    nb_hf_shards s;
+    nb_err err = {.msg = ""};
+    check(nb_hf_shards_open(&s, f.dir, &err) == NB_FORMAT && strstr(err.msg, "too long names"),
+          "%s", err.msg);
+}
+
 /* A7: an index that names its many shards in turn costs no walk over all of them per tensor. */
 CHECK_TEST(hf, an_index_of_many_shards_is_read_in_linear_time)
 {
