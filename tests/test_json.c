@@ -455,3 +455,24 @@ CHECK_TEST(json, writer_output_reads_back)
     check(strcmp(nb_str_c(&s), want) == 0, "%s", nb_str_c(&s));
     nb_str_free(&s);
 }
+
+/* A32: JSON goes to terminals too; what one might obey or hide is escaped, and comes back. */
+CHECK_TEST(json, foreign_characters_are_escaped_and_come_back)
+{
+    static const char text[] =
+        "a\x7f \xc2\x9b"
+        "31m \xe2\x80\xae \xe2\x80\x8b \xf3\xa0\x81\x81 \xe6\x97\xa5 \xf0\x9f\x98\x80\x1b";
+    static const char want[] =
+        "\"a\\u007f \\u009b"
+        "31m \\u202e \\u200b \\udb40\\udc41 \xe6\x97\xa5 \xf0\x9f\x98\x80\\u001b\"";
+    nb_str s = {0};
+    nb_jout w = nb_jout_make(&s);
+    nb_json *doc = NULL;
+    const char *back = "";
+    nb_jout_str(&w, text);
+    check(strcmp(nb_str_c(&s), want) == 0, "%s", s.at);
+    check(nb_json_parse(&doc, s.at, s.len, 1000, "text", NULL) == NB_OK, "it does not parse");
+    check(nb_jstr(nb_json_root(doc), &back) && strcmp(back, text) == 0, "another text came back");
+    nb_json_close(&doc);
+    nb_str_free(&s);
+}

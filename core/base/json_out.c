@@ -3,6 +3,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/base/str.h"
+#include "core/base/unicode.h"
+
 nb_jout nb_jout_make(nb_str *out)
 {
     return (nb_jout){.out = out};
@@ -55,14 +58,24 @@ void nb_jout_array_end(nb_jout *w)
     close_with(w, "]");
 }
 
-static void escaped(nb_str *out, uint8_t c)
+static void escaped(nb_str *out, uint32_t cp)
 {
     static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
-    const char *hit = c ? memchr(from, c, sizeof from - 1) : NULL;
+    const char *hit = cp && cp < 0x80 ? memchr(from, (int)cp, sizeof from - 1) : NULL;
     if (hit)
         nb_str_addf(out, "\\%c", to[hit - from]);
+    else if (cp < 0x10000)
+        nb_str_addf(out, "\\u%04x", (unsigned)cp);
     else
-        nb_str_addf(out, "\\u%04x", c);
+        nb_str_addf(out, "\\u%04x\\u%04x", 0xd7c0 + (unsigned)(cp >> 10),
+                    0xdc00 + (unsigned)(cp & 0x3ff));
+}
+
+/* What a terminal might obey or hide: JSON is printed to terminals too (reliability A32). */
+static bool harmless(uint32_t cp)
+{
+    return cp >= 0x20 && cp != '"' && cp != '\\' && nb_cp_width(cp) >= 0 &&
+           (cp < 0x80 || !nb_cp_is(NB_CP_HIDDEN, cp));
 }
 
 static void quoted(nb_str *out, const char *s, size_t n)
@@ -70,19 +83,19 @@ static void quoted(nb_str *out, const char *s, size_t n)
     size_t run = 0;
     nb_str_add(out, "\"");
     for (size_t i = 0; i < n;) {
-        uint8_t c = (uint8_t)s[i];
         uint32_t cp;
         size_t used = nb_utf8_next(s + i, n - i, &cp, NULL);
-        if (used && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
+        if (used && harmless(cp)) {
             i += used;
             continue;
         }
         nb_str_addn(out, s + run, i - run);
         if (used)
-            escaped(out, c);
+            escaped(out, cp);
         else
             nb_str_add(out, "\xef\xbf\xbd"); /* U+FFFD */
-        run = ++i;
+        i += used ? used : 1;
+        run = i;
     }
     nb_str_addn(out, s + run, n - run);
     nb_str_add(out, "\"");

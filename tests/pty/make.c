@@ -104,7 +104,7 @@ static void put_u64(nb_str *s, uint64_t v)
 static void add_token(nb_str *out, uint64_t i, const char *was, size_t n)
 {
     char payload[64], text[96];
-    if (i < 260) {
+    if (i < 264) {
         put_u64(out, n);
         nb_str_addn(out, was, n);
         return;
