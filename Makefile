@@ -54,7 +54,7 @@ endif
 GEN   := $(B)/gen/themes_embedded.c
 OBJ   := $(PROD:%.c=$(B)/obj/%.o) $(GEN:$(B)/gen/%.c=$(B)/obj/gen/%.o)
 FUZZ  := $(sort $(filter-out main,$(basename $(notdir $(wildcard tests/fuzz/*.c)))))
-TESTS := $(wildcard tests/test_*.c) tests/util.c tests/replay.c tests/quantize.c tests/gguf_file.c tests/workbench.c tests/run_child.c $(FUZZ:%=tests/fuzz/%.c)
+TESTS := $(wildcard tests/test_*.c) tests/util.c tests/hash.c tests/replay.c tests/quantize.c tests/gguf_file.c tests/workbench.c tests/run_child.c $(FUZZ:%=tests/fuzz/%.c)
 TOBJ  := $(TESTS:%.c=$(B)/obj/%.o) $(B)/obj/tests/check.o
 POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o
 
@@ -66,7 +66,7 @@ isa_flags = $(if $(filter %_avx2.c,$1),-mavx2 -mfma -mf16c)$(if \
   $(filter %_dotprod.c,$1),-march=armv8.2-a+dotprod)$(if \
   $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)
 
-.PHONY: all run test check asan tsan faults lint fmt bench soak fuzz fuzz-long help install uninstall clean \
+.PHONY: all run test check asan tsan arm faults lint fmt bench soak fuzz fuzz-long help install uninstall clean \
         dist deps check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
@@ -118,6 +118,13 @@ $(B)/tests/pty: $(PTY) $(OBJ) $(B)/obj/tests/util.o | $(B)/nibble
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $(PTY) $(OBJ) $(B)/obj/tests/util.o $(LIBS) -lutil
 -include $(PTY:.o=.d)
+
+# The kernels alone, without any library, for machines reached through qemu.
+ARM_TESTS := plain util test_cpu test_fp test_types test_kernels test_kernels_ops test_measure test_matmul
+$(B)/tests/kernels: $(filter $(B)/obj/kernels/%,$(OBJ)) $(ARM_TESTS:%=$(B)/obj/plain/tests/%.o)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) -static $(LDFLAGS) -o $@ $^ -lm -lpthread
 
 # Fuzz targets outside libFuzzer: build/tests/replay [TARGET [FILE]...]
 $(B)/tests/replay: $(OBJ) $(FUZZ:%=$(B)/obj/tests/fuzz/%.o) $(B)/obj/tests/replay.o $(B)/obj/tests/util.o $(B)/obj/tests/fuzz/main.o
@@ -187,6 +194,14 @@ tsan: deps
 	@$(MAKE) --no-print-directory -j2 CONF=tsan SAN=thread build/tsan/tests/plain
 	@set -e; for s in $(TSAN_SUITES); do echo "tsan: $$s"; \
 	  TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 setarch -R build/tsan/tests/plain $$s; done
+
+ARM_CC ?= aarch64-linux-gnu-gcc
+## arm: kernel tests for arm64 under qemu, with and without dot product instructions
+arm:
+	@command -v $(ARM_CC) qemu-aarch64 >/dev/null || { \
+	  echo "arm: needs Debian's gcc-aarch64-linux-gnu and qemu-user"; exit 1; }
+	@$(MAKE) --no-print-directory -j2 CONF=arm CC='$(ARM_CC)' build/arm/tests/kernels
+	@set -e; for cpu in cortex-a53 max; do echo "arm: $$cpu"; qemu-aarch64 -cpu $$cpu build/arm/tests/kernels; done
 
 FUZZ_CC   ?= clang
 FUZZ_TIME ?= 60

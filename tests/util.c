@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <math.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,12 +179,4 @@ void test_guard_free(void *p)
             guards[i] = (guard){0};
             return;
         }
-}
-
-void test_sha256(const void *bytes, size_t n, char out[65])
-{
-    unsigned char md[32];
-    EVP_Digest(bytes, n, md, NULL, EVP_sha256(), NULL);
-    for (int i = 0; i < 32; i++)
-        snprintf(out + 2 * i, 3, "%02x", md[i]);
 }
