@@ -72,8 +72,8 @@ CHECK_TEST(fit, parts_follow_shape_and_context)
     }
 }
 
-/* The demo at three contexts: predicted = what the session reports, and RSS grows by no more than
- * the prediction + 16 MiB. */
+/* A small model at three contexts: predicted = what the session reports, and RSS grows by no more
+ * than the prediction + 16 MiB. */
 CHECK_TEST(fit, prediction_is_what_a_session_takes)
 {
     nb_weights *w = quant_open(quant_source("Q8_0"));
