@@ -416,7 +416,7 @@ CHECK_TEST(cli, interrupt_ends_with_130_and_leaves_nothing)
 /* A17: whatever way the output's name leads to the input, it is refused and unchanged. */
 CHECK_TEST(cli, output_is_never_the_input)
 {
-    const char *dir = test_path(test_tmpdir(), "a17");
+    const char *dir = test_path(test_tmpdir(), "cli_a17");
     nb_mkdirs(dir, NULL);
     const char *source = test_path(dir, "s.gguf");
     char before[65], after[65];
@@ -427,8 +427,8 @@ CHECK_TEST(cli, output_is_never_the_input)
     check(symlink("s.gguf", test_path(dir, "sym.gguf")) == 0, "symlink");
     check(link(source, test_path(dir, "hard.gguf")) == 0, "link");
     check(symlink(".", test_path(dir, "here")) == 0, "symlink");
-    const char *const names[] = {"s.gguf",      "./s.gguf",      "sym.gguf", "hard.gguf",
-                                 "here/s.gguf", "../a17/s.gguf", ".//s.gguf"};
+    const char *const names[] = {"s.gguf",      "./s.gguf",          "sym.gguf", "hard.gguf",
+                                 "here/s.gguf", "../cli_a17/s.gguf", ".//s.gguf"};
     for (size_t i = 0; i < countof(names); i++) {
         fails(&(child_how){.args = {"quantize", "s.gguf", "-t", "Q4_0", "-o", names[i], "--force"},
                            .dir = dir},
