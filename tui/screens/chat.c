@@ -150,8 +150,10 @@ static bool scroll(chat *c, ui_action a)
     for (size_t i = 0; i < countof(row); i++) {
         if (row[i].a != a)
             continue;
+        if (c->diff.open)
+            c->diff.top -= row[i].rows; /* from its beginning, not from the newest */
         int *s = &c->pane[c->focus].scroll;
-        *s += row[i].rows; /* drawing brings it into range */
+        *s += c->diff.open ? 0 : row[i].rows; /* drawing brings it into range */
         if (*s < 0)
             *s = 0;
         return true;
@@ -198,6 +200,8 @@ static bool escape(chat *c)
         ui_input_set(&c->input, "");
     } else if (c->typing)
         c->typing = false;
+    else if (c->diff.open)
+        c->diff.open = false;
     else if (c->token >= 0)
         c->token = -1;
     else if (c->zoom)
@@ -283,6 +287,12 @@ static bool move(chat *c, ui_action a)
     case UI_ACT_ANY_RIGHT:
         move_token(c, a == UI_ACT_ANY_RIGHT ? 1 : -1);
         return true;
+    case UI_ACT_ANY_DIFF:
+        if (chat_diff_why_not(c))
+            ui_app_say(c->app, "%s", chat_diff_why_not(c));
+        else
+            c->diff.open = !c->diff.open;
+        return true;
     case UI_ACT_ANY_ZOOM:
         c->zoom = !c->zoom;
         return true;
@@ -366,6 +376,8 @@ static const char *why_not(const void *self, ui_action a)
 {
     const chat *c = self;
     const ui_keyrow *row = ui_keyrow_of(a);
+    if (a == UI_ACT_ANY_DIFF)
+        return chat_diff_why_not(c);
     if (row->scope != UI_CHAT)
         return NULL;
     if (!chat_panes(c))
@@ -389,7 +401,7 @@ static const char *hints(const void *self, bool narrow)
         return narrow ? "Enter send  ^J line  Esc keys"
                       : "Enter send  Ctrl-J newline  Ctrl-G editor  Tab pane  Esc for keys";
     return narrow ? "i write  r e m P [ ] n"
-                  : "i write  r again  e edit  m metric  P sampling  n difference  w write";
+                  : "i write  r again  e edit  m metric  P sampling  n = differences  w write";
 }
 
 static double tick(void *self, double now)
@@ -476,6 +488,7 @@ static void close_screen(void **self)
     if (!c)
         return;
     chat_release(c);
+    chat_diff_free(&c->diff);
     for (size_t i = 0; i < c->n_rows; i++) {
         nb_str_free(&c->rows[i].text);
         free(c->rows[i].row);

@@ -88,6 +88,20 @@ typedef struct chat_rows {
     size_t n, cap;
 } chat_rows;
 
+typedef struct chat_span {
+    size_t start, end; /* bytes of the text */
+    int kind;          /* 0 both, 1 only A, 2 only the other */
+} chat_span;
+
+/* The word view of two answers. */
+typedef struct chat_diff {
+    bool open;
+    int top; /* first row shown */
+    nb_str text;
+    chat_span *span; /* [n] owned */
+    size_t n, cap, same, only_a, only_b;
+} chat_diff;
+
 typedef struct chat {
     ui_app *app;
     ui_transcript *log;
@@ -97,6 +111,7 @@ typedef struct chat {
     int editing; /* user message being edited, -1 = none */
     int token;   /* token the cursor is on in the focused pane's last answer, -1 = none */
     bool top;    /* the popup of that token's alternatives */
+    chat_diff diff;
     chat_metric metric;
     ui_input input;
     char *last_sent;
@@ -155,6 +170,11 @@ void chat_editor(chat *c);
 
 /* chat_top.c: the popup of a token's alternatives, in every pane that stood at its place */
 void chat_draw_top(const chat *c, ui_canvas *canvas, ui_rect r);
+
+/* chat_diff.c: A against the focused pane, word by word */
+const char *chat_diff_why_not(const chat *c); /* NULL = there is something to compare */
+void chat_diff_draw(chat *c, ui_canvas *canvas, ui_rect r);
+void chat_diff_free(chat_diff *d);
 
 /* chat_draw.c */
 void chat_draw(void *self, ui_canvas *canvas, ui_rect r);

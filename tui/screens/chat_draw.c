@@ -312,7 +312,10 @@ void chat_draw(void *self, ui_canvas *canvas, ui_rect r)
     parts_rows(below, below.h - input, &line, &box);
     if (status.h)
         draw_status(c, canvas, status);
-    draw_panes(c, canvas, panes);
+    if (c->diff.open && !chat_diff_why_not(c))
+        chat_diff_draw(c, canvas, panes);
+    else
+        draw_panes(c, canvas, panes);
     if (line.h)
         draw_differences(c, canvas, line);
     if (line.h > 1)
