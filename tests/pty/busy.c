@@ -69,7 +69,7 @@ static void start_quantizing(pty *p)
 static int files_ending(const char *end)
 {
     int n = 0;
-    DIR *d = opendir(test_path(pty_folder("home"), ".local/share/nibble/models"));
+    DIR *d = opendir(test_path(pty_home(), ".local/share/nibble/models"));
     for (struct dirent *e; d && (e = readdir(d));) {
         size_t len = strlen(e->d_name), k = strlen(end);
         n += len >= k && strcmp(e->d_name + len - k, end) == 0;

@@ -24,6 +24,8 @@ static void reach(pty *p, size_t state)
         pty_pump(p, 70);
         pty_send(p, "1");
         pty_check(pty_wait(p, "synthetic b", 3000), "no model");
+        pty_send(p, "gg");
+        pty_pump(p, 50);
         pty_send(p, "j");
         pty_pump(p, 50);
         pty_send(p, "Q");

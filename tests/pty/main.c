@@ -26,6 +26,7 @@ static int run_rows(const pty_test *row, const char *only)
         if (only && !strstr(row->name, only))
             continue;
         double start = pty_now();
+        pty_new_home();
         bool ok = passes(row->run, &p);
         pty_close(&p);
         printf("%s %5.2f s  %s\n", ok ? "ok    " : "FAILED", pty_now() - start, row->name);

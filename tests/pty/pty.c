@@ -94,10 +94,24 @@ const char *pty_folder(const char *name)
     return dir;
 }
 
+static int homes;
+
+void pty_new_home(void)
+{
+    homes++;
+}
+
+const char *pty_home(void)
+{
+    char name[32];
+    snprintf(name, sizeof name, "home%d", homes);
+    return pty_folder(name);
+}
+
 void pty_start(pty *p, const pty_options *opt, const char *const *argv)
 {
     int report[2], orders[2];
-    const char *home = opt->home ? opt->home : pty_folder("home");
+    const char *home = opt->home ? opt->home : pty_home();
     pty_close(p);
     vt_reset(&p->screen, opt->w ? opt->w : 80, opt->h ? opt->h : 24);
     struct winsize size = {.ws_col = (unsigned short)p->screen.w,

@@ -44,6 +44,9 @@ extern const char *pty_program;
 
 /* A folder of this name under the scratch folder; see test_path for how long the string lives. */
 const char *pty_folder(const char *name);
+/* The row's own home, empty when the row began. */
+const char *pty_home(void);
+void pty_new_home(void);
 /* argv[0] NULL-terminated; ends whatever ran on *p before. */
 void pty_start(pty *p, const pty_options *opt, const char *const *argv);
 /* nibble on a model or folder, waited for until its first frame stands. */

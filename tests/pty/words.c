@@ -53,7 +53,7 @@ static int check_folder(const char *name)
 {
     char dir[700];
     int n = 0;
-    snprintf(dir, sizeof dir, "%s/%s", pty_folder("home"), name);
+    snprintf(dir, sizeof dir, "%s/%s", pty_home(), name);
     DIR *d = opendir(dir);
     for (struct dirent *e; d && (e = readdir(d));)
         if (e->d_name[0] != '.') {
@@ -129,7 +129,7 @@ static void commands_print_plain_text(pty *p)
                                        "eval M -f TEXT --ctx 64",
                                        "config '\x1b[5m'"};
     char script[2048], model[600], home[600];
-    snprintf(home, sizeof home, "%s", pty_folder("home"));
+    snprintf(home, sizeof home, "%s", pty_home());
     snprintf(model, sizeof model, "%s", make_hostile());
     test_spit(test_path(home, "text"), "\x1b[2J one two three four five six \xc2\x9b", 40);
     for (size_t i = 0; i < sizeof what / sizeof what[0]; i++) {
