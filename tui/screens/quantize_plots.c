@@ -230,6 +230,7 @@ static void draw_totals(const quantize *q, parts_lines *o)
     parts_pair(o, 9, "overall", UI_TEXT, "rel rms %s  SQNR %s dB  clipped %llu",
                parts_percent(a, nb_stats_rel_rmse(&s)), nb_fmt_fixed(b, nb_stats_sqnr_db(&s), 1),
                (unsigned long long)s.n_clip);
+    double share = l->plan.tensor_bytes ? (double)bytes / (double)l->plan.tensor_bytes : 0;
     double of = (double)l->plan.source_bytes;
     if (l->state == QUANTIZE_DONE && !l->replay)
         bytes = l->plan.file_bytes; /* header and padding too */
@@ -244,7 +245,6 @@ static void draw_totals(const quantize *q, parts_lines *o)
     else if (speeds)
         parts_pair(o, 9, "speed", UI_TEXT, "%s weights/s  took %s", parts_count(a, (uint64_t)speed),
                    nb_human_time(d, scripted ? 0.1 : l->view.elapsed));
-    double share = l->plan.tensor_bytes ? (double)bytes / (double)l->plan.tensor_bytes : 0;
     if (l->state == QUANTIZE_RUNNING && l->view.bytes_total_in)
         share = (double)l->view.bytes_in / (double)l->view.bytes_total_in;
     if (parts_left(o) && o->r.w > 12) {
