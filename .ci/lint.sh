@@ -32,7 +32,7 @@ for off in clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling 
     bugprone-easily-swappable-parameters bugprone-narrowing-conversions bugprone-reserved-identifier \
     cert-dcl37-c cert-dcl51-cpp cert-err33-c bugprone-implicit-widening-of-multiplication-result \
     concurrency-mt-unsafe bugprone-branch-clone cert-msc51-cpp bugprone-assignment-in-if-condition \
-    clang-analyzer-optin.performance.Padding clang-analyzer-valist.Uninitialized; do
+    bugprone-sizeof-expression clang-analyzer-optin.performance.Padding clang-analyzer-valist.Uninitialized; do
     checks="$checks,-$off"
 done
 product=$(git ls-files 'core/*.c' 'tui/*.c' 'kernels/*.c' 'downloads/*.c' | grep -v '/x86/\|/arm/')

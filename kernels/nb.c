@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-nb_status nb_fail(nb_err *err, nb_status status, const char *fmt, ...)
+nb_status(nb_fail)(nb_err *err, nb_status status, const char *fmt, ...)
 {
     if (err) {
         va_list ap;

@@ -47,6 +47,9 @@ typedef struct nb_err {
  * strings in it need no care here: every sink passes messages through nb_safe_text. */
 nb_status nb_fail(nb_err *err, nb_status status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4), cold));
+#ifdef __clang_analyzer__ /* it cannot see across files that the status comes back */
+#define nb_fail(err, status, ...) ((void)(nb_fail)((err), (status), __VA_ARGS__), (status))
+#endif
 /* As nb_fail with "<what> <path>: <strerror(errnum)>"; ENOSPC and EDQUOT become NB_NOSPACE,
  * ENOENT NB_NOTFOUND, ENOMEM NB_NOMEM, everything else NB_IO. */
 nb_status nb_fail_errno(nb_err *err, int errnum, const char *what, const char *path)

@@ -218,7 +218,7 @@ static void conf_line(ui_keymap *m, const char *s, size_t n, int line, nb_str *w
         if (bind(m, row, keys, line, warnings, &e) == NB_OK)
             return;
         unbind(m, row->action);
-        bind(m, row, row->keys, 0, NULL, NULL);
+        (void)bind(m, row, row->keys, 0, NULL, NULL); /* they fitted before */
         if (warnings)
             nb_str_addf(warnings, "keys.conf line %d: %s\n", line, e.msg);
     } else if (warnings) {

@@ -130,9 +130,9 @@ static void matmul(const nb_session *s, float *y, const nk_matrix *w, const floa
     nk_matmul(s->ops, s->pool, y, w->rows, w, x, m, s->matmul);
 }
 
-static void norm_step(step *p, const nk_matrix *w, bool residual)
+static void norm_step(step *p, const void *weight, bool residual)
 {
-    p->norm = w ? w->data : NULL;
+    p->norm = weight;
     p->residual = residual;
     size_t n = p->m - p->first;
     run(p->s, n, n * p->s->model->hp.n_embd, add_norm, p);
@@ -190,14 +190,14 @@ nb_status nb_forward(nb_session *s, const int32_t *ids, size_t m, size_t at, siz
         const nb_layer *l = &s->model->layer[i];
         p.k = s->kv + 2 * i * cache;
         p.v = p.k + cache;
-        norm_step(&p, &l->w[NB_ATTN_NORM], i > 0);
+        norm_step(&p, l->w[NB_ATTN_NORM].data, i > 0);
         if (nb_canceled(hooks))
             return nb_fail(err, NB_CANCELED, "cancelled");
         p.first = i + 1 == s->model->hp.n_layer ? want : 0;
         attention_block(&p, l);
         if (p.first == m)
             return check_weights(s, err);
-        norm_step(&p, &l->w[NB_FFN_NORM], true);
+        norm_step(&p, l->w[NB_FFN_NORM].data, true);
         if (nb_canceled(hooks))
             return nb_fail(err, NB_CANCELED, "cancelled");
         ffn_block(&p, l);

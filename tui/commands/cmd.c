@@ -1,6 +1,7 @@
 #include "tui/commands/cmd.h"
 
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -173,9 +174,16 @@ static void print_version(void)
     printf("nibble %s (%s)\n", NB_VERSION, nk_cpu_level(flags));
 }
 
+/* `nibble show demo | head`: who reads had enough. */
+static bool reader_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
 static nb_status flush_stdout(nb_err *err)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || reader_gone())
         return NB_OK;
     return nb_fail(err, NB_IO, "stdout: the output could not be written whole");
 }
