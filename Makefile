@@ -187,8 +187,13 @@ faults: deps
 	@$(MAKE) --no-print-directory -j2 CONF=asan SAN=address,undefined,float-cast-overflow build/asan/tests/faults
 	ASAN_OPTIONS=allocator_may_return_null=1 build/asan/tests/faults --points $(FAULT_POINTS)
 
-# Suites that start threads; Criterion cannot start under TSan (reliability.md 2), the plain main can.
-TSAN_SUITES ?= nb pool sched job file kernels forward chat quantize output
+# Suites and tests that start threads; Criterion cannot start under TSan (reliability.md 2), the
+# plain main can. Of output, forward and quantize only those about threads: the rest is one thread's sums,
+# and all of it takes ten minutes (TSAN_SUITES="output forward quantize").
+TSAN_SUITES ?= nb pool sched job file kernels chat \
+  output/a_pause_holds_every_thread output/cancel_leaves_nothing \
+  forward/any_thread_count_gives_the_same_bits_A24 forward/a_cancelled_prompt_leaves_a_usable_session \
+  forward/a_model_changed_under_us_is_an_error_A19 quantize/threads_change_neither_bytes_nor_figures
 ## tsan: threaded suites under ThreadSanitizer
 tsan: deps
 	@$(MAKE) --no-print-directory -j2 CONF=tsan SAN=thread build/tsan/tests/plain

@@ -84,5 +84,9 @@ int main(int argc, char **argv)
         printf("%d passed, %d failed, %d skipped\n", count[PASSED], count[FAILED], count[SKIPPED]);
     else
         printf("%d passed, %d failed\n", count[PASSED], count[FAILED]);
-    return count[FAILED] ? 1 : 0;
+    bool listed = argc > 1 && strcmp(argv[1], "--list") == 0;
+    bool none = !listed && count[PASSED] + count[FAILED] + count[SKIPPED] == 0;
+    if (none)
+        fprintf(stderr, "no test has that name\n");
+    return count[FAILED] || none ? 1 : 0;
 }
