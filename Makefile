@@ -163,9 +163,10 @@ run: deps
 
 ## test: install what is missing, build, run all quick tests
 test: deps
-	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty
+	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty $(B)/tests/faults
 	$(B)/tests/run --timeout 120 -j2
 	$(B)/tests/pty
+	$(B)/tests/faults --points $(FAULT_POINTS)
 	sh tests/pty/tmux.sh $(B)/nibble
 
 # Asks the package manager only when a header or the test library is missing.
@@ -178,8 +179,9 @@ check: test asan tsan faults lint
 ## asan: the whole suite under AddressSanitizer and UBSan
 asan: export ASAN_OPTIONS := handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:allocator_may_return_null=1
 asan: deps
-	@$(MAKE) --no-print-directory -j2 CONF=asan SAN=address,undefined,float-cast-overflow build/asan/nibble build/asan/tests/run
+	@$(MAKE) --no-print-directory -j2 CONF=asan SAN=address,undefined,float-cast-overflow build/asan/nibble build/asan/tests/run build/asan/tests/pty
 	build/asan/tests/run --timeout 300 -j2
+	build/asan/tests/pty A30
 
 FAULT_POINTS ?= 300
 ## faults: make single allocations and system calls fail, under ASan and LeakSanitizer

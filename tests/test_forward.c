@@ -180,13 +180,19 @@ CHECK_TEST(forward, demo_in_f16_keeps_the_logits)
 /* --- A24: the same bits, whatever the machine has to spare
  * --------------------------------------*/
 
-static float *run_tiny(const char *path, unsigned flags, int threads, uint64_t seed, rig *r)
+/* Logits after n tokens, 56 of them in one batch and the rest one by one when there are so many. */
+static float *run_tiny(const char *path, unsigned flags, int threads, size_t n, uint64_t seed,
+                       rig *r)
 {
-    int32_t ids[8];
+    enum { BATCH = 56, MOST = 64 };
+    int32_t ids[MOST];
     rig_open(r, path, flags, threads);
-    some_ids(ids, 8, r->model->hp.n_vocab, seed);
-    nb_session *s = session(r, 64, 0, false);
-    feed(s, ids, 8);
+    check(n <= MOST, "%zu tokens", n);
+    some_ids(ids, n, r->model->hp.n_vocab, seed);
+    nb_session *s = session(r, MOST, 0, false);
+    feed(s, ids, n < BATCH ? n : BATCH);
+    for (size_t i = BATCH + 1; i <= n; i++)
+        feed(s, ids, i);
     float *logits = logits_of(s, r);
     nb_session_close(&s);
     return logits;
@@ -206,7 +212,8 @@ CHECK_TEST(forward, any_thread_count_gives_the_same_bits_A24)
         float *first = NULL;
         for (size_t k = 0; k < countof(threads) && runs(types[i]); k++) {
             rig r;
-            float *logits = run_tiny(tiny_path(types[i]->id), nk_cpu_detect(), threads[k], 4, &r);
+            float *logits =
+                run_tiny(tiny_path(types[i]->id), nk_cpu_detect(), threads[k], 64, 4, &r);
             check(!first || same_bits(&r, first, logits), "%s: %d threads", types[i]->name,
                   threads[k]);
             if (first)
@@ -224,9 +231,9 @@ static double level_error(const char *path, unsigned flags, uint64_t seed)
 {
     rig r;
     double off = 0, norm = 0;
-    float *want = run_tiny(path, 0, 1, seed, &r);
+    float *want = run_tiny(path, 0, 1, 8, seed, &r);
     rig_close(&r);
-    float *got = run_tiny(path, flags, 2, seed, &r);
+    float *got = run_tiny(path, flags, 2, 8, seed, &r);
     for (uint32_t v = 0; v < r.model->hp.n_vocab; v++) {
         off += pow((double)got[v] - (double)want[v], 2);
         norm += pow((double)want[v], 2);
