@@ -2,6 +2,7 @@
  * A30). */
 #include "tests/pty/pty.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -139,6 +140,17 @@ static void a_paste_is_one_edit(pty *p)
     pty_check(vt_shows(&p->screen, "[6 Chat"), "the paste changed the screen");
     pty_check(vt_shows(&p->screen, "the last line") || vt_shows(&p->screen, "pasted"),
               "the paste is not there");
+    pty_check(!vt_shows(&p->screen, "you  "), "the paste was sent");
+    pty_send(p, "\r");
+    pty_pump(p, 1500);
+    const char *chat = test_path(pty_home(), ".local/share/nibble/chats/chat-0001.jsonl");
+    int sent = 0;
+    size_t n;
+    char *text = test_slurp(chat, &n);
+    for (char *at = text; at && (at = strstr(at, "\"user\"")); at++)
+        sent++;
+    free(text);
+    pty_check(sent == 1, "Enter sent %d messages", sent);
     pty_check(p->screen.odd == 0, "sent %s", p->screen.first_odd);
 }
 

@@ -59,6 +59,19 @@ static void no_color_sends_no_colour_and_states_stay_apart(pty *p)
     pty_pump(p, 60);
     pty_send(p, "1");
     pty_check(pty_wait(p, "FITS", 2000) && vt_shows(&p->screen, ">"), "cursor or FITS missing");
+    pty_send(p, " ");
+    pty_check(pty_wait(p, "* nibble-demo", 2000), "a marked row looks like others");
+    char dir[400];
+    snprintf(dir, sizeof dir, "%s", pty_folder("broken"));
+    test_spit(test_path(dir, "broken.gguf"), "GGUF\3\0\0\0nonsense", 16);
+    pty_open(p, &(pty_options){.w = 120, .h = 40, .env = env}, dir);
+    pty_send(p, "1");
+    pty_pump(p, 150);
+    pty_send(p, "gg");
+    pty_pump(p, 60);
+    pty_send(p, "jt");
+    pty_check(pty_wait(p, "! ", 3000), "an error has no sign of its own");
+    pty_check(p->screen.coloured == 0, "%u colours", p->screen.coloured);
     pty_open(p, &(pty_options){.w = 120, .h = 40}, "demo");
     pty_check(p->screen.coloured > 0, "with colour there is none: the check sees nothing");
 }
