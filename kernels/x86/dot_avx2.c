@@ -1,4 +1,5 @@
 #include "kernels/x86/avx2.h"
+#include "kernels/dot_rows.h"
 #include "kernels/x86/x86.h"
 
 /* Simple blocks against q8_0 or q8_1, and floats against f32.
@@ -79,65 +80,7 @@ static const simple_type q5_0 = {codes_q5_0, sizeof(nk_block_q5_0), sizeof(nk_bl
 static const simple_type q5_1 = {codes_q5_1, sizeof(nk_block_q5_1), sizeof(nk_block_q8_1), false};
 static const simple_type q8_0 = {codes_q8_0, sizeof(nk_block_q8_0), sizeof(nk_block_q8_0), true};
 
-static float dot_q4_0(size_t n, const void *w, const void *x)
-{
-    float y;
-    simple_dot(q4_0, n, w, x, 0, &y, 1);
-    return y;
-}
-
-static void dot4_q4_0(size_t n, const void *w, const void *x, size_t x_stride, float y[4])
-{
-    simple_dot(q4_0, n, w, x, x_stride, y, 4);
-}
-
-static float dot_q4_1(size_t n, const void *w, const void *x)
-{
-    float y;
-    simple_dot(q4_1, n, w, x, 0, &y, 1);
-    return y;
-}
-
-static void dot4_q4_1(size_t n, const void *w, const void *x, size_t x_stride, float y[4])
-{
-    simple_dot(q4_1, n, w, x, x_stride, y, 4);
-}
-
-static float dot_q5_0(size_t n, const void *w, const void *x)
-{
-    float y;
-    simple_dot(q5_0, n, w, x, 0, &y, 1);
-    return y;
-}
-
-static void dot4_q5_0(size_t n, const void *w, const void *x, size_t x_stride, float y[4])
-{
-    simple_dot(q5_0, n, w, x, x_stride, y, 4);
-}
-
-static float dot_q5_1(size_t n, const void *w, const void *x)
-{
-    float y;
-    simple_dot(q5_1, n, w, x, 0, &y, 1);
-    return y;
-}
-
-static void dot4_q5_1(size_t n, const void *w, const void *x, size_t x_stride, float y[4])
-{
-    simple_dot(q5_1, n, w, x, x_stride, y, 4);
-}
-
-static float dot_q8_0(size_t n, const void *w, const void *x)
-{
-    float y;
-    simple_dot(q8_0, n, w, x, 0, &y, 1);
-    return y;
-}
-
-static void dot4_q8_0(size_t n, const void *w, const void *x, size_t x_stride, float y[4])
-{
-    simple_dot(q8_0, n, w, x, x_stride, y, 4);
-}
+NK_SIMPLE_TYPES(NK_SIMPLE_PAIR)
 
 /* --- floats ----------------------------------------------------------------------------------- */
 

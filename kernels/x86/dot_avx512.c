@@ -1,4 +1,5 @@
 #include "kernels/x86/avx2.h"
+#include "kernels/dot_rows.h"
 #include "kernels/x86/x86.h"
 
 /* dot_avx2.c for the simple types with two blocks at a time: VNNI multiplies unsigned codes by
@@ -148,79 +149,9 @@ static const simple_type q5_0 = {two_q5_0, sizeof(nk_block_q5_0), sizeof(nk_bloc
 static const simple_type q5_1 = {two_q5_1, sizeof(nk_block_q5_1), sizeof(nk_block_q8_1), false};
 static const simple_type q8_0 = {two_q8_0, sizeof(nk_block_q8_0), sizeof(nk_block_q8_0), true};
 
-static float dot_q4_0(size_t n, const void *w, const void *x)
-{
-    float y;
-    simple_dot(q4_0, n, w, x, 0, &y, 1);
-    return y;
-}
-
-static void dot4_q4_0(size_t n, const void *w, const void *x, size_t x_stride, float y[4])
-{
-    simple_dot(q4_0, n, w, x, x_stride, y, 4);
-}
-
-static float dot_q4_1(size_t n, const void *w, const void *x)
-{
-    float y;
-    simple_dot(q4_1, n, w, x, 0, &y, 1);
-    return y;
-}
-
-static void dot4_q4_1(size_t n, const void *w, const void *x, size_t x_stride, float y[4])
-{
-    simple_dot(q4_1, n, w, x, x_stride, y, 4);
-}
-
-static float dot_q5_0(size_t n, const void *w, const void *x)
-{
-    float y;
-    simple_dot(q5_0, n, w, x, 0, &y, 1);
-    return y;
-}
-
-static void dot4_q5_0(size_t n, const void *w, const void *x, size_t x_stride, float y[4])
-{
-    simple_dot(q5_0, n, w, x, x_stride, y, 4);
-}
-
-static float dot_q5_1(size_t n, const void *w, const void *x)
-{
-    float y;
-    simple_dot(q5_1, n, w, x, 0, &y, 1);
-    return y;
-}
-
-static void dot4_q5_1(size_t n, const void *w, const void *x, size_t x_stride, float y[4])
-{
-    simple_dot(q5_1, n, w, x, x_stride, y, 4);
-}
-
-static float dot_q8_0(size_t n, const void *w, const void *x)
-{
-    float y;
-    simple_dot(q8_0, n, w, x, 0, &y, 1);
-    return y;
-}
-
-static void dot4_q8_0(size_t n, const void *w, const void *x, size_t x_stride, float y[4])
-{
-    simple_dot(q8_0, n, w, x, x_stride, y, 4);
-}
+NK_SIMPLE_TYPES(NK_SIMPLE_PAIR)
 
 void nk_x86_dot_avx512(nk_ops *ops)
 {
-    static const struct {
-        nk_type_id id;
-        nk_dot_fn *dot;
-        nk_dot4_fn *dot4;
-    } rows[] = {
-        {NK_Q4_0, dot_q4_0, dot4_q4_0}, {NK_Q4_1, dot_q4_1, dot4_q4_1},
-        {NK_Q5_0, dot_q5_0, dot4_q5_0}, {NK_Q5_1, dot_q5_1, dot4_q5_1},
-        {NK_Q8_0, dot_q8_0, dot4_q8_0},
-    };
-    for (size_t i = 0; i < countof(rows); i++) {
-        ops->dot[rows[i].id] = rows[i].dot;
-        ops->dot4[rows[i].id] = rows[i].dot4;
-    }
+    NK_SIMPLE_TYPES(NK_DOT_SET)
 }
