@@ -110,7 +110,7 @@ static nb_status room(nb_kvs *k, nb_err *err)
         free(at);
         return NB_NOMEM;
     }
-    if (k->n) {
+    if (k->at) {
         memcpy(at, k->at, k->n * sizeof *at);
         memcpy(order, k->order, k->n_live * sizeof *order);
     }

@@ -107,14 +107,14 @@ static void middle(chat_diff *d, words a, words b)
     uint16_t *t = table_of(a, b);
     size_t i = 0, j = 0, wide = b.n + 1;
     while (i < a.n || j < b.n) {
-        size_t i0 = i, j0 = j;
+        size_t i0 = i;
         while (i < a.n && j < b.n && equal(a.at[i], b.at[j])) {
             i++;
             j++;
         }
         add(d, SAME, a.at + i0, i - i0);
+        size_t j0 = j;
         i0 = i;
-        j0 = j;
         while ((i < a.n || j < b.n) && !(i < a.n && j < b.n && equal(a.at[i], b.at[j]))) {
             bool skip_a = j == b.n || (i < a.n && t[(i + 1) * wide + j] >= t[i * wide + j + 1]);
             i += skip_a;

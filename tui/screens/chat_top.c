@@ -100,7 +100,7 @@ static void column(const chat *c, ui_canvas *canvas, ui_rect r, const seen *s, i
     parts_lines l = parts_begin(canvas, r);
     parts_line(&l, me->pane == c->focus ? UI_TITLE : UI_TEXT, "%c %s", 'A' + me->pane,
                c->pane[me->pane].label);
-    if (me->token->top_id[0] < 0) {
+    if (!me->token || me->token->top_id[0] < 0) {
         parts_wrap(&l, UI_DIM, "alternatives are not kept on disk: r answers anew");
         return;
     }
