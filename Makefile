@@ -250,6 +250,13 @@ bench: all
 	$(B)/nibble synth llama-1.1b -t Q4_K_M -o build/llama-1.1b-Q4_K_M.gguf --force
 	$(B)/nibble bench build/llama-1.1b-Q4_K_M.gguf -p 128 -n 16 -r 3
 
+## soak: the long forms of the tests, outside CI
+soak: deps
+	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty $(B)/tests/faults
+	NB_TEST_LONG=1 NB_TEST_PPL=all NB_TEST_PRESETS=all $(B)/tests/run --timeout 3600 -j2
+	NB_TEST_LONG=1 $(B)/tests/pty
+	$(B)/tests/faults --all
+
 ## install: binary, man page, completion, themes and demo model (PREFIX, DESTDIR)
 install: all
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/nibble/themes' \
