@@ -61,8 +61,8 @@ void ui_transcript_name_pane(ui_transcript *t, int pane, const char *label, cons
  * panes with other vocabularies mean other things: they are not compared. */
 void ui_transcript_set_vocabulary(ui_transcript *t, int pane, uint64_t print);
 bool ui_transcript_other_vocabulary(const ui_transcript *t, int pane); /* than pane A's */
-const char *ui_transcript_label(const ui_transcript *t, int pane); /* "" = unknown */
-const char *ui_transcript_model(const ui_transcript *t, int pane); /* its path, "" = unknown */
+const char *ui_transcript_label(const ui_transcript *t, int pane);     /* "" = unknown */
+const char *ui_transcript_model(const ui_transcript *t, int pane);     /* its path, "" = unknown */
 
 /* Appends a message under parent (-1: a root) and makes it the pane's leaf. NB_NOMEM adds nothing.
  */

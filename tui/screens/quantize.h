@@ -122,7 +122,7 @@ bool quantize_is_quantized(const nb_planned *t);
 void quantize_start(quantize *q);
 void quantize_finished(quantize *q, const nb_event *e);
 double quantize_follow(quantize *q, double now); /* polls; seconds to the next look */
-double quantize_replay_rate(const quantize *q); /* tensors/s */
+double quantize_replay_rate(const quantize *q);  /* tensors/s */
 void quantize_walk(quantize *q, int step);
 void quantize_drop_run(quantize *q);
 void quantize_release(quantize_source **s);
