@@ -48,8 +48,8 @@ CHECK_TEST(app, last_row_always_helps)
     for (int w = 30; w <= 200; w += w < 130 ? 1 : 7)
         for (int h = 1; h <= 40; h += 13) {
             nb_str s = {0};
-            app_resize(app, w, h);
-            app_draw(app);
+            ui_app_resize(app, w, h);
+            ui_app_draw(app);
             ui_canvas_text(&app->canvas, &s, false);
             const char *last = s.at;
             for (const char *nl; (nl = strchr(last, '\n')) && nl[1];)
@@ -68,8 +68,8 @@ CHECK_TEST(app, panels_stay_in_their_boxes)
     for (size_t i = 0; i < sizeof doors / sizeof doors[0]; i++) {
         workbench_press(app, doors[i]);
         for (int w = APP_MIN_W; w <= 130; w++) {
-            app_resize(app, w, 24);
-            app_draw(app);
+            ui_app_resize(app, w, 24);
+            ui_app_draw(app);
             int boxes = 0;
             for (int y = 2; y < 22;
                  y++) { /* what is right of the box's last border is the screen's */
@@ -83,7 +83,7 @@ CHECK_TEST(app, panels_stay_in_their_boxes)
             }
             check(boxes > 5, "%s at %d: no box", doors[i], w);
         }
-        app_resize(app, 39, 9);
+        ui_app_resize(app, 39, 9);
         check(i > 1 ? workbench_shows(app, "Esc closes") : workbench_shows(app, " > "),
               "%s when tiny", doors[i]);
         workbench_press(app, "Esc");
@@ -112,11 +112,11 @@ CHECK_TEST(app, help_lists_exactly_the_bound_keys)
 {
     ui_app *app = workbench_app();
     for (app->at = 0; app->at < app->n_page; app->at++) {
-        ui_scope scope = app_current(app)->row->scope;
+        ui_scope scope = ui_app_current(app)->row->scope;
         workbench_press(app, "?");
         check(app->panel == APP_HELP, "help is open");
         check((int)app->items.n == rows_of_scope(app, false, scope), "%s: %zu rows of %d",
-              app_current(app)->row->name, app->items.n, rows_of_scope(app, false, scope));
+              ui_app_current(app)->row->name, app->items.n, rows_of_scope(app, false, scope));
         for (size_t i = 0; i < app->items.n; i++) {
             const app_item *it = &app->items.at[i];
             const ui_keyrow *r = ui_keyrow_of(it->action);
@@ -156,7 +156,7 @@ CHECK_TEST(app, help_rows_run)
 static bool listed(const ui_app *app, const app_item *it, size_t within)
 {
     for (size_t i = 0; i < app->items.list.n && i < within; i++)
-        if (app_items_at(app, i) == it)
+        if (ui_app_items_at(app, i) == it)
             return true;
     return false;
 }
@@ -171,18 +171,18 @@ CHECK_TEST(app, palette_finds_every_action)
     check((int)app->items.n > rows_of_scope(app, true, UI_ANY), "actions, themes and settings");
     for (size_t i = 0; i < app->items.n; i++) {
         const app_item *it = &app->items.at[i];
-        app_items_filter(app, it->verb);
+        ui_app_items_filter(app, it->verb);
         check(listed(app, it, 6), "%s is not among the first", it->verb);
-        app_items_filter(app, it->name);
+        ui_app_items_filter(app, it->name);
         check(listed(app, it, 6), "%s is not found by name", it->name);
         for (const char *s = it->name; *s; s += strcspn(s, " "), s += strspn(s, " ")) {
             snprintf(query, sizeof query, "%.*s", (int)strcspn(s, " "), s);
-            app_items_filter(app, query);
+            ui_app_items_filter(app, query);
             check(listed(app, it, 1000), "%s is not found by \"%s\"", it->name, query);
         }
         for (const char *s = it->keys; *s; s += strcspn(s, " "), s += strspn(s, " ")) {
             snprintf(query, sizeof query, "key:%.*s", (int)strcspn(s, " "), s);
-            app_items_filter(app, query);
+            ui_app_items_filter(app, query);
             check(listed(app, it, 1000), "%s is not found by \"%s\"", it->name, query);
         }
         size_t len = 0;
@@ -190,7 +190,7 @@ CHECK_TEST(app, palette_finds_every_action)
             if (k != 1 && k != 3 && k != 5)
                 query[len++] = it->verb[k];
         query[len] = '\0';
-        app_items_filter(app, query);
+        ui_app_items_filter(app, query);
         check(listed(app, it, 1000), "%s is not found by \"%s\"", it->verb, query);
         if (it->scope != UI_ANY && it->scope != UI_MODELS)
             check(strstr(it->why_not, "works on"), "%s: \"%s\"", it->name, it->why_not);
@@ -209,7 +209,7 @@ CHECK_TEST(app, palette_remembers_what_was_run)
     check(app->panel == APP_JOBS_PANEL, "jobs");
     workbench_press(app, "Esc");
     workbench_press(app, ":");
-    check(app_items_at(app, 0)->action == UI_ACT_ANY_JOBS, "%s", app_items_at(app, 0)->name);
+    check(ui_app_items_at(app, 0)->action == UI_ACT_ANY_JOBS, "%s", ui_app_items_at(app, 0)->name);
     workbench_drop(app);
 }
 
@@ -261,7 +261,7 @@ CHECK_TEST(app, errors_are_sanitised)
     ui_app *app = workbench_app();
     ui_app_error(app, "bad\033]52;c;eA==\a\xe2\x80\xae name", "", "");
     nb_str s = {0};
-    app_draw(app);
+    ui_app_draw(app);
     ui_canvas_text(&app->canvas, &s, false);
     check(!strchr(s.at, '\033') && !strchr(s.at, '\a') && !strstr(s.at, "\xe2\x80\xae"),
           "raw bytes");

@@ -53,15 +53,15 @@ CHECK_TEST(app_jobs, quitting_with_jobs_asks)
     check(workbench_shows(app, "cannot be resumed") && workbench_shows(app, "c cancel"),
           "says what it costs");
     workbench_press(app, "Esc");
-    check(!app->confirm.open && !app->quit && app_running(app) == 1, "stays");
+    check(!app->confirm.open && !app->quit && ui_app_running(app) == 1, "stays");
     workbench_press(app, "C-q");
     check(app->confirm.open, "asks again");
     workbench_press(app, "x");
     check(app->confirm.open && !app->quit, "other keys do nothing");
     workbench_press(app, "c");
     check(app->quit, "quits");
-    check(app_jobs_end(app, 5), "the job stops");
-    check(app_running(app) == 0 && app->job[0].result.status == NB_CANCELED, "cancelled");
+    check(ui_app_jobs_end(app, 5), "the job stops");
+    check(ui_app_running(app) == 0 && app->job[0].result.status == NB_CANCELED, "cancelled");
     workbench_drop(app);
 }
 
@@ -70,7 +70,7 @@ CHECK_TEST(app_jobs, jobs_show_progress_and_stop)
 {
     atomic_int rounds = 0;
     ui_app *app = workbench_app();
-    app_resize(app, 120, 30);
+    ui_app_resize(app, 120, 30);
     start(app, "endless", until_canceled, &rounds);
     wait_rounds(&rounds);
     app->job[0].view.elapsed = 0;
@@ -86,7 +86,7 @@ CHECK_TEST(app_jobs, jobs_show_progress_and_stop)
     check(!nb_job_paused(app->job[0].job), "goes on");
     workbench_press(app, "x");
     check(workbench_shows(app, "stopping"), "asked to stop");
-    check(app_jobs_wait(app, 5), "stops");
+    check(ui_app_jobs_wait(app, 5), "stops");
     check(workbench_shows(app, "cancelled"), "stays listed");
     workbench_drop(app);
 }
@@ -96,7 +96,7 @@ CHECK_TEST(app_jobs, failures_stay_until_seen)
 {
     ui_app *app = workbench_app();
     start(app, "doomed", fails, NULL);
-    check(app_jobs_wait(app, 5), "ends");
+    check(ui_app_jobs_wait(app, 5), "ends");
     check(workbench_shows(app, "jobs 1") && workbench_shows(app, "failed"), "in the strip");
     workbench_press(app, "E");
     check(workbench_shows(app, "disk full: 12 bytes missing"), "in the log");
@@ -117,13 +117,13 @@ CHECK_TEST(app_jobs, job_list_is_bounded)
     start(app, "first", until_canceled, &rounds);
     for (int i = 0; i < APP_JOBS + 10; i++) {
         start(app, "short", fails, NULL);
-        for (int k = 0; k < 5000 && app_running(app) > 1; k++) {
-            app_drain(app, 100);
+        for (int k = 0; k < 5000 && ui_app_running(app) > 1; k++) {
+            ui_app_drain(app, 100);
             wait_rounds(&rounds);
         }
     }
     check(app->n_job == APP_JOBS && app->job[0].job, "the running one is kept");
-    check(app_jobs_end(app, 5), "ends");
+    check(ui_app_jobs_end(app, 5), "ends");
     for (int i = 0; i < APP_JOBS; i++)
         start(app, "endless", until_canceled, &rounds);
     check(ui_app_job(app, &job, UI_MODELS, "test", "one more", fails, NULL, &err) == NB_REFUSED,
@@ -148,7 +148,7 @@ CHECK_TEST(app_jobs, job_words)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         app_job j = {.job = any, .view = cases[i].view};
-        app_job_words(&j, words, sizeof words);
+        ui_app_job_words(&j, words, sizeof words);
         check(strcmp(words, cases[i].words) == 0, "case %zu: \"%s\"", i, words);
     }
 }

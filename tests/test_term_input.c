@@ -151,7 +151,7 @@ CHECK_TEST(term_input, colors_map_to_the_terminal)
                   {0x2472e0, 8, 4},    {0xa347e5, 16, 5},    {0x158095, 8, 6},
                   {0x757575, 8, -1},   {0xff0000, 0, -1}};
     for (size_t i = 0; i < sizeof colors / sizeof colors[0]; i++) {
-        int got = term_color_index(colors[i].rgb, colors[i].have);
+        int got = ui_term_color_index(colors[i].rgb, colors[i].have);
         check(got == colors[i].index, "%06x of %d: %d", (unsigned)colors[i].rgb, colors[i].have,
               got);
     }

@@ -88,13 +88,13 @@ ui_app *workbench_app(void)
     check(ui_keymap_open(&app->keys, NULL, 0, NULL, &err) == NB_OK, "%s", err.msg);
     check(nb_mailbox_open(&app->mail, &err) == NB_OK, "%s", err.msg);
     check(ui_canvas_resize(&app->canvas, app->w, app->h, &err) == NB_OK, "%s", err.msg);
-    check(app_theme(app, "default", &err) == NB_OK, "%s", err.msg);
+    check(ui_app_theme(app, "default", &err) == NB_OK, "%s", err.msg);
     return app;
 }
 
 void workbench_drop(ui_app *app)
 {
-    app_jobs_end(app, -1);
+    ui_app_jobs_end(app, -1);
     ui_keymap_close(&app->keys);
     nb_mailbox_close(&app->mail);
     ui_canvas_free(&app->canvas);
@@ -108,13 +108,13 @@ void workbench_press(ui_app *app, const char *name)
 {
     ui_key k;
     check(ui_key_parse(name, &k), "%s", name);
-    app_key(app, &k);
+    ui_app_key(app, &k);
 }
 
 bool workbench_shows(ui_app *app, const char *text)
 {
     nb_str s = {0};
-    app_draw(app);
+    ui_app_draw(app);
     ui_canvas_text(&app->canvas, &s, false);
     bool found = strstr(nb_str_c(&s), text) != NULL;
     nb_str_free(&s);

@@ -20,12 +20,12 @@ static const struct {
 
 /* --- screens --------------------------------------------------------------------------------- */
 
-app_page *app_current(ui_app *app)
+app_page *ui_app_current(ui_app *app)
 {
     return &app->page[app->at];
 }
 
-app_page *app_page_of(ui_app *app, ui_scope scope)
+app_page *ui_app_page_of(ui_app *app, ui_scope scope)
 {
     for (size_t i = 0; i < app->n_page; i++)
         if (app->page[i].row->scope == scope)
@@ -48,16 +48,16 @@ static bool is_empty(const app_page *p)
     return p->self && p->row->empty && p->row->empty(p->self);
 }
 
-bool app_bring(ui_app *app, size_t at)
+bool ui_app_bring(ui_app *app, size_t at)
 {
-    app_page *models = app_page_of(app, UI_MODELS);
+    app_page *models = ui_app_page_of(app, UI_MODELS);
     const app_page *p = &app->page[at];
     if (is_empty(p) && models && models->self)
         models->row->action(models->self, p->row->from_models);
     return true;
 }
 
-bool app_enter(ui_app *app, size_t at)
+bool ui_app_enter(ui_app *app, size_t at)
 {
     app_page *p = &app->page[at];
     if (!open_page(app, p))
@@ -78,36 +78,36 @@ bool app_enter(ui_app *app, size_t at)
     return true;
 }
 
-bool app_leave(ui_app *app)
+bool ui_app_leave(ui_app *app)
 {
     if (app->at == 0)
         return false;
     size_t to = app->n_trail ? app->trail[app->n_trail - 1] : 0;
-    return app_enter(app, to);
+    return ui_app_enter(app, to);
 }
 
-void app_quit(ui_app *app)
+void ui_app_quit(ui_app *app)
 {
-    if (app_running(app) == 0) {
+    if (ui_app_running(app) == 0) {
         app->quit = true;
         return;
     }
     app->confirm = (app_confirm){.open = true, .quitting = true};
     snprintf(app->confirm.question, sizeof app->confirm.question,
-             app_running(app) == 1 ? "%zu job is running and cannot be resumed later."
-                                   : "%zu jobs are running and cannot be resumed later.",
-             app_running(app));
+             ui_app_running(app) == 1 ? "%zu job is running and cannot be resumed later."
+                                      : "%zu jobs are running and cannot be resumed later.",
+             ui_app_running(app));
     ui_app_dirty(app);
 }
 
-const char *app_why_not(ui_app *app, ui_action a)
+const char *ui_app_why_not(ui_app *app, ui_action a)
 {
     static const char *const elsewhere[UI_SCOPES] = {
         [UI_MODELS] = "works on Models",     [UI_DOWNLOADS] = "works on Downloads",
         [UI_QUANTIZE] = "works on Quantize", [UI_INSPECT] = "works on Inspect",
         [UI_COMPARE] = "works on Compare",   [UI_CHAT] = "works on Chat"};
     const ui_keyrow *row = ui_keyrow_of(a);
-    app_page *p = app_current(app);
+    app_page *p = ui_app_current(app);
     if (!row)
         return "no such action";
     if (row->scope != UI_ANY && row->scope != p->row->scope)
@@ -166,7 +166,7 @@ void ui_app_dirty(ui_app *app)
 }
 void ui_app_do(ui_app *app, ui_action a)
 {
-    app_action(app, a);
+    ui_app_action(app, a);
 }
 const char *ui_app_keys(const ui_app *app, ui_action a)
 {
@@ -175,12 +175,12 @@ const char *ui_app_keys(const ui_app *app, ui_action a)
 
 void ui_app_show(ui_app *app, ui_scope screen, const char *const *paths, const char *note)
 {
-    app_page *p = app_page_of(app, screen);
+    app_page *p = ui_app_page_of(app, screen);
     if (!p) {
         ui_app_say(app, "that screen is not part of this version");
         return;
     }
-    if (app_enter(app, (size_t)(p - app->page)) && p->row->show && paths && paths[0])
+    if (ui_app_enter(app, (size_t)(p - app->page)) && p->row->show && paths && paths[0])
         p->row->show(p->self, paths, note);
 }
 
@@ -245,7 +245,7 @@ void ui_app_confirm(ui_app *app, const char *question, void (*done)(void *arg, b
 
 /* --- theme, pictures of the screen ----------------------------------------------------------- */
 
-nb_status app_theme(ui_app *app, const char *name, nb_err *err)
+nb_status ui_app_theme(ui_app *app, const char *name, nb_err *err)
 {
     char dir[1100];
     ui_theme theme;
@@ -259,7 +259,7 @@ nb_status app_theme(ui_app *app, const char *name, nb_err *err)
     return NB_OK;
 }
 
-nb_status app_save_text(const ui_app *app, const char *path, bool roles, nb_err *err)
+nb_status ui_app_save_text(const ui_app *app, const char *path, bool roles, nb_err *err)
 {
     nb_str text = {0};
     ui_canvas_text(&app->canvas, &text, roles);
@@ -293,7 +293,7 @@ static nb_status load_keys(ui_app *app, nb_err *err)
     }
     free(text);
     for (size_t i = 0; i < countof(digits); i++)
-        if (!app_page_of(app, digits[i].scope))
+        if (!ui_app_page_of(app, digits[i].scope))
             nb_str_addf(&conf, "\nany.%s =", digits[i].verb);
     nb_status st = ui_keymap_open(&app->keys, nb_str_c(&conf), conf.len, &warnings, err);
     if (st == NB_OK && warnings.len)
@@ -307,9 +307,9 @@ static void load_theme(ui_app *app)
 {
     const char *name = app->cfg.theme[0] ? app->cfg.theme : "default";
     nb_err err = {0};
-    if (app_theme(app, name, &err) != NB_OK) {
+    if (ui_app_theme(app, name, &err) != NB_OK) {
         ui_app_error(app, err.msg, "the default theme is used", "");
-        app_theme(app, "default", NULL);
+        ui_app_theme(app, "default", NULL);
     }
 }
 
@@ -350,26 +350,26 @@ static nb_status open_app(ui_app *app, nb_err *err)
 
 /* The first screen always opens: it is where q and Esc lead back to. The last one only with what it
  * showed. */
-void app_begin(ui_app *app)
+void ui_app_begin(ui_app *app)
 {
     const char *last = ui_workspace_get(app->ws, "screen");
     const char *want = app->opt.start ? app->opt.start : app->opt.n_paths ? NULL : last;
-    app_enter(app, 0);
+    ui_app_enter(app, 0);
     for (size_t i = 1; want && i < app->n_page; i++) {
         app_page *p = &app->page[i];
         if (strcmp(p->row->name, want) == 0 && open_page(app, p) &&
             (app->opt.start || !is_empty(p)))
-            app_enter(app, i);
+            ui_app_enter(app, i);
     }
 }
 
 static void close_app(ui_app *app)
 {
     if (app->mail)
-        app_jobs_end(app, -1);
+        ui_app_jobs_end(app, -1);
     if (app->ws && app->n_page)
-        ui_workspace_set(app->ws, "screen", app_current(app)->row->name);
-    app_panel_close(app);
+        ui_workspace_set(app->ws, "screen", ui_app_current(app)->row->name);
+    ui_app_panel_close(app);
     for (size_t i = app->n_page; i-- > 0;)
         if (app->page[i].self)
             app->page[i].row->close(&app->page[i].self);
@@ -403,7 +403,7 @@ nb_status ui_app_run(const nb_config *cfg, const ui_app_options *opt, nb_err *er
     st = open_app(app, err);
     if (st == NB_OK) {
         app->canvas.ascii = opt->ascii;
-        st = opt->script ? app_script(app, opt->script, err) : app_loop(app, err);
+        st = opt->script ? ui_app_script(app, opt->script, err) : ui_app_loop(app, err);
     }
     close_app(app);
     if (opt->script)

@@ -127,7 +127,7 @@ static void right_hints(const ui_app *app, char out[96])
 static void draw_hint_row(ui_app *app, ui_canvas *c, int y)
 {
     char right[96];
-    app_page *p = app_current(app);
+    app_page *p = ui_app_current(app);
     right_hints(app, right);
     int w = ui_width(c, right, strlen(right)), start = c->w - 1 - w;
     if (start < 0)
@@ -136,7 +136,7 @@ static void draw_hint_row(ui_app *app, ui_canvas *c, int y)
     if (app->confirm.open)
         left = app->confirm.quitting ? "c cancel and quit  Esc stay" : "y yes  n no";
     else if (app->panel != APP_NO_PANEL)
-        left = app_panel_row_of(app->panel)->hints(app, c->w < APP_WIDE);
+        left = ui_app_panel_row_of(app->panel)->hints(app, c->w < APP_WIDE);
     else if (p->self && p->row->hints)
         left = p->row->hints(p->self, c->w < APP_WIDE);
     draw_hints(c, 1, start - 2, y, left);
@@ -170,7 +170,7 @@ static void draw_strip(const ui_app *app, ui_canvas *c, int y, int count)
         const app_job *j = &app->job[i];
         if (!in_strip(j))
             continue;
-        app_job_words(j, words, sizeof words);
+        ui_app_job_words(j, words, sizeof words);
         if (c->w >= APP_WIDE)
             snprintf(text, sizeof text, "%s %.40s %s", j->kind, j->label, words);
         else
@@ -213,7 +213,7 @@ static void draw_prefix(ui_app *app, ui_canvas *c, ui_rect area)
     name[nb_utf8_put(app->prefix, name)] = '\0';
     for (size_t i = 0; i < n && count < (int)countof(line); i++) {
         const char *k = ui_app_keys(app, row[i].action);
-        bool here = row[i].scope == UI_ANY || row[i].scope == app_current(app)->row->scope;
+        bool here = row[i].scope == UI_ANY || row[i].scope == ui_app_current(app)->row->scope;
         for (; here && *k; k += strcspn(k, " "), k += strspn(k, " "))
             if (k[0] == name[0] && strcspn(k, " ") == 2) {
                 keys[count] = k;
@@ -237,7 +237,7 @@ static void draw_prefix(ui_app *app, ui_canvas *c, ui_rect area)
 
 static void draw_screen(ui_app *app, ui_canvas *c, ui_rect area)
 {
-    app_page *p = app_current(app);
+    app_page *p = ui_app_current(app);
     if (!p->self) {
         ui_textn(c, area.x + 1, area.y, UI_ERR, 0, "this screen could not be opened", 31, area.w);
         return;
@@ -250,17 +250,17 @@ static void draw_screen(ui_app *app, ui_canvas *c, ui_rect area)
 static void draw_over(ui_app *app, ui_canvas *c, ui_rect area)
 {
     if (app->panel != APP_NO_PANEL)
-        app_panel_row_of(app->panel)->draw(app, c, area);
+        ui_app_panel_row_of(app->panel)->draw(app, c, area);
     else if (app->prefix && nb_now() - app->prefix_at >= PREFIX_POPUP)
         draw_prefix(app, c, area);
     if (app->confirm.open)
-        app_confirm_draw(app, c, area);
+        ui_app_confirm_draw(app, c, area);
 }
 
 /* What the status line of a tiny terminal says beside the screen's name. */
 static void tiny_text(const ui_app *app, char out[160])
 {
-    const app_item *it = app_items_at(app, app->items.list.at);
+    const app_item *it = ui_app_items_at(app, app->items.list.at);
     bool list = app->panel == APP_PALETTE || app->panel == APP_HELP;
     if (app->confirm.open)
         snprintf(out, 160, ": %.150s", app->confirm.question);
@@ -279,17 +279,17 @@ static void draw_tiny(ui_app *app, ui_canvas *c)
 {
     char text[256], rest[160];
     tiny_text(app, rest);
-    snprintf(text, sizeof text, "%s%s%s", app_current(app)->row->title,
+    snprintf(text, sizeof text, "%s%s%s", ui_app_current(app)->row->title,
              strip_count(app) ? ", jobs run" : "", rest);
     draw_hint_row(app, c, c->h - 1);
     if (c->h > 1)
         ui_textn(c, 0, c->h - 2, UI_TEXT, 0, text, strlen(text), c->w);
 }
 
-void app_draw(ui_app *app)
+void ui_app_draw(ui_app *app)
 {
     ui_canvas *c = &app->canvas;
-    app_jobs_look(app);
+    ui_app_jobs_look(app);
     ui_canvas_clear(c);
     app->dirty = false;
     app->frames++;
@@ -309,7 +309,7 @@ void app_draw(ui_app *app)
     draw_over(app, c, area);
 }
 
-void app_resize(ui_app *app, int w, int h)
+void ui_app_resize(ui_app *app, int w, int h)
 {
     nb_err err = {0};
     app->w = w;
@@ -319,21 +319,21 @@ void app_resize(ui_app *app, int w, int h)
     ui_app_dirty(app);
 }
 
-double app_tick(ui_app *app)
+double ui_app_tick(ui_app *app)
 {
-    app_page *p = app_current(app);
+    app_page *p = ui_app_current(app);
     double now = nb_now(), next = 60;
     if (app->rescan) {
-        app_page *models = app_page_of(app, UI_MODELS);
+        app_page *models = ui_app_page_of(app, UI_MODELS);
         app->rescan = false;
         if (models && models->self)
             models->row->action(models->self, UI_ACT_MODELS_RESCAN);
     }
-    if (app_meters_read(app))
+    if (ui_app_meters_read(app))
         ui_app_dirty(app);
     if (app->meters.at >= 0)
         next = app->meters.at + 4 - now;
-    if (app_running(app) > 0) {
+    if (ui_app_running(app) > 0) {
         ui_app_dirty(app);
         next = next < .25 ? next : .25;
     }
@@ -358,7 +358,7 @@ double app_tick(ui_app *app)
     return next > 0 ? next : 0;
 }
 
-void app_frame_click(ui_app *app, int x, int y)
+void ui_app_frame_click(ui_app *app, int x, int y)
 {
     char text[96];
     if (y == 0) {
@@ -367,7 +367,7 @@ void app_frame_click(ui_app *app, int x, int y)
             tab_text(app, &app->canvas, i, style, text);
             int w = ui_width(&app->canvas, text, strlen(text));
             if (x >= at && x < at + w)
-                app_enter(app, i);
+                ui_app_enter(app, i);
             at += w + 1;
         }
     }
@@ -378,8 +378,8 @@ void app_frame_click(ui_app *app, int x, int y)
         const char *palette = strstr(text, "  "),
                    *last = palette ? strstr(palette + 2, "  ") : NULL;
         if (hit && last && palette)
-            app_action(app, hit < palette ? UI_ACT_ANY_HELP
-                            : hit < last  ? UI_ACT_ANY_PALETTE
-                                          : UI_ACT_ANY_BACK);
+            ui_app_action(app, hit < palette ? UI_ACT_ANY_HELP
+                               : hit < last  ? UI_ACT_ANY_PALETTE
+                                             : UI_ACT_ANY_BACK);
     }
 }

@@ -12,7 +12,7 @@
 static const char *const scope_titles[UI_SCOPES] = {"any",     "Models",  "Downloads", "Quantize",
                                                     "Inspect", "Compare", "Chat"};
 
-const char *app_scope_title(ui_scope scope)
+const char *ui_app_scope_title(ui_scope scope)
 {
     return scope_titles[scope];
 }
@@ -50,8 +50,8 @@ static bool exists(ui_app *app, const ui_keyrow *row)
 
 static void add_action(ui_app *app, const ui_keyrow *row, bool help)
 {
-    const char *keys = ui_app_keys(app, row->action), *why = app_why_not(app, row->action);
-    bool here = row->scope == UI_ANY || row->scope == app_current(app)->row->scope;
+    const char *keys = ui_app_keys(app, row->action), *why = ui_app_why_not(app, row->action);
+    bool here = row->scope == UI_ANY || row->scope == ui_app_current(app)->row->scope;
     bool screen = row->action >= UI_ACT_ANY_SCREEN_1 && row->action <= UI_ACT_ANY_SCREEN_6;
     if (!exists(app, row) || (help && (!here || !*keys)))
         return;
@@ -114,11 +114,11 @@ static void add_settings(ui_app *app)
     }
 }
 
-void app_items_fill(ui_app *app, bool help)
+void ui_app_items_fill(ui_app *app, bool help)
 {
     size_t n;
     const ui_keyrow *row = ui_keyrows(&n);
-    ui_scope here = app_current(app)->row->scope;
+    ui_scope here = ui_app_current(app)->row->scope;
     app->items.n = 0;
     for (size_t i = 0; i < n; i++)
         if (row[i].scope == here)
@@ -133,7 +133,7 @@ void app_items_fill(ui_app *app, bool help)
     }
     app->items.list = (ui_list){0};
     ui_input_set(&app->items.input, "");
-    app_items_filter(app, "");
+    ui_app_items_filter(app, "");
 }
 
 /* --- finding --------------------------------------------------------------------------------- */
@@ -212,7 +212,7 @@ static void insert(app_list *l, size_t count, uint16_t item)
     l->shown[i] = item;
 }
 
-void app_items_filter(ui_app *app, const char *query)
+void ui_app_items_filter(ui_app *app, const char *query)
 {
     app_list *l = &app->items;
     size_t count = 0;
@@ -229,35 +229,35 @@ void app_items_filter(ui_app *app, const char *query)
     ui_list_set(&l->list, count);
 }
 
-const app_item *app_items_at(const ui_app *app, size_t i)
+const app_item *ui_app_items_at(const ui_app *app, size_t i)
 {
     return i < app->items.list.n ? &app->items.at[app->items.shown[i]] : NULL;
 }
 
 /* --- running --------------------------------------------------------------------------------- */
 
-nb_status app_verb(ui_app *app, const char *name, nb_err *err)
+nb_status ui_app_verb(ui_app *app, const char *name, nb_err *err)
 {
     size_t n;
     const ui_keyrow *row = ui_keyrows(&n), *hit = NULL;
-    ui_scope here = app_current(app)->row->scope;
+    ui_scope here = ui_app_current(app)->row->scope;
     for (size_t i = 0; i < n; i++)
         if (strcmp(row[i].verb, name) == 0 && exists(app, &row[i]) &&
             (!hit || row[i].scope == here))
             hit = &row[i];
     if (!hit)
         return nb_fail(err, NB_USAGE, "no action is called \"%.80s\"", name);
-    const char *why = app_why_not(app, hit->action);
+    const char *why = ui_app_why_not(app, hit->action);
     if (why)
         return nb_fail(err, NB_USAGE, "%s: %s", name, why);
-    app_action(app, hit->action);
+    ui_app_action(app, hit->action);
     return NB_OK;
 }
 
 /* Kept in the settings, so that it is there at the next start. */
 static nb_status run_theme(ui_app *app, const char *name, nb_err *err)
 {
-    NB_TRY(app_theme(app, name, err));
+    NB_TRY(ui_app_theme(app, name, err));
     if (!ui_app_scripted(app) && !app->opt.read_only && app->cfg.writable)
         NB_TRY(nb_config_set(&app->cfg, "theme", name, err));
     ui_app_say(app, "theme %s", name);
@@ -277,16 +277,16 @@ static nb_status run_set(ui_app *app, const char *rest, nb_err *err)
     name[n] = '\0';
     NB_TRY(nb_config_set(&app->cfg, name, value, err));
     if (strcmp(name, "theme") == 0)
-        NB_TRY(app_theme(app, value, err));
+        NB_TRY(ui_app_theme(app, value, err));
     ui_app_say(app, "%s = %s", name, value);
     return NB_OK;
 }
 
-nb_status app_command(ui_app *app, const char *line, nb_err *err)
+nb_status ui_app_command(ui_app *app, const char *line, nb_err *err)
 {
     line += strspn(line, " ");
     if (strcmp(line, "q") == 0) {
-        app_quit(app);
+        ui_app_quit(app);
         return NB_OK;
     }
     if (strncmp(line, "theme ", 6) == 0)
@@ -296,10 +296,10 @@ nb_status app_command(ui_app *app, const char *line, nb_err *err)
     if (strncmp(line, "save-screen ", 12) == 0 && line[12]) {
         if (app->opt.read_only)
             return nb_fail(err, NB_REFUSED, "save-screen: read-only, nothing is written");
-        app_draw(app);
-        NB_TRY(app_save_text(app, line + 12, false, err));
+        ui_app_draw(app);
+        NB_TRY(ui_app_save_text(app, line + 12, false, err));
         ui_app_say(app, "written to %s", line + 12);
         return NB_OK;
     }
-    return app_verb(app, line, err);
+    return ui_app_verb(app, line, err);
 }

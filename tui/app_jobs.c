@@ -8,7 +8,7 @@
 
 static const double STALLED = 5; /* seconds without change that are said */
 
-size_t app_running(const ui_app *app)
+size_t ui_app_running(const ui_app *app)
 {
     size_t n = 0;
     for (size_t i = 0; i < app->n_job; i++)
@@ -63,14 +63,14 @@ nb_status ui_app_job(ui_app *app, nb_job **out, ui_scope owner, const char *kind
     return NB_OK;
 }
 
-void app_jobs_look(ui_app *app)
+void ui_app_jobs_look(ui_app *app)
 {
     for (size_t i = 0; i < app->n_job; i++)
         if (app->job[i].job)
             nb_job_look(app->job[i].job, &app->job[i].view);
 }
 
-void app_job_cancel(ui_app *app, app_job *j)
+void ui_app_job_cancel(ui_app *app, app_job *j)
 {
     if (!j->job)
         return;
@@ -98,13 +98,13 @@ static void finish(ui_app *app, app_job *j, const nb_err *err)
         j->seen = true;
 }
 
-bool app_drain(ui_app *app, int most)
+bool ui_app_drain(ui_app *app, int most)
 {
     nb_event e;
     int n = 0;
     while (n < most && nb_mailbox_drain(app->mail, &e)) {
         app_job *j = row_of(app, e.job);
-        app_page *p = j ? app_page_of(app, j->owner) : NULL;
+        app_page *p = j ? ui_app_page_of(app, j->owner) : NULL;
         nb_job *job = e.job;
         n++;
         if (p && p->self && p->row->event) {
@@ -129,16 +129,16 @@ static double wall(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-bool app_jobs_end(ui_app *app, double seconds)
+bool ui_app_jobs_end(ui_app *app, double seconds)
 {
     double end = wall() + seconds;
     for (;;) {
         /* every round: a DONE may have started a follower */
         for (size_t i = 0; i < app->n_job; i++)
-            app_job_cancel(app, &app->job[i]);
-        if (!app_drain(app, 1000) && app_running(app) == 0)
+            ui_app_job_cancel(app, &app->job[i]);
+        if (!ui_app_drain(app, 1000) && ui_app_running(app) == 0)
             return true;
-        if (app_running(app) == 0)
+        if (ui_app_running(app) == 0)
             continue;
         if (seconds >= 0 && wall() >= end)
             return false;
@@ -147,10 +147,10 @@ bool app_jobs_end(ui_app *app, double seconds)
     }
 }
 
-bool app_jobs_wait(ui_app *app, double seconds)
+bool ui_app_jobs_wait(ui_app *app, double seconds)
 {
     double end = wall() + seconds;
-    while (app_drain(app, 1000) || app_running(app) > 0) {
+    while (ui_app_drain(app, 1000) || ui_app_running(app) > 0) {
         struct pollfd fd = {.fd = nb_mailbox_fd(app->mail), .events = POLLIN};
         if (wall() >= end)
             return false;
@@ -159,7 +159,7 @@ bool app_jobs_wait(ui_app *app, double seconds)
     return true;
 }
 
-const char *app_job_state(const app_job *j)
+const char *ui_app_job_state(const app_job *j)
 {
     if (!j->job)
         return j->result.status == NB_OK         ? "done"
@@ -168,12 +168,12 @@ const char *app_job_state(const app_job *j)
     return j->canceling ? "stopping" : j->view.paused ? "paused" : "running";
 }
 
-void app_job_words(const app_job *j, char *out, size_t cap)
+void ui_app_job_words(const app_job *j, char *out, size_t cap)
 {
     const nb_job_view *v = &j->view;
     char pct[32] = "", rate[40] = "", left[32] = "", buf[16];
     if (!j->job || j->canceling || v->paused) {
-        snprintf(out, cap, "%s", app_job_state(j));
+        snprintf(out, cap, "%s", ui_app_job_state(j));
         return;
     }
     if (v->total)

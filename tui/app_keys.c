@@ -7,7 +7,7 @@
 
 static bool screen_takes(ui_app *app, ui_action a)
 {
-    app_page *p = app_current(app);
+    app_page *p = ui_app_current(app);
     return p->self && p->row->action(p->self, a);
 }
 
@@ -16,14 +16,14 @@ static bool to_screen(ui_app *app, ui_action a)
     int digit = (int)(a - UI_ACT_ANY_SCREEN_1) + 1;
     for (size_t i = 0; i < app->n_page; i++)
         if (app->page[i].digit == digit)
-            return app_enter(app, i) && app_bring(app, i);
+            return ui_app_enter(app, i) && ui_app_bring(app, i);
     return false;
 }
 
 static bool back(ui_app *app, ui_action a)
 {
-    if (!screen_takes(app, a) && !app_leave(app))
-        app_quit(app);
+    if (!screen_takes(app, a) && !ui_app_leave(app))
+        ui_app_quit(app);
     return true;
 }
 
@@ -35,23 +35,23 @@ static bool escape(ui_app *app, ui_action a)
     if (app->sticky[0])
         app->sticky[0] = '\0';
     else
-        app_leave(app);
+        ui_app_leave(app);
     return true;
 }
 
 static bool quit(ui_app *app, ui_action a)
 {
     (void)a;
-    app_quit(app);
+    ui_app_quit(app);
     return true;
 }
 
 static bool open_panel(ui_app *app, ui_action a)
 {
-    app_panel_open(app, a == UI_ACT_ANY_JOBS     ? APP_JOBS_PANEL
-                        : a == UI_ACT_ANY_ERRORS ? APP_ERRORS
-                        : a == UI_ACT_ANY_HELP   ? APP_HELP
-                                                 : APP_PALETTE);
+    ui_app_panel_open(app, a == UI_ACT_ANY_JOBS     ? APP_JOBS_PANEL
+                           : a == UI_ACT_ANY_ERRORS ? APP_ERRORS
+                           : a == UI_ACT_ANY_HELP   ? APP_HELP
+                                                    : APP_PALETTE);
     return true;
 }
 
@@ -95,7 +95,7 @@ static bool redraw(ui_app *app, ui_action a)
 static bool suspend(ui_app *app, ui_action a)
 {
     (void)a;
-    app_suspend(app);
+    ui_app_suspend(app);
     return true;
 }
 
@@ -114,7 +114,7 @@ static const struct {
     {UI_ACT_ANY_SUSPEND, suspend},
 };
 
-bool app_action(ui_app *app, ui_action a)
+bool ui_app_action(ui_app *app, ui_action a)
 {
     ui_app_dirty(app);
     for (size_t i = 0; i < countof(own); i++)
@@ -127,13 +127,13 @@ bool app_action(ui_app *app, ui_action a)
 
 static bool in_text(ui_app *app)
 {
-    app_page *p = app_current(app);
+    app_page *p = ui_app_current(app);
     return p->self && p->row->text_mode && p->row->text_mode(p->self);
 }
 
 static void to_page(ui_app *app, const ui_key *k)
 {
-    app_page *p = app_current(app);
+    app_page *p = ui_app_current(app);
     if (p->self && p->row->key && p->row->key(p->self, k))
         return;
     if (k->code == UI_K_PASTE)
@@ -149,40 +149,40 @@ static bool over_panels(ui_action a)
 /* Wheel and click: the wheel moves, a tab or the hint row's right end is pressed. */
 static void on_mouse(ui_app *app, const ui_key *k)
 {
-    app_page *p = app_current(app);
+    app_page *p = ui_app_current(app);
     if (p->self && p->row->key && p->row->key(p->self, k))
         return;
     if (k->button == 4 || k->button == 5)
         for (int i = 0; i < 3; i++)
             screen_takes(app, k->button == 4 ? UI_ACT_ANY_UP : UI_ACT_ANY_DOWN);
     else
-        app_frame_click(app, k->x, k->y);
+        ui_app_frame_click(app, k->x, k->y);
 }
 
-void app_key(ui_app *app, const ui_key *k)
+void ui_app_key(ui_app *app, const ui_key *k)
 {
     uint32_t none = 0;
     ui_app_dirty(app);
-    app_current(app)->wake = 0;
+    ui_app_current(app)->wake = 0;
     if (k->code == UI_K_FOCUS_IN || k->code == UI_K_FOCUS_OUT || k->code == UI_K_NONE)
         return;
     if (k->code == UI_K_RESIZE) {
-        app_resize(app, k->x, k->y);
+        ui_app_resize(app, k->x, k->y);
         return;
     }
     app->message[0] = '\0';
-    ui_scope scope = app_current(app)->row->scope;
+    ui_scope scope = ui_app_current(app)->row->scope;
     ui_action a = ui_keymap_find(app->keys, scope, true, k, &none);
     if (over_panels(a) && !(a == UI_ACT_ANY_QUIT && app->confirm.open)) {
-        app_action(app, a);
+        ui_app_action(app, a);
         return;
     }
     if (app->confirm.open) {
-        app_confirm_key(app, k);
+        ui_app_confirm_key(app, k);
         return;
     }
     if (app->panel != APP_NO_PANEL) {
-        app_panel_row_of(app->panel)->key(app, k);
+        ui_app_panel_row_of(app->panel)->key(app, k);
         return;
     }
     if (k->code == UI_K_MOUSE) {
@@ -196,7 +196,7 @@ void app_key(ui_app *app, const ui_key *k)
     }
     a = ui_keymap_find(app->keys, scope, text, k, &app->prefix);
     app->prefix_at = nb_now();
-    if (a == UI_ACT_NONE || !app_action(app, a))
+    if (a == UI_ACT_NONE || !ui_app_action(app, a))
         if (!app->prefix)
             to_page(app, k);
 }

@@ -19,7 +19,7 @@ static bool take_keys(ui_app *app)
     ui_key k;
     int n = 0;
     while (n < KEYS_PER_PASS && !app->quit && ui_term_key(app->term, &k)) {
-        app_key(app, &k);
+        ui_app_key(app, &k);
         n++;
     }
     return n > 0;
@@ -30,10 +30,10 @@ static void follow_size(ui_app *app)
     int w, h;
     ui_term_size(app->term, &w, &h);
     if (w != app->w || h != app->h)
-        app_resize(app, w, h);
+        ui_app_resize(app, w, h);
 }
 
-void app_suspend(ui_app *app)
+void ui_app_suspend(ui_app *app)
 {
     if (!app->term)
         return;
@@ -57,7 +57,7 @@ static void take_signals(ui_app *app)
         ui_app_dirty(app);
     }
     if (seen & (UINT64_C(1) << SIGTSTP))
-        app_suspend(app);
+        ui_app_suspend(app);
     follow_size(app);
 }
 
@@ -82,7 +82,7 @@ static double draw(ui_app *app, double *drawn, double pace, double next)
         return next;
     if (since < pace)
         return pace - since;
-    app_draw(app);
+    ui_app_draw(app);
     *drawn = nb_now();
     if (!ui_term_flush(app->term, &app->canvas)) {
         app->dirty = true; /* state is a snapshot: nothing is lost by skipping */
@@ -91,7 +91,7 @@ static double draw(ui_app *app, double *drawn, double pace, double next)
     return next;
 }
 
-nb_status app_loop(ui_app *app, nb_err *err)
+nb_status ui_app_loop(ui_app *app, nb_err *err)
 {
     bool local = app->cfg.mouse >= 0 ? app->cfg.mouse == 1 : !app->cfg.ssh;
     ui_term_options opt = {.color = !app->opt.no_color,
@@ -103,19 +103,19 @@ nb_status app_loop(ui_app *app, nb_err *err)
     app->canvas.ascii = ui_term_ascii(app->term);
     ui_term_theme(app->term, &app->theme);
     follow_size(app);
-    app_begin(app);
+    ui_app_begin(app);
     double drawn = -1, before, pace = FRAME;
     while (!app->quit) {
-        app_drain(app, EVENTS_PER_PASS);
+        ui_app_drain(app, EVENTS_PER_PASS);
         before = drawn;
-        double next = draw(app, &drawn, pace, app_tick(app));
+        double next = draw(app, &drawn, pace, ui_app_tick(app));
         pace = drawn > before ? FRAME : pace;
         sleep_until_something(app, next);
         take_signals(app);
         pace = take_keys(app) ? ECHO : pace;
     }
     /* Asked to go by a signal: a job that does not stop in time ends with the process. */
-    if (app->signal && !app_jobs_end(app, LAST_WORDS)) {
+    if (app->signal && !ui_app_jobs_end(app, LAST_WORDS)) {
         ui_workspace_save(app->ws, NULL);
         ui_term_close(&app->term);
         ui_term_die(app->signal);

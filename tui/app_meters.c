@@ -49,7 +49,7 @@ static void read_cpu(app_meters *m)
     m->cpu[countof(m->cpu) - 1] = (int)((100 * db + all / 2) / all);
 }
 
-bool app_meters_read(ui_app *app)
+bool ui_app_meters_read(ui_app *app)
 {
     app_meters *m = &app->meters;
     double now = nb_now();

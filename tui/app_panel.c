@@ -5,20 +5,20 @@
 #include <string.h>
 
 static const app_panel_row *const panels[APP_PANELS] = {
-    [APP_PALETTE] = &app_palette_row,
-    [APP_HELP] = &app_help_row,
-    [APP_JOBS_PANEL] = &app_jobs_row,
-    [APP_ERRORS] = &app_errors_row,
+    [APP_PALETTE] = &ui_app_palette_row,
+    [APP_HELP] = &ui_app_help_row,
+    [APP_JOBS_PANEL] = &ui_app_jobs_row,
+    [APP_ERRORS] = &ui_app_errors_row,
 };
 
-const app_panel_row *app_panel_row_of(app_panel panel)
+const app_panel_row *ui_app_panel_row_of(app_panel panel)
 {
     return panels[panel];
 }
 
-void app_panel_open(ui_app *app, app_panel panel)
+void ui_app_panel_open(ui_app *app, app_panel panel)
 {
-    app_panel_close(app);
+    ui_app_panel_close(app);
     if (!panels[panel])
         return;
     app->panel = panel;
@@ -27,7 +27,7 @@ void app_panel_open(ui_app *app, app_panel panel)
     ui_app_dirty(app);
 }
 
-void app_panel_close(ui_app *app)
+void ui_app_panel_close(ui_app *app)
 {
     app_panel was = app->panel;
     app->panel = APP_NO_PANEL;
@@ -36,7 +36,8 @@ void app_panel_close(ui_app *app)
     ui_app_dirty(app);
 }
 
-ui_rect app_panel_box(ui_canvas *c, ui_rect area, int w, int h, const char *title, const char *note)
+ui_rect ui_app_panel_box(ui_canvas *c, ui_rect area, int w, int h, const char *title,
+                         const char *note)
 {
     if (w > area.w - 2)
         w = area.w - 2;
@@ -51,7 +52,7 @@ ui_rect app_panel_box(ui_canvas *c, ui_rect area, int w, int h, const char *titl
 
 /* --- the question ---------------------------------------------------------------------------- */
 
-void app_confirm_draw(ui_app *app, ui_canvas *c, ui_rect area)
+void ui_app_confirm_draw(ui_app *app, ui_canvas *c, ui_rect area)
 {
     const app_confirm *q = &app->confirm;
     ui_row *rows = NULL;
@@ -59,7 +60,7 @@ void app_confirm_draw(ui_app *app, ui_canvas *c, ui_rect area)
     int w = area.w < 64 ? area.w - 2 : 64;
     if (ui_wrap(q->question, strlen(q->question), w - 4, &rows, &n, &cap, NULL) != NB_OK)
         n = 0;
-    ui_rect in = app_panel_box(c, area, w, (int)n + 4, q->quitting ? "quit" : "sure?", NULL);
+    ui_rect in = ui_app_panel_box(c, area, w, (int)n + 4, q->quitting ? "quit" : "sure?", NULL);
     int y = 0;
     for (; y < (int)n && y < in.h - 1; y++)
         ui_textn(c, in.x, in.y + y, UI_TEXT, 0, q->question + rows[y].start, rows[y].len, in.w);
@@ -71,7 +72,7 @@ void app_confirm_draw(ui_app *app, ui_canvas *c, ui_rect area)
 }
 
 /* Everything but a clear yes is a no; other keys do nothing. */
-void app_confirm_key(ui_app *app, const ui_key *k)
+void ui_app_confirm_key(ui_app *app, const ui_key *k)
 {
     app_confirm *q = &app->confirm;
     uint32_t ch = k->code == UI_K_CHAR && !k->ctrl && !k->alt ? k->ch : 0;

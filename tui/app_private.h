@@ -1,9 +1,10 @@
 /* What the workbench's own files share: the app's state, its panels and its job list. Screens see
  * app.h only. Everything here runs on the main thread.
  *
- * One key travels: loop or script -> app_key -> open panel, else key table -> the app's own actions
- * -> the screen. One frame: app_tick asks the screen, app_draw fills the canvas, the terminal takes
- * the differences. */
+ * One key travels: loop or script -> ui_app_key -> open panel, else key table -> the app's own
+ * actions
+ * -> the screen. One frame: ui_app_tick asks the screen, ui_app_draw fills the canvas, the terminal
+ * takes the differences. */
 #ifndef NIBBLE_APP_PRIVATE_H
 #define NIBBLE_APP_PRIVATE_H
 
@@ -71,7 +72,7 @@ typedef struct app_panel_row {
     const char *(*hints)(const ui_app *app, bool narrow);
     void (*close)(ui_app *app); /* NULL = nothing to undo */
 } app_panel_row;
-extern const app_panel_row app_palette_row, app_help_row, app_jobs_row, app_errors_row;
+extern const app_panel_row ui_app_palette_row, ui_app_help_row, ui_app_jobs_row, ui_app_errors_row;
 
 /* One row of palette or help. */
 typedef struct app_item {
@@ -152,69 +153,69 @@ struct ui_app {
 };
 
 /* app.c */
-app_page *app_current(ui_app *app);
-app_page *app_page_of(ui_app *app, ui_scope scope); /* NULL: not in this build */
+app_page *ui_app_current(ui_app *app);
+app_page *ui_app_page_of(ui_app *app, ui_scope scope); /* NULL: not in this build */
 /* The first screen, then the wanted one. */
-void app_begin(ui_app *app);
-bool app_enter(ui_app *app, size_t page);          /* opens it on first use */
-bool app_bring(ui_app *app, size_t page);          /* to an empty screen, what Models shows */
-bool app_leave(ui_app *app);                       /* back along the trail; false at its start */
-void app_quit(ui_app *app);                        /* asks when jobs run */
-const char *app_why_not(ui_app *app, ui_action a); /* NULL = possible here and now */
-nb_status app_theme(ui_app *app, const char *name, nb_err *err);
-nb_status app_save_text(const ui_app *app, const char *path, bool roles, nb_err *err);
+void ui_app_begin(ui_app *app);
+bool ui_app_enter(ui_app *app, size_t page);          /* opens it on first use */
+bool ui_app_bring(ui_app *app, size_t page);          /* to an empty screen, what Models shows */
+bool ui_app_leave(ui_app *app);                       /* back along the trail; false at its start */
+void ui_app_quit(ui_app *app);                        /* asks when jobs run */
+const char *ui_app_why_not(ui_app *app, ui_action a); /* NULL = possible here and now */
+nb_status ui_app_theme(ui_app *app, const char *name, nb_err *err);
+nb_status ui_app_save_text(const ui_app *app, const char *path, bool roles, nb_err *err);
 
 /* app_keys.c */
-void app_key(ui_app *app, const ui_key *k);
-bool app_action(ui_app *app, ui_action a);
+void ui_app_key(ui_app *app, const ui_key *k);
+bool ui_app_action(ui_app *app, ui_action a);
 
 /* app_jobs.c */
-size_t app_running(const ui_app *app);
-void app_jobs_look(ui_app *app); /* refreshes the views */
-void app_job_cancel(ui_app *app, app_job *j);
+size_t ui_app_running(const ui_app *app);
+void ui_app_jobs_look(ui_app *app); /* refreshes the views */
+void ui_app_job_cancel(ui_app *app, app_job *j);
 /* Delivers what waits, at most `most` events; true if any came. */
-bool app_drain(ui_app *app, int most);
+bool ui_app_drain(ui_app *app, int most);
 /* Asks every job to stop and delivers until they have, or `seconds` of real time are over. */
-bool app_jobs_end(ui_app *app, double seconds);
+bool ui_app_jobs_end(ui_app *app, double seconds);
 /* Delivers until no job runs and nothing waits; false after `seconds` of real time. */
-bool app_jobs_wait(ui_app *app, double seconds);
-const char *app_job_state(const app_job *j);
+bool ui_app_jobs_wait(ui_app *app, double seconds);
+const char *ui_app_job_state(const app_job *j);
 /* "63%  8.2 MB/s  1m12", "stalled 12s": how it goes, in words. */
-void app_job_words(const app_job *j, char *out, size_t cap);
+void ui_app_job_words(const app_job *j, char *out, size_t cap);
 
 /* app_frame.c, app_meters.c */
-void app_draw(ui_app *app);
+void ui_app_draw(ui_app *app);
 /* Asks screen and meters; returns seconds until something wants a frame. */
-double app_tick(ui_app *app);
-bool app_meters_read(ui_app *app); /* true if anything shown changed */
-void app_resize(ui_app *app, int w, int h);
-void app_frame_click(ui_app *app, int x, int y); /* tabs and the hint row */
+double ui_app_tick(ui_app *app);
+bool ui_app_meters_read(ui_app *app); /* true if anything shown changed */
+void ui_app_resize(ui_app *app, int w, int h);
+void ui_app_frame_click(ui_app *app, int x, int y); /* tabs and the hint row */
 
-/* app_loop.c */
-nb_status app_loop(ui_app *app, nb_err *err);
-void app_suspend(ui_app *app);
+/* ui_app_loop.c */
+nb_status ui_app_loop(ui_app *app, nb_err *err);
+void ui_app_suspend(ui_app *app);
 
 /* script.c */
-nb_status app_script(ui_app *app, const char *path, nb_err *err);
+nb_status ui_app_script(ui_app *app, const char *path, nb_err *err);
 
 /* panels */
-void app_panel_open(ui_app *app, app_panel panel);
-void app_panel_close(ui_app *app);
-const app_panel_row *app_panel_row_of(app_panel panel);
+void ui_app_panel_open(ui_app *app, app_panel panel);
+void ui_app_panel_close(ui_app *app);
+const app_panel_row *ui_app_panel_row_of(app_panel panel);
 /* A cleared box in the middle of area; returns its inside. */
-ui_rect app_panel_box(ui_canvas *c, ui_rect area, int w, int h, const char *title,
-                      const char *note);
-void app_confirm_draw(ui_app *app, ui_canvas *c, ui_rect area);
-void app_confirm_key(ui_app *app, const ui_key *k);
+ui_rect ui_app_panel_box(ui_canvas *c, ui_rect area, int w, int h, const char *title,
+                         const char *note);
+void ui_app_confirm_draw(ui_app *app, ui_canvas *c, ui_rect area);
+void ui_app_confirm_key(ui_app *app, const ui_key *k);
 /* Fills app->items: what can be run from here (help: only keys bound in this context). */
-void app_items_fill(ui_app *app, bool help);
+void ui_app_items_fill(ui_app *app, bool help);
 /* Best matches of a query first: fuzzy over name, verb and keys; `key:X` by key alone. */
-void app_items_filter(ui_app *app, const char *query);
-const app_item *app_items_at(const ui_app *app, size_t i);
+void ui_app_items_filter(ui_app *app, const char *query);
+const app_item *ui_app_items_at(const ui_app *app, size_t i);
 /* Runs "theme dark", "set threads 4", "quantize.dry", "q". */
-nb_status app_command(ui_app *app, const char *line, nb_err *err);
+nb_status ui_app_command(ui_app *app, const char *line, nb_err *err);
 /* An action of the key table by its verb; the screen on top goes first. */
-nb_status app_verb(ui_app *app, const char *name, nb_err *err);
-const char *app_scope_title(ui_scope scope);
+nb_status ui_app_verb(ui_app *app, const char *name, nb_err *err);
+const char *ui_app_scope_title(ui_scope scope);
 
 #endif

@@ -37,8 +37,8 @@ typedef struct verb {
 
 static void draw(ui_app *app)
 {
-    app_tick(app);
-    app_draw(app);
+    ui_app_tick(app);
+    ui_app_draw(app);
 }
 
 static nb_status run_frames(ui_app *app, char *arg, nb_err *err)
@@ -47,7 +47,7 @@ static nb_status run_frames(ui_app *app, char *arg, nb_err *err)
     if (!nb_parse_u64(arg, &n) || n == 0 || n > 100000)
         return nb_fail(err, NB_USAGE, "frames: expected 1 to 100000, found \"%s\"", arg);
     while (n--) {
-        app_drain(app, 1000);
+        ui_app_drain(app, 1000);
         nb_now_set(nb_now() + STEP);
         draw(app);
     }
@@ -66,10 +66,10 @@ static nb_status run_wait(ui_app *app, char *arg, nb_err *err)
     if (*arg)
         return nb_fail(err, NB_USAGE, "wait takes no argument");
     do { /* a frame may start a job: the library is scanned again after a quantize */
-        if (!app_jobs_wait(app, PATIENCE))
+        if (!ui_app_jobs_wait(app, PATIENCE))
             return nb_fail(err, NB_ERROR, "wait: a job still runs after %d s", PATIENCE);
         draw(app);
-    } while (app_running(app) > 0);
+    } while (ui_app_running(app) > 0);
     return NB_OK;
 }
 
@@ -80,7 +80,7 @@ static nb_status run_wait_for(ui_app *app, char *arg, nb_err *err)
         return nb_fail(err, NB_USAGE, "wait-for: no text given");
     for (;;) {
         nb_str text = {0};
-        app_drain(app, 1000);
+        ui_app_drain(app, 1000);
         draw(app);
         ui_canvas_text(&app->canvas, &text, false);
         bool found = strstr(nb_str_c(&text), arg) != NULL;
@@ -118,7 +118,7 @@ static nb_status run_resize(ui_app *app, char *arg, nb_err *err)
     ui_key k = {.code = UI_K_RESIZE};
     if (!parse_size(arg, &k.x, &k.y))
         return nb_fail(err, NB_USAGE, "expected WIDTHxHEIGHT up to 1000x1000, found \"%s\"", arg);
-    app_key(app, &k);
+    ui_app_key(app, &k);
     return NB_OK;
 }
 
@@ -129,11 +129,11 @@ static nb_status run_keys(ui_app *app, char *arg, nb_err *err)
         ui_key k;
         if (!ui_key_parse(word, &k))
             return nb_fail(err, NB_USAGE, "keys: no key is called \"%s\"", word);
-        app_key(app, &k);
+        ui_app_key(app, &k);
         bool pair = k.code == UI_K_CHAR && !k.ctrl && !k.alt && strlen(word) == 2 &&
                     (uint8_t)word[0] < 0x80;
         if (pair && ui_key_parse(word + 1, &k))
-            app_key(app, &k);
+            ui_app_key(app, &k);
         else if (k.code == UI_K_CHAR && !k.ctrl && !k.alt && strcmp(word, "Space") != 0 &&
                  nb_utf8_put(k.ch, (char[4]){0}) != strlen(word))
             return nb_fail(err, NB_USAGE, "keys: no key is called \"%s\"", word);
@@ -149,7 +149,7 @@ static nb_status run_text(ui_app *app, char *arg, nb_err *err)
         size_t used = nb_utf8_next(arg + i, n - i, &k.ch, NULL);
         if (!used)
             return nb_fail(err, NB_USAGE, "text: not UTF-8");
-        app_key(app, &k);
+        ui_app_key(app, &k);
         i += used;
     }
     return NB_OK;
@@ -179,18 +179,18 @@ static nb_status run_paste(ui_app *app, char *arg, nb_err *err)
         return nb_fail(err, NB_USAGE,
                        "paste: expected \"text\" with \\n \\t \\r \\e \\\\ \\\" escapes");
     ui_key k = {.code = UI_K_PASTE, .paste = arg, .paste_len = strlen(arg)};
-    app_key(app, &k);
+    ui_app_key(app, &k);
     return NB_OK;
 }
 
 static nb_status run_verb(ui_app *app, char *arg, nb_err *err)
 {
-    return app_verb(app, arg, err);
+    return ui_app_verb(app, arg, err);
 }
 
 static nb_status run_command(ui_app *app, char *arg, nb_err *err)
 {
-    return app_command(app, arg, err);
+    return ui_app_command(app, arg, err);
 }
 
 /* --- output ---------------------------------------------------------------------------------- */
@@ -198,18 +198,18 @@ static nb_status run_command(ui_app *app, char *arg, nb_err *err)
 static nb_status run_save(ui_app *app, char *arg, nb_err *err)
 {
     draw(app);
-    return app_save_text(app, arg, false, err);
+    return ui_app_save_text(app, arg, false, err);
 }
 
 static nb_status run_save_roles(ui_app *app, char *arg, nb_err *err)
 {
     draw(app);
-    return app_save_text(app, arg, true, err);
+    return ui_app_save_text(app, arg, true, err);
 }
 
 static nb_status run_save_json(ui_app *app, char *arg, nb_err *err)
 {
-    app_page *p = app_current(app);
+    app_page *p = ui_app_current(app);
     nb_str text = {0};
     if (!p->self || !p->row->json)
         return nb_fail(err, NB_UNSUPPORTED, "save-json: %s has no JSON form", p->row->name);
@@ -255,13 +255,13 @@ static nb_status run_line(ui_app *app, char *line, nb_err *err)
     return nb_fail(err, NB_USAGE, "no such verb \"%s\"", line);
 }
 
-nb_status app_script(ui_app *app, const char *path, nb_err *err)
+nb_status ui_app_script(ui_app *app, const char *path, nb_err *err)
 {
     char *text = NULL;
     size_t n;
     nb_status st = NB_OK;
     NB_TRY(nb_file_read(&text, &n, path, MAX_SCRIPT, err));
-    app_begin(app);
+    ui_app_begin(app);
     int number = 1;
     char *end = text + n;
     for (char *line = text; st == NB_OK && !app->quit && line < end; number++) {
@@ -271,7 +271,7 @@ nb_status app_script(ui_app *app, const char *path, nb_err *err)
         if (stop)
             *stop = '\0';
         st = run_line(app, line, &why);
-        app_drain(app, 1000);
+        ui_app_drain(app, 1000);
         if (st != NB_OK)
             nb_fail(err, st, "%s line %d: %.180s", nb_path_base(path), number, why.msg);
         line = next;

@@ -115,7 +115,7 @@ static nb_status guard(ui_term *t, nb_err *err)
                          .restore = nb_str_c(&restore),
                          .saved = &t->saved};
     nb_status st = restore.failed ? nb_fail(err, NB_NOMEM, "terminal: not enough memory")
-                                  : term_signals_open(&w, err);
+                                  : ui_term_signals_open(&w, err);
     nb_str_free(&restore);
     return st;
 }
@@ -194,7 +194,7 @@ void ui_term_close(ui_term **out)
     if (t->active)
         ui_term_leave(t);
     if (t->screen) {
-        term_signals_close();
+        ui_term_signals_close();
         delscreen(t->screen);
         tcsetattr(t->in, TCSADRAIN, &t->saved);
     }
@@ -215,14 +215,14 @@ void ui_term_leave(ui_term *t)
     if (t->cursor_x < 0)
         curs_set(1);
     endwin();
-    term_signals_active(false);
+    ui_term_signals_active(false);
     redirect_stderr(t, false);
 }
 
 void ui_term_enter(ui_term *t)
 {
     redirect_stderr(t, true);
-    term_signals_active(true);
+    ui_term_signals_active(true);
     t->active = true;
     reset_prog_mode();
     t->redraw = true;
@@ -263,18 +263,18 @@ int ui_term_fd(const ui_term *t)
 int ui_term_signal_fd(const ui_term *t)
 {
     (void)t;
-    return term_signals_fd();
+    return ui_term_signals_fd();
 }
 
 uint64_t ui_term_signals(ui_term *t)
 {
     (void)t;
-    return term_signals_take();
+    return ui_term_signals_take();
 }
 
 void ui_term_theme(ui_term *t, const ui_theme *theme)
 {
-    term_look_compile(t, theme);
+    ui_term_look_compile(t, theme);
 }
 
 void ui_term_redraw(ui_term *t)
@@ -297,7 +297,7 @@ bool ui_term_flush(ui_term *t, const ui_canvas *c)
         return false;
     if (c->w != COLS || c->h != LINES)
         resizeterm(c->h, c->w);
-    return term_draw(t, c);
+    return ui_term_draw(t, c);
 }
 
 /* The Linux console and hardware terminals print what they do not know. */

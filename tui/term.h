@@ -1,4 +1,4 @@
-/* The terminal: term.c and term_draw.c are the only files that include curses. Keys in, canvas
+/* The terminal: term.c and ui_term_draw.c are the only files that include curses. Keys in, canvas
  * differences out, and restoring the terminal whatever happens (tui.md 5). */
 #ifndef NIBBLE_TERM_H
 #define NIBBLE_TERM_H

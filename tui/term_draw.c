@@ -49,7 +49,7 @@ static int hue_color(int32_t rgb)
     return (r > half ? 1 : 0) | (g > half ? 2 : 0) | (b > half ? 4 : 0);
 }
 
-int term_color_index(int32_t rgb, int colors)
+int ui_term_color_index(int32_t rgb, int colors)
 {
     if (rgb < 0 || colors < 8)
         return -1;
@@ -69,7 +69,7 @@ static unsigned curses_attrs(unsigned a)
            (a & UI_A_ITALIC ? A_ITALIC : 0);
 }
 
-void term_look_compile(ui_term *t, const ui_theme *theme)
+void ui_term_look_compile(ui_term *t, const ui_theme *theme)
 {
     for (int i = 0; i < UI_ROLE_COUNT; i++) {
         const ui_style *s = &theme->role[i];
@@ -77,7 +77,7 @@ void term_look_compile(ui_term *t, const ui_theme *theme)
         *look = (term_look){.attrs = curses_attrs(s->mono)};
         if (!t->colors)
             continue;
-        int fg = term_color_index(s->fg, t->colors), bg = term_color_index(s->bg, t->colors);
+        int fg = ui_term_color_index(s->fg, t->colors), bg = ui_term_color_index(s->bg, t->colors);
         int pair = fg == -1 && bg == -1 ? 0 : alloc_pair(fg, bg);
         look->attrs = curses_attrs(s->attrs);
         look->pair = pair > 0 ? pair : 0;
@@ -155,7 +155,7 @@ static void place_cursor(ui_term *t, const ui_canvas *c)
         move(c->cursor_y, c->cursor_x);
 }
 
-bool term_draw(ui_term *t, const ui_canvas *c)
+bool ui_term_draw(ui_term *t, const ui_canvas *c)
 {
     size_t cells = (size_t)c->w * (size_t)c->h;
     if (!t->shown || t->shown_w != c->w || t->shown_h != c->h) {

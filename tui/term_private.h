@@ -1,4 +1,4 @@
-/* What the terminal's files share. term.c: opening, modes, keys. term_draw.c: colours, cells.
+/* What the terminal's files share. term.c: opening, modes, keys. ui_term_draw.c: colours, cells.
  * term_sig.c: signals and the way back. Curses types stay in the first two. */
 #ifndef NIBBLE_TERM_PRIVATE_H
 #define NIBBLE_TERM_PRIVATE_H
@@ -27,11 +27,11 @@ struct ui_term {
     ui_decode input;
 };
 
-/* term_draw.c */
-void term_look_compile(ui_term *t, const ui_theme *theme);
-bool term_draw(ui_term *t, const ui_canvas *c);
+/* ui_term_draw.c */
+void ui_term_look_compile(ui_term *t, const ui_theme *theme);
+bool ui_term_draw(ui_term *t, const ui_canvas *c);
 /* Index of the nearest colour the terminal has; -1 = its default. */
-int term_color_index(int32_t rgb, int colors);
+int ui_term_color_index(int32_t rgb, int colors);
 
 /* term_sig.c: what the handlers need, given before they are installed. `restore` is copied. */
 typedef struct term_last_words {
@@ -39,11 +39,11 @@ typedef struct term_last_words {
     const char *restore;
     const struct termios *saved;
 } term_last_words;
-nb_status term_signals_open(const term_last_words *words, nb_err *err);
-void term_signals_close(void);
+nb_status ui_term_signals_open(const term_last_words *words, nb_err *err);
+void ui_term_signals_close(void);
 /* While inactive the handlers leave the terminal alone and SIGTSTP stops the process. */
-void term_signals_active(bool active);
-uint64_t term_signals_take(void);
-int term_signals_fd(void);
+void ui_term_signals_active(bool active);
+uint64_t ui_term_signals_take(void);
+int ui_term_signals_fd(void);
 
 #endif

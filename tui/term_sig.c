@@ -124,7 +124,7 @@ static void install(int signal_number, void (*handler)(int), int flags)
     sigaction(signal_number, &a, &words.was[signal_number]);
 }
 
-nb_status term_signals_open(const term_last_words *w, nb_err *err)
+nb_status ui_term_signals_open(const term_last_words *w, nb_err *err)
 {
     size_t n = strlen(w->restore);
     if (n >= sizeof words.restore)
@@ -150,7 +150,7 @@ nb_status term_signals_open(const term_last_words *w, nb_err *err)
     return NB_OK;
 }
 
-void term_signals_close(void)
+void ui_term_signals_close(void)
 {
     for (size_t i = 0; i < countof(noted); i++)
         sigaction(noted[i], &words.was[noted[i]], NULL);
@@ -170,7 +170,7 @@ void term_signals_close(void)
     }
 }
 
-void term_signals_active(bool on)
+void ui_term_signals_active(bool on)
 {
     atomic_store(&active, on);
     struct sigaction stop = {.sa_handler = on ? on_noted : SIG_DFL, .sa_flags = SA_RESTART};
@@ -178,7 +178,7 @@ void term_signals_active(bool on)
     sigaction(SIGTSTP, &stop, NULL);
 }
 
-uint64_t term_signals_take(void)
+uint64_t ui_term_signals_take(void)
 {
     char bytes[64];
     while (read(words.pipe[0], bytes, sizeof bytes) == (ssize_t)sizeof bytes)
@@ -186,7 +186,7 @@ uint64_t term_signals_take(void)
     return atomic_exchange(&pending, 0);
 }
 
-int term_signals_fd(void)
+int ui_term_signals_fd(void)
 {
     return words.pipe[0];
 }

@@ -433,8 +433,8 @@ static void block_text(const look *l, uint64_t index, const nk_block_view *v, co
     }
 }
 
-static void inspect_json(const look *l, bool block, uint64_t index, const nk_block_view *v,
-                         const float *original)
+static void ui_inspect_json(const look *l, bool block, uint64_t index, const nk_block_view *v,
+                            const float *original)
 {
     nb_str text = {0};
     nb_jout w = nb_jout_make(&text);
@@ -471,7 +471,7 @@ static nb_status run_inspect(ui_ctx *ctx, nb_err *err)
     if (st == NB_OK && o[I_BLOCK].set)
         st = block_view(l, ctx, index, &view, original, err);
     if (st == NB_OK && ctx->json) {
-        inspect_json(l, o[I_BLOCK].set, index, &view, original);
+        ui_inspect_json(l, o[I_BLOCK].set, index, &view, original);
     } else if (st == NB_OK) {
         inspect_text(l);
         if (o[I_BLOCK].set)

@@ -16,9 +16,9 @@ static bool blank(const char *s)
 static void send(chat *c)
 {
     const char *text = nb_str_c(&c->input.text);
-    if (!chat_panes(c) || blank(text))
+    if (!ui_chat_panes(c) || blank(text))
         return;
-    if (chat_busy(c)) {
+    if (ui_chat_busy(c)) {
         ui_app_say(c->app, "an answer is being written: Ctrl-C stops it");
         return;
     }
@@ -26,7 +26,7 @@ static void send(chat *c)
     c->last_sent = ui_xstrdup(text);
     ui_input_set(&c->input, "");
     ui_workspace_set(ui_app_workspace(c->app), "chat.draft", "");
-    chat_send(c, c->last_sent, strlen(c->last_sent));
+    ui_chat_send(c, c->last_sent, strlen(c->last_sent));
 }
 
 /* Of the focused pane's conversation, the newest question. */
@@ -43,7 +43,7 @@ static void edit(chat *c)
     int i = last_question(c);
     if (i < 0)
         return;
-    if (chat_busy(c)) {
+    if (ui_chat_busy(c)) {
         ui_app_say(c->app, "an answer is being written: Ctrl-C stops it");
         return;
     }
@@ -54,15 +54,15 @@ static void edit(chat *c)
 
 static void again(chat *c, bool all)
 {
-    if (chat_busy(c)) {
+    if (ui_chat_busy(c)) {
         ui_app_say(c->app, "an answer is being written: Ctrl-C stops it");
         return;
     }
     if (!(c->sampling.temp > 0))
         ui_app_say(c->app, "temp 0: the same answer again; P changes that");
-    for (int p = 0; p < chat_panes(c); p++)
+    for (int p = 0; p < ui_chat_panes(c); p++)
         if (all || p == c->focus)
-            chat_again(c, p);
+            ui_chat_again(c, p);
 }
 
 /* A question was asked in all panes: all show the same one of its alternatives. */
@@ -73,7 +73,7 @@ static void select_in_all(chat *c, int message)
     for (int i = ui_transcript_at(c->log, message)->parent; i >= 0;
          i = ui_transcript_at(c->log, i)->parent)
         depth++;
-    for (int p = 0; p < chat_panes(c); p++) {
+    for (int p = 0; p < ui_chat_panes(c); p++) {
         int i = ui_transcript_leaf(c->log, p), have, all;
         for (int n = (int)ui_transcript_path(c->log, p, NULL, 0) - 1; n > depth && i >= 0; n--)
             i = ui_transcript_at(c->log, i)->parent;
@@ -90,7 +90,7 @@ static void select_in_all(chat *c, int message)
 /* The newest message of the focused pane that has alternatives. */
 static void branch(chat *c, int step)
 {
-    if (chat_busy(c))
+    if (ui_chat_busy(c))
         return;
     for (int i = ui_transcript_leaf(c->log, c->focus); i >= 0;
          i = ui_transcript_at(c->log, i)->parent) {
@@ -117,8 +117,8 @@ static void leave(void *arg, bool yes)
 static void stop(chat *c)
 {
     double now = ui_app_now(c->app);
-    if (chat_busy(c)) {
-        chat_stop(c);
+    if (ui_chat_busy(c)) {
+        ui_chat_stop(c);
         c->stop_at = now;
     } else if (c->stop_at >= 0 && now - c->stop_at < QUIT_WITHIN) {
         c->stop_at = -1;
@@ -133,7 +133,7 @@ static void stop(chat *c)
 
 static void focus(chat *c, int step)
 {
-    int n = chat_panes(c);
+    int n = ui_chat_panes(c);
     if (n)
         c->focus = (c->focus + n + step) % n;
     c->token = -1;
@@ -164,7 +164,7 @@ static bool scroll(chat *c, ui_action a)
 /* h and l walk the tokens of the focused pane's answer. */
 static void move_token(chat *c, int step)
 {
-    const ui_message *m = chat_answer(c, c->focus, NULL);
+    const ui_message *m = ui_chat_answer(c, c->focus, NULL);
     int n = m ? (int)m->n_token : 0;
     if (!n)
         return;
@@ -177,11 +177,11 @@ static void move_token(chat *c, int step)
 /* n and N: the next pane with a first difference, with the cursor on that token. */
 static void next_difference(chat *c, int step)
 {
-    int n = chat_panes(c);
+    int n = ui_chat_panes(c);
     for (int i = 1; i <= n; i++) {
         int p = (c->focus + (step > 0 ? i : n - i) + n) % n, index;
-        const ui_message *m = chat_answer(c, p, &index);
-        long d = m ? chat_difference(c, p, index) : -1;
+        const ui_message *m = ui_chat_answer(c, p, &index);
+        long d = m ? ui_chat_difference(c, p, index) : -1;
         if (d < 0)
             continue;
         c->focus = p;
@@ -221,10 +221,10 @@ static bool always(chat *c, ui_action a)
         stop(c);
         return true;
     case UI_ACT_CHAT_EDITOR:
-        chat_editor(c);
+        ui_chat_editor(c);
         return true;
     case UI_ACT_CHAT_NEW_CHAT:
-        chat_new(c);
+        ui_chat_new(c);
         return true;
     case UI_ACT_CHAT_SEND:
         send(c);
@@ -254,14 +254,14 @@ static bool pane_action(chat *c, ui_action a)
                                        : "panes run one after another");
         return true;
     case UI_ACT_CHAT_PARAMS:
-        chat_params_open(c);
+        ui_chat_params_open(c);
         return true;
     case UI_ACT_CHAT_ADD_PANE:
         ui_app_show(c->app, UI_MODELS, none, NULL);
         ui_app_say(c->app, "mark up to four with Space, then t");
         return true;
     case UI_ACT_CHAT_CLOSE_PANE:
-        chat_close_pane(c, c->focus);
+        ui_chat_close_pane(c, c->focus);
         return true;
     case UI_ACT_CHAT_PREV_VALUE:
     case UI_ACT_CHAT_NEXT_VALUE:
@@ -288,8 +288,8 @@ static bool move(chat *c, ui_action a)
         move_token(c, a == UI_ACT_ANY_RIGHT ? 1 : -1);
         return true;
     case UI_ACT_ANY_DIFF:
-        if (chat_diff_why_not(c))
-            ui_app_say(c->app, "%s", chat_diff_why_not(c));
+        if (ui_chat_diff_why_not(c))
+            ui_app_say(c->app, "%s", ui_chat_diff_why_not(c));
         else
             c->diff.open = !c->diff.open;
         return true;
@@ -315,12 +315,12 @@ static void enter(chat *c)
 static bool action(void *self, ui_action a)
 {
     chat *c = self;
-    if (!chat_panes(c))
+    if (!ui_chat_panes(c))
         return false;
     if (always(c, a))
         return true;
     if (c->params)
-        return chat_params_action(c, a);
+        return ui_chat_params_action(c, a);
     if (a == UI_ACT_ANY_OPEN) {
         enter(c);
         return true;
@@ -334,12 +334,12 @@ static bool action(void *self, ui_action a)
         c->typing = true;
         return true;
     case UI_ACT_ANY_WRITE:
-        chat_export(c);
+        ui_chat_export(c);
         return true;
     case UI_ACT_ANY_COPY_ROW:
     case UI_ACT_ANY_COPY_URL:
     case UI_ACT_ANY_COPY_COMMAND:
-        chat_copy(c, a);
+        ui_chat_copy(c, a);
         return true;
     default:
         return pane_action(c, a) || move(c, a);
@@ -349,14 +349,14 @@ static bool action(void *self, ui_action a)
 static bool text_mode(const void *self)
 {
     const chat *c = self;
-    return chat_panes(c) && (c->params ? c->params_edit >= 0 : c->typing);
+    return ui_chat_panes(c) && (c->params ? c->params_edit >= 0 : c->typing);
 }
 
 static bool key(void *self, const ui_key *k)
 {
     chat *c = self;
     if (c->params)
-        return chat_params_key(c, k);
+        return ui_chat_params_key(c, k);
     if (!c->typing)
         return false;
     if (k->code == UI_K_TAB || k->code == UI_K_BACKTAB) {
@@ -377,13 +377,13 @@ static const char *why_not(const void *self, ui_action a)
     const chat *c = self;
     const ui_keyrow *row = ui_keyrow_of(a);
     if (a == UI_ACT_ANY_DIFF)
-        return chat_diff_why_not(c);
+        return ui_chat_diff_why_not(c);
     if (row->scope != UI_CHAT)
         return NULL;
-    if (!chat_panes(c))
+    if (!ui_chat_panes(c))
         return "needs a model: t in Models";
     bool changes = a == UI_ACT_CHAT_AGAIN || a == UI_ACT_CHAT_AGAIN_ALL || a == UI_ACT_CHAT_EDIT;
-    if (changes && chat_busy(c))
+    if (changes && ui_chat_busy(c))
         return "an answer is being written";
     if (changes && last_question(c) < 0)
         return "nothing was asked yet";
@@ -393,9 +393,9 @@ static const char *why_not(const void *self, ui_action a)
 static const char *hints(const void *self, bool narrow)
 {
     const chat *c = self;
-    if (!chat_panes(c))
+    if (!ui_chat_panes(c))
         return narrow ? "1 Models  3 Quant" : "1 Models  3 Quantize";
-    if (chat_busy(c))
+    if (ui_chat_busy(c))
         return narrow ? "^C stop  Esc keys" : "Ctrl-C stop  Tab pane  Esc keys";
     if (c->typing)
         return narrow ? "Enter send  ^J line  Esc keys"
@@ -412,7 +412,7 @@ static double tick(void *self, double now)
     ui_workspace_set(w, "chat.draft", nb_str_c(&c->input.text));
     if (ui_transcript_file(c->log)[0])
         ui_workspace_set(w, "chat.file", ui_transcript_file(c->log));
-    return chat_busy(c) ? 0.1 : -1;
+    return ui_chat_busy(c) ? 0.1 : -1;
 }
 
 static int busy(const void *self)
@@ -432,12 +432,12 @@ static void show(void *self, const char *const *paths, const char *note)
 {
     (void)note;
     if (paths)
-        chat_want(self, paths);
+        ui_chat_want(self, paths);
 }
 
 static bool empty(const void *self)
 {
-    return !chat_panes(self);
+    return !ui_chat_panes(self);
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -487,8 +487,8 @@ static void close_screen(void **self)
     chat *c = *self;
     if (!c)
         return;
-    chat_release(c);
-    chat_diff_free(&c->diff);
+    ui_chat_release(c);
+    ui_chat_diff_free(&c->diff);
     for (size_t i = 0; i < c->n_rows; i++) {
         nb_str_free(&c->rows[i].text);
         free(c->rows[i].row);
@@ -509,11 +509,11 @@ const ui_screen ui_screen_chat = {
     .scope = UI_CHAT,
     .open = open,
     .close = close_screen,
-    .draw = chat_draw,
+    .draw = ui_chat_draw,
     .action = action,
     .text_mode = text_mode,
     .key = key,
-    .event = chat_event,
+    .event = ui_chat_event,
     .why_not = why_not,
     .hints = hints,
     .tick = tick,

@@ -1,5 +1,5 @@
 /* State of the Chat screen, shared by its files: chat.c (keys), chat_pane.c (models, turns, what
- * the jobs say), chat_draw.c (panes, input, lines below), chat_text.c (an answer as rows and
+ * the jobs say), ui_chat_draw.c (panes, input, lines below), chat_text.c (an answer as rows and
  * tokens), chat_params.c (the P panel).
  *
  * One conversation, one to four panes, each a model with its own branch of it. A pane's job (load
@@ -133,50 +133,50 @@ typedef struct chat {
 } chat;
 
 /* chat_pane.c */
-int chat_panes(const chat *c);
-bool chat_busy(const chat *c);
-void chat_want(chat *c, const char *const *paths);
-void chat_close_pane(chat *c, int pane);
-void chat_send(chat *c, const char *text, size_t n);
-void chat_again(chat *c, int pane);
-void chat_stop(chat *c);
-void chat_next(chat *c); /* starts whoever is next */
-void chat_new(chat *c);
-void chat_reload(chat *c); /* after a change of ctx */
-void chat_event(void *self, const nb_event *e);
-void chat_release(chat *c);
+int ui_chat_panes(const chat *c);
+bool ui_chat_busy(const chat *c);
+void ui_chat_want(chat *c, const char *const *paths);
+void ui_chat_close_pane(chat *c, int pane);
+void ui_chat_send(chat *c, const char *text, size_t n);
+void ui_chat_again(chat *c, int pane);
+void ui_chat_stop(chat *c);
+void ui_chat_next(chat *c); /* starts whoever is next */
+void ui_chat_new(chat *c);
+void ui_chat_reload(chat *c); /* after a change of ctx */
+void ui_chat_event(void *self, const nb_event *e);
+void ui_chat_release(chat *c);
 /* Last answer of a pane, NULL = none yet; with its message index. */
-const ui_message *chat_answer(const chat *c, int pane, int *index);
+const ui_message *ui_chat_answer(const chat *c, int pane, int *index);
 
 /* chat_text.c */
 /* First token in which this answer departs from pane A's answer of the same turn, -1 = nowhere. */
-long chat_difference(const chat *c, int pane, int message);
-const chat_rows *chat_wrap(chat *c, const ui_canvas *canvas, int pane, int message, int width);
-void chat_draw_row(const chat *c, ui_canvas *canvas, int x, int y, int width, int pane, int message,
-                   const chat_rows *rows, size_t row);
-void chat_piece(const chat *c, int pane, int32_t id, char *out, size_t cap);
+long ui_chat_difference(const chat *c, int pane, int message);
+const chat_rows *ui_chat_wrap(chat *c, const ui_canvas *canvas, int pane, int message, int width);
+void ui_chat_draw_row(const chat *c, ui_canvas *canvas, int x, int y, int width, int pane,
+                      int message, const chat_rows *rows, size_t row);
+void ui_chat_piece(const chat *c, int pane, int32_t id, char *out, size_t cap);
 
 /* chat_params.c */
-void chat_params_open(chat *c);
-bool chat_params_action(chat *c, ui_action a);
-bool chat_params_key(chat *c, const ui_key *k);
-void chat_params_draw(chat *c, ui_canvas *canvas, ui_rect r);
-void chat_params_text(const chat *c, char *out, size_t cap);
+void ui_chat_params_open(chat *c);
+bool ui_chat_params_action(chat *c, ui_action a);
+bool ui_chat_params_key(chat *c, const ui_key *k);
+void ui_chat_params_draw(chat *c, ui_canvas *canvas, ui_rect r);
+void ui_chat_params_text(const chat *c, char *out, size_t cap);
 
 /* chat_out.c */
-void chat_export(chat *c); /* Markdown and JSON */
-void chat_copy(chat *c, ui_action a);
-void chat_editor(chat *c);
+void ui_chat_export(chat *c); /* Markdown and JSON */
+void ui_chat_copy(chat *c, ui_action a);
+void ui_chat_editor(chat *c);
 
 /* chat_top.c: the popup of a token's alternatives, in every pane that stood at its place */
-void chat_draw_top(const chat *c, ui_canvas *canvas, ui_rect r);
+void ui_chat_draw_top(const chat *c, ui_canvas *canvas, ui_rect r);
 
 /* chat_diff.c: A against the focused pane, word by word */
-const char *chat_diff_why_not(const chat *c); /* NULL = there is something to compare */
-void chat_diff_draw(chat *c, ui_canvas *canvas, ui_rect r);
-void chat_diff_free(chat_diff *d);
+const char *ui_chat_diff_why_not(const chat *c); /* NULL = there is something to compare */
+void ui_chat_diff_draw(chat *c, ui_canvas *canvas, ui_rect r);
+void ui_chat_diff_free(chat_diff *d);
 
-/* chat_draw.c */
-void chat_draw(void *self, ui_canvas *canvas, ui_rect r);
+/* ui_chat_draw.c */
+void ui_chat_draw(void *self, ui_canvas *canvas, ui_rect r);
 
 #endif

@@ -169,20 +169,20 @@ static int other_pane(const chat *c)
     return c->focus > 0 ? c->focus : 1;
 }
 
-const char *chat_diff_why_not(const chat *c)
+const char *ui_chat_diff_why_not(const chat *c)
 {
-    if (chat_panes(c) < 2)
+    if (ui_chat_panes(c) < 2)
         return "needs two panes: A adds one";
-    if (!chat_answer(c, 0, NULL) || !chat_answer(c, other_pane(c), NULL))
+    if (!ui_chat_answer(c, 0, NULL) || !ui_chat_answer(c, other_pane(c), NULL))
         return "needs an answer in both panes";
     return NULL;
 }
 
-void chat_diff_draw(chat *c, ui_canvas *canvas, ui_rect r)
+void ui_chat_diff_draw(chat *c, ui_canvas *canvas, ui_rect r)
 {
     chat_diff *d = &c->diff;
     int p = other_pane(c);
-    const ui_message *a = chat_answer(c, 0, NULL), *b = chat_answer(c, p, NULL);
+    const ui_message *a = ui_chat_answer(c, 0, NULL), *b = ui_chat_answer(c, p, NULL);
     char title[240];
     if (!a || !b)
         return;
@@ -207,7 +207,7 @@ void chat_diff_draw(chat *c, ui_canvas *canvas, ui_rect r)
     free(rows);
 }
 
-void chat_diff_free(chat_diff *d)
+void ui_chat_diff_free(chat_diff *d)
 {
     nb_str_free(&d->text);
     free(d->span);

@@ -12,7 +12,7 @@ static const char *const metric_word[CHAT_METRICS] = {"off", "probability", "ent
 /* How many fit side by side. */
 static int shown_panes(const chat *c, int width)
 {
-    int n = chat_panes(c), fit = width < ONE_PANE ? 1 : width / PANE_MIN;
+    int n = ui_chat_panes(c), fit = width < ONE_PANE ? 1 : width / PANE_MIN;
     return c->zoom || !fit ? (n ? 1 : 0) : n < fit ? n : fit;
 }
 
@@ -22,7 +22,7 @@ static void draw_status(const chat *c, ui_canvas *canvas, ui_rect r)
 {
     char params[160], text[400], number[24] = "new chat";
     const chat_pane *p = &c->pane[c->focus];
-    chat_params_text(c, params, sizeof params);
+    ui_chat_params_text(c, params, sizeof params);
     if (ui_transcript_number(c->log))
         snprintf(number, sizeof number, "chat %d", ui_transcript_number(c->log));
     char ctx[32] = "not loaded";
@@ -39,7 +39,7 @@ static void said_piece(const chat *c, int pane, const ui_message *m, const ui_to
                        size_t cap)
 {
     if (c->pane[pane].local)
-        chat_piece(c, pane, k->id, out, cap);
+        ui_chat_piece(c, pane, k->id, out, cap);
     else
         snprintf(out, cap, "\"%.*s\"", (int)k->len, nb_str_c(&m->text) + k->start);
 }
@@ -47,8 +47,8 @@ static void said_piece(const chat *c, int pane, const ui_message *m, const ui_to
 static void difference_text(const chat *c, int pane, char *out, size_t cap)
 {
     int index;
-    const ui_message *b = chat_answer(c, pane, &index), *a = chat_answer(c, 0, NULL);
-    long d = b ? chat_difference(c, pane, index) : -1;
+    const ui_message *b = ui_chat_answer(c, pane, &index), *a = ui_chat_answer(c, 0, NULL);
+    long d = b ? ui_chat_difference(c, pane, index) : -1;
     char from[64] = "the end", to[64] = "the end";
     out[0] = '\0';
     if (d < 0 || !a)
@@ -64,7 +64,7 @@ static void draw_differences(const chat *c, ui_canvas *canvas, ui_rect r)
 {
     char text[160];
     int x = r.x + 1, n = 0;
-    for (int p = 1; p < chat_panes(c); p++) {
+    for (int p = 1; p < ui_chat_panes(c); p++) {
         difference_text(c, p, text, sizeof text);
         if (!text[0])
             continue;
@@ -75,9 +75,9 @@ static void draw_differences(const chat *c, ui_canvas *canvas, ui_rect r)
         if (x < r.x + r.w)
             x += ui_textn(canvas, x, r.y, UI_TEXT, 0, text, strlen(text), r.x + r.w - x) + 2;
     }
-    bool both = chat_panes(c) > 1;
-    for (int p = 0; both && p < chat_panes(c); p++) {
-        const ui_message *m = chat_answer(c, p, NULL);
+    bool both = ui_chat_panes(c) > 1;
+    for (int p = 0; both && p < ui_chat_panes(c); p++) {
+        const ui_message *m = ui_chat_answer(c, p, NULL);
         both = m && m->done && m->n_token && !ui_transcript_other_vocabulary(c->log, p);
     }
     if (!n && both)
@@ -127,7 +127,8 @@ static const char *first_token(char out[48], double seconds)
 {
     char num[48];
     bool ms = seconds < 0.1;
-    snprintf(out, 48, "%.40s %s", parts_num(num, ms ? 1000 * seconds : seconds), ms ? "ms" : "s");
+    snprintf(out, 48, "%.40s %s", ui_parts_num(num, ms ? 1000 * seconds : seconds),
+             ms ? "ms" : "s");
     return out;
 }
 
@@ -135,10 +136,10 @@ static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
 {
     const chat_pane *p = &c->pane[pane];
     int index;
-    const ui_message *m = chat_answer(c, pane, &index);
+    const ui_message *m = ui_chat_answer(c, pane, &index);
     char a[48], b[48], text[200];
     if (m && m->done && m->n_token)
-        snprintf(text, sizeof text, "%s tok/s%s  ttft %s", parts_num(a, m->tok_per_s),
+        snprintf(text, sizeof text, "%s tok/s%s  ttft %s", ui_parts_num(a, m->tok_per_s),
                  p->shared ? " (shared)" : "", first_token(b, m->ttft));
     else if (p->fallback)
         snprintf(text, sizeof text, "its template is not known: %s is used",
@@ -152,7 +153,7 @@ static void draw_foot(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
 {
     const chat_pane *p = &c->pane[pane];
     int index, at, of;
-    const ui_message *m = chat_answer(c, pane, &index);
+    const ui_message *m = ui_chat_answer(c, pane, &index);
     char text[160];
     int x = r.x;
     x += ui_textf(canvas, x, r.y, UI_DIM, "%zu tok  ", m ? m->n_token : 0);
@@ -167,7 +168,7 @@ static void draw_foot(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
     ui_transcript_branch(c->log, index, &at, &of);
     if (of > 1 && x + 14 < r.x + r.w)
         x += ui_textf(canvas, x, r.y, UI_DIM, "[ ] %d of %d", at + 1, of) + 2;
-    long d = m ? chat_difference(c, pane, index) : -1;
+    long d = m ? ui_chat_difference(c, pane, index) : -1;
     if (ui_transcript_other_vocabulary(c->log, pane))
         ui_textn(canvas, x, r.y, UI_DIM, 0, "other vocabulary", 16, r.x + r.w - x);
     if (d < 0 || x + 16 > r.x + r.w)
@@ -183,20 +184,20 @@ static int rows_of(chat *c, ui_canvas *canvas, int pane, int message, int width)
 {
     const ui_message *m = ui_transcript_at(c->log, message);
     int w = m->role == NB_USER ? width - INDENT : width;
-    return (int)chat_wrap(c, canvas, pane, message, w > 1 ? w : 1)->n + 1;
+    return (int)ui_chat_wrap(c, canvas, pane, message, w > 1 ? w : 1)->n + 1;
 }
 
 static void draw_message(chat *c, ui_canvas *canvas, ui_rect r, int pane, int message, int first)
 {
     const ui_message *m = ui_transcript_at(c->log, message);
     int indent = m->role == NB_USER ? INDENT : 0, w = r.w - indent > 1 ? r.w - indent : 1;
-    const chat_rows *rows = chat_wrap(c, canvas, pane, message, w);
+    const chat_rows *rows = ui_chat_wrap(c, canvas, pane, message, w);
     if (indent && first >= 0 && first < r.h)
         ui_text(canvas, r.x, r.y + first, UI_TITLE, "you");
     for (size_t i = 0; i < rows->n; i++) {
         int y = first + (int)i;
         if (y >= 0 && y < r.h)
-            chat_draw_row(c, canvas, r.x + indent, r.y + y, w, pane, message, rows, i);
+            ui_chat_draw_row(c, canvas, r.x + indent, r.y + y, w, pane, message, rows, i);
     }
 }
 
@@ -227,9 +228,9 @@ static void draw_pane(chat *c, ui_canvas *canvas, ui_rect r, int pane)
 {
     const chat_pane *p = &c->pane[pane];
     char title[128];
-    bool focus = pane == c->focus && chat_panes(c) > 1;
+    bool focus = pane == c->focus && ui_chat_panes(c) > 1;
     snprintf(title, sizeof title, "%c %s%s", 'A' + pane, p->label,
-             pane == 0 && chat_panes(c) > 1 ? " reference" : "");
+             pane == 0 && ui_chat_panes(c) > 1 ? " reference" : "");
     /* Not the model's own template: said for as long as the pane is there. */
     ui_box(canvas, r, title, p->fallback ? nb_template_name(p->tmpl) : NULL, focus);
     ui_rect in = ui_inside(r), head, rest, body, foot;
@@ -237,24 +238,24 @@ static void draw_pane(chat *c, ui_canvas *canvas, ui_rect r, int pane)
     if (in.h < 1 || in.w < 1)
         return;
     if (p->problem[0]) { /* whole: it says what to do about it */
-        parts_lines l = parts_begin(canvas, (ui_rect){in.x + 2, in.y, in.w - 2, in.h});
+        parts_lines l = ui_parts_begin(canvas, (ui_rect){in.x + 2, in.y, in.w - 2, in.h});
         ui_text(canvas, in.x, in.y, UI_ERR, "!");
-        parts_wrap(&l, UI_ERR, p->problem);
-        parts_rows(in, l.y, &head, &rest);
+        ui_parts_wrap(&l, UI_ERR, p->problem);
+        ui_parts_rows(in, l.y, &head, &rest);
     } else {
-        parts_rows(in, 1, &head, &rest);
+        ui_parts_rows(in, 1, &head, &rest);
         draw_figures(c, canvas, head, pane);
     }
     if (rest.h < 1)
         return;
-    parts_rows(rest, rest.h - 1, &body, &foot);
+    ui_parts_rows(rest, rest.h - 1, &body, &foot);
     draw_conversation(c, canvas, body, pane);
     draw_foot(c, canvas, foot, pane);
 }
 
 static void draw_panes(chat *c, ui_canvas *canvas, ui_rect r)
 {
-    int n = shown_panes(c, r.w), all = chat_panes(c);
+    int n = shown_panes(c, r.w), all = ui_chat_panes(c);
     if (n < 1)
         return;
     int first = c->focus >= n ? c->focus - n + 1 : 0;
@@ -271,8 +272,8 @@ static void draw_panes(chat *c, ui_canvas *canvas, ui_rect r)
 static void draw_input(chat *c, ui_canvas *canvas, ui_rect r)
 {
     char note[64], to[16] = "";
-    int hidden = chat_panes(c) - shown_panes(c, r.w);
-    for (int p = 0; p < chat_panes(c); p++)
+    int hidden = ui_chat_panes(c) - shown_panes(c, r.w);
+    for (int p = 0; p < ui_chat_panes(c); p++)
         snprintf(to + strlen(to), sizeof to - strlen(to), " %c", 'A' + p);
     if (hidden > 0)
         snprintf(note, sizeof note, "to%s  %d hidden: Tab", to, hidden);
@@ -293,13 +294,13 @@ static void draw_nobody(ui_canvas *canvas, ui_rect r)
         "nobody to talk to yet", "", "in Models: t on a model, or mark up to four with Space",
         "after Quantize: t asks the new model and its source", NULL};
     ui_box(canvas, r, "chat", NULL, false);
-    parts_empty(canvas, ui_inside(r), lines);
+    ui_parts_empty(canvas, ui_inside(r), lines);
 }
 
-void chat_draw(void *self, ui_canvas *canvas, ui_rect r)
+void ui_chat_draw(void *self, ui_canvas *canvas, ui_rect r)
 {
     chat *c = self;
-    if (!chat_panes(c)) {
+    if (!ui_chat_panes(c)) {
         draw_nobody(canvas, r);
         return;
     }
@@ -307,13 +308,13 @@ void chat_draw(void *self, ui_canvas *canvas, ui_rect r)
     int lines = r.h >= 14 ? (c->metric != CHAT_METRIC_OFF ? 3 : 2) : r.h >= 10 ? 1 : 0;
     int input = wish < r.h / 2 ? wish : r.h / 2 > 2 ? 3 : 0;
     ui_rect status, rest, panes, below, line, box;
-    parts_rows(r, lines >= 2 ? 1 : 0, &status, &rest);
-    parts_rows(rest, rest.h - input - (lines >= 2 ? lines - 1 : lines), &panes, &below);
-    parts_rows(below, below.h - input, &line, &box);
+    ui_parts_rows(r, lines >= 2 ? 1 : 0, &status, &rest);
+    ui_parts_rows(rest, rest.h - input - (lines >= 2 ? lines - 1 : lines), &panes, &below);
+    ui_parts_rows(below, below.h - input, &line, &box);
     if (status.h)
         draw_status(c, canvas, status);
-    if (c->diff.open && !chat_diff_why_not(c))
-        chat_diff_draw(c, canvas, panes);
+    if (c->diff.open && !ui_chat_diff_why_not(c))
+        ui_chat_diff_draw(c, canvas, panes);
     else
         draw_panes(c, canvas, panes);
     if (line.h)
@@ -323,6 +324,6 @@ void chat_draw(void *self, ui_canvas *canvas, ui_rect r)
     if (box.h > 2)
         draw_input(c, canvas, box);
     if (c->params)
-        chat_params_draw(c, canvas, r);
-    chat_draw_top(c, canvas, r);
+        ui_chat_params_draw(c, canvas, r);
+    ui_chat_draw_top(c, canvas, r);
 }

@@ -5,7 +5,7 @@
 
 #include "tui/screens/chat.h"
 
-void chat_export(chat *c)
+void ui_chat_export(chat *c)
 {
     nb_str md = {0}, json = {0};
     char name[32];
@@ -16,20 +16,20 @@ void chat_export(chat *c)
     snprintf(name, sizeof name, "chat-%04d", ui_transcript_number(c->log));
     ui_transcript_markdown(c->log, &md);
     ui_transcript_json(c->log, &json);
-    parts_export(c->app, name, "json", &json);
-    parts_export(c->app, name, "md", &md);
+    ui_parts_export(c->app, name, "json", &json);
+    ui_parts_export(c->app, name, "md", &md);
     nb_str_free(&md);
     nb_str_free(&json);
 }
 
-void chat_copy(chat *c, ui_action a)
+void ui_chat_copy(chat *c, ui_action a)
 {
     const chat_pane *p = &c->pane[c->focus];
-    const ui_message *m = chat_answer(c, c->focus, NULL);
+    const ui_message *m = ui_chat_answer(c, c->focus, NULL);
     nb_str s = {0};
     if (a == UI_ACT_ANY_COPY_COMMAND) {
         nb_str_add(&s, "nibble chat");
-        for (int i = 0; i < chat_panes(c); i++)
+        for (int i = 0; i < ui_chat_panes(c); i++)
             nb_str_addf(&s, " '%s'", c->pane[i].path);
     } else if (a == UI_ACT_ANY_COPY_URL) {
         nb_str_add(&s, p->path);
@@ -41,7 +41,7 @@ void chat_copy(chat *c, ui_action a)
     nb_str_free(&s);
 }
 
-void chat_editor(chat *c)
+void ui_chat_editor(chat *c)
 {
     nb_err err = {0};
     char *text = ui_app_edit(c->app, nb_str_c(&c->input.text), &err);

@@ -9,7 +9,7 @@
 
 enum { EVENT_TOKEN = 1 };
 
-int chat_panes(const chat *c)
+int ui_chat_panes(const chat *c)
 {
     int n = 0;
     while (n < UI_PANES && c->pane[n].used)
@@ -17,7 +17,7 @@ int chat_panes(const chat *c)
     return n;
 }
 
-bool chat_busy(const chat *c)
+bool ui_chat_busy(const chat *c)
 {
     for (int p = 0; p < UI_PANES; p++)
         if (c->pane[p].job || c->pane[p].pending)
@@ -33,7 +33,7 @@ static bool any_job(const chat *c)
     return false;
 }
 
-const ui_message *chat_answer(const chat *c, int pane, int *index)
+const ui_message *ui_chat_answer(const chat *c, int pane, int *index)
 {
     int i = ui_transcript_leaf(c->log, pane);
     const ui_message *m = ui_transcript_at(c->log, i);
@@ -57,7 +57,7 @@ static nb_status check_memory(struct chat_work *k, nb_err *err)
     nb_hparams hp;
     char need[16], kv[16], room[16];
     NB_TRY(nb_weights_open(&w, k->path, err));
-    parts_type(w, k->type);
+    ui_parts_type(w, k->type);
     k->fingerprint = nb_weights_fingerprint(w);
     nb_status st = nb_hparams_read(&hp, nb_weights_kvs(w), err);
     if (st == NB_OK) {
@@ -111,7 +111,7 @@ static void start_load(chat *c, int p)
                             .ctx = c->ctx,
                             .agreed = pane->agreed};
     memcpy(k->path, pane->path, sizeof k->path);
-    parts_memory(c->app, &k->available, &total);
+    ui_parts_memory(c->app, &k->available, &total);
     pane->loading = true;
     if (ui_app_job(c->app, &pane->job, UI_CHAT, "load", pane->label, load, k, &err) != NB_OK) {
         pane->loading = pane->pending = false;
@@ -123,7 +123,7 @@ static void start_load(chat *c, int p)
 static void agreed(void *arg, bool yes)
 {
     chat *c = arg;
-    for (int p = 0; yes && p < chat_panes(c); p++)
+    for (int p = 0; yes && p < ui_chat_panes(c); p++)
         if (c->pane[p].asked && !c->pane[p].local && !c->pane[p].job) {
             c->pane[p].agreed = true;
             start_load(c, p);
@@ -229,11 +229,11 @@ static void apply_wanted(chat *c)
     c->focus = 0;
     fresh_log(c);
     c->typing = true;
-    for (int p = 0; p < chat_panes(c); p++)
+    for (int p = 0; p < ui_chat_panes(c); p++)
         start_load(c, p);
 }
 
-void chat_want(chat *c, const char *const *paths)
+void ui_chat_want(chat *c, const char *const *paths)
 {
     bool same = true;
     int n = 0;
@@ -244,43 +244,43 @@ void chat_want(chat *c, const char *const *paths)
     }
     if (!n)
         return;
-    if (same && chat_panes(c) == n) {
+    if (same && ui_chat_panes(c) == n) {
         c->typing = true;
         return;
     }
     c->n_wanted = n;
-    chat_stop(c);
+    ui_chat_stop(c);
     apply_wanted(c);
 }
 
-void chat_close_pane(chat *c, int p)
+void ui_chat_close_pane(chat *c, int p)
 {
     const char *left[UI_PANES + 1] = {NULL};
     char path[UI_PANES][1024];
     int n = 0;
-    for (int i = 0; i < chat_panes(c); i++)
+    for (int i = 0; i < ui_chat_panes(c); i++)
         if (i != p) {
             memcpy(path[n], c->pane[i].path, sizeof path[n]);
             left[n] = path[n];
             n++;
         }
     if (n)
-        chat_want(c, left);
+        ui_chat_want(c, left);
     else
         ui_app_say(c->app, "the last pane stays; q goes back");
 }
 
-void chat_new(chat *c)
+void ui_chat_new(chat *c)
 {
-    if (chat_busy(c))
-        chat_stop(c);
+    if (ui_chat_busy(c))
+        ui_chat_stop(c);
     else
         fresh_log(c);
 }
 
-void chat_reload(chat *c)
+void ui_chat_reload(chat *c)
 {
-    for (int p = 0; p < chat_panes(c); p++)
+    for (int p = 0; p < ui_chat_panes(c); p++)
         if (!c->pane[p].job) {
             nb_local_close(&c->pane[p].local);
             start_load(c, p);
@@ -376,7 +376,7 @@ static uint64_t seed_of(const chat *c, int message)
 /* Nobody else computes: a rate taken now is the model's own. */
 static bool alone(const chat *c)
 {
-    return !(c->together && chat_panes(c) > 1) && !ui_app_busy(c->app);
+    return !(c->together && ui_chat_panes(c) > 1) && !ui_app_busy(c->app);
 }
 
 static void start_turn(chat *c, int p)
@@ -396,7 +396,7 @@ static void start_turn(chat *c, int p)
         pane->work.stats = (nb_turn_stats){0};
         pane->work.pinned = ui_app_scripted(c->app);
         pane->work.cfg = alone(c) && !ui_app_read_only(c->app) ? ui_app_config(c->app) : NULL;
-        pane->shared = c->together && chat_panes(c) > 1;
+        pane->shared = c->together && ui_chat_panes(c) > 1;
         pane->started = ui_app_now(c->app);
         pane->ttft_live = -1;
         pane->scroll = 0;
@@ -406,12 +406,12 @@ static void start_turn(chat *c, int p)
         snprintf(pane->problem, sizeof pane->problem, "%s", err.msg);
 }
 
-void chat_next(chat *c)
+void ui_chat_next(chat *c)
 {
     bool running = false, earlier = false; /* a pane before this one still waits */
-    for (int p = 0; p < chat_panes(c); p++)
+    for (int p = 0; p < ui_chat_panes(c); p++)
         running = running || (c->pane[p].job && !c->pane[p].loading);
-    for (int p = 0; p < chat_panes(c); p++) {
+    for (int p = 0; p < ui_chat_panes(c); p++) {
         chat_pane *pane = &c->pane[p];
         if (!pane->pending)
             continue;
@@ -424,7 +424,7 @@ void chat_next(chat *c)
     }
 }
 
-void chat_send(chat *c, const char *text, size_t n)
+void ui_chat_send(chat *c, const char *text, size_t n)
 {
     nb_err err = {0};
     bool edit = c->editing >= 0;
@@ -432,7 +432,7 @@ void chat_send(chat *c, const char *text, size_t n)
     const ui_message *old = edit ? ui_transcript_at(c->log, c->editing) : NULL;
     for (const ui_message *m = old; m; m = ui_transcript_at(c->log, m->parent))
         place++;
-    for (int p = 0; p < chat_panes(c); p++) {
+    for (int p = 0; p < ui_chat_panes(c); p++) {
         int parent = ui_transcript_leaf(c->log, p);
         size_t len = ui_transcript_path(c->log, p, NULL, 0);
         for (size_t i = len; edit && (int)i > place && parent >= 0; i--)
@@ -448,13 +448,13 @@ void chat_send(chat *c, const char *text, size_t n)
     ui_workspace_set(ui_app_workspace(c->app), "chat.file", ui_transcript_file(c->log));
     ui_workspace_save(ui_app_workspace(c->app), NULL); /* a crash brings this chat back */
     c->editing = c->token = -1;
-    chat_next(c);
+    ui_chat_next(c);
 }
 
-void chat_again(chat *c, int p)
+void ui_chat_again(chat *c, int p)
 {
     int answer;
-    const ui_message *m = chat_answer(c, p, &answer);
+    const ui_message *m = ui_chat_answer(c, p, &answer);
     chat_pane *pane = &c->pane[p];
     if (pane->job || pane->pending)
         return;
@@ -465,10 +465,10 @@ void chat_again(chat *c, int p)
         ui_transcript_rewind(c->log, m->parent);
         pane->pending = true;
     }
-    chat_next(c);
+    ui_chat_next(c);
 }
 
-void chat_stop(chat *c)
+void ui_chat_stop(chat *c)
 {
     for (int p = 0; p < UI_PANES; p++) {
         c->pane[p].pending = false;
@@ -501,7 +501,7 @@ static void turn_done(chat *c, chat_pane *pane, const nb_err *err)
     }
 }
 
-void chat_event(void *self, const nb_event *e)
+void ui_chat_event(void *self, const nb_event *e)
 {
     chat *c = self;
     for (int p = 0; p < UI_PANES; p++) {
@@ -525,8 +525,8 @@ void chat_event(void *self, const nb_event *e)
         else
             turn_done(c, pane, &e->err);
         apply_wanted(c);
-        chat_next(c);
-        if (c->measured && !chat_busy(c)) { /* not beside the next pane's turn */
+        ui_chat_next(c);
+        if (c->measured && !ui_chat_busy(c)) { /* not beside the next pane's turn */
             c->measured = false;
             ui_app_rescan(c->app);
         }
@@ -534,7 +534,7 @@ void chat_event(void *self, const nb_event *e)
     }
 }
 
-void chat_release(chat *c)
+void ui_chat_release(chat *c)
 {
     for (int p = 0; p < UI_PANES; p++) {
         nb_local_close(&c->pane[p].work.made);

@@ -52,7 +52,7 @@ static void set_value(chat *c, chat_param p, double v)
         c->ctx = (uint32_t)v;
     nb_sampling_fix(s);
     if (p == CP_CTX)
-        chat_reload(c);
+        ui_chat_reload(c);
 }
 
 static void value_text(const chat *c, chat_param p, char *out, size_t cap)
@@ -63,11 +63,11 @@ static void value_text(const chat *c, chat_param p, char *out, size_t cap)
     else if (rows[p].whole)
         snprintf(out, cap, "%.0f", value_of(c, p));
     else
-        snprintf(out, cap, "%s", parts_num(num, value_of(c, p)));
+        snprintf(out, cap, "%s", ui_parts_num(num, value_of(c, p)));
 }
 
 /* Greedy needs no more words; with a temperature the whole chain is told. */
-void chat_params_text(const chat *c, char *out, size_t cap)
+void ui_chat_params_text(const chat *c, char *out, size_t cap)
 {
     static const chat_param shown[] = {CP_TEMP,  CP_SEED,    CP_TOP_K, CP_TOP_P,
                                        CP_MIN_P, CP_PENALTY, CP_MAX};
@@ -88,7 +88,7 @@ void chat_params_text(const chat *c, char *out, size_t cap)
     }
 }
 
-void chat_params_open(chat *c)
+void ui_chat_params_open(chat *c)
 {
     c->params = true;
     c->params_edit = -1;
@@ -112,7 +112,7 @@ static void accept(chat *c)
     char lo[48], hi[48];
     double v;
     if (c->params_edit == CP_SYSTEM) {
-        if (chat_busy(c)) { /* a running turn reads the old one */
+        if (ui_chat_busy(c)) { /* a running turn reads the old one */
             snprintf(c->params_error, sizeof c->params_error, "an answer is being written");
             return;
         }
@@ -123,10 +123,10 @@ static void accept(chat *c)
     } else if (!nb_parse_double(text, &v) || v < r->min || v > r->max ||
                (r->whole && v != (double)(uint64_t)v)) {
         snprintf(c->params_error, sizeof c->params_error, "%s from %s to %s",
-                 r->whole ? "a whole number" : "a number", parts_num(lo, r->min),
-                 parts_num(hi, r->max));
+                 r->whole ? "a whole number" : "a number", ui_parts_num(lo, r->min),
+                 ui_parts_num(hi, r->max));
         return;
-    } else if (c->params_edit == CP_CTX && chat_busy(c)) {
+    } else if (c->params_edit == CP_CTX && ui_chat_busy(c)) {
         snprintf(c->params_error, sizeof c->params_error, "an answer is being written");
         return;
     } else {
@@ -135,7 +135,7 @@ static void accept(chat *c)
     c->params_edit = -1;
 }
 
-bool chat_params_action(chat *c, ui_action a)
+bool ui_chat_params_action(chat *c, ui_action a)
 {
     switch (a) {
     case UI_ACT_ANY_OPEN:
@@ -160,13 +160,13 @@ bool chat_params_action(chat *c, ui_action a)
     }
 }
 
-bool chat_params_key(chat *c, const ui_key *k)
+bool ui_chat_params_key(chat *c, const ui_key *k)
 {
     c->params_error[0] = '\0';
     return c->params_edit >= 0 && ui_input_key(&c->params_input, k);
 }
 
-void chat_params_draw(chat *c, ui_canvas *canvas, ui_rect r)
+void ui_chat_params_draw(chat *c, ui_canvas *canvas, ui_rect r)
 {
     char text[CP_COUNT][160];
     ui_field f[CP_COUNT];
@@ -185,7 +185,7 @@ void chat_params_draw(chat *c, ui_canvas *canvas, ui_rect r)
             f[p].error = c->params_error;
     }
     ui_rect in = ui_inside(box), top, rest;
-    parts_rows(in, in.h - 1, &top, &rest);
+    ui_parts_rows(in, in.h - 1, &top, &rest);
     ui_form_draw(canvas, top, f, CP_COUNT, &c->params_list, 10, c->params_edit < 0);
     if (c->params_edit >= 0) {
         char prompt[24];

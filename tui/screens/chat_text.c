@@ -32,7 +32,7 @@ static bool same_text(const chat *c, int a, int b)
            memcmp(nb_str_c(&x->text), nb_str_c(&y->text), x->text.len) == 0;
 }
 
-long chat_difference(const chat *c, int pane, int message)
+long ui_chat_difference(const chat *c, int pane, int message)
 {
     const ui_message *m = ui_transcript_at(c->log, message);
     const ui_message *a = pane > 0 && m && m->role == NB_ASSISTANT ? twin(c, message) : NULL;
@@ -80,10 +80,10 @@ static void with_marker(chat_rows *r, const ui_message *m, const char *mark)
     nb_str_addn(&r->text, nb_str_c(&m->text) + at, m->text.len - at);
 }
 
-const chat_rows *chat_wrap(chat *c, const ui_canvas *canvas, int pane, int message, int width)
+const chat_rows *ui_chat_wrap(chat *c, const ui_canvas *canvas, int pane, int message, int width)
 {
     const ui_message *m = ui_transcript_at(c->log, message);
-    long diff = chat_difference(c, pane, message);
+    long diff = ui_chat_difference(c, pane, message);
     chat_rows *r = slot(c, message);
     if (r->width == width && r->len == m->text.len && r->diff == diff && r->ascii == canvas->ascii)
         return r;
@@ -150,8 +150,8 @@ static void put(pen *p, ui_role role, unsigned attrs, const char *text, size_t n
         p->x += ui_textn(p->canvas, p->x, p->y, role, attrs, text, n, p->end - p->x);
 }
 
-void chat_draw_row(const chat *c, ui_canvas *canvas, int x, int y, int width, int pane, int message,
-                   const chat_rows *rows, size_t row)
+void ui_chat_draw_row(const chat *c, ui_canvas *canvas, int x, int y, int width, int pane,
+                      int message, const chat_rows *rows, size_t row)
 {
     const ui_message *m = ui_transcript_at(c->log, message);
     const char *text = nb_str_c(&rows->text);
@@ -189,7 +189,7 @@ void chat_draw_row(const chat *c, ui_canvas *canvas, int x, int y, int width, in
     }
 }
 
-void chat_piece(const chat *c, int pane, int32_t id, char *out, size_t cap)
+void ui_chat_piece(const chat *c, int pane, int32_t id, char *out, size_t cap)
 {
     const nb_local *l = c->pane[pane].local;
     const char *bytes = "";

@@ -19,11 +19,11 @@ typedef struct seen {
 static seen look(const chat *c, int pane)
 {
     int index;
-    const ui_message *m = chat_answer(c, pane, &index);
+    const ui_message *m = ui_chat_answer(c, pane, &index);
     seen s = {.pane = pane};
     if (!m)
         return s;
-    long d = chat_difference(c, pane, index);
+    long d = ui_chat_difference(c, pane, index);
     s.same = !ui_transcript_other_vocabulary(c->log, pane) && (d < 0 || c->token <= d);
     if ((size_t)c->token < m->n_token)
         s.token = &m->token[c->token];
@@ -33,7 +33,7 @@ static seen look(const chat *c, int pane)
 /* The focused pane, and those that stood at the same place after the same text; pane order. */
 static int gather(const chat *c, int fit, seen out[UI_PANES])
 {
-    int n = 0, all = chat_panes(c);
+    int n = 0, all = ui_chat_panes(c);
     bool together = look(c, c->focus).same;
     for (int p = 0; p < all && n < UI_PANES; p++) {
         seen s = look(c, p);
@@ -59,7 +59,7 @@ static const char *share_of(char out[64], const ui_token *k, int32_t id)
             listed = true;
         }
     }
-    snprintf(out, 64, "%s%s", listed ? "" : "<", parts_percent(num, listed ? p : least));
+    snprintf(out, 64, "%s%s", listed ? "" : "<", ui_parts_percent(num, listed ? p : least));
     return out;
 }
 
@@ -79,14 +79,14 @@ static void alternative(const chat *c, parts_lines *l, const seen *s, int n, con
     bool mine = k->top_id[i] == k->id;
     double p = exp((double)k->top_logprob[i]);
     takers(s, n, k->top_id[i], by);
-    chat_piece(c, me->pane, k->top_id[i], piece, sizeof piece);
-    if (parts_left(l) && l->r.w > 10 + BAR) {
+    ui_chat_piece(c, me->pane, k->top_id[i], piece, sizeof piece);
+    if (ui_parts_left(l) && l->r.w > 10 + BAR) {
         int y = l->r.y + l->y;
         ui_progress_draw(l->c, l->r.x + 9, y, BAR, p, mine ? UI_PLOT_B : UI_PLOT_A);
         ui_text_right(l->c, l->r.x + l->r.w, y, UI_DIFF_CHANGE, by);
         int room = l->r.w - 10 - BAR - (int)strlen(by);
         ui_textf(l->c, l->r.x, y, mine ? UI_FOCUS : UI_TEXT, "%s%7s", mine ? ">" : " ",
-                 parts_percent(num, p));
+                 ui_parts_percent(num, p));
         ui_textn(l->c, l->r.x + 10 + BAR, y, mine ? UI_FOCUS : UI_TEXT, 0, piece, strlen(piece),
                  room > 0 ? room : 0);
     }
@@ -97,14 +97,14 @@ static void column(const chat *c, ui_canvas *canvas, ui_rect r, const seen *s, i
 {
     const seen *me = &s[at];
     char num[48];
-    parts_lines l = parts_begin(canvas, r);
-    parts_line(&l, me->pane == c->focus ? UI_TITLE : UI_TEXT, "%c %s", 'A' + me->pane,
-               c->pane[me->pane].label);
+    parts_lines l = ui_parts_begin(canvas, r);
+    ui_parts_line(&l, me->pane == c->focus ? UI_TITLE : UI_TEXT, "%c %s", 'A' + me->pane,
+                  c->pane[me->pane].label);
     if (!me->token || me->token->top_id[0] < 0) {
-        parts_wrap(&l, UI_DIM, "alternatives are not kept on disk: r answers anew");
+        ui_parts_wrap(&l, UI_DIM, "alternatives are not kept on disk: r answers anew");
         return;
     }
-    parts_line(&l, UI_DIM, "entropy %s nats", parts_num(num, (double)me->token->entropy));
+    ui_parts_line(&l, UI_DIM, "entropy %s nats", ui_parts_num(num, (double)me->token->entropy));
     for (int i = 0; i < NB_TOP && me->token->top_id[i] >= 0; i++)
         alternative(c, &l, s, n, me, i);
 }
@@ -121,15 +121,15 @@ static void explain(const chat *c, const seen *s, int n, char *out, size_t cap)
             y = &s[i];
     }
     out[0] = '\0';
-    if (chat_panes(c) > 1 && !look(c, c->focus).same)
+    if (ui_chat_panes(c) > 1 && !look(c, c->focus).same)
         snprintf(out, cap,
                  ui_transcript_other_vocabulary(c->log, c->focus)
                      ? "Another vocabulary than A's: its tokens are not compared."
                      : "The texts differed before this token: A answered another text.");
     if (!x || !y || x->token->top_id[0] < 0 || y->token->top_id[0] < 0)
         return;
-    chat_piece(c, x->pane, x->token->id, a, sizeof a);
-    chat_piece(c, y->pane, y->token->id, b, sizeof b);
+    ui_chat_piece(c, x->pane, x->token->id, a, sizeof a);
+    ui_chat_piece(c, y->pane, y->token->id, b, sizeof b);
     share_of(p[0], x->token, x->token->id);
     share_of(p[1], y->token, x->token->id);
     share_of(p[2], y->token, y->token->id);
@@ -144,12 +144,12 @@ static void explain(const chat *c, const seen *s, int n, char *out, size_t cap)
                  a, p[0], 'A' + y->pane, p[1], 'A' + y->pane, b, p[2], p[3]);
 }
 
-void chat_draw_top(const chat *c, ui_canvas *canvas, ui_rect r)
+void ui_chat_draw_top(const chat *c, ui_canvas *canvas, ui_rect r)
 {
     enum { ROWS = 2 + NB_TOP, WORDS = 2 };
     seen s[UI_PANES];
     char title[64], words[640];
-    const ui_message *m = chat_answer(c, c->focus, NULL);
+    const ui_message *m = ui_chat_answer(c, c->focus, NULL);
     if (!c->top || !m || c->token < 0 || (size_t)c->token >= m->n_token || r.w < 10 || r.h < 4)
         return;
     int fit = (r.w - 2) / (COLUMN_MIN + 1), n = gather(c, fit > 1 ? fit : 1, s);
@@ -166,7 +166,7 @@ void chat_draw_top(const chat *c, ui_canvas *canvas, ui_rect r)
         int x = in.w * i / n, end = in.w * (i + 1) / n;
         column(c, canvas, (ui_rect){in.x + x + 1, in.y, end - x - 2, in.h}, s, n, i);
     }
-    parts_lines l = parts_begin(
+    parts_lines l = ui_parts_begin(
         canvas, (ui_rect){in.x + 1, in.y + ROWS, in.w - 2, in.h > ROWS ? in.h - ROWS : 0});
-    parts_wrap(&l, UI_TEXT, words);
+    ui_parts_wrap(&l, UI_TEXT, words);
 }

@@ -42,7 +42,7 @@ static void open_wanted(inspect *s)
 
 static void close_files(inspect *s)
 {
-    inspect_forget(s);
+    ui_inspect_forget(s);
     nb_weights_close(&s->weights);
     nb_weights_close(&s->other);
 }
@@ -87,8 +87,8 @@ static void opened(inspect *s, const nb_event *e)
         s->block_view = false;
         ui_input_set(&s->filter, "");
     }
-    inspect_arrange(s);
-    inspect_look(s);
+    ui_inspect_arrange(s);
+    ui_inspect_look(s);
 }
 
 static void event(void *self, const nb_event *e)
@@ -97,9 +97,9 @@ static void event(void *self, const nb_event *e)
     if (e->job == s->opening && e->kind == NB_EVENT_DONE)
         opened(s, e);
     else if (e->job == s->job)
-        inspect_looked(s, e);
+        ui_inspect_looked(s, e);
     open_wanted(s);
-    inspect_look(s);
+    ui_inspect_look(s);
 }
 
 static void want(inspect *s, const char *path, const char *other)
@@ -130,7 +130,7 @@ static void answer(inspect *s)
     s->ask = INSPECT_NO_INPUT;
     if (asked == INSPECT_ASK_BLOCK && *text) {
         if (nb_parse_u64(text, &block)) {
-            inspect_go(s, block);
+            ui_inspect_go(s, block);
             s->block_view = true;
         } else {
             ui_app_say(s->app, "a block is a whole number");
@@ -155,7 +155,7 @@ static bool escape(inspect *s)
         s->zoom = false;
     else if (s->filter.text.len) {
         ui_input_set(&s->filter, "");
-        inspect_arrange(s);
+        ui_inspect_arrange(s);
     } else
         return false;
     return true;
@@ -163,7 +163,7 @@ static bool escape(inspect *s)
 
 static void copy(inspect *s, ui_action a)
 {
-    const nb_view *v = inspect_current(s, NULL);
+    const nb_view *v = ui_inspect_current(s, NULL);
     nb_str t = {0};
     if (a == UI_ACT_ANY_COPY_URL)
         nb_str_add(&t, s->path);
@@ -179,8 +179,8 @@ static void copy(inspect *s, ui_action a)
 static void write_table(inspect *s)
 {
     nb_str text = {0};
-    inspect_json(s, &text);
-    parts_export(s->app, "inspect", "json", &text);
+    ui_inspect_json(s, &text);
+    ui_parts_export(s->app, "inspect", "json", &text);
     nb_str_free(&text);
 }
 
@@ -188,7 +188,7 @@ static bool list_action(inspect *s, ui_action a)
 {
     size_t before = s->list.at;
     if (s->block_view)
-        return inspect_block_action(s, a);
+        return ui_inspect_block_action(s, a);
     if (s->focus == INSPECT_META)
         return ui_list_move(&s->meta, a, 10);
     if (!ui_list_move(&s->list, a, 10))
@@ -197,7 +197,7 @@ static bool list_action(inspect *s, ui_action a)
         return true;
     if (s->job && !s->result[s->row[s->list.at]])
         nb_job_cancel(s->job); /* starts again with what is looked at */
-    inspect_look(s);
+    ui_inspect_look(s);
     return true;
 }
 
@@ -216,11 +216,11 @@ static bool switches(inspect *s, ui_action a)
         return true;
     case UI_ACT_ANY_SORT:
         s->sort = (s->sort + 1) % INSPECT_SORTS;
-        inspect_arrange(s);
+        ui_inspect_arrange(s);
         return true;
     case UI_ACT_ANY_SORT_REVERSE:
         s->reverse = !s->reverse;
-        inspect_arrange(s);
+        ui_inspect_arrange(s);
         return true;
     case UI_ACT_ANY_NEXT_PANE:
     case UI_ACT_ANY_PREV_PANE:
@@ -246,7 +246,7 @@ static bool action(void *self, ui_action a)
         return false;
     switch (a) {
     case UI_ACT_ANY_OPEN:
-        s->block_view = inspect_current(s, NULL) != NULL;
+        s->block_view = ui_inspect_current(s, NULL) != NULL;
         s->hex = false;
         return true;
     case UI_ACT_ANY_FILTER:
@@ -283,8 +283,8 @@ static bool key(void *self, const ui_key *k)
     if (s->ask == INSPECT_NO_INPUT || !ui_input_key(filter ? &s->filter : &s->input, k))
         return false;
     if (filter)
-        inspect_arrange(s);
-    inspect_look(s);
+        ui_inspect_arrange(s);
+    ui_inspect_look(s);
     return true;
 }
 
@@ -387,7 +387,7 @@ const ui_screen ui_screen_inspect = {
     .scope = UI_INSPECT,
     .open = open,
     .close = close_screen,
-    .draw = inspect_draw,
+    .draw = ui_inspect_draw,
     .action = action,
     .text_mode = text_mode,
     .key = key,
@@ -396,7 +396,7 @@ const ui_screen ui_screen_inspect = {
     .hints = hints,
     .tick = tick,
     .busy = busy,
-    .json = inspect_json,
+    .json = ui_inspect_json,
     .show = show,
     .empty = empty,
     .from_models = UI_ACT_MODELS_IMPORT,

@@ -1,5 +1,5 @@
 /* State of the Inspect screen, shared by its files: inspect.c (keys, opening), inspect_stats.c (the
- * job that reads tensors, rows of the table), inspect_draw.c (table, metadata, histogram),
+ * job that reads tensors, rows of the table), ui_inspect_draw.c (table, metadata, histogram),
  * inspect_block.c (one block value by value).
  *
  * A tensor's figures are computed by a job and kept; with a file to compare with, all tensors are
@@ -73,21 +73,21 @@ typedef struct inspect {
 } inspect;
 
 /* inspect_stats.c */
-void inspect_arrange(inspect *s); /* filter, order */
+void ui_inspect_arrange(inspect *s); /* filter, order */
 /* Tensor under the cursor; NULL = none. *index may be NULL. */
-const nb_view *inspect_current(const inspect *s, size_t *index);
-void inspect_look(inspect *s); /* starts the job for what is missing */
-void inspect_looked(inspect *s, const nb_event *e);
-void inspect_forget(inspect *s);
+const nb_view *ui_inspect_current(const inspect *s, size_t *index);
+void ui_inspect_look(inspect *s); /* starts the job for what is missing */
+void ui_inspect_looked(inspect *s, const nb_event *e);
+void ui_inspect_forget(inspect *s);
 
 /* inspect_block.c */
-uint64_t inspect_blocks(const nb_view *v);
-void inspect_go(inspect *s, uint64_t block);
-bool inspect_block_action(inspect *s, ui_action a);
-void inspect_draw_block(inspect *s, ui_canvas *c, ui_rect r, bool focused);
+uint64_t ui_inspect_blocks(const nb_view *v);
+void ui_inspect_go(inspect *s, uint64_t block);
+bool ui_inspect_block_action(inspect *s, ui_action a);
+void ui_inspect_draw_block(inspect *s, ui_canvas *c, ui_rect r, bool focused);
 
-/* inspect_draw.c */
-void inspect_draw(void *self, ui_canvas *c, ui_rect r);
-void inspect_json(const void *self, nb_str *out);
+/* ui_inspect_draw.c */
+void ui_inspect_draw(void *self, ui_canvas *c, ui_rect r);
+void ui_inspect_json(const void *self, nb_str *out);
 
 #endif

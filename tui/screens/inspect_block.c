@@ -24,7 +24,7 @@ static uint64_t blocks_per_row(const nb_view *v)
     return (nb_tensor_cols(&v->t) + block_len(v) - 1) / block_len(v);
 }
 
-uint64_t inspect_blocks(const nb_view *v)
+uint64_t ui_inspect_blocks(const nb_view *v)
 {
     return blocks_per_row(v) * nb_tensor_rows(&v->t);
 }
@@ -57,27 +57,27 @@ static bool read_rows(inspect *s, const nb_view *v, uint64_t row)
     return true;
 }
 
-void inspect_go(inspect *s, uint64_t block)
+void ui_inspect_go(inspect *s, uint64_t block)
 {
     size_t i;
-    const nb_view *v = inspect_current(s, &i);
-    if (!v || !inspect_blocks(v))
+    const nb_view *v = ui_inspect_current(s, &i);
+    if (!v || !ui_inspect_blocks(v))
         return;
-    s->block = block < inspect_blocks(v) ? block : inspect_blocks(v) - 1;
+    s->block = block < ui_inspect_blocks(v) ? block : ui_inspect_blocks(v) - 1;
     s->block_of = i;
     ui_list_set(&s->values, len_of(v, s->block));
 }
 
-bool inspect_block_action(inspect *s, ui_action a)
+bool ui_inspect_block_action(inspect *s, ui_action a)
 {
-    const nb_view *v = inspect_current(s, NULL);
+    const nb_view *v = ui_inspect_current(s, NULL);
     if (!v)
         return false;
     if (a == UI_ACT_ANY_LEFT || a == UI_ACT_ANY_RIGHT) {
         if (a == UI_ACT_ANY_RIGHT)
-            inspect_go(s, s->block + 1);
+            ui_inspect_go(s, s->block + 1);
         else if (s->block)
-            inspect_go(s, s->block - 1);
+            ui_inspect_go(s, s->block - 1);
         return true;
     }
     return ui_list_move(&s->values, a, 8);
@@ -128,9 +128,9 @@ static void draw_scales(parts_lines *l, const nk_block_view *b, size_t at)
 {
     char d[48], m[48];
     uint32_t groups = b->len / b->group;
-    parts_line(l, UI_TEXT, "scale d %s%s%s   codes %d..%d", parts_num(d, (double)b->d),
-               b->dmin != 0 ? "  min " : "", b->dmin != 0 ? parts_num(m, (double)b->dmin) : "",
-               b->code_min, b->code_max);
+    ui_parts_line(l, UI_TEXT, "scale d %s%s%s   codes %d..%d", ui_parts_num(d, (double)b->d),
+                  b->dmin != 0 ? "  min " : "",
+                  b->dmin != 0 ? ui_parts_num(m, (double)b->dmin) : "", b->code_min, b->code_max);
     if (groups < 2)
         return;
     nb_str text = {0};
@@ -141,11 +141,11 @@ static void draw_scales(parts_lines *l, const nk_block_view *b, size_t at)
             nb_str_addf(&text, "-%d", b->min_code[g]);
         nb_str_add(&text, here ? "]" : "");
     }
-    parts_line(l, UI_DIM,
-               b->dmin != 0 ? "scale-min of each %u weights, times d, min"
-                            : "scale of each %u weights, times d",
-               b->group);
-    parts_wrap(l, UI_TEXT, nb_str_c(&text));
+    ui_parts_line(l, UI_DIM,
+                  b->dmin != 0 ? "scale-min of each %u weights, times d, min"
+                               : "scale of each %u weights, times d",
+                  b->group);
+    ui_parts_wrap(l, UI_TEXT, nb_str_c(&text));
     nb_str_free(&text);
 }
 
@@ -153,7 +153,7 @@ static void draw_codes(parts_lines *l, const nk_block_view *b)
 {
     double count[512] = {0};
     int n = b->code_max - b->code_min + 1, used = 0;
-    if (n < 1 || n > (int)countof(count) || parts_left(l) < 2)
+    if (n < 1 || n > (int)countof(count) || ui_parts_left(l) < 2)
         return;
     for (uint32_t i = 0; i < b->len; i++) {
         int k = b->code[i] - b->code_min;
@@ -174,12 +174,12 @@ static void draw_codes(parts_lines *l, const nk_block_view *b)
 static void draw_hex(parts_lines *l, const uint8_t *bytes, uint32_t n)
 {
     int per = l->r.w >= 54 ? 16 : 8;
-    for (uint32_t i = 0; i < n && parts_left(l); i += (uint32_t)per) {
+    for (uint32_t i = 0; i < n && ui_parts_left(l); i += (uint32_t)per) {
         char line[80];
         int at = snprintf(line, sizeof line, "%04x ", i);
         for (uint32_t k = i; k < i + (uint32_t)per && k < n; k++)
             at += snprintf(line + at, sizeof line - (size_t)at, " %02x", bytes[k]);
-        parts_line(l, UI_TEXT, "%s", line);
+        ui_parts_line(l, UI_TEXT, "%s", line);
     }
 }
 
@@ -202,38 +202,38 @@ static void draw_values(inspect *s, parts_lines *l, const nk_block_view *view, s
         arg.shown[n++] = i;
     }
     ui_table t = {.col = col, .n_col = n, .cell = cell, .arg = &arg};
-    int rows = parts_left(l) - (view ? 2 : 1);
+    int rows = ui_parts_left(l) - (view ? 2 : 1);
     if (rows > 1)
         ui_table_draw(l->c, (ui_rect){l->r.x, l->r.y + l->y, l->r.w, rows}, &t, &s->values,
                       focused);
     l->y += rows > 1 ? rows : 0;
 }
 
-void inspect_draw_block(inspect *s, ui_canvas *c, ui_rect r, bool focused)
+void ui_inspect_draw_block(inspect *s, ui_canvas *c, ui_rect r, bool focused)
 {
     size_t index;
-    const nb_view *v = inspect_current(s, &index);
+    const nb_view *v = ui_inspect_current(s, &index);
     const nk_type *t = v ? type_of(v) : NULL;
     char title[160];
-    if (!v || !t || !inspect_blocks(v)) {
+    if (!v || !t || !ui_inspect_blocks(v)) {
         ui_box(c, r, "block", NULL, focused);
         return;
     }
-    if (s->block_of != index || s->block >= inspect_blocks(v))
-        inspect_go(s, 0);
+    if (s->block_of != index || s->block >= ui_inspect_blocks(v))
+        ui_inspect_go(s, 0);
     snprintf(title, sizeof title, "block %llu of %llu  %s  %u weights",
-             (unsigned long long)s->block, (unsigned long long)inspect_blocks(v), t->name,
+             (unsigned long long)s->block, (unsigned long long)ui_inspect_blocks(v), t->name,
              len_of(v, s->block));
     if (ui_width(c, title, strlen(title)) + (focused ? 14 : 5) + 7 > r.w)
         snprintf(title, sizeof title, "block %llu of %llu  %s", (unsigned long long)s->block,
-                 (unsigned long long)inspect_blocks(v), t->name);
+                 (unsigned long long)ui_inspect_blocks(v), t->name);
     ui_box(c, r, title, focused ? "H hex  gb go to" : "Enter", focused);
     ui_rect in = ui_inside(r);
-    parts_lines l = parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
+    parts_lines l = ui_parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
     uint64_t row = s->block / blocks_per_row(v);
     size_t first = (size_t)(s->block % blocks_per_row(v)) * block_len(v);
     if (!read_rows(s, v, row)) {
-        parts_wrap(&l, UI_DIM, "values of this type cannot be decoded here");
+        ui_parts_wrap(&l, UI_DIM, "values of this type cannot be decoded here");
         return;
     }
     nk_block_view view;
@@ -253,7 +253,7 @@ void inspect_draw_block(inspect *s, ui_canvas *c, ui_rect r, bool focused)
     draw_values(s, &l, t->explain ? &view : NULL, first, focused);
     if (t->explain)
         draw_codes(&l, &view);
-    parts_line(&l, UI_DIM,
-               focused ? "j k weight  h l block  = a file for originals"
-                       : "Enter looks at it value by value");
+    ui_parts_line(&l, UI_DIM,
+                  focused ? "j k weight  h l block  = a file for originals"
+                          : "Enter looks at it value by value");
 }

@@ -34,10 +34,10 @@ static void cell(const void *arg, size_t row, size_t col, char *buf, size_t cap,
     char num[48];
     switch (col) {
     case COL_TENSOR:
-        snprintf(buf, cap, "%.*s", parts_short(t->name), t->name);
+        snprintf(buf, cap, "%.*s", ui_parts_short(t->name), t->name);
         break;
     case COL_SHAPE:
-        parts_shape(t, buf, cap);
+        ui_parts_shape(t, buf, cap);
         break;
     case COL_TYPE:
         snprintf(buf, cap, "%s", type_name(t));
@@ -50,7 +50,7 @@ static void cell(const void *arg, size_t row, size_t col, char *buf, size_t cap,
                  known ? nb_fmt_fixed(num, 100 * nb_stats_rel_rmse(&r->stats), 2) : "");
         break;
     default:
-        snprintf(buf, cap, "%s", known ? parts_num(num, fabs((double)r->stats.max_err)) : "");
+        snprintf(buf, cap, "%s", known ? ui_parts_num(num, fabs((double)r->stats.max_err)) : "");
     }
     if (r && (r->stats.n_nan || r->stats.n_inf))
         *role = UI_WARN;
@@ -81,9 +81,9 @@ static void draw_types(const inspect *s, parts_lines *l)
         const nk_type *type = nk_type_get(t);
         if (count[t] && type)
             nb_str_addf(&text, "%s%s %u %s", text.len ? " · " : "by type  ", type->name, count[t],
-                        parts_percent(pct, all ? (double)bytes[t] / (double)all : 0));
+                        ui_parts_percent(pct, all ? (double)bytes[t] / (double)all : 0));
     }
-    parts_wrap(l, UI_DIM, nb_str_c(&text));
+    ui_parts_wrap(l, UI_DIM, nb_str_c(&text));
     nb_str_free(&text);
 }
 
@@ -132,7 +132,7 @@ static void draw_tensors(inspect *s, ui_canvas *c, ui_rect r, bool meta)
     ui_rect in = ui_inside(r), table = in, rest = {0}, foot;
     if (s->ask != INSPECT_NO_INPUT || s->filter.text.len) {
         ui_rect line;
-        parts_rows(in, 1, &line, &in);
+        ui_parts_rows(in, 1, &line, &in);
         if (s->ask != INSPECT_NO_INPUT)
             draw_input(s, c, line);
         else
@@ -141,8 +141,8 @@ static void draw_tensors(inspect *s, ui_canvas *c, ui_rect r, bool meta)
         table = in;
     }
     if (meta) {
-        parts_rows(in, in.h * 6 / 10, &table, &rest);
-        parts_rows(rest, rest.h - 3, &rest, &foot);
+        ui_parts_rows(in, in.h * 6 / 10, &table, &rest);
+        ui_parts_rows(rest, rest.h - 3, &rest, &foot);
     }
     ui_table t = {.col = col, .n_col = COLS, .cell = cell, .mark = flag, .arg = s};
     if (!meta && s->focus == INSPECT_META)
@@ -152,10 +152,10 @@ static void draw_tensors(inspect *s, ui_canvas *c, ui_rect r, bool meta)
                       s->focus == INSPECT_TENSORS && !s->block_view && s->ask == INSPECT_NO_INPUT);
     if (!meta)
         return;
-    parts_lines l = parts_begin(c, (ui_rect){foot.x + 1, foot.y, foot.w - 2, foot.h});
+    parts_lines l = ui_parts_begin(c, (ui_rect){foot.x + 1, foot.y, foot.w - 2, foot.h});
     ui_text(c, rest.x + 1, rest.y, UI_TITLE, "metadata");
     draw_meta(s, c, (ui_rect){rest.x, rest.y + 1, rest.w, rest.h - 1});
-    parts_skip(&l);
+    ui_parts_skip(&l);
     draw_types(s, &l);
 }
 
@@ -167,22 +167,24 @@ static void draw_figures(const inspect_result *r, parts_lines *l)
     const nb_stats *st = &r->stats;
     double n = st->n ? (double)st->n : 1, std = nb_stats_std(st);
     double top = fmax(fabs((double)st->min), fabs((double)st->max));
-    parts_line(l, UI_TEXT, "n %s  σ %s  max %s (%sσ)", parts_count(a, st->n), parts_num(b, std),
-               parts_num(c, top), std > 0 ? nb_fmt_fixed(d, top / std, 1) : "-");
-    parts_line(l, UI_TEXT, ">6σ %llu  zeros %s  kurt %s", (unsigned long long)r->outliers,
-               parts_percent(a, (double)st->n_zero / n), parts_num(b, nb_stats_kurtosis(st)));
-    parts_line(l, st->n_nan || st->n_inf ? UI_ERR : UI_TEXT, "NaN %llu  Inf %llu",
-               (unsigned long long)st->n_nan, (unsigned long long)st->n_inf);
+    ui_parts_line(l, UI_TEXT, "n %s  σ %s  max %s (%sσ)", ui_parts_count(a, st->n),
+                  ui_parts_num(b, std), ui_parts_num(c, top),
+                  std > 0 ? nb_fmt_fixed(d, top / std, 1) : "-");
+    ui_parts_line(l, UI_TEXT, ">6σ %llu  zeros %s  kurt %s", (unsigned long long)r->outliers,
+                  ui_parts_percent(a, (double)st->n_zero / n),
+                  ui_parts_num(b, nb_stats_kurtosis(st)));
+    ui_parts_line(l, st->n_nan || st->n_inf ? UI_ERR : UI_TEXT, "NaN %llu  Inf %llu",
+                  (unsigned long long)st->n_nan, (unsigned long long)st->n_inf);
     if (r->compared)
-        parts_line(l, UI_TEXT, "err %s  SQNR %s dB  max %s",
-                   parts_percent(a, nb_stats_rel_rmse(st)),
-                   nb_fmt_fixed(b, nb_stats_sqnr_db(st), 1), parts_num(c, (double)st->max_err));
+        ui_parts_line(
+            l, UI_TEXT, "err %s  SQNR %s dB  max %s", ui_parts_percent(a, nb_stats_rel_rmse(st)),
+            nb_fmt_fixed(b, nb_stats_sqnr_db(st), 1), ui_parts_num(c, (double)st->max_err));
 }
 
 static void draw_hist(inspect *s, ui_canvas *c, ui_rect r)
 {
     size_t i;
-    const nb_view *v = inspect_current(s, &i);
+    const nb_view *v = ui_inspect_current(s, &i);
     char title[120];
     if (!v) {
         ui_box(c, r, "weights", NULL, false);
@@ -195,18 +197,18 @@ static void draw_hist(inspect *s, ui_canvas *c, ui_rect r)
     const inspect_result *res = result_of(s, i);
     int lines = res && res->compared ? 4 : 3;
     if (r.w < NARROW && r.w > 60 && in.h < 9) /* low: figures beside the picture */
-        parts_columns(in, in.w - 36, &plot, &text);
+        ui_parts_columns(in, in.w - 36, &plot, &text);
     else
-        parts_rows(in, in.h - lines, &plot, &text);
-    parts_lines l = parts_begin(c, text);
+        ui_parts_rows(in, in.h - lines, &plot, &text);
+    parts_lines l = ui_parts_begin(c, text);
     if (!res) {
-        parts_lines p = parts_begin(c, in);
-        parts_wrap(&p, s->problem[0] ? UI_ERR : UI_DIM,
-                   s->problem[0] ? s->problem : "reading the tensor");
+        parts_lines p = ui_parts_begin(c, in);
+        ui_parts_wrap(&p, s->problem[0] ? UI_ERR : UI_DIM,
+                      s->problem[0] ? s->problem : "reading the tensor");
         return;
     }
     if (!res->readable) {
-        parts_line(&l, UI_DIM, "values of this type cannot be decoded here");
+        ui_parts_line(&l, UI_DIM, "values of this type cannot be decoded here");
         return;
     }
     double reach = nb_hist_reach(&res->hist, 0.99999);
@@ -224,10 +226,10 @@ static void draw_nothing(const inspect *s, ui_canvas *c, ui_rect r)
     static const char *const opening[] = {"opening the model", "", NULL};
     const char *failed[] = {"it cannot be opened", s->problem, "1 goes back to Models", NULL};
     ui_box(c, r, "inspect", NULL, true);
-    parts_empty(c, ui_inside(r), s->opening ? opening : s->problem[0] ? failed : none);
+    ui_parts_empty(c, ui_inside(r), s->opening ? opening : s->problem[0] ? failed : none);
 }
 
-void inspect_draw(void *self, ui_canvas *c, ui_rect r)
+void ui_inspect_draw(void *self, ui_canvas *c, ui_rect r)
 {
     inspect *s = self;
     ui_rect left, right, top, bottom;
@@ -236,22 +238,22 @@ void inspect_draw(void *self, ui_canvas *c, ui_rect r)
         return;
     }
     if (r.w >= NARROW && r.h >= 20 && !s->zoom) {
-        parts_columns(r, r.w * 56 / 100, &left, &right);
-        parts_rows(right, right.h * 9 / 20, &top, &bottom);
+        ui_parts_columns(r, r.w * 56 / 100, &left, &right);
+        ui_parts_rows(right, right.h * 9 / 20, &top, &bottom);
         draw_tensors(s, c, left, true);
         draw_hist(s, c, top);
-        inspect_draw_block(s, c, bottom, s->block_view);
+        ui_inspect_draw_block(s, c, bottom, s->block_view);
         return;
     }
     if (s->block_view) {
-        inspect_draw_block(s, c, r, true);
+        ui_inspect_draw_block(s, c, r, true);
         return;
     }
     if (s->zoom) {
         draw_hist(s, c, r);
         return;
     }
-    parts_rows(r, r.h >= 14 ? r.h - 9 : r.h, &top, &bottom);
+    ui_parts_rows(r, r.h >= 14 ? r.h - 9 : r.h, &top, &bottom);
     draw_tensors(s, c, top, false);
     if (bottom.h > 3)
         draw_hist(s, c, bottom);
@@ -284,7 +286,7 @@ static void tensor_json(const inspect *s, nb_jout *w, size_t i)
     nb_jout_object_end(w);
 }
 
-void inspect_json(const void *self, nb_str *out)
+void ui_inspect_json(const void *self, nb_str *out)
 {
     const inspect *s = self;
     nb_jout w = nb_jout_make(out);

@@ -120,11 +120,11 @@ static nb_status look(nb_job *job, void *arg, nb_err *err)
     return NB_OK;
 }
 
-void inspect_look(inspect *s)
+void ui_inspect_look(inspect *s)
 {
     size_t i;
     nb_err err = {0};
-    if (!inspect_current(s, &i) || s->job || s->wanted[0])
+    if (!ui_inspect_current(s, &i) || s->job || s->wanted[0])
         return;
     bool missing = !s->result[i];
     for (size_t k = 0; s->other && k < s->n_tensors; k++)
@@ -144,7 +144,7 @@ void inspect_look(inspect *s)
         memcpy(s->problem, err.msg, sizeof s->problem);
 }
 
-void inspect_looked(inspect *s, const nb_event *e)
+void ui_inspect_looked(inspect *s, const nb_event *e)
 {
     found f;
     if (e->kind == NB_EVENT_DATA && e->code == EVENT_TENSOR && e->len == sizeof f) {
@@ -158,10 +158,10 @@ void inspect_looked(inspect *s, const nb_event *e)
     if (e->err.status != NB_OK && e->err.status != NB_CANCELED)
         memcpy(s->problem, e->err.msg, sizeof s->problem);
     if (s->sort == INSPECT_REL)
-        inspect_arrange(s);
+        ui_inspect_arrange(s);
 }
 
-void inspect_forget(inspect *s)
+void ui_inspect_forget(inspect *s)
 {
     for (size_t i = 0; i < s->n_tensors; i++)
         free(s->result[i]);
@@ -173,7 +173,7 @@ void inspect_forget(inspect *s)
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
-const nb_view *inspect_current(const inspect *s, size_t *index)
+const nb_view *ui_inspect_current(const inspect *s, size_t *index)
 {
     if (!s->weights || s->list.at >= s->n_row)
         return NULL;
@@ -230,12 +230,12 @@ static bool contains(const char *text, const char *word)
     return n == 0;
 }
 
-void inspect_arrange(inspect *s)
+void ui_inspect_arrange(inspect *s)
 {
     size_t keep = SIZE_MAX;
     if (!s->weights)
         return;
-    inspect_current(s, &keep);
+    ui_inspect_current(s, &keep);
     free(s->row);
     s->row = ui_xcalloc(s->n_tensors + 1, sizeof *s->row);
     s->n_row = 0;

@@ -73,7 +73,7 @@ static void event(void *self, const nb_event *e)
             snprintf(m->problem, sizeof m->problem, "%s", e->err.msg);
         return;
     }
-    const nb_entry *now = models_current(m);
+    const nb_entry *now = ui_models_current(m);
     if (now && !m->wanted[0])
         snprintf(m->wanted, sizeof m->wanted, "%s", now->path);
     nb_library_close(&m->lib);
@@ -85,8 +85,8 @@ static void event(void *self, const nb_event *e)
     m->scan = (models_scan){0};
     m->problem[0] = '\0';
     m->n_row = 0;
-    models_fits(m);
-    models_arrange(m);
+    ui_models_fits(m);
+    ui_models_arrange(m);
     ui_action wanted = m->after_scan;
     m->after_scan = UI_ACT_NONE;
     if (wanted != UI_ACT_NONE)
@@ -97,11 +97,11 @@ static void event(void *self, const nb_event *e)
 
 static void to_screen(models *m, ui_scope screen)
 {
-    const nb_entry *e = models_current(m);
+    const nb_entry *e = ui_models_current(m);
     if (!e)
         return;
     /* A variant is looked at against the model it was made from. */
-    size_t at = m->row[m->list.at].entry, source = models_source(m, at);
+    size_t at = m->row[m->list.at].entry, source = ui_models_source(m, at);
     bool pair = screen == UI_INSPECT && source != at;
     const char *paths[] = {e->path, pair ? nb_library_at(m->lib, source)->path : NULL, NULL};
     ui_app_show(m->app, screen, paths, NULL);
@@ -128,7 +128,7 @@ static void talk(models *m)
     const char *paths[PANES + 1] = {NULL};
     size_t n = 0;
     for (size_t i = 0; m->lib && i < nb_library_count(m->lib) && n < countof(pick); i++)
-        if (models_marked(m, nb_library_at(m->lib, i)->path))
+        if (ui_models_marked(m, nb_library_at(m->lib, i)->path))
             pick[n++] = nb_library_at(m->lib, i);
     if (!n) {
         to_screen(m, UI_CHAT);
@@ -151,21 +151,21 @@ static void mark_rows(models *m, size_t from, size_t to, bool on)
         to = t;
     }
     for (size_t i = from; i <= to && i < m->n_row; i++)
-        models_toggle(m, models_entry(m, i)->path, on);
+        ui_models_toggle(m, ui_models_entry(m, i)->path, on);
 }
 
 static bool mark(models *m, ui_action a)
 {
-    const nb_entry *e = models_current(m);
+    const nb_entry *e = ui_models_current(m);
     if (!e)
         return false;
     if (a == UI_ACT_ANY_MARK) {
-        models_toggle(m, e->path, !models_marked(m, e->path));
+        ui_models_toggle(m, e->path, !ui_models_marked(m, e->path));
         ui_list_move(&m->list, UI_ACT_ANY_DOWN, 1);
     } else if (a == UI_ACT_ANY_MARK_ALL) {
         bool all = true;
         for (size_t i = 0; i < m->n_row; i++)
-            all = all && models_marked(m, models_entry(m, i)->path);
+            all = all && ui_models_marked(m, ui_models_entry(m, i)->path);
         mark_rows(m, 0, m->n_row - 1, !all);
     } else if (m->range < 0) {
         m->range = (long)m->list.at;
@@ -182,8 +182,8 @@ static void change_ctx(models *m, bool more)
 {
     if (more ? m->ctx < CTX_MAX : m->ctx > CTX_MIN)
         m->ctx = more ? m->ctx * 2 : m->ctx / 2;
-    models_fits(m);
-    models_arrange(m);
+    ui_models_fits(m);
+    ui_models_arrange(m);
 }
 
 static bool escape(models *m)
@@ -196,7 +196,7 @@ static bool escape(models *m)
         m->zoom = false;
     else if (m->filter.text.len) {
         ui_input_set(&m->filter, "");
-        models_arrange(m);
+        ui_models_arrange(m);
     } else
         return false;
     return true;
@@ -204,7 +204,7 @@ static bool escape(models *m)
 
 static bool copy(models *m, ui_action a)
 {
-    const nb_entry *e = models_current(m);
+    const nb_entry *e = ui_models_current(m);
     char text[1400];
     if (!e)
         return false;
@@ -222,8 +222,8 @@ static bool copy(models *m, ui_action a)
 static void write_table(models *m)
 {
     nb_str text = {0};
-    models_json(m, &text);
-    parts_export(m->app, "models", "json", &text);
+    ui_models_json(m, &text);
+    ui_parts_export(m->app, "models", "json", &text);
     nb_str_free(&text);
 }
 
@@ -250,8 +250,8 @@ static bool action_here(models *m, ui_action a)
         return true;
     case UI_ACT_MODELS_KV_TYPE:
         m->kv_f32 = !m->kv_f32;
-        models_fits(m);
-        models_arrange(m);
+        ui_models_fits(m);
+        ui_models_arrange(m);
         return true;
     case UI_ACT_MODELS_RESCAN:
         start_scan(m);
@@ -278,11 +278,11 @@ static bool action(void *self, ui_action a)
         return escape(m);
     case UI_ACT_ANY_SORT:
         m->sort = (m->sort + 1) % MODELS_SORTS;
-        models_arrange(m);
+        ui_models_arrange(m);
         return true;
     case UI_ACT_ANY_SORT_REVERSE:
         m->reverse = !m->reverse;
-        models_arrange(m);
+        ui_models_arrange(m);
         return true;
     case UI_ACT_ANY_MARK:
     case UI_ACT_ANY_MARK_ALL:
@@ -317,7 +317,7 @@ static bool key(void *self, const ui_key *k)
         return ui_list_move(&m->list, k->code == UI_K_UP ? UI_ACT_ANY_UP : UI_ACT_ANY_DOWN, 1);
     if (!ui_input_key(&m->filter, k))
         return false;
-    models_arrange(m);
+    ui_models_arrange(m);
     return true;
 }
 
@@ -326,7 +326,7 @@ static const char *why_not(const void *self, ui_action a)
     const models *m = self;
     const ui_keyrow *row = ui_keyrow_of(a);
     bool needs = row->scope == UI_MODELS && a != UI_ACT_MODELS_RESCAN;
-    if (needs && !models_current(m))
+    if (needs && !ui_models_current(m))
         return "needs a model in the list";
     if (a == UI_ACT_MODELS_RESCAN && m->job)
         return "is looking already";
@@ -349,7 +349,7 @@ static double tick(void *self, double now)
 {
     models *m = self;
     (void)now;
-    parts_memory(m->app, &m->available, &m->total);
+    ui_parts_memory(m->app, &m->available, &m->total);
     return m->job ? 0.5 : 5;
 }
 
@@ -364,7 +364,7 @@ static void show(void *self, const char *const *paths, const char *note)
     (void)note;
     if (paths && paths[0])
         snprintf(m->wanted, sizeof m->wanted, "%s", paths[0]);
-    models_arrange(m);
+    ui_models_arrange(m);
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -380,9 +380,9 @@ static nb_status open(void **self, ui_app *app, nb_err *err)
     m->ctx = 4096;
     if (cfg->ctx >= CTX_MIN && cfg->ctx <= CTX_MAX)
         m->ctx = (uint32_t)cfg->ctx;
-    parts_memory(app, &m->available, &m->total);
+    ui_parts_memory(app, &m->available, &m->total);
     for (size_t i = 0; i < ui_workspace_count(w, "models.marks"); i++)
-        models_toggle(m, ui_workspace_item(w, "models.marks", i), true);
+        ui_models_toggle(m, ui_workspace_item(w, "models.marks", i), true);
     const char *at = ui_workspace_get(w, "models.at");
     const ui_app_options *opt = ui_app_options_of(app);
     if (opt->n_paths || at) /* what was asked for now beats what was looked at last */
@@ -395,7 +395,7 @@ static nb_status open(void **self, ui_app *app, nb_err *err)
 static void remember(models *m)
 {
     ui_workspace *w = ui_app_workspace(m->app);
-    const nb_entry *e = models_current(m);
+    const nb_entry *e = ui_models_current(m);
     if (e)
         ui_workspace_set(w, "models.at", e->path);
     ui_workspace_clear(w, "models.marks");
@@ -428,7 +428,7 @@ const ui_screen ui_screen_models = {
     .scope = UI_MODELS,
     .open = open,
     .close = close_screen,
-    .draw = models_draw,
+    .draw = ui_models_draw,
     .action = action,
     .text_mode = text_mode,
     .key = key,
@@ -437,6 +437,6 @@ const ui_screen ui_screen_models = {
     .hints = hints,
     .tick = tick,
     .busy = busy,
-    .json = models_json,
+    .json = ui_models_json,
     .show = show,
 };

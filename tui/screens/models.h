@@ -1,5 +1,5 @@
 /* State of the Models screen, shared by its files: models.c (what happens), models_rows.c (which
- * rows, in which order), models_draw.c (how it looks). Filter, order and marks are independent:
+ * rows, in which order), ui_models_draw.c (how it looks). Filter, order and marks are independent:
  * marks belong to paths, the filter and the order only choose rows (tui 20). */
 #ifndef NIBBLE_SCREEN_MODELS_H
 #define NIBBLE_SCREEN_MODELS_H
@@ -61,20 +61,20 @@ typedef struct models {
 } models;
 
 /* The shown row's entry; NULL when there is none. */
-const nb_entry *models_current(const models *m);
-const nb_entry *models_entry(const models *m, size_t row);
-bool models_marked(const models *m, const char *path);
-void models_toggle(models *m, const char *path, bool on);
+const nb_entry *ui_models_current(const models *m);
+const nb_entry *ui_models_entry(const models *m, size_t row);
+bool ui_models_marked(const models *m, const char *path);
+void ui_models_toggle(models *m, const char *path, bool on);
 /* Applies filter and order, keeps the cursor on its model. */
-void models_arrange(models *m);
-void models_fits(models *m); /* after a change of ctx or KV type */
-bool models_match(const models *m, size_t entry, const char *filter);
+void ui_models_arrange(models *m);
+void ui_models_fits(models *m); /* after a change of ctx or KV type */
+bool ui_models_match(const models *m, size_t entry, const char *filter);
 /* Index of the model it was made from, or its own. */
-size_t models_source(const models *m, size_t entry);
+size_t ui_models_source(const models *m, size_t entry);
 /* Measured (true) or estimated tokens/s; 0 = unknown. */
-bool models_speed(const models *m, size_t entry, double *tok_s);
+bool ui_models_speed(const models *m, size_t entry, double *tok_s);
 
-void models_draw(void *self, ui_canvas *c, ui_rect r);
-void models_json(const void *self, nb_str *out);
+void ui_models_draw(void *self, ui_canvas *c, ui_rect r);
+void ui_models_json(const void *self, nb_str *out);
 
 #endif

@@ -20,7 +20,7 @@ static void speed_text(const models *m, size_t entry, char *buf, size_t cap)
 {
     double v;
     char num[48];
-    bool ok = models_speed(m, entry, &v);
+    bool ok = ui_models_speed(m, entry, &v);
     if (v <= 0)
         snprintf(buf, cap, "?");
     else
@@ -30,7 +30,7 @@ static void speed_text(const models *m, size_t entry, char *buf, size_t cap)
 
 static void name_text(const models *m, size_t row, char *buf, size_t cap)
 {
-    const nb_entry *e = models_entry(m, row);
+    const nb_entry *e = ui_models_entry(m, row);
     if (!m->row[row].nested) {
         snprintf(buf, cap, "%s", e->name);
         return;
@@ -42,7 +42,7 @@ static void name_text(const models *m, size_t row, char *buf, size_t cap)
 static void cell(const void *arg, size_t row, size_t col, char *buf, size_t cap, ui_role *role)
 {
     const models *m = arg;
-    const nb_entry *e = models_entry(m, row);
+    const nb_entry *e = ui_models_entry(m, row);
     size_t entry = m->row[row].entry;
     char num[48];
     if (e->problem[0])
@@ -52,7 +52,7 @@ static void cell(const void *arg, size_t row, size_t col, char *buf, size_t cap,
         name_text(m, row, buf, cap);
         break;
     case COL_PARAM:
-        snprintf(buf, cap, "%s", e->params ? parts_count(num, e->params) : "");
+        snprintf(buf, cap, "%s", e->params ? ui_parts_count(num, e->params) : "");
         break;
     case COL_BPW:
         snprintf(buf, cap, "%s", is_float(e) ? e->type_name : nb_fmt_fixed(num, e->bpw, 2));
@@ -67,7 +67,7 @@ static void cell(const void *arg, size_t row, size_t col, char *buf, size_t cap,
             break;
         }
         snprintf(buf, cap, "%s", nb_fit_name(m->fit[entry].word));
-        *role = parts_fit_role(m->fit[entry].word);
+        *role = ui_parts_fit_role(m->fit[entry].word);
         break;
     default:
         speed_text(m, entry, buf, cap);
@@ -77,8 +77,8 @@ static void cell(const void *arg, size_t row, size_t col, char *buf, size_t cap,
 static char row_mark(const void *arg, size_t row)
 {
     const models *m = arg;
-    const nb_entry *e = models_entry(m, row);
-    return models_marked(m, e->path) ? '*' : e->problem[0] && !e->unsupported ? '!' : ' ';
+    const nb_entry *e = ui_models_entry(m, row);
+    return ui_models_marked(m, e->path) ? '*' : e->problem[0] && !e->unsupported ? '!' : ' ';
 }
 
 static void draw_filter(models *m, ui_canvas *c, ui_rect r)
@@ -106,13 +106,13 @@ static void draw_empty(models *m, ui_canvas *c, ui_rect r)
     static const char *const no_match[] = {"no model matches the filter", "Esc clears it", NULL};
     const char *failed[] = {"the models could not be listed", m->problem, "r looks again", NULL};
     if (m->problem[0] && !m->lib)
-        parts_empty(c, r, failed);
+        ui_parts_empty(c, r, failed);
     else if (!m->lib)
-        parts_empty(c, r, looking);
+        ui_parts_empty(c, r, looking);
     else if (!nb_library_count(m->lib))
-        parts_empty(c, r, none);
+        ui_parts_empty(c, r, none);
     else
-        parts_empty(c, r, no_match);
+        ui_parts_empty(c, r, no_match);
 }
 
 static void draw_list(models *m, ui_canvas *c, ui_rect r)
@@ -128,14 +128,14 @@ static void draw_list(models *m, ui_canvas *c, ui_rect r)
     ui_rect in = ui_inside(r), filter, table;
     if (in.h < 1)
         return;
-    parts_rows(in, 1, &filter, &table);
+    ui_parts_rows(in, 1, &filter, &table);
     draw_filter(m, c, filter);
     if (!m->n_row) {
         draw_empty(m, c, table);
         return;
     }
     char ctx[16];
-    snprintf(m->fit_title, sizeof m->fit_title, "FIT@%s", parts_ctx(ctx, m->ctx));
+    snprintf(m->fit_title, sizeof m->fit_title, "FIT@%s", ui_parts_ctx(ctx, m->ctx));
     const ui_column col[COLS] = {
         {"NAME", 0, false, 0}, {"PARAM", 6, true, 3},       {"BPW", 5, true, 1},
         {"SIZE", 8, true, 2},  {m->fit_title, 10, true, 1}, {"TOK/S", 7, true, 4},
@@ -149,7 +149,7 @@ static void draw_list(models *m, ui_canvas *c, ui_rect r)
 static void memory_bar(parts_lines *l, const char *label, uint64_t bytes, uint64_t of)
 {
     char b[16];
-    if (parts_left(l)) {
+    if (ui_parts_left(l)) {
         int x = l->r.x, y = l->r.y + l->y;
         ui_text(l->c, x + 2, y, UI_DIM, label);
         ui_text_right(l->c, x + 18, y, UI_TEXT, nb_human_bytes(b, bytes));
@@ -164,31 +164,32 @@ static void draw_memory(const models *m, parts_lines *l, size_t entry)
 {
     const nb_fit *f = &m->fit[entry];
     char a[16], b[16], ctx[16];
-    parts_line(l, UI_TITLE, "memory at ctx %s%s, KV %s", parts_ctx(ctx, f->ctx),
-               f->ctx < m->ctx ? " (its most)" : "", m->kv_f32 ? "f32" : "f16");
+    ui_parts_line(l, UI_TITLE, "memory at ctx %s%s, KV %s", ui_parts_ctx(ctx, f->ctx),
+                  f->ctx < m->ctx ? " (its most)" : "", m->kv_f32 ? "f32" : "f16");
     memory_bar(l, "weights", f->weights, f->total);
     memory_bar(l, "KV", f->kv, f->total);
     memory_bar(l, "compute", f->compute, f->total);
-    parts_line(l, parts_fit_role(f->word), "  total %s of %s free: %s", nb_human_bytes(a, f->total),
-               nb_human_bytes(b, f->available), nb_fit_name(f->word));
-    parts_line(l, UI_DIM, "  [ ] context   V KV type");
+    ui_parts_line(l, ui_parts_fit_role(f->word), "  total %s of %s free: %s",
+                  nb_human_bytes(a, f->total), nb_human_bytes(b, f->available),
+                  nb_fit_name(f->word));
+    ui_parts_line(l, UI_DIM, "  [ ] context   V KV type");
 }
 
 static void draw_made_from(const models *m, parts_lines *l, size_t entry)
 {
-    size_t source = models_source(m, entry), n = nb_library_count(m->lib), found = 0;
+    size_t source = ui_models_source(m, entry), n = nb_library_count(m->lib), found = 0;
     char num[48], size[16];
     for (size_t i = 0; i < n; i++) {
         const nb_entry *e = nb_library_at(m->lib, i);
-        if (i == source || models_source(m, i) != source)
+        if (i == source || ui_models_source(m, i) != source)
             continue;
         if (!found++)
-            parts_line(l, UI_TITLE, "made from this model");
-        parts_line(l, i == entry ? UI_FOCUS : UI_TEXT, "  %-8s %5s bpw %9s", e->type_name,
-                   nb_fmt_fixed(num, e->bpw, 2), nb_human_bytes(size, e->bytes));
+            ui_parts_line(l, UI_TITLE, "made from this model");
+        ui_parts_line(l, i == entry ? UI_FOCUS : UI_TEXT, "  %-8s %5s bpw %9s", e->type_name,
+                      nb_fmt_fixed(num, e->bpw, 2), nb_human_bytes(size, e->bytes));
     }
     if (!found)
-        parts_line(l, UI_DIM, "nothing made from it yet: Q quantizes it");
+        ui_parts_line(l, UI_DIM, "nothing made from it yet: Q quantizes it");
 }
 
 static void draw_legend(const models *m, parts_lines *l)
@@ -200,39 +201,39 @@ static void draw_legend(const models *m, parts_lines *l)
                {NB_TIGHT, "less than 15 % left"},
                {NB_PAGES, "paged from disk, slow"},
                {NB_NO, "cannot be loaded"}};
-    if (parts_left(l) < 7)
+    if (ui_parts_left(l) < 7)
         return;
-    parts_skip(l);
+    ui_parts_skip(l);
     for (size_t i = 0; i < countof(row); i++)
-        parts_pair(l, 7, nb_fit_name(row[i].word), UI_DIM, "%s", row[i].text);
-    parts_line(l, UI_DIM, "~ estimate   %s measured here   ? not known",
-               ui_glyph_text(m->canvas, UI_G_CHECK));
+        ui_parts_pair(l, 7, nb_fit_name(row[i].word), UI_DIM, "%s", row[i].text);
+    ui_parts_line(l, UI_DIM, "~ estimate   %s measured here   ? not known",
+                  ui_glyph_text(m->canvas, UI_G_CHECK));
 }
 
 static void draw_preview(models *m, ui_canvas *c, ui_rect r)
 {
-    const nb_entry *e = models_current(m);
+    const nb_entry *e = ui_models_current(m);
     char num[48], ctx[16];
     ui_box(c, r, e ? e->name : "model", NULL, false);
     if (!e)
         return;
     ui_rect in = ui_inside(r);
-    parts_lines l = parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
+    parts_lines l = ui_parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
     size_t entry = m->row[m->list.at].entry;
-    parts_line(&l, UI_TEXT, "arch %s · %llu layers · %s par", e->arch,
-               (unsigned long long)e->n_layer, parts_count(num, e->params));
-    parts_line(&l, UI_TEXT, "ctx %s · vocab %llu%s", parts_ctx(ctx, e->n_ctx),
-               (unsigned long long)e->n_vocab, e->tied ? " · tied" : "");
-    parts_line(&l, UI_DIM, "%s · %s", e->type_name, e->is_dir ? "folder" : e->file);
-    parts_wrap(&l, UI_DIM, e->path);
+    ui_parts_line(&l, UI_TEXT, "arch %s · %llu layers · %s par", e->arch,
+                  (unsigned long long)e->n_layer, ui_parts_count(num, e->params));
+    ui_parts_line(&l, UI_TEXT, "ctx %s · vocab %llu%s", ui_parts_ctx(ctx, e->n_ctx),
+                  (unsigned long long)e->n_vocab, e->tied ? " · tied" : "");
+    ui_parts_line(&l, UI_DIM, "%s · %s", e->type_name, e->is_dir ? "folder" : e->file);
+    ui_parts_wrap(&l, UI_DIM, e->path);
     if (e->problem[0]) {
-        parts_skip(&l);
-        parts_wrap(&l, UI_WARN, e->problem);
+        ui_parts_skip(&l);
+        ui_parts_wrap(&l, UI_WARN, e->problem);
         return;
     }
-    parts_skip(&l);
+    ui_parts_skip(&l);
     draw_memory(m, &l, entry);
-    parts_skip(&l);
+    ui_parts_skip(&l);
     draw_made_from(m, &l, entry);
     draw_legend(m, &l);
 }
@@ -240,30 +241,30 @@ static void draw_preview(models *m, ui_canvas *c, ui_rect r)
 /* Four rows below a narrow list. */
 static void draw_brief(models *m, ui_canvas *c, ui_rect r)
 {
-    const nb_entry *e = models_current(m);
+    const nb_entry *e = ui_models_current(m);
     char a[48], b[16], w[16], k[16], x[16], t[16];
     ui_box(c, r, e ? e->name : "model", e ? "+ more" : NULL, false);
     if (!e)
         return;
     ui_rect in = ui_inside(r);
-    parts_lines l = parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
+    parts_lines l = ui_parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
     const nb_fit *f = &m->fit[m->row[m->list.at].entry];
-    parts_line(&l, UI_TEXT, "%s %lluL %s par · ctx %s · vocab %llu · %s", e->arch,
-               (unsigned long long)e->n_layer, parts_count(a, e->params), parts_ctx(b, e->n_ctx),
-               (unsigned long long)e->n_vocab, e->type_name);
+    ui_parts_line(&l, UI_TEXT, "%s %lluL %s par · ctx %s · vocab %llu · %s", e->arch,
+                  (unsigned long long)e->n_layer, ui_parts_count(a, e->params),
+                  ui_parts_ctx(b, e->n_ctx), (unsigned long long)e->n_vocab, e->type_name);
     if (e->problem[0])
-        parts_line(&l, UI_WARN, "%s", e->problem);
+        ui_parts_line(&l, UI_WARN, "%s", e->problem);
     else
-        parts_line(&l, parts_fit_role(f->word), "ctx %s: %s + KV %s + compute %s = %s  %s",
-                   parts_ctx(b, f->ctx), nb_human_bytes(w, f->weights), nb_human_bytes(k, f->kv),
-                   nb_human_bytes(x, f->compute), nb_human_bytes(t, f->total),
-                   nb_fit_name(f->word));
-    parts_line(&l, UI_DIM, "%s", e->path);
-    parts_line(&l, UI_DIM, "~ estimate  %s measured here  [ ] context %s  V KV %s",
-               ui_glyph_text(c, UI_G_CHECK), parts_ctx(b, m->ctx), m->kv_f32 ? "f32" : "f16");
+        ui_parts_line(&l, ui_parts_fit_role(f->word), "ctx %s: %s + KV %s + compute %s = %s  %s",
+                      ui_parts_ctx(b, f->ctx), nb_human_bytes(w, f->weights),
+                      nb_human_bytes(k, f->kv), nb_human_bytes(x, f->compute),
+                      nb_human_bytes(t, f->total), nb_fit_name(f->word));
+    ui_parts_line(&l, UI_DIM, "%s", e->path);
+    ui_parts_line(&l, UI_DIM, "~ estimate  %s measured here  [ ] context %s  V KV %s",
+                  ui_glyph_text(c, UI_G_CHECK), ui_parts_ctx(b, m->ctx), m->kv_f32 ? "f32" : "f16");
 }
 
-void models_draw(void *self, ui_canvas *c, ui_rect r)
+void ui_models_draw(void *self, ui_canvas *c, ui_rect r)
 {
     models *m = self;
     ui_rect list, preview;
@@ -272,11 +273,11 @@ void models_draw(void *self, ui_canvas *c, ui_rect r)
     if (m->zoom) {
         draw_preview(m, c, r);
     } else if (r.w >= 100 && r.h >= 12) {
-        parts_columns(r, r.w - (r.w >= 150 ? 60 : 46), &list, &preview);
+        ui_parts_columns(r, r.w - (r.w >= 150 ? 60 : 46), &list, &preview);
         draw_list(m, c, list);
         draw_preview(m, c, preview);
     } else if (r.h >= 16) {
-        parts_rows(r, r.h - 6, &list, &preview);
+        ui_parts_rows(r, r.h - 6, &list, &preview);
         draw_list(m, c, list);
         draw_brief(m, c, preview);
     } else {
@@ -314,11 +315,11 @@ static void entry_json(const models *m, nb_jout *w, size_t entry)
     nb_jout_key(w, "fit");
     nb_jout_str(w, e->problem[0] ? e->problem : nb_fit_name(f->word));
     nb_jout_key(w, "marked");
-    nb_jout_bool(w, models_marked(m, e->path));
+    nb_jout_bool(w, ui_models_marked(m, e->path));
     nb_jout_object_end(w);
 }
 
-void models_json(const void *self, nb_str *out)
+void ui_models_json(const void *self, nb_str *out)
 {
     const models *m = self;
     nb_jout w = nb_jout_make(out);

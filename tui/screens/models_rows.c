@@ -7,19 +7,19 @@
 #include <string.h>
 #include <strings.h>
 
-const nb_entry *models_entry(const models *m, size_t row)
+const nb_entry *ui_models_entry(const models *m, size_t row)
 {
     return row < m->n_row ? nb_library_at(m->lib, m->row[row].entry) : NULL;
 }
 
-const nb_entry *models_current(const models *m)
+const nb_entry *ui_models_current(const models *m)
 {
-    return models_entry(m, m->list.at);
+    return ui_models_entry(m, m->list.at);
 }
 
 /* --- marks ----------------------------------------------------------------------------------- */
 
-bool models_marked(const models *m, const char *path)
+bool ui_models_marked(const models *m, const char *path)
 {
     for (size_t i = 0; i < m->n_mark; i++)
         if (strcmp(m->mark[i], path) == 0)
@@ -27,9 +27,9 @@ bool models_marked(const models *m, const char *path)
     return false;
 }
 
-void models_toggle(models *m, const char *path, bool on)
+void ui_models_toggle(models *m, const char *path, bool on)
 {
-    if (models_marked(m, path) == on)
+    if (ui_models_marked(m, path) == on)
         return;
     if (!on) {
         size_t i = 0;
@@ -49,7 +49,7 @@ void models_toggle(models *m, const char *path, bool on)
 
 /* --- figures --------------------------------------------------------------------------------- */
 
-void models_fits(models *m)
+void ui_models_fits(models *m)
 {
     if (!m->lib)
         return;
@@ -58,13 +58,13 @@ void models_fits(models *m)
     m->fit = ui_xcalloc(n + 1, sizeof *m->fit);
     for (size_t i = 0; i < n; i++) {
         const nb_entry *e = nb_library_at(m->lib, i);
-        nb_hparams hp = parts_hparams(e);
+        nb_hparams hp = ui_parts_hparams(e);
         uint32_t ctx = e->n_ctx && e->n_ctx < m->ctx ? (uint32_t)e->n_ctx : m->ctx;
         m->fit[i] = nb_fit_of(&hp, e->bytes, ctx, m->kv_f32, m->available);
     }
 }
 
-bool models_speed(const models *m, size_t entry, double *tok_s)
+bool ui_models_speed(const models *m, size_t entry, double *tok_s)
 {
     const nb_entry *e = nb_library_at(m->lib, entry);
     *tok_s = m->speed ? m->speed[entry] : 0;
@@ -75,7 +75,7 @@ bool models_speed(const models *m, size_t entry, double *tok_s)
     return false;
 }
 
-size_t models_source(const models *m, size_t entry)
+size_t ui_models_source(const models *m, size_t entry)
 {
     const nb_entry *e = nb_library_at(m->lib, entry);
     if (!e->source[0])
@@ -118,7 +118,7 @@ static double field(const models *m, size_t entry, const char *name, size_t n, b
 {
     const nb_entry *e = nb_library_at(m->lib, entry);
     double speed;
-    models_speed(m, entry, &speed);
+    ui_models_speed(m, entry, &speed);
     const struct {
         const char *name;
         double value;
@@ -175,7 +175,7 @@ static bool word_matches(const models *m, size_t entry, const char *w, size_t n)
            contains(e->arch, w, n);
 }
 
-bool models_match(const models *m, size_t entry, const char *filter)
+bool ui_models_match(const models *m, size_t entry, const char *filter)
 {
     for (const char *p = filter; *p;) {
         size_t skip = strspn(p, " "), n = strcspn(p + skip, " ");
@@ -192,7 +192,7 @@ static double key_of(const models *m, size_t entry)
 {
     const nb_entry *e = nb_library_at(m->lib, entry);
     double speed;
-    models_speed(m, entry, &speed);
+    ui_models_speed(m, entry, &speed);
     switch (m->sort) {
     case MODELS_PARAMS:
         return (double)e->params;
@@ -228,7 +228,7 @@ static int compare_rows(const void *pa, const void *pb, void *arg)
 {
     const models *m = arg;
     size_t a = ((const models_row *)pa)->entry, b = ((const models_row *)pb)->entry;
-    size_t sa = models_source(m, a), sb = models_source(m, b);
+    size_t sa = ui_models_source(m, a), sb = ui_models_source(m, b);
     if (sa != sb)
         return compare(m, sa, sb);
     if ((a == sa) != (b == sb))
@@ -247,19 +247,19 @@ static bool shown(const models *m, size_t entry)
 static void nest(models *m)
 {
     for (size_t i = 0; i < m->n_row; i++) {
-        size_t source = models_source(m, m->row[i].entry);
-        bool more = i + 1 < m->n_row && models_source(m, m->row[i + 1].entry) == source;
+        size_t source = ui_models_source(m, m->row[i].entry);
+        bool more = i + 1 < m->n_row && ui_models_source(m, m->row[i + 1].entry) == source;
         m->row[i].nested = source != m->row[i].entry && shown(m, source);
         m->row[i].last = !more;
     }
 }
 
-void models_arrange(models *m)
+void ui_models_arrange(models *m)
 {
     if (!m->lib)
         return;
     char keep[1024] = "";
-    const nb_entry *now = models_current(m);
+    const nb_entry *now = ui_models_current(m);
     if (m->wanted[0] || now)
         snprintf(keep, sizeof keep, "%s", m->wanted[0] ? m->wanted : now->path);
     size_t n = nb_library_count(m->lib);
@@ -267,13 +267,13 @@ void models_arrange(models *m)
     m->row = ui_xcalloc(n + 1, sizeof *m->row);
     m->n_row = 0;
     for (size_t i = 0; i < n; i++)
-        if (models_match(m, i, nb_str_c(&m->filter.text)))
+        if (ui_models_match(m, i, nb_str_c(&m->filter.text)))
             m->row[m->n_row++].entry = i;
     qsort_r(m->row, m->n_row, sizeof *m->row, compare_rows, m);
     nest(m);
     ui_list_set(&m->list, m->n_row);
     for (size_t i = 0; i < m->n_row; i++)
-        if (strcmp(models_entry(m, i)->path, keep) == 0) {
+        if (strcmp(ui_models_entry(m, i)->path, keep) == 0) {
             m->list.at = i;
             m->wanted[0] = '\0';
         }

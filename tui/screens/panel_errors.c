@@ -71,7 +71,7 @@ static void draw(ui_app *app, ui_canvas *c, ui_rect area)
     char note[48];
     size_t n = count(app);
     snprintf(note, sizeof note, "%zu entries", n);
-    ui_rect in = app_panel_box(c, area, w, area.h < 20 ? area.h : 20, "errors and log", note);
+    ui_rect in = ui_app_panel_box(c, area, w, area.h < 20 ? area.h : 20, "errors and log", note);
     int whole = in.h > 10 ? 4 : 1, rows = in.h - whole - 2;
     if (rows < 1)
         return;
@@ -148,7 +148,7 @@ static bool key(ui_app *app, const ui_key *k)
         return typing(app, k);
     ui_action a = ui_keymap_find(app->keys, UI_ANY, false, k, &none);
     if (a == UI_ACT_ANY_ESCAPE || a == UI_ACT_ANY_BACK || a == UI_ACT_ANY_ERRORS)
-        app_panel_close(app);
+        ui_app_panel_close(app);
     else if (a == UI_ACT_ANY_FILTER)
         app->errors_typing = true;
     else if (k->code == UI_K_CHAR && k->ch == 'y' && !k->ctrl && !k->alt)
@@ -165,4 +165,4 @@ static const char *hints(const ui_app *app, bool narrow)
     return narrow ? "/ filter  y copy  Esc" : "/ filter  y copy  j k move  Esc close";
 }
 
-const app_panel_row app_errors_row = {.open = open, .draw = draw, .key = key, .hints = hints};
+const app_panel_row ui_app_errors_row = {.open = open, .draw = draw, .key = key, .hints = hints};

@@ -23,7 +23,7 @@ static void draw_row(ui_canvas *c, ui_rect r, const app_job *j, bool here)
 {
     char words[96], text[160];
     bool failed = !j->job && j->result.status != NB_OK && j->result.status != NB_CANCELED;
-    app_job_words(j, words, sizeof words);
+    ui_app_job_words(j, words, sizeof words);
     snprintf(text, sizeof text, "%s %s", j->kind, j->label);
     int right = ui_width(c, words, strlen(words)), room = r.w - 14 - right - 1;
     ui_text(c, r.x, r.y, failed ? UI_ERR : UI_TEXT, here ? ">" : failed ? "!" : " ");
@@ -31,7 +31,7 @@ static void draw_row(ui_canvas *c, ui_rect r, const app_job *j, bool here)
              failed   ? UI_ERR
              : j->job ? UI_BUSY
                       : UI_DIM,
-             0, app_job_state(j), strlen(app_job_state(j)), 11);
+             0, ui_app_job_state(j), strlen(ui_app_job_state(j)), 11);
     if (room > 0)
         ui_textn(c, r.x + 13, r.y, UI_TEXT, 0, text, strlen(text), room);
     if (j->job)
@@ -46,7 +46,7 @@ static void draw_detail(ui_canvas *c, ui_rect r, const app_job *j)
     const nb_job_view *v = &j->view;
     bool failed = !j->job && j->result.msg[0];
     nb_human_time(took, v->elapsed);
-    snprintf(text, sizeof text, "started by %s, %s %s%s%s", app_scope_title(j->owner),
+    snprintf(text, sizeof text, "started by %s, %s %s%s%s", ui_app_scope_title(j->owner),
              j->job ? "for" : "took", took, v->what[0] ? ", at " : "", v->what);
     ui_textn(c, r.x, r.y, UI_DIM, 0, text, strlen(text), r.w);
     if (failed)
@@ -59,8 +59,8 @@ static void draw(ui_app *app, ui_canvas *c, ui_rect area)
 {
     int w = area.w >= APP_WIDE ? 96 : area.w - 4, h = area.h < 18 ? area.h : 18;
     char note[32];
-    snprintf(note, sizeof note, "%zu running", app_running(app));
-    ui_rect in = app_panel_box(c, area, w, h, "jobs", note);
+    snprintf(note, sizeof note, "%zu running", ui_app_running(app));
+    ui_rect in = ui_app_panel_box(c, area, w, h, "jobs", note);
     ui_list_set(&app->jobs_list, app->n_job);
     int rows = in.h - 3;
     if (rows < 1)
@@ -98,13 +98,13 @@ static bool key(ui_app *app, const ui_key *k)
     app_job *j = row_at(app, app->jobs_list.at);
     uint32_t ch = k->code == UI_K_CHAR && !k->ctrl && !k->alt ? k->ch : 0;
     if (a == UI_ACT_ANY_ESCAPE || a == UI_ACT_ANY_BACK || a == UI_ACT_ANY_JOBS) {
-        app_panel_close(app);
+        ui_app_panel_close(app);
     } else if (a == UI_ACT_ANY_OPEN && j) {
         ui_scope owner = j->owner;
-        app_panel_close(app);
+        ui_app_panel_close(app);
         ui_app_show(app, owner, NULL, NULL);
     } else if (ch == 'x' && j) {
-        app_job_cancel(app, j);
+        ui_app_job_cancel(app, j);
     } else if (ch == 'p' && j) {
         pause_job(app, j);
     } else {
@@ -120,4 +120,4 @@ static const char *hints(const ui_app *app, bool narrow)
                   : "x cancel  p pause or go on  Enter its screen  Esc close";
 }
 
-const app_panel_row app_jobs_row = {.open = open, .draw = draw, .key = key, .hints = hints};
+const app_panel_row ui_app_jobs_row = {.open = open, .draw = draw, .key = key, .hints = hints};

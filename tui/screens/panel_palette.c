@@ -19,7 +19,7 @@ static void draw_input(ui_app *app, ui_canvas *c, ui_rect in, const char *prompt
 /* "> Quantize: dry run   D   quantize.dry   Quantize" */
 static void draw_item(ui_app *app, ui_canvas *c, ui_rect r, size_t i, bool verbs)
 {
-    const app_item *it = app_items_at(app, i);
+    const app_item *it = ui_app_items_at(app, i);
     bool here = i == app->items.list.at, off = it->why_not[0] != '\0';
     ui_role role = off ? UI_DIM : UI_TEXT;
     int keys_w = verbs ? 12 : 16, scope_w = r.w >= 60 ? 10 : 0;
@@ -43,7 +43,7 @@ static void draw_item(ui_app *app, ui_canvas *c, ui_rect r, size_t i, bool verbs
         ui_textn(c, x, r.y, UI_DIM, 0, note, strlen(note), verb_w ? verb_w - 1 : 0);
     }
     if (scope_w)
-        ui_text_right(c, r.x + r.w, r.y, UI_DIM, app_scope_title(it->scope));
+        ui_text_right(c, r.x + r.w, r.y, UI_DIM, ui_app_scope_title(it->scope));
     if (here)
         ui_tint(c, (ui_rect){r.x, r.y, r.w, 1}, UI_SELECT, 0);
 }
@@ -64,7 +64,7 @@ static void draw_items(ui_app *app, ui_canvas *c, ui_rect r, int columns, bool v
 static void palette_draw(ui_app *app, ui_canvas *c, ui_rect area)
 {
     int w = area.w >= APP_WIDE ? 96 : area.w - 6, h = area.h < 22 ? area.h : 22;
-    ui_rect in = app_panel_box(c, area, w, h, "palette", "Enter runs");
+    ui_rect in = ui_app_panel_box(c, area, w, h, "palette", "Enter runs");
     if (in.h < 3)
         return;
     draw_input(app, c, in, ": ");
@@ -79,8 +79,8 @@ static void help_draw(ui_app *app, ui_canvas *c, ui_rect area)
 {
     char title[64];
     int wide = area.w >= 104, w = wide ? area.w - 4 : area.w - 2;
-    snprintf(title, sizeof title, "keys here: %s", app_current(app)->row->title);
-    ui_rect in = app_panel_box(c, area, w < 140 ? w : 140, area.h, title, "Enter runs");
+    snprintf(title, sizeof title, "keys here: %s", ui_app_current(app)->row->title);
+    ui_rect in = ui_app_panel_box(c, area, w < 140 ? w : 140, area.h, title, "Enter runs");
     if (in.h < 3)
         return;
     draw_input(app, c, in, "/ ");
@@ -105,7 +105,7 @@ static void run_confirmed(void *arg, bool yes)
 {
     ui_app *app = arg;
     if (yes)
-        app_action(app, app->asked);
+        ui_app_action(app, app->asked);
 }
 
 static void run_action(ui_app *app, const app_item *it, bool ask)
@@ -114,9 +114,9 @@ static void run_action(ui_app *app, const app_item *it, bool ask)
     ui_action a = it->action;
     const ui_keyrow *row = ui_keyrow_of(a);
     snprintf(question, sizeof question, "Run \"%s\" (%s)?", row->help, row->verb);
-    app_panel_close(app);
+    ui_app_panel_close(app);
     if (!ask || row->safe) {
-        app_action(app, a);
+        ui_app_action(app, a);
         return;
     }
     app->asked = a;
@@ -128,8 +128,8 @@ static void run_line(ui_app *app, const char *line)
     char text[256];
     nb_err err = {0};
     snprintf(text, sizeof text, "%s", line);
-    app_panel_close(app);
-    if (app_command(app, text, &err) != NB_OK)
+    ui_app_panel_close(app);
+    if (ui_app_command(app, text, &err) != NB_OK)
         ui_app_say(app, "%s", err.msg);
 }
 
@@ -137,13 +137,13 @@ static void run_line(ui_app *app, const char *line)
 static void complete(ui_app *app, const app_item *it)
 {
     ui_input_set(&app->items.input, it->verb);
-    app_items_filter(app, it->verb);
+    ui_app_items_filter(app, it->verb);
 }
 
 static void run_selected(ui_app *app, bool help)
 {
     const char *typed = nb_str_c(&app->items.input.text);
-    const app_item *it = app_items_at(app, app->items.list.at);
+    const app_item *it = ui_app_items_at(app, app->items.list.at);
     bool takes_value = strncmp(typed, "set ", 4) == 0 || strncmp(typed, "save-screen ", 12) == 0;
     if (!help && ((takes_value && typed[strlen(typed) - 1] != ' ') || strcmp(typed, "q") == 0)) {
         run_line(app, typed);
@@ -174,7 +174,7 @@ static void run_selected(ui_app *app, bool help)
 /* The theme under the cursor is shown at once; leaving its row brings the old one back. */
 static void preview(ui_app *app)
 {
-    const app_item *it = app_items_at(app, app->items.list.at);
+    const app_item *it = ui_app_items_at(app, app->items.list.at);
     bool theme = it && it->action == UI_ACT_NONE && strncmp(it->verb, "theme ", 6) == 0;
     const char *want = theme ? it->verb + 6 : app->theme_before;
     if (!*want || strcmp(app->theme.name, want) == 0)
@@ -182,7 +182,7 @@ static void preview(ui_app *app)
     if (!app->theme_before[0])
         snprintf(app->theme_before, sizeof app->theme_before, "%s", app->theme.name);
     nb_err err = {0};
-    if (app_theme(app, want, &err) != NB_OK)
+    if (ui_app_theme(app, want, &err) != NB_OK)
         ui_app_say(app, "%s", err.msg);
 }
 
@@ -208,16 +208,16 @@ static bool move(ui_app *app, const ui_key *k)
 
 static bool list_key(ui_app *app, const ui_key *k, bool help)
 {
-    const app_item *it = app_items_at(app, app->items.list.at);
+    const app_item *it = ui_app_items_at(app, app->items.list.at);
     if (k->code == UI_K_ESC) {
-        app_panel_close(app);
+        ui_app_panel_close(app);
     } else if (k->code == UI_K_ENTER) {
         run_selected(app, help);
     } else if (k->code == UI_K_TAB) {
         if (it && !help)
             complete(app, it);
     } else if (!move(app, k) && ui_input_key(&app->items.input, k)) {
-        app_items_filter(app, nb_str_c(&app->items.input.text));
+        ui_app_items_filter(app, nb_str_c(&app->items.input.text));
     }
     if (app->panel == APP_PALETTE)
         preview(app);
@@ -237,18 +237,18 @@ static bool help_key(ui_app *app, const ui_key *k)
 static void palette_open(ui_app *app)
 {
     app->theme_before[0] = '\0';
-    app_items_fill(app, false);
+    ui_app_items_fill(app, false);
 }
 
 static void help_open(ui_app *app)
 {
-    app_items_fill(app, true);
+    ui_app_items_fill(app, true);
 }
 
 static void palette_close(ui_app *app)
 {
     if (app->theme_before[0] && strcmp(app->theme_before, app->theme.name) != 0)
-        app_theme(app, app->theme_before, NULL);
+        ui_app_theme(app, app->theme_before, NULL);
     app->theme_before[0] = '\0';
 }
 
@@ -258,7 +258,7 @@ static const char *hints(const ui_app *app, bool narrow)
     return narrow ? "Enter run  Esc close" : "Enter run  arrows move  type to filter  Esc close";
 }
 
-const app_panel_row app_palette_row = {
+const app_panel_row ui_app_palette_row = {
     .open = palette_open,
     .draw = palette_draw,
     .key = palette_key,
@@ -266,7 +266,7 @@ const app_panel_row app_palette_row = {
     .close = palette_close,
 };
 
-const app_panel_row app_help_row = {
+const app_panel_row ui_app_help_row = {
     .open = help_open,
     .draw = help_draw,
     .key = help_key,

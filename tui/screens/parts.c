@@ -8,13 +8,13 @@
 
 #include "core/base/file.h"
 
-ui_role parts_fit_role(nb_fit_word w)
+ui_role ui_parts_fit_role(nb_fit_word w)
 {
     static const ui_role role[] = {UI_FITS, UI_TIGHT, UI_PAGES, UI_NO};
     return (unsigned)w < countof(role) ? role[w] : UI_TEXT;
 }
 
-nb_hparams parts_hparams(const nb_entry *e)
+nb_hparams ui_parts_hparams(const nb_entry *e)
 {
     return (nb_hparams){.arch = nb_arch_find(e->arch),
                         .n_layer = (uint32_t)e->n_layer,
@@ -29,7 +29,7 @@ nb_hparams parts_hparams(const nb_entry *e)
                         .tied = e->tied};
 }
 
-void parts_memory(const ui_app *app, uint64_t *available, uint64_t *total)
+void ui_parts_memory(const ui_app *app, uint64_t *available, uint64_t *total)
 {
     *available = 8ull << 30;
     *total = 16ull << 30;
@@ -40,7 +40,7 @@ void parts_memory(const ui_app *app, uint64_t *available, uint64_t *total)
         *available = limit;
 }
 
-uint64_t parts_free(const ui_app *app, const char *path)
+uint64_t ui_parts_free(const ui_app *app, const char *path)
 {
     uint64_t bytes = 100000000000;
     const char *dir = ui_app_config(app)->data_dir;
@@ -52,28 +52,28 @@ uint64_t parts_free(const ui_app *app, const char *path)
 
 /* --- lines ----------------------------------------------------------------------------------- */
 
-parts_lines parts_begin(ui_canvas *c, ui_rect r)
+parts_lines ui_parts_begin(ui_canvas *c, ui_rect r)
 {
     return (parts_lines){.c = c, .r = r};
 }
 
-int parts_left(const parts_lines *l)
+int ui_parts_left(const parts_lines *l)
 {
     return l->y < l->r.h ? l->r.h - l->y : 0;
 }
 
-void parts_skip(parts_lines *l)
+void ui_parts_skip(parts_lines *l)
 {
     l->y++;
 }
 
 static void put(parts_lines *l, int x, ui_role role, const char *text)
 {
-    if (parts_left(l) && x < l->r.w)
+    if (ui_parts_left(l) && x < l->r.w)
         ui_textn(l->c, l->r.x + x, l->r.y + l->y, role, 0, text, strlen(text), l->r.w - x);
 }
 
-void parts_line(parts_lines *l, ui_role role, const char *fmt, ...)
+void ui_parts_line(parts_lines *l, ui_role role, const char *fmt, ...)
 {
     char text[512];
     va_list ap;
@@ -84,7 +84,8 @@ void parts_line(parts_lines *l, ui_role role, const char *fmt, ...)
     l->y++;
 }
 
-void parts_pair(parts_lines *l, int label_w, const char *label, ui_role role, const char *fmt, ...)
+void ui_parts_pair(parts_lines *l, int label_w, const char *label, ui_role role, const char *fmt,
+                   ...)
 {
     char text[1200];
     va_list ap;
@@ -96,20 +97,20 @@ void parts_pair(parts_lines *l, int label_w, const char *label, ui_role role, co
     l->y++;
 }
 
-void parts_wrap(parts_lines *l, ui_role role, const char *text)
+void ui_parts_wrap(parts_lines *l, ui_role role, const char *text)
 {
     ui_row *rows = NULL;
     size_t n = 0, cap = 0;
     if (l->r.w < 1 || ui_wrap(text, strlen(text), l->r.w, &rows, &n, &cap, NULL) != NB_OK)
         n = 0;
-    for (size_t i = 0; i < n && parts_left(l); i++, l->y++)
+    for (size_t i = 0; i < n && ui_parts_left(l); i++, l->y++)
         ui_textn(l->c, l->r.x, l->r.y + l->y, role, 0, text + rows[i].start, rows[i].len, l->r.w);
     free(rows);
 }
 
 /* --- numbers --------------------------------------------------------------------------------- */
 
-const char *parts_ctx(char out[16], uint64_t ctx)
+const char *ui_parts_ctx(char out[16], uint64_t ctx)
 {
     if (ctx >= 1024 && ctx % 1024 == 0 && ctx < 1024000)
         snprintf(out, 16, "%uk", (unsigned)(ctx / 1024));
@@ -118,7 +119,7 @@ const char *parts_ctx(char out[16], uint64_t ctx)
     return out;
 }
 
-const char *parts_count(char out[16], uint64_t n)
+const char *ui_parts_count(char out[16], uint64_t n)
 {
     static const struct {
         double unit;
@@ -141,7 +142,7 @@ const char *parts_count(char out[16], uint64_t n)
     return out;
 }
 
-const char *parts_num(char out[48], double v)
+const char *ui_parts_num(char out[48], double v)
 {
     double a = fabs(v);
     if (isnan(v) || isinf(v)) {
@@ -159,7 +160,7 @@ const char *parts_num(char out[48], double v)
     return nb_fmt_fixed(out, v, decimals < 0 ? 0 : decimals);
 }
 
-const char *parts_percent(char out[48], double share)
+const char *ui_parts_percent(char out[48], double share)
 {
     char num[48];
     double p = 100 * share;
@@ -168,7 +169,7 @@ const char *parts_percent(char out[48], double share)
     return out;
 }
 
-void parts_type(const nb_weights *w, char out[24])
+void ui_parts_type(const nb_weights *w, char out[24])
 {
     uint64_t bytes[NK_TYPE_SLOTS] = {0}, most = 0;
     for (size_t i = 0; i < nb_weights_count(w); i++) {
@@ -181,14 +182,14 @@ void parts_type(const nb_weights *w, char out[24])
     }
 }
 
-int parts_short(const char *name)
+int ui_parts_short(const char *name)
 {
     static const char end[] = ".weight";
     size_t n = strlen(name), e = sizeof end - 1;
     return (int)(n > e && strcmp(name + n - e, end) == 0 ? n - e : n);
 }
 
-void parts_shape(const nb_tensor *t, char *buf, size_t cap)
+void ui_parts_shape(const nb_tensor *t, char *buf, size_t cap)
 {
     size_t n = 0;
     buf[0] = '\0';
@@ -204,21 +205,21 @@ static int within(int v, int max)
     return v < 0 ? 0 : v > max ? max : v;
 }
 
-void parts_columns(ui_rect r, int first, ui_rect *left, ui_rect *right)
+void ui_parts_columns(ui_rect r, int first, ui_rect *left, ui_rect *right)
 {
     first = within(first, r.w);
     *left = (ui_rect){r.x, r.y, first, r.h};
     *right = (ui_rect){r.x + first, r.y, r.w - first, r.h};
 }
 
-void parts_rows(ui_rect r, int first, ui_rect *top, ui_rect *bottom)
+void ui_parts_rows(ui_rect r, int first, ui_rect *top, ui_rect *bottom)
 {
     first = within(first, r.h);
     *top = (ui_rect){r.x, r.y, r.w, first};
     *bottom = (ui_rect){r.x, r.y + first, r.w, r.h - first};
 }
 
-void parts_empty(ui_canvas *c, ui_rect r, const char *const *lines)
+void ui_parts_empty(ui_canvas *c, ui_rect r, const char *const *lines)
 {
     int n = 0;
     while (lines[n])
@@ -234,7 +235,7 @@ void parts_empty(ui_canvas *c, ui_rect r, const char *const *lines)
 
 /* --- exports --------------------------------------------------------------------------------- */
 
-void parts_export(ui_app *app, const char *name, const char *ext, const nb_str *text)
+void ui_parts_export(ui_app *app, const char *name, const char *ext, const nb_str *text)
 {
     const nb_config *cfg = ui_app_config(app);
     char dir[1040], path[1400];

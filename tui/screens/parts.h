@@ -8,12 +8,12 @@
 #include "tui/widgets/widget.h"
 
 /* The role and the words of a fit. */
-ui_role parts_fit_role(nb_fit_word w);
-nb_hparams parts_hparams(const nb_entry *e); /* as far as a listing knows them */
+ui_role ui_parts_fit_role(nb_fit_word w);
+nb_hparams ui_parts_hparams(const nb_entry *e); /* as far as a listing knows them */
 /* Memory a model may take now; scripted runs are pinned to 8 GiB of 16. */
-void parts_memory(const ui_app *app, uint64_t *available, uint64_t *total);
+void ui_parts_memory(const ui_app *app, uint64_t *available, uint64_t *total);
 /* Bytes a writer of path may still use; 0 = not known. Scripted runs are pinned to 100 GB. */
-uint64_t parts_free(const ui_app *app, const char *path);
+uint64_t ui_parts_free(const ui_app *app, const char *path);
 
 /* Lines under one another inside a rectangle: `y` runs down, nothing is drawn past its end. */
 typedef struct parts_lines {
@@ -21,39 +21,39 @@ typedef struct parts_lines {
     ui_rect r;
     int y; /* next row, relative to r */
 } parts_lines;
-parts_lines parts_begin(ui_canvas *c, ui_rect r);
-void parts_line(parts_lines *l, ui_role role, const char *fmt, ...)
+parts_lines ui_parts_begin(ui_canvas *c, ui_rect r);
+void ui_parts_line(parts_lines *l, ui_role role, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* A dim label of label_w cells and a value. */
-void parts_pair(parts_lines *l, int label_w, const char *label, ui_role role, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
-void parts_skip(parts_lines *l); /* an empty row */
-/* As parts_line, wrapped over as many rows as it takes. */
-void parts_wrap(parts_lines *l, ui_role role, const char *text);
-int parts_left(const parts_lines *l); /* rows still free */
+void ui_parts_pair(parts_lines *l, int label_w, const char *label, ui_role role, const char *fmt,
+                   ...) __attribute__((format(printf, 5, 6)));
+void ui_parts_skip(parts_lines *l); /* an empty row */
+/* As ui_parts_line, wrapped over as many rows as it takes. */
+void ui_parts_wrap(parts_lines *l, ui_role role, const char *text);
+int ui_parts_left(const parts_lines *l); /* rows still free */
 
 /* "4k" for 4096, "512". */
-const char *parts_ctx(char out[16], uint64_t ctx);
+const char *ui_parts_ctx(char out[16], uint64_t ctx);
 /* "5.8M", "1.24B" of a count. */
-const char *parts_count(char out[16], uint64_t n);
+const char *ui_parts_count(char out[16], uint64_t n);
 /* Short number: 3 significant digits, no locale: "0.0123", "1.92". */
-const char *parts_num(char out[48], double v);
+const char *ui_parts_num(char out[48], double v);
 /* Percent with one decimal: "6.8%". */
-const char *parts_percent(char out[48], double share);
+const char *ui_parts_percent(char out[48], double share);
 /* The type most bytes are stored in: "q4_K"; unchanged when there are no tensors. */
-void parts_type(const nb_weights *w, char out[24]);
+void ui_parts_type(const nb_weights *w, char out[24]);
 /* Length of a tensor's name without the ".weight" all weights share. */
-int parts_short(const char *name);
+int ui_parts_short(const char *name);
 /* "256x2048". */
-void parts_shape(const nb_tensor *t, char *buf, size_t cap);
+void ui_parts_shape(const nb_tensor *t, char *buf, size_t cap);
 /* Splits r into left (or top) and right (or bottom) with `first` cells for the first. */
-void parts_columns(ui_rect r, int first, ui_rect *left, ui_rect *right);
-void parts_rows(ui_rect r, int first, ui_rect *top, ui_rect *bottom);
+void ui_parts_columns(ui_rect r, int first, ui_rect *left, ui_rect *right);
+void ui_parts_rows(ui_rect r, int first, ui_rect *top, ui_rect *bottom);
 /* Centred lines on an empty page: what is missing, what to press. NULL-terminated. */
-void parts_empty(ui_canvas *c, ui_rect r, const char *const *lines);
+void ui_parts_empty(ui_canvas *c, ui_rect r, const char *const *lines);
 
 /* Writes an export beside the chats (data_dir/exports/NAME, "-2" when taken) and says where; a
  * failure becomes a sticky error. */
-void parts_export(ui_app *app, const char *name, const char *ext, const nb_str *text);
+void ui_parts_export(ui_app *app, const char *name, const char *ext, const nb_str *text);
 
 #endif

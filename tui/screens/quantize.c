@@ -18,7 +18,7 @@ static void describe(quantize_source *s, const char *path)
         snprintf(s->name, sizeof s->name, "%.*s", (int)(n < 120 ? n : 120), name);
     else
         snprintf(s->name, sizeof s->name, "%.120s", nb_path_base(path));
-    parts_type(s->weights, s->type);
+    ui_parts_type(s->weights, s->type);
     s->runs = nb_hparams_read(&s->hp, kvs, NULL) == NB_OK;
 }
 
@@ -66,7 +66,7 @@ static void opened(quantize *q, const nb_event *e)
     char next[sizeof q->wanted];
     q->opening = NULL;
     if (q->wanted[0]) {
-        quantize_release(&q->open_arg.made);
+        ui_quantize_release(&q->open_arg.made);
         memcpy(next, q->wanted, sizeof next);
         choose(q, next);
         return;
@@ -78,14 +78,14 @@ static void opened(quantize *q, const nb_event *e)
     if (q->planned)
         nb_plan_free(&q->plan);
     q->planned = false;
-    quantize_release(&q->source);
+    ui_quantize_release(&q->source);
     q->source = q->open_arg.made;
     q->open_arg.made = NULL;
     q->named = q->requantize = false;
     ui_workspace_set(ui_app_workspace(q->app), "quantize.source", q->source->path);
     ui_app_log(q->app, "opened %s to quantize", q->source->path);
-    quantize_usual_preset(q);
-    quantize_plan(q);
+    ui_quantize_usual_preset(q);
+    ui_quantize_plan(q);
 }
 
 static void event(void *self, const nb_event *e)
@@ -96,7 +96,7 @@ static void event(void *self, const nb_event *e)
     if (e->job == q->opening)
         opened(q, e);
     else if (e->job == q->live.job)
-        quantize_finished(q, e);
+        ui_quantize_finished(q, e);
 }
 
 /* --- actions --------------------------------------------------------------------------------- */
@@ -123,9 +123,9 @@ static void enter(quantize *q)
     if (row == QF_SOURCE)
         ui_app_show(q->app, UI_MODELS, none, NULL);
     else if (row == QF_RUN)
-        quantize_start(q);
-    else if (!quantize_edit(q, row))
-        quantize_change(q, 1);
+        ui_quantize_start(q);
+    else if (!ui_quantize_edit(q, row))
+        ui_quantize_change(q, 1);
 }
 
 static bool escape(quantize *q)
@@ -175,7 +175,7 @@ static bool action_here(quantize *q, ui_action a)
 {
     switch (a) {
     case UI_ACT_QUANTIZE_RUN:
-        quantize_start(q);
+        ui_quantize_start(q);
         return true;
     case UI_ACT_QUANTIZE_DRY_RUN:
         q->table = !q->table && q->planned;
@@ -184,9 +184,9 @@ static bool action_here(quantize *q, ui_action a)
     case UI_ACT_QUANTIZE_DELETE:
     case UI_ACT_QUANTIZE_EARLIER:
     case UI_ACT_QUANTIZE_LATER:
-        return quantize_rule_action(q, a);
+        return ui_quantize_rule_action(q, a);
     case UI_ACT_QUANTIZE_EDIT:
-        return quantize_edit(q, (int)q->form.at);
+        return ui_quantize_edit(q, (int)q->form.at);
     case UI_ACT_QUANTIZE_PAUSE:
     case UI_ACT_QUANTIZE_CANCEL:
         return job_action(q, a);
@@ -198,7 +198,7 @@ static bool action_here(quantize *q, ui_action a)
         return true;
     case UI_ACT_QUANTIZE_PREV_VALUE:
     case UI_ACT_QUANTIZE_NEXT_VALUE:
-        quantize_walk(q, a == UI_ACT_QUANTIZE_NEXT_VALUE ? 1 : -1);
+        ui_quantize_walk(q, a == UI_ACT_QUANTIZE_NEXT_VALUE ? 1 : -1);
         return true;
     default:
         return false;
@@ -208,8 +208,8 @@ static bool action_here(quantize *q, ui_action a)
 static void write_report(quantize *q)
 {
     nb_str text = {0};
-    quantize_json(q, &text);
-    parts_export(q->app, "quantize", "json", &text);
+    ui_quantize_json(q, &text);
+    ui_parts_export(q->app, "quantize", "json", &text);
     nb_str_free(&text);
 }
 
@@ -218,7 +218,7 @@ static bool action(void *self, ui_action a)
     quantize *q = self;
     if (q->editing >= 0) {
         if (a == UI_ACT_ANY_OPEN)
-            quantize_accept(q);
+            ui_quantize_accept(q);
         else if (a == UI_ACT_ANY_ESCAPE)
             escape(q);
         else
@@ -232,13 +232,13 @@ static bool action(void *self, ui_action a)
     case UI_ACT_ANY_LEFT:
     case UI_ACT_ANY_RIGHT:
     case UI_ACT_ANY_MARK:
-        quantize_change(q, a == UI_ACT_ANY_LEFT ? -1 : 1);
+        ui_quantize_change(q, a == UI_ACT_ANY_LEFT ? -1 : 1);
         return true;
     case UI_ACT_ANY_ESCAPE:
         return escape(q);
     case UI_ACT_ANY_UNDO:
     case UI_ACT_ANY_REDO:
-        return quantize_undo(q, a == UI_ACT_ANY_REDO);
+        return ui_quantize_undo(q, a == UI_ACT_ANY_REDO);
     case UI_ACT_ANY_COPY_COMMAND:
         copy_command(q);
         return true;
@@ -313,7 +313,7 @@ static const char *hints(const void *self, bool narrow)
 
 static double tick(void *self, double now)
 {
-    return quantize_follow(self, now);
+    return ui_quantize_follow(self, now);
 }
 
 static int busy(const void *self)
@@ -355,8 +355,8 @@ static nb_status open(void **self, ui_app *app, nb_err *err)
     q->editing = -1;
     q->threads = ui_app_threads(app);
     nb_recipe_init(&q->recipe, nb_preset_find("Q4_K_M"));
-    quantize_usual_preset(q);
-    ui_list_set(&q->form, quantize_rows(q));
+    ui_quantize_usual_preset(q);
+    ui_list_set(&q->form, ui_quantize_rows(q));
     q->form.at = QF_TYPE;
     *self = q;
     choose_first(q);
@@ -368,11 +368,11 @@ static void close_screen(void **self)
     quantize *q = *self;
     if (!q)
         return;
-    quantize_drop_run(q);
+    ui_quantize_drop_run(q);
     if (q->planned)
         nb_plan_free(&q->plan);
-    quantize_release(&q->source);
-    quantize_release(&q->open_arg.made);
+    ui_quantize_release(&q->source);
+    ui_quantize_release(&q->open_arg.made);
     ui_input_free(&q->input);
     free(q);
     *self = NULL;
@@ -385,7 +385,7 @@ const ui_screen ui_screen_quantize = {
     .scope = UI_QUANTIZE,
     .open = open,
     .close = close_screen,
-    .draw = quantize_draw,
+    .draw = ui_quantize_draw,
     .action = action,
     .text_mode = text_mode,
     .key = key,
@@ -394,7 +394,7 @@ const ui_screen ui_screen_quantize = {
     .hints = hints,
     .tick = tick,
     .busy = busy,
-    .json = quantize_json,
+    .json = ui_quantize_json,
     .show = show,
     .empty = empty,
     .from_models = UI_ACT_MODELS_QUANTIZE,

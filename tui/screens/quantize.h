@@ -1,6 +1,6 @@
 /* State of the Quantize screen, shared by its files: quantize.c (what happens), quantize_form.c
- * (recipe, dry run), quantize_live.c (a run as it goes, its replay), quantize_draw.c (the form and
- * the dry run's table), quantize_plots.c (histograms, error strip).
+ * (recipe, dry run), quantize_live.c (a run as it goes, its replay), ui_quantize_draw.c (the form
+ * and the dry run's table), quantize_plots.c (histograms, error strip).
  *
  * The recipe may be edited while a run goes: the run has a plan of its own. The source's weights
  * are counted, because both plans borrow them. */
@@ -106,32 +106,32 @@ typedef struct quantize {
 } quantize;
 
 /* quantize_form.c */
-size_t quantize_rows(const quantize *q);
-void quantize_plan(quantize *q);             /* the dry run, after every change */
-void quantize_change(quantize *q, int step); /* left, right on the field */
-bool quantize_edit(quantize *q, int row);    /* opens the input for a row */
-void quantize_accept(quantize *q);
-bool quantize_rule_action(quantize *q, ui_action a);
+size_t ui_quantize_rows(const quantize *q);
+void ui_quantize_plan(quantize *q);             /* the dry run, after every change */
+void ui_quantize_change(quantize *q, int step); /* left, right on the field */
+bool ui_quantize_edit(quantize *q, int row);    /* opens the input for a row */
+void ui_quantize_accept(quantize *q);
+bool ui_quantize_rule_action(quantize *q, ui_action a);
 /* Unless one was chosen: what the demo shows best, what other models are usually made to. */
-void quantize_usual_preset(quantize *q);
-bool quantize_undo(quantize *q, bool redo);
-void quantize_name_output(quantize *q);
-bool quantize_is_quantized(const nb_planned *t);
+void ui_quantize_usual_preset(quantize *q);
+bool ui_quantize_undo(quantize *q, bool redo);
+void ui_quantize_name_output(quantize *q);
+bool ui_quantize_is_quantized(const nb_planned *t);
 
 /* quantize_live.c */
-void quantize_start(quantize *q);
-void quantize_finished(quantize *q, const nb_event *e);
-double quantize_follow(quantize *q, double now); /* polls; seconds to the next look */
-double quantize_replay_rate(const quantize *q);  /* tensors/s */
-void quantize_walk(quantize *q, int step);
-void quantize_drop_run(quantize *q);
-void quantize_release(quantize_source **s);
+void ui_quantize_start(quantize *q);
+void ui_quantize_finished(quantize *q, const nb_event *e);
+double ui_quantize_follow(quantize *q, double now); /* polls; seconds to the next look */
+double ui_quantize_replay_rate(const quantize *q);  /* tensors/s */
+void ui_quantize_walk(quantize *q, int step);
+void ui_quantize_drop_run(quantize *q);
+void ui_quantize_release(quantize_source **s);
 /* Figures over the finished tensors up to the one shown while replaying. */
-void quantize_so_far(const quantize *q, nb_stats *out, uint64_t *bytes, size_t *done);
+void ui_quantize_so_far(const quantize *q, nb_stats *out, uint64_t *bytes, size_t *done);
 
-/* quantize_draw.c, quantize_plots.c */
-void quantize_draw(void *self, ui_canvas *c, ui_rect r);
-void quantize_draw_live(quantize *q, ui_canvas *c, ui_rect r, bool narrow);
-void quantize_json(const void *self, nb_str *out);
+/* ui_quantize_draw.c, quantize_plots.c */
+void ui_quantize_draw(void *self, ui_canvas *c, ui_rect r);
+void ui_quantize_draw_live(quantize *q, ui_canvas *c, ui_rect r, bool narrow);
+void ui_quantize_json(const void *self, nb_str *out);
 
 #endif

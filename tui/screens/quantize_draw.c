@@ -84,38 +84,39 @@ static void draw_dry_run(const quantize *q, parts_lines *l)
     char a[16], b[16], num[48], share[48];
     if (!q->planned) {
         if (q->plan_err.status != NB_OK)
-            parts_wrap(l, UI_WARN, q->plan_err.msg);
+            ui_parts_wrap(l, UI_WARN, q->plan_err.msg);
         return;
     }
     const nb_plan *p = &q->plan;
     double change = p->source_bytes ? (double)p->file_bytes / (double)p->source_bytes - 1 : 0;
-    parts_pair(l, LABEL_W, "dry run", UI_TEXT, "%s  %s bpw  %s", nb_human_bytes(a, p->file_bytes),
-               nb_fmt_fixed(num, p->bpw, 2), parts_percent(share, change));
+    ui_parts_pair(l, LABEL_W, "dry run", UI_TEXT, "%s  %s bpw  %s",
+                  nb_human_bytes(a, p->file_bytes), nb_fmt_fixed(num, p->bpw, 2),
+                  ui_parts_percent(share, change));
     bool room = q->disk_free >= p->file_bytes;
-    parts_pair(l, LABEL_W, "disk", room ? UI_OK : UI_ERR, "%s of %s free: %s",
-               nb_human_bytes(a, p->file_bytes), nb_human_bytes(b, q->disk_free),
-               room ? "ok" : "not enough");
+    ui_parts_pair(l, LABEL_W, "disk", room ? UI_OK : UI_ERR, "%s of %s free: %s",
+                  nb_human_bytes(a, p->file_bytes), nb_human_bytes(b, q->disk_free),
+                  room ? "ok" : "not enough");
     if (q->source->runs) {
         uint32_t most = q->source->hp.n_ctx_train, ctx = most < 4096 ? most : 4096;
         nb_fit f = nb_fit_of(&q->source->hp, p->file_bytes, ctx, false, q->available);
-        parts_pair(l, LABEL_W, "to run", parts_fit_role(f.word), "%s  %s of %s, ctx %u",
-                   nb_fit_name(f.word), nb_human_bytes(a, f.total), nb_human_bytes(b, f.available),
-                   f.ctx);
+        ui_parts_pair(l, LABEL_W, "to run", ui_parts_fit_role(f.word), "%s  %s of %s, ctx %u",
+                      nb_fit_name(f.word), nb_human_bytes(a, f.total),
+                      nb_human_bytes(b, f.available), f.ctx);
     }
     if (p->n_fallback)
-        parts_pair(l, LABEL_W, "widths", UI_WARN, "%zu tensors take another type (D)",
-                   p->n_fallback);
+        ui_parts_pair(l, LABEL_W, "widths", UI_WARN, "%zu tensors take another type (D)",
+                      p->n_fallback);
 }
 
 static void draw_input(quantize *q, parts_lines *l)
 {
-    if (parts_left(l) < 1)
+    if (ui_parts_left(l) < 1)
         return;
     const char *prompt = q->editing == QF_OUTPUT ? "output " : "rule pattern=type ";
     ui_rect r = {l->r.x, l->r.y + l->y++, l->r.w, 1};
     ui_input_draw(l->c, r, &q->input, prompt, true);
     if (q->input_error[0])
-        parts_wrap(l, UI_ERR, q->input_error);
+        ui_parts_wrap(l, UI_ERR, q->input_error);
 }
 
 /* What the field under the cursor means. */
@@ -153,21 +154,21 @@ static void draw_form(quantize *q, ui_canvas *c, ui_rect r)
     int tail = q->editing >= 0 ? 6 : 5, rows = (int)n;
     if (rows > in.h - tail)
         rows = in.h - tail > 3 ? in.h - tail : in.h;
-    parts_rows(in, rows, &top, &rest);
+    ui_parts_rows(in, rows, &top, &rest);
     ui_form_draw(c, top, field, n, &q->form, LABEL_W, q->editing < 0 && !q->table);
-    parts_lines l = parts_begin(c, rest);
+    parts_lines l = ui_parts_begin(c, rest);
     if (q->editing >= 0)
         draw_input(q, &l);
-    else if (parts_left(&l) > 6)
-        parts_line(&l, UI_DIM,
-                   q->recipe.n_rules ? "a add  e edit  Del drop  < > order  z undo"
-                                     : "a adds a rule: ffn_down=q6_K");
-    if (parts_left(&l) > 5)
-        parts_skip(&l);
+    else if (ui_parts_left(&l) > 6)
+        ui_parts_line(&l, UI_DIM,
+                      q->recipe.n_rules ? "a add  e edit  Del drop  < > order  z undo"
+                                        : "a adds a rule: ffn_down=q6_K");
+    if (ui_parts_left(&l) > 5)
+        ui_parts_skip(&l);
     draw_dry_run(q, &l);
-    if (parts_left(&l) > 2 && help_of(q)) {
-        parts_skip(&l);
-        parts_wrap(&l, UI_DIM, help_of(q));
+    if (ui_parts_left(&l) > 2 && help_of(q)) {
+        ui_parts_skip(&l);
+        ui_parts_wrap(&l, UI_DIM, help_of(q));
     }
 }
 
@@ -184,10 +185,10 @@ static void plan_cell(const void *arg, size_t row, size_t col, char *buf, size_t
     char size[16];
     switch (col) {
     case COL_TENSOR:
-        snprintf(buf, cap, "%.*s", parts_short(as->name), as->name);
+        snprintf(buf, cap, "%.*s", ui_parts_short(as->name), as->name);
         break;
     case COL_SHAPE:
-        parts_shape(as, buf, cap);
+        ui_parts_shape(as, buf, cap);
         break;
     case COL_FROM:
         snprintf(buf, cap, "%s", from ? from->name : "?");
@@ -236,7 +237,7 @@ static void draw_types(const quantize *q, parts_lines *l)
     }
     for (size_t t = 0; t < NK_TYPE_SLOTS; t++) {
         char size[16];
-        if (!count[t] || !parts_left(l))
+        if (!count[t] || !ui_parts_left(l))
             continue;
         int y = l->r.y + l->y, w = l->r.w - 32;
         double share = (double)bytes[t] / (double)(q->plan.tensor_bytes + !q->plan.tensor_bytes);
@@ -256,19 +257,19 @@ static void draw_idle(const quantize *q, ui_canvas *c, ui_rect r)
     ui_box(c, r, "what it will be", q->planned ? "D tensor by tensor" : NULL, false);
     ui_rect in = ui_inside(r);
     if (!q->planned) {
-        parts_empty(c, in, q->opening ? opening : none);
+        ui_parts_empty(c, in, q->opening ? opening : none);
         return;
     }
-    parts_lines l = parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
+    parts_lines l = ui_parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
     ui_list top = {.n = q->plan.n}; /* only a look: D gives it a cursor */
     draw_types(q, &l);
-    parts_line(&l, UI_TITLE, "Ctrl-R quantizes it, and this side shows it happen");
-    parts_skip(&l);
-    if (parts_left(&l) > 4)
-        plan_table(q, c, (ui_rect){in.x, in.y + l.y, in.w, parts_left(&l) - 1}, &top, false);
+    ui_parts_line(&l, UI_TITLE, "Ctrl-R quantizes it, and this side shows it happen");
+    ui_parts_skip(&l);
+    if (ui_parts_left(&l) > 4)
+        plan_table(q, c, (ui_rect){in.x, in.y + l.y, in.w, ui_parts_left(&l) - 1}, &top, false);
 }
 
-void quantize_draw(void *self, ui_canvas *c, ui_rect r)
+void ui_quantize_draw(void *self, ui_canvas *c, ui_rect r)
 {
     quantize *q = self;
     ui_rect form, right;
@@ -278,25 +279,25 @@ void quantize_draw(void *self, ui_canvas *c, ui_rect r)
         return;
     }
     if (q->zoom && live) {
-        quantize_draw_live(q, c, r, false);
+        ui_quantize_draw_live(q, c, r, false);
         return;
     }
     if (narrow && r.h < 18) {
         if (live && q->editing < 0)
-            quantize_draw_live(q, c, r, true);
+            ui_quantize_draw_live(q, c, r, true);
         else
             draw_form(q, c, r);
         return;
     }
     if (narrow)
-        parts_rows(r, live ? r.h - 12 : r.h - 7, &form, &right);
+        ui_parts_rows(r, live ? r.h - 12 : r.h - 7, &form, &right);
     else
-        parts_columns(r, r.w >= 160 ? 60 : 46, &form, &right);
+        ui_parts_columns(r, r.w >= 160 ? 60 : 46, &form, &right);
     draw_form(q, c, form);
     if (q->table && q->planned)
         draw_table(q, c, right);
     else if (live)
-        quantize_draw_live(q, c, right, narrow);
+        ui_quantize_draw_live(q, c, right, narrow);
     else
         draw_idle(q, c, right);
 }
@@ -326,7 +327,7 @@ static void tensor_json(const quantize *q, nb_jout *w, size_t i)
     nb_jout_object_end(w);
 }
 
-void quantize_json(const void *self, nb_str *out)
+void ui_quantize_json(const void *self, nb_str *out)
 {
     const quantize *q = self;
     const nb_plan *p = q->live.run ? &q->live.plan : q->planned ? &q->plan : NULL;

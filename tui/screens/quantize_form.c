@@ -6,12 +6,12 @@
 
 #include "core/base/file.h"
 
-size_t quantize_rows(const quantize *q)
+size_t ui_quantize_rows(const quantize *q)
 {
     return QF_FIELDS + q->recipe.n_rules;
 }
 
-bool quantize_is_quantized(const nb_planned *t)
+bool ui_quantize_is_quantized(const nb_planned *t)
 {
     return !t->type->is_float;
 }
@@ -46,7 +46,7 @@ static void typed_name(quantize *q, const char *text)
     nb_str_free(&path);
 }
 
-void quantize_name_output(quantize *q)
+void ui_quantize_name_output(quantize *q)
 {
     char dir[1040];
     if (q->named || !q->source)
@@ -59,7 +59,7 @@ void quantize_name_output(quantize *q)
 
 /* --- dry run --------------------------------------------------------------------------------- */
 
-void quantize_plan(quantize *q)
+void ui_quantize_plan(quantize *q)
 {
     if (q->planned)
         nb_plan_free(&q->plan);
@@ -67,12 +67,12 @@ void quantize_plan(quantize *q)
     q->plan_err = (nb_err){0};
     if (!q->source)
         return;
-    quantize_name_output(q);
+    ui_quantize_name_output(q);
     q->planned = nb_plan_make(&q->plan, &q->recipe, q->source->weights, q->requantize,
                               &q->plan_err) == NB_OK;
     ui_list_set(&q->table_list, q->planned ? q->plan.n : 0);
-    q->disk_free = parts_free(q->app, q->output);
-    parts_memory(q->app, &q->available, &q->total);
+    q->disk_free = ui_parts_free(q->app, q->output);
+    ui_parts_memory(q->app, &q->available, &q->total);
 }
 
 /* --- undo ------------------------------------------------------------------------------------ */
@@ -97,7 +97,7 @@ static size_t preset_index(const nb_preset *p)
 
 /* The demo's few weights lose words at 2 bits, so that one sees what quantizing costs; for a model
  * to be used Q4_K_M is the usual balance (quant.md 1.5). */
-void quantize_usual_preset(quantize *q)
+void ui_quantize_usual_preset(quantize *q)
 {
     const char *demo = ui_app_config(q->app)->demo_dir;
     bool is_demo = q->source && demo[0] && strcmp(q->source->path, demo) == 0;
@@ -107,7 +107,7 @@ void quantize_usual_preset(quantize *q)
     q->preset = preset_index(q->recipe.preset);
 }
 
-bool quantize_undo(quantize *q, bool redo)
+bool ui_quantize_undo(quantize *q, bool redo)
 {
     if (redo ? !q->n_redo : !q->n_undo)
         return false;
@@ -118,8 +118,8 @@ bool quantize_undo(quantize *q, bool redo)
     q->n_undo += redo ? 1 : (size_t)-1;
     q->n_redo += redo ? (size_t)-1 : 1;
     q->preset = preset_index(q->recipe.preset);
-    ui_list_set(&q->form, quantize_rows(q));
-    quantize_plan(q);
+    ui_list_set(&q->form, ui_quantize_rows(q));
+    ui_quantize_plan(q);
     return true;
 }
 
@@ -145,7 +145,7 @@ static void step_rule(quantize *q, size_t rule, int step)
     q->recipe.rule[rule].type = all[i]->id;
 }
 
-void quantize_change(quantize *q, int step)
+void ui_quantize_change(quantize *q, int step)
 {
     size_t n;
     int row = (int)q->form.at;
@@ -181,12 +181,12 @@ void quantize_change(quantize *q, int step)
         if (row >= QF_FIELDS && (size_t)(row - QF_FIELDS) < q->recipe.n_rules)
             step_rule(q, (size_t)(row - QF_FIELDS), step);
     }
-    quantize_plan(q);
+    ui_quantize_plan(q);
 }
 
 /* --- input ----------------------------------------------------------------------------------- */
 
-bool quantize_edit(quantize *q, int row)
+bool ui_quantize_edit(quantize *q, int row)
 {
     char text[160] = "";
     if (row == QF_OUTPUT) {
@@ -204,7 +204,7 @@ bool quantize_edit(quantize *q, int row)
     }
     q->editing = row;
     q->input_error[0] = '\0';
-    q->form.at = (size_t)row < quantize_rows(q) ? (size_t)row : quantize_rows(q) - 1;
+    q->form.at = (size_t)row < ui_quantize_rows(q) ? (size_t)row : ui_quantize_rows(q) - 1;
     return true;
 }
 
@@ -225,12 +225,12 @@ static bool accept_rule(quantize *q, size_t rule, const char *text)
     q->recipe.rule[rule] = one.rule[0];
     if (rule == q->recipe.n_rules)
         q->recipe.n_rules++;
-    ui_list_set(&q->form, quantize_rows(q));
+    ui_list_set(&q->form, ui_quantize_rows(q));
     q->form.at = QF_FIELDS + rule;
     return true;
 }
 
-void quantize_accept(quantize *q)
+void ui_quantize_accept(quantize *q)
 {
     const char *text = nb_str_c(&q->input.text);
     int row = q->editing;
@@ -242,16 +242,16 @@ void quantize_accept(quantize *q)
         return; /* the input stays, with its error beside it */
     }
     q->editing = -1;
-    quantize_plan(q);
+    ui_quantize_plan(q);
 }
 
 /* --- rules ----------------------------------------------------------------------------------- */
 
-bool quantize_rule_action(quantize *q, ui_action a)
+bool ui_quantize_rule_action(quantize *q, ui_action a)
 {
     long rule = (long)q->form.at - QF_FIELDS, n = (long)q->recipe.n_rules;
     if (a == UI_ACT_QUANTIZE_ADD)
-        return quantize_edit(q, (int)quantize_rows(q));
+        return ui_quantize_edit(q, (int)ui_quantize_rows(q));
     if (rule < 0 || rule >= n)
         return false;
     nb_rule *r = q->recipe.rule;
@@ -268,7 +268,7 @@ bool quantize_rule_action(quantize *q, ui_action a)
         r[to] = moved;
         q->form.at = (size_t)(QF_FIELDS + to);
     }
-    ui_list_set(&q->form, quantize_rows(q));
-    quantize_plan(q);
+    ui_list_set(&q->form, ui_quantize_rows(q));
+    ui_quantize_plan(q);
     return true;
 }

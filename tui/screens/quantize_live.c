@@ -16,7 +16,7 @@ static const double CHART_PAUSE = 0.1;     /* s between looks: charts move at 10
 static const uint64_t COSTLY = 1ull << 30; /* bytes written that are asked about */
 static const double LONG = 600;            /* s: a longer run too (tui.md 4.7) */
 
-void quantize_release(quantize_source **ps)
+void ui_quantize_release(quantize_source **ps)
 {
     quantize_source *s = *ps;
     *ps = NULL;
@@ -26,13 +26,13 @@ void quantize_release(quantize_source **ps)
     free(s);
 }
 
-void quantize_drop_run(quantize *q)
+void ui_quantize_drop_run(quantize *q)
 {
     quantize_live *l = &q->live;
     nb_run_close(&l->run);
     if (l->source)
         nb_plan_free(&l->plan);
-    quantize_release(&l->source);
+    ui_quantize_release(&l->source);
     free(l->tensor);
     free(l->walk);
     *l = (quantize_live){0};
@@ -56,11 +56,11 @@ static void choose_walk(quantize_live *l)
     l->tensor = ui_xcalloc(l->plan.n + 1, sizeof *l->tensor);
     l->walk = ui_xcalloc(l->plan.n + 1, sizeof *l->walk);
     for (size_t i = 0; i < l->plan.n; i++)
-        if (quantize_is_quantized(&l->plan.tensor[i]))
+        if (ui_quantize_is_quantized(&l->plan.tensor[i]))
             l->walk[l->n_walk++] = i;
     for (size_t i = 0; !l->n_walk && i < l->plan.n; i++)
         l->walk[i] = i;
-    if (!quantize_is_quantized(&l->plan.tensor[l->walk[0]]))
+    if (!ui_quantize_is_quantized(&l->plan.tensor[l->walk[0]]))
         l->n_walk = l->plan.n;
 }
 
@@ -100,16 +100,16 @@ static void start(void *arg, bool yes)
     char label[160];
     if (!yes || q->live.state == QUANTIZE_RUNNING || !q->planned)
         return;
-    quantize_drop_run(q);
+    ui_quantize_drop_run(q);
     if (prepare(q, &err) != NB_OK) {
-        quantize_drop_run(q);
+        ui_quantize_drop_run(q);
         fail(q, &err);
         return;
     }
     snprintf(label, sizeof label, "%s %s", q->recipe.preset->name, q->source->name);
     if (ui_app_job(q->app, &q->live.job, UI_QUANTIZE, "quantize", label, work, &q->live, &err) !=
         NB_OK) {
-        quantize_drop_run(q);
+        ui_quantize_drop_run(q);
         fail(q, &err);
         return;
     }
@@ -139,7 +139,7 @@ static void remember_speed(quantize *q)
     ui_workspace_set(ui_app_workspace(q->app), "quantize.speed", text);
 }
 
-void quantize_start(quantize *q)
+void ui_quantize_start(quantize *q)
 {
     char question[320], size[16], room[16], took[40] = "", time[16];
     if (q->live.state == QUANTIZE_RUNNING) {
@@ -206,7 +206,7 @@ static void end_replay(quantize *q)
     ui_app_show(q->app, UI_CHAT, paths, NULL);
 }
 
-double quantize_replay_rate(const quantize *q)
+double ui_quantize_replay_rate(const quantize *q)
 {
     double whole = (double)q->live.n_walk / REPLAY_MOST;
     return whole > REPLAY_RATE ? whole : REPLAY_RATE;
@@ -217,7 +217,7 @@ static void replay(quantize *q, double now)
     quantize_live *l = &q->live;
     if (l->replay_from < 0)
         l->replay_from = now;
-    double at = (now - l->replay_from) * quantize_replay_rate(q);
+    double at = (now - l->replay_from) * ui_quantize_replay_rate(q);
     if (at >= (double)l->n_walk) {
         end_replay(q);
         return;
@@ -225,7 +225,7 @@ static void replay(quantize *q, double now)
     l->at = (size_t)at;
 }
 
-double quantize_follow(quantize *q, double now)
+double ui_quantize_follow(quantize *q, double now)
 {
     quantize_live *l = &q->live;
     if (!l->run)
@@ -240,11 +240,11 @@ double quantize_follow(quantize *q, double now)
         l->drawn = now;
     }
     return l->state == QUANTIZE_RUNNING ? CHART_PAUSE
-           : l->replay                  ? 1 / quantize_replay_rate(q)
+           : l->replay                  ? 1 / ui_quantize_replay_rate(q)
                                         : -1;
 }
 
-void quantize_walk(quantize *q, int step)
+void ui_quantize_walk(quantize *q, int step)
 {
     quantize_live *l = &q->live;
     if (!l->run)
@@ -255,13 +255,13 @@ void quantize_walk(quantize *q, int step)
     look_at(l, l->at);
 }
 
-void quantize_finished(quantize *q, const nb_event *e)
+void ui_quantize_finished(quantize *q, const nb_event *e)
 {
     quantize_live *l = &q->live;
     l->job = NULL;
     l->err = e->err;
     if (e->err.status == NB_CANCELED) {
-        quantize_drop_run(q);
+        ui_quantize_drop_run(q);
         ui_app_say(q->app, "cancelled; nothing was left on disk");
         return;
     }
@@ -278,12 +278,12 @@ void quantize_finished(quantize *q, const nb_event *e)
     l->replay = l->view.elapsed < REPLAY_BELOW && l->n_walk > 1;
     l->replay_from = -1;
     ui_app_rescan(q->app);
-    quantize_plan(q); /* the name is taken now: the next one gets -2 */
+    ui_quantize_plan(q); /* the name is taken now: the next one gets -2 */
     if (!l->replay)
         end_replay(q);
 }
 
-void quantize_so_far(const quantize *q, nb_stats *out, uint64_t *bytes, size_t *done)
+void ui_quantize_so_far(const quantize *q, nb_stats *out, uint64_t *bytes, size_t *done)
 {
     const quantize_live *l = &q->live;
     size_t last = l->replay && l->n_walk ? l->walk[l->at] : l->plan.n;
@@ -295,7 +295,7 @@ void quantize_so_far(const quantize *q, nb_stats *out, uint64_t *bytes, size_t *
             continue;
         ++*done;
         *bytes += l->plan.tensor[i].nbytes;
-        if (quantize_is_quantized(&l->plan.tensor[i]))
+        if (ui_quantize_is_quantized(&l->plan.tensor[i]))
             nb_stats_merge(out, &l->tensor[i].stats);
     }
 }

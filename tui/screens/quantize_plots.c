@@ -13,7 +13,7 @@
 static void histogram(parts_lines *l, const nb_hist *h, double reach, bool logy, bool axis,
                       int rows, ui_role role)
 {
-    int room = parts_left(l);
+    int room = ui_parts_left(l);
     if (rows > room)
         rows = room;
     if (rows > 0)
@@ -27,20 +27,21 @@ static void before_line(parts_lines *l, const nb_tensor_report *r)
     char a[48], b[48], c[48], d[48];
     const nk_type *t = nk_type_get((uint32_t)r->plan->src_type);
     if (!r->stats.n) { /* sums come with the tensor's last tile */
-        parts_pair(l, 8, "before", UI_TEXT, "%s", t ? t->name : "?");
+        ui_parts_pair(l, 8, "before", UI_TEXT, "%s", t ? t->name : "?");
         return;
     }
-    parts_pair(l, 8, "before", UI_TEXT, "%s  σ %s  min %s  max %s  kurt %s", t ? t->name : "?",
-               parts_num(a, nb_stats_std(&r->stats)), parts_num(b, (double)r->stats.min),
-               parts_num(c, (double)r->stats.max), parts_num(d, nb_stats_kurtosis(&r->stats)));
+    ui_parts_pair(l, 8, "before", UI_TEXT, "%s  σ %s  min %s  max %s  kurt %s", t ? t->name : "?",
+                  ui_parts_num(a, nb_stats_std(&r->stats)), ui_parts_num(b, (double)r->stats.min),
+                  ui_parts_num(c, (double)r->stats.max),
+                  ui_parts_num(d, nb_stats_kurtosis(&r->stats)));
 }
 
 static void after_line(parts_lines *l, const nb_tensor_report *r)
 {
     char num[48];
-    parts_pair(l, 8, "after", UI_TEXT, "%s  %s bpw, same x axis%s", r->plan->type->name,
-               nb_fmt_fixed(num, nk_type_bpw(r->plan->type), 2),
-               r->hist_n < r->stats.n ? "  (shown: a share)" : "");
+    ui_parts_pair(l, 8, "after", UI_TEXT, "%s  %s bpw, same x axis%s", r->plan->type->name,
+                  nb_fmt_fixed(num, nk_type_bpw(r->plan->type), 2),
+                  r->hist_n < r->stats.n ? "  (shown: a share)" : "");
 }
 
 static void error_line(parts_lines *l, const nb_tensor_report *r)
@@ -48,25 +49,26 @@ static void error_line(parts_lines *l, const nb_tensor_report *r)
     char rel[48], db[48], max[48], bias[48];
     const nb_stats *s = &r->stats;
     if (!s->n) {
-        parts_pair(l, 8, "error", UI_TEXT, "log y");
-        parts_skip(l);
+        ui_parts_pair(l, 8, "error", UI_TEXT, "log y");
+        ui_parts_skip(l);
         return;
     }
     uint64_t cols = r->plan->src ? nb_tensor_cols(&r->plan->src->t) : 1;
-    parts_pair(l, 8, "error", UI_TEXT, "rel rms %s  SQNR %s dB  bias %s  log y",
-               parts_percent(rel, nb_stats_rel_rmse(s)), nb_fmt_fixed(db, nb_stats_sqnr_db(s), 1),
-               parts_num(bias, s->n ? s->sum_err / (double)s->n : 0));
-    parts_pair(l, 8, "", UI_TEXT, "max %s at row %llu col %llu  clipped %llu of %llu",
-               parts_num(max, (double)s->max_err), (unsigned long long)(s->max_err_at / cols),
-               (unsigned long long)(s->max_err_at % cols), (unsigned long long)s->n_clip,
-               (unsigned long long)s->n);
+    ui_parts_pair(l, 8, "error", UI_TEXT, "rel rms %s  SQNR %s dB  bias %s  log y",
+                  ui_parts_percent(rel, nb_stats_rel_rmse(s)),
+                  nb_fmt_fixed(db, nb_stats_sqnr_db(s), 1),
+                  ui_parts_num(bias, s->n ? s->sum_err / (double)s->n : 0));
+    ui_parts_pair(l, 8, "", UI_TEXT, "max %s at row %llu col %llu  clipped %llu of %llu",
+                  ui_parts_num(max, (double)s->max_err), (unsigned long long)(s->max_err_at / cols),
+                  (unsigned long long)(s->max_err_at % cols), (unsigned long long)s->n_clip,
+                  (unsigned long long)s->n);
 }
 
 static void draw_tensor(const quantize *q, parts_lines *l, int rows)
 {
     const nb_tensor_report *r = &q->live.report;
     if (!q->live.has_report || !r->before.total) {
-        parts_line(l, UI_DIM, "waiting for the first tile");
+        ui_parts_line(l, UI_DIM, "waiting for the first tile");
         return;
     }
     double reach = nb_hist_reach(&r->before, 0.9999);
@@ -79,7 +81,7 @@ static void draw_tensor(const quantize *q, parts_lines *l, int rows)
     if (err_reach > 0)
         histogram(l, &r->error, err_reach, true, true, rows + 1, UI_PLOT_C);
     else
-        parts_line(l, UI_OK, "        no error: every weight is exact");
+        ui_parts_line(l, UI_OK, "        no error: every weight is exact");
 }
 
 /* --- all tensors ----------------------------------------------------------------------------- */
@@ -188,15 +190,15 @@ static void draw_strip(const quantize *q, parts_lines *o, int rows)
     double step[3];
     char a[48], b[48], c[48], name[24];
     strip_steps(l, step);
-    parts_line(o, UI_DIM, "weight error, rel rms  %s<%s %s<%s %s<%s %s more   layer 0..%d",
-               ui_glyph_text(o->c, UI_G_SHADE0), parts_percent(a, step[0]),
-               ui_glyph_text(o->c, UI_G_SHADE0 + 1), parts_percent(b, step[1]),
-               ui_glyph_text(o->c, UI_G_SHADE0 + 2), parts_percent(c, step[2]),
-               ui_glyph_text(o->c, UI_G_SHADE0 + 3), s.layers - 1);
+    ui_parts_line(o, UI_DIM, "weight error, rel rms  %s<%s %s<%s %s<%s %s more   layer 0..%d",
+                  ui_glyph_text(o->c, UI_G_SHADE0), ui_parts_percent(a, step[0]),
+                  ui_glyph_text(o->c, UI_G_SHADE0 + 1), ui_parts_percent(b, step[1]),
+                  ui_glyph_text(o->c, UI_G_SHADE0 + 2), ui_parts_percent(c, step[2]),
+                  ui_glyph_text(o->c, UI_G_SHADE0 + 3), s.layers - 1);
     int top = o->y, shown = 0;
     bool all = q->heat_all || rows >= (int)s.n;
     layer_of(l->plan.layout[l->walk[l->at]].name, name);
-    for (size_t k = 0; k < s.n && parts_left(o) && shown < rows + (q->heat_all ? MAX_KINDS : 0);
+    for (size_t k = 0; k < s.n && ui_parts_left(o) && shown < rows + (q->heat_all ? MAX_KINDS : 0);
          k++)
         if (all || strcmp(s.kind[k], name) == 0) {
             strip_row(l, o, &s, k, step);
@@ -211,7 +213,7 @@ static void draw_strip(const quantize *q, parts_lines *o, int rows)
         else
             snprintf(b, sizeof b, "L%02d.%s", layer, name);
         ui_textf(o->c, o->r.x + x, o->r.y + top + (int)i, UI_TEXT, "%s%-15s %s",
-                 i ? "      " : "worst ", b, parts_percent(a, l->tensor[bad[i]].rel));
+                 i ? "      " : "worst ", b, ui_parts_percent(a, l->tensor[bad[i]].rel));
     }
 }
 
@@ -225,29 +227,30 @@ static void draw_totals(const quantize *q, parts_lines *o)
     uint64_t bytes;
     size_t done;
     bool scripted = ui_app_scripted(q->app);
-    quantize_so_far(q, &s, &bytes, &done);
-    bool speeds = parts_left(o) >= 4; /* where rows are few the bar says enough */
-    parts_pair(o, 9, "overall", UI_TEXT, "rel rms %s  SQNR %s dB  clipped %llu",
-               parts_percent(a, nb_stats_rel_rmse(&s)), nb_fmt_fixed(b, nb_stats_sqnr_db(&s), 1),
-               (unsigned long long)s.n_clip);
+    ui_quantize_so_far(q, &s, &bytes, &done);
+    bool speeds = ui_parts_left(o) >= 4; /* where rows are few the bar says enough */
+    ui_parts_pair(o, 9, "overall", UI_TEXT, "rel rms %s  SQNR %s dB  clipped %llu",
+                  ui_parts_percent(a, nb_stats_rel_rmse(&s)),
+                  nb_fmt_fixed(b, nb_stats_sqnr_db(&s), 1), (unsigned long long)s.n_clip);
     double share = l->plan.tensor_bytes ? (double)bytes / (double)l->plan.tensor_bytes : 0;
     double of = (double)l->plan.source_bytes;
     if (l->state == QUANTIZE_DONE && !l->replay)
         bytes = l->plan.file_bytes; /* header and padding too */
-    parts_pair(o, 9, "size", UI_TEXT, "%s of %s  %s bpw  %s", nb_human_bytes(d, bytes),
-               nb_human_bytes(e, l->plan.file_bytes), nb_fmt_fixed(a, l->plan.bpw, 2),
-               parts_percent(c, of > 0 ? (double)l->plan.file_bytes / of - 1 : 0));
+    ui_parts_pair(o, 9, "size", UI_TEXT, "%s of %s  %s bpw  %s", nb_human_bytes(d, bytes),
+                  nb_human_bytes(e, l->plan.file_bytes), nb_fmt_fixed(a, l->plan.bpw, 2),
+                  ui_parts_percent(c, of > 0 ? (double)l->plan.file_bytes / of - 1 : 0));
     double speed = scripted ? 100e6 : l->view.weights_per_s;
     if (speeds && l->state == QUANTIZE_RUNNING)
-        parts_pair(o, 9, "speed", UI_TEXT, "%s weights/s  used %s  ETA %s",
-                   parts_count(a, (uint64_t)speed), nb_human_time(d, l->view.elapsed),
-                   nb_human_time(e, l->view.eta));
+        ui_parts_pair(o, 9, "speed", UI_TEXT, "%s weights/s  used %s  ETA %s",
+                      ui_parts_count(a, (uint64_t)speed), nb_human_time(d, l->view.elapsed),
+                      nb_human_time(e, l->view.eta));
     else if (speeds)
-        parts_pair(o, 9, "speed", UI_TEXT, "%s weights/s  took %s", parts_count(a, (uint64_t)speed),
-                   nb_human_time(d, scripted ? 0.1 : l->view.elapsed));
+        ui_parts_pair(o, 9, "speed", UI_TEXT, "%s weights/s  took %s",
+                      ui_parts_count(a, (uint64_t)speed),
+                      nb_human_time(d, scripted ? 0.1 : l->view.elapsed));
     if (l->state == QUANTIZE_RUNNING && l->view.bytes_total_in)
         share = (double)l->view.bytes_in / (double)l->view.bytes_total_in;
-    if (parts_left(o) && o->r.w > 12) {
+    if (ui_parts_left(o) && o->r.w > 12) {
         int y = o->r.y + o->y++;
         ui_progress_draw(o->c, o->r.x, y, o->r.w - 6, share, UI_BUSY);
         ui_textf(o->c, o->r.x + o->r.w - 5, y, UI_TEXT, "%3.0f%%", floor(100 * share));
@@ -261,9 +264,10 @@ static void title_of(const quantize *q, char title[160], char note[64])
     if (l->state == QUANTIZE_RUNNING)
         word = l->job && nb_job_paused(l->job) ? "paused" : "running";
     const char *name = l->plan.layout[l->walk[l->at]].name;
-    snprintf(title, 160, "%s  %.*s  %zu/%zu", word, parts_short(name), name, l->at + 1, l->n_walk);
+    snprintf(title, 160, "%s  %.*s  %zu/%zu", word, ui_parts_short(name), name, l->at + 1,
+             l->n_walk);
     if (l->replay)
-        snprintf(note, 64, "%.0f tensors/s; Esc ends", quantize_replay_rate(q));
+        snprintf(note, 64, "%.0f tensors/s; Esc ends", ui_quantize_replay_rate(q));
     else
         snprintf(note, 64,
                  l->state == QUANTIZE_RUNNING ? "p pause  x cancel" : "t chat  [ ] tensors");
@@ -275,9 +279,9 @@ static void draw_narrow(const quantize *q, parts_lines *o)
     const quantize_live *l = &q->live;
     const nb_tensor_report *r = &l->report;
     char a[48], b[48];
-    int half = o->r.w / 2, rows = parts_left(o) >= 8 ? 3 : 2;
+    int half = o->r.w / 2, rows = ui_parts_left(o) >= 8 ? 3 : 2;
     if (!l->has_report || !r->before.total) {
-        parts_line(o, UI_DIM, "waiting for the first tile");
+        ui_parts_line(o, UI_DIM, "waiting for the first tile");
         return;
     }
     double reach = nb_hist_reach(&r->before, 0.9999);
@@ -288,20 +292,20 @@ static void draw_narrow(const quantize *q, parts_lines *o)
     o->y = rows;
     const nk_type *from = nk_type_get((uint32_t)r->plan->src_type);
     ui_textf(o->c, right.x, o->r.y + o->y, UI_DIM, "after %s rel %s", r->plan->type->name,
-             parts_percent(a, nb_stats_rel_rmse(&r->stats)));
-    parts_line(o, UI_DIM, "before %s  σ %s", from ? from->name : "?",
-               parts_num(b, nb_stats_std(&r->stats)));
+             ui_parts_percent(a, nb_stats_rel_rmse(&r->stats)));
+    ui_parts_line(o, UI_DIM, "before %s  σ %s", from ? from->name : "?",
+                  ui_parts_num(b, nb_stats_std(&r->stats)));
     draw_strip(q, o, q->heat_all ? MAX_KINDS : 1);
     draw_totals(q, o);
 }
 
-void quantize_draw_live(quantize *q, ui_canvas *c, ui_rect r, bool narrow)
+void ui_quantize_draw_live(quantize *q, ui_canvas *c, ui_rect r, bool narrow)
 {
     char title[160], note[64];
     title_of(q, title, note);
     ui_box(c, r, title, note, false);
     ui_rect in = ui_inside(r);
-    parts_lines o = parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
+    parts_lines o = ui_parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
     if (narrow) {
         draw_narrow(q, &o);
         return;
@@ -310,12 +314,12 @@ void quantize_draw_live(quantize *q, ui_canvas *c, ui_rect r, bool narrow)
     int fixed = 4 /* texts */ + 2 /* axes */ + 2 + kinds + 1 + 4 /* totals */ + 2;
     int rows = (in.h - fixed) / 3;
     draw_tensor(q, &o, rows < 2 ? 2 : rows > 6 ? 6 : rows);
-    int room = parts_left(&o);
+    int room = ui_parts_left(&o);
     bool tight = room < kinds + 7; /* no empty rows, fewer figures */
     o.y += !tight;
     draw_strip(q, &o, room < kinds + 4 ? 1 : kinds);
     o.y += !tight;
     draw_totals(q, &o);
-    parts_skip(&o);
-    parts_line(&o, UI_DIM, "weight error is not answer quality: t asks both models");
+    ui_parts_skip(&o);
+    ui_parts_line(&o, UI_DIM, "weight error is not answer quality: t asks both models");
 }
