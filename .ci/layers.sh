@@ -21,7 +21,9 @@ deny '*.[ch]' '#include <cjson/' 'cJSON outside core/base/json' '^(core/base/jso
 deny '*.[ch]' '#include <(n?curses|term)\.h>' 'curses outside tui/term' '^(tui/term|tests/)'
 deny 'kernels/*.[ch]' '\b(getenv|abort|exit|printf|puts|fprintf)\(' 'kernels reads the environment, prints or exits'
 deny 'core/*.[ch]' '\b(abort|exit|printf|puts|fprintf|perror)\(' 'core prints or exits'
-deny 'core/*.[ch]' '\bgetenv\(' 'core reads the environment outside config' '^core/base/config'
+deny 'core/*.[ch]' '\bgetenv\(' 'core reads the environment outside config' '^core/base/(config|hub_env)'
+deny 'downloads/*.[ch]' '\b(getenv|abort|exit|printf|puts|fprintf|perror)\(' 'downloads reads the environment, prints or exits'
+deny '*.[ch]' '#include <curl/' 'curl outside downloads/' '^(downloads/|tests/)'
 deny 'kernels/*.c' '#if.*(__AVX|__ARM_NEON|__SSE[34])' 'an ISA #if outside its own file' '^kernels/(x86|arm)/'
 [ $bad = 0 ] && echo "layers: includes go one way"
 exit $bad
