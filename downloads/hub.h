@@ -101,13 +101,19 @@ nb_status dl_hub_whoami(dl_net *net, dl_account *out, const nb_hooks *hooks, nb_
 
 /* --- picking: which files of a repository a wish means (pick.c; pure, hub 21)
  * --------------------- */
-typedef struct dl_choice { /* one model in a repository: a GGUF quant (all its shards), or a whole
-                              safetensors checkpoint with config and tokenizer */
-    char name[128];        /* "Q4_K_M", "UD-Q4_K_XL", "bf16", "safetensors", "mmproj-F16" */
-    size_t *file;          /* owned: indexes into repo->file */
+typedef enum dl_choice_kind {
+    DL_CHOICE_CHECKPOINT, /* safetensors with config and tokenizer */
+    DL_CHOICE_GGUF,       /* one quant, all its shards */
+    DL_CHOICE_MMPROJ,     /* a projector, offered beside a model */
+    DL_CHOICE_FILE,       /* any other single file */
+} dl_choice_kind;
+typedef struct dl_choice {
+    char name[128]; /* "Q4_K_M", "UD-Q4_K_XL", "bf16", "safetensors", "mmproj-F16", "config.json" */
+    dl_choice_kind kind;
+    size_t *file; /* owned: indexes into repo->file; a set's shards in order */
     size_t n_file;
     uint64_t bytes;
-    bool mmproj, complete; /* complete = false: missing_no of missing_of is not there */
+    bool complete; /* false: missing_no of missing_of is not there */
     uint32_t missing_no, missing_of;
 } dl_choice;
 typedef struct dl_choices {
@@ -116,10 +122,12 @@ typedef struct dl_choices {
 } dl_choices;
 nb_status dl_choices_make(const dl_repo *repo, dl_choices *out, nb_err *err);
 void dl_choices_free(dl_choices *c);
-/* tag: NULL or "" (the only choice, else Q4_K_M, Q8_0, else the list is named), a quant name
- * whatever its case (the longest exact token), or a file's path. Ambiguity is NB_USAGE naming
- * candidates, incomplete sets are NB_FORMAT before any byte. */
+/* tag: NULL or "" (the only model, else the checkpoint, Q4_K_M, Q8_0, else the list is named), a
+ * quant's name whatever its case (whole: UD-Q4_K_XL is not Q4_K_XL), or a file's path or name.
+ * Ambiguity is NB_USAGE naming candidates, incomplete sets are NB_FORMAT before any byte. */
 nb_status dl_pick(const dl_repo *repo, const dl_choices *c, const char *tag, const dl_choice **out,
                   nb_err *err);
+/* The projector that goes with a model: in its folder or the nearest above; NULL = none. */
+const dl_choice *dl_pick_mmproj(const dl_repo *repo, const dl_choices *c, const dl_choice *model);
 
 #endif
