@@ -22,6 +22,7 @@ typedef struct dl_model { /* a search row, or the head of a repository */
     int64_t downloads, likes; /* -1 = not told */
     int64_t updated, created; /* Unix seconds, 0 = not told */
     uint64_t params;          /* 0 = not told */
+    bool params_guessed;      /* from the name: shown with ~ */
     uint64_t context;         /* gguf.context_length, 0 = not told */
     uint64_t bytes;           /* gguf.totalFileSize or usedStorage, 0 = not told */
 } dl_model;
@@ -55,7 +56,8 @@ nb_status dl_hub_search(dl_net *net, const char *cache_dir, const dl_search *q, 
 void dl_page_free(dl_page *p);
 
 typedef struct dl_file {
-    char *path; /* owned by the list; checked */
+    const char *path; /* owned by the list; checked (cache.h) */
+    size_t path_at;   /* its place in dl_repo.names */
     uint64_t size;
     char oid[65]; /* content id: sha256 (64 hex) of LFS files, git sha1 (40 hex) of others */
     bool lfs;
@@ -68,8 +70,9 @@ typedef struct dl_repo {
     size_t n_file, dropped; /* hostile names left out */
     nb_str names;           /* owned: memory of paths */
 } dl_repo;
-/* Two requests (info, tree pages); revision NULL = "main". At most 3 API calls for 1,000 files (hub
- * 11). Renamed and gated repositories are told apart by err and *trouble (may be NULL). */
+/* Info, tree pages, and what the Hub's scanners say of the model files: at most 3 API calls for
+ * 1,000 files (hub 11). revision NULL = "main". Renamed and gated repositories are told apart by
+ * err and *trouble (may be NULL). */
 nb_status dl_hub_repo(dl_net *net, const char *id, const char *revision, dl_repo *out,
                       dl_trouble *trouble, const nb_hooks *hooks, nb_err *err);
 void dl_repo_free(dl_repo *r);
