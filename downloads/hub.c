@@ -5,21 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/digest.h"
 #include "core/base/file.h"
 #include "downloads/cache.h"
 #include "downloads/hub_private.h"
-
-/* A JSON answer that cannot be read is the server's fault, not a file's. */
-static nb_status believed(nb_status st, dl_trouble *trouble, nb_err *err)
-{
-    if (st != NB_FORMAT && st != NB_NETWORK)
-        return st;
-    *trouble = DL_BAD_REPLY;
-    if (err)
-        err->status = NB_NETWORK;
-    return NB_NETWORK;
-}
 
 static nb_status bad_name(nb_err *err, const char *id)
 {
@@ -37,9 +25,8 @@ static nb_status no_memory(nb_err *err, const char *id)
     return nb_fail(err, NB_NOMEM, "%s: no memory for the request", id);
 }
 
-/* GET of a JSON document. out is to be freed in any case. */
-static nb_status get_json(dl_net *net, const nb_str *url, const char *subject, dl_reply *out,
-                          const nb_hooks *hooks, nb_err *err)
+nb_status dl_get_json(dl_net *net, const nb_str *url, const char *subject, dl_reply *out,
+                      const nb_hooks *hooks, nb_err *err)
 {
     if (url->failed) {
         *out = (dl_reply){0};
@@ -52,6 +39,16 @@ static nb_status get_json(dl_net *net, const nb_str *url, const char *subject, d
         return nb_fail(err, NB_NETWORK, "%s: the endpoint sends API requests elsewhere", subject);
     }
     return NB_OK;
+}
+
+nb_status dl_believed(nb_status st, dl_trouble *trouble, nb_err *err)
+{
+    if (st != NB_FORMAT && st != NB_NETWORK)
+        return st;
+    *trouble = DL_BAD_REPLY;
+    if (err)
+        err->status = NB_NETWORK;
+    return NB_NETWORK;
 }
 
 /* --- one repository ------------------------------------------------------------------------------
@@ -72,11 +69,11 @@ static nb_status read_info(dl_net *net, const char *id, const char *revision, dl
     for (size_t i = 0; i < countof(wanted); i++)
         nb_str_addf(&url, "%cexpand=%s", i ? '&' : '?', wanted[i]);
     dl_reply reply;
-    nb_status st = get_json(net, &url, id, &reply, hooks, err);
+    nb_status st = dl_get_json(net, &url, id, &reply, hooks, err);
     *trouble = reply.trouble;
     if (st == NB_OK)
-        st = believed(dl_json_model(nb_str_c(&reply.body), reply.body.len, id, &r->model, err),
-                      trouble, err);
+        st = dl_believed(dl_json_model(nb_str_c(&reply.body), reply.body.len, id, &r->model, err),
+                         trouble, err);
     if (st == NB_OK && !r->model.sha[0]) {
         *trouble = DL_BAD_REPLY;
         st = nb_fail(err, NB_NETWORK, "%s: the Hub names no commit for %s", id, revision);
@@ -123,11 +120,11 @@ static nb_status read_tree(dl_net *net, dl_repo *r, size_t *pages, dl_trouble *t
             st = nb_fail(err, NB_REFUSED, "%s: more than %d pages of files", id, DL_PAGES_MAX);
             break;
         }
-        st = get_json(net, &url, id, &reply, hooks, err);
+        st = dl_get_json(net, &url, id, &reply, hooks, err);
         *trouble = reply.trouble;
         if (st == NB_OK)
-            st = believed(dl_json_tree(nb_str_c(&reply.body), reply.body.len, id, r, err), trouble,
-                          err);
+            st = dl_believed(dl_json_tree(nb_str_c(&reply.body), reply.body.len, id, r, err),
+                             trouble, err);
         nb_str_clear(&url);
         if (st == NB_OK)
             nb_str_add(&url, reply.next);
@@ -232,50 +229,4 @@ nb_status dl_hub_card(dl_net *net, const char *id, const char *commit, nb_str *o
     dl_reply_free(&reply);
     nb_str_free(&url);
     return st;
-}
-
-/* --- who am I ------------------------------------------------------------------------------------
- */
-
-/* The last answer, kept with the net: the endpoint limits these requests tightly. */
-typedef struct kept {
-    uint64_t token; /* fingerprint of the one it was asked with */
-    dl_account account;
-} kept;
-
-static nb_status ask_account(dl_net *net, dl_account *out, const nb_hooks *hooks, nb_err *err)
-{
-    nb_str url = {0};
-    nb_str_add(&url, "/api/whoami-v2");
-    dl_reply reply;
-    nb_status st = get_json(net, &url, "whoami", &reply, hooks, err);
-    if (st == NB_OK)
-        st = believed(dl_json_account(nb_str_c(&reply.body), reply.body.len, "whoami", out, err),
-                      &reply.trouble, err);
-    dl_reply_free(&reply);
-    nb_str_free(&url);
-    return st;
-}
-
-nb_status dl_hub_whoami(dl_net *net, dl_account *out, const nb_hooks *hooks, nb_err *err)
-{
-    const nb_hub_env *env = dl_net_env(net);
-    if (!env->token[0])
-        return nb_fail(err, NB_DENIED,
-                       "no token: set HF_TOKEN, or store one with A in the workbench");
-    uint64_t token = nb_fingerprint(env->token, strlen(env->token));
-    kept *k = dl_net_swap_kept(net, NULL);
-    if (!k || k->token != token) {
-        free(k);
-        k = nb_alloc(1, sizeof *k, "account", err);
-        nb_status st = k ? ask_account(net, &k->account, hooks, err) : NB_NOMEM;
-        if (st != NB_OK) {
-            free(k);
-            return st;
-        }
-        k->token = token;
-    }
-    *out = k->account;
-    free(dl_net_swap_kept(net, k));
-    return NB_OK;
 }

@@ -21,12 +21,15 @@ nb_status dl_json_model(const char *json, size_t n, const char *what, dl_model *
 nb_status dl_json_tree(const char *json, size_t n, const char *what, dl_repo *r, nb_err *err);
 /* securityFileStatus of a paths-info answer into the files of those names. */
 nb_status dl_json_security(const char *json, size_t n, const char *what, dl_repo *r, nb_err *err);
-nb_status dl_json_account(const char *json, size_t n, const char *what, dl_account *out,
-                          nb_err *err);
 
 /* Parameters a repository's name tells: "Qwen3-1.7B-GGUF" -> 1.7e9; 0 = none. */
 uint64_t dl_params_of_name(const char *id);
-/* "2024-09-25T12:34:56.000Z" -> Unix seconds; 0 = no date. */
-int64_t dl_unix_time(const char *iso);
+
+/* GET of a JSON document below the endpoint; out is to be freed in any case. */
+nb_status dl_get_json(dl_net *net, const nb_str *url, const char *subject, dl_reply *out,
+                      const nb_hooks *hooks, nb_err *err);
+/* st of reading an answer's JSON: what cannot be read is the server's fault (NB_NETWORK,
+ * DL_BAD_REPLY), not a file's. */
+nb_status dl_believed(nb_status st, dl_trouble *trouble, nb_err *err);
 
 #endif
