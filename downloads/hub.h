@@ -6,7 +6,7 @@
 #ifndef NIBBLE_HUB_H
 #define NIBBLE_HUB_H
 
-#include "core/files/gguf.h"
+#include "core/files/library.h"
 #include "core/files/safetensors.h"
 #include "downloads/dl.h"
 
@@ -132,5 +132,12 @@ nb_status dl_pick(const dl_repo *repo, const dl_choices *c, const char *tag, con
                   nb_err *err);
 /* The projector that goes with a model: in its folder or the nearest above; NULL = none. */
 const dl_choice *dl_pick_mmproj(const dl_repo *repo, const dl_choices *c, const dl_choice *model);
+
+/* What the repository's model is, for fits and figures before anything is downloaded: from
+ * config.json when there is a checkpoint, else from the header of the smallest GGUF. out->params
+ * from the Hub when the files do not tell. NB_NOTFOUND: it holds no model. One or two files are
+ * read in part. */
+nb_status dl_hub_entry(dl_net *net, const dl_repo *repo, const dl_choices *choices, nb_entry *out,
+                       const nb_hooks *hooks, nb_err *err);
 
 #endif
