@@ -44,7 +44,7 @@ static nb_status from_config(dl_net *net, const dl_repo *repo, nb_entry *out, co
     return st;
 }
 
-static const dl_choice *smallest_gguf(const dl_repo *repo, const dl_choices *choices)
+static const dl_choice *smallest_gguf(const dl_choices *choices)
 {
     const dl_choice *best = NULL;
     for (size_t i = 0; i < choices->n; i++) {
@@ -60,7 +60,7 @@ nb_status dl_hub_entry(dl_net *net, const dl_repo *repo, const dl_choices *choic
 {
     nb_entry e;
     dl_header h;
-    const dl_choice *gguf = smallest_gguf(repo, choices);
+    const dl_choice *gguf = smallest_gguf(choices);
     bool checkpoint = choices->n && choices->at[0].kind == DL_CHOICE_CHECKPOINT;
     if (checkpoint && find_file(repo, "config.json")) {
         NB_TRY(from_config(net, repo, &e, hooks, err));
