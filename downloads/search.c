@@ -214,10 +214,3 @@ nb_status dl_hub_search(dl_net *net, const char *cache_dir, const dl_search *q, 
     nb_str_free(&url);
     return st;
 }
-
-void dl_page_free(dl_page *p)
-{
-    free(p->at);
-    p->at = NULL;
-    p->n = 0;
-}
