@@ -124,6 +124,15 @@ static void body_of(exchange *x, const repo_file *file, const char *type)
     nb_str_free(&how);
 }
 
+/* Whether the address came with its query. The Hub does without; mirrors that sign it do not. */
+static bool has_query(const exchange *x, const char *quoted)
+{
+    char *etag = http_param(x->req->query, "etag");
+    bool same = etag && strcmp(etag, quoted) == 0;
+    free(etag);
+    return same || !x->hub->opt.cache_needs_query;
+}
+
 void resolve_cache(exchange *x, const char *id, const char *commit, const char *path)
 {
     const fake_repo *repo = answer_repo(x, "/api/resolve-cache/models/", id, "", true);
@@ -131,21 +140,18 @@ void resolve_cache(exchange *x, const char *id, const char *commit, const char *
     if (!at)
         return;
     const repo_file *file = repo_lookup(at, path);
-    char *etag = http_param(x->req->query, "etag");
-    nb_str want = {0};
+    nb_str etag = {0};
     if (file)
-        nb_str_addf(&want, "\"%s\"", repo_etag(file));
-    /* The address is one piece: a client that lost its query asks for nothing here. */
-    if (file && !file->lfs && etag && strcmp(etag, nb_str_c(&want)) == 0) {
+        nb_str_addf(&etag, "\"%s\"", repo_etag(file));
+    if (file && !file->lfs && has_query(x, nb_str_c(&etag))) {
         body_of(x, file,
                 nb_has_suffix(path, ".json") ? "application/json" : "text/plain; charset=utf-8");
-        reply_set(&x->reply, "ETag", nb_str_c(&want));
+        reply_set(&x->reply, "ETag", nb_str_c(&etag));
     } else {
         answer_error(x, 404, "EntryNotFound", "Entry not found");
     }
     reply_set(&x->reply, "X-Repo-Commit", at->id);
-    nb_str_free(&want);
-    free(etag);
+    nb_str_free(&etag);
 }
 
 /* --- the CDN's side -------------------------------------------------------------------------- */
