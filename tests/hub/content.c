@@ -222,10 +222,9 @@ const char *content_git(content *c)
     return c->git;
 }
 
-size_t content_pointer(content *c, char sha1[41])
+size_t content_pointer(content *c, char text[256], char sha1[41])
 {
-    char text[256];
-    int n = snprintf(text, sizeof text,
+    int n = snprintf(text, 256,
                      "version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %llu\n",
                      content_sha256(c), (unsigned long long)c->size);
     if (nb_git_sha1_of(text, (size_t)n, sha1, NULL) != NB_OK)

@@ -41,7 +41,7 @@ void content_true_sha256(content *c,
                          char out[65]); /* whatever was told and however long it takes */
 /* git's id of the blob: 40 hex digits. Not for files over 64 MB. */
 const char *content_git(content *c);
-/* git's id of the LFS pointer, and the pointer's length in bytes. */
-size_t content_pointer(content *c, char sha1[41]);
+/* The LFS pointer that stands for it in git: text, its git id, returns its length in bytes. */
+size_t content_pointer(content *c, char text[256], char sha1[41]);
 
 #endif

@@ -208,6 +208,8 @@ void tree_refs(exchange *x, const char *id, const char *rest);
 void tree_list(exchange *x, const char *id, const char *rev, const char *path, const char *rest);
 void tree_paths(exchange *x, const char *id, const char *rev, const char *rest);
 void resolve_file(exchange *x, const char *id, const char *rev, const char *path, const char *rest);
+/* The blob as git keeps it: of large files the pointer. */
+void resolve_raw(exchange *x, const char *id, const char *rev, const char *path, const char *rest);
 void resolve_cache(exchange *x, const char *id, const char *commit, const char *path);
 void resolve_cdn(exchange *x);
 void resolve_cdn_error(exchange *x, int status, const char *message);

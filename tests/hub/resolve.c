@@ -124,6 +124,27 @@ static void body_of(exchange *x, const repo_file *file, const char *type)
     nb_str_free(&how);
 }
 
+void resolve_raw(exchange *x, const char *id, const char *rev, const char *path, const char *rest)
+{
+    char pointer[41], text[256];
+    const fake_repo *repo = answer_repo(x, "/", id, rest, true);
+    const repo_commit *commit = repo ? answer_commit(x, repo, rev) : NULL;
+    if (!commit)
+        return;
+    const repo_file *file = repo_lookup(commit, path);
+    if (!file) {
+        answer_error(x, 404, "EntryNotFound", "Entry not found");
+    } else if (file->lfs) {
+        nb_str_addn(&x->text, text, content_pointer(file->data, text, pointer));
+        answer_text(x, 200, "text/plain; charset=utf-8");
+        reply_setf(&x->reply, "ETag", "\"%s\"", pointer);
+    } else {
+        body_of(x, file, "text/plain; charset=utf-8");
+        reply_setf(&x->reply, "ETag", "\"%s\"", repo_etag(file));
+    }
+    reply_set(&x->reply, "X-Repo-Commit", commit->id);
+}
+
 /* Whether the address came with its query. The Hub does without; mirrors that sign it do not. */
 static bool has_query(const exchange *x, const char *quoted)
 {
