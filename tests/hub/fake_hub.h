@@ -133,5 +133,8 @@ uint64_t fake_hub_bytes(fake_hub *hub, fake_port port, const char *glob);
 unsigned fake_hub_connections(fake_hub *hub);
 /* Waits until that many such requests have arrived, at most ms; false = they did not. */
 bool fake_hub_wait(fake_hub *hub, fake_port port, const char *glob, size_t n, int ms);
+/* Waits until every request of the log is answered, at most ms: who has just received the last byte
+ * is a moment ahead of `ended` and `cut`, though not of `status`, `offset` and `body`. */
+bool fake_hub_idle(fake_hub *hub, int ms);
 
 #endif
