@@ -91,7 +91,8 @@ void fake_hub_token(fake_hub *hub, const fake_token *token);
  *     ignore_range      200 and everything
  *     shift_range=K     206 of a range that starts K later (earlier when negative), said so
  *     short=K           206 or 200 that is K bytes shorter than asked, said so
- *     extra=K           K bytes too many, Content-Length says so, Content-Range does not
+ *     extra=K           K bytes too many (the file's next, X behind its end), Content-Length says
+ *                       so, Content-Range does not
  *     flip_byte=OFF     the file's byte OFF is inverted, if this reply holds it
  *     gzip              200, everything, Content-Encoding: gzip
  *   another pace
