@@ -53,6 +53,9 @@ typedef struct dl_reply {
 } dl_reply;
 void dl_reply_free(dl_reply *r);
 
+/* Monotonic seconds that nb_now_set does not stop: servers do not know of it. */
+double dl_clock(void);
+
 /* Blocking, any thread but the net thread. Waits out rate limits (all requests together), retries
  * 408, 429, 5xx, resets with backoff 0.5-8 s and jitter while progress renews the budget (hub 11,
  * 12), 429 at most 8 times and a server that takes no connection 3 times; every other non-2xx
@@ -83,8 +86,13 @@ typedef struct dl_stream dl_stream;
 nb_status dl_stream_start(dl_stream **out, dl_net *net, const dl_request *rq, const dl_sink *sink,
                           nb_err *err);
 void dl_stream_stop(dl_net *net, dl_stream *s); /* only asks */
-/* Runs fn(ud) on the net thread after `seconds` (0 = next turn); false = no memory or closing. */
+/* Runs fn(ud) on the net thread after `seconds` (0 = next turn); false = no memory or closing. What
+ * is not due when the net closes does not run. */
 bool dl_net_after(dl_net *net, double seconds, void (*fn)(void *ud), void *ud);
+
+/* One pointer that hub.c keeps with the net (the account); returns the one before. free()d at
+ * close. Any thread. */
+void *dl_net_swap_kept(dl_net *net, void *kept);
 
 /* --- URLs and headers: pure, fuzzed (url.c, header.c) -------------------------------------------
  */

@@ -139,6 +139,15 @@ bool dl_net_copy_token(dl_net *net, char *out)
     return *out != '\0';
 }
 
+void *dl_net_swap_kept(dl_net *net, void *kept)
+{
+    pthread_mutex_lock(&net->lock);
+    void *before = net->kept;
+    net->kept = kept;
+    pthread_mutex_unlock(&net->lock);
+    return before;
+}
+
 /* --- the thread --- */
 
 void dl_net_wake(dl_net *net)
@@ -335,6 +344,7 @@ static void destroy(dl_net *net)
     pthread_cond_destroy(&net->changed);
     pthread_mutex_destroy(&net->lock);
     nb_hub_env_wipe(&net->env);
+    free(net->kept);
     free(net);
     curl_global_cleanup();
 }

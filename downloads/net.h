@@ -51,6 +51,7 @@ struct dl_net {
     char warning[256];              /* as in dl_net_view */
     char topics[DL_TOPICS][64];     /* of warnings shown, a ring */
     unsigned n_topics;
+    void *kept; /* owned; see dl_net_swap_kept */
 
     dl_stream *streams;    /* the net thread's, in order of arrival */
     double tokens, filled; /* bytes bodies may take now; dl_clock of the last refill */
@@ -100,8 +101,6 @@ struct dl_stream {
 };
 
 /* --- net.c ----------------------------------------------------------------------------------- */
-/* Monotonic seconds that nb_now_set does not stop: servers do not know of it. */
-double dl_clock(void);
 /* Bytes of a body arrived: figures and, for transfers and calls alike, the pace. */
 void dl_net_count(dl_net *net, size_t n);
 /* May a transfer's body go on now? Net thread. */
