@@ -161,6 +161,20 @@ static bool escape(inspect *s)
     return true;
 }
 
+/* The figures of the tensor under the cursor, and the block being looked at. */
+static void add_command(const inspect *s, const nb_view *v, nb_str *out)
+{
+    nb_str_add(out, "nibble inspect");
+    ui_parts_path(out, s->path);
+    ui_parts_word(out, v->t.name);
+    if (s->other) {
+        nb_str_add(out, " --against");
+        ui_parts_path(out, s->other_path);
+    }
+    if (s->block_view)
+        nb_str_addf(out, " --block %llu", (unsigned long long)s->block);
+}
+
 static void copy(inspect *s, ui_action a)
 {
     const nb_view *v = ui_inspect_current(s, NULL);
@@ -168,7 +182,7 @@ static void copy(inspect *s, ui_action a)
     if (a == UI_ACT_ANY_COPY_URL)
         nb_str_add(&t, s->path);
     else if (a == UI_ACT_ANY_COPY_COMMAND && v)
-        nb_str_addf(&t, "nibble inspect '%s' '%s'", s->path, v->t.name);
+        add_command(s, v, &t);
     else if (v)
         nb_str_add(&t, v->t.name);
     if (t.len)

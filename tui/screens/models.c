@@ -205,17 +205,21 @@ static bool escape(models *m)
 static bool copy(models *m, ui_action a)
 {
     const nb_entry *e = ui_models_current(m);
-    char text[1400];
+    nb_str text = {0};
     if (!e)
         return false;
-    if (a == UI_ACT_ANY_COPY_COMMAND)
-        snprintf(text, sizeof text, "nibble show '%s'", e->path);
-    else if (a == UI_ACT_ANY_COPY_URL)
-        snprintf(text, sizeof text, "%s", e->path);
-    else
-        snprintf(text, sizeof text, "%s\t%s\t%llu\t%s", e->name, e->type_name,
-                 (unsigned long long)e->bytes, e->path);
-    ui_app_copy(m->app, text, strlen(text));
+    if (a == UI_ACT_ANY_COPY_COMMAND) {
+        nb_str_add(&text, "nibble show");
+        ui_parts_path(&text, e->path);
+        nb_str_addf(&text, " --ctx %u", m->ctx);
+    } else if (a == UI_ACT_ANY_COPY_URL) {
+        nb_str_add(&text, e->path);
+    } else {
+        nb_str_addf(&text, "%s\t%s\t%llu\t%s", e->name, e->type_name, (unsigned long long)e->bytes,
+                    e->path);
+    }
+    ui_app_copy(m->app, nb_str_c(&text), text.len);
+    nb_str_free(&text);
     return true;
 }
 

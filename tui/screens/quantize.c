@@ -155,19 +155,40 @@ static bool job_action(quantize *q, ui_action a)
     return true;
 }
 
+/* What Ctrl-R would do, as a command that does the same. */
 static void copy_command(quantize *q)
 {
-    nb_str s = {0};
+    size_t n;
+    nb_str s = {0}, dir = {0};
     if (!q->source)
         return;
-    nb_str_addf(&s, "nibble quantize '%s' -t %s -o '%s'", q->source->path, q->recipe.preset->name,
-                q->output);
+    nb_str_addn(&dir, q->output, (size_t)(nb_path_base(q->output) - q->output));
+    if (dir.len && !nb_is_dir(dir.at)) {
+        nb_str_add(&s, "mkdir -p");
+        ui_parts_path(&s, dir.at);
+        nb_str_add(&s, " && ");
+    }
+    nb_str_add(&s, "nibble quantize");
+    ui_parts_path(&s, q->source->path);
+    nb_str_addf(&s, " -t %s -o", q->recipe.preset->name);
+    ui_parts_path(&s, q->output);
+    if (q->method)
+        nb_str_addf(&s, " --method %s", nb_methods(&n)[q->method]->name);
     if (q->recipe.pure)
         nb_str_add(&s, " --pure");
-    for (size_t i = 0; i < q->recipe.n_rules; i++)
-        nb_str_addf(&s, " --rule '%s=%s'", q->recipe.rule[i].pattern,
-                    nk_type_get((uint32_t)q->recipe.rule[i].type)->name);
+    for (size_t i = 0; i < q->recipe.n_rules; i++) {
+        char rule[160];
+        snprintf(rule, sizeof rule, "%s=%s", q->recipe.rule[i].pattern,
+                 nk_type_get((uint32_t)q->recipe.rule[i].type)->name);
+        nb_str_add(&s, " --tensor-type");
+        ui_parts_word(&s, rule);
+    }
+    if (q->requantize)
+        nb_str_add(&s, " --allow-requantize");
+    if (q->threads != ui_app_threads(q->app))
+        nb_str_addf(&s, " --threads %d", q->threads);
     ui_app_copy(q->app, nb_str_c(&s), s.len);
+    nb_str_free(&dir);
     nb_str_free(&s);
 }
 
