@@ -351,6 +351,81 @@ CHECK_TEST(widgets, forms_show_values_errors_and_focus)
     ui_canvas_free(&c);
 }
 
+/* --- mouse --- */
+
+static bool press(ui_list *l, int x, int y, int button)
+{
+    return ui_list_mouse(l, &(ui_key){.code = UI_K_MOUSE, .x = x, .y = y, .button = button});
+}
+
+/* tui.md 4.12: every cell of a table is a row, a title, or nothing; what is drawn is what is hit.
+ */
+CHECK_TEST(widgets, the_mouse_finds_what_was_drawn)
+{
+    static const ui_column cols[] = {
+        {"NAME", 0, false, 0}, {"BPW", 5, true, 1}, {"KLD", 6, true, 2}};
+    size_t marked = 0;
+    ui_table t = {.col = cols, .n_col = 3, .cell = cell, .mark = mark, .arg = &marked};
+    ui_list l = {.n = 9, .top = 2, .at = 3};
+    ui_canvas c = open_canvas(40, 8);
+    check(ui_list_hit(&l, 5, 3) == SIZE_MAX && ui_table_hit(&l, 5, 1) < 0, "not drawn yet");
+    ui_table_draw(&c, (ui_rect){2, 1, 36, 4}, &t, &l, true);
+    for (int y = 0; y < 8; y++)
+        for (int x = 0; x < 40; x++) {
+            bool in = x >= 2 && x < 38;
+            size_t want = in && y >= 2 && y < 5 ? (size_t)y : SIZE_MAX;
+            check(ui_list_hit(&l, x, y) == want, "%d,%d is row %zu", x, y, ui_list_hit(&l, x, y));
+            int title = in && y == 1 ? x < 5 ? -1 : x < 25 ? 0 : x < 32 ? 1 : 2 : -1;
+            check(ui_table_hit(&l, x, y) == title, "%d,%d is title %d", x, y,
+                  ui_table_hit(&l, x, y));
+        }
+    ui_table_draw(&c, (ui_rect){0, 0, 24, 4}, &t, &l, false); /* KLD is dropped */
+    check(ui_table_hit(&l, 23, 0) == 1, "title %d", ui_table_hit(&l, 23, 0));
+    l.n = 3; /* fewer rows than the frame had */
+    check(ui_list_hit(&l, 5, 2) == SIZE_MAX, "a row that is gone");
+    ui_list_hide(&l);
+    check(ui_list_hit(&l, 5, 1) == SIZE_MAX && ui_table_hit(&l, 5, 0) < 0, "hidden");
+    ui_canvas_free(&c);
+}
+
+CHECK_TEST(widgets, a_press_selects_and_the_wheel_scrolls)
+{
+    ui_list l = {.n = 20};
+    ui_list_place(&l, (ui_rect){10, 5, 8, 6});
+    check(press(&l, 10, 9, 1) && l.at == 4 && l.top == 0, "row %zu", l.at);
+    check(!press(&l, 9, 9, 1) && !press(&l, 10, 11, 1) && l.at == 4, "beside it");
+    check(press(&l, 17, 5, 5) && l.top == 3 && l.at == 4, "top %zu, row %zu", l.top, l.at);
+    check(press(&l, 17, 5, 5) && l.top == 6 && l.at == 6, "the cursor goes along at the edge");
+    for (int i = 0; i < 9; i++)
+        press(&l, 17, 5, 5);
+    check(l.top == 14 && l.at == 14, "no empty rows below: %zu", l.top);
+    for (int i = 0; i < 9; i++)
+        press(&l, 17, 5, 4);
+    check(l.top == 0 && l.at == 5, "top %zu, row %zu", l.top, l.at);
+    check(!press(&l, 17, 4, 4) && l.top == 0, "beside it");
+    l.across = 2; /* 2 columns of 3 cells with 2 between them */
+    ui_list_place(&l, (ui_rect){10, 5, 8, 6});
+    check(ui_list_hit(&l, 12, 6) == 1 && ui_list_hit(&l, 15, 6) == 7, "the second column");
+    check(ui_list_hit(&l, 13, 6) == SIZE_MAX, "between them");
+    check(press(&l, 15, 10, 5) && l.top == 3, "top %zu", l.top);
+    ui_list none = {0};
+    ui_list_place(&none, (ui_rect){0, 0, 5, 5});
+    check(press(&none, 1, 1, 5) && !press(&none, 1, 1, 1) && none.at == 0, "no rows");
+}
+
+CHECK_TEST(widgets, spots_lie_over_one_another)
+{
+    ui_spots s = {0};
+    ui_spots_add(&s, (ui_rect){0, 0, 10, 10}, 1);
+    ui_spots_add(&s, (ui_rect){2, 2, 3, 1}, 2);
+    ui_spots_add(&s, (ui_rect){4, 4, 0, 1}, 3);
+    check(ui_spots_hit(&s, 2, 2) == 2 && ui_spots_hit(&s, 5, 2) == 1, "the last wins");
+    check(ui_spots_hit(&s, 4, 4) == 1 && ui_spots_hit(&s, 10, 0) == -1, "empty and outside");
+    for (int i = 0; i < 2 * UI_SPOTS; i++)
+        ui_spots_add(&s, (ui_rect){20, 0, 1, 1}, 9);
+    check(s.n == UI_SPOTS && ui_spots_hit(&s, 20, 0) == 9, "%zu spots", s.n);
+}
+
 /* --- pictures --- */
 
 CHECK_TEST(widgets, bars_grow_with_their_values)

@@ -2,6 +2,7 @@
  * A30). */
 #include "tests/pty/pty.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -179,6 +180,50 @@ static void newlines_and_enter_stay_apart(pty *p)
     }
 }
 
+/* A press and its release where the screen shows text; `notch` 64 or 65 turns the wheel there. */
+static void press(pty *p, const char *text, int notch)
+{
+    char bytes[64];
+    int x, y;
+    pty_check(vt_find(&p->screen, text, &x, &y), "\"%s\" is not shown", text);
+    if (notch)
+        snprintf(bytes, sizeof bytes, "\x1b[<%d;%d;%dM", notch, x + 1, y + 1);
+    else
+        snprintf(bytes, sizeof bytes, "\x1b[<0;%d;%dM\x1b[<0;%d;%dm", x + 1, y + 1, x + 1, y + 1);
+    pty_send(p, bytes);
+}
+
+/* tui.md 4.12, with the bytes a terminal sends: press selects, the second press enters, the wheel
+ * scrolls, drags and other buttons mean nothing; over ssh none of it before M. */
+static void the_mouse_works_with_real_bytes(pty *p)
+{
+    static const char *const ssh[] = {"SSH_CONNECTION=10.0.0.1 1 10.0.0.2 22", NULL};
+    pty_open(p, &(pty_options){.w = 120, .h = 40, .env = ssh}, "demo");
+    pty_check(!p->screen.mouse, "asked for over ssh");
+    pty_send(p, "M");
+    pty_pump(p, 150);
+    pty_check(p->screen.mouse, "M did nothing");
+    press(p, "1 Models", 0);
+    pty_check(pty_wait(p, "[1 Models]", 2000) && pty_wait(p, "nibble-demo  ", 3000), "the tab");
+    pty_pump(p, 450); /* the next press is a first one */
+    press(p, "SIZE", 0);
+    pty_check(pty_wait(p, "sort size up", 2000), "the title does not sort");
+    press(p, "nibble-demo  ", 0);
+    pty_pump(p, 100);
+    pty_check(vt_shows(&p->screen, "[1 Models]"), "one press opened it");
+    press(p, "nibble-demo  ", 0);
+    pty_check(pty_wait(p, "[4 Inspect", 3000) && pty_wait(p, "blk.0.attn_k", 3000),
+              "the second did not");
+    pty_pump(p, 300);
+    press(p, "blk.0.attn_k", 65);
+    press(p, "blk.0.attn_k", 65);
+    pty_check(pty_wait_gone(p, "token_embd  ", 2000), "the wheel does not scroll");
+    pty_send(p, "\x1b[<32;9;9M\x1b[<2;9;9M\x1b[<1;9;9M\x1b[<35;60;9M\x1b[<0;9999;9999M");
+    press(p, "? keys", 0);
+    pty_check(pty_wait(p, "keys here: Inspect", 2000), "the hint");
+    pty_check(!p->ended && p->screen.odd == 0, "sent %s", p->screen.first_odd);
+}
+
 const pty_test pty_live_tests[] = {{"tui 4: last row", last_row_keeps_help_and_palette},
                                    {"tui 3, A30: resizes", resizes_end_in_a_fresh_frame},
                                    {"tui 8: Esc", escape_is_quick_and_never_quits},
@@ -186,4 +231,5 @@ const pty_test pty_live_tests[] = {{"tui 4: last row", last_row_keeps_help_and_p
                                    {"tui 11: stalled terminal", a_stalled_terminal_is_not_replayed},
                                    {"tui 16: paste", a_paste_is_one_edit},
                                    {"tui 17: newlines", newlines_and_enter_stay_apart},
+                                   {"mouse", the_mouse_works_with_real_bytes},
                                    {0}};

@@ -451,6 +451,26 @@ bool vt_shows(const vt *t, const char *text)
     return false;
 }
 
+static bool spells(const vt *t, int x, int y, const char *text)
+{
+    for (; *text && x < t->w; x++) {
+        size_t n = strlen(t->cell[y][x].text);
+        if (strncmp(t->cell[y][x].text, text, n) != 0)
+            return false;
+        text += n;
+    }
+    return !*text;
+}
+
+bool vt_find(const vt *t, const char *text, int *x, int *y)
+{
+    for (*y = 0; *y < t->h; ++*y)
+        for (*x = 0; *x < t->w; ++*x)
+            if (spells(t, *x, *y, text))
+                return true;
+    return false;
+}
+
 bool vt_same(const vt *a, const vt *b, int from, int to)
 {
     for (int y = from; y < to; y++)

@@ -494,6 +494,7 @@ static void close_screen(void **self)
         free(c->rows[i].row);
     }
     free(c->rows);
+    free(c->seen);
     ui_input_free(&c->input);
     ui_input_free(&c->params_input);
     free(c->last_sent);
@@ -513,6 +514,7 @@ const ui_screen ui_screen_chat = {
     .action = action,
     .text_mode = text_mode,
     .key = key,
+    .mouse = ui_chat_mouse,
     .event = ui_chat_event,
     .why_not = why_not,
     .hints = hints,

@@ -198,6 +198,16 @@ static void write_table(inspect *s)
     nb_str_free(&text);
 }
 
+/* The cursor may be on another tensor now. */
+static void moved(inspect *s, size_t before)
+{
+    if (s->list.at == before)
+        return;
+    if (s->job && !s->result[s->row[s->list.at]])
+        nb_job_cancel(s->job); /* starts again with what is looked at */
+    ui_inspect_look(s);
+}
+
 static bool list_action(inspect *s, ui_action a)
 {
     size_t before = s->list.at;
@@ -207,11 +217,7 @@ static bool list_action(inspect *s, ui_action a)
         return ui_list_move(&s->meta, a, 10);
     if (!ui_list_move(&s->list, a, 10))
         return false;
-    if (s->list.at == before)
-        return true;
-    if (s->job && !s->result[s->row[s->list.at]])
-        nb_job_cancel(s->job); /* starts again with what is looked at */
-    ui_inspect_look(s);
+    moved(s, before);
     return true;
 }
 
@@ -300,6 +306,54 @@ static bool key(void *self, const ui_key *k)
         ui_inspect_arrange(s);
     ui_inspect_look(s);
     return true;
+}
+
+/* --- mouse ----------------------------------------------------------------------------------- */
+
+/* The column again turns the order round. */
+static void sort_by(inspect *s, inspect_sort by)
+{
+    if (by == INSPECT_FILE)
+        return;
+    s->reverse = by == s->sort && !s->reverse;
+    s->sort = by;
+    ui_inspect_arrange(s);
+}
+
+/* The wheel moves what is under it, a press the focus too. */
+static bool mouse_lists(inspect *s, const ui_key *k)
+{
+    size_t before = s->list.at;
+    bool tensors = ui_list_mouse(&s->list, k), meta = !tensors && ui_list_mouse(&s->meta, k);
+    bool values = !tensors && !meta && ui_list_mouse(&s->values, k);
+    if (!tensors && !meta && !values)
+        return false;
+    if (k->button < 4) {
+        s->ask = INSPECT_NO_INPUT;
+        s->focus = meta ? INSPECT_META : INSPECT_TENSORS;
+        s->block_view = values || (tensors && k->button == 2);
+        s->hex = s->hex && values;
+    }
+    moved(s, before);
+    return true;
+}
+
+static bool mouse(void *self, const ui_key *k)
+{
+    inspect *s = self;
+    int column = ui_table_hit(&s->list, k->x, k->y);
+    int spot = ui_spots_hit(&s->spots, k->x, k->y);
+    if (mouse_lists(s, k))
+        return true;
+    if (k->button != 1)
+        return false;
+    if (column >= 0)
+        sort_by(s, ui_inspect_sort_of(column));
+    else if (spot == INSPECT_SPOT_PLOT)
+        s->logy = !s->logy;
+    else if (spot == INSPECT_SPOT_INPUT && s->ask == INSPECT_NO_INPUT)
+        ask(s, INSPECT_ASK_FILTER);
+    return column >= 0 || spot >= 0;
 }
 
 static const char *why_not(const void *self, ui_action a)
@@ -405,6 +459,7 @@ const ui_screen ui_screen_inspect = {
     .action = action,
     .text_mode = text_mode,
     .key = key,
+    .mouse = mouse,
     .event = event,
     .why_not = why_not,
     .hints = hints,

@@ -325,6 +325,47 @@ static bool key(void *self, const ui_key *k)
     return true;
 }
 
+/* --- mouse ----------------------------------------------------------------------------------- */
+
+/* The column again turns the order round. */
+static void sort_by(models *m, int column)
+{
+    models_sort by = ui_models_sort_of(column);
+    m->reverse = by == m->sort && !m->reverse;
+    m->sort = by;
+    ui_models_arrange(m);
+}
+
+/* Only these, or all again. */
+static void filter_by(models *m, nb_fit_word word)
+{
+    const char *name = nb_fit_name(word);
+    bool already = nb_same_word(nb_str_c(&m->filter.text), name);
+    ui_input_set(&m->filter, already ? "" : name);
+    ui_models_arrange(m);
+}
+
+static bool mouse(void *self, const ui_key *k)
+{
+    models *m = self;
+    int column = ui_table_hit(&m->list, k->x, k->y);
+    int spot = ui_spots_hit(&m->spots, k->x, k->y);
+    if (ui_list_mouse(&m->list, k)) {
+        m->typing = m->typing && k->button >= 4;
+        if (k->button == 2)
+            to_screen(m, UI_INSPECT);
+    } else if (k->button == 1 && column >= 0) {
+        sort_by(m, column);
+    } else if (k->button == 1 && spot >= 0) {
+        m->typing = spot == MODELS_SPOT_FILTER;
+        if (!m->typing)
+            filter_by(m, (nb_fit_word)(spot - MODELS_SPOT_LEGEND));
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static const char *why_not(const void *self, ui_action a)
 {
     const models *m = self;
@@ -436,6 +477,7 @@ const ui_screen ui_screen_models = {
     .action = action,
     .text_mode = text_mode,
     .key = key,
+    .mouse = mouse,
     .event = event,
     .why_not = why_not,
     .hints = hints,

@@ -288,6 +288,53 @@ static bool key(void *self, const ui_key *k)
     return true;
 }
 
+/* --- mouse ----------------------------------------------------------------------------------- */
+
+/* Cells of the error map are tensors; the wheel walks them. */
+static void mouse_live(quantize *q, const ui_key *k, int spot)
+{
+    size_t tensor = ui_quantize_strip_hit(q, k->x, k->y);
+    if (k->button >= 4)
+        ui_quantize_walk(q, k->button == 5 ? 1 : -1);
+    else if (tensor != SIZE_MAX)
+        ui_quantize_walk_to(q, tensor);
+    else if (k->button == 1 && spot == QUANTIZE_SPOT_LEGEND)
+        q->heat_all = !q->heat_all;
+}
+
+/* A press on the dry run beside the form makes it the table with the cursor there. */
+static bool mouse_look(quantize *q, const ui_key *k)
+{
+    size_t row = ui_list_hit(&q->look, k->x, k->y);
+    if (row == SIZE_MAX || k->button >= 4)
+        return false;
+    q->table = true;
+    q->table_list.at = row;
+    return true;
+}
+
+static bool mouse(void *self, const ui_key *k)
+{
+    quantize *q = self;
+    int spot = ui_spots_hit(&q->spots, k->x, k->y);
+    bool press = k->button < 4;
+    if (ui_list_mouse(&q->table_list, k) || mouse_look(q, k)) {
+        q->editing = press ? -1 : q->editing;
+    } else if (ui_list_mouse(&q->form, k)) {
+        q->editing = press ? -1 : q->editing; /* as Esc leaves it */
+        q->table = q->table && !press;
+        if (k->button == 2)
+            enter(q);
+    } else if (spot == QUANTIZE_SPOT_INPUT) {
+        return true; /* it has the focus already */
+    } else if (spot >= 0) {
+        mouse_live(q, k, spot);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static const char *why_not(const void *self, ui_action a)
 {
     const quantize *q = self;
@@ -410,6 +457,7 @@ const ui_screen ui_screen_quantize = {
     .action = action,
     .text_mode = text_mode,
     .key = key,
+    .mouse = mouse,
     .event = event,
     .why_not = why_not,
     .hints = hints,
