@@ -180,6 +180,143 @@ CHECK_TEST(widgets, a_paste_is_one_edit_without_control_bytes)
     nb_str_free(&p);
 }
 
+static void paste_lines(ui_input *in, int lines, const char *each)
+{
+    nb_str p = {0};
+    for (int i = 0; i < lines; i++)
+        nb_str_addf(&p, i + 1 < lines ? "%s %d\n" : "%s %d", each, i);
+    ui_input_key(in, &(ui_key){.code = UI_K_PASTE, .paste = p.at, .paste_len = p.len});
+    nb_str_free(&p);
+}
+
+static size_t whole_len(const ui_input *in)
+{
+    nb_str s = {0};
+    ui_input_whole(in, &s);
+    size_t n = s.len;
+    nb_str_free(&s);
+    return n;
+}
+
+/* tui.md 4.5: more than 20 lines fold; the sign is one step of the caret, goes with one Backspace,
+ * opens in its place, and the whole text never lacks a byte. */
+CHECK_TEST(widgets, long_pastes_fold)
+{
+    ui_canvas c = open_canvas(30, 3);
+    ui_input in = {.multiline = true, .folds = true};
+    paste_lines(&in, UI_FOLD_LINES, "x");
+    check(!ui_input_folded(&in) && !ui_input_unfold(&in), "20 lines do not fold");
+    ui_input_set(&in, "");
+    type(&in, "a");
+    paste_lines(&in, 214, "x");
+    type(&in, "b Left Left Left");
+    size_t all = 2 + 213 + 2 * 214 + 10 + 90 * 2 + 114 * 3;
+    check(in.at == 0 && whole_len(&in) == all, "caret at %zu, %zu bytes of %zu", in.at,
+          whole_len(&in), all);
+    ui_input_draw(&c, (ui_rect){0, 0, 30, 3}, &in, "", true);
+    shows(&c, "a[pasted 214 lines]b\n\n\n");
+    type(&in, "Right Right");
+    ui_input_draw(&c, (ui_rect){0, 0, 30, 3}, &in, "", true);
+    check(c.cursor_x == 19, "the caret is behind the words, not at %d", c.cursor_x);
+    check(ui_input_rows(&c, &in, 30, 8) == 1, "it takes a row");
+    for (int x = 0; x < 30; x++) {
+        ui_input_press(&in, x, 0);
+        check(in.at == (x < 1    ? 0
+                        : x < 19 ? 1
+                        : x < 20 ? 4
+                                 : 5),
+              "a press at %d: byte %zu", x, in.at);
+    }
+    ui_input_press(&in, 20, 0);
+    type(&in, "Left c");
+    check(whole_len(&in) == all + 1 && ui_input_unfold(&in), "opens");
+    check(in.text.len == all + 1 && in.at == all && in.text.at[in.at] == 'b', "the caret stays");
+    check(strncmp(in.text.at, "ax 0\nx 1\n", 9) == 0 && strstr(in.text.at, "x 213cb"), "in place");
+    ui_input_set(&in, "");
+    for (int i = 0; i < UI_FOLDS; i++)
+        paste_lines(&in, 30, "y");
+    check(in.text.len == 3 * UI_FOLDS, "each has its sign");
+    paste_lines(&in, 30, "z");
+    check(in.text.len > 3 * UI_FOLDS + 60 && strstr(in.text.at, "z 29"), "one more stays open");
+    type(&in, "Home Home C-u C-a");
+    ui_input_set(&in, "");
+    paste_lines(&in, 30, "y");
+    type(&in, "Bksp");
+    check(in.text.len == 0 && whole_len(&in) == 0, "gone with one key");
+    ui_input_free(&in);
+    ui_canvas_free(&c);
+}
+
+/* Whatever is typed, pasted and erased: the text stays UTF-8 and no sign comes from outside. */
+CHECK_TEST(widgets, signs_of_pastes_are_never_forged)
+{
+    static const char *const keys[] = {"Left", "Right", "Bksp", "Del", "C-w", "C-k", "C-u",
+                                       "M-b",  "Home",  "End",  "Up",  "C-j", "x",   "日"};
+    static const char *const bits[] = {"\xef\xb7\x90", "\xef", "\xb7\x90",
+                                       "\xef\xb7",     "\x90", "\xef\xef\xb7\x90\xb7\x90"};
+    test_rng rng = test_rng_make(16);
+    ui_input in = {.multiline = true, .folds = true};
+    for (int i = 0; i < 4000; i++) {
+        const char *bit = bits[test_below(&rng, countof(bits))];
+        size_t signs = 0, n = in.text.len;
+        switch (test_below(&rng, 5)) {
+        case 0:
+            paste_lines(&in, 21, bit);
+            check(in.text.len <= n + 3 || in.text.len > n + 60, "folded or open");
+            break;
+        case 1:
+            ui_input_key(&in,
+                         &(ui_key){.code = UI_K_PASTE, .paste = bit, .paste_len = strlen(bit)});
+            break;
+        case 2:
+            ui_input_key(&in, &(ui_key){.code = UI_K_CHAR, .ch = 0xfdd0 + test_below(&rng, 32)});
+            check(in.text.len == n, "a sign was typed");
+            break;
+        default:
+            type(&in, keys[test_below(&rng, countof(keys))]);
+        }
+        if (in.text.len > 400)
+            ui_input_set(&in, "\xef\xb7\x90 \xef\xb7\xaf"); /* signs a draft may hold: dropped */
+        const char *s = nb_str_c(&in.text);
+        for (size_t k = 0; k < in.text.len;) {
+            uint32_t cp = 0;
+            size_t used = nb_utf8_next(s + k, in.text.len - k, &cp, NULL);
+            bool sign = cp >= 0xfdd0 && cp <= 0xfdef;
+            check(used, "round %d: byte %zu is no UTF-8", i, k);
+            check(!sign || (cp < 0xfdd0 + UI_FOLDS && in.fold[cp - 0xfdd0]), "a forged sign");
+            signs += sign;
+            k += used ? used : 1;
+        }
+        check(signs <= UI_FOLDS && ui_input_folded(&in) == (signs > 0), "%zu signs", signs);
+    }
+    ui_input_free(&in);
+}
+
+CHECK_TEST(widgets, a_press_puts_the_caret_under_the_pointer)
+{
+    ui_canvas c = open_canvas(12, 3);
+    ui_input in = {.multiline = true};
+    ui_input_set(&in, "日本 ab\nlonger words");
+    ui_input_draw(&c, (ui_rect){1, 0, 10, 3}, &in, "> ", true);
+    shows(&c, " > 日本 ab\n   longer\n   words\n");
+    static const struct {
+        int x, y;
+        size_t at;
+    } rows[] = {{3, 0, 0},  {4, 0, 0},  {5, 0, 3},   {8, 0, 7},  {10, 0, 9},
+                {3, 1, 10}, {5, 1, 12}, {10, 1, 16}, {3, 2, 17}, {10, 2, 22}};
+    for (size_t i = 0; i < countof(rows); i++)
+        check(ui_input_press(&in, rows[i].x, rows[i].y) && in.at == rows[i].at, "%d,%d: byte %zu",
+              rows[i].x, rows[i].y, in.at);
+    check(!ui_input_press(&in, 2, 0) && !ui_input_press(&in, 11, 0), "beside it");
+    in.multiline = false;
+    ui_input_set(&in, "abcdefghijklmnop");
+    ui_input_draw(&c, (ui_rect){0, 0, 12, 1}, &in, "/", true);
+    check(ui_input_press(&in, 1, 0) && in.at == in.from && in.from > 0, "scrolled sideways: %zu",
+          in.at);
+    ui_input_free(&in);
+    ui_canvas_free(&c);
+}
+
 CHECK_TEST(widgets, the_caret_never_stands_inside_a_cluster)
 {
     static const char *const keys[] = {"Left", "Right", "Up",  "Down", "Home", "End", "Bksp",

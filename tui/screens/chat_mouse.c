@@ -69,6 +69,8 @@ static bool wheel(chat *c, int spot, bool up)
 static bool mouse_params(chat *c, const ui_key *k)
 {
     bool row = ui_list_mouse(&c->params_list, k);
+    if (!row && k->button == 1 && c->params_edit >= 0)
+        return ui_input_press(&c->params_input, k->x, k->y);
     if (row && k->button < 4)
         c->params_edit = -1;
     if (row && k->button == 2)
@@ -84,11 +86,13 @@ bool ui_chat_mouse(void *self, const ui_key *k)
         return mouse_params(c, k);
     if (k->button >= 4)
         return wheel(c, spot, k->button == 4);
-    if (spot >= 0 && spot < UI_PANES)
+    if (spot >= 0 && spot < UI_PANES) {
         press_pane(c, spot, k);
-    else if (spot == CHAT_SPOT_INPUT)
+    } else if (spot == CHAT_SPOT_INPUT) {
         c->typing = true;
-    else if (spot == CHAT_SPOT_LEGEND && k->button == 1)
+        ui_input_press(&c->input, k->x, k->y); /* not by its border */
+    } else if (spot == CHAT_SPOT_LEGEND && k->button == 1) {
         c->metric = (c->metric + 1) % CHAT_METRICS;
+    }
     return spot >= 0;
 }

@@ -96,7 +96,10 @@ void ui_chat_copy(chat *c, ui_action a)
 void ui_chat_editor(chat *c)
 {
     nb_err err = {0};
-    char *text = ui_app_edit(c->app, nb_str_c(&c->input.text), &err);
+    nb_str draft = {0};
+    ui_input_whole(&c->input, &draft);
+    char *text = ui_app_edit(c->app, nb_str_c(&draft), &err);
+    nb_str_free(&draft);
     if (text)
         ui_input_set(&c->input, text);
     else if (err.status != NB_OK)

@@ -353,6 +353,8 @@ static bool mouse(void *self, const ui_key *k)
         s->logy = !s->logy;
     else if (spot == INSPECT_SPOT_INPUT && s->ask == INSPECT_NO_INPUT)
         ask(s, INSPECT_ASK_FILTER);
+    else if (spot == INSPECT_SPOT_INPUT)
+        ui_input_press(s->ask == INSPECT_ASK_FILTER ? &s->filter : &s->input, k->x, k->y);
     return column >= 0 || spot >= 0;
 }
 

@@ -358,7 +358,9 @@ static bool mouse(void *self, const ui_key *k)
         sort_by(m, column);
     } else if (k->button == 1 && spot >= 0) {
         m->typing = spot == MODELS_SPOT_FILTER;
-        if (!m->typing)
+        if (m->typing)
+            ui_input_press(&m->filter, k->x, k->y);
+        else
             filter_by(m, (nb_fit_word)(spot - MODELS_SPOT_LEGEND));
     } else {
         return false;

@@ -166,6 +166,8 @@ static void mouse(ui_app *app, const ui_key *k)
     bool row = ui_list_mouse(&app->errors_list, k);
     if (filter || (row && press))
         app->errors_typing = filter;
+    if (filter)
+        ui_input_press(&app->items.input, k->x, k->y);
 }
 
 static const char *hints(const ui_app *app, bool narrow)

@@ -235,8 +235,11 @@ static bool help_key(ui_app *app, const ui_key *k)
 static void list_mouse(ui_app *app, const ui_key *k)
 {
     bool help = app->panel == APP_HELP;
-    if (!ui_list_mouse(&app->items.list, k))
+    if (!ui_list_mouse(&app->items.list, k)) {
+        if (k->button == 1)
+            ui_input_press(&app->items.input, k->x, k->y);
         return;
+    }
     if (k->button == 2)
         run_selected(app, help);
     if (app->panel == APP_PALETTE)

@@ -326,7 +326,7 @@ static bool mouse(void *self, const ui_key *k)
         if (k->button == 2)
             enter(q);
     } else if (spot == QUANTIZE_SPOT_INPUT) {
-        return true; /* it has the focus already */
+        ui_input_press(&q->input, k->x, k->y);
     } else if (spot >= 0) {
         mouse_live(q, k, spot);
     } else {

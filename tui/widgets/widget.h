@@ -73,15 +73,27 @@ int ui_spots_hit(const ui_spots *s, int x, int y);   /* the last added wins; -1 
 
 /* --- text input ---------------------------------------------------------------------------------
  */
+enum { UI_FOLDS = 8, UI_FOLD_LINES = 20 };
 typedef struct ui_input {
-    nb_str text;
-    size_t at; /* byte offset of the caret, between clusters */
+    nb_str text; /* a folded paste is one character of it that no text has: U+FDD0 + its slot */
+    size_t at;   /* byte offset of the caret, between clusters */
     bool multiline;
-    int top; /* first wrapped row shown */
+    bool folds; /* a paste of more than UI_FOLD_LINES lines is shown as "[pasted 214 lines]" */
+    char *fold[UI_FOLDS]; /* owned: the pastes; NULL = free */
+    int top;              /* first wrapped row shown */
+    ui_rect area;         /* where the last frame drew its text, for the mouse */
+    size_t from;          /* one line: first byte shown there */
 } ui_input;
 /* readline keys, paste as one edit; true if the key was used. Enter is the owner's. */
 bool ui_input_key(ui_input *in, const ui_key *k);
 void ui_input_set(ui_input *in, const char *text);
+/* Appends the text with every paste in full. */
+void ui_input_whole(const ui_input *in, nb_str *out);
+bool ui_input_folded(const ui_input *in);
+/* Puts the pastes where their signs stood; false if there was none. */
+bool ui_input_unfold(ui_input *in);
+/* The caret goes to a cell of the last frame; false if it did not draw it there. */
+bool ui_input_press(ui_input *in, int x, int y);
 /* Rows it wants at this width, 1..max. */
 int ui_input_rows(const ui_canvas *c, const ui_input *in, int width, int max);
 void ui_input_draw(ui_canvas *c, ui_rect r, ui_input *in, const char *prompt, bool focused);
