@@ -271,38 +271,6 @@ nb_status ui_app_save_text(const ui_app *app, const char *path, bool roles, nb_e
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-/* keys.conf, and no keys for screens this build lacks. */
-static nb_status load_keys(ui_app *app, nb_err *err)
-{
-    static const struct {
-        ui_scope scope;
-        const char *verb;
-    } digits[] = {{UI_MODELS, "screen.models"},     {UI_DOWNLOADS, "screen.downloads"},
-                  {UI_QUANTIZE, "screen.quantize"}, {UI_INSPECT, "screen.inspect"},
-                  {UI_COMPARE, "screen.compare"},   {UI_CHAT, "screen.chat"}};
-    char path[1100], *text = NULL;
-    size_t n = 0;
-    nb_str conf = {0}, warnings = {0};
-    if (app->cfg.config_dir[0] &&
-        nb_path_join(path, sizeof path, app->cfg.config_dir, "keys.conf") && nb_exists(path)) {
-        nb_err e = {0};
-        if (nb_file_read(&text, &n, path, 1 << 20, &e) == NB_OK)
-            nb_str_addn(&conf, text, n);
-        else
-            ui_app_error(app, e.msg, "the default keys apply", "");
-    }
-    free(text);
-    for (size_t i = 0; i < countof(digits); i++)
-        if (!ui_app_page_of(app, digits[i].scope))
-            nb_str_addf(&conf, "\nany.%s =", digits[i].verb);
-    nb_status st = ui_keymap_open(&app->keys, nb_str_c(&conf), conf.len, &warnings, err);
-    if (st == NB_OK && warnings.len)
-        ui_app_error(app, nb_str_c(&warnings), "", "E shows all of it");
-    nb_str_free(&conf);
-    nb_str_free(&warnings);
-    return st;
-}
-
 static void load_theme(ui_app *app)
 {
     const char *name = app->cfg.theme[0] ? app->cfg.theme : "default";
@@ -343,7 +311,7 @@ static nb_status open_app(ui_app *app, nb_err *err)
     for (size_t i = 0; screens[i].row; i++)
         app->page[app->n_page++] =
             (app_page){.row = screens[i].row, .digit = screens[i].digit, .wake = -1};
-    NB_TRY(load_keys(app, err));
+    NB_TRY(ui_app_keys_load(app, err));
     load_theme(app);
     return ui_canvas_resize(&app->canvas, app->w, app->h, err);
 }

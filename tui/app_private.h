@@ -149,6 +149,7 @@ struct ui_app {
     ui_list jobs_list, errors_list;
     bool errors_typing; /* the filter of E has the keys */
     ui_action asked;    /* help row that waits for a yes */
+    ui_action binding;  /* row of palette or help that waits for its new key */
     char recent[APP_RECENT][80];
     char theme_before[32]; /* while the palette previews another */
     app_confirm confirm;
@@ -180,6 +181,11 @@ nb_status ui_app_save_text(const ui_app *app, const char *path, bool roles, nb_e
 /* app_keys.c */
 void ui_app_key(ui_app *app, const ui_key *k);
 bool ui_app_action(ui_app *app, ui_action a);
+
+/* app_bind.c */
+void ui_app_bind(ui_app *app, const app_item *it);    /* asks for a key for the row */
+void ui_app_bind_key(ui_app *app, const ui_key *k);   /* the answer */
+nb_status ui_app_keys_load(ui_app *app, nb_err *err); /* defaults and keys.conf, at any time */
 
 /* app_jobs.c */
 size_t ui_app_running(const ui_app *app);

@@ -59,6 +59,9 @@ static void draw_items(ui_app *app, ui_canvas *c, ui_rect r, int columns, bool v
         ui_textn(c, r.x + 2, r.y, UI_DIM, 0, "nothing is called that", 22, r.w - 2);
 }
 
+static const char foot_text[] =
+    "Tab completes, Ctrl-O binds a key, key:X finds by key, - not possible";
+
 static void palette_draw(ui_app *app, ui_canvas *c, ui_rect area)
 {
     int w = area.w >= APP_WIDE ? 96 : area.w - 6, h = area.h < 22 ? area.h : 22;
@@ -70,8 +73,7 @@ static void palette_draw(ui_app *app, ui_canvas *c, ui_rect area)
     bool foot = in.h > 8;
     draw_items(app, c, (ui_rect){in.x, in.y + 2, in.w, in.h - 2 - foot}, 1, true);
     if (foot)
-        ui_textn(c, in.x, in.y + in.h - 1, UI_DIM, 0,
-                 "Tab completes, key:X finds by key, - is not possible here", 57, in.w);
+        ui_textn(c, in.x, in.y + in.h - 1, UI_DIM, 0, foot_text, sizeof foot_text - 1, in.w);
 }
 
 static void help_draw(ui_app *app, ui_canvas *c, ui_rect area)
@@ -207,6 +209,15 @@ static bool move(ui_app *app, const ui_key *k)
 static bool list_key(ui_app *app, const ui_key *k, bool help)
 {
     const app_item *it = ui_app_items_at(app, app->items.list.at);
+    if (app->binding != UI_ACT_NONE) {
+        ui_app_bind_key(app, k);
+        return true;
+    }
+    if (k->code == UI_K_CHAR && k->ctrl && k->ch == 'o') {
+        if (it)
+            ui_app_bind(app, it);
+        return true;
+    }
     if (k->code == UI_K_ESC) {
         ui_app_panel_close(app);
     } else if (k->code == UI_K_ENTER) {
@@ -235,6 +246,8 @@ static bool help_key(ui_app *app, const ui_key *k)
 static void list_mouse(ui_app *app, const ui_key *k)
 {
     bool help = app->panel == APP_HELP;
+    if (app->binding != UI_ACT_NONE)
+        return; /* it waits for a key */
     if (!ui_list_mouse(&app->items.list, k)) {
         if (k->button == 1)
             ui_input_press(&app->items.input, k->x, k->y);
@@ -257,8 +270,14 @@ static void help_open(ui_app *app)
     ui_app_items_fill(app, true);
 }
 
+static void help_close(ui_app *app)
+{
+    app->binding = UI_ACT_NONE;
+}
+
 static void palette_close(ui_app *app)
 {
+    app->binding = UI_ACT_NONE;
     if (app->theme_before[0] && strcmp(app->theme_before, app->theme.name) != 0)
         ui_app_theme(app, app->theme_before, NULL);
     app->theme_before[0] = '\0';
@@ -266,8 +285,10 @@ static void palette_close(ui_app *app)
 
 static const char *hints(const ui_app *app, bool narrow)
 {
-    (void)app;
-    return narrow ? "Enter run  Esc close" : "Enter run  arrows move  type to filter  Esc close";
+    if (app->binding != UI_ACT_NONE)
+        return "Esc leave it";
+    return narrow ? "Enter run  ^O bind  Esc close"
+                  : "Enter run  Ctrl-O bind a key  type to filter  Esc close";
 }
 
 const app_panel_row ui_app_palette_row = {
@@ -285,4 +306,5 @@ const app_panel_row ui_app_help_row = {
     .key = help_key,
     .mouse = list_mouse,
     .hints = hints,
+    .close = help_close,
 };
