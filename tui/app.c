@@ -245,18 +245,33 @@ void ui_app_confirm(ui_app *app, const char *question, void (*done)(void *arg, b
 
 /* --- theme, pictures of the screen ----------------------------------------------------------- */
 
+static bool is_default(const char *theme)
+{
+    return !*theme || strcmp(theme, "default") == 0;
+}
+
 nb_status ui_app_theme(ui_app *app, const char *name, nb_err *err)
 {
-    char dir[1100];
+    char dir[1100], own[1200];
     ui_theme theme;
     bool have =
         app->cfg.config_dir[0] && nb_path_join(dir, sizeof dir, app->cfg.config_dir, "themes");
+    bool owns = have && nb_path_join(own, sizeof own, dir, "default.theme") && nb_exists(own);
+    if (is_default(name) && app->default_theme && !owns)
+        name = app->default_theme;
     NB_TRY(ui_theme_load(&theme, name, have ? dir : NULL, err));
     app->theme = theme;
     if (app->term)
         ui_term_theme(app->term, &app->theme);
     ui_app_dirty(app);
     return NB_OK;
+}
+
+void ui_app_background(ui_app *app, int32_t rgb)
+{
+    app->default_theme = ui_color_is_light(rgb) ? "light" : "dark";
+    if (is_default(app->cfg.theme) && is_default(app->theme.name))
+        ui_app_theme(app, "default", NULL);
 }
 
 nb_status ui_app_save_text(const ui_app *app, const char *path, bool roles, nb_err *err)

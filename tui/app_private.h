@@ -126,6 +126,7 @@ struct ui_app {
     ui_workspace *ws;
     ui_keymap *keys;
     ui_theme theme;
+    const char *default_theme; /* what "default" means on this terminal; NULL = itself */
     ui_canvas canvas;
     ui_spots spots;
     char pressed[UI_SPOTS][8]; /* key names: "C-r", "gb" */
@@ -176,6 +177,8 @@ bool ui_app_leave(ui_app *app);                       /* back along the trail; f
 void ui_app_quit(ui_app *app);                        /* asks when jobs run */
 const char *ui_app_why_not(ui_app *app, ui_action a); /* NULL = possible here and now */
 nb_status ui_app_theme(ui_app *app, const char *name, nb_err *err);
+/* The terminal's background is known: the default theme becomes the one made for it. */
+void ui_app_background(ui_app *app, int32_t rgb);
 nb_status ui_app_save_text(const ui_app *app, const char *path, bool roles, nb_err *err);
 
 /* app_keys.c */
