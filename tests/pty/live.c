@@ -2,9 +2,11 @@
  * A30). */
 #include "tests/pty/pty.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -226,6 +228,32 @@ static void the_mouse_works_with_real_bytes(pty *p)
     pty_check(!p->ended && p->screen.odd == 0, "sent %s", p->screen.first_odd);
 }
 
+/* A19: a model written to while it chats is not believed; r loads it anew. A touch looks the same
+ * from outside, and costs that key alone. */
+static void a_touched_model_is_loaded_anew(pty *p)
+{
+    char model[600];
+    snprintf(model, sizeof model, "%s/m.gguf", pty_home());
+    const char *const make[] = {pty_program, "quantize", "demo", "-t", "Q4_0", "-o", model, NULL};
+    pty_start(p, &(pty_options){.w = 120}, make);
+    pty_check(pty_wait_end(p, 30000) && p->status == 0, "no model: \"%s\"", vt_row(&p->screen, 0));
+    pty_open(p, &(pty_options){.w = 120, .h = 40}, model);
+    pty_pump(p, 300);
+    open_chat(p);
+    pty_send(p, "What is Q4_K?\r");
+    pty_check(pty_wait(p, "tok  done", 10000), "no answer");
+    pty_check(utimensat(AT_FDCWD, model, NULL, 0) == 0, "touch");
+    pty_send(p, "What is Q2_K?\r");
+    pty_check(pty_wait(p, "was changed", 5000) && pty_wait(p, "r loads it anew", 1000),
+              "not noticed");
+    pty_send(p, "\x1b");
+    pty_pump(p, 80);
+    pty_send(p, "r");
+    pty_check(pty_wait_gone(p, "was changed", 5000) && pty_wait(p, "tok  done", 10000) &&
+                  vt_shows(&p->screen, "Q2_K stores"),
+              "r does not help: \"%s\"", vt_row(&p->screen, 3));
+}
+
 const pty_test pty_live_tests[] = {{"tui 4: last row", last_row_keeps_help_and_palette},
                                    {"tui 3, A30: resizes", resizes_end_in_a_fresh_frame},
                                    {"tui 8: Esc", escape_is_quick_and_never_quits},
@@ -233,5 +261,6 @@ const pty_test pty_live_tests[] = {{"tui 4: last row", last_row_keeps_help_and_p
                                    {"tui 11: stalled terminal", a_stalled_terminal_is_not_replayed},
                                    {"tui 16: paste", a_paste_is_one_edit},
                                    {"tui 17: newlines", newlines_and_enter_stay_apart},
+                                   {"A19: touched model", a_touched_model_is_loaded_anew},
                                    {"mouse", the_mouse_works_with_real_bytes},
                                    {0}};
