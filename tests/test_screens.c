@@ -255,6 +255,20 @@ CHECK_TEST(screens, quantize_opens_what_was_chosen_last)
     nb_json_close(&doc);
 }
 
+/* Keys between choosing another model and its arrival start no job on the one that goes. */
+CHECK_TEST(screens, inspect_reads_nothing_while_another_model_opens)
+{
+    stage s;
+    stage_begin(&s, "swap", true);
+    s.opt.cpu = NULL;
+    play(&s, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys 1\nwait\nkeys Enter\nwait\n"
+             "keys 1 j Enter j j j\nwait\nkeys 1 k Enter j\nwait\nkeys 1 j Enter k G\nwait\n"
+             "save-screen last\n");
+    bool ok = holds("last", "Q2_K.gguf  57 tensors");
+    leave();
+    check(ok, "see above");
+}
+
 /* What panes measured, each alone, stands in Models with the check mark; what nobody measured is
  * unknown, not guessed (tui 4.11). */
 CHECK_TEST(screens, models_show_the_speed_a_chat_measured)

@@ -245,18 +245,33 @@ void ui_app_confirm(ui_app *app, const char *question, void (*done)(void *arg, b
 
 /* --- theme, pictures of the screen ----------------------------------------------------------- */
 
+static bool is_default(const char *theme)
+{
+    return !*theme || strcmp(theme, "default") == 0;
+}
+
 nb_status ui_app_theme(ui_app *app, const char *name, nb_err *err)
 {
-    char dir[1100];
+    char dir[1100], own[1200];
     ui_theme theme;
     bool have =
         app->cfg.config_dir[0] && nb_path_join(dir, sizeof dir, app->cfg.config_dir, "themes");
+    bool owns = have && nb_path_join(own, sizeof own, dir, "default.theme") && nb_exists(own);
+    if (is_default(name) && app->default_theme && !owns)
+        name = app->default_theme;
     NB_TRY(ui_theme_load(&theme, name, have ? dir : NULL, err));
     app->theme = theme;
     if (app->term)
         ui_term_theme(app->term, &app->theme);
     ui_app_dirty(app);
     return NB_OK;
+}
+
+void ui_app_background(ui_app *app, int32_t rgb)
+{
+    app->default_theme = ui_color_is_light(rgb) ? "light" : "dark";
+    if (is_default(app->cfg.theme) && is_default(app->theme.name))
+        ui_app_theme(app, "default", NULL);
 }
 
 nb_status ui_app_save_text(const ui_app *app, const char *path, bool roles, nb_err *err)
@@ -270,38 +285,6 @@ nb_status ui_app_save_text(const ui_app *app, const char *path, bool roles, nb_e
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
-
-/* keys.conf, and no keys for screens this build lacks. */
-static nb_status load_keys(ui_app *app, nb_err *err)
-{
-    static const struct {
-        ui_scope scope;
-        const char *verb;
-    } digits[] = {{UI_MODELS, "screen.models"},     {UI_DOWNLOADS, "screen.downloads"},
-                  {UI_QUANTIZE, "screen.quantize"}, {UI_INSPECT, "screen.inspect"},
-                  {UI_COMPARE, "screen.compare"},   {UI_CHAT, "screen.chat"}};
-    char path[1100], *text = NULL;
-    size_t n = 0;
-    nb_str conf = {0}, warnings = {0};
-    if (app->cfg.config_dir[0] &&
-        nb_path_join(path, sizeof path, app->cfg.config_dir, "keys.conf") && nb_exists(path)) {
-        nb_err e = {0};
-        if (nb_file_read(&text, &n, path, 1 << 20, &e) == NB_OK)
-            nb_str_addn(&conf, text, n);
-        else
-            ui_app_error(app, e.msg, "the default keys apply", "");
-    }
-    free(text);
-    for (size_t i = 0; i < countof(digits); i++)
-        if (!ui_app_page_of(app, digits[i].scope))
-            nb_str_addf(&conf, "\nany.%s =", digits[i].verb);
-    nb_status st = ui_keymap_open(&app->keys, nb_str_c(&conf), conf.len, &warnings, err);
-    if (st == NB_OK && warnings.len)
-        ui_app_error(app, nb_str_c(&warnings), "", "E shows all of it");
-    nb_str_free(&conf);
-    nb_str_free(&warnings);
-    return st;
-}
 
 static void load_theme(ui_app *app)
 {
@@ -343,7 +326,7 @@ static nb_status open_app(ui_app *app, nb_err *err)
     for (size_t i = 0; screens[i].row; i++)
         app->page[app->n_page++] =
             (app_page){.row = screens[i].row, .digit = screens[i].digit, .wake = -1};
-    NB_TRY(load_keys(app, err));
+    NB_TRY(ui_app_keys_load(app, err));
     load_theme(app);
     return ui_canvas_resize(&app->canvas, app->w, app->h, err);
 }

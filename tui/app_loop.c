@@ -13,15 +13,18 @@ static const double TRY_AGAIN = 0.05; /* seconds until a terminal that takes not
 static const double ECHO = 1.0 / 120; /* the same after a key: a held one cannot flood */
 enum { KEYS_PER_PASS = 512, EVENTS_PER_PASS = 256 };
 
-/* True when there was one. */
+/* True when there was one. What the terminal tells about itself comes with them. */
 static bool take_keys(ui_app *app)
 {
     ui_key k;
+    int32_t rgb;
     int n = 0;
     while (n < KEYS_PER_PASS && !app->quit && ui_term_key(app->term, &k)) {
         ui_app_key(app, &k);
         n++;
     }
+    if (ui_term_background(app->term, &rgb))
+        ui_app_background(app, rgb);
     return n > 0;
 }
 
@@ -105,6 +108,7 @@ nb_status ui_app_loop(ui_app *app, nb_err *err)
     follow_size(app);
     ui_app_begin(app);
     double drawn = -1, before, pace = FRAME;
+    take_keys(app); /* a quick answer colours the first frame already */
     while (!app->quit) {
         ui_app_drain(app, EVENTS_PER_PASS);
         before = drawn;

@@ -69,6 +69,7 @@ typedef struct app_panel_row {
     void (*open)(ui_app *app);
     void (*draw)(ui_app *app, ui_canvas *c, ui_rect area);
     bool (*key)(ui_app *app, const ui_key *k); /* every key while it is open */
+    void (*mouse)(ui_app *app, const ui_key *k);
     const char *(*hints)(const ui_app *app, bool narrow);
     void (*close)(ui_app *app); /* NULL = nothing to undo */
 } app_panel_row;
@@ -107,6 +108,14 @@ typedef struct app_meters {
     uint64_t ram_used, ram_total, disk_free;
 } app_meters;
 
+/* What of the frame itself can be pressed, by the numbers of its spots. */
+enum {
+    APP_SPOT_TAB,                                  /* + page */
+    APP_SPOT_STRIP = APP_SPOT_TAB + UI_SCOPES,     /* opens J */
+    APP_SPOT_ACTION,                               /* + action: right hints */
+    APP_SPOT_KEY = APP_SPOT_ACTION + UI_ACT_COUNT, /* + index of `pressed`: left hints */
+};
+
 struct ui_app {
     nb_config cfg;
     ui_app_options opt;
@@ -117,7 +126,11 @@ struct ui_app {
     ui_workspace *ws;
     ui_keymap *keys;
     ui_theme theme;
+    const char *default_theme; /* what "default" means on this terminal; NULL = itself */
     ui_canvas canvas;
+    ui_spots spots;
+    char pressed[UI_SPOTS][8]; /* key names: "C-r", "gb" */
+    size_t n_pressed;
     ui_term *term; /* NULL: scripted */
     int w, h;
 
@@ -137,6 +150,7 @@ struct ui_app {
     ui_list jobs_list, errors_list;
     bool errors_typing; /* the filter of E has the keys */
     ui_action asked;    /* help row that waits for a yes */
+    ui_action binding;  /* row of palette or help that waits for its new key */
     char recent[APP_RECENT][80];
     char theme_before[32]; /* while the palette previews another */
     app_confirm confirm;
@@ -163,11 +177,18 @@ bool ui_app_leave(ui_app *app);                       /* back along the trail; f
 void ui_app_quit(ui_app *app);                        /* asks when jobs run */
 const char *ui_app_why_not(ui_app *app, ui_action a); /* NULL = possible here and now */
 nb_status ui_app_theme(ui_app *app, const char *name, nb_err *err);
+/* The terminal's background is known: the default theme becomes the one made for it. */
+void ui_app_background(ui_app *app, int32_t rgb);
 nb_status ui_app_save_text(const ui_app *app, const char *path, bool roles, nb_err *err);
 
 /* app_keys.c */
 void ui_app_key(ui_app *app, const ui_key *k);
 bool ui_app_action(ui_app *app, ui_action a);
+
+/* app_bind.c */
+void ui_app_bind(ui_app *app, const app_item *it);    /* asks for a key for the row */
+void ui_app_bind_key(ui_app *app, const ui_key *k);   /* the answer */
+nb_status ui_app_keys_load(ui_app *app, nb_err *err); /* defaults and keys.conf, at any time */
 
 /* app_jobs.c */
 size_t ui_app_running(const ui_app *app);
@@ -189,7 +210,11 @@ void ui_app_draw(ui_app *app);
 double ui_app_tick(ui_app *app);
 bool ui_app_meters_read(ui_app *app); /* true if anything shown changed */
 void ui_app_resize(ui_app *app, int w, int h);
-void ui_app_frame_click(ui_app *app, int x, int y); /* tabs and the hint row */
+
+/* app_mouse.c */
+void ui_app_mouse(ui_app *app, const ui_key *k);
+/* Notes the keys that stand at the start of a hint drawn at x, y: "[ ] ctx", "^R run". */
+void ui_app_hint_spots(ui_app *app, int x, int y, const char *hint, size_t n);
 
 /* ui_app_loop.c */
 nb_status ui_app_loop(ui_app *app, nb_err *err);

@@ -22,6 +22,9 @@ void ui_term_close(ui_term **t);
 void ui_term_size(const ui_term *t, int *w, int *h);
 bool ui_term_ascii(const ui_term *t);
 int ui_term_colors(const ui_term *t);
+/* Once, when the terminal has told its background within 100 ms of the question that open asked:
+ * 0xRRGGBB. Terminals that might print a question are not asked. */
+bool ui_term_background(ui_term *t, int32_t *rgb);
 /* Compiles the theme for this terminal's depth. */
 void ui_term_theme(ui_term *t, const ui_theme *theme);
 /* Sends what differs from the last frame; skips the frame when the terminal does not take more

@@ -165,16 +165,22 @@ bool ui_term_draw(ui_term *t, const ui_canvas *c)
         t->shown_h = c->h;
         t->redraw = true;
     }
-    bool all = t->redraw;
+    bool all = t->redraw, changed = all;
     t->redraw = false;
     if (all)
         clearok(curscr, TRUE);
     for (int y = 0; y < c->h; y++)
-        if (all || row_differs(t, c, y))
+        if (all || row_differs(t, c, y)) {
             put_row(t, c, y);
+            changed = true;
+        }
     memcpy(t->shown, c->cell, cells * sizeof *t->shown);
+    if (changed)
+        ui_term_frame(t, true);
     place_cursor(t, c);
     wnoutrefresh(stdscr);
     doupdate();
+    if (changed)
+        ui_term_frame(t, false);
     return true;
 }

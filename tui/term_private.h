@@ -25,7 +25,13 @@ struct ui_term {
     int stderr_was, log_fd; /* fd 2 before; where it leads meanwhile */
     struct termios saved;
     ui_decode input;
+    double asked; /* seconds, when the terminal was asked about itself; < 0 = it was not */
+    bool told;    /* its background was passed on */
 };
+
+/* term.c */
+/* Before and after a frame, so that a terminal that said it can shows it whole. */
+void ui_term_frame(const ui_term *t, bool begins);
 
 /* ui_term_draw.c */
 void ui_term_look_compile(ui_term *t, const ui_theme *theme);

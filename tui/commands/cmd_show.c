@@ -63,7 +63,7 @@ static void summarise(summary *s, const nb_weights *w, uint32_t ctx)
     if (s->has_fit) {
         if (ctx > s->hp.n_ctx_train)
             ctx = s->hp.n_ctx_train;
-        s->fit = nb_fit_of(&s->hp, s->bytes, ctx, false, available);
+        s->fit = nb_fit_of(&s->hp, nb_weights_file_bytes(w), ctx, false, available);
     }
 }
 

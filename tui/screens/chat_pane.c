@@ -487,8 +487,12 @@ static void turn_done(chat *c, chat_pane *pane, const nb_err *err)
         s->stop = NB_STOP_FAIL;
     c->measured = c->measured || pane->work.kept;
     pane->ctx_used = s->n_prompt + s->n_answer;
-    if (err->status != NB_OK && err->status != NB_CANCELED)
+    if (err->status == NB_FORMAT) { /* its file was written to, or it never was sound */
+        nb_local_close(&pane->local);
+        snprintf(pane->problem, sizeof pane->problem, "%.200s: r loads it anew", err->msg);
+    } else if (err->status != NB_OK && err->status != NB_CANCELED) {
         snprintf(pane->problem, sizeof pane->problem, "%s", err->msg);
+    }
     if (pane->answer >= 0)
         ui_transcript_end(c->log, pane->answer, s);
     ui_transcript_sync(c->log);

@@ -70,7 +70,10 @@ typedef struct inspect {
     float *mine, *theirs; /* [cols] decoded row of the block, of both files */
     size_t cap_cols;
     bool have_theirs;
+    ui_spots spots; /* inspect_spot */
 } inspect;
+
+enum inspect_spot { INSPECT_SPOT_INPUT, INSPECT_SPOT_PLOT };
 
 /* inspect_stats.c */
 void ui_inspect_arrange(inspect *s); /* filter, order */
@@ -87,6 +90,8 @@ bool ui_inspect_block_action(inspect *s, ui_action a);
 void ui_inspect_draw_block(inspect *s, ui_canvas *c, ui_rect r, bool focused);
 
 /* ui_inspect_draw.c */
+/* What a column of the table sorts by; INSPECT_FILE = it does not. */
+inspect_sort ui_inspect_sort_of(int column);
 void ui_inspect_draw(void *self, ui_canvas *c, ui_rect r);
 void ui_inspect_json(const void *self, nb_str *out);
 

@@ -12,6 +12,15 @@ enum { COL_TENSOR, COL_SHAPE, COL_TYPE, COL_BYTES, COL_REL, COL_MAX, COLS };
 
 static const char *const sort_word[] = {"file", "name", "bytes", "type", "error"};
 
+inspect_sort ui_inspect_sort_of(int column)
+{
+    static const inspect_sort by[COLS] = {[COL_TENSOR] = INSPECT_NAME,
+                                          [COL_TYPE] = INSPECT_TYPE,
+                                          [COL_BYTES] = INSPECT_BYTES,
+                                          [COL_REL] = INSPECT_REL};
+    return by[column];
+}
+
 static const char *type_name(const nb_tensor *t)
 {
     const nk_type *type = nk_type_get((uint32_t)t->type);
@@ -94,7 +103,7 @@ static void draw_meta(inspect *s, ui_canvas *c, ui_rect r)
     if (r.h < 1)
         return;
     ui_list_set(&s->meta, nb_kvs_count(kvs));
-    ui_list_scroll(&s->meta, r.h);
+    ui_list_place(&s->meta, r);
     for (int y = 0; y < r.h; y++) {
         size_t i = s->meta.top + (size_t)y;
         if (i >= nb_kvs_count(kvs))
@@ -133,6 +142,7 @@ static void draw_tensors(inspect *s, ui_canvas *c, ui_rect r, bool meta)
     if (s->ask != INSPECT_NO_INPUT || s->filter.text.len) {
         ui_rect line;
         ui_parts_rows(in, 1, &line, &in);
+        ui_spots_add(&s->spots, line, INSPECT_SPOT_INPUT);
         if (s->ask != INSPECT_NO_INPUT)
             draw_input(s, c, line);
         else
@@ -192,6 +202,7 @@ static void draw_hist(inspect *s, ui_canvas *c, ui_rect r)
     }
     snprintf(title, sizeof title, "%s  %s", v->t.name, type_name(&v->t));
     ui_box(c, r, title, s->logy ? "log y  L" : "linear y  L", false);
+    ui_spots_add(&s->spots, (ui_rect){r.x, r.y, r.w, 1}, INSPECT_SPOT_PLOT);
     ui_rect in = ui_inside(r), plot, text;
     in = (ui_rect){in.x + 1, in.y, in.w - 2, in.h};
     const inspect_result *res = result_of(s, i);
@@ -233,6 +244,10 @@ void ui_inspect_draw(void *self, ui_canvas *c, ui_rect r)
 {
     inspect *s = self;
     ui_rect left, right, top, bottom;
+    s->spots.n = 0;
+    ui_list_hide(&s->list);
+    ui_list_hide(&s->meta);
+    ui_list_hide(&s->values);
     if (!s->weights) {
         draw_nothing(s, c, r);
         return;

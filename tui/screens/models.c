@@ -205,17 +205,21 @@ static bool escape(models *m)
 static bool copy(models *m, ui_action a)
 {
     const nb_entry *e = ui_models_current(m);
-    char text[1400];
+    nb_str text = {0};
     if (!e)
         return false;
-    if (a == UI_ACT_ANY_COPY_COMMAND)
-        snprintf(text, sizeof text, "nibble show '%s'", e->path);
-    else if (a == UI_ACT_ANY_COPY_URL)
-        snprintf(text, sizeof text, "%s", e->path);
-    else
-        snprintf(text, sizeof text, "%s\t%s\t%llu\t%s", e->name, e->type_name,
-                 (unsigned long long)e->bytes, e->path);
-    ui_app_copy(m->app, text, strlen(text));
+    if (a == UI_ACT_ANY_COPY_COMMAND) {
+        nb_str_add(&text, "nibble show");
+        ui_parts_path(&text, e->path);
+        nb_str_addf(&text, " --ctx %u", m->ctx);
+    } else if (a == UI_ACT_ANY_COPY_URL) {
+        nb_str_add(&text, e->path);
+    } else {
+        nb_str_addf(&text, "%s\t%s\t%llu\t%s", e->name, e->type_name, (unsigned long long)e->bytes,
+                    e->path);
+    }
+    ui_app_copy(m->app, nb_str_c(&text), text.len);
+    nb_str_free(&text);
     return true;
 }
 
@@ -318,6 +322,49 @@ static bool key(void *self, const ui_key *k)
     if (!ui_input_key(&m->filter, k))
         return false;
     ui_models_arrange(m);
+    return true;
+}
+
+/* --- mouse ----------------------------------------------------------------------------------- */
+
+/* The column again turns the order round. */
+static void sort_by(models *m, int column)
+{
+    models_sort by = ui_models_sort_of(column);
+    m->reverse = by == m->sort && !m->reverse;
+    m->sort = by;
+    ui_models_arrange(m);
+}
+
+/* Only these, or all again. */
+static void filter_by(models *m, nb_fit_word word)
+{
+    const char *name = nb_fit_name(word);
+    bool already = nb_same_word(nb_str_c(&m->filter.text), name);
+    ui_input_set(&m->filter, already ? "" : name);
+    ui_models_arrange(m);
+}
+
+static bool mouse(void *self, const ui_key *k)
+{
+    models *m = self;
+    int column = ui_table_hit(&m->list, k->x, k->y);
+    int spot = ui_spots_hit(&m->spots, k->x, k->y);
+    if (ui_list_mouse(&m->list, k)) {
+        m->typing = m->typing && k->button >= 4;
+        if (k->button == 2)
+            to_screen(m, UI_INSPECT);
+    } else if (k->button == 1 && column >= 0) {
+        sort_by(m, column);
+    } else if (k->button == 1 && spot >= 0) {
+        m->typing = spot == MODELS_SPOT_FILTER;
+        if (m->typing)
+            ui_input_press(&m->filter, k->x, k->y);
+        else
+            filter_by(m, (nb_fit_word)(spot - MODELS_SPOT_LEGEND));
+    } else {
+        return false;
+    }
     return true;
 }
 
@@ -432,6 +479,7 @@ const ui_screen ui_screen_models = {
     .action = action,
     .text_mode = text_mode,
     .key = key,
+    .mouse = mouse,
     .event = event,
     .why_not = why_not,
     .hints = hints,

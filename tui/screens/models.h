@@ -58,7 +58,10 @@ typedef struct models {
     char wanted[1024];       /* path to put the cursor on after a scan */
     const ui_canvas *canvas; /* while drawing */
     char fit_title[24];
+    ui_spots spots; /* models_spot, or a nb_fit_word of the legend */
 } models;
+
+enum models_spot { MODELS_SPOT_LEGEND, MODELS_SPOT_FILTER = MODELS_SPOT_LEGEND + NB_NO + 1 };
 
 /* The shown row's entry; NULL when there is none. */
 const nb_entry *ui_models_current(const models *m);
@@ -74,6 +77,8 @@ size_t ui_models_source(const models *m, size_t entry);
 /* Measured (true) or estimated tokens/s; 0 = unknown. */
 bool ui_models_speed(const models *m, size_t entry, double *tok_s);
 
+/* What a column of the table sorts by. */
+models_sort ui_models_sort_of(int column);
 void ui_models_draw(void *self, ui_canvas *c, ui_rect r);
 void ui_models_json(const void *self, nb_str *out);
 

@@ -10,6 +10,13 @@ enum { BAR = 18 };
 
 static const char *const sort_word[] = {"found", "name", "param", "bpw", "size", "memory", "tok/s"};
 
+models_sort ui_models_sort_of(int column)
+{
+    static const models_sort by[COLS] = {MODELS_NAME, MODELS_PARAMS, MODELS_BPW,
+                                         MODELS_SIZE, MODELS_FIT,    MODELS_SPEED};
+    return by[column];
+}
+
 static bool is_float(const nb_entry *e)
 {
     const nk_type *t = nk_type_find(e->type_name);
@@ -130,6 +137,7 @@ static void draw_list(models *m, ui_canvas *c, ui_rect r)
         return;
     ui_parts_rows(in, 1, &filter, &table);
     draw_filter(m, c, filter);
+    ui_spots_add(&m->spots, filter, MODELS_SPOT_FILTER);
     if (!m->n_row) {
         draw_empty(m, c, table);
         return;
@@ -192,7 +200,8 @@ static void draw_made_from(const models *m, parts_lines *l, size_t entry)
         ui_parts_line(l, UI_DIM, "nothing made from it yet: Q quantizes it");
 }
 
-static void draw_legend(const models *m, parts_lines *l)
+/* A press on a word filters by it. */
+static void draw_legend(models *m, parts_lines *l)
 {
     static const struct {
         nb_fit_word word;
@@ -204,8 +213,11 @@ static void draw_legend(const models *m, parts_lines *l)
     if (ui_parts_left(l) < 7)
         return;
     ui_parts_skip(l);
-    for (size_t i = 0; i < countof(row); i++)
+    for (size_t i = 0; i < countof(row); i++) {
+        ui_spots_add(&m->spots, (ui_rect){l->r.x, l->r.y + l->y, l->r.w, 1},
+                     MODELS_SPOT_LEGEND + (int)row[i].word);
         ui_parts_pair(l, 7, nb_fit_name(row[i].word), UI_DIM, "%s", row[i].text);
+    }
     ui_parts_line(l, UI_DIM, "~ estimate   %s measured here   ? not known",
                   ui_glyph_text(m->canvas, UI_G_CHECK));
 }
@@ -269,6 +281,8 @@ void ui_models_draw(void *self, ui_canvas *c, ui_rect r)
     models *m = self;
     ui_rect list, preview;
     m->canvas = c;
+    m->spots.n = 0;
+    ui_list_hide(&m->list);
     m->after_scan = UI_ACT_NONE; /* came back before it was brought */
     if (m->zoom) {
         draw_preview(m, c, r);

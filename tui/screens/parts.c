@@ -218,6 +218,44 @@ void ui_parts_empty(ui_canvas *c, ui_rect r, const char *const *lines)
     }
 }
 
+/* --- shell words ----------------------------------------------------------------------------- */
+
+/* Nothing in it that a terminal might obey or hide. */
+static bool shows_as_is(const char *text)
+{
+    nb_str safe = {0};
+    nb_safe_text(&safe, text, strlen(text), NB_SAFE_ONE_LINE);
+    bool same = !safe.failed && strcmp(nb_str_c(&safe), text) == 0;
+    nb_str_free(&safe);
+    return same;
+}
+
+void ui_parts_word(nb_str *out, const char *text)
+{
+    bool plain = shows_as_is(text);
+    nb_str_add(out, plain ? " '" : " $'");
+    for (const char *s = text; *s; s++) {
+        unsigned char b = (unsigned char)*s;
+        if (b == '\'')
+            nb_str_add(out, plain ? "'\\''" : "\\'");
+        else if (!plain && (b < 0x20 || b >= 0x7f))
+            nb_str_addf(out, "\\%03o", b);
+        else if (!plain && b == '\\')
+            nb_str_add(out, "\\\\");
+        else
+            nb_str_addn(out, s, 1);
+    }
+    nb_str_add(out, "'");
+}
+
+void ui_parts_path(nb_str *out, const char *path)
+{
+    nb_str whole = {0};
+    nb_str_addf(&whole, "%s%s", *path == '-' ? "./" : "", path);
+    ui_parts_word(out, nb_str_c(&whole));
+    nb_str_free(&whole);
+}
+
 /* --- exports --------------------------------------------------------------------------------- */
 
 void ui_parts_export(ui_app *app, const char *name, const char *ext, const nb_str *text)

@@ -51,6 +51,11 @@ void ui_parts_rows(ui_rect r, int first, ui_rect *top, ui_rect *bottom);
 /* Centred lines on an empty page: what is missing, what to press. NULL-terminated. */
 void ui_parts_empty(ui_canvas *c, ui_rect r, const char *const *lines);
 
+/* " 'text'": one word of a shell that reads back as these bytes; $'...' where a terminal might obey
+ * or hide some of them. A path that begins with a dash gets "./" in front. */
+void ui_parts_word(nb_str *out, const char *text);
+void ui_parts_path(nb_str *out, const char *path);
+
 /* Writes an export beside the chats (data_dir/exports/NAME, "-2" when taken) and says where; a
  * failure becomes a sticky error. */
 void ui_parts_export(ui_app *app, const char *name, const char *ext, const nb_str *text);

@@ -114,6 +114,7 @@ static void draw_input(quantize *q, parts_lines *l)
         return;
     const char *prompt = q->editing == QF_OUTPUT ? "output " : "rule pattern=type ";
     ui_rect r = {l->r.x, l->r.y + l->y++, l->r.w, 1};
+    ui_spots_add(&q->spots, r, QUANTIZE_SPOT_INPUT);
     ui_input_draw(l->c, r, &q->input, prompt, true);
     if (q->input_error[0])
         ui_parts_wrap(l, UI_ERR, q->input_error);
@@ -249,7 +250,7 @@ static void draw_types(const quantize *q, parts_lines *l)
     }
 }
 
-static void draw_idle(const quantize *q, ui_canvas *c, ui_rect r)
+static void draw_idle(quantize *q, ui_canvas *c, ui_rect r)
 {
     static const char *const none[] = {"nothing to quantize yet", "",
                                        "Q on a model in Models brings it here", NULL};
@@ -261,12 +262,21 @@ static void draw_idle(const quantize *q, ui_canvas *c, ui_rect r)
         return;
     }
     parts_lines l = ui_parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
-    ui_list top = {.n = q->plan.n}; /* only a look: D gives it a cursor */
+    q->look = (ui_list){.n = q->plan.n}; /* only a look: D gives it a cursor */
     draw_types(q, &l);
     ui_parts_line(&l, UI_TITLE, "Ctrl-R quantizes it, and this side shows it happen");
     ui_parts_skip(&l);
     if (ui_parts_left(&l) > 4)
-        plan_table(q, c, (ui_rect){in.x, in.y + l.y, in.w, ui_parts_left(&l) - 1}, &top, false);
+        plan_table(q, c, (ui_rect){in.x, in.y + l.y, in.w, ui_parts_left(&l) - 1}, &q->look, false);
+}
+
+static void forget_places(quantize *q)
+{
+    q->spots.n = 0;
+    q->live.strip = (ui_rect){0};
+    ui_list_hide(&q->form);
+    ui_list_hide(&q->table_list);
+    ui_list_hide(&q->look);
 }
 
 void ui_quantize_draw(void *self, ui_canvas *c, ui_rect r)
@@ -274,6 +284,7 @@ void ui_quantize_draw(void *self, ui_canvas *c, ui_rect r)
     quantize *q = self;
     ui_rect form, right;
     bool narrow = r.w < NARROW, live = q->live.run != NULL;
+    forget_places(q);
     if (q->table && q->planned && (narrow || q->zoom)) {
         draw_table(q, c, r);
         return;

@@ -244,15 +244,20 @@ double ui_quantize_follow(quantize *q, double now)
                                         : -1;
 }
 
-void ui_quantize_walk(quantize *q, int step)
+void ui_quantize_walk_to(quantize *q, size_t walk)
 {
     quantize_live *l = &q->live;
     if (!l->run)
         return;
     l->follow = l->replay = false;
-    if (step < 0 ? l->at > 0 : l->at + 1 < l->n_walk)
-        l->at += step < 0 ? (size_t)-1 : 1;
+    l->at = walk < l->n_walk ? walk : l->at;
     look_at(l, l->at);
+}
+
+void ui_quantize_walk(quantize *q, int step)
+{
+    size_t at = q->live.at;
+    ui_quantize_walk_to(q, step > 0 ? at + 1 : at ? at - 1 : 0);
 }
 
 void ui_quantize_finished(quantize *q, const nb_event *e)

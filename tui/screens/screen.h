@@ -23,6 +23,10 @@ typedef struct ui_screen {
     /* Text mode: an input has focus. key gets what no action took. NULL = never. */
     bool (*text_mode)(const void *self);
     bool (*key)(void *self, const ui_key *k);
+    /* A press, a second one in its place, the wheel, over what draw drew last: a press focuses and
+     * selects and never acts, but on a legend or a column's title; the second is Enter; the wheel
+     * scrolls what is under it (tui.md 4.1, 4.12). True if it meant something. NULL = none does. */
+    bool (*mouse)(void *self, const ui_key *k);
     void (*event)(void *self, const nb_event *e);
     /* NULL = possible now, else the reason (palette, help). */
     const char *(*why_not)(const void *self, ui_action a);
