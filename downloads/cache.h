@@ -58,14 +58,17 @@ nb_status dl_cache_lock(const dl_cache *c, const char *repo, const char *oid, dl
                         nb_err *err);
 void dl_cache_unlock(dl_lock *l);
 /* blob: `from` (a finished, verified file in the repository's blobs folder, open as fd; closed
- * here) becomes blobs/<oid> by fsync + rename. An existing good blob stays and `from` goes. */
+ * here) becomes blobs/<oid> by fsync + rename. An entry already there is replaced: its bytes were
+ * not verified, these were; who has it open keeps it. */
 nb_status dl_cache_publish_blob(const dl_cache *c, const char *repo, const char *oid, int fd,
                                 const char *from, nb_err *err);
-/* link: snapshots/<commit>/<path> -> ../../blobs/<oid> by temp name + rename; a copy of the entry
- * moves there without symlinks (hub.md 2, degraded mode). */
+/* link: snapshots/<commit>/<path> -> ../../blobs/<oid>, atomically over whatever entry was there;
+ * without symlinks the file itself moves there, or a copy where the blob is needed elsewhere
+ * (hub.md 2, degraded mode). NB_NOTFOUND, and no link, without the blob. */
 nb_status dl_cache_link(const dl_cache *c, const char *repo, const char *commit, const char *path,
                         const char *oid, nb_err *err);
-/* ref: refs/<revision> = commit, 40 bytes, atomically; nothing for a revision that is a commit. */
+/* ref: refs/<revision> = commit, 40 bytes, atomically; nothing for a revision that is a commit.
+ * NB_NOTFOUND, and no ref, without snapshots/<commit>. */
 nb_status dl_cache_ref(const dl_cache *c, const char *repo, const char *revision,
                        const char *commit, nb_err *err);
 

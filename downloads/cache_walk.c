@@ -1,0 +1,106 @@
+/* Walking a repository's snapshots: folders wait on a stack of names, whatever their depth. */
+#include "downloads/cache_private.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct walk {
+    const dl_cache *c;
+    const char *folder;
+    dl_entry_fn *fn;
+    void *arg;
+    nb_str todo; /* names below snapshots/, each with its NUL; the last is next */
+    bool stop;
+} walk;
+
+static void visit(walk *w, int dir, const char *below, const char *name)
+{
+    char path[DL_REL_MAX];
+    struct stat st;
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return; /* gone since */
+    int n = snprintf(path, sizeof path, "%s/%s", below, name);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return;
+    if (S_ISDIR(st.st_mode)) {
+        nb_str_addn(&w->todo, path, (size_t)n + 1);
+        return;
+    }
+    char commit[41];
+    const char *rest = strchr(path, '/') + 1;
+    snprintf(commit, sizeof commit, "%.*s", (int)(rest - path - 1), path);
+    dl_entry e = {.commit = commit, .path = rest, .dir = dir, .base = name};
+    bool link = S_ISLNK(st.st_mode) && dl_link_oid(dir, name, dl_depth(rest) + 2, e.oid);
+    e.odd = !link && !S_ISREG(st.st_mode);
+    w->stop = !w->fn(w->arg, &e);
+}
+
+static nb_status visit_folder(walk *w, const char *below, nb_err *err)
+{
+    char rel[2 * DL_REL_MAX];
+    int fd;
+    snprintf(rel, sizeof rel, "%s/snapshots/%s", w->folder, below);
+    if (dl_dir_open(w->c, rel, false, &fd, NULL) != NB_OK)
+        return NB_OK; /* gone since, or not for us to read */
+    int copy = dup(fd);
+    DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
+    if (!d && copy >= 0)
+        close(copy);
+    for (struct dirent *e; d && !w->stop && (e = readdir(d));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            visit(w, fd, below, e->d_name);
+    close(fd);
+    if (d)
+        closedir(d);
+    else
+        return nb_fail(err, NB_NOMEM, "%s: cannot be listed", rel);
+    return w->todo.failed ? nb_fail(err, NB_NOMEM, "%s: too many folders", rel) : NB_OK;
+}
+
+/* Every snapshot's folder onto the stack; what else lies in snapshots/ is no snapshot. */
+static nb_status push_commits(walk *w, nb_err *err)
+{
+    char rel[DL_FOLDER_MAX + 16];
+    int fd;
+    snprintf(rel, sizeof rel, "%s/snapshots", w->folder);
+    if (dl_dir_open(w->c, rel, false, &fd, NULL) != NB_OK)
+        return NB_OK;
+    DIR *d = fdopendir(fd);
+    if (!d)
+        close(fd);
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (dl_commit_ok(e->d_name))
+            nb_str_addn(&w->todo, e->d_name, strlen(e->d_name) + 1);
+    if (d)
+        closedir(d);
+    return d && !w->todo.failed ? NB_OK : nb_fail(err, NB_NOMEM, "%s: cannot be listed", rel);
+}
+
+nb_status dl_snapshots_walk(const dl_cache *c, const char *folder, const char *commit,
+                            dl_entry_fn *fn, void *arg, nb_err *err)
+{
+    walk w = {.c = c, .folder = folder, .fn = fn, .arg = arg};
+    nb_status st = NB_OK;
+    if (commit)
+        nb_str_addn(&w.todo, commit, strlen(commit) + 1);
+    else
+        st = push_commits(&w, err);
+    if (st == NB_OK && w.todo.failed)
+        st = nb_fail(err, NB_NOMEM, "%s: no memory to walk it", folder);
+    while (st == NB_OK && !w.stop && w.todo.len) {
+        char below[DL_REL_MAX];
+        size_t at = w.todo.len - 1;
+        while (at && w.todo.at[at - 1])
+            at--;
+        snprintf(below, sizeof below, "%s", w.todo.at + at);
+        w.todo.len = at;
+        st = visit_folder(&w, below, err);
+    }
+    nb_str_free(&w.todo);
+    return st;
+}

@@ -1,0 +1,38 @@
+/* A partial's insides, for partial.c (its bytes) and partial_find.c (which one, whose). Private to
+ * downloads/. */
+#ifndef NIBBLE_PARTIAL_PRIVATE_H
+#define NIBBLE_PARTIAL_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "downloads/cache_private.h"
+#include "downloads/partial.h"
+#include "downloads/partial_state.h"
+#include "kernels/crc32c.h"
+
+struct dl_partial {
+    dl_cache cache;
+    dl_state_head head; /* owner: this process */
+    char repo[200];
+    int dir, data, state; /* blobs/ and both files; -1 = closed. state holds the flock */
+    char data_name[DL_NAME_MAX], state_name[DL_NAME_MAX];
+    char path[1500]; /* data file */
+    bool adopted;
+    nk_crc32c_fn *crc32c;
+    uint32_t n;
+    atomic_uchar *seg; /* [n] dl_segment_state */
+    uint32_t *crc;     /* [n] of what was recorded, or running over what was written */
+    uint32_t *filled;  /* [n] bytes written in order; net thread */
+    uint32_t *before;  /* [n] crc before dl_partial_again */
+    bool *redone;      /* [n] before is set */
+};
+
+/* Frees without touching the files. */
+void dl_partial_drop(dl_partial **p);
+/* Fills dir, data, state, names, adopted, head.owner and the records of p, whose head is set: the
+ * newest partial without an owner, or a new one. */
+nb_status dl_partial_attach(dl_partial *p, nb_err *err);
+/* Writes the header, with its owner or with none. */
+nb_status dl_partial_mark(dl_partial *p, bool owned, nb_err *err);
+
+#endif
