@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "downloads/partial.h"
 #include "core/base/job.h"
 #include "downloads/queue_private.h"
 
@@ -202,7 +203,7 @@ static void throw_out(dl_queue *q)
     q->out = e->next_out;
     pthread_mutex_unlock(&q->lock);
     if (e->discard && e->item.oid[0])
-        dl_partial_remove(&q->cache, e->item.repo, e->item.oid, NULL);
+        dl_partial_remove(&q->cache, e->item.repo, e->item.oid);
     free(e);
     pthread_mutex_lock(&q->lock);
 }

@@ -52,7 +52,7 @@ static nb_status take_reply(const dl_reply *r, const char *subject, const char *
         return nb_fail(err, NB_NETWORK, "%s: the answer tells no size", subject);
     *trouble = DL_OK;
     snprintf(out->commit, sizeof out->commit, "%s", pinned ? revision : r->commit);
-    snprintf(out->oid, sizeof out->oid, "%s", r->etag);
+    snprintf(out->oid, sizeof out->oid, "%.64s", r->etag);
     snprintf(out->url, sizeof out->url, "%s", r->location);
     out->size = r->size;
     return NB_OK;

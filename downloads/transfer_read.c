@@ -12,7 +12,7 @@ static const double WAIT = .05; /* s for news, between two looks at the hooks */
 
 /* Where the worker stands in one pass over the file. */
 typedef struct pass {
-    nb_oid *hash;
+    nb_hash *hash;
     uint32_t next;  /* segment to be hashed */
     uint32_t ahead; /* segments before it that an earlier run recorded are read again */
     bool recheck;   /* compare every segment with its record, not only the earlier run's */
@@ -72,7 +72,7 @@ static nb_status check_segment(dl_transfer *t, uint32_t i, bool *ok)
 
 static void add_segment(dl_transfer *t, pass *p)
 {
-    nb_oid_add(p->hash, t->buf, (size_t)dl_plan_length(&t->plan, p->next));
+    nb_hash_add(p->hash, t->buf, (size_t)dl_plan_length(&t->plan, p->next));
     p->next++;
 }
 
@@ -130,7 +130,7 @@ static void name_stage(dl_transfer *t)
 static nb_status go_over(dl_transfer *t, pass *p)
 {
     nb_err err = {0};
-    nb_status st = nb_oid_open(&p->hash, strlen(t->oid), t->size, &err);
+    nb_status st = nb_hash_open(&p->hash, strlen(t->oid), t->size, &err);
     if (st != NB_OK)
         return failed(t, st, &err);
     while (st == NB_OK && p->next < t->plan.n) {
@@ -144,8 +144,8 @@ static nb_status go_over(dl_transfer *t, pass *p)
             wait_news(t);
     }
     if (st == NB_OK)
-        nb_oid_hex(p->hash, p->hex);
-    nb_oid_close(&p->hash);
+        nb_hash_hex(p->hash, p->hex);
+    nb_hash_close(&p->hash);
     return st;
 }
 
