@@ -78,6 +78,10 @@ void dl_stream_stop(dl_net *net, dl_stream *s); /* only asks */
 /* Runs fn(ud) on the net thread after `seconds` (0 = next turn); false = no memory or closing. */
 bool dl_net_after(dl_net *net, double seconds, void (*fn)(void *ud), void *ud);
 
+/* One pointer that hub.c keeps with the net (the account); returns the one before. free()d at
+ * close. Any thread. */
+void *dl_net_swap_kept(dl_net *net, void *kept);
+
 /* --- URLs and headers: pure, fuzzed (url.c, header.c) -------------------------------------------
  */
 /* Scheme, host and port equal (default ports filled in). */

@@ -21,6 +21,7 @@
     X(USAGE, 2, "bad command line, or no terminal")                                                \
     X(FORMAT, 3, "bad file")                                                                       \
     X(UNSUPPORTED, 3, "unsupported file")                                                          \
+    X(MORE, 3, "more of the file is needed")                                                       \
     X(NOTFOUND, 4, "not found")                                                                    \
     X(IO, 5, "input or output failed")                                                             \
     X(NOSPACE, 5, "disk full")                                                                     \

@@ -5,7 +5,7 @@
 #define NIBBLE_LIBRARY_H
 
 #include "core/base/config.h"
-#include "core/files/tensor.h"
+#include "core/files/gguf.h"
 
 typedef struct nb_library nb_library;
 
@@ -40,6 +40,13 @@ size_t nb_library_count(const nb_library *lib);
 /* Sources first, each followed by what was made from it. */
 const nb_entry *nb_library_at(const nb_library *lib, size_t i);
 void nb_library_close(nb_library **lib);
+
+/* The same row for a model that is not on this machine: from the header of its GGUF file (file: its
+ * name; bytes: of the tensors), or from the text of its config.json (no weights known: params,
+ * bytes and bpw stay 0). path and store stay empty. */
+void nb_entry_from_gguf(nb_entry *out, const nb_gguf_info *info, const char *file);
+nb_status nb_entry_from_config(nb_entry *out, const char *json, size_t n, const char *what,
+                               nb_err *err);
 
 /* MODEL argument -> path: a file, a directory, "demo", or a name in the library's stores
  * ("org/repo" in the HF cache). NB_NOTFOUND tells where it looked. */

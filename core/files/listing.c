@@ -207,6 +207,20 @@ static void read_identity(nb_listing *l, const nb_kvs *kvs)
     nb_listing_check_arch(e);
 }
 
+/* One header's tensors; the first file's keys as well. */
+static void read_header(nb_listing *l, nb_tally *t, uint64_t *file_type, const nb_gguf_info *info,
+                        bool first)
+{
+    nb_tally_add(t, info->tensors, info->n_tensors);
+    if (first) {
+        read_identity(l, info->kvs);
+        read_hparams(&l->e, info->kvs);
+        nb_kvs_uint(info->kvs, "general.file_type", file_type);
+    }
+    for (size_t i = 0; i < info->n_tensors; i++)
+        l->e.tied = l->e.tied && strcmp(info->tensors[i].name, "output.weight") != 0;
+}
+
 /* Adds one file's tensors; the first file also gives the keys. */
 static nb_status read_file(nb_listing *l, nb_tally *t, uint64_t *file_type, const char *path,
                            bool first, nb_err *err)
@@ -221,14 +235,7 @@ static nb_status read_file(nb_listing *l, nb_tally *t, uint64_t *file_type, cons
     }
     l->e.bytes += map.len;
     if (st == NB_OK) {
-        nb_tally_add(t, info.tensors, info.n_tensors);
-        if (first) {
-            read_identity(l, info.kvs);
-            read_hparams(&l->e, info.kvs);
-            nb_kvs_uint(info.kvs, "general.file_type", file_type);
-        }
-        for (size_t i = 0; i < info.n_tensors; i++)
-            l->e.tied = l->e.tied && strcmp(info.tensors[i].name, "output.weight") != 0;
+        read_header(l, t, file_type, &info, first);
         nb_gguf_free(&info);
     }
     nb_map_close(&map);
@@ -268,4 +275,16 @@ void nb_listing_gguf(nb_listing *l, const char *path)
     }
     e->tied = e->tied && t.params > 0;
     l->skip = l->skip || (split && no > 1);
+}
+
+void nb_entry_from_gguf(nb_entry *out, const nb_gguf_info *info, const char *file)
+{
+    nb_listing l = {.e = {.tied = true}};
+    nb_tally t = {0};
+    uint64_t file_type = UINT64_MAX;
+    nb_listing_copy(l.e.file, sizeof l.e.file, nb_path_base(file), strlen(nb_path_base(file)));
+    read_header(&l, &t, &file_type, info, true);
+    nb_tally_finish(&l, &t, file_type);
+    l.e.bytes = t.bytes;
+    *out = l.e;
 }

@@ -285,7 +285,7 @@ static nb_status header_length(const uint8_t *bytes, uint64_t n, uint64_t file_l
         return nb_fail(err, NB_FORMAT, "%s: header needs %llu bytes, file has %llu", name,
                        (unsigned long long)*len + 8, (unsigned long long)file_len);
     if (*len + 8 > n)
-        return nb_fail(err, NB_FORMAT, "%s: header needs more than %llu bytes", name,
+        return nb_fail(err, NB_MORE, "%s: header needs more than %llu bytes", name,
                        (unsigned long long)n);
     if (*len < 2 || bytes[8] != '{')
         return nb_fail(err, NB_FORMAT, "%s: header does not begin with {", name);

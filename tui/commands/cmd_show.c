@@ -11,6 +11,8 @@
 #include "core/quant/hist.h"
 #include "kernels/fp.h"
 #include "tui/commands/cmd.h"
+#include "tui/commands/repo.h"
+#include "tui/hub_out.h"
 
 static void print_line(const char *text)
 {
@@ -21,11 +23,14 @@ static void print_line(const char *text)
 /* --- show
  * ------------------------------------------------------------------------------------------ */
 
-enum { H_TENSORS, H_KEYS, H_CTX, H_COUNT };
+enum { H_TENSORS, H_KEYS, H_CTX, H_REMOTE, H_FILES, H_CARD, H_COUNT };
 static const ui_opt show_opt[H_COUNT] = {
     {"tensors", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "every tensor, not the summary by type"},
     {"keys", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "every metadata key"},
     {"ctx", 'c', UI_OPT_INT, "N", "4096", 1, 1 << 24, "context size for the memory figure"},
+    {"remote", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "ask the Hub even if it is in the cache"},
+    {"files", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "every file of a repository"},
+    {"card", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "the model card of a repository"},
 };
 
 typedef struct type_sum {
@@ -113,19 +118,6 @@ static void json_tensor(nb_jout *w, const nb_tensor *t)
     nb_jout_object_end(w);
 }
 
-static void json_fit(nb_jout *w, const summary *s)
-{
-    nb_jout_key(w, "fit"), nb_jout_object(w);
-    nb_jout_key(w, "ctx"), nb_jout_u64(w, s->fit.ctx);
-    nb_jout_key(w, "weights"), nb_jout_u64(w, s->fit.weights);
-    nb_jout_key(w, "kv"), nb_jout_u64(w, s->fit.kv);
-    nb_jout_key(w, "compute"), nb_jout_u64(w, s->fit.compute);
-    nb_jout_key(w, "total"), nb_jout_u64(w, s->fit.total);
-    nb_jout_key(w, "available"), nb_jout_u64(w, s->fit.available);
-    nb_jout_key(w, "word"), nb_jout_str(w, nb_fit_name(s->fit.word));
-    nb_jout_object_end(w);
-}
-
 static void show_json(const nb_weights *weights, const summary *s)
 {
     nb_str text = {0};
@@ -139,7 +131,7 @@ static void show_json(const nb_weights *weights, const summary *s)
     nb_jout_key(&w, "bpw");
     nb_jout_double(&w, s->params ? 8.0 * (double)s->bytes / (double)s->params : 0);
     if (s->has_fit)
-        json_fit(&w, s);
+        ui_hub_json_fit(&w, &s->fit);
     nb_jout_key(&w, "keys"), nb_jout_object(&w);
     const nb_kvs *kvs = nb_weights_kvs(weights);
     for (size_t i = 0; i < nb_kvs_count(kvs); i++)
@@ -219,13 +211,29 @@ static nb_status open_arg(nb_weights **w, const ui_ctx *ctx, const char *model, 
     return nb_weights_open(w, path, err);
 }
 
+/* A repository is asked of the Hub when it is not here, or when only the Hub has the answer. */
+static bool ask_hub(const ui_ctx *ctx, const char *model)
+{
+    char path[1024];
+    const ui_arg *o = ctx->opt;
+    if (!ui_is_repo(model))
+        return false;
+    return o[H_REMOTE].flag || o[H_FILES].flag || o[H_CARD].flag ||
+           nb_library_resolve(&ctx->cfg, model, path, sizeof path, NULL) != NB_OK;
+}
+
 static nb_status run_show(ui_ctx *ctx, nb_err *err)
 {
     nb_weights *w = NULL;
+    uint32_t n_ctx = ctx->opt[H_CTX].set ? (uint32_t)ctx->opt[H_CTX].i : 4096;
+    if (ask_hub(ctx, ctx->args[0])) {
+        ui_repo_look look = {n_ctx, ctx->opt[H_FILES].flag, ctx->opt[H_CARD].flag};
+        return ui_show_repo(ctx, ctx->args[0], &look, err);
+    }
     NB_TRY(open_arg(&w, ctx, ctx->args[0], err));
     summary *s = nb_alloc(1, sizeof *s, "summary", err);
     if (s) {
-        summarise(s, w, ctx->opt[H_CTX].set ? (uint32_t)ctx->opt[H_CTX].i : 4096);
+        summarise(s, w, n_ctx);
         if (ctx->json)
             show_json(w, s);
         else
@@ -241,10 +249,17 @@ const ui_cmd ui_cmd_show = {
     .name = "show",
     .alias = "info",
     .args = "MODEL",
-    .summary = "keys, tensors, types and memory need of a model",
+    .summary = "keys, tensors, types and memory need of a model, here or on the Hub",
     .details =
+        "org/repo[@revision] that is not in the cache is asked of the Hub: its models with size,\n"
+        "bits per weight and fit; with :TAG the header of that model, read by ranges.\n"
+        "\n"
         "JSON keys: path, container, file_bytes, tensor_bytes, params, bpw, fit {ctx, weights,\n"
-        "kv, compute, total, available, word}, keys {}, tensors[] with name, type, shape, bytes.",
+        "kv, compute, total, available, word}, keys {}, tensors[] with name, type, shape, bytes.\n"
+        "Of a repository: repo {as in search}, commit, chosen, choices[] with name, kind, bytes,\n"
+        "bpw, complete, files[], fit {}, files[] with path, bytes, oid, lfs, security, dropped\n"
+        "(files left out for unsafe names), with :TAG tensors[]; with --card only repo, commit,\n"
+        "card.",
     .opt = show_opt,
     .n_opt = H_COUNT,
     .min_args = 1,

@@ -58,7 +58,7 @@ void ui_models_fits(models *m)
     m->fit = ui_xcalloc(n + 1, sizeof *m->fit);
     for (size_t i = 0; i < n; i++) {
         const nb_entry *e = nb_library_at(m->lib, i);
-        nb_hparams hp = ui_parts_hparams(e);
+        nb_hparams hp = nb_fit_hparams(e);
         uint32_t ctx = e->n_ctx && e->n_ctx < m->ctx ? (uint32_t)e->n_ctx : m->ctx;
         m->fit[i] = nb_fit_of(&hp, e->bytes, ctx, m->kv_f32, m->available);
     }

@@ -14,21 +14,6 @@ ui_role ui_parts_fit_role(nb_fit_word w)
     return (unsigned)w < countof(role) ? role[w] : UI_TEXT;
 }
 
-nb_hparams ui_parts_hparams(const nb_entry *e)
-{
-    return (nb_hparams){.arch = nb_arch_find(e->arch),
-                        .n_layer = (uint32_t)e->n_layer,
-                        .n_embd = (uint32_t)e->n_embd,
-                        .n_head = (uint32_t)e->n_head,
-                        .n_head_kv = (uint32_t)e->n_head_kv,
-                        .head_dim = (uint32_t)e->head_dim,
-                        .n_ff = (uint32_t)e->n_ff,
-                        .n_vocab = (uint32_t)e->n_vocab,
-                        .n_rot = (uint32_t)e->head_dim,
-                        .n_ctx_train = (uint32_t)e->n_ctx,
-                        .tied = e->tied};
-}
-
 void ui_parts_memory(const ui_app *app, uint64_t *available, uint64_t *total)
 {
     *available = 8ull << 30;

@@ -9,7 +9,6 @@
 
 /* The role and the words of a fit. */
 ui_role ui_parts_fit_role(nb_fit_word w);
-nb_hparams ui_parts_hparams(const nb_entry *e); /* as far as a listing knows them */
 /* Memory a model may take now; scripted runs are pinned to 8 GiB of 16. */
 void ui_parts_memory(const ui_app *app, uint64_t *available, uint64_t *total);
 /* Bytes a writer of path may still use; 0 = not known. Scripted runs are pinned to 100 GB. */

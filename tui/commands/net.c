@@ -1,0 +1,64 @@
+#include "tui/commands/net.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/str.h"
+
+static void warn(const char *text)
+{
+    nb_str safe = {0};
+    nb_safe_text(&safe, text, strlen(text), NB_SAFE_ONE_LINE);
+    fprintf(stderr, "nibble: %s\n", nb_str_c(&safe));
+    nb_str_free(&safe);
+}
+
+nb_status ui_net_open(dl_net **out, const ui_ctx *ctx, uint64_t limit, int connections, nb_err *err)
+{
+    nb_err odd = {.status = NB_OK};
+    dl_options *opt = nb_alloc(1, sizeof *opt, "network", err);
+    if (!opt)
+        return NB_NOMEM;
+    if (nb_hub_env_load(&opt->env, &odd) != NB_OK && !ctx->quiet)
+        warn(odd.msg);
+    opt->limit = limit;
+    opt->connections = connections;
+    nb_status st = dl_net_open(out, opt, err);
+    nb_hub_env_wipe(&opt->env);
+    free(opt);
+    return st;
+}
+
+bool ui_parse_size(const char *text, uint64_t *out)
+{
+    static const struct {
+        char unit;
+        double scale;
+    } units[] = {{'k', 1e3}, {'m', 1e6}, {'g', 1e9}, {'t', 1e12}};
+    char number[40];
+    size_t n = strlen(text);
+    double scale = 1, v;
+    if (n && (text[n - 1] == 'b' || text[n - 1] == 'B'))
+        n--;
+    for (size_t i = 0; n && i < countof(units); i++)
+        if ((text[n - 1] | 0x20) == units[i].unit) {
+            scale = units[i].scale;
+            n--;
+            break;
+        }
+    if (n == 0 || n >= sizeof number)
+        return false;
+    snprintf(number, sizeof number, "%.*s", (int)n, text);
+    if (!nb_parse_double(number, &v) || v < 0 || v * scale > 9e18)
+        return false;
+    *out = (uint64_t)(v * scale);
+    return true;
+}
+
+void ui_net_remedy(const ui_ctx *ctx, dl_trouble trouble)
+{
+    const char *remedy = dl_trouble_remedy(trouble);
+    if (*remedy && !ctx->quiet)
+        warn(remedy);
+}

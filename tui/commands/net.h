@@ -1,0 +1,17 @@
+/* The network for a command. */
+#ifndef NIBBLE_CMD_NET_H
+#define NIBBLE_CMD_NET_H
+
+#include "downloads/dl.h"
+#include "tui/commands/cmd.h"
+
+/* Reads the environment and opens the net; what is odd about the environment is one warning on
+ * stderr. limit (bytes/s) and connections as in dl_options, 0 = default. */
+nb_status ui_net_open(dl_net **out, const ui_ctx *ctx, uint64_t limit, int connections,
+                      nb_err *err);
+/* "2M", "500K", "1.5G" (decimal units) -> bytes; false when it is no size. */
+bool ui_parse_size(const char *text, uint64_t *out);
+/* The trouble's remedy behind an error's sentence, on stderr, when there is one. */
+void ui_net_remedy(const ui_ctx *ctx, dl_trouble trouble);
+
+#endif
