@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
 
 enum { PATIENCE_TIMEOUTS = 30 };
 
@@ -105,10 +108,17 @@ static bool landed(dl_transfer *t, char *path, size_t cap)
     return true;
 }
 
-static uint64_t size_of(const char *path)
+/* What was found without being asked for: the entry tells size and, as a link, content. */
+static void identify(const char *path, dl_fetched *out)
 {
+    char link[1100];
     struct stat st;
-    return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+    ssize_t n = readlink(path, link, sizeof link - 1);
+    link[n > 0 ? n : 0] = '\0';
+    if (!out->oid[0] && dl_oid_ok(nb_path_base(link)))
+        snprintf(out->oid, sizeof out->oid, "%.64s", nb_path_base(link));
+    if (out->size == UINT64_MAX)
+        out->size = stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
 /* The blob is there: link, then ref. */
@@ -225,7 +235,8 @@ nb_status dl_fetch(dl_net *net, const dl_cache *cache, const dl_fetch_request *r
     if (st == NB_OK) {
         *trouble = DL_OK;
         snprintf(got.oid, sizeof got.oid, "%s", t->oid);
-        got.size = t->size != UINT64_MAX ? t->size : size_of(got.path);
+        got.size = t->size;
+        identify(got.path, &got);
         got.received = t->received;
         *out = got;
     } else if (st == NB_CANCELED) {

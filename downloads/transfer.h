@@ -70,22 +70,23 @@ struct dl_transfer {
         news; /* for the worker: a segment is whole, a stream ended, a verdict; monotonic */
     dl_plan plan;
     dl_slot slot[DL_PLAN_SLOTS];
-    unsigned streams;          /* whose done is to come */
-    bool pumping;              /* a pump is on its way to the net thread */
-    bool stop;                 /* no more streams; those there are ended */
-    char address[DL_URL_MAX];  /* secret, signed: where the bytes lie; "" = ask the Hub */
-    unsigned serial;           /* counts addresses, from 1 */
-    bool address_good;         /* it has served once */
-    bool resolving;            /* a stream asks the Hub for it */
-    bool ranges;               /* a range was answered as one */
-    bool through;              /* ranges do not work here: one stream over all */
-    unsigned strikes, misfits; /* odd replies; replies of another size */
-    uint64_t received;         /* bytes of bodies, those fetched again included */
-    double last_byte;          /* dl_clock */
-    unsigned retries, barren;  /* in all; since the last byte */
-    double retried;            /* dl_clock of the last */
-    double best_rate;          /* bytes/s of the fastest stream lately */
-    nb_err cause;              /* of the last retry */
+    unsigned streams;           /* whose done is to come */
+    bool pumping;               /* a pump is on its way to the net thread */
+    bool stop;                  /* no more streams; those there are ended */
+    char address[DL_URL_MAX];   /* secret, signed: where the bytes lie; "" = ask the Hub */
+    unsigned serial;            /* counts addresses and their ends */
+    bool address_good;          /* it has served once */
+    bool resolving;             /* a stream asks the Hub for it */
+    bool ranges;                /* a range was answered as one */
+    bool through;               /* ranges do not work here: one stream over all */
+    unsigned strikes, misfits;  /* odd replies; replies of another size */
+    uint64_t received;          /* bytes of bodies, those fetched again included */
+    double last_byte;           /* dl_clock */
+    unsigned retries, barren;   /* in all; since the last byte */
+    double retried;             /* dl_clock of the last */
+    double rest_until;          /* dl_clock; nobody starts before while barren */
+    double best_rate, measured; /* bytes/s of the fastest stream lately; dl_clock */
+    nb_err cause;               /* of the last retry */
     dl_trouble cause_trouble;
     nb_status status; /* the verdict; NB_OK = none */
     dl_trouble trouble;
@@ -95,6 +96,7 @@ struct dl_transfer {
     /* The worker's. */
     dl_stage stage;
     const char *waits_for;           /* holder of the lock, while waiting */
+    char said[160];                  /* by dl_call of itself, while asking; "" = nothing */
     uint8_t *buf;                    /* [segment] */
     uint64_t shown;                  /* have, never decreasing */
     double reported, pumped, polled; /* dl_clock */
@@ -109,6 +111,8 @@ struct dl_transfer {
 /* "/ns/repo/resolve/revision/path", encoded; false when too long. */
 bool dl_resolve_path(char out[DL_URL_MAX], const char *repo, const char *revision,
                      const char *path);
+/* dl_resolve of this file, with the transfer's own hooks. */
+nb_status dl_transfer_resolve(dl_transfer *t, dl_resolved *out, dl_trouble *trouble, nb_err *err);
 /* Fills oid and size, and address when the Hub names one. */
 nb_status dl_transfer_ask(dl_transfer *t);
 /* Takes the lock of the blob, or waits for its holder as long as the file grows in his hands; then

@@ -80,6 +80,28 @@ nb_status dl_resolve(dl_net *net, const char *repo, const char *revision, const 
     return st;
 }
 
+/* What dl_call says of itself ("rate limited, resumes in 12 s") becomes our note. */
+static void on_progress(void *ud, const nb_progress *p)
+{
+    dl_transfer *t = ud;
+    snprintf(t->said, sizeof t->said, "%s", p->what ? p->what : "");
+    (void)dl_transfer_tend(t);
+}
+
+static bool on_canceled(void *ud)
+{
+    return !dl_transfer_tend(ud);
+}
+
+nb_status dl_transfer_resolve(dl_transfer *t, dl_resolved *out, dl_trouble *trouble, nb_err *err)
+{
+    const nb_hooks hooks = {on_progress, on_canceled, t};
+    nb_status st =
+        dl_resolve(t->net, t->rq->repo, t->rq->commit, t->rq->path, out, trouble, &hooks, err);
+    t->said[0] = '\0';
+    return st;
+}
+
 nb_status dl_transfer_ask(dl_transfer *t)
 {
     dl_resolved r;
@@ -87,8 +109,7 @@ nb_status dl_transfer_ask(dl_transfer *t)
     nb_err err = {0};
     if (!dl_transfer_stage(t, DL_ASK))
         return NB_CANCELED;
-    nb_status st =
-        dl_resolve(t->net, t->rq->repo, t->rq->commit, t->rq->path, &r, &trouble, t->hooks, &err);
+    nb_status st = dl_transfer_resolve(t, &r, &trouble, &err);
     if (st != NB_OK) {
         dl_transfer_fail(t, st, trouble, &err);
         return st;

@@ -13,6 +13,7 @@ static const double REST_MIN = .5, REST_MAX = 8; /* s, see hub 12 */
 static const double RATE_EVERY = .25;            /* s */
 static const double YOUNG = 1;                   /* s a stream's own rate is not yet believed */
 static const double WORTH = 2;                   /* s a run must still take to be split */
+static const double FADE = 3;                    /* s in which a best rate counts half */
 static const double TIRED = 2; /* failures in a row after which the Hub is asked anew */
 
 /* --- verdicts ----------------------------------------------------------------------------------
@@ -48,20 +49,43 @@ static void forget_address(dl_transfer *t)
 {
     explicit_bzero(t->address, sizeof t->address);
     t->address_good = false;
+    t->serial++; /* whoever asks it still has an old one */
 }
 
-/* The slot rests, longer each time, and tries again; the budget is time without a byte. */
+/* No byte for too long. Waiting as a server told us is no failure. */
+static bool given_up(dl_transfer *t, double now)
+{
+    dl_net_view v;
+    nb_err err;
+    dl_net_look(t->net, &v);
+    if (v.hold > 0)
+        t->last_byte = now;
+    if (now - t->last_byte < t->patience)
+        return false;
+    nb_fail(&err, dl_trouble_status(t->cause_trouble), "%.170s; no byte for %.0f s, %u tries",
+            t->cause.msg, now - t->last_byte, t->barren);
+    dl_transfer_failed(t, err.status, t->cause_trouble, &err);
+    return true;
+}
+
+/* The slot rests, longer each time, and tries again; the budget is time without a byte. A silent
+ * connection has taken its rest already. */
 static void retry(dl_transfer *t, dl_slot *s, dl_trouble trouble, const nb_err *err)
 {
     double now = dl_clock();
-    double rest = REST_MIN * pow(2, s->failures < 5 ? s->failures : 5) * (1 + random_share(t));
+    unsigned before = s->failures > t->barren ? s->failures : t->barren;
+    double rest = REST_MIN * pow(2, before < 5 ? before : 5) * (1 + random_share(t));
+    if (trouble == DL_STALLED)
+        rest = 0;
     s->failures++;
-    s->rest_until = now + fmin(fmax(rest, REST_MIN), REST_MAX);
+    s->rest_until = t->rest_until = now + fmin(rest, REST_MAX);
     t->retries++;
     t->barren++;
     t->retried = now;
     t->cause = *err;
     t->cause_trouble = trouble;
+    if (given_up(t, now))
+        return;
     if (s->failures >= TIRED && s->serial == t->serial)
         forget_address(t); /* another address may lead elsewhere */
 }
@@ -362,17 +386,18 @@ static bool start_stream(dl_transfer *t, dl_slot *s, double now)
     return true;
 }
 
-/* Somebody may start now: one asks for the address, the others wait for it; a file goes through one
- * stream at a time. */
-static bool may_start(const dl_transfer *t)
+/* Somebody may start now: one asks for the address, the others wait for it; while nothing works one
+ * tries it at a time; a file goes through one stream. */
+static bool may_start(const dl_transfer *t, double now)
 {
-    return !(t->resolving && !*t->address) && !(t->through && t->streams > 0);
+    bool alone = t->through || t->barren || (t->resolving && !*t->address);
+    return !(alone && t->streams > 0) && !(t->barren && now < t->rest_until);
 }
 
 /* False: no slot will get anything now. */
 static bool start_slot(dl_transfer *t, dl_slot *s, double now)
 {
-    if (!may_start(t))
+    if (!may_start(t, now))
         return false;
     if (!dl_share_take(t->share, t->member)) {
         if (t->plan.n_free == 0)
@@ -388,8 +413,12 @@ static bool start_slot(dl_transfer *t, dl_slot *s, double now)
     return false;
 }
 
+/* Rates of the streams, and what a new one may expect: the best of the last seconds, for a line
+ * that has slowed down altogether is no slow connection's fault. */
 static void measure(dl_transfer *t, double now)
 {
+    t->best_rate *= exp2((t->measured - now) / FADE);
+    t->measured = now;
     for (unsigned i = 0; i < t->n_slots; i++) {
         dl_slot *s = &t->slot[i];
         double span = now - s->rated;
@@ -399,7 +428,7 @@ static void measure(dl_transfer *t, double now)
         s->rate = s->rated == s->started ? rate : .6 * s->rate + .4 * rate;
         s->rated = now;
         s->rated_got = s->got;
-        t->best_rate = fmax(t->best_rate * .99, s->rate);
+        t->best_rate = fmax(t->best_rate, s->rate);
     }
 }
 
@@ -426,27 +455,10 @@ static void yield(dl_transfer *t)
     }
 }
 
-/* No byte for too long while every try fails. Waiting as a server told us is no failure. */
-static void give_up(dl_transfer *t, double now)
-{
-    dl_net_view v;
-    nb_err err;
-    dl_net_look(t->net, &v);
-    if (v.hold > 0)
-        t->last_byte = now;
-    if (t->barren == 0 || now - t->last_byte < t->patience)
-        return;
-    nb_fail(&err, dl_trouble_status(t->cause_trouble), "%.170s; no byte for %.0f s, %u tries",
-            t->cause.msg, now - t->last_byte, t->barren);
-    dl_transfer_failed(t, err.status, t->cause_trouble, &err);
-}
-
 /* Under the lock. */
 static void pump(dl_transfer *t)
 {
     double now = dl_clock();
-    if (!t->stop && t->status == NB_OK)
-        give_up(t, now);
     if (t->stop || t->status != NB_OK) {
         let_all_go(t);
         return;

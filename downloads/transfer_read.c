@@ -207,9 +207,8 @@ static nb_status give_verdict(dl_transfer *t, const pass *p)
     dl_trouble ignored;
     nb_err err = {0};
     const bool git = strlen(t->oid) == 40;
-    bool changed = dl_resolve(t->net, t->rq->repo, t->rq->commit, t->rq->path, &now, &ignored,
-                              t->hooks, NULL) == NB_OK &&
-                   strcmp(now.oid, t->oid) != 0;
+    bool changed =
+        dl_transfer_resolve(t, &now, &ignored, NULL) == NB_OK && strcmp(now.oid, t->oid) != 0;
     if (changed)
         nb_fail(&err, NB_HASH, "%.100s: changed on the server: %.12s… is listed, %.12s… is there",
                 t->subject, t->oid, now.oid);

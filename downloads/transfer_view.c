@@ -53,6 +53,8 @@ static void note(const dl_transfer *t, double hold, double now, dl_fetch_view *v
     if (t->stage == DL_WAIT)
         snprintf(v->note, sizeof v->note, "waiting for %s, which fetches the same file",
                  t->waits_for ? t->waits_for : "another program");
+    else if (t->said[0])
+        snprintf(v->note, sizeof v->note, "%s", t->said);
     else if (hold > 0)
         snprintf(v->note, sizeof v->note, "rate limited, resumes in %s",
                  nb_human_time(left, ceil(hold)));

@@ -204,6 +204,19 @@ const char *rig_find_blob(rig *r, const char *suffix)
 uint64_t rig_served(rig *r, const char *path)
 {
     char glob[300];
-    snprintf(glob, sizeof glob, "*%s", path);
-    return fake_hub_bytes(r->hub, FAKE_CDN, glob) + fake_hub_bytes(r->hub, FAKE_HUB, glob);
+    snprintf(glob, sizeof glob, "/ns/repo/%s", path);
+    uint64_t n = fake_hub_bytes(r->hub, FAKE_CDN, glob);
+    snprintf(glob, sizeof glob, "/api/resolve-cache/*/%s", path);
+    return n + fake_hub_bytes(r->hub, FAKE_HUB, glob);
+}
+
+void rig_dump(rig *r)
+{
+    fake_request *log;
+    size_t n = fake_hub_log(r->hub, &log);
+    for (size_t i = 0; i < n; i++)
+        fprintf(stderr, "%.3f-%.3f port %d %s %s %d body %llu range %s conn %u cut %d\n", log[i].at,
+                log[i].ended, log[i].port, log[i].method, log[i].name, log[i].status,
+                (unsigned long long)log[i].body, log[i].range, log[i].connection, log[i].cut);
+    fake_hub_log_free(log, n);
 }

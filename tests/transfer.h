@@ -18,11 +18,11 @@ typedef struct rig {
     dl_cache cache;
     dl_options opt; /* of net, set before rig_net */
     /* How the next fetches go. */
-    int patience;          /* s; 0 = 5 */
-    const char *revision;  /* NULL = none */
-    uint64_t queued_bytes; /* see dl_fetch_request */
+    int patience;           /* s; 0 = 5 */
+    const char *revision;   /* NULL = none */
+    uint64_t queued_bytes;  /* see dl_fetch_request */
     bool ignore_space, ask; /* ask: size and oid are not told */
-    uint64_t cancel_at;    /* once `have` reaches this: cancel; 0 = never */
+    uint64_t cancel_at;     /* once `have` reaches this: cancel; 0 = never */
     atomic_bool cancel;
     void (*watch)(struct rig *r, const dl_fetch_view *v); /* NULL; every report */
     void *ud;
@@ -32,7 +32,7 @@ typedef struct rig {
     nb_err err;
     dl_fetch_view view; /* the last seen */
     double seconds;
-    double canceled_at;  /* nb_now when cancel was asked */
+    double canceled_at; /* nb_now when cancel was asked */
     unsigned reports;
     bool backwards; /* `have` decreased */
 } rig;
@@ -60,4 +60,5 @@ const char *rig_find_blob(rig *r, const char *suffix);
 /* Bytes of body the CDN (or the Hub itself) sent of a path. */
 uint64_t rig_served(rig *r, const char *path);
 
+void rig_dump(rig *r);
 #endif
