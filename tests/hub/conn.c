@@ -9,19 +9,19 @@
 #include "tests/hub/mem.h"
 
 /* --- one connection's bytes ------------------------------------------------------------------- */
-bool conn_send(hub_conn *c, const void *bytes, size_t n)
+size_t conn_send(hub_conn *c, const void *bytes, size_t n)
 {
     const char *at = bytes;
-    while (n) {
-        ssize_t k = send(c->fd, at, n, MSG_NOSIGNAL);
+    size_t sent = 0;
+    while (sent < n) {
+        ssize_t k = send(c->fd, at + sent, n - sent, MSG_NOSIGNAL);
         if (k < 0 && errno == EINTR)
             continue;
         if (k <= 0)
-            return false;
-        at += k;
-        n -= (size_t)k;
+            break;
+        sent += (size_t)k;
     }
-    return true;
+    return sent;
 }
 
 static bool alive(const hub_conn *c)
@@ -99,7 +99,7 @@ static int read_body(hub_conn *c, http_request *r)
         return 411;
     if (r->body_n > HTTP_BODY)
         return 413;
-    if (r->expects && r->body_n && !conn_send(c, "HTTP/1.1 100 Continue\r\n\r\n", 25))
+    if (r->expects && r->body_n && conn_send(c, "HTTP/1.1 100 Continue\r\n\r\n", 25) < 25)
         return -1;
     r->body = hub_alloc(r->body_n + 1);
     for (size_t have = 0; have < r->body_n;) {

@@ -175,33 +175,33 @@ const uint8_t *content_cache(content *c, _Atomic uint64_t *budget)
     return atomic_load(&c->cached);
 }
 
-static void hash(content *c)
+void content_true_sha256(content *c, char out[65])
 {
     enum { STEP = 1 << 20 };
-    bool told = c->fd < 0 && c->size > (uint64_t)CONTENT_HASHED_GIB << 30;
     nb_sha256 *h;
     if (nb_sha256_open(&h, NULL) != NB_OK)
         abort();
     uint8_t *part = hub_alloc(STEP);
-    for (uint64_t at = 0; at < c->size && !told;) {
+    for (uint64_t at = 0; at < c->size;) {
         size_t n = c->size - at < STEP ? (size_t)(c->size - at) : STEP;
         if (!content_read(c, at, part, n))
             break;
         nb_sha256_add(h, part, n);
         at += n;
     }
-    if (told)
-        nb_sha256_add(h, c->xet, 64);
-    nb_sha256_hex(h, c->sha256);
+    nb_sha256_hex(h, out);
     nb_sha256_close(&h);
     free(part);
 }
 
 const char *content_sha256(content *c)
 {
+    bool noise = c->fd < 0 && c->size > (uint64_t)CONTENT_HASHED_GIB << 30;
     pthread_mutex_lock(&c->lock);
-    if (!c->hashed)
-        hash(c);
+    if (!c->hashed && noise)
+        memcpy(c->sha256, c->xet, sizeof c->sha256); /* as good as any other */
+    else if (!c->hashed)
+        content_true_sha256(c, c->sha256);
     c->hashed = true;
     pthread_mutex_unlock(&c->lock);
     return c->sha256;
@@ -222,10 +222,9 @@ const char *content_git(content *c)
     return c->git;
 }
 
-size_t content_pointer(content *c, char sha1[41])
+size_t content_pointer(content *c, char text[256], char sha1[41])
 {
-    char text[256];
-    int n = snprintf(text, sizeof text,
+    int n = snprintf(text, 256,
                      "version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %llu\n",
                      content_sha256(c), (unsigned long long)c->size);
     if (nb_git_sha1_of(text, (size_t)n, sha1, NULL) != NB_OK)

@@ -34,12 +34,14 @@ void content_free(content *c);
 bool content_read(content *c, uint64_t offset, void *out, size_t n);
 /* The whole in memory, or NULL. The first call may make it so, taking its size from *budget. */
 const uint8_t *content_cache(content *c, _Atomic uint64_t *budget);
-/* 64 hex digits; over CONTENT_HASHED bytes of noise: ones that match nothing. */
+/* 64 hex digits: the ones told, else computed; for noise of over 4 GiB ones that match nothing. */
 enum { CONTENT_HASHED_GIB = 4 };
 const char *content_sha256(content *c);
+void content_true_sha256(content *c,
+                         char out[65]); /* whatever was told and however long it takes */
 /* git's id of the blob: 40 hex digits. Not for files over 64 MB. */
 const char *content_git(content *c);
-/* git's id of the LFS pointer, and the pointer's length in bytes. */
-size_t content_pointer(content *c, char sha1[41]);
+/* The LFS pointer that stands for it in git: text, its git id, returns its length in bytes. */
+size_t content_pointer(content *c, char text[256], char sha1[41]);
 
 #endif

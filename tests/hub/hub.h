@@ -113,8 +113,8 @@ struct fake_hub {
     hub_token *tokens;
     hub_rename *renames;
 
-    pthread_mutex_t lock; /* over the rest */
-    pthread_cond_t arrived;
+    pthread_mutex_t lock;   /* over the rest */
+    pthread_cond_t changed; /* the log */
     fault_rule *faults;
     fake_request **log;
     size_t log_from, log_n; /* [log_from, log_n) is the log, what lies before was cleared */
@@ -208,6 +208,8 @@ void tree_refs(exchange *x, const char *id, const char *rest);
 void tree_list(exchange *x, const char *id, const char *rev, const char *path, const char *rest);
 void tree_paths(exchange *x, const char *id, const char *rev, const char *rest);
 void resolve_file(exchange *x, const char *id, const char *rev, const char *path, const char *rest);
+/* The blob as git keeps it: of large files the pointer. */
+void resolve_raw(exchange *x, const char *id, const char *rev, const char *path, const char *rest);
 void resolve_cache(exchange *x, const char *id, const char *commit, const char *path);
 void resolve_cdn(exchange *x);
 void resolve_cdn_error(exchange *x, int status, const char *message);
@@ -220,8 +222,8 @@ bool send_reply(exchange *x);
 uint64_t send_gzip_length(uint64_t n);
 
 /* conn.c */
-/* All bytes, or false when the client has gone. */
-bool conn_send(hub_conn *c, const void *bytes, size_t n);
+/* Bytes sent: fewer than n when the client has gone. */
+size_t conn_send(hub_conn *c, const void *bytes, size_t n);
 /* Sleeps; false when the client went away or the hub stops. seconds < 0 = until then. */
 bool conn_pause(hub_conn *c, double seconds);
 void conn_reset(hub_conn *c); /* the close to come will be a reset */

@@ -26,7 +26,7 @@ fake_request *log_begin(fake_hub *hub, const hub_conn *c, const http_request *re
     hub->log = hub_grow(hub->log, hub->log_n, sizeof *hub->log);
     hub->log[hub->log_n++] = e;
     *number = (unsigned)hub->log_n;
-    pthread_cond_broadcast(&hub->arrived);
+    pthread_cond_broadcast(&hub->changed);
     pthread_mutex_unlock(&hub->lock);
     return e;
 }
@@ -36,6 +36,7 @@ void log_end(fake_hub *hub, fake_request *e, bool whole)
     pthread_mutex_lock(&hub->lock);
     e->ended = hub_now(hub);
     e->cut = !whole;
+    pthread_cond_broadcast(&hub->changed);
     pthread_mutex_unlock(&hub->lock);
 }
 
@@ -135,20 +136,46 @@ unsigned fake_hub_connections(fake_hub *hub)
     return n;
 }
 
-bool fake_hub_wait(fake_hub *hub, fake_port port, const char *glob, size_t n, int ms)
+static bool any_open(const fake_hub *hub)
+{
+    for (size_t i = hub->log_from; i < hub->log_n; i++)
+        if (hub->log[i]->ended == 0)
+            return true;
+    return false;
+}
+
+static struct timespec in_ms(int ms)
 {
     struct timespec end;
-    uint64_t bytes;
-    int late = 0;
     clock_gettime(CLOCK_MONOTONIC, &end);
     end.tv_sec += ms / 1000;
     end.tv_nsec += ms % 1000 * 1000000l;
     end.tv_sec += end.tv_nsec / 1000000000;
     end.tv_nsec %= 1000000000;
+    return end;
+}
+
+bool fake_hub_wait(fake_hub *hub, fake_port port, const char *glob, size_t n, int ms)
+{
+    struct timespec end = in_ms(ms);
+    uint64_t bytes;
+    int late = 0;
     pthread_mutex_lock(&hub->lock);
     while (select_log(hub, port, NULL, glob, &bytes) < n && late == 0)
-        late = pthread_cond_timedwait(&hub->arrived, &hub->lock, &end);
+        late = pthread_cond_timedwait(&hub->changed, &hub->lock, &end);
     bool ok = select_log(hub, port, NULL, glob, &bytes) >= n;
+    pthread_mutex_unlock(&hub->lock);
+    return ok;
+}
+
+bool fake_hub_idle(fake_hub *hub, int ms)
+{
+    struct timespec end = in_ms(ms);
+    int late = 0;
+    pthread_mutex_lock(&hub->lock);
+    while (any_open(hub) && late == 0)
+        late = pthread_cond_timedwait(&hub->changed, &hub->lock, &end);
+    bool ok = !any_open(hub);
     pthread_mutex_unlock(&hub->lock);
     return ok;
 }

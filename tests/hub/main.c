@@ -2,12 +2,13 @@
  *
  *     fake_hub [--demo] [--gguf-dir DIR] [--seed FILE.json]... [--dir ns/repo=PATH]...
  *              [--token TOKEN]... [--fault LINE]... [--prefix /PATH] [--ports HUB,CDN[,PROXY]]
- *              [--proxy] [--stay]
+ *              [--proxy] [--stay] [--digests]
  *
  * Prints one JSON line with the origins once they answer. Standard input takes lines:
  *     fault LINE | clear | expire | log | quit
  * log prints what was asked so far, one JSON line a request, and an empty line. The end of standard
- * input ends the program unless --stay. */
+ * input ends the program unless --stay. --digests serves nothing: it prints "sha256 id path" of
+ * every file made of noise, for the "sha256" members of a seed. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 #include "core/base/json.h"
-#include "tests/hub/fake_hub.h"
+#include "tests/hub/hub.h"
 
 static int fail(const nb_err *err)
 {
@@ -37,7 +38,7 @@ static bool parse_ports(const char *text, fake_hub_options *opt)
     return n >= 1 && port[0] < 65536 && port[1] < 65536 && port[2] < 65536;
 }
 
-static bool parse(int argc, char **argv, fake_hub_options *opt, bool *stay)
+static bool parse(int argc, char **argv, fake_hub_options *opt, bool *stay, bool *digests)
 {
     for (int i = 1; i < argc; i++) {
         bool known = strcmp(argv[i], "--demo") == 0;
@@ -49,6 +50,8 @@ static bool parse(int argc, char **argv, fake_hub_options *opt, bool *stay)
             opt->proxy = true;
         else if (strcmp(argv[i], "--stay") == 0)
             *stay = true;
+        else if (strcmp(argv[i], "--digests") == 0)
+            *digests = true;
         else if (strcmp(argv[i], "--prefix") == 0 && i + 1 < argc)
             opt->prefix = argv[++i];
         else if (strcmp(argv[i], "--ports") != 0 || i + 1 >= argc || !parse_ports(argv[++i], opt))
@@ -156,6 +159,21 @@ static void print_log(fake_hub *hub)
     fake_hub_log_free(log, n);
 }
 
+static void print_digests(fake_hub *hub)
+{
+    char hex[65];
+    for (const fake_repo *r = hub->repos; r; r = r->next) {
+        const repo_commit *c = repo_resolve(r, "main");
+        for (size_t i = 0; i < c->n; i++) {
+            if (c->file[i].data->fd >= 0 || c->file[i].data->head_n == c->file[i].data->size)
+                continue;
+            content_true_sha256(c->file[i].data, hex);
+            printf("%s %s %s\n", hex, r->id, c->file[i].path);
+            fflush(stdout);
+        }
+    }
+}
+
 /* False = quit. */
 static bool obey(fake_hub *hub, char *line)
 {
@@ -183,21 +201,25 @@ int main(int argc, char **argv)
     nb_err err = {0};
     char *line = NULL;
     size_t cap = 0;
-    bool stay = false, on = true;
-    if (!parse(argc, argv, &opt, &stay)) {
-        fprintf(stderr, "usage: fake_hub [--demo] [--gguf-dir DIR] [--seed FILE.json]... "
-                        "[--dir ns/repo=PATH]... [--token TOKEN]... [--fault LINE]... "
-                        "[--prefix /PATH] [--ports HUB,CDN[,PROXY]] [--proxy] [--stay]\n");
+    bool stay = false, digests = false, on = true;
+    if (!parse(argc, argv, &opt, &stay, &digests)) {
+        fprintf(stderr,
+                "usage: fake_hub [--demo] [--gguf-dir DIR] [--seed FILE.json]... "
+                "[--dir ns/repo=PATH]... [--token TOKEN]... [--fault LINE]... "
+                "[--prefix /PATH] [--ports HUB,CDN[,PROXY]] [--proxy] [--stay] [--digests]\n");
         return 2;
     }
     if (fake_hub_start(&hub, &opt, &err) != NB_OK || fill(hub, argc, argv, &err) != NB_OK) {
         fake_hub_stop(&hub);
         return fail(&err);
     }
-    print_origins(hub);
-    while (on && getline(&line, &cap, stdin) > 0)
+    if (digests)
+        print_digests(hub);
+    else
+        print_origins(hub);
+    while (on && !digests && getline(&line, &cap, stdin) > 0)
         on = obey(hub, line);
-    while (on && stay)
+    while (on && stay && !digests)
         pause();
     free(line);
     fake_hub_stop(&hub);

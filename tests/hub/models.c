@@ -130,14 +130,14 @@ static void put_used(nb_jout *w, const model *m)
 
 static void put_blob(nb_jout *w, const repo_file *f)
 {
-    char pointer[41];
+    char text[256], pointer[41];
     nb_jout_key(w, "size");
     nb_jout_u64(w, f->data->size);
     if (!f->lfs) {
         json_text(w, "blobId", content_git(f->data));
         return;
     }
-    size_t n = content_pointer(f->data, pointer);
+    size_t n = content_pointer(f->data, text, pointer);
     json_text(w, "blobId", pointer);
     nb_jout_key(w, "lfs");
     nb_jout_object(w);

@@ -133,6 +133,7 @@ static void set_status(exchange *x, int status)
 
 void proxy_answer(exchange *x)
 {
+    static const char established[] = "HTTP/1.1 200 Connection established\r\n\r\n";
     const char *target = x->req->target, *path = "";
     bool connects = strcmp(x->req->method, "CONNECT") == 0;
     bool absolute = strncasecmp(target, "http://", 7) == 0;
@@ -159,7 +160,7 @@ void proxy_answer(exchange *x)
     set_status(x, 200);
     if (!connects)
         forward(x, path, far);
-    else if (conn_send(x->conn, "HTTP/1.1 200 Connection established\r\n\r\n", 39))
+    else if (conn_send(x->conn, established, strlen(established)) == strlen(established))
         tunnel(x, far);
     close(far);
 }

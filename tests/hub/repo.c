@@ -58,6 +58,8 @@ static repo_commit *commit_of(const fake_repo *repo, const char *hex)
 repo_commit *repo_resolve(const fake_repo *repo, const char *rev)
 {
     static const char *const under[] = {"refs/heads/", "refs/tags/", ""};
+    if (strcmp(rev, "HEAD") == 0) /* what @huggingface/hub asks for by default */
+        rev = "main";
     for (size_t k = 0; k < countof(under); k++) {
         size_t n = strlen(under[k]);
         for (size_t i = 0; i < repo->n_refs; i++) {

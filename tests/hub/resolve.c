@@ -124,6 +124,36 @@ static void body_of(exchange *x, const repo_file *file, const char *type)
     nb_str_free(&how);
 }
 
+void resolve_raw(exchange *x, const char *id, const char *rev, const char *path, const char *rest)
+{
+    char pointer[41], text[256];
+    const fake_repo *repo = answer_repo(x, "/", id, rest, true);
+    const repo_commit *commit = repo ? answer_commit(x, repo, rev) : NULL;
+    if (!commit)
+        return;
+    const repo_file *file = repo_lookup(commit, path);
+    if (!file) {
+        answer_error(x, 404, "EntryNotFound", "Entry not found");
+    } else if (file->lfs) {
+        nb_str_addn(&x->text, text, content_pointer(file->data, text, pointer));
+        answer_text(x, 200, "text/plain; charset=utf-8");
+        reply_setf(&x->reply, "ETag", "\"%s\"", pointer);
+    } else {
+        body_of(x, file, "text/plain; charset=utf-8");
+        reply_setf(&x->reply, "ETag", "\"%s\"", repo_etag(file));
+    }
+    reply_set(&x->reply, "X-Repo-Commit", commit->id);
+}
+
+/* Whether the address came with its query. The Hub does without; mirrors that sign it do not. */
+static bool has_query(const exchange *x, const char *quoted)
+{
+    char *etag = http_param(x->req->query, "etag");
+    bool same = etag && strcmp(etag, quoted) == 0;
+    free(etag);
+    return same || !x->hub->opt.cache_needs_query;
+}
+
 void resolve_cache(exchange *x, const char *id, const char *commit, const char *path)
 {
     const fake_repo *repo = answer_repo(x, "/api/resolve-cache/models/", id, "", true);
@@ -131,21 +161,18 @@ void resolve_cache(exchange *x, const char *id, const char *commit, const char *
     if (!at)
         return;
     const repo_file *file = repo_lookup(at, path);
-    char *etag = http_param(x->req->query, "etag");
-    nb_str want = {0};
+    nb_str etag = {0};
     if (file)
-        nb_str_addf(&want, "\"%s\"", repo_etag(file));
-    /* The address is one piece: a client that lost its query asks for nothing here. */
-    if (file && !file->lfs && etag && strcmp(etag, nb_str_c(&want)) == 0) {
+        nb_str_addf(&etag, "\"%s\"", repo_etag(file));
+    if (file && !file->lfs && has_query(x, nb_str_c(&etag))) {
         body_of(x, file,
                 nb_has_suffix(path, ".json") ? "application/json" : "text/plain; charset=utf-8");
-        reply_set(&x->reply, "ETag", nb_str_c(&want));
+        reply_set(&x->reply, "ETag", nb_str_c(&etag));
     } else {
         answer_error(x, 404, "EntryNotFound", "Entry not found");
     }
     reply_set(&x->reply, "X-Repo-Commit", at->id);
-    nb_str_free(&want);
-    free(etag);
+    nb_str_free(&etag);
 }
 
 /* --- the CDN's side -------------------------------------------------------------------------- */

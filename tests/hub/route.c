@@ -25,12 +25,14 @@ static char *decode(const char *raw, size_t n)
 
 static bool split(route *r, const char *path)
 {
+    char *whole = decode(path, strlen(path));
+    free(whole);
+    if (!whole)
+        return false;
     while (*path == '/' && r->n < HTTP_SEGMENTS) {
         size_t n = strcspn(++path, "/");
         r->raw[r->n] = path;
-        r->seg[r->n] = decode(path, n);
-        if (!r->seg[r->n++])
-            return false;
+        r->seg[r->n++] = decode(path, n);
         path += n;
     }
     return true;
@@ -137,18 +139,22 @@ static void whoami(exchange *x)
 
 static void route_resolve(exchange *x, const route *r)
 {
-    static const char *const words[] = {"resolve", NULL};
+    static const char *const words[] = {"resolve", "raw", NULL};
     size_t at;
     char *id = take_id(r, 0, words, &at);
-    if (at + 2 < r->n && strcmp(r->seg[at], "resolve") == 0) {
+    const char *word = at < r->n ? r->seg[at] : "";
+    bool raw = strcmp(word, "raw") == 0;
+    if (strcmp(x->req->method, "POST") == 0) {
+        answer_error(x, 405, NULL, "Method not allowed");
+    } else if (at + 2 < r->n && (raw || strcmp(word, "resolve") == 0)) {
         char *path = tail(r, at + 2);
-        resolve_file(x, id, r->seg[at + 1], path, r->raw[at] - 1);
+        (raw ? resolve_raw : resolve_file)(x, id, r->seg[at + 1], path, r->raw[at] - 1);
         free(path);
-    } else if (at == r->n && answer_repo(x, "/", id, "", false)) {
-        nb_str_addf(&x->text, "<!doctype html><title>%zu bytes of name</title>", strlen(id));
-        answer_text(x, 200, "text/html; charset=utf-8");
     } else if (at != r->n) {
         answer_error(x, 404, NULL, "%s", not_here);
+    } else if (answer_repo(x, "/", id, "", false)) {
+        nb_str_addf(&x->text, "<!doctype html><title>%s</title>", id);
+        answer_text(x, 200, "text/html; charset=utf-8");
     }
     free(id);
 }

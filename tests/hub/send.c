@@ -15,11 +15,17 @@ typedef struct sender {
 } sender;
 
 /* --- pace ------------------------------------------------------------------------------------ */
-static void count(exchange *x, uint64_t n)
+/* Sent bytes count before they are sent: who has received them may already ask the log. */
+static bool send_counted(exchange *x, const char *bytes, size_t n)
 {
     pthread_mutex_lock(&x->hub->lock);
     x->entry->body += n;
     pthread_mutex_unlock(&x->hub->lock);
+    size_t sent = conn_send(x->conn, bytes, n);
+    pthread_mutex_lock(&x->hub->lock);
+    x->entry->body -= n - sent;
+    pthread_mutex_unlock(&x->hub->lock);
+    return sent == n;
 }
 
 /* Bytes of n that may go now; waits until it is at least one. 0 = the client has gone. */
@@ -64,7 +70,7 @@ static bool put(sender *s, const void *bytes, size_t n)
     if (n == 0)
         return x->entry->body < s->cut_at || cut(s);
     snprintf(frame, sizeof frame, "%zx\r\n", n);
-    if (s->chunked && !conn_send(x->conn, frame, strlen(frame)))
+    if (s->chunked && conn_send(x->conn, frame, strlen(frame)) < strlen(frame))
         return false;
     while (n) {
         uint64_t left = s->cut_at - x->entry->body;
@@ -72,13 +78,12 @@ static bool put(sender *s, const void *bytes, size_t n)
         if (step == 0)
             return cut(s);
         step = allowed(s, step);
-        if (step == 0 || !conn_send(x->conn, at, step))
+        if (step == 0 || !send_counted(x, at, step))
             return false;
-        count(x, step);
         at += step;
         n -= step;
     }
-    return !s->chunked || conn_send(x->conn, "\r\n", 2);
+    return !s->chunked || conn_send(x->conn, "\r\n", 2) == 2;
 }
 
 /* --- bodies ---------------------------------------------------------------------------------- */
@@ -179,7 +184,7 @@ static bool put_head(sender *s)
         nb_str_addn(&head, line, sizeof line);
     }
     nb_str_add(&head, "\r\n");
-    bool ok = conn_send(x->conn, head.at, head.len);
+    bool ok = conn_send(x->conn, head.at, head.len) == head.len;
     nb_str_free(&head);
     return ok;
 }
@@ -200,7 +205,7 @@ static bool put_body(sender *s)
     bool ok = f->has[FAULT_GZIP] ? put_gzip(s, x->n) : put_range(s, x->from, n);
     if (ok && f->has[FAULT_ENDLESS_BODY])
         return put_endless(s);
-    return ok && (!s->chunked || conn_send(x->conn, "0\r\n\r\n", 5));
+    return ok && (!s->chunked || conn_send(x->conn, "0\r\n\r\n", 5) == 5);
 }
 
 bool send_reply(exchange *x)

@@ -145,7 +145,7 @@ nb_status fake_hub_start(fake_hub **out, const fake_hub_options *opt, nb_err *er
     pthread_mutex_init(&hub->lock, NULL);
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&hub->arrived, &clock);
+    pthread_cond_init(&hub->changed, &clock);
     pthread_condattr_destroy(&clock);
     for (int i = 0; i < FAKE_PORTS; i++)
         hub->listener[i].fd = -1;
@@ -177,7 +177,7 @@ void fake_hub_stop(fake_hub **hub_at)
     repo_free_all(hub);
     fault_free_rules(&hub->faults);
     log_free_all(hub);
-    pthread_cond_destroy(&hub->arrived);
+    pthread_cond_destroy(&hub->changed);
     pthread_mutex_destroy(&hub->lock);
     pthread_rwlock_destroy(&hub->repos_lock);
     free(hub->prefix);

@@ -74,12 +74,12 @@ static void put_last(nb_jout *w, const fake_repo *r, const repo_commit *c)
 
 static void put_file(nb_jout *w, const repo_file *f)
 {
-    char pointer[41];
+    char text[256], pointer[41];
     if (!f->lfs) {
         json_text(w, "oid", content_git(f->data));
         return;
     }
-    size_t n = content_pointer(f->data, pointer);
+    size_t n = content_pointer(f->data, text, pointer);
     json_text(w, "oid", pointer);
     nb_jout_key(w, "lfs");
     nb_jout_object(w);
