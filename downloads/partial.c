@@ -1,5 +1,6 @@
 #include "downloads/partial.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -147,29 +148,39 @@ void dl_partial_close(dl_partial **p)
     dl_partial_drop(p);
 }
 
-/* Folders that hold nothing any more: blobs, the snapshot, snapshots, the repository. Without
- * snapshots/ a repository with refs counts as broken, so that one comes back if need be. */
-static void tidy(const dl_partial *p)
+/* Snapshots without an entry; unlinkat refuses the others. */
+static void tidy_snapshots(int snapshots)
 {
-    char folder[DL_FOLDER_MAX];
+    int copy = openat(snapshots, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = copy < 0 ? NULL : fdopendir(copy);
+    if (!d && copy >= 0)
+        close(copy);
+    for (const struct dirent *e; d && (e = readdir(d));)
+        if (dl_commit_ok(e->d_name))
+            unlinkat(snapshots, e->d_name, AT_REMOVEDIR);
+    if (d)
+        closedir(d);
+}
+
+/* Without snapshots/ a repository with refs counts as broken, so that one comes back if need be. */
+void dl_partial_tidy(const dl_cache *c, const char *folder)
+{
     int top, snapshots;
-    dl_folder_of(folder, p->repo);
-    if (dl_dir_open(&p->cache, folder, false, &top, NULL) != NB_OK)
+    if (dl_dir_open(c, folder, false, &top, NULL) != NB_OK)
         return;
     bool empty = unlinkat(top, "blobs", AT_REMOVEDIR) == 0;
     if (empty && dl_dir_at(top, "snapshots", false, folder, &snapshots, NULL) == NB_OK) {
-        if (p->head.commit[0])
-            unlinkat(snapshots, p->head.commit, AT_REMOVEDIR);
+        tidy_snapshots(snapshots);
         close(snapshots);
         empty = unlinkat(top, "snapshots", AT_REMOVEDIR) == 0;
     }
     close(top);
     int hub;
-    if (!empty || dl_dir_open(&p->cache, "", false, &hub, NULL) != NB_OK)
+    if (!empty || dl_dir_open(c, "", false, &hub, NULL) != NB_OK)
         return;
     bool gone = unlinkat(hub, folder, AT_REMOVEDIR) == 0;
     close(hub);
-    if (!gone && dl_dir_open(&p->cache, folder, false, &top, NULL) == NB_OK) {
+    if (!gone && dl_dir_open(c, folder, false, &top, NULL) == NB_OK) {
         mkdirat(top, "snapshots", 0777);
         close(top);
     }
@@ -179,8 +190,10 @@ void dl_partial_discard(dl_partial **p)
 {
     if (!*p)
         return;
+    char folder[DL_FOLDER_MAX];
     remove_files(*p);
-    tidy(*p);
+    dl_folder_of(folder, (*p)->repo);
+    dl_partial_tidy(&(*p)->cache, folder);
     dl_partial_drop(p);
 }
 

@@ -25,6 +25,8 @@ nb_status dl_partial_open(dl_partial **out, const dl_cache *c, const char *repo,
  * whose blob is there, owner gone. dl_partial_open does it too; call it where the blob was found
  * and no partial is opened. */
 void dl_partial_sweep(const dl_cache *c, const char *repo);
+/* Removes every partial of this content without an owner, and folders then empty. */
+void dl_partial_remove(const dl_cache *c, const char *repo, const char *oid);
 /* Keeps both files (pause, error); the owner mark is cleared so that anyone may adopt. */
 void dl_partial_close(dl_partial **p);
 /* Removes both files and empty folders (cancel with delete). */

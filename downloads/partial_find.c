@@ -154,6 +154,34 @@ void dl_partial_sweep(const dl_cache *c, const char *repo)
     close(dir);
 }
 
+/* --- removing ----------------------------------------------------------------------------------
+ */
+
+void dl_partial_remove(const dl_cache *c, const char *repo, const char *oid)
+{
+    char folder[DL_FOLDER_MAX], rel[DL_REL_MAX];
+    char data_name[DL_NAME_MAX], state_name[DL_NAME_MAX];
+    listing l = {.c = c, .oid = oid};
+    look at;
+    int dir;
+    if (!dl_folder_of(folder, repo) || !dl_oid_ok(oid))
+        return;
+    snprintf(rel, sizeof rel, "%s/blobs", folder);
+    if (dl_dir_open(c, rel, false, &dir, NULL) != NB_OK)
+        return;
+    (void)list_all(&l, dir, NULL);
+    for (size_t i = 0; i < l.n; i++) {
+        dl_partial_names(data_name, state_name, oid, l.row[i].tag);
+        if (!look_at(dir, data_name, state_name, &at))
+            continue;
+        if (at.gone)
+            remove_both(dir, data_name, state_name);
+        close(at.fd);
+    }
+    close(dir);
+    dl_partial_tidy(c, folder);
+}
+
 /* --- taking over -------------------------------------------------------------------------------
  */
 

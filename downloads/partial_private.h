@@ -27,6 +27,8 @@ struct dl_partial {
     bool *redone;      /* [n] before is set */
 };
 
+/* Removes folders of the repository that hold nothing any more: blobs, snapshots, its own. */
+void dl_partial_tidy(const dl_cache *c, const char *folder);
 /* Frees without touching the files. */
 void dl_partial_drop(dl_partial **p);
 /* Fills dir, data, state, names, adopted, head.owner and the records of p, whose head is set: the

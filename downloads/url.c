@@ -126,8 +126,11 @@ bool dl_url_is_tls(const char *url)
 bool dl_url_is_local(const char *url)
 {
     url_parts u;
-    return split(&u, url) && (same_host(&u, "localhost", 9) || same_host(&u, "[::1]", 5) ||
-                              (u.n_host > 4 && has_prefix(u.host, "127.")));
+    if (!split(&u, url))
+        return false;
+    bool ipv4 = strspn(u.host, "0123456789.") >= u.n_host;
+    return same_host(&u, "localhost", 9) || same_host(&u, "[::1]", 5) ||
+           (ipv4 && has_prefix(u.host, "127."));
 }
 
 const char *dl_url_host(char out[256], const char *url)
