@@ -102,10 +102,13 @@ void ui_app_quit(ui_app *app)
 
 const char *ui_app_why_not(ui_app *app, ui_action a)
 {
-    static const char *const elsewhere[UI_SCOPES] = {
-        [UI_MODELS] = "works on Models",     [UI_DOWNLOADS] = "works on Downloads",
-        [UI_QUANTIZE] = "works on Quantize", [UI_INSPECT] = "works on Inspect",
-        [UI_COMPARE] = "works on Compare",   [UI_CHAT] = "works on Chat"};
+    static const char *const elsewhere[UI_SCOPES] = {[UI_MODELS] = "works on Models",
+                                                     [UI_DETAIL] = "works on a repository's page",
+                                                     [UI_DOWNLOADS] = "works on Downloads",
+                                                     [UI_QUANTIZE] = "works on Quantize",
+                                                     [UI_INSPECT] = "works on Inspect",
+                                                     [UI_COMPARE] = "works on Compare",
+                                                     [UI_CHAT] = "works on Chat"};
     const ui_keyrow *row = ui_keyrow_of(a);
     app_page *p = ui_app_current(app);
     if (!row)
@@ -356,6 +359,7 @@ static void close_app(ui_app *app)
     for (size_t i = app->n_page; i-- > 0;)
         if (app->page[i].self)
             app->page[i].row->close(&app->page[i].self);
+    ui_app_net_close(app);
     ui_workspace_close(&app->ws);
     ui_term_close(&app->term);
     ui_canvas_free(&app->canvas);
@@ -363,6 +367,7 @@ static void close_app(ui_app *app)
     free(app->items.at);
     free(app->items.shown);
     ui_input_free(&app->items.input);
+    ui_input_free(&app->account.token);
     nb_mailbox_close(&app->mail);
     nb_sched_close(&app->sched);
     if (app->log_fd >= 0)

@@ -113,6 +113,8 @@ bool ui_app_drain(ui_app *app, int most)
         }
         /* the list may have moved: the event may have started another job */
         j = row_of(app, job);
+        if (e.kind == NB_EVENT_DONE && job == app->account.job)
+            ui_app_account_done(app, &e.err);
         if (e.kind == NB_EVENT_DONE && j)
             finish(app, j, &e.err);
     }
@@ -150,7 +152,7 @@ bool ui_app_jobs_end(ui_app *app, double seconds)
 bool ui_app_jobs_wait(ui_app *app, double seconds)
 {
     double end = wall() + seconds;
-    while (ui_app_drain(app, 1000) || ui_app_running(app) > 0) {
+    while (ui_app_drain(app, 1000) || ui_app_running(app) > 0 || ui_app_net_busy(app)) {
         struct pollfd fd = {.fd = nb_mailbox_fd(app->mail), .events = POLLIN};
         if (wall() >= end)
             return false;

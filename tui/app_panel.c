@@ -5,10 +5,9 @@
 #include <string.h>
 
 static const app_panel_row *const panels[APP_PANELS] = {
-    [APP_PALETTE] = &ui_app_palette_row,
-    [APP_HELP] = &ui_app_help_row,
-    [APP_JOBS_PANEL] = &ui_app_jobs_row,
-    [APP_ERRORS] = &ui_app_errors_row,
+    [APP_PALETTE] = &ui_app_palette_row, [APP_HELP] = &ui_app_help_row,
+    [APP_JOBS_PANEL] = &ui_app_jobs_row, [APP_ERRORS] = &ui_app_errors_row,
+    [APP_ACCOUNT] = &ui_app_account_row, [APP_FIRST] = &ui_app_first_row,
 };
 
 const app_panel_row *ui_app_panel_row_of(app_panel panel)

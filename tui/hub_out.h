@@ -7,6 +7,8 @@
 #include "core/quant/fit.h"
 #include "downloads/hub.h"
 
+/* "2M", "500K", "1.5G" (decimal units) -> bytes; false when it is no size. */
+bool ui_parse_size(const char *text, uint64_t *out);
 /* "1.7B", "~7.0B" (from the name), "?". */
 const char *ui_hub_params(char out[16], const dl_model *m);
 /* "12k", "1.2M", "?" for -1. */

@@ -50,4 +50,8 @@ void ui_term_emergency(void);
 /* Ends the process by that signal, so that its status tells. */
 void ui_term_die(int signal_number) __attribute__((noreturn));
 
+/* Starts the desktop's opener (xdg-open, open) on an http(s) address, detached; false without a
+ * display or an opener. term_browse.c */
+bool ui_term_browse(const char *url);
+
 #endif
