@@ -23,16 +23,18 @@ static const struct {
     [UI_G_LEFT8 + 5] = {"▊", "="},  [UI_G_LEFT8 + 6] = {"▉", "="},  [UI_G_LEFT8_END] = {"█", "#"},
 };
 
-/* ASCII forms of what the screens' own texts use beyond the glyphs above. */
-static const struct {
+/* ASCII forms of what the screens' own texts use beyond the glyphs above, by code point. */
+typedef struct plain_row {
     uint32_t cp;
     const char *ascii;
-} plain[] = {{0xb1, "+-"},   {0xb7, "."},   {0xd7, "x"},   {0xf7, "!"},    {0x2013, "-"},
-             {0x2014, "-"},  {0x2018, "'"}, {0x2019, "'"}, {0x201c, "\""}, {0x201d, "\""},
-             {0x2026, "~"},  {0x2039, "<"}, {0x203a, ">"}, {0x2190, "<"},  {0x2191, "^"},
-             {0x2192, ">"},  {0x2193, "v"}, {0x2194, "="}, {0x2248, "~"},  {0x2264, "<="},
-             {0x2265, ">="}, {0x2713, "+"}, {0x27e6, "["}, {0x27e7, "]"},  {0x27e8, "<"},
-             {0x27e9, ">"},  {0x3b1, "a"},  {0x3c3, "s"},  {0x2212, "-"},  {0x25b8, ">"}};
+} plain_row;
+static const plain_row plain[] = {
+    {0xb1, "+-"},  {0xb7, "."},   {0xd7, "x"},   {0xf7, "!"},   {0x3b1, "a"},   {0x3c3, "s"},
+    {0x2013, "-"}, {0x2014, "-"}, {0x2018, "'"}, {0x2019, "'"}, {0x201c, "\""}, {0x201d, "\""},
+    {0x2026, "~"}, {0x2039, "<"}, {0x203a, ">"}, {0x2190, "<"}, {0x2191, "^"},  {0x2192, ">"},
+    {0x2193, "v"}, {0x2194, "="}, {0x2212, "-"}, {0x2248, "~"}, {0x2264, "<="}, {0x2265, ">="},
+    {0x25b8, ">"}, {0x2713, "+"}, {0x27e6, "["}, {0x27e7, "]"}, {0x27e8, "<"},  {0x27e9, ">"},
+};
 
 const char *ui_glyph_text(const ui_canvas *c, ui_glyph g)
 {
@@ -175,15 +177,21 @@ size_t ui_cluster(const char *s, size_t n, int *width)
     return k.len;
 }
 
+static int plain_cmp(const void *cp, const void *row)
+{
+    uint32_t a = *(const uint32_t *)cp, b = ((const plain_row *)row)->cp;
+    return a < b ? -1 : a > b;
+}
+
 /* NULL: it has none. s is one character of `len` bytes. */
 static const char *ascii_form(const char *s, size_t len, uint32_t cp)
 {
+    const plain_row *row = bsearch(&cp, plain, countof(plain), sizeof *plain, plain_cmp);
+    if (row)
+        return row->ascii;
     for (size_t i = 0; i < UI_G_COUNT; i++)
         if (strncmp(glyphs[i].utf8, s, len) == 0 && glyphs[i].utf8[len] == '\0')
             return glyphs[i].ascii;
-    for (size_t i = 0; i < countof(plain); i++)
-        if (plain[i].cp == cp)
-            return plain[i].ascii;
     return NULL;
 }
 
