@@ -178,6 +178,35 @@ CHECK_TEST(canvas, foreign_text_cannot_leave_its_cells)
     ui_canvas_free(&c);
 }
 
+/* Who lays text out ahead draws from ui_shown's text: it must look like the text itself, and its
+ * clusters must be the cells. */
+CHECK_TEST(canvas, text_shown_ahead_draws_the_same)
+{
+    static const char *const texts[] = {"plain",
+                                        "日本 ±≥… x",
+                                        "e\xcc\x81\xe2\x80\xae\xff \tz",
+                                        "👨‍👩‍👧‍👦 ok",
+                                        "⟨⟩\x1b[0m",
+                                        ""};
+    for (int ascii = 0; ascii < 2; ascii++)
+        for (size_t i = 0; i < countof(texts); i++) {
+            ui_canvas a = open_canvas(40, 1), b = open_canvas(40, 1);
+            nb_str s = {0};
+            int cells = 0, w;
+            a.ascii = b.ascii = ascii;
+            ui_shown(&s, texts[i], strlen(texts[i]), ascii);
+            for (size_t at = 0; at < s.len; cells += w)
+                at += ui_cluster(s.at + at, s.len - at, &w);
+            check(cells == ui_width(&a, texts[i], strlen(texts[i])), "\"%s\": %d", texts[i], cells);
+            ui_text(&a, 0, 0, UI_TEXT, texts[i]);
+            ui_text(&b, 0, 0, UI_TEXT, nb_str_c(&s));
+            check(ui_canvas_equal(&a, &b), "\"%s\" as \"%s\"", texts[i], nb_str_c(&s));
+            nb_str_free(&s);
+            ui_canvas_free(&a);
+            ui_canvas_free(&b);
+        }
+}
+
 CHECK_TEST(canvas, ten_thousand_combining_marks_take_one_cell)
 {
     nb_str s = {0};

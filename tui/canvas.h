@@ -3,7 +3,8 @@
  *
  * Text put on a canvas is sanitised (nb_safe_text, one line) and clipped to the clip rectangle, so
  * nothing foreign can reach the terminal and nothing is drawn outside. In ASCII mode every glyph
- * has an ASCII form. Drawing never fails and never allocates. */
+ * has an ASCII form. Drawing never fails; it allocates only when a text that is not plain ASCII is
+ * longer than any before (out of memory: it is not drawn). */
 #ifndef NIBBLE_CANVAS_H
 #define NIBBLE_CANVAS_H
 
@@ -27,6 +28,7 @@ typedef struct ui_canvas {
     ui_rect clip;
     bool ascii;
     int cursor_x, cursor_y; /* hardware cursor; -1 = none this frame */
+    nb_str shown;           /* owned: the text being drawn, sanitised */
 } ui_canvas;
 
 /* Resizes (contents are cleared). Sizes are clamped to 1..1000. NB_NOMEM keeps the old grid. */
@@ -56,6 +58,11 @@ static inline ui_rect ui_inside(ui_rect r)
 }
 /* Cells of text on this canvas (ASCII forms counted). */
 int ui_width(const ui_canvas *c, const char *text, size_t n);
+/* For who lays text out ahead: appends it as a canvas shows it, sanitised to one line; drawn from
+ * there it looks the same. ascii: with ASCII forms, all of it ASCII. */
+void ui_shown(nb_str *out, const char *text, size_t n, bool ascii);
+/* Bytes of the first cluster of such text, and its cells, 1 or 2. */
+size_t ui_cluster(const char *s, size_t n, int *width);
 
 typedef enum ui_glyph {
     UI_G_H,
@@ -78,6 +85,8 @@ typedef enum ui_glyph {
     UI_G_ELL,
     UI_G_ARROW,
     UI_G_CARET,
+    UI_G_CROSS,
+    UI_G_BULLET,
     UI_G_LEFT8, /* progress bar: left eighths 1..8 follow */
     UI_G_LEFT8_END = UI_G_LEFT8 + 7,
     UI_G_COUNT
