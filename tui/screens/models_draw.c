@@ -131,7 +131,7 @@ static void draw_list(models *m, ui_canvas *c, ui_rect r)
              m->sort == MODELS_FOUND && !m->reverse ? ""
              : m->reverse                           ? " down"
                                                     : " up");
-    ui_box(c, r, title, note, true);
+    ui_box(c, r, title, note, !m->hub.focus);
     ui_rect in = ui_inside(r), filter, table;
     if (in.h < 1)
         return;
@@ -149,7 +149,7 @@ static void draw_list(models *m, ui_canvas *c, ui_rect r)
         {"SIZE", 8, true, 2},  {m->fit_title, 10, true, 1}, {"TOK/S", 7, true, 4},
     };
     ui_table t = {.col = col, .n_col = COLS, .cell = cell, .mark = row_mark, .arg = m};
-    ui_table_draw(c, table, &t, &m->list, !m->typing);
+    ui_table_draw(c, table, &t, &m->list, !m->typing && !m->hub.focus);
 }
 
 /* --- preview --------------------------------------------------------------------------------- */
@@ -224,6 +224,10 @@ static void draw_legend(models *m, parts_lines *l)
 
 static void draw_preview(models *m, ui_canvas *c, ui_rect r)
 {
+    if (m->hub.focus) {
+        ui_models_hub_preview(m, c, r);
+        return;
+    }
     const nb_entry *e = ui_models_current(m);
     char num[48], ctx[16];
     ui_box(c, r, e ? e->name : "model", NULL, false);
@@ -253,6 +257,10 @@ static void draw_preview(models *m, ui_canvas *c, ui_rect r)
 /* Four rows below a narrow list. */
 static void draw_brief(models *m, ui_canvas *c, ui_rect r)
 {
+    if (m->hub.focus) {
+        ui_models_hub_preview(m, c, r);
+        return;
+    }
     const nb_entry *e = ui_models_current(m);
     char a[48], b[16], w[16], k[16], x[16], t[16];
     ui_box(c, r, e ? e->name : "model", e ? "+ more" : NULL, false);
@@ -276,6 +284,23 @@ static void draw_brief(models *m, ui_canvas *c, ui_rect r)
                   ui_glyph_text(c, UI_G_CHECK), ui_parts_ctx(b, m->ctx), m->kv_f32 ? "f32" : "f16");
 }
 
+/* The local list, the Hub's, or one over the other. */
+static void draw_lists(models *m, ui_canvas *c, ui_rect r)
+{
+    ui_rect top, bottom;
+    bool both = m->hub.view == MODELS_BOTH && r.h >= 20;
+    if (both) {
+        int local = (int)m->n_row + 4, most = r.h / 2;
+        ui_parts_rows(r, local < 7 ? 7 : local < most ? local : most, &top, &bottom);
+        draw_list(m, c, top);
+        ui_models_hub_draw(m, c, bottom);
+    } else if (m->hub.focus) {
+        ui_models_hub_draw(m, c, r);
+    } else {
+        draw_list(m, c, r);
+    }
+}
+
 void ui_models_draw(void *self, ui_canvas *c, ui_rect r)
 {
     models *m = self;
@@ -283,19 +308,20 @@ void ui_models_draw(void *self, ui_canvas *c, ui_rect r)
     m->canvas = c;
     m->spots.n = 0;
     ui_list_hide(&m->list);
+    ui_list_hide(&m->hub.list);
     m->after_scan = UI_ACT_NONE; /* came back before it was brought */
     if (m->zoom) {
         draw_preview(m, c, r);
     } else if (r.w >= 100 && r.h >= 12) {
         ui_parts_columns(r, r.w - (r.w >= 150 ? 60 : 46), &list, &preview);
-        draw_list(m, c, list);
+        draw_lists(m, c, list);
         draw_preview(m, c, preview);
     } else if (r.h >= 16) {
         ui_parts_rows(r, r.h - 6, &list, &preview);
-        draw_list(m, c, list);
+        draw_lists(m, c, list);
         draw_brief(m, c, preview);
     } else {
-        draw_list(m, c, r);
+        draw_lists(m, c, r);
     }
     m->canvas = NULL;
 }
@@ -345,5 +371,7 @@ void ui_models_json(const void *self, nb_str *out)
     for (size_t i = 0; i < m->n_row; i++)
         entry_json(m, &w, m->row[i].entry);
     nb_jout_array_end(&w);
+    if (m->hub.view != MODELS_LOCAL)
+        ui_models_hub_json(m, &w);
     nb_jout_object_end(&w);
 }
