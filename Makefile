@@ -54,7 +54,8 @@ endif
 GEN   := $(B)/gen/themes_embedded.c
 OBJ   := $(PROD:%.c=$(B)/obj/%.o) $(GEN:$(B)/gen/%.c=$(B)/obj/gen/%.o)
 FUZZ  := $(sort $(filter-out main,$(basename $(notdir $(wildcard tests/fuzz/*.c)))))
-TESTS := $(wildcard tests/test_*.c) tests/util.c tests/hash.c tests/replay.c tests/quantize.c tests/gguf_file.c tests/workbench.c tests/run_child.c tests/tree.c tests/crash.c $(FUZZ:%=tests/fuzz/%.c)
+HUB   := $(filter-out tests/hub/main.c,$(wildcard tests/hub/*.c))
+TESTS := $(wildcard tests/test_*.c) $(HUB) tests/util.c tests/hash.c tests/replay.c tests/quantize.c tests/gguf_file.c tests/workbench.c tests/run_child.c tests/ask.c tests/hub_fixture.c tests/net_rig.c tests/tree.c tests/crash.c $(FUZZ:%=tests/fuzz/%.c)
 TOBJ  := $(TESTS:%.c=$(B)/obj/%.o) $(B)/obj/tests/check.o
 POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o
 
@@ -119,6 +120,14 @@ $(B)/tests/pty: $(PTY) $(OBJ) $(B)/obj/tests/util.o | $(B)/nibble
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $(PTY) $(OBJ) $(B)/obj/tests/util.o $(LIBS) -lutil
 -include $(PTY:.o=.d)
+
+# A Hugging Face Hub on loopback, for other clients and hand trials: build/tests/fake_hub --demo
+FAKE_HUB := $(HUB:%.c=$(B)/obj/%.o) $(B)/obj/tests/hub/main.o
+$(B)/tests/fake_hub: $(FAKE_HUB) $(OBJ)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+-include $(B)/obj/tests/hub/main.d
 
 # The kernels alone, without any library, for machines reached through qemu.
 ARM_TESTS := plain util test_cpu test_fp test_types test_kernels test_kernels_ops test_measure test_matmul
@@ -224,7 +233,7 @@ fuzz:
 fuzz-long:
 	@$(MAKE) --no-print-directory fuzz FUZZ_TIME=3600
 
-HDRS := $(wildcard kernels/*.h kernels/*/*.h core/*/*.h downloads/*.h tui/*.h tui/*/*.h tests/*.h)
+HDRS := $(wildcard kernels/*.h kernels/*/*.h core/*/*.h downloads/*.h tui/*.h tui/*/*.h tests/*.h tests/hub/*.h)
 check-headers: $(GEN)
 	@for h in $(HDRS); do $(CC) $(STD) $(WARN) -Wno-conversion -I. -I$(B)/gen -DNB_VERSION='""' -fsyntax-only -x c $$h \
 	  || { echo "$$h does not compile alone"; exit 1; }; done; echo "headers: each compiles alone"

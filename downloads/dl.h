@@ -17,6 +17,7 @@ typedef struct dl_options {
     bool offline;    /* in addition to env.offline */
     uint64_t limit;  /* bytes per second over all transfers, 0 = none */
     int connections; /* 1..16 over all transfers; 0 = 4 (hub.md 3: more is throttled per source) */
+    double patience; /* s a call tries again without getting further; 0 = 60 */
 } dl_options;
 
 /* Starts the thread. NB_NOMEM, NB_NETWORK (libcurl cannot start). */

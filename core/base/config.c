@@ -7,14 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/config_private.h"
 #include "core/base/file.h"
 #include "core/base/settings.h"
 #include "core/base/str.h"
 
 /* --- environment --- */
 
-/* NULL when unset or empty: both mean the same everywhere here. */
-static const char *env(const char *name)
+const char *nb_env(const char *name)
 {
     const char *v = getenv(name);
     return v && *v ? v : NULL;
@@ -22,14 +22,13 @@ static const char *env(const char *name)
 
 static bool env_absolute(const char *name, const char **out)
 {
-    *out = env(name);
+    *out = nb_env(name);
     return *out && **out == '/'; /* the XDG specification: relative paths are ignored */
 }
 
-/* The user's home folder without trailing slash into out, or "" when there is none. */
-static void find_home(char *out, size_t cap)
+void nb_env_home(char *out, size_t cap)
 {
-    const char *home = env("HOME");
+    const char *home = nb_env("HOME");
     struct passwd entry, *found = NULL;
     char buffer[4096];
     if (!home && getpwuid_r(getuid(), &entry, buffer, sizeof buffer, &found) == 0 && found)
@@ -37,51 +36,6 @@ static void find_home(char *out, size_t cap)
     int n = home && *home == '/' ? snprintf(out, cap, "%s", home) : -1;
     if (n < 0 || (size_t)n >= cap)
         out[0] = '\0';
-}
-
-/* $NAME or ${NAME} at s: appends its value, or itself when unset, as Python's os.path.expandvars
- * does. Returns the characters used, 1 for a lone dollar. */
-static size_t expand_variable(nb_str *out, const char *s)
-{
-    static const char name_chars[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
-    bool braces = s[1] == '{';
-    const char *start = s + 1 + braces;
-    size_t n = braces ? strcspn(start, "}") : strspn(start, name_chars);
-    size_t used = 1 + braces + n + braces;
-    char name[128];
-    if (n == 0 || n >= sizeof name || (braces && start[n] != '}')) {
-        nb_str_addn(out, s, 1);
-        return 1;
-    }
-    memcpy(name, start, n);
-    name[n] = '\0';
-    const char *v = getenv(name);
-    nb_str_addn(out, v ? v : s, v ? strlen(v) : used);
-    return used;
-}
-
-/* A Hugging Face path variable: leading ~ and $VAR are expanded (huggingface_hub constants.py @
- * ee0a451). False when it does not fit. */
-static bool expand(char *out, size_t cap, const char *path, const char *home)
-{
-    nb_str s = {0};
-    if (path[0] == '~' && (path[1] == '/' || path[1] == '\0')) {
-        nb_str_add(&s, home);
-        path++;
-    }
-    while (*path) {
-        size_t n = strcspn(path, "$");
-        nb_str_addn(&s, path, n);
-        path += n;
-        if (*path == '$')
-            path += expand_variable(&s, path);
-    }
-    bool fits = !s.failed && s.len < cap;
-    if (fits)
-        memcpy(out, nb_str_c(&s), s.len + 1);
-    nb_str_free(&s);
-    return fits;
 }
 
 /* --- folders --- */
@@ -109,29 +63,6 @@ static void set_xdg_folders(nb_config *c, const char *home)
         if (!ok)
             out[0] = '\0';
     }
-}
-
-/* hub.md 2: $HF_HUB_CACHE, $HUGGINGFACE_HUB_CACHE, $HF_HOME/hub, $XDG_CACHE_HOME/huggingface/hub,
- * ~/.cache/huggingface/hub. */
-static void set_hub_folder(nb_config *c, const char *home)
-{
-    char base[sizeof c->hf_hub];
-    const char *v = env("HF_HUB_CACHE");
-    bool ok = false;
-    if (!v)
-        v = env("HUGGINGFACE_HUB_CACHE");
-    if (v)
-        ok = expand(c->hf_hub, sizeof c->hf_hub, v, home);
-    else if ((v = env("HF_HOME")))
-        ok = expand(base, sizeof base, v, home) &&
-             nb_path_join(c->hf_hub, sizeof c->hf_hub, base, "hub");
-    else if ((v = env("XDG_CACHE_HOME")))
-        ok = expand(base, sizeof base, v, home) &&
-             nb_path_join(c->hf_hub, sizeof c->hf_hub, base, "huggingface/hub");
-    else if (*home)
-        ok = nb_path_join(c->hf_hub, sizeof c->hf_hub, home, ".cache/huggingface/hub");
-    if (!ok)
-        c->hf_hub[0] = '\0';
 }
 
 /* The running program's folder, without trailing slash. */
@@ -199,15 +130,15 @@ static bool can_write(const char *folder)
 
 static void set_environment(nb_config *c, const char *exe)
 {
-    char home[sizeof c->config_dir];
-    const char *cpu = env("NIBBLE_CPU");
-    find_home(home, sizeof home);
+    char home[sizeof c->config_dir], hf_home[1024];
+    const char *cpu = nb_env("NIBBLE_CPU");
+    nb_env_home(home, sizeof home);
     set_xdg_folders(c, home);
-    set_hub_folder(c, home);
+    nb_hub_folders(hf_home, c->hf_hub);
     set_demo_folder(c, exe);
     snprintf(c->cpu, sizeof c->cpu, "%s", cpu ? cpu : "");
-    c->no_color = env("NO_COLOR") != NULL; /* no-color.org: set and not empty */
-    c->ssh = env("SSH_CONNECTION") != NULL;
+    c->no_color = nb_env("NO_COLOR") != NULL; /* no-color.org: set and not empty */
+    c->ssh = nb_env("SSH_CONNECTION") != NULL;
     c->writable = can_write(c->state_dir) && *c->config_dir;
 }
 

@@ -242,7 +242,7 @@ nb_status nb_publish_file(int fd, const char *from, const char *to, nb_err *err)
 }
 
 /* Opens a new file beside path under a name nobody has. */
-static int open_temp(const char *path, char *temp, size_t cap, nb_err *err)
+static int open_temp(const char *path, char *temp, size_t cap, mode_t mode, nb_err *err)
 {
     char dir[PATH_MAX];
     if (!path_dir(dir, sizeof dir, path)) {
@@ -258,7 +258,7 @@ static int open_temp(const char *path, char *temp, size_t cap, nb_err *err)
             nb_fail(err, NB_IO, "%s: path of more than %zu bytes", path, cap);
             return -1;
         }
-        int fd = open_retry(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
+        int fd = open_retry(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
         if (fd >= 0)
             return fd;
         if (errno != EEXIST) {
@@ -279,7 +279,8 @@ nb_status nb_replace_file(const char *path, const void *bytes, size_t n, unsigne
         path = real;
     if (mode == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode))
         mode = st.st_mode & 0777;
-    int fd = open_temp(path, temp, sizeof temp, &why);
+    /* With a mode of its own nobody else may open it before it has that. */
+    int fd = open_temp(path, temp, sizeof temp, mode ? 0600 : 0666, &why);
     nb_status status = fd < 0 ? why.status : NB_OK;
     if (status == NB_OK && mode != 0 && fchmod(fd, (mode_t)mode) != 0)
         status = nb_fail_errno(&why, errno, "set the mode of", temp);

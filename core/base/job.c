@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <math.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,7 +12,7 @@
 #include "core/base/mailbox.h"
 #include "core/base/str.h"
 
-enum { JOB_STACK = 1 << 20 }; /* bytes; the process may have been started with a tiny limit */
+enum { THREAD_STACK = 1 << 20 }; /* bytes; the process may have been started with a tiny limit */
 static const double RATE_WINDOW = 8;  /* seconds after which a sample counts 1/e */
 static const double RATE_SAMPLE = .1; /* seconds between samples at least */
 static const double STALL = 10;       /* seconds without change after which there is no ETA */
@@ -114,16 +113,16 @@ static void block_signals(sigset_t *before)
     pthread_sigmask(SIG_SETMASK, &all, before);
 }
 
-static int spawn(nb_job *job)
+int nb_thread_start(pthread_t *out, void *(*run)(void *arg), void *arg)
 {
     pthread_attr_t attr;
     sigset_t before;
     int rc = pthread_attr_init(&attr);
     if (rc != 0)
         return rc;
-    pthread_attr_setstacksize(&attr, JOB_STACK);
+    pthread_attr_setstacksize(&attr, THREAD_STACK);
     block_signals(&before);
-    rc = pthread_create(&job->thread, &attr, job_main, job);
+    rc = pthread_create(out, &attr, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
     return rc;
@@ -149,7 +148,7 @@ nb_status nb_job_start(nb_job **out, nb_mailbox *m, const char *label, nb_job_fn
     job->started = nb_now();
     pthread_mutex_init(&job->lock, NULL);
     pthread_cond_init(&job->resume, NULL);
-    int rc = spawn(job);
+    int rc = nb_thread_start(&job->thread, job_main, job);
     if (rc != 0) {
         job_destroy(job);
         return nb_fail(err, NB_NOMEM, "%s: cannot start a thread (error %d)", label, rc);

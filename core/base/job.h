@@ -4,6 +4,8 @@
 #ifndef NIBBLE_JOB_H
 #define NIBBLE_JOB_H
 
+#include <pthread.h>
+
 #include "kernels/nb.h"
 
 typedef struct nb_job nb_job;
@@ -62,6 +64,10 @@ typedef struct nb_job_view {
     bool finished, paused;
 } nb_job_view;
 void nb_job_look(nb_job *job, nb_job_view *out);
+/* A thread for the background: 1 MiB of stack, takes no signals but the faults it makes. Returns 0
+ * or an errno. */
+int nb_thread_start(pthread_t *out, void *(*run)(void *arg), void *arg);
+
 /* Monotonic seconds. Tests and --script replace the clock of the whole process: from nb_now_set on
  * it stands at `seconds`; a negative value brings the real one back. */
 double nb_now(void);
