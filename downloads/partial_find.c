@@ -16,15 +16,6 @@
 
 enum { CANDIDATES = 16, QUIET = 3600 /* s: a partial of another machine that nobody wrote to */ };
 
-/* What is known of one state file and its data, by name. fd holds the lock. */
-typedef struct look {
-    int fd;
-    dl_state_head head;
-    bool whole, gone; /* the header is sound; nobody owns it */
-    bool data;        /* the data file is there */
-    struct stat st;   /* of it */
-} look;
-
 static bool read_head(int fd, dl_state_head *head)
 {
     uint8_t bytes[DL_STATE_HEAD];
@@ -34,7 +25,7 @@ static bool read_head(int fd, dl_state_head *head)
 
 /* Nobody's, as far as lock, owner and age can tell. A file system without flock leaves the owner.
  */
-static bool without_owner(const look *l)
+static bool without_owner(const dl_partial_look *l)
 {
     if (flock(l->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         return false;
@@ -45,11 +36,12 @@ static bool without_owner(const look *l)
     return is == DL_OWNER_GONE || (is == DL_OWNER_ELSEWHERE && quiet);
 }
 
-/* False when it cannot be opened; else close l->fd. */
-static bool look_at(int dir, const char *data_name, const char *state_name, look *l)
+bool dl_partial_look_at(int dir, const char *data_name, const char *state_name, int flags,
+                        dl_partial_look *l)
 {
     struct stat st;
-    *l = (look){.fd = openat(dir, state_name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
+    *l = (dl_partial_look){
+        .fd = openat(dir, state_name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
     if (l->fd < 0)
         return false;
     if (fstat(l->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
@@ -76,9 +68,9 @@ static void sweep_one(const dl_cache *c, int dir, const char *oid, const char *t
 {
     char data_name[DL_NAME_MAX], state_name[DL_NAME_MAX];
     dl_blob blob;
-    look l;
+    dl_partial_look l;
     dl_partial_names(data_name, state_name, oid, tag);
-    if (!look_at(dir, data_name, state_name, &l))
+    if (!dl_partial_look_at(dir, data_name, state_name, O_RDWR, &l))
         return;
     bool landed = l.whole && dl_blob_look(c, dir, oid, &blob) && blob.size == l.head.size;
     if (l.gone && (!l.data || landed))
@@ -226,9 +218,9 @@ static int open_data(int dir, const char *name)
 /* Takes one over when it is free, sound and of this size. What is free and of no use is removed. */
 static bool adopt(dl_partial *p, const char *tag)
 {
-    look l;
+    dl_partial_look l;
     dl_partial_names(p->data_name, p->state_name, p->head.oid, tag);
-    if (!look_at(p->dir, p->data_name, p->state_name, &l))
+    if (!dl_partial_look_at(p->dir, p->data_name, p->state_name, O_RDWR, &l))
         return false;
     bool fits = l.whole && strcmp(l.head.oid, p->head.oid) == 0 && l.head.size == p->head.size &&
                 l.head.segment == p->head.segment;
