@@ -154,7 +154,7 @@ void dl_partial_remove(const dl_cache *c, const char *repo, const char *oid)
     char folder[DL_FOLDER_MAX], rel[DL_REL_MAX];
     char data_name[DL_NAME_MAX], state_name[DL_NAME_MAX];
     listing l = {.c = c, .oid = oid};
-    look at;
+    dl_partial_look at;
     int dir;
     if (!dl_folder_of(folder, repo) || !dl_oid_ok(oid))
         return;
@@ -164,7 +164,7 @@ void dl_partial_remove(const dl_cache *c, const char *repo, const char *oid)
     (void)list_all(&l, dir, NULL);
     for (size_t i = 0; i < l.n; i++) {
         dl_partial_names(data_name, state_name, oid, l.row[i].tag);
-        if (!look_at(dir, data_name, state_name, &at))
+        if (!dl_partial_look_at(dir, data_name, state_name, O_RDWR, &at))
             continue;
         if (at.gone)
             remove_both(dir, data_name, state_name);
