@@ -42,7 +42,7 @@ typedef struct dl_move {
 } dl_move;
 
 /* What one deletion moves, in order. */
-typedef struct dl_plan {
+typedef struct dl_store_plan {
     const dl_cache *c;
     char folder[DL_FOLDER_MAX], repo[200];
     const char *commit; /* NULL = of every snapshot */
@@ -52,12 +52,12 @@ typedef struct dl_plan {
     uint64_t bytes; /* on disk, that emptying the trash frees */
     nb_status status;
     nb_err *err;
-} dl_plan;
-nb_status dl_plan_add(dl_plan *p, dl_where at, const char *name);
+} dl_store_plan;
+nb_status dl_plan_add(dl_store_plan *p, dl_where at, const char *name);
 /* p: c, folder, repo, path and err are set. commit is its memory. Refuses while a download writes
  * into the repository. */
-nb_status dl_plan_make(dl_plan *p, const char *revision, char commit[41]);
-void dl_plan_free(dl_plan *p);
+nb_status dl_plan_make(dl_store_plan *p, const char *revision, char commit[41]);
+void dl_store_plan_free(dl_store_plan *p);
 
 /* The trash: one folder an item, "<Unix nanoseconds, 20 digits>-<8 hex>", newest last by name. */
 bool dl_trash_name_ok(const char *name);

@@ -39,7 +39,7 @@ nb_status dl_trash_open(const dl_cache *c, bool create, int *fd, nb_err *err)
     return *fd < 0 ? nb_fail_errno(err, errno, "open trash", c->trash) : NB_OK;
 }
 
-static void write_origin(nb_str *out, const dl_plan *p)
+static void write_origin(nb_str *out, const dl_store_plan *p)
 {
     nb_jout w = nb_jout_make(out);
     nb_jout_object(&w);
@@ -58,7 +58,7 @@ static void write_origin(nb_str *out, const dl_plan *p)
 }
 
 /* A new item's folder with its origin; its name in `name`. */
-static nb_status make_item(const dl_plan *p, int trash, char name[32], int *item, nb_err *err)
+static nb_status make_item(const dl_store_plan *p, int trash, char name[32], int *item, nb_err *err)
 {
     char hex[9], path[1200];
     nb_str text = {0};
@@ -76,7 +76,7 @@ static nb_status make_item(const dl_plan *p, int trash, char name[32], int *item
 }
 
 /* Folder and last name of a move below hub. */
-static nb_status place_of(const dl_plan *p, const dl_move *m, bool create, int *dir,
+static nb_status place_of(const dl_store_plan *p, const dl_move *m, bool create, int *dir,
                           const char **base, nb_err *err)
 {
     char rel[DL_FOLDER_MAX + DL_REL_MAX];
@@ -91,7 +91,7 @@ static nb_status place_of(const dl_plan *p, const dl_move *m, bool create, int *
 }
 
 /* Folders of a snapshot that a file's going emptied; the snapshot's own stays. */
-static void prune(const dl_plan *p, const char *name)
+static void prune(const dl_store_plan *p, const char *name)
 {
     char up[DL_REL_MAX], rel[DL_FOLDER_MAX + DL_REL_MAX];
     snprintf(up, sizeof up, "%s", name);
@@ -109,7 +109,7 @@ static void prune(const dl_plan *p, const char *name)
     }
 }
 
-static nb_status move_out(const dl_plan *p, int item, nb_err *err)
+static nb_status move_out(const dl_store_plan *p, int item, nb_err *err)
 {
     for (size_t i = 0; i < p->n; i++) {
         char number[24];
@@ -131,7 +131,7 @@ nb_status dl_store_trash(const dl_cache *c, const char *repo, const char *revisi
                          const char *path, bool dry_run, uint64_t *bytes, nb_err *err)
 {
     char commit[41], name[32], where_is[1300];
-    dl_plan p = {.c = c, .path = path, .err = err};
+    dl_store_plan p = {.c = c, .path = path, .err = err};
     int trash, item;
     if (!dl_folder_of(p.folder, repo))
         return nb_fail(err, NB_USAGE, "\"%.100s\" is no repository name", repo);
@@ -154,7 +154,7 @@ nb_status dl_store_trash(const dl_cache *c, const char *repo, const char *revisi
     }
     if (st == NB_OK)
         *bytes = p.bytes;
-    dl_plan_free(&p);
+    dl_store_plan_free(&p);
     return st;
 }
 
@@ -178,7 +178,7 @@ static bool name_fits(dl_where at, const char *name)
     }
 }
 
-static nb_status read_move(dl_plan *p, const nb_jval *v, const char *shown)
+static nb_status read_move(dl_store_plan *p, const nb_jval *v, const char *shown)
 {
     const char *at, *name;
     if (nb_jstr(nb_jget(v, "at"), &at) && nb_jstr(nb_jget(v, "name"), &name))
@@ -189,7 +189,7 @@ static nb_status read_move(dl_plan *p, const nb_jval *v, const char *shown)
 }
 
 /* The item may have been changed since: every name is checked as when it came from a server. */
-static nb_status read_origin(dl_plan *p, const char *item)
+static nb_status read_origin(dl_store_plan *p, const char *item)
 {
     char path[1200];
     const char *repo;
@@ -226,7 +226,7 @@ static bool has_origin(int trash, const char *item)
 }
 
 /* Whole folders must not meet a newer one in their place. */
-static nb_status refuse_occupied(const dl_plan *p)
+static nb_status refuse_occupied(const dl_store_plan *p)
 {
     for (size_t i = 0; i < p->n; i++) {
         const dl_move *m = &p->at[i];
@@ -246,7 +246,7 @@ static nb_status refuse_occupied(const dl_plan *p)
 }
 
 /* Blobs, entries, refs. What is there again stays; what a kill left in its place is there. */
-static nb_status move_back(const dl_plan *p, int item)
+static nb_status move_back(const dl_store_plan *p, int item)
 {
     for (size_t i = p->n; i-- > 0;) {
         char number[24];
@@ -264,7 +264,7 @@ static nb_status move_back(const dl_plan *p, int item)
     return NB_OK;
 }
 
-static void describe(const dl_plan *p, char *what, size_t cap)
+static void describe(const dl_store_plan *p, char *what, size_t cap)
 {
     char bytes[16];
     size_t files = 0;
@@ -284,7 +284,7 @@ static void describe(const dl_plan *p, char *what, size_t cap)
 
 nb_status dl_store_restore(const dl_cache *c, char *what, size_t cap, nb_err *err)
 {
-    dl_plan p = {.c = c, .err = err};
+    dl_store_plan p = {.c = c, .err = err};
     nb_str names = {0};
     char newest[32] = "";
     int trash, item;
@@ -312,6 +312,6 @@ nb_status dl_store_restore(const dl_cache *c, char *what, size_t cap, nb_err *er
     if (st == NB_OK)
         describe(&p, what, cap);
     close(trash);
-    dl_plan_free(&p);
+    dl_store_plan_free(&p);
     return st;
 }
