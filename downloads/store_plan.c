@@ -11,7 +11,7 @@
 
 #include "core/base/file.h"
 
-nb_status dl_plan_add(dl_store_plan *p, dl_where at, const char *name)
+nb_status dl_store_plan_add(dl_store_plan *p, dl_where at, const char *name)
 {
     dl_move *grown = dl_grow(p->at, p->n, &p->cap, sizeof *grown, p->err);
     if (!grown)
@@ -60,7 +60,7 @@ static bool going_entry(void *arg, const dl_entry *e)
         return true;
     if (p->path) {
         snprintf(name, sizeof name, "%s/%s", e->commit, e->path);
-        p->status = dl_plan_add(p, DL_AT_SNAPSHOTS, name);
+        p->status = dl_store_plan_add(p, DL_AT_SNAPSHOTS, name);
     }
     if (!e->oid[0] && !e->odd && fstatat(e->dir, e->base, &st, AT_SYMLINK_NOFOLLOW) == 0)
         p->bytes += (uint64_t)st.st_blocks * 512;
@@ -111,7 +111,7 @@ static nb_status add_blobs(blobs *b)
         if (b->kept[i] || !dl_blob_look(p->c, fd, b->oid[i], &blob))
             continue;
         p->bytes += blob.shared ? 0 : blob.disk;
-        p->status = dl_plan_add(p, DL_AT_BLOBS, b->oid[i]);
+        p->status = dl_store_plan_add(p, DL_AT_BLOBS, b->oid[i]);
     }
     close(fd);
     return p->status;
@@ -162,7 +162,7 @@ static nb_status plan_refs(dl_store_plan *p)
                 nb_str_addn(&todo, "", 1);
             } else if (dl_cache_commit(p->c, p->repo, ref, commit) &&
                        strcmp(commit, p->commit) == 0) {
-                st = dl_plan_add(p, DL_AT_REFS, ref);
+                st = dl_store_plan_add(p, DL_AT_REFS, ref);
             }
         }
         nb_str_free(&names);
@@ -178,7 +178,7 @@ static nb_status plan_repo(dl_store_plan *p)
     NB_TRY(dl_dir_open(p->c, "", false, &hub, p->err));
     p->bytes = dl_tree_bytes(hub, p->folder, NULL);
     close(hub);
-    return dl_plan_add(p, DL_AT_HUB, "");
+    return dl_store_plan_add(p, DL_AT_HUB, "");
 }
 
 static nb_status refuse_live(void *arg, const dl_leftover *l, const dl_left_files *f, nb_err *err)
@@ -209,7 +209,7 @@ nb_status dl_plan_make(dl_store_plan *p, const char *revision, char commit[41])
         NB_TRY(dl_dir_open(p->c, rel, false, &fd, p->err));
         close(fd);
         NB_TRY(plan_refs(p));
-        NB_TRY(dl_plan_add(p, DL_AT_SNAPSHOTS, commit));
+        NB_TRY(dl_store_plan_add(p, DL_AT_SNAPSHOTS, commit));
     }
     return plan_entries(p);
 }

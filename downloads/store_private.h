@@ -53,7 +53,7 @@ typedef struct dl_store_plan {
     nb_status status;
     nb_err *err;
 } dl_store_plan;
-nb_status dl_plan_add(dl_store_plan *p, dl_where at, const char *name);
+nb_status dl_store_plan_add(dl_store_plan *p, dl_where at, const char *name);
 /* p: c, folder, repo, path and err are set. commit is its memory. Refuses while a download writes
  * into the repository. */
 nb_status dl_plan_make(dl_store_plan *p, const char *revision, char commit[41]);

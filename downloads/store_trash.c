@@ -184,7 +184,7 @@ static nb_status read_move(dl_store_plan *p, const nb_jval *v, const char *shown
     if (nb_jstr(nb_jget(v, "at"), &at) && nb_jstr(nb_jget(v, "name"), &name))
         for (int w = 0; w < DL_WHERES; w++)
             if (strcmp(at, where_name[w]) == 0 && name_fits((dl_where)w, name))
-                return dl_plan_add(p, (dl_where)w, name);
+                return dl_store_plan_add(p, (dl_where)w, name);
     return nb_fail(p->err, NB_FORMAT, "%s: entry %zu is not a place in the cache", shown, p->n);
 }
 

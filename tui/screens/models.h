@@ -56,12 +56,12 @@ typedef struct models_hub {
     char next[DL_URL_MAX]; /* "" = no further page */
     ui_list list;
     ui_input query;
-    bool typing;
-    double due;      /* clock when the typed query is asked; < 0 = it was */
-    double asked_at; /* clock */
-    double took;     /* s of the last answer */
-    bool more;       /* the job brings a further page, not a new list */
-    bool again;      /* another query was typed while a job ran */
+    bool typing, wide; /* wide: the table shows every column */
+    double due;        /* clock when the typed query is asked; < 0 = it was */
+    double asked_at;   /* clock */
+    double took;       /* s of the last answer */
+    bool more;         /* the job brings a further page, not a new list */
+    bool again;        /* another query was typed while a job ran */
     nb_job *job;
     models_ask *ask; /* of the job; owned */
     dl_order order;

@@ -8,6 +8,17 @@
 
 enum { COL_REPO, COL_PARAM, COL_SIZE, COL_FIT, COL_DOWN, COL_LIKES, COL_LICENCE, COLS };
 
+/* An id wants room: what a row can do without goes first. */
+static const ui_column columns[COLS] = {
+    {"REPOSITORY", 0, false, 0}, {"PARAM", 7, true, 1}, {"SIZE", 8, true, 3},
+    {"FIT", 6, true, 2},         {"DOWN", 6, true, 4},  {"LIKES", 6, true, 6},
+    {"LICENCE", 12, false, 5},
+};
+static const int wide[] = {COL_REPO, COL_PARAM, COL_SIZE,   COL_FIT,
+                           COL_DOWN, COL_LIKES, COL_LICENCE};
+static const int narrow[] = {COL_REPO, COL_PARAM, COL_FIT, COL_LICENCE};
+enum { WIDE = 96 };
+
 static void cell(const void *arg, size_t row, size_t col, char *buf, size_t cap, ui_role *role)
 {
     const models *m = arg;
@@ -15,7 +26,7 @@ static void cell(const void *arg, size_t row, size_t col, char *buf, size_t cap,
     nb_fit_word word;
     char num[16];
     buf[0] = '\0';
-    switch (col) {
+    switch (m->hub.wide ? wide[col] : narrow[col]) {
     case COL_REPO:
         snprintf(buf, cap, "%s", r->id);
         break;
@@ -117,12 +128,12 @@ void ui_models_hub_draw(models *m, ui_canvas *c, ui_rect r)
                  table.w - 2);
         table.h--;
     }
-    static const ui_column col[COLS] = {
-        {"REPOSITORY", 0, false, 0}, {"PARAM", 7, true, 1}, {"SIZE", 8, true, 3},
-        {"FIT", 6, true, 2},         {"DOWN", 6, true, 4},  {"LIKES", 6, true, 6},
-        {"LICENCE", 12, false, 5},
-    };
-    ui_table t = {.col = col, .n_col = COLS, .cell = cell, .mark = row_mark, .arg = m};
+    ui_column col[COLS];
+    h->wide = table.w >= WIDE;
+    size_t n = h->wide ? countof(wide) : countof(narrow);
+    for (size_t k = 0; k < n; k++)
+        col[k] = columns[h->wide ? wide[k] : narrow[k]];
+    ui_table t = {.col = col, .n_col = n, .cell = cell, .mark = row_mark, .arg = m};
     ui_table_draw(c, table, &t, &h->list, h->focus && !h->typing);
 }
 
