@@ -66,7 +66,7 @@ isa_flags = $(if $(filter %_avx2.c,$1),-mavx2 -mfma -mf16c)$(if \
   $(filter %_dotprod.c,$1),-march=armv8.2-a+dotprod)$(if \
   $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)
 
-.PHONY: all run test check asan tsan arm faults lint fmt bench soak fuzz fuzz-long help install uninstall clean \
+.PHONY: all run test check asan tsan arm faults lint fmt bench soak coverage fuzz fuzz-long help install uninstall clean \
         dist deps check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
@@ -136,7 +136,7 @@ $(B)/tests/replay: $(OBJ) $(FUZZ:%=$(B)/obj/tests/fuzz/%.o) $(B)/obj/tests/repla
 comma := ,
 WRAPPED := malloc calloc realloc strdup aligned_alloc posix_memalign mmap mmap64 pthread_create open \
            open64 read write pread pread64 pwrite pwrite64 fsync fdatasync fallocate fallocate64 \
-           posix_fallocate posix_fallocate64 ftruncate ftruncate64 sync_file_range rename close eventfd pipe
+           posix_fallocate posix_fallocate64 ftruncate ftruncate64 sync_file_range rename close eventfd pipe getentropy
 FAULTS  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/faults/*.c))
 $(B)/tests/faults: $(OBJ) $(FAULTS) $(B)/obj/tests/util.o
 	@mkdir -p $(@D)
@@ -222,6 +222,12 @@ fuzz:
 ## fuzz-long: the same for an hour each
 fuzz-long:
 	@$(MAKE) --no-print-directory fuzz FUZZ_TIME=3600
+
+## coverage: what the parsers' tests reach of them (gcov), a table
+coverage: deps
+	@$(MAKE) --no-print-directory -j2 CONF=gcov CFLAGS='--coverage -O0' LDFLAGS=--coverage FORT=-U_FORTIFY_SOURCE \
+	  build/gcov/tests/plain build/gcov/tests/faults
+	@sh .ci/coverage.sh
 
 HDRS := $(wildcard kernels/*.h kernels/*/*.h core/*/*.h downloads/*.h tui/*.h tui/*/*.h tests/*.h)
 check-headers: $(GEN)

@@ -114,6 +114,7 @@ WRAP_IO(ftruncate64, (int fd, off_t n), (fd, n))
 WRAP_IO(sync_file_range, (int fd, off_t offset, off_t n, unsigned flags), (fd, offset, n, flags))
 WRAP_IO(eventfd, (unsigned start, int flags), (start, flags))
 WRAP_IO(pipe, (int fds[2]), (fds))
+WRAP_IO(getentropy, (void *bytes, size_t n), (bytes, n))
 
 int __real_open(const char *path, int flags, ...);
 int __real_close(int fd);
