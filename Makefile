@@ -135,13 +135,13 @@ $(B)/tests/replay: $(OBJ) $(FUZZ:%=$(B)/obj/tests/fuzz/%.o) $(B)/obj/tests/repla
 # Fault injection: the linker sends these calls through tests/faults/wrap.c (reliability A11, A13).
 comma := ,
 WRAPPED := malloc calloc realloc strdup aligned_alloc posix_memalign mmap mmap64 pthread_create open \
-           open64 read write pread pread64 pwrite pwrite64 fsync fdatasync fallocate fallocate64 \
+           open64 read __read_chk write pread pread64 pwrite pwrite64 fsync fdatasync fallocate fallocate64 \
            posix_fallocate posix_fallocate64 ftruncate ftruncate64 sync_file_range rename close eventfd pipe getentropy
 FAULTS  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/faults/*.c))
-$(B)/tests/faults: $(OBJ) $(FAULTS) $(B)/obj/tests/util.o
+$(B)/tests/faults: $(OBJ) $(FAULTS) $(B)/obj/tests/util.o $(B)/obj/tests/pty/vt.o
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) $(WRAPPED:%=-Wl$(comma)--wrap=%) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) $(WRAPPED:%=-Wl$(comma)--wrap=%) -o $@ $^ $(LIBS) -lutil
 -include $(FAULTS:.o=.d)
 
 # The same files with libFuzzer's entry point; only meant for CONF=fuzz (see the target fuzz).
