@@ -210,7 +210,7 @@ static header seeded_safetensors(uint64_t seed)
     return h;
 }
 
-CHECK_TEST(gguf, a_seeded_header_with_one_wrong_byte_is_sound_or_refused) /* A8, A10 */
+CHECK_TEST(header, a_seeded_gguf_header_with_one_wrong_byte_is_sound_or_refused) /* A8, A10 */
 {
     for (uint64_t seed = 1; seed <= 3; seed++) {
         char what[40];
@@ -221,7 +221,8 @@ CHECK_TEST(gguf, a_seeded_header_with_one_wrong_byte_is_sound_or_refused) /* A8,
     }
 }
 
-CHECK_TEST(safetensors, a_seeded_header_with_one_wrong_byte_is_sound_or_refused) /* A8, A10 */
+CHECK_TEST(header,
+           a_seeded_safetensors_header_with_one_wrong_byte_is_sound_or_refused) /* A8, A10 */
 {
     for (uint64_t seed = 1; seed <= 3; seed++) {
         char what[40];
@@ -235,7 +236,7 @@ CHECK_TEST(safetensors, a_seeded_header_with_one_wrong_byte_is_sound_or_refused)
 /* --- the demo's own ----------------------------------------------------------------------------
  */
 
-CHECK_TEST(gguf, a_real_header_with_one_wrong_byte_is_sound_or_refused) /* A8, A10 */
+CHECK_TEST(header, a_real_gguf_header_with_one_wrong_byte_is_sound_or_refused) /* A8, A10 */
 {
     nb_weights *w;
     nb_err err = {.msg = ""};
@@ -259,7 +260,7 @@ CHECK_TEST(gguf, a_real_header_with_one_wrong_byte_is_sound_or_refused) /* A8, A
     free(t);
 }
 
-CHECK_TEST(safetensors, a_real_header_with_one_wrong_byte_is_sound_or_refused) /* A8, A10 */
+CHECK_TEST(header, a_real_safetensors_header_with_one_wrong_byte_is_sound_or_refused) /* A8, A10 */
 {
     size_t len;
     char *bytes = test_slurp(test_data("nibble-demo/model.safetensors"), &len);
