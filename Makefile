@@ -68,7 +68,7 @@ isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mav
   $(filter %_dotprod.c,$1),-march=armv8.2-a+dotprod)$(if \
   $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)
 
-.PHONY: all run test check asan tsan arm faults lint fmt bench soak fuzz fuzz-long help install uninstall clean \
+.PHONY: all run test check asan tsan arm faults lint fmt bench soak coverage fuzz fuzz-long help install uninstall clean \
         dist deps check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
@@ -145,13 +145,13 @@ $(B)/tests/replay: $(OBJ) $(FUZZ:%=$(B)/obj/tests/fuzz/%.o) $(B)/obj/tests/repla
 # Fault injection: the linker sends these calls through tests/faults/wrap.c (reliability A11, A13).
 comma := ,
 WRAPPED := malloc calloc realloc strdup aligned_alloc posix_memalign mmap mmap64 pthread_create open \
-           open64 read write pread pread64 pwrite pwrite64 fsync fdatasync fallocate fallocate64 \
-           posix_fallocate posix_fallocate64 ftruncate ftruncate64 sync_file_range rename close eventfd pipe
+           open64 read __read_chk write pread pread64 pwrite pwrite64 fsync fdatasync fallocate fallocate64 \
+           posix_fallocate posix_fallocate64 ftruncate ftruncate64 sync_file_range rename close eventfd pipe getentropy
 FAULTS  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/faults/*.c))
-$(B)/tests/faults: $(OBJ) $(FAULTS) $(B)/obj/tests/util.o
+$(B)/tests/faults: $(OBJ) $(FAULTS) $(B)/obj/tests/util.o $(B)/obj/tests/pty/vt.o
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) $(WRAPPED:%=-Wl$(comma)--wrap=%) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) $(WRAPPED:%=-Wl$(comma)--wrap=%) -o $@ $^ $(LIBS) -lutil
 -include $(FAULTS:.o=.d)
 
 # The same files with libFuzzer's entry point; only meant for CONF=fuzz (see the target fuzz).
@@ -232,6 +232,12 @@ fuzz:
 ## fuzz-long: the same for an hour each
 fuzz-long:
 	@$(MAKE) --no-print-directory fuzz FUZZ_TIME=3600
+
+## coverage: what the parsers' tests reach of them (gcov), a table
+coverage: deps
+	@$(MAKE) --no-print-directory -j2 CONF=gcov CFLAGS='--coverage -O0' LDFLAGS=--coverage FORT=-U_FORTIFY_SOURCE \
+	  build/gcov/tests/plain build/gcov/tests/faults
+	@sh .ci/coverage.sh
 
 HDRS := $(wildcard kernels/*.h kernels/*/*.h core/*/*.h downloads/*.h tui/*.h tui/*/*.h tests/*.h tests/hub/*.h)
 check-headers: $(GEN)

@@ -156,7 +156,7 @@ bool ui_app_jobs_wait(ui_app *app, double seconds)
         struct pollfd fd = {.fd = nb_mailbox_fd(app->mail), .events = POLLIN};
         if (wall() >= end)
             return false;
-        poll(&fd, 1, 50);
+        poll(&fd, 1, ui_app_running(app) > 0 ? 50 : 0);
     }
     return true;
 }

@@ -72,7 +72,7 @@ static void sleep_until_something(ui_app *app, double seconds)
     struct timespec t = {.tv_sec = (time_t)seconds};
     t.tv_nsec = (long)((seconds - (double)t.tv_sec) * 1e9);
     int n = ppoll(fd, countof(fd), &t, NULL);
-    if (n > 0 && (fd[0].revents & (POLLHUP | POLLERR | POLLNVAL)))
+    if ((n > 0 && (fd[0].revents & (POLLHUP | POLLERR | POLLNVAL))) || ui_term_lost(app->term))
         app->signal = SIGHUP; /* the terminal is gone; a hung-up tty reads as ready for ever */
     app->quit = app->quit || app->signal;
 }
