@@ -450,8 +450,7 @@ static bool restore(chat *c, const char *file)
     for (int p = 0; p < UI_PANES && ui_transcript_model(c->log, p)[0]; p++) {
         c->pane[p].used = true;
         snprintf(c->pane[p].path, sizeof c->pane[p].path, "%s", ui_transcript_model(c->log, p));
-        snprintf(c->pane[p].label, sizeof c->pane[p].label, "%.90s",
-                 ui_transcript_label(c->log, p));
+        nb_short(c->pane[p].label, sizeof c->pane[p].label, ui_transcript_label(c->log, p));
     }
     return true;
 }

@@ -172,6 +172,7 @@ static void loaded(chat *c, chat_pane *pane, const nb_err *err)
 
 static void name_pane(chat_pane *pane, const char *path)
 {
+    enum { LABEL = 71 }; /* the type comes behind it */
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/')
         n--;
@@ -180,7 +181,7 @@ static void name_pane(chat_pane *pane, const char *path)
     size_t len = strlen(base);
     if (len > 5 && strcmp(base + len - 5, ".gguf") == 0)
         len -= 5;
-    snprintf(pane->label, sizeof pane->label, "%.*s", (int)(len < 70 ? len : 70), base);
+    nb_elide(pane->label, LABEL, snprintf(pane->label, LABEL, "%.*s", (int)len, base));
 }
 
 static void clear_pane(chat_pane *pane)

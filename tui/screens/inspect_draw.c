@@ -122,10 +122,12 @@ static void draw_tensors(inspect *s, ui_canvas *c, ui_rect r, bool meta)
         {"TENSOR", 0, false, 0}, {"SHAPE", 9, true, 5}, {"TYPE", 5, true, 1},
         {"BYTES", 8, true, 2},   {"REL%", 6, true, 3},  {"MAXERR", 7, true, 4},
     };
-    char title[200], note[96];
-    snprintf(title, sizeof title, "%.120s  %zu tensors", nb_path_base(s->path), s->n_tensors);
+    char title[200], note[96], name[124], other[64];
+    snprintf(title, sizeof title, "%s  %zu tensors",
+             nb_short(name, sizeof name, nb_path_base(s->path)), s->n_tensors);
     if (s->other)
-        snprintf(note, sizeof note, "vs %.60s", nb_path_base(s->other_path));
+        snprintf(note, sizeof note, "vs %s",
+                 nb_short(other, sizeof other, nb_path_base(s->other_path)));
     else
         snprintf(note, sizeof note, "sort %s  s", sort_word[s->sort]);
     ui_box(c, r, title, note, !s->block_view);

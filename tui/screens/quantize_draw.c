@@ -34,7 +34,7 @@ static void fill_texts(const quantize *q, form_text *t)
     const nb_preset *p = q->recipe.preset;
     snprintf(t->type, sizeof t->type, "%s", p->name);
     snprintf(t->note, sizeof t->note, "%s bpw base", nb_fmt_fixed(num, base_bpw(p), 2));
-    snprintf(t->output, sizeof t->output, "%.150s", nb_path_base(q->output));
+    nb_short(t->output, sizeof t->output, nb_path_base(q->output));
     snprintf(t->threads, sizeof t->threads, "%d of %d", q->threads, ui_app_threads(q->app));
     for (n = 0; n < q->recipe.n_rules; n++) {
         const nk_type *type = nk_type_get((uint32_t)q->recipe.rule[n].type);
