@@ -54,7 +54,7 @@ endif
 GEN   := $(B)/gen/themes_embedded.c
 OBJ   := $(PROD:%.c=$(B)/obj/%.o) $(GEN:$(B)/gen/%.c=$(B)/obj/gen/%.o)
 FUZZ  := $(sort $(filter-out main,$(basename $(notdir $(wildcard tests/fuzz/*.c)))))
-TESTS := $(wildcard tests/test_*.c) tests/util.c tests/hash.c tests/replay.c tests/quantize.c tests/gguf_file.c tests/workbench.c tests/run_child.c $(FUZZ:%=tests/fuzz/%.c)
+TESTS := $(wildcard tests/test_*.c) tests/util.c tests/hash.c tests/replay.c tests/quantize.c tests/gguf_file.c tests/workbench.c tests/stage.c tests/run_child.c $(FUZZ:%=tests/fuzz/%.c)
 TOBJ  := $(TESTS:%.c=$(B)/obj/%.o) $(B)/obj/tests/check.o
 POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o
 
