@@ -516,6 +516,7 @@ const ui_screen ui_screen_chat = {
     .why_not = why_not,
     .hints = hints,
     .tick = tick,
+    .rate = 8000,
     .busy = busy,
     .json = json,
     .show = show,
