@@ -372,8 +372,8 @@ CHECK_TEST(screens, tui_27_marker_is_at_the_first_differing_token_computed_offli
     size_t na = offline("../nibble-demo", a, countof(a)), nb = offline(out, b, countof(b)), d = 0;
     while (d < na && d < nb && a[d] == b[d])
         d++;
-    const nb_jval *pane = nb_jnext(nb_jfirst(nb_jget(nb_json_root(chat), "panes")));
-    double said = number(nb_jget(pane, "first_difference"));
+    const nb_jval *second = nb_jnext(nb_jfirst(nb_jget(nb_json_root(chat), "answers")));
+    double said = number(nb_jget(second, "first_difference"));
     char mark[64];
     size_t n;
     snprintf(mark, sizeof mark, "\xc3\xb7 token %zu ", d);
