@@ -16,7 +16,8 @@ typedef struct nb_fit {
 } nb_fit;
 
 const char *nb_fit_name(nb_fit_word w); /* "FITS" */
-/* weight_bytes: the model's files, headers too. ctx 0 = the session's default. available: nb_memory's. */
+/* weight_bytes: the model's files, headers too. ctx 0 = the session's default. available:
+ * nb_memory's. */
 nb_fit nb_fit_of(const nb_hparams *hp, uint64_t weight_bytes, uint32_t ctx, bool kv_f32,
                  uint64_t available);
 
