@@ -302,3 +302,54 @@ CHECK_TEST(canvas, text_and_roles_are_written_for_goldens)
     ui_canvas_free(&c);
     ui_canvas_free(&d);
 }
+
+/* tui 2: what a layout loses without an ellipsis is noted, and nothing else is. */
+CHECK_TEST(canvas, lost_letters_are_noted)
+{
+    static const struct {
+        int x, y, max, cuts;
+        const char *text;
+    } row[] = {{2, 1, -1, 0, "fits"},          {2, 1, 3, 0, "ends in ..."},
+               {5, 1, -1, 1, "over the edge"}, {-2, 1, -1, 1, "left"},
+               {5, 1, -1, 0, "end   "},        {2, 0, -1, 0, "a row not shown"},
+               {6, 1, 3, 1, "ellipsis"},       {9, 1, -1, 1, "outside"},
+               {6, 1, -1, 1, "日本"},          {2, 9, -1, 0, "far below"}};
+    for (size_t i = 0; i < countof(row); i++) {
+        ui_canvas c = open_canvas(10, 3);
+        ui_canvas_clip(&c, (ui_rect){1, 1, 7, 1});
+        ui_textn(&c, row[i].x, row[i].y, UI_TEXT, 0, row[i].text, strlen(row[i].text), row[i].max);
+        check(c.n_cut == row[i].cuts, "\"%s\": %d cuts", row[i].text, c.n_cut);
+        check(!c.n_cut || (c.cut[0].x == row[i].x && strcmp(c.cut[0].text, row[i].text) == 0),
+              "\"%s\": noted as %d \"%s\"", row[i].text, c.cut[0].x, c.cut[0].text);
+        ui_canvas_clear(&c);
+        check(c.n_cut == 0, "a new frame begins without");
+        ui_canvas_free(&c);
+    }
+}
+
+/* The same when a second text stands in the way; a popup, which fills its place first, covers. */
+CHECK_TEST(canvas, words_painted_over_are_noted)
+{
+    static const struct {
+        int x, cuts;
+        const char *text;
+    } row[] = {{3, 1, "in"},        {0, 1, "fro"},   {0, 0, "front"},           {9, 1, "behind"},
+               {5, 0, " between "}, {6, 0, "words"}, {0, 0, "the whole of it"}, {6, 1, "w"},
+               {30, 0, "beside"}};
+    for (size_t i = 0; i < countof(row); i++)
+        for (int fill = 0; fill < 2; fill++) {
+            ui_canvas c = open_canvas(40, 1);
+            ui_text(&c, 0, 0, UI_TEXT, "first words");
+            if (fill)
+                ui_fill(&c, (ui_rect){row[i].x, 0, (int)strlen(row[i].text), 1}, UI_TEXT, " ");
+            ui_text(&c, row[i].x, 0, UI_TEXT, row[i].text);
+            check(c.n_cut == (fill ? 0 : row[i].cuts), "\"%s\" at %d: %d cuts", row[i].text,
+                  row[i].x, c.n_cut);
+            ui_canvas_free(&c);
+        }
+    ui_canvas c = open_canvas(4, 1);
+    for (int i = 0; i < 3 * UI_CUTS; i++)
+        ui_text(&c, 2, 0, UI_TEXT, "much");
+    check(c.n_cut == 3 * UI_CUTS, "all are counted, the first are kept: %d", c.n_cut);
+    ui_canvas_free(&c);
+}

@@ -286,12 +286,12 @@ CHECK_TEST(input, inputs_scroll_to_their_caret)
     ui_input in = {0};
     ui_input_set(&in, "abcdefghij");
     ui_input_draw(&c, (ui_rect){0, 0, 8, 1}, &in, ":", true);
-    shows(&c, ":efghij\n");
+    shows(&c, ":…fghij\n");
     check(c.cursor_x == 7, "cursor at %d", c.cursor_x);
     ui_canvas_clear(&c);
     type(&in, "Home");
     ui_input_draw(&c, (ui_rect){0, 0, 8, 1}, &in, ":", true);
-    shows(&c, ":abcdefg\n");
+    shows(&c, ":abcdef…\n");
     check(c.cursor_x == 1, "cursor at %d", c.cursor_x);
     for (int w = 0; w < 4; w++)
         ui_input_draw(&c, (ui_rect){0, 0, w, 1}, &in, "prompt", true);

@@ -181,7 +181,7 @@ static int strip_count(const ui_app *app)
 static void draw_strip(ui_app *app, ui_canvas *c, int y, int count)
 {
     const char *bar = ui_glyph_text(c, UI_G_V);
-    char text[192], words[96], key[16];
+    char text[192], words[96], key[16], label[44];
     int x = 0, shown = 0;
     first_key(app, UI_ACT_ANY_JOBS, key);
     int end = c->w - (int)strlen(key) - 12;
@@ -197,7 +197,8 @@ static void draw_strip(ui_app *app, ui_canvas *c, int y, int count)
             continue;
         ui_app_job_words(j, words, sizeof words);
         if (c->w >= APP_WIDE)
-            snprintf(text, sizeof text, "%s %.40s %s", j->kind, j->label, words);
+            snprintf(text, sizeof text, "%s %s %s", j->kind,
+                     nb_short(label, sizeof label, j->label), words);
         else
             snprintf(text, sizeof text, "%s %s", j->kind, words);
         int w = ui_width(c, text, strlen(text));

@@ -52,7 +52,7 @@ nb_status ui_app_job(ui_app *app, nb_job **out, ui_scope owner, const char *kind
         return nb_fail(err, NB_REFUSED, "%s: %d jobs are running already", label, APP_JOBS);
     *j = (app_job){.owner = owner};
     snprintf(j->kind, sizeof j->kind, "%s", kind);
-    snprintf(j->label, sizeof j->label, "%s", label);
+    nb_short(j->label, sizeof j->label, label);
     nb_status st = nb_job_start(&j->job, app->mail, label, run, arg, err);
     if (st != NB_OK) {
         app->n_job--;

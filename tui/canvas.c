@@ -80,6 +80,8 @@ void ui_canvas_clear(ui_canvas *c)
         c->cell[i] = blank;
     c->clip = (ui_rect){0, 0, c->w, c->h};
     c->cursor_x = c->cursor_y = -1;
+    c->n_text = 0;
+    c->n_cut = 0;
 }
 
 ui_rect ui_canvas_clip(ui_canvas *c, ui_rect r)
@@ -116,13 +118,14 @@ static void unpair(ui_canvas *c, int x, int y)
     }
 }
 
-static void put(ui_canvas *c, int x, int y, ui_role role, unsigned attrs, const char *s, size_t n,
+/* False when the clip rectangle takes it or a half of it. */
+static bool put(ui_canvas *c, int x, int y, ui_role role, unsigned attrs, const char *s, size_t n,
                 int width)
 {
     if (!inside(c, x, y) || (width == 2 && !inside(c, x + 1, y))) {
         if (width == 2 && inside(c, x, y)) /* half of it is clipped */
             put(c, x, y, role, attrs, " ", 1, 1);
-        return;
+        return false;
     }
     ui_cell cell = {.width = (uint8_t)width, .role = (uint8_t)role, .attrs = (uint8_t)attrs};
     memcpy(cell.text, s, n < sizeof cell.text ? n : sizeof cell.text - 1);
@@ -132,6 +135,7 @@ static void put(ui_canvas *c, int x, int y, ui_role role, unsigned attrs, const 
         unpair(c, x + 1, y);
         *cell_at(c, x + 1, y) = (ui_cell){.role = (uint8_t)role, .attrs = (uint8_t)attrs};
     }
+    return true;
 }
 
 /* One cluster of sanitised text: a base, combining marks, and what ZWJ joins. A cell keeps its
@@ -262,6 +266,39 @@ int ui_width(const ui_canvas *c, const char *text, size_t n)
     return w;
 }
 
+/* --- cuts ------------------------------------------------------------------------------------ */
+
+static void note_cut(ui_canvas *c, int x, int y, const char *text, size_t n)
+{
+    if (c->n_cut++ >= UI_CUTS)
+        return;
+    ui_cut *cut = &c->cut[c->n_cut - 1];
+    size_t room = sizeof cut->text - 1;
+    *cut = (ui_cut){.x = x, .y = y};
+    memcpy(cut->text, text, nb_utf8_whole(text, n < room ? n : room));
+}
+
+/* The text whose letter stands there; 0 = none. */
+static uint32_t letter_of(const ui_canvas *c, int x, int y)
+{
+    const ui_cell *k = x >= 0 && x < c->w ? &c->cell[y * c->w + x] : NULL;
+    return k && strcmp(k->text, " ") != 0 ? k->owner : 0;
+}
+
+/* A word crosses the border between x - 1 and x: what is put up to there breaks it off. */
+static bool word_across(const ui_canvas *c, int x, int y)
+{
+    return inside(c, x, y) && letter_of(c, x, y) && letter_of(c, x, y) == letter_of(c, x - 1, y);
+}
+
+static void own(ui_canvas *c, int x, int y, int w)
+{
+    c->n_text++;
+    for (int end = x + w; x < end; x++)
+        if (inside(c, x, y))
+            cell_at(c, x, y)->owner = c->n_text;
+}
+
 int ui_textn(ui_canvas *c, int x, int y, ui_role role, unsigned attrs, const char *text, size_t n,
              int max)
 {
@@ -275,19 +312,26 @@ int ui_textn(ui_canvas *c, int x, int y, ui_role role, unsigned attrs, const cha
         text = nb_str_c(&c->shown);
         n = c->shown.len;
     }
-    bool cut = max > 0 && total_width(text, n) > max;
-    int room = cut ? max - 1 : max;
+    int width = total_width(text, n);
+    bool cut = max > 0 && width > max, lost = false;
+    int room = cut ? max - 1 : max, end = x + (cut ? max : width);
+    if (width && (word_across(c, x, y) || word_across(c, end, y)))
+        note_cut(c, x, y, text, n);
     for (size_t i = 0; i < n && next_cluster(text + i, n - i, &k); i += k.len) {
         if (room >= 0 && used + k.width > room)
             break;
-        put(c, x + used, y, role, attrs, k.at, k.keep, k.width);
+        bool shown = put(c, x + used, y, role, attrs, k.at, k.keep, k.width);
+        lost = lost || (!shown && *k.at != ' ');
         used += k.width;
     }
     if (cut) {
         const char *g = ui_glyph_text(c, UI_G_ELLIPSIS);
-        put(c, x + used, y, role, attrs, g, strlen(g), 1);
+        lost = !put(c, x + used, y, role, attrs, g, strlen(g), 1) || lost;
         used++;
     }
+    if (lost && y >= c->clip.y && y < c->clip.y + c->clip.h)
+        note_cut(c, x, y, text, n);
+    own(c, x, y, used);
     return used;
 }
 

@@ -26,8 +26,6 @@ bool ui_hub_fit(const nb_entry *e, const dl_choice *c, uint32_t ctx, bool kv_f32
 /* One search row: id, author, commit, task, library, license, base_model, base_relation, gated,
  * private, gguf, downloads, likes, updated, params, params_guessed, bytes. */
 void ui_hub_json_model(nb_jout *w, const dl_model *m);
-/* {"ctx", "weights", "kv", "compute", "total", "available", "word"} behind the key "fit". */
-void ui_hub_json_fit(nb_jout *w, const nb_fit *f);
 /* choices[] with name, kind, bytes, bpw, complete, files[], fit {}; files[] with path, bytes, oid,
  * lfs, security. e may be NULL: then no bpw from the files and no fit. */
 void ui_hub_json_repo(nb_jout *w, const dl_repo *repo, const dl_choices *choices, const nb_entry *e,

@@ -294,6 +294,7 @@ void ui_term_close(ui_term **out)
         close(t->log_fd);
     ui_decode_free(&t->input);
     free(t->shown);
+    free(t->done);
     free(t);
     *out = NULL;
 }
@@ -372,6 +373,11 @@ uint64_t ui_term_signals(ui_term *t)
 void ui_term_theme(ui_term *t, const ui_theme *theme)
 {
     ui_term_look_compile(t, theme);
+}
+
+size_t ui_term_written(const ui_term *t)
+{
+    return t->written;
 }
 
 void ui_term_redraw(ui_term *t)

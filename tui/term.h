@@ -30,6 +30,8 @@ void ui_term_theme(ui_term *t, const ui_theme *theme);
 /* Sends what differs from the last frame; skips the frame when the terminal does not take more
  * (false: try again later). */
 bool ui_term_flush(ui_term *t, const ui_canvas *c);
+/* About how many bytes the last flush took; 0 for a repaint of everything. */
+size_t ui_term_written(const ui_term *t);
 void ui_term_redraw(ui_term *t); /* next flush repaints all */
 /* One key if there is one. */
 bool ui_term_key(ui_term *t, ui_key *out);

@@ -21,7 +21,9 @@ struct ui_term {
     int colors; /* 0 = none */
     term_look look[UI_ROLE_COUNT];
     ui_cell *shown; /* what the terminal shows, [h][w] */
+    int *done;      /* [h] while drawing: columns seen to */
     int shown_w, shown_h, cursor_x, cursor_y;
+    size_t written;         /* estimate of the last frame's bytes */
     int stderr_was, log_fd; /* fd 2 before; where it leads meanwhile */
     int deaf;               /* reads that failed since the last that did not */
     struct termios saved;

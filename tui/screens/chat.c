@@ -470,8 +470,7 @@ static bool restore(chat *c, const char *file)
     for (int p = 0; p < UI_PANES && ui_transcript_model(c->log, p)[0]; p++) {
         c->pane[p].used = true;
         snprintf(c->pane[p].path, sizeof c->pane[p].path, "%s", ui_transcript_model(c->log, p));
-        snprintf(c->pane[p].label, sizeof c->pane[p].label, "%.90s",
-                 ui_transcript_label(c->log, p));
+        nb_short(c->pane[p].label, sizeof c->pane[p].label, ui_transcript_label(c->log, p));
     }
     return true;
 }
@@ -539,6 +538,7 @@ const ui_screen ui_screen_chat = {
     .why_not = why_not,
     .hints = hints,
     .tick = tick,
+    .rate = 8000,
     .busy = busy,
     .json = json,
     .show = show,

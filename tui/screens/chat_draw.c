@@ -204,18 +204,28 @@ static void draw_message(chat *c, ui_canvas *canvas, ui_rect r, int pane, int me
     }
 }
 
+/* Rows left empty below an answer being written: it moves up half a pane at once, because a pane
+ * that moves by every row is sent to the terminal whole with every row (tui 10). */
+static int room_to_write(const chat_pane *p, int hidden, int h)
+{
+    int step = h / 2 > 1 ? h / 2 : 1;
+    return p->job && !p->loading && !p->scroll ? (step - hidden % step) % step : 0;
+}
+
 static void draw_conversation(chat *c, ui_canvas *canvas, ui_rect r, int pane)
 {
     int total = 0;
     const int leaf = ui_transcript_leaf(c->log, pane);
+    chat_pane *p = &c->pane[pane];
     if (r.w < 2 || r.h < 1)
         return;
     for (int i = leaf; i >= 0; i = ui_transcript_at(c->log, i)->parent)
         total += rows_of(c, canvas, pane, i, r.w);
-    int most = total - 1 > r.h ? total - 1 - r.h : 0;
-    chat_pane *p = &c->pane[pane];
+    int hidden = total - 1 > r.h ? total - 1 - r.h : 0, most = hidden ? hidden + 1 : 0;
     p->scroll = p->scroll < 0 ? 0 : p->scroll > most ? most : p->scroll;
-    int bottom = total - 1 <= r.h ? total : r.h + 1 + p->scroll; /* row after the newest */
+    bool back = p->scroll > 0;
+    r.h -= back; /* the last row tells */
+    int bottom = hidden ? r.h + 1 + p->scroll - room_to_write(p, hidden, r.h) : total;
     ui_rect clip = ui_canvas_clip(canvas, r);
     for (int i = leaf; i >= 0 && bottom > 0; i = ui_transcript_at(c->log, i)->parent) {
         bottom -= rows_of(c, canvas, pane, i, r.w);
@@ -223,8 +233,8 @@ static void draw_conversation(chat *c, ui_canvas *canvas, ui_rect r, int pane)
             draw_message(c, canvas, r, pane, i, bottom);
     }
     canvas->clip = clip;
-    if (p->scroll > 0)
-        ui_text_right(canvas, r.x + r.w, r.y + r.h - 1, UI_HINT, "more below");
+    if (back)
+        ui_text_right(canvas, r.x + r.w, r.y + r.h, UI_HINT, "more below");
 }
 
 static void draw_pane(chat *c, ui_canvas *canvas, ui_rect r, int pane)

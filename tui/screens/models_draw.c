@@ -2,8 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/base/json.h"
+#include "core/base/file.h"
 #include "tui/screens/models.h"
+#include "tui/twin.h"
 
 enum { COL_NAME, COL_PARAM, COL_BPW, COL_SIZE, COL_FIT, COL_SPEED, COLS };
 enum { BAR = 18 };
@@ -326,34 +327,32 @@ void ui_models_draw(void *self, ui_canvas *c, ui_rect r)
     m->canvas = NULL;
 }
 
-/* --- the same as JSON ------------------------------------------------------------------------ */
+/* --- the same as JSON, keys of `nibble show --json` ------------------------------------------ */
 
 static void entry_json(const models *m, nb_jout *w, size_t entry)
 {
     const nb_entry *e = nb_library_at(m->lib, entry);
-    const nb_fit *f = &m->fit[entry];
-    const struct {
-        const char *key;
-        uint64_t v;
-    } row[] = {{"params", e->params}, {"bytes", e->bytes},
-               {"context", e->n_ctx}, {"weights", f->weights},
-               {"kv", f->kv},         {"compute", f->compute},
-               {"total", f->total},   {"available", f->available}};
+    const twin_model t = {.path = e->path,
+                          .container = e->is_dir                         ? NB_HF_DIR
+                                       : nb_has_suffix(e->path, ".gguf") ? NB_GGUF
+                                                                         : NB_SAFETENSORS,
+                          .file_bytes = e->bytes,
+                          .tensor_bytes = e->tensor_bytes,
+                          .params = e->params};
     nb_jout_object(w);
     nb_jout_key(w, "name");
     nb_jout_str(w, e->name);
-    nb_jout_key(w, "path");
-    nb_jout_str(w, e->path);
     nb_jout_key(w, "type");
     nb_jout_str(w, e->type_name);
-    nb_jout_key(w, "bpw");
-    nb_jout_double(w, e->bpw);
-    for (size_t i = 0; i < countof(row); i++) {
-        nb_jout_key(w, row[i].key);
-        nb_jout_u64(w, row[i].v);
+    ui_twin_model(w, &t);
+    if (e->problem[0]) {
+        nb_jout_key(w, "problem");
+        nb_jout_str(w, e->problem);
+    } else {
+        ui_twin_fit(w, &m->fit[entry]);
     }
-    nb_jout_key(w, "fit");
-    nb_jout_str(w, e->problem[0] ? e->problem : nb_fit_name(f->word));
+    nb_jout_key(w, "context");
+    nb_jout_u64(w, e->n_ctx);
     nb_jout_key(w, "marked");
     nb_jout_bool(w, ui_models_marked(m, e->path));
     nb_jout_object_end(w);

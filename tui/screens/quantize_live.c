@@ -141,7 +141,7 @@ static void remember_speed(quantize *q)
 
 void ui_quantize_start(quantize *q)
 {
-    char question[320], size[16], room[16], took[40] = "", time[16];
+    char question[320], name[160], size[16], room[16], took[40] = "", time[16];
     if (q->live.state == QUANTIZE_RUNNING) {
         ui_app_say(q->app, "a quantize runs already: x cancels it");
         return;
@@ -161,7 +161,8 @@ void ui_quantize_start(quantize *q)
     }
     if (seconds > 0)
         snprintf(took, sizeof took, ", about %s", nb_human_time(time, seconds));
-    snprintf(question, sizeof question, "Write %.200s (%s, %s free%s)?", nb_path_base(q->output),
+    snprintf(question, sizeof question, "Write %s (%s, %s free%s)?",
+             nb_short(name, sizeof name, nb_path_base(q->output)),
              nb_human_bytes(size, q->plan.file_bytes), nb_human_bytes(room, q->disk_free), took);
     ui_app_confirm(q->app, question, start, q);
 }
