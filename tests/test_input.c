@@ -249,6 +249,9 @@ CHECK_TEST(input, a_press_puts_the_caret_under_the_pointer)
     ui_input_draw(&c, (ui_rect){0, 0, 12, 1}, &in, "/", true);
     check(ui_input_press(&in, 1, 0) && in.at == in.from && in.from > 0, "scrolled sideways: %zu",
           in.at);
+    in.text.len = 2; /* shorter since that frame */
+    in.text.at[2] = '\0';
+    check(ui_input_press(&in, 9, 0) && in.at == 2, "byte %zu of 2", in.at);
     ui_input_free(&in);
     ui_canvas_free(&c);
 }

@@ -164,13 +164,13 @@ bool ui_input_press(ui_input *in, int x, int y)
     int cell = x - r->x, line = y - r->y;
     if (cell < 0 || cell >= r->w || line < 0 || line >= r->h)
         return false;
-    if (!in->multiline) {
-        in->at =
-            in->from + byte_at_cell(nb_str_c(&in->text) + in->from, in->text.len - in->from, cell);
+    if (!in->multiline) { /* the text may be shorter than in that frame */
+        size_t from = in->from < in->text.len ? in->from : in->text.len;
+        in->at = from + byte_at_cell(nb_str_c(&in->text) + from, in->text.len - from, cell);
         return true;
     }
     shown s = show(in, r->w);
-    size_t row = (size_t)(in->top + line);
+    size_t row = (size_t)in->top + (size_t)line;
     if (row >= s.n) /* below the text: behind it */
         in->at = in->text.len;
     else
