@@ -55,7 +55,7 @@ GEN   := $(B)/gen/themes_embedded.c
 OBJ   := $(PROD:%.c=$(B)/obj/%.o) $(GEN:$(B)/gen/%.c=$(B)/obj/gen/%.o)
 FUZZ  := $(sort $(filter-out main,$(basename $(notdir $(wildcard tests/fuzz/*.c)))))
 HUB   := $(filter-out tests/hub/main.c,$(wildcard tests/hub/*.c))
-TESTS := $(wildcard tests/test_*.c) $(HUB) tests/transfer.c tests/util.c tests/hash.c tests/replay.c tests/quantize.c tests/gguf_file.c tests/workbench.c tests/run_child.c tests/ask.c tests/hub_fixture.c $(FUZZ:%=tests/fuzz/%.c)
+TESTS := $(filter-out tests/check.c tests/plain.c,$(wildcard tests/*.c)) $(HUB) $(FUZZ:%=tests/fuzz/%.c)
 TOBJ  := $(TESTS:%.c=$(B)/obj/%.o) $(B)/obj/tests/check.o
 POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o
 

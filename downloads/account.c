@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/digest.h"
 #include "downloads/hub_private.h"
 #include "downloads/take.h"
 
@@ -79,7 +78,7 @@ static nb_status read_account(const char *json, size_t n, const char *what, dl_a
 
 /* The last answer, kept with the net: the endpoint limits these requests tightly. */
 typedef struct kept {
-    uint64_t token; /* fingerprint of the one it was asked with */
+    uint64_t token; /* dl_net_mark it was asked with */
     dl_account account;
 } kept;
 
@@ -99,11 +98,11 @@ static nb_status ask_account(dl_net *net, dl_account *out, const nb_hooks *hooks
 
 nb_status dl_hub_whoami(dl_net *net, dl_account *out, const nb_hooks *hooks, nb_err *err)
 {
-    const nb_hub_env *env = dl_net_env(net);
-    if (!env->token[0])
+    bool has_token;
+    uint64_t token = dl_net_mark(net, &has_token);
+    if (!has_token)
         return nb_fail(err, NB_DENIED,
                        "no token: set HF_TOKEN, or store one with A in the workbench");
-    uint64_t token = nb_fingerprint(env->token, strlen(env->token));
     kept *k = dl_net_swap_kept(net, NULL);
     if (!k || k->token != token) {
         free(k);

@@ -69,7 +69,8 @@ static nb_status try_lock(int dir, const char *name, dl_lock *out, bool *again, 
         return NB_OK;
     }
     *again = errno == EINTR;
-    out->busy = errno == EWOULDBLOCK; /* anything else: a file system without flock; do without */
+    /* EACCES on some network file systems; anything else is one without flock: do without. */
+    out->busy = errno == EWOULDBLOCK || errno == EACCES;
     if (out->busy)
         find_holder(&st, out->holder);
     close(fd);

@@ -63,25 +63,39 @@ static int finish(int fd)
 /* --- prepare -----------------------------------------------------------------------------------
  */
 
-/* Absent, or empty because a crash came between creating and writing it. */
+/* Absent, or without its first line because a crash came between creating and writing it. */
+static bool wants_tag(int hub)
+{
+    char text[19];
+    struct stat st;
+    if (fstatat(hub, "CACHEDIR.TAG", &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT;
+    int fd = S_ISREG(st.st_mode)
+                 ? openat(hub, "CACHEDIR.TAG", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+                 : -1;
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, text, sizeof text);
+    close(fd);
+    return n != (ssize_t)sizeof text || memcmp(text, cachedir_tag, sizeof text) != 0;
+}
+
 static nb_status write_tag(const dl_cache *c, nb_err *err)
 {
     char shown[1100];
-    struct stat st;
-    int hub;
+    int hub, fd = -1;
     snprintf(shown, sizeof shown, "%s/CACHEDIR.TAG", c->hub);
     NB_TRY(dl_dir_open(c, "", false, &hub, err));
-    if (fstatat(hub, "CACHEDIR.TAG", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        (!S_ISREG(st.st_mode) || st.st_size > 0)) {
-        close(hub);
-        return NB_OK;
-    }
-    int fd;
-    do
+    const bool wanted = wants_tag(hub);
+    while (wanted && fd < 0) {
         fd = openat(hub, "CACHEDIR.TAG", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
-    while (fd < 0 && errno == EINTR);
+        if (fd < 0 && errno != EINTR)
+            break;
+    }
     int why = errno;
     close(hub);
+    if (!wanted)
+        return NB_OK;
     if (fd < 0)
         return nb_fail_errno(err, why, "create", shown);
     nb_status status = nb_pwrite_all(fd, cachedir_tag, sizeof cachedir_tag - 1, 0, shown, err);
@@ -105,11 +119,11 @@ nb_status dl_cache_prepare(const dl_cache *c, const char *repo, const char *comm
         return nb_fail(err, NB_REFUSED, "\"%.100s\" is no repository name", repo);
     if (!dl_commit_ok(commit))
         return nb_fail(err, NB_REFUSED, "%s: \"%.60s\" is no commit", repo, commit);
+    snprintf(rel, sizeof rel, "%s/snapshots/%s", folder, commit); /* without it, called broken */
+    NB_TRY(make_folder(c, rel, err));
     snprintf(rel, sizeof rel, "%s/blobs", folder);
     NB_TRY(make_folder(c, rel, err));
     NB_TRY(write_tag(c, err));
-    snprintf(rel, sizeof rel, "%s/snapshots/%s", folder, commit);
-    NB_TRY(make_folder(c, rel, err));
     snprintf(rel, sizeof rel, ".locks/%s", folder);
     return make_folder(c, rel, err);
 }
@@ -206,13 +220,13 @@ static nb_status make_link(const place *p, bool *unable, nb_err *err)
     do
         rc = symlinkat(target, p->dir, p->base);
     while (rc != 0 && errno == EINTR);
-    if (rc == 0 ||
-        (errno == EEXIST && dl_link_oid(p->dir, p->base, up, oid) && strcmp(oid, p->oid) == 0))
-        return NB_OK;
-    if (errno == EEXIST)
+    const int why = rc == 0 ? 0 : errno;
+    if (why == EEXIST && (!dl_link_oid(p->dir, p->base, up, oid) || strcmp(oid, p->oid) != 0))
         return relink(p, target, err);
-    *unable = errno == EPERM || errno == ENOSYS || errno == ENOTSUP || errno == EOPNOTSUPP;
-    return *unable ? NB_OK : nb_fail_errno(err, errno, "link", p->path);
+    *unable = why == EPERM || why == ENOSYS || why == ENOTSUP || why == EOPNOTSUPP;
+    if (why == 0 || why == EEXIST || *unable)
+        return NB_OK;
+    return nb_fail_errno(err, why, "link", p->path);
 }
 
 /* The payload's bytes under a name of our own in blobs/. */

@@ -169,3 +169,10 @@ nb_status dl_json_security(const char *json, size_t n, const char *what, dl_repo
 {
     return each_entry(json, n, what, r, note_security, err);
 }
+
+void dl_repo_free(dl_repo *r)
+{
+    free(r->file);
+    nb_str_free(&r->names);
+    *r = (dl_repo){.n_file = 0};
+}

@@ -194,13 +194,6 @@ nb_status dl_hub_repo(dl_net *net, const char *id, const char *revision, dl_repo
     return st;
 }
 
-void dl_repo_free(dl_repo *r)
-{
-    free(r->file);
-    nb_str_free(&r->names);
-    *r = (dl_repo){.n_file = 0};
-}
-
 /* --- its card ------------------------------------------------------------------------------------
  */
 

@@ -370,3 +370,10 @@ nb_status dl_json_models(const char *json, size_t n, const char *what, dl_page *
         st = dl_expect(&p, nb_jpull_next(&p), NB_JT_END, "single list", err);
     return nb_jpull_end(&p, st);
 }
+
+void dl_page_free(dl_page *p)
+{
+    free(p->at);
+    p->at = NULL;
+    p->n = 0;
+}

@@ -71,16 +71,10 @@ static void add_query(nb_str *url, const dl_search *q)
 /* One name per query, endpoint and token: what a token may see is nobody else's. */
 static bool kept_path(char *out, size_t cap, const char *cache_dir, dl_net *net, const char *query)
 {
-    const nb_hub_env *env = dl_net_env(net);
-    nb_str all = {0};
-    nb_str_addf(&all, "%s\n%s\n%s", env->endpoint, env->token, query);
-    int n = snprintf(out, cap, "%s/hub/%016llx.json", cache_dir,
-                     (unsigned long long)nb_fingerprint(nb_str_c(&all), all.len));
-    bool ok = cache_dir && *cache_dir && !all.failed && n > 0 && (size_t)n < cap;
-    if (all.at)
-        explicit_bzero(all.at, all.len);
-    nb_str_free(&all);
-    return ok;
+    uint64_t who = dl_net_mark(net, NULL), what = nb_fingerprint(query, strlen(query));
+    int n = snprintf(out, cap, "%s/hub/%016llx%016llx.json", cache_dir, (unsigned long long)who,
+                     (unsigned long long)what);
+    return cache_dir && *cache_dir && n > 0 && (size_t)n < cap;
 }
 
 /* Removes the oldest answers beyond KEPT_MAX. */
@@ -213,11 +207,4 @@ nb_status dl_hub_search(dl_net *net, const char *cache_dir, const dl_search *q, 
     dl_page_free(&old);
     nb_str_free(&url);
     return st;
-}
-
-void dl_page_free(dl_page *p)
-{
-    free(p->at);
-    p->at = NULL;
-    p->n = 0;
 }

@@ -6,6 +6,7 @@
 #include "core/base/file.h"
 #include "downloads/partial.h"
 #include "downloads/partial_state.h"
+#include "tests/tree.h"
 #include "tests/util.h"
 
 #include <dirent.h>
@@ -32,8 +33,8 @@ static void bench_make(bench *b, const char *name)
 {
     nb_hub_env *env = calloc(1, sizeof *env);
     nb_err err = {0};
-    snprintf(env->home, sizeof env->home, "%s/%s", test_tmpdir(), name);
-    snprintf(env->hub, sizeof env->hub, "%s/%s/hub", test_tmpdir(), name);
+    snprintf(env->home, sizeof env->home, "%s/%s", tree_scratch(), name);
+    snprintf(env->hub, sizeof env->hub, "%s/%s/hub", tree_scratch(), name);
     check(dl_cache_open(&b->cache, env, &err) == NB_OK, "%s", err.msg);
     free(env);
     check(dl_cache_prepare(&b->cache, repo, commit, &err) == NB_OK, "%s", err.msg);

@@ -35,10 +35,11 @@ static void drop(fixture *f)
 
 static const dl_choice *named(const fixture *f, const char *name)
 {
-    for (size_t i = 0; i < f->choices.n; i++)
-        if (strcmp(f->choices.at[i].name, name) == 0)
-            return &f->choices.at[i];
-    return NULL;
+    size_t i = 0;
+    while (i < f->choices.n && strcmp(f->choices.at[i].name, name) != 0)
+        i++;
+    check(i < f->choices.n, "no choice is called %s", name);
+    return &f->choices.at[i];
 }
 
 /* tag picks the choice called want; want NULL: fails with status, the message holding words. */

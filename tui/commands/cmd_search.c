@@ -128,6 +128,8 @@ static nb_status each_page(dl_net *net, ui_ctx *ctx, const dl_search *q, size_t 
         if (last)
             break;
     }
+    if (st == NB_OK && shown == 0 && !w && !ctx->quiet)
+        fprintf(stderr, "nibble: no model fits\n");
     free(next);
     free(page);
     return st;

@@ -56,9 +56,11 @@ bool ui_parse_size(const char *text, uint64_t *out)
     return true;
 }
 
-void ui_net_remedy(const ui_ctx *ctx, dl_trouble trouble)
+nb_status ui_net_fail(nb_err *err, dl_trouble trouble)
 {
     const char *remedy = dl_trouble_remedy(trouble);
-    if (*remedy && !ctx->quiet)
-        warn(remedy);
+    size_t n = strlen(err->msg);
+    if (*remedy && n + strlen(remedy) + 2 < sizeof err->msg)
+        snprintf(err->msg + n, sizeof err->msg - n, "; %s", remedy);
+    return err->status;
 }

@@ -11,7 +11,7 @@ nb_status ui_net_open(dl_net **out, const ui_ctx *ctx, uint64_t limit, int conne
                       nb_err *err);
 /* "2M", "500K", "1.5G" (decimal units) -> bytes; false when it is no size. */
 bool ui_parse_size(const char *text, uint64_t *out);
-/* The trouble's remedy behind an error's sentence, on stderr, when there is one. */
-void ui_net_remedy(const ui_ctx *ctx, dl_trouble trouble);
+/* Adds the trouble's remedy to a failure's sentence, as far as it fits. Returns err's status. */
+nb_status ui_net_fail(nb_err *err, dl_trouble trouble);
 
 #endif

@@ -155,7 +155,7 @@ static void print_choices(const view *v, const ui_repo_look *look)
         }
     }
     if (others && !look->files)
-        print_line("  %zu other files, %s (--files lists all)", others,
+        print_line("  %zu other file%s, %s (--files lists all)", others, others == 1 ? "" : "s",
                    nb_human_bytes(size, bytes));
 }
 
@@ -272,7 +272,7 @@ nb_status ui_show_repo(ui_ctx *ctx, const char *name, const ui_repo_look *look, 
     else if (st == NB_OK)
         print_text(v, look);
     else
-        ui_net_remedy(ctx, v->trouble);
+        st = ui_net_fail(err, v->trouble);
     view_free(v);
     return st;
 }
