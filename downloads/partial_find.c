@@ -14,7 +14,11 @@
 #include "core/base/file.h"
 #include "downloads/partial_private.h"
 
-enum { CANDIDATES = 16, QUIET = 3600 /* s: a partial of another machine that nobody wrote to */ };
+enum {
+    CANDIDATES = 16,
+    QUIET = 3600,   /* s: a partial of another machine that nobody wrote to */
+    BEING_MADE = 5, /* s: a state file without a header and without data */
+};
 
 static bool read_head(int fd, dl_state_head *head)
 {
@@ -29,8 +33,8 @@ static bool without_owner(const dl_partial_look *l)
 {
     if (flock(l->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         return false;
-    if (!l->whole)
-        return true; /* torn: its owner would have written it under the lock */
+    if (!l->whole) /* torn, unless it is being made just now: then it has no data yet */
+        return l->data || time(NULL) - l->made > BEING_MADE;
     dl_owner_is is = dl_owner_look(&l->head.owner);
     bool quiet = !l->data || time(NULL) - l->st.st_mtime > QUIET;
     return is == DL_OWNER_GONE || (is == DL_OWNER_ELSEWHERE && quiet);
@@ -48,6 +52,7 @@ bool dl_partial_look_at(int dir, const char *data_name, const char *state_name, 
         close(l->fd);
         return false;
     }
+    l->made = st.st_mtime;
     l->data = fstatat(dir, data_name, &l->st, AT_SYMLINK_NOFOLLOW) == 0;
     l->whole = read_head(l->fd, &l->head);
     l->gone = without_owner(l);
@@ -256,12 +261,15 @@ static nb_status create(dl_partial *p, nb_err *err)
     }
     if (p->state < 0)
         return nb_fail(err, NB_IO, "create %s: no free name", p->state_name);
-    do
+    /* The owner before the data: data without one would be anybody's where flock does nothing. */
+    nb_status status = dl_partial_mark(p, true, err);
+    while (status == NB_OK && p->data < 0) {
         p->data = openat(p->dir, p->data_name, flags, 0666);
-    while (p->data < 0 && errno == EINTR);
-    if (p->data >= 0)
+        if (p->data < 0 && errno != EINTR)
+            status = nb_fail_errno(err, errno, "create", p->data_name);
+    }
+    if (status == NB_OK)
         return NB_OK;
-    nb_status status = nb_fail_errno(err, errno, "create", p->data_name);
     unlinkat(p->dir, p->state_name, 0);
     return status;
 }
@@ -282,8 +290,8 @@ nb_status dl_partial_attach(dl_partial *p, nb_err *err)
     for (size_t i = 0; i < l->n && status == NB_OK && !p->adopted; i++)
         adopt(p, l->row[i].tag);
     free(l);
+    dl_owner_self(&p->head.owner);
     if (status == NB_OK)
         status = p->adopted ? load_records(p, err) : create(p, err);
-    dl_owner_self(&p->head.owner);
     return status;
 }

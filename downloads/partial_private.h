@@ -28,8 +28,6 @@ struct dl_partial {
     bool *redone;      /* [n] before is set */
 };
 
-/* Removes folders of the repository that hold nothing any more: blobs, snapshots, its own. */
-void dl_partial_tidy(const dl_cache *c, const char *folder);
 /* What is known of one state file and its data, by name. */
 typedef struct dl_partial_look {
     int fd;             /* of the state file; holds its lock when gone */
@@ -37,12 +35,15 @@ typedef struct dl_partial_look {
     bool whole, gone; /* the header is sound; nobody owns it, as far as lock, owner and age tell */
     bool data;        /* the data file is there */
     struct stat st;   /* of it */
+    time_t made;      /* mtime of the state file */
 } dl_partial_look;
 /* flags: O_RDWR to take it over or O_RDONLY to look. False when it cannot be opened; else close fd,
  * and until then nobody else takes it. */
 bool dl_partial_look_at(int dir, const char *data_name, const char *state_name, int flags,
                         dl_partial_look *l);
 
+/* Removes folders of the repository that hold nothing any more: blobs, snapshots, its own. */
+void dl_partial_tidy(const dl_cache *c, const char *folder);
 /* Frees without touching the files. */
 void dl_partial_drop(dl_partial **p);
 /* Fills dir, data, state, names, adopted, head.owner and the records of p, whose head is set: the

@@ -76,15 +76,13 @@ static void listed(rig *r, const char *path, uint64_t *size, char oid[65])
     check(fake_repo_listed(r->repo, path, size, oid), "the hub has no %s", path);
 }
 
-nb_status rig_fetch(rig *r, const char *path)
+nb_status rig_try(rig *r, const char *path)
 {
     char oid[65] = "";
     uint64_t size = UINT64_MAX;
     nb_hooks hooks = {on_progress, on_canceled, r};
-    if (!r->net)
-        rig_net(r);
-    if (!r->ask)
-        listed(r, path, &size, oid);
+    if (!r->ask && !fake_repo_listed(r->repo, path, &size, oid))
+        return nb_fail(&r->err, NB_ERROR, "the hub has no %s", path);
     dl_fetch_request rq = {.repo = "ns/repo",
                            .commit = fake_repo_head(r->repo),
                            .path = path,
@@ -93,14 +91,25 @@ nb_status rig_fetch(rig *r, const char *path)
                            .size = size,
                            .queued_bytes = r->queued_bytes,
                            .ignore_space = r->ignore_space,
+                           .share = r->share,
                            .patience = r->patience};
     r->view = (dl_fetch_view){0};
     r->err = (nb_err){0};
     r->reports = 0;
     double start = nb_now();
-    nb_status st = dl_fetch(r->net, &r->cache, &rq, &r->got, &r->trouble, &hooks, &r->err);
+    r->status = dl_fetch(r->net, &r->cache, &rq, &r->got, &r->trouble, &hooks, &r->err);
     r->seconds = nb_now() - start;
+    return r->status;
+}
+
+nb_status rig_fetch(rig *r, const char *path)
+{
+    if (!r->net)
+        rig_net(r);
+    nb_status st = rig_try(r, path);
     check((st == NB_OK) == (r->err.msg[0] == '\0'), "status %d with \"%s\"", st, r->err.msg);
+    check((st == NB_OK || st == NB_CANCELED) == (r->trouble == DL_OK), "%s: trouble %d", r->err.msg,
+          r->trouble);
     return st;
 }
 
@@ -122,9 +131,29 @@ static void file_oid(const char *path, const char *like, char out[65])
     free(buf);
 }
 
+static size_t scan(rig *r, const char *prefix, const char *suffix, const char **first)
+{
+    static char found[1600];
+    size_t n = 0;
+    DIR *d = opendir(rig_path(r, "blobs"));
+    found[0] = '\0';
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        if (e->d_name[0] == '.' || strncmp(e->d_name, prefix, strlen(prefix)) != 0 ||
+            !nb_has_suffix(e->d_name, suffix))
+            continue;
+        if (n++ == 0)
+            snprintf(found, sizeof found, "%s/%s", rig_path(r, "blobs"), e->d_name);
+    }
+    if (d)
+        closedir(d);
+    *first = found;
+    return n;
+}
+
 void rig_expect_landed(rig *r, const char *path)
 {
     char want[65], oid[65], link[256] = "", rest[300];
+    const char *left;
     uint64_t size;
     struct stat st;
     listed(r, path, &size, want);
@@ -137,7 +166,7 @@ void rig_expect_landed(rig *r, const char *path)
           (long long)st.st_size);
     file_oid(r->got.path, want, oid);
     check(strcmp(oid, want) == 0, "content %s, listed %s", oid, want);
-    check(rig_count_blobs(r, "incomplete") == 0, "%s is left", rig_find_blob(r, "incomplete"));
+    check(scan(r, want, "incomplete", &left) == 0, "%s is left", left);
     check(!r->backwards, "progress went backwards");
     check(r->got.size == size && strcmp(r->got.oid, want) == 0, "told %" PRIu64 " %s", r->got.size,
           r->got.oid);
@@ -170,34 +199,16 @@ const char *rig_path(rig *r, const char *rest)
     return out;
 }
 
-static size_t scan(rig *r, const char *suffix, const char **first)
-{
-    static char found[1600];
-    size_t n = 0;
-    DIR *d = opendir(rig_path(r, "blobs"));
-    found[0] = '\0';
-    for (const struct dirent *e; d && (e = readdir(d));) {
-        if (e->d_name[0] == '.' || !nb_has_suffix(e->d_name, suffix))
-            continue;
-        if (n++ == 0)
-            snprintf(found, sizeof found, "%s/%s", rig_path(r, "blobs"), e->d_name);
-    }
-    if (d)
-        closedir(d);
-    *first = found;
-    return n;
-}
-
 size_t rig_count_blobs(rig *r, const char *suffix)
 {
     const char *first;
-    return scan(r, suffix, &first);
+    return scan(r, "", suffix, &first);
 }
 
 const char *rig_find_blob(rig *r, const char *suffix)
 {
     const char *first;
-    scan(r, suffix, &first);
+    scan(r, "", suffix, &first);
     return first;
 }
 
@@ -208,15 +219,4 @@ uint64_t rig_served(rig *r, const char *path)
     uint64_t n = fake_hub_bytes(r->hub, FAKE_CDN, glob);
     snprintf(glob, sizeof glob, "/api/resolve-cache/*/%s", path);
     return n + fake_hub_bytes(r->hub, FAKE_HUB, glob);
-}
-
-void rig_dump(rig *r)
-{
-    fake_request *log;
-    size_t n = fake_hub_log(r->hub, &log);
-    for (size_t i = 0; i < n; i++)
-        fprintf(stderr, "%.3f-%.3f port %d %s %s %d body %llu range %s conn %u cut %d\n", log[i].at,
-                log[i].ended, log[i].port, log[i].method, log[i].name, log[i].status,
-                (unsigned long long)log[i].body, log[i].range, log[i].connection, log[i].cut);
-    fake_hub_log_free(log, n);
 }
