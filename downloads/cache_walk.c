@@ -1,10 +1,8 @@
 /* Walking a repository's snapshots: folders wait on a stack of names, whatever their depth. */
 #include "downloads/cache_private.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,19 +45,15 @@ static nb_status visit_folder(walk *w, const char *below, nb_err *err)
     snprintf(rel, sizeof rel, "%s/snapshots/%s", w->folder, below);
     if (dl_dir_open(w->c, rel, false, &fd, NULL) != NB_OK)
         return NB_OK; /* gone since, or not for us to read */
-    int copy = dup(fd);
-    DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
-    if (!d && copy >= 0)
-        close(copy);
-    for (struct dirent *e; d && !w->stop && (e = readdir(d));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            visit(w, fd, below, e->d_name);
+    nb_str names = {0};
+    nb_status st = dl_names_in(fd, &names, err);
+    for (const char *at = NULL; st == NB_OK && !w->stop && (at = dl_names_next(&names, at));)
+        visit(w, fd, below, at);
+    nb_str_free(&names);
     close(fd);
-    if (d)
-        closedir(d);
-    else
-        return nb_fail(err, NB_NOMEM, "%s: cannot be listed", rel);
-    return w->todo.failed ? nb_fail(err, NB_NOMEM, "%s: too many folders", rel) : NB_OK;
+    if (st == NB_OK && w->todo.failed)
+        st = nb_fail(err, NB_NOMEM, "%s: too many folders", rel);
+    return st;
 }
 
 /* Every snapshot's folder onto the stack; what else lies in snapshots/ is no snapshot. */
@@ -70,15 +64,14 @@ static nb_status push_commits(walk *w, nb_err *err)
     snprintf(rel, sizeof rel, "%s/snapshots", w->folder);
     if (dl_dir_open(w->c, rel, false, &fd, NULL) != NB_OK)
         return NB_OK;
-    DIR *d = fdopendir(fd);
-    if (!d)
-        close(fd);
-    for (struct dirent *e; d && (e = readdir(d));)
-        if (dl_commit_ok(e->d_name))
-            nb_str_addn(&w->todo, e->d_name, strlen(e->d_name) + 1);
-    if (d)
-        closedir(d);
-    return d && !w->todo.failed ? NB_OK : nb_fail(err, NB_NOMEM, "%s: cannot be listed", rel);
+    nb_str names = {0};
+    nb_status st = dl_names_in(fd, &names, err);
+    for (const char *at = NULL; st == NB_OK && (at = dl_names_next(&names, at));)
+        if (dl_commit_ok(at))
+            nb_str_addn(&w->todo, at, strlen(at) + 1);
+    nb_str_free(&names);
+    close(fd);
+    return st;
 }
 
 nb_status dl_snapshots_walk(const dl_cache *c, const char *folder, const char *commit,

@@ -44,8 +44,8 @@ static int create_temp(int dir, const char *prefix, const char *suffix, char *na
         char hex[9];
         dl_random_hex(hex);
         snprintf(name, cap, "%s%s%s", prefix, hex, suffix);
-        int fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-        if (fd >= 0 || (errno != EEXIST && errno != EINTR))
+        int fd = dl_openat(dir, name, O_RDWR | O_CREAT | O_EXCL, 0666);
+        if (fd >= 0 || errno != EEXIST)
             return fd;
     }
     return -1;
@@ -70,9 +70,7 @@ static bool wants_tag(int hub)
     struct stat st;
     if (fstatat(hub, "CACHEDIR.TAG", &st, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT;
-    int fd = S_ISREG(st.st_mode)
-                 ? openat(hub, "CACHEDIR.TAG", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-                 : -1;
+    int fd = S_ISREG(st.st_mode) ? dl_openat(hub, "CACHEDIR.TAG", O_RDONLY, 0) : -1;
     if (fd < 0)
         return false;
     ssize_t n = read(fd, text, sizeof text);
@@ -83,15 +81,11 @@ static bool wants_tag(int hub)
 static nb_status write_tag(const dl_cache *c, nb_err *err)
 {
     char shown[1100];
-    int hub, fd = -1;
+    int hub;
     snprintf(shown, sizeof shown, "%s/CACHEDIR.TAG", c->hub);
     NB_TRY(dl_dir_open(c, "", false, &hub, err));
     const bool wanted = wants_tag(hub);
-    while (wanted && fd < 0) {
-        fd = openat(hub, "CACHEDIR.TAG", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
-        if (fd < 0 && errno != EINTR)
-            break;
-    }
+    int fd = wanted ? dl_openat(hub, "CACHEDIR.TAG", O_WRONLY | O_CREAT, 0666) : -1;
     int why = errno;
     close(hub);
     if (!wanted)
@@ -240,8 +234,7 @@ static nb_status copy_blob(const dl_cache *c, const place *p, const dl_blob *blo
         snprintf(dir, sizeof dir, "blobs/%.2s", blob->payload);
         NB_TRY(dl_dir_open(c, dir, false, &from_dir, err));
     }
-    from = openat(from_dir, blob->shared ? blob->payload + 3 : p->oid,
-                  O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    from = dl_openat(from_dir, blob->shared ? blob->payload + 3 : p->oid, O_RDONLY, 0);
     int why = errno;
     if (blob->shared)
         close(from_dir);
@@ -344,7 +337,7 @@ nb_status dl_cache_link(const dl_cache *c, const char *repo, const char *commit,
 static bool ref_says(int dir, const char *base, const char *commit)
 {
     char text[64];
-    int fd = openat(dir, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = dl_openat(dir, base, O_RDONLY, 0);
     if (fd < 0)
         return false;
     ssize_t n = read(fd, text, sizeof text);

@@ -150,7 +150,7 @@ static void check_ref(scan *s, int dir, const char *name)
 {
     char text[128], rel[DL_FOLDER_MAX + 64], shown[110];
     int snap = -1;
-    int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    int fd = dl_openat(dir, name, O_RDONLY, 0);
     ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
     if (fd >= 0)
         close(fd);
