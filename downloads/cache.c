@@ -102,17 +102,29 @@ int dl_openat(int dir, const char *name, int flags, unsigned mode)
     return fd;
 }
 
+int dl_renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+    int rc;
+    do
+        rc = renameat(from_dir, from, to_dir, to);
+    while (rc != 0 && errno == EINTR);
+    return rc;
+}
+
 nb_status dl_names_in(int dir, nb_str *out, nb_err *err)
 {
     int copy = dl_openat(dir, ".", O_RDONLY | O_DIRECTORY, 0);
-    DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
-    if (!d && copy >= 0)
+    if (copy < 0)
+        return nb_fail_errno(err, errno, "list", "folder of the cache");
+    DIR *d = fdopendir(copy);
+    if (!d) {
         close(copy);
-    for (struct dirent *e; d && (e = readdir(d));)
+        return nb_fail(err, NB_NOMEM, "cache: a folder cannot be listed");
+    }
+    for (struct dirent *e; (e = readdir(d));)
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
             nb_str_addn(out, e->d_name, strlen(e->d_name) + 1);
-    if (d)
-        closedir(d);
+    closedir(d);
     return out->failed ? nb_fail(err, NB_NOMEM, "cache: list of names") : NB_OK;
 }
 

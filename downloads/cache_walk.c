@@ -38,15 +38,31 @@ static void visit(walk *w, int dir, const char *below, const char *name)
     w->stop = !w->fn(w->arg, &e);
 }
 
+/* *fd -1, and no failure, for what is not there or is a link. */
+static nb_status open_if_there(const walk *w, const char *rel, int *fd, nb_err *err)
+{
+    nb_err why = {.status = NB_OK};
+    nb_status st = dl_dir_open(w->c, rel, false, fd, &why);
+    if (st == NB_OK)
+        return st;
+    *fd = -1;
+    if (st == NB_NOTFOUND || st == NB_REFUSED)
+        return NB_OK;
+    if (err)
+        *err = why;
+    return st;
+}
+
 static nb_status visit_folder(walk *w, const char *below, nb_err *err)
 {
     char rel[2 * DL_REL_MAX];
     int fd;
     snprintf(rel, sizeof rel, "%s/snapshots/%s", w->folder, below);
-    if (dl_dir_open(w->c, rel, false, &fd, NULL) != NB_OK)
-        return NB_OK; /* gone since, or not for us to read */
+    nb_status st = open_if_there(w, rel, &fd, err);
+    if (st != NB_OK || fd < 0)
+        return st;
     nb_str names = {0};
-    nb_status st = dl_names_in(fd, &names, err);
+    st = dl_names_in(fd, &names, err);
     for (const char *at = NULL; st == NB_OK && !w->stop && (at = dl_names_next(&names, at));)
         visit(w, fd, below, at);
     nb_str_free(&names);
@@ -62,10 +78,11 @@ static nb_status push_commits(walk *w, nb_err *err)
     char rel[DL_FOLDER_MAX + 16];
     int fd;
     snprintf(rel, sizeof rel, "%s/snapshots", w->folder);
-    if (dl_dir_open(w->c, rel, false, &fd, NULL) != NB_OK)
-        return NB_OK;
+    nb_status st = open_if_there(w, rel, &fd, err);
+    if (st != NB_OK || fd < 0)
+        return st;
     nb_str names = {0};
-    nb_status st = dl_names_in(fd, &names, err);
+    st = dl_names_in(fd, &names, err);
     for (const char *at = NULL; st == NB_OK && (at = dl_names_next(&names, at));)
         if (dl_commit_ok(at))
             nb_str_addn(&w->todo, at, strlen(at) + 1);

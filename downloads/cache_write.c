@@ -19,15 +19,6 @@ static const char cachedir_tag[] =
     "# For information about cache directory tags, see:\n"
     "#\thttps://bford.info/cachedir/\n";
 
-static int rename_retry(int from_dir, const char *from, int to_dir, const char *to)
-{
-    int rc;
-    do
-        rc = renameat(from_dir, from, to_dir, to);
-    while (rc != 0 && errno == EINTR);
-    return rc;
-}
-
 static int fsync_retry(int fd)
 {
     int rc;
@@ -153,7 +144,7 @@ static nb_status land_blob(int blobs, const char *oid, int fd, const char *from,
         return nb_fail(err, NB_REFUSED, "%s: was replaced while it was written", from);
     if (why)
         return nb_fail_errno(err, why, "sync", from);
-    if (rename_retry(blobs, base, blobs, oid) != 0)
+    if (dl_renameat(blobs, base, blobs, oid) != 0)
         return nb_fail_errno(err, errno, "rename to blob", oid);
     return dl_dir_sync(blobs, from, err);
 }
@@ -193,7 +184,7 @@ static nb_status relink(const place *p, const char *target, nb_err *err)
                 continue;
             return nb_fail_errno(err, errno, "link", p->path);
         }
-        if (rename_retry(p->dir, temp, p->dir, p->base) == 0)
+        if (dl_renameat(p->dir, temp, p->dir, p->base) == 0)
             return NB_OK;
         nb_status status = nb_fail_errno(err, errno, "link", p->path);
         unlinkat(p->dir, temp, 0);
@@ -284,7 +275,7 @@ static nb_status make_copy(const dl_cache *c, const place *p, const dl_blob *blo
     const bool copied = blob->shared || k.n > 0;
     if (copied)
         NB_TRY(copy_blob(c, p, blob, temp, sizeof temp, err));
-    if (rename_retry(p->blobs, temp, p->dir, p->base) == 0)
+    if (dl_renameat(p->blobs, temp, p->dir, p->base) == 0)
         return dl_dir_sync(p->blobs, p->path, err);
     nb_status status = nb_fail_errno(err, errno, "move to", p->path);
     if (copied)
@@ -356,7 +347,7 @@ static nb_status write_ref(int repo, int dir, const char *base, const char *comm
     int why = finish(fd);
     if (status == NB_OK && why)
         status = nb_fail_errno(err, why, "sync ref", base);
-    if (status == NB_OK && rename_retry(repo, temp, dir, base) != 0)
+    if (status == NB_OK && dl_renameat(repo, temp, dir, base) != 0)
         status = nb_fail_errno(err, errno, "rename to ref", base);
     if (status != NB_OK) {
         unlinkat(repo, temp, 0);

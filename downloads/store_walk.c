@@ -72,8 +72,9 @@ static int open_below(int at, const char *path)
         char name[256];
         size_t n = strcspn(s, "/");
         snprintf(name, sizeof name, "%.*s", (int)(n < 255 ? n : 255), s);
-        int next = dl_openat(fd, name, O_RDONLY | O_DIRECTORY, 0);
+        int next = dl_openat(fd, name, O_RDONLY | O_DIRECTORY, 0), why = errno;
         close(fd);
+        errno = why;
         fd = next;
         s += n + (s[n] == '/');
     }
@@ -120,12 +121,14 @@ static nb_status walk_tree(tree *t, const char *name)
         nb_str names = {0};
         pop(&t->todo, below, sizeof below);
         int fd = open_below(t->at, below);
+        if (fd < 0 && t->remove && errno != ENOENT && t->status == NB_OK)
+            t->status = nb_fail_errno(t->err, errno, "open folder", below);
         if (fd < 0)
             continue;
         if (t->remove)
             (void)fchmod(fd, 0700); /* a folder of somebody's read-only cache */
-        if (dl_names_in(fd, &names, t->err) != NB_OK)
-            t->status = NB_NOMEM;
+        nb_status st = dl_names_in(fd, &names, t->status == NB_OK ? t->err : NULL);
+        t->status = t->status == NB_OK ? st : t->status;
         for (const char *at = NULL; (at = dl_names_next(&names, at));)
             visit(t, fd, below, at);
         nb_str_free(&names);
