@@ -8,12 +8,6 @@
 /* Room for one more of `size` bytes in at[n], *cap grown as needed; NULL leaves at as it was. */
 void *dl_grow(void *at, size_t n, size_t *cap, size_t size, nb_err *err);
 
-/* Names in a folder by descriptor, each with its NUL, one after another; "." and ".." are not among
- * them. A folder that cannot be read is an empty one. */
-nb_status dl_names_in(int dir, nb_str *out, nb_err *err);
-/* Walks what dl_names_in gave: the first name for NULL, then the next, NULL at the end. */
-const char *dl_names_next(const nb_str *names, const char *at);
-
 /* Called for each repository folder of hub that has a valid name. */
 typedef nb_status dl_folder_fn(void *arg, const char *folder, const char *repo, nb_err *err);
 nb_status dl_folders_each(const dl_cache *c, dl_folder_fn *fn, void *arg, nb_err *err);

@@ -72,6 +72,10 @@ static nb_status make_item(const dl_store_plan *p, int trash, char name[32], int
     nb_status st = text.failed ? nb_fail(err, NB_NOMEM, "trash: no memory for %zu names", p->n)
                                : nb_replace_file(path, nb_str_c(&text), text.len, 0600, err);
     nb_str_free(&text);
+    if (st != NB_OK) {
+        close(*item);
+        (void)dl_tree_remove(trash, name, NULL);
+    }
     return st;
 }
 
@@ -117,10 +121,10 @@ static nb_status move_out(const dl_store_plan *p, int item, nb_err *err)
         int dir;
         snprintf(number, sizeof number, "%zu", i);
         NB_TRY(place_of(p, &p->at[i], false, &dir, &base, err));
-        int rc = renameat(dir, base, item, number), why = errno;
+        int rc = dl_renameat(dir, base, item, number), why = errno;
         close(dir);
         if (rc != 0 && why != ENOENT)
-            return nb_fail_errno(err, why, "move to the trash", p->at[i].name);
+            return nb_fail_errno(err, why, "move to the trash", base);
         if (p->at[i].at == DL_AT_SNAPSHOTS && p->path)
             prune(p, p->at[i].name);
     }
@@ -256,7 +260,7 @@ static nb_status move_back(const dl_store_plan *p, int item)
         if (!is_there(item, number))
             continue;
         NB_TRY(place_of(p, &p->at[i], true, &dir, &base, p->err));
-        int rc = is_there(dir, base) ? 0 : renameat(item, number, dir, base), why = errno;
+        int rc = is_there(dir, base) ? 0 : dl_renameat(item, number, dir, base), why = errno;
         close(dir);
         if (rc != 0)
             return nb_fail_errno(p->err, why, "move back", base);
@@ -288,9 +292,11 @@ nb_status dl_store_restore(const dl_cache *c, char *what, size_t cap, nb_err *er
     nb_str names = {0};
     char newest[32] = "";
     int trash, item;
-    if (dl_trash_open(c, false, &trash, NULL) != NB_OK)
-        return nb_fail(err, NB_NOTFOUND, "the trash is empty");
-    nb_status st = dl_names_in(trash, &names, err);
+    nb_err why = {.status = NB_OK};
+    nb_status st = dl_trash_open(c, false, &trash, &why);
+    if (st != NB_OK)
+        return nb_fail(err, st, "%s", st == NB_NOTFOUND ? "the trash is empty" : why.msg);
+    st = dl_names_in(trash, &names, err);
     for (const char *at = NULL; st == NB_OK && (at = dl_names_next(&names, at));)
         if (strcmp(at, newest) > 0 && has_origin(trash, at))
             snprintf(newest, sizeof newest, "%s", at);

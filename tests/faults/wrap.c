@@ -140,6 +140,9 @@ int __wrap_pipe(int fds[2])
 {
     return io_fails() && errnum != EINTR ? -1 : __real_pipe(fds);
 }
+WRAP_IO(mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode))
+WRAP_IO(symlinkat, (const char *target, int dir, const char *path), (target, dir, path))
+WRAP_IO(renameat, (int dir, const char *from, int to_dir, const char *to), (dir, from, to_dir, to))
 
 int __real_open(const char *path, int flags, ...);
 int __real_close(int fd);
@@ -201,6 +204,20 @@ int __wrap_close(int fd)
     }
 WRAP_OPEN(open)
 WRAP_OPEN(open64)
+
+#define WRAP_OPENAT(name)                                                                          \
+    int __real_##name(int dir, const char *path, int flags, ...);                                  \
+    int __wrap_##name(int dir, const char *path, int flags, ...);                                  \
+    int __wrap_##name(int dir, const char *path, int flags, ...)                                   \
+    {                                                                                              \
+        va_list ap;                                                                                \
+        va_start(ap, flags);                                                                       \
+        unsigned mode = flags & O_CREAT ? va_arg(ap, unsigned) : 0;                                \
+        va_end(ap);                                                                                \
+        return io_fails() ? -1 : __real_##name(dir, path, flags, mode);                            \
+    }
+WRAP_OPENAT(openat)
+WRAP_OPENAT(openat64)
 
 /* Half of n, at least one byte, for a short count; -1 when the call fails; n otherwise. */
 static ssize_t io_count(size_t n)
