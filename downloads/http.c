@@ -59,12 +59,14 @@ static void call_done(void *ud, const dl_reply *reply, nb_status status, const n
     else if (err)
         c->err = *err;
     *c->out = *reply;
-    if (reply->body.len > 0) { /* an error's */
-        nb_str_clear(&c->body);
-        nb_str_addn(&c->body, reply->body.at, reply->body.len);
+    c->out->body = (nb_str){0};
+    if (status == NB_OK) {
+        c->out->body = c->body;
+        c->body = (nb_str){0};
+    } else if (reply->body.len > 0) { /* an error's text */
+        nb_str_addn(&c->out->body, reply->body.at, reply->body.len);
     }
-    c->out->body = c->body;
-    c->body = (nb_str){0};
+    nb_str_free(&c->body);
     pthread_mutex_lock(&c->net->lock);
     c->status = status;
     c->done = true;
