@@ -203,6 +203,7 @@ static void try_all(call *c)
         snprintf(text, sizeof text, "%s, trying again", dl_trouble_name(c->out->trouble));
         if (!wait_seconds(c, wait, text)) {
             c->status = nb_fail(&c->err, NB_CANCELED, "cancelled");
+            c->out->trouble = DL_OK;
             break;
         }
     }
