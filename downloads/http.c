@@ -138,8 +138,9 @@ static void attempt(call *c)
     dl_reply_free(c->out);
     c->done = false;
     c->got = 0;
-    c->status = dl_stream_open(&s, c->net, c->rq, &sink, true, &c->err);
-    if (c->status != NB_OK) {
+    nb_status opened = dl_stream_open(&s, c->net, c->rq, &sink, true, &c->err);
+    if (opened != NB_OK) { /* else c->status is the net thread's until done */
+        c->status = opened;
         c->out->trouble = c->net->offline ? DL_OFFLINE_MODE : DL_OK;
         return;
     }

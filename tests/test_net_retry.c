@@ -34,7 +34,7 @@ static void *call_once(void *ud)
 {
     caller *c = ud;
     nb_hooks hooks = rig_hook(&c->seen);
-    const dl_request rq = {.url = "/api/models/ns/repo", .body_max = 1 << 20};
+    const dl_request rq = {.url = "/api/models/ns/repo", .body_max = 1 << 20, .timeout = 2};
     c->status = dl_call(c->rig->net, &rq, &c->reply, &hooks, &c->err);
     c->ended = dl_clock();
     return NULL;
@@ -49,7 +49,8 @@ static void caller_start(caller *c, void *(*run)(void *))
 static void caller_up(caller *c, const char *fault)
 {
     char line[160];
-    *c = (caller){.own = rig_up(NULL, NULL), .seen = {.want = "rate limited, resumes in "}};
+    *c = (caller){.own = rig_up(&(dl_options){.patience = 20}, NULL),
+                  .seen = {.want = "rate limited, resumes in "}};
     c->rig = &c->own;
     snprintf(line, sizeof line, "GET hub:* #1 %s", fault);
     fix_fault(c->own.hub, line);
@@ -265,7 +266,7 @@ CHECK_TEST(net_retry, a_call_is_cancelled_within_a_tenth_hub_18)
         net_rig rig = rig_up(NULL, NULL);
         double when = dl_clock() + rows[i].after;
         const nb_hooks hooks = {NULL, time_is_up, &when};
-        const dl_request rq = {.url = "/api/models/ns/repo", .body_max = 1 << 20, .timeout = 10};
+        const dl_request rq = {.url = "/api/models/ns/repo", .body_max = 1 << 20};
         dl_reply r;
         nb_err err = {0};
         char line[96];
@@ -291,8 +292,7 @@ CHECK_TEST(net_retry, closing_ends_everything_within_a_fifth_of_a_second)
         snprintf(line, sizeof line, "GET hub:* %s", faults[i]);
         fix_fault(rig.hub, line);
         fix_fault(rig.hub, "GET hub:*/d/e.txt stall_after=0");
-        rig_stream_start(&rig, &s,
-                         &(dl_request){.url = "/ns/repo/resolve/main/d/e.txt", .timeout = 9});
+        rig_stream_start(&rig, &s, &(dl_request){.url = "/ns/repo/resolve/main/d/e.txt"});
         for (size_t k = 0; k < countof(c); k++) {
             c[k] = (caller){.rig = &rig};
             caller_start(&c[k], call_once);

@@ -280,7 +280,11 @@ CHECK_TEST(net_safety, an_announced_giant_is_refused_at_once_A23)
                            .subject = "ns/repo"};
     dl_reply r;
     nb_err err = {0};
-    fake_repo_noise(rig.repo, "big.gguf", 100 << 20, 1);
+    const fake_file big = {.path = "big.gguf",
+                           .size = 100 << 20,
+                           .sha256 = "0123456789abcdef0123456789abcdef"
+                                     "0123456789abcdef0123456789abcdef"};
+    check(fake_repo_file(rig.repo, &big, NULL) == NB_OK, "no file");
     check(dl_call(rig.net, &rq, &r, NULL, &err) == NB_REFUSED && r.trouble == DL_TOO_BIG, "%s",
           err.msg);
     check(strstr(err.msg, "104857600") && strstr(err.msg, "1048576"), "both numbers: %s", err.msg);

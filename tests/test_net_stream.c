@@ -197,7 +197,7 @@ CHECK_TEST(net_stream, the_limit_holds_over_all_streams_hub_24)
     check(fabs(rate / 8e6 - 1) < .1, "%.0f bytes/s, 8000000 wanted", rate);
     dl_net_limit(rig.net, 0);
     rate = rate_over(rig.net, 1);
-    check(rate > 16e6, "%.0f bytes/s without a limit", rate);
+    check(rate > 9e6, "%.0f bytes/s without a limit", rate);
     for (size_t i = 0; i < countof(s); i++) {
         dl_stream_stop(rig.net, s[i].s);
         rig_stream_wait(&s[i]);
@@ -215,10 +215,11 @@ CHECK_TEST(net_stream, silence_and_crawling_end_honest_slowness_does_not_hub_15)
         bool stalls;
         double least, most; /* s */
     } rows[] = {
-        {"GET cdn:* stall_after=0", true, 1, 1.5}, {"GET cdn:* stall_after=50000", true, 1, 1.5},
-        {"GET cdn:* delay=5000", true, 1, 1.5},    {"GET cdn:* rate=300", true, 3, 4.5},
-        {"GET cdn:* rate=20K", false, 3.5, 6},     {"GET cdn:* delay=700 rate=200K", false, .7, 3},
+        {"GET cdn:* stall_after=0", true, 1, 3}, {"GET cdn:* stall_after=50000", true, 1, 3},
+        {"GET cdn:* delay=9000", true, 1, 3},    {"GET cdn:* rate=900", true, 3, 6},
+        {"GET cdn:* rate=20K", false, 3.5, 9},   {"GET cdn:* delay=500 rate=200K", false, .5, 5},
     };
+    char sha256[65];
     net_rig rig[countof(rows)];
     rig_stream s[countof(rows)];
     memset(s, 0, sizeof s);
@@ -226,7 +227,10 @@ CHECK_TEST(net_stream, silence_and_crawling_end_honest_slowness_does_not_hub_15)
         dl_request part = whole;
         part.ranged = true;
         part.last = 80 * 1024 - 1;
+        part.timeout = 1;
         rig[i] = rig_up(NULL, NULL);
+        check(fake_repo_sha256(rig[i].repo, "m.gguf", sha256),
+              "computed now, not in a reply's time");
         fix_fault(rig[i].hub, rows[i].fault);
         rig_stream_start(&rig[i], &s[i], &part);
     }
@@ -236,7 +240,8 @@ CHECK_TEST(net_stream, silence_and_crawling_end_honest_slowness_does_not_hub_15)
         check((s[i].trouble == DL_STALLED) == rows[i].stalls, "%s: %s", rows[i].fault,
               s[i].err.msg);
         check((s[i].end == NB_OK) != rows[i].stalls, "%s: %s", rows[i].fault, s[i].err.msg);
-        check(took > rows[i].least - .05 && took < rows[i].most, "%s: %.3f s", rows[i].fault, took);
+        check(took > rows[i].least - .05 && took < rows[i].most, "%s: %.3f s, %llu bytes: %s",
+              rows[i].fault, took, (unsigned long long)s[i].bytes, s[i].err.msg);
         rig_stream_free(&s[i]);
         rig_down(&rig[i]);
     }
@@ -250,6 +255,7 @@ CHECK_TEST(net_stream, a_limit_is_no_stall)
     dl_request part = whole;
     part.ranged = true;
     part.last = 1999;
+    part.timeout = 1;
     rig_stream_start(&rig, &s, &part);
     rig_stream_wait(&s);
     check(s.end == NB_OK && s.bytes == 2000, "%s", s.err.msg);
@@ -363,7 +369,7 @@ CHECK_TEST(net_stream, streams_start_from_callbacks)
     net_rig rig = rig_up(NULL, NULL);
     chain c = {.left = 20, .net = rig.net};
     const dl_sink sink = {chain_head, chain_body, chain_done, &c};
-    const dl_request rq = {.url = "/ns/repo/resolve/main/d/e.txt", .timeout = 9};
+    const dl_request rq = {.url = "/ns/repo/resolve/main/d/e.txt"};
     dl_stream *s;
     nb_err err = {0};
     pthread_mutex_init(&c.lock, NULL);
