@@ -307,6 +307,7 @@ CHECK_TEST(net_retry, closing_ends_everything_within_a_fifth_of_a_second)
             pthread_join(c[k].thread, NULL);
             check(c[k].status == NB_CANCELED && c[k].ended - began < .2, "%s: status %d", faults[i],
                   c[k].status);
+            dl_reply_free(&c[k].reply);
         }
         check(s.done && s.end == NB_CANCELED, "the stream was told");
         rig_stream_free(&s);
