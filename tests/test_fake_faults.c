@@ -371,6 +371,6 @@ CHECK_TEST(fake_faults, answers_are_late_and_slow) /* hub 15 */
     fix_repo(hub);
     fix_fault(hub, "GET cdn:* rate=20");
     r = fix_file(hub, "0-9");
-    check(r.n == 10 && is_file(&r, 0, 10) && r.last - r.first > 0.4, "%.3f s", r.last);
+    check(r.n == 10 && is_file(&r, 0, 10) && r.last > 0.4, "%.3f s", r.last);
     end(&hub, &r);
 }
