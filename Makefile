@@ -172,7 +172,7 @@ run: deps
 
 ## test: install what is missing, build, run all quick tests
 test: deps
-	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty $(B)/tests/faults
+	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty $(B)/tests/faults $(B)/tests/fake_hub
 	$(B)/tests/run --timeout 120 -j2
 	$(B)/tests/pty
 	$(B)/tests/faults --points $(FAULT_POINTS)
@@ -261,7 +261,7 @@ bench: all
 
 ## soak: the long forms of the tests, outside CI
 soak: deps
-	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty $(B)/tests/faults
+	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty $(B)/tests/faults $(B)/tests/fake_hub
 	NB_TEST_LONG=1 NB_TEST_PPL=all NB_TEST_PRESETS=all $(B)/tests/run --timeout 3600 -j2
 	NB_TEST_LONG=1 $(B)/tests/pty
 	$(B)/tests/faults --all
