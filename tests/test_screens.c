@@ -204,13 +204,13 @@ CHECK_TEST(screens, quantize_opens_what_was_chosen_last)
 CHECK_TEST(screens, inspect_reads_nothing_while_another_model_opens)
 {
     stage s;
-    stage_begin(&s, "swap", true);
+    stage_begin(&s, "swap", "nibble-demo");
     s.opt.cpu = NULL;
-    play(&s, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys 1\nwait\nkeys Enter\nwait\n"
-             "keys 1 j Enter j j j\nwait\nkeys 1 k Enter j\nwait\nkeys 1 j Enter k G\nwait\n"
-             "save-screen last\n");
+    stage_play(&s, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys 1\nwait\nkeys Enter\nwait\n"
+                   "keys 1 j Enter j j j\nwait\nkeys 1 k Enter j\nwait\nkeys 1 j Enter k G\nwait\n"
+                   "save-screen last\n");
     bool ok = holds("last", "Q2_K.gguf  57 tensors");
-    leave();
+    stage_leave();
     check(ok, "see above");
 }
 
