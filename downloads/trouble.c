@@ -117,9 +117,11 @@ static bool tag_text(const nb_str *body, const char *open, const char **at, size
     return true;
 }
 
-/* Appends at most `room` bytes of it, made safe to show on one line. */
+/* Appends at most `room` bytes of it, made safe to show on one line; an ellipsis ends what is cut.
+ */
 static void add_safe(nb_str *out, const char *text, size_t n, size_t room)
 {
+    static const char more[] = "\xe2\x80\xa6";
     nb_str safe = {0};
     while (n > 0 && (*text == ' ' || *text == '\n' || *text == '\r')) {
         text++;
@@ -128,7 +130,12 @@ static void add_safe(nb_str *out, const char *text, size_t n, size_t room)
     nb_safe_text(&safe, text, n < 4 * room ? n : nb_utf8_whole(text, 4 * room), NB_SAFE_ONE_LINE);
     while (safe.len > 0 && safe.at[safe.len - 1] == ' ')
         safe.len--;
-    nb_str_addn(out, nb_str_c(&safe), safe.len <= room ? safe.len : nb_utf8_whole(safe.at, room));
+    if (safe.len <= room) {
+        nb_str_addn(out, nb_str_c(&safe), safe.len);
+    } else if (room > sizeof more) {
+        nb_str_addn(out, safe.at, nb_utf8_whole(safe.at, room - (sizeof more - 1)));
+        nb_str_add(out, more);
+    }
     nb_str_free(&safe);
 }
 

@@ -104,6 +104,91 @@ bool stage_next_screen(const char **at, char name[64], bool cuts)
     return false;
 }
 
+/* --- goldens --------------------------------------------------------------------------------- */
+
+/* A server of the test has another port in every run (five digits) and numbers its requests by the
+ * clock: signs of the same width instead. */
+static void hide_changing(char *text)
+{
+    static const struct {
+        const char *before, *kind;
+    } row[] = {{"127.0.0.1:", "0123456789"}, {"Root=1-", "0123456789abcdef-"}};
+    for (size_t i = 0; i < countof(row); i++)
+        for (char *s = text; (s = strstr(s, row[i].before));) {
+            s += strlen(row[i].before);
+            size_t n = strspn(s, row[i].kind);
+            memset(s, '#', n);
+        }
+}
+
+void stage_compare(const char *name, const char *size)
+{
+    char golden[1024], saved[128];
+    size_t n = 0, m = 0;
+    snprintf(golden, sizeof golden, "%s/tests/golden/%s-%s.screen", NB_TEST_ROOT, name, size);
+    snprintf(saved, sizeof saved, "%s-%s", name, size);
+    char *got = test_slurp(saved, &n);
+    if (!got)
+        stage_leave();
+    check(got, "%s was not saved", saved);
+    hide_changing(got);
+    const char *mode = getenv("NB_GOLDEN");
+    if (mode && strcmp(mode, "write") == 0)
+        test_spit(golden, got, n);
+    char *want = test_slurp(golden, &m);
+    bool same = want && n == m && memcmp(got, want, n) == 0;
+    size_t at = 0, line = 1;
+    while (want && at < n && at < m && got[at] == want[at])
+        line += got[at++] == '\n';
+    if (!same) {
+        stage_leave();
+        fprintf(stderr, "--- %s at %s\n%s\n", name, size, got);
+    }
+    check(same, "%s at %s differs from its golden in line %zu%s", name, size, line,
+          want ? "" : ": there is none");
+    free(got);
+    free(want);
+}
+
+void stage_goldens(stage *s, const char *script)
+{
+    static const char *const sizes[] = {"120x40", "80x24"};
+    char name[64];
+    nb_str all = {0};
+    char *text = stage_script(script);
+    stage_at_sizes(&all, text, sizes, countof(sizes), NULL);
+    stage_play(s, nb_str_c(&all));
+    for (const char *at = text; stage_next_screen(&at, name, false);)
+        for (size_t i = 0; i < countof(sizes); i++)
+            stage_compare(name, sizes[i]);
+    nb_str_free(&all);
+    free(text);
+}
+
+void stage_whole_words(stage *s, const char *script)
+{
+    /* The small ones first: what can be scrolled there is not clamped yet. */
+    static const char *const sizes[] = {"80x24", "100x30", "120x40", "200x60"};
+    char name[64], file[80];
+    nb_str all = {0}, cuts = {0};
+    char *text = stage_script(script);
+    stage_at_sizes(&all, text, sizes, countof(sizes), "save-cuts");
+    stage_play(s, nb_str_c(&all));
+    for (const char *at = text; stage_next_screen(&at, name, true);)
+        for (size_t i = 0; i < countof(sizes); i++) {
+            size_t n;
+            snprintf(file, sizeof file, "%s-%s", name, sizes[i]);
+            char *found = test_slurp(file, &n);
+            if (!found || n)
+                nb_str_addf(&cuts, "%s: %s", file, found ? found : "not saved\n");
+            free(found);
+        }
+    stage_leave();
+    check(cuts.len == 0, "cut without an ellipsis:\n%s", nb_str_c(&cuts));
+    nb_str_free(&all);
+    free(text);
+}
+
 void stage_leave(void)
 {
     check(chdir(NB_TEST_ROOT) == 0, "chdir back");

@@ -26,6 +26,15 @@ void stage_at_sizes(nb_str *out, const char *script, const char *const *sizes, s
 /* The names of a script's screens, one a call; false after the last. *at starts at the script.
  * cuts: also those that have no golden. */
 bool stage_next_screen(const char **at, char name[64], bool cuts);
+/* A screen saved as NAME-SIZE against tests/golden; ports of 127.0.0.1
+ * and numbers of requests are not compared. With
+ * NB_GOLDEN=write the golden is made anew. */
+void stage_compare(const char *name, const char *size);
+/* Plays tests/scripts/SCRIPT.script at 120x40 and 80x24 and compares every screen it saves. */
+void stage_goldens(stage *s, const char *script);
+/* Plays it at four sizes; the canvas must have noted no text that lost letters without an ellipsis
+ * (tui 2). Leaves. */
+void stage_whole_words(stage *s, const char *script);
 void stage_leave(void); /* back to the repository */
 
 #endif

@@ -10,36 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The small ones first: what can be scrolled there is not clamped yet. */
 static const char *const sizes[] = {"80x24", "100x30", "120x40", "200x60"};
 
-/* Plays a script and tells the cuts of all its screens at once. */
 static void holds_whole_words(const char *script, const char *demo)
 {
-    char name[64], file[80], folder[64];
-    const char *at;
+    char folder[64];
     stage s;
-    nb_str all = {0}, cuts = {0};
-    char *text = stage_script(script);
     snprintf(folder, sizeof folder, "layout-%s", script);
     stage_begin(&s, folder, demo);
     s.opt.cpu = NULL;
-    stage_at_sizes(&all, text, sizes, countof(sizes), "save-cuts");
-    stage_play(&s, nb_str_c(&all));
-    at = text;
-    while (stage_next_screen(&at, name, true))
-        for (size_t i = 0; i < countof(sizes); i++) {
-            size_t n;
-            snprintf(file, sizeof file, "%s-%s", name, sizes[i]);
-            char *found = test_slurp(file, &n);
-            if (!found || n)
-                nb_str_addf(&cuts, "%s: %s", file, found ? found : "not saved\n");
-            free(found);
-        }
-    stage_leave();
-    check(cuts.len == 0, "cut without an ellipsis:\n%s", nb_str_c(&cuts));
-    nb_str_free(&all);
-    free(text);
+    stage_whole_words(&s, script);
 }
 
 CHECK_TEST(layout, tui_2_models_cut_no_word)

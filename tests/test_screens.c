@@ -19,54 +19,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void compare(const char *name, const char *size)
-{
-    char golden[1024], saved[128];
-    size_t n = 0, m = 0;
-    snprintf(golden, sizeof golden, "%s/tests/golden/%s-%s.screen", NB_TEST_ROOT, name, size);
-    snprintf(saved, sizeof saved, "%s-%s", name, size);
-    char *got = test_slurp(saved, &n);
-    if (!got)
-        stage_leave();
-    check(got, "%s was not saved", saved);
-    const char *mode = getenv("NB_GOLDEN");
-    if (mode && strcmp(mode, "write") == 0)
-        test_spit(golden, got, n);
-    char *want = test_slurp(golden, &m);
-    bool same = want && n == m && memcmp(got, want, n) == 0;
-    size_t at = 0, line = 1;
-    while (want && at < n && at < m && got[at] == want[at])
-        line += got[at++] == '\n';
-    if (!same) {
-        stage_leave();
-        fprintf(stderr, "--- %s at %s\n%s\n", name, size, got);
-    }
-    check(same, "%s at %s differs from its golden in line %zu%s", name, size, line,
-          want ? "" : ": there is none");
-    free(got);
-    free(want);
-}
-
-static const char *const sizes[] = {"120x40", "80x24"};
-
 /* Plays tests/scripts/NAME.script and compares every screen it saves. */
 static void golden(const char *script, const char *demo)
 {
-    char name[64];
-    const char *at;
     stage s;
-    nb_str all = {0};
-    char *text = stage_script(script);
     stage_begin(&s, script, demo);
-    stage_at_sizes(&all, text, sizes, countof(sizes), NULL);
-    stage_play(&s, nb_str_c(&all));
-    at = text;
-    while (stage_next_screen(&at, name, false))
-        for (size_t i = 0; i < countof(sizes); i++)
-            compare(name, sizes[i]);
+    stage_goldens(&s, script);
     stage_leave();
-    nb_str_free(&all);
-    free(text);
 }
 
 CHECK_TEST(screens, models_match_their_goldens)
@@ -460,7 +419,7 @@ CHECK_TEST(screens, a30_resizing_never_harms)
     }
     nb_str_add(&text, "keys Esc m m i\nwait\nresize 120x40\nsave-screen chat-120x40\n");
     stage_play(&s, nb_str_c(&text));
-    compare("chat", "120x40");
+    stage_compare("chat", "120x40");
     stage_leave();
     nb_str_free(&text);
 }

@@ -1,5 +1,7 @@
 #include "tui/app_private.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +55,7 @@ bool ui_app_bring(ui_app *app, size_t at)
     app_page *models = ui_app_page_of(app, UI_MODELS);
     const app_page *p = &app->page[at];
     if (is_empty(p) && models && models->self)
-        models->row->action(models->self, p->row->from_models);
+        models->row->local(models->self, p->row->from_models);
     return true;
 }
 
@@ -86,17 +88,35 @@ bool ui_app_leave(ui_app *app)
     return ui_app_enter(app, to);
 }
 
+/* What is on its way to the Hub and back costs nothing to ask again. */
+static size_t worth_asking(const ui_app *app)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < app->n_job; i++)
+        n += app->job[i].job && strcmp(app->job[i].kind, "hub") != 0;
+    return n;
+}
+
 void ui_app_quit(ui_app *app)
 {
-    if (ui_app_running(app) == 0) {
+    size_t jobs = worth_asking(app), files = ui_app_net_waiting(app);
+    app_confirm *q = &app->confirm;
+    bool kept = files && !dl_queue_foreign(app->net.queue);
+    size_t n = 0, cap = sizeof q->question;
+    if (jobs + files == 0) {
         app->quit = true;
         return;
     }
-    app->confirm = (app_confirm){.open = true, .quitting = true};
-    snprintf(app->confirm.question, sizeof app->confirm.question,
-             ui_app_running(app) == 1 ? "%zu job is running and cannot be resumed later."
-                                      : "%zu jobs are running and cannot be resumed later.",
-             ui_app_running(app));
+    *q = (app_confirm){.open = true, .quitting = true, .downloads = files > 0};
+    if (files)
+        n = (size_t)snprintf(q->question, cap, "%zu %s not here yet: %s%s", files,
+                             files == 1 ? "download is" : "downloads are",
+                             kept ? "paused, the next start goes on."
+                                  : "another nibble keeps the list, what arrived stays.",
+                             jobs ? " " : "");
+    if (jobs)
+        snprintf(q->question + n, cap - n, "%zu %s running and cannot be resumed later.", jobs,
+                 jobs == 1 ? "job is" : "jobs are");
     ui_app_dirty(app);
 }
 
@@ -312,6 +332,28 @@ static void open_log(ui_app *app)
     app->log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
 }
 
+/* Nothing below it yet, or not even the folder itself. */
+static bool untouched(const char *dir)
+{
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    if (!d)
+        return errno == ENOENT;
+    do
+        e = readdir(d);
+    while (e && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0));
+    closedir(d);
+    return !e;
+}
+
+/* Greeted is who opens the workbench as such, where it can remember that it did. */
+static bool is_first_run(const ui_app *app)
+{
+    const ui_app_options *opt = &app->opt;
+    return !opt->script && !opt->read_only && !opt->n_paths && !opt->start && app->cfg.writable &&
+           untouched(app->cfg.state_dir) && untouched(app->cfg.config_dir);
+}
+
 static nb_status open_app(ui_app *app, nb_err *err)
 {
     unsigned flags = 0;
@@ -325,6 +367,7 @@ static nb_status open_app(ui_app *app, nb_err *err)
     NB_TRY(nb_mailbox_open(&app->mail, err));
     bool keep = !ui_app_scripted(app) && !app->opt.read_only && app->cfg.writable;
     nb_err told = {0};
+    app->first_run = is_first_run(app); /* before the first file is kept */
     NB_TRY(ui_workspace_open(&app->ws, keep ? app->cfg.state_dir : NULL, &told));
     open_log(app);
     if (told.msg[0])

@@ -154,7 +154,9 @@ static void draw_hint_row(ui_app *app, ui_canvas *c, int y)
         start = 0;
     const char *left = NULL;
     if (app->confirm.open)
-        left = app->confirm.quitting ? "c cancel and quit  Esc stay" : "y yes  n no";
+        left = app->confirm.downloads  ? "p pause and quit  c cancel and quit  Esc stay"
+               : app->confirm.quitting ? "c cancel and quit  Esc stay"
+                                       : "y yes  n no";
     else if (app->panel != APP_NO_PANEL)
         left = ui_app_panel_row_of(app->panel)->hints(app, c->w < APP_WIDE);
     else if (p->self && p->row->hints)
@@ -355,7 +357,11 @@ double ui_app_tick(ui_app *app)
         app_page *models = ui_app_page_of(app, UI_MODELS);
         app->rescan = false;
         if (models && models->self)
-            models->row->action(models->self, UI_ACT_MODELS_RESCAN);
+            models->row->local(models->self, UI_ACT_MODELS_RESCAN);
+    }
+    if (app->first_run && app->frames > 0) {
+        app->first_run = false;
+        ui_app_greet(app);
     }
     double look = ui_app_net_tick(app);
     next = look < next ? look : next;

@@ -130,6 +130,7 @@ void ui_app_items_fill(ui_app *app, bool help)
         add_themes(app);
         add_settings(app);
         add_command(app, "Screen", "save it as text", "save-screen ");
+        add_command(app, "Screen", "welcome, as at the first start", "welcome");
     }
     app->items.list = (ui_list){0};
     ui_input_set(&app->items.input, "");
@@ -287,6 +288,10 @@ nb_status ui_app_command(ui_app *app, const char *line, nb_err *err)
     line += strspn(line, " ");
     if (strcmp(line, "q") == 0) {
         ui_app_quit(app);
+        return NB_OK;
+    }
+    if (strcmp(line, "welcome") == 0) {
+        ui_app_panel_open(app, APP_FIRST);
         return NB_OK;
     }
     if (strncmp(line, "theme ", 6) == 0)

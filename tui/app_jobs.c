@@ -152,11 +152,11 @@ bool ui_app_jobs_end(ui_app *app, double seconds)
 bool ui_app_jobs_wait(ui_app *app, double seconds)
 {
     double end = wall() + seconds;
-    while (ui_app_drain(app, 1000) || ui_app_running(app) > 0 || ui_app_net_busy(app)) {
+    while (ui_app_drain(app, 1000) || ui_app_running(app) > 0 || ui_app_net_waiting(app) > 0) {
         struct pollfd fd = {.fd = nb_mailbox_fd(app->mail), .events = POLLIN};
         if (wall() >= end)
             return false;
-        poll(&fd, 1, ui_app_running(app) > 0 ? 50 : 0);
+        poll(&fd, 1, 50);
     }
     return true;
 }

@@ -165,15 +165,29 @@ double ui_app_net_tick(ui_app *app)
     return app->net.running ? LOOK : 60;
 }
 
-bool ui_app_net_busy(const ui_app *app)
+static bool is_waiting(const dl_item *it)
 {
-    size_t n = app->net.queue ? dl_queue_count(app->net.queue) : 0;
-    bool busy = false;
+    return it->state == DL_RUNNING || it->state == DL_QUEUED;
+}
+
+size_t ui_app_net_waiting(const ui_app *app)
+{
+    size_t n = app->net.queue ? dl_queue_count(app->net.queue) : 0, waiting = 0;
     dl_item *it = ui_xmalloc(sizeof *it);
-    for (size_t i = 0; i < n && !busy && dl_queue_look(app->net.queue, i, it); i++)
-        busy = it->state == DL_RUNNING || it->state == DL_QUEUED;
+    for (size_t i = 0; i < n && dl_queue_look(app->net.queue, i, it); i++)
+        waiting += is_waiting(it);
     free(it);
-    return busy;
+    return waiting;
+}
+
+void ui_app_net_cancel(ui_app *app)
+{
+    dl_queue *q = app->net.queue;
+    dl_item *it = ui_xmalloc(sizeof *it);
+    for (size_t i = q ? dl_queue_count(q) : 0; i-- > 0;)
+        if (dl_queue_look(q, i, it) && is_waiting(it))
+            dl_queue_cancel(q, it->id, false);
+    free(it);
 }
 
 bool ui_app_net_words(const ui_app *app, char *out, size_t cap)

@@ -63,7 +63,9 @@ void ui_app_confirm_draw(ui_app *app, ui_canvas *c, ui_rect area)
     ui_rect in = ui_app_panel_box(c, area, w, (int)n + 4, q->quitting ? "quit" : "sure?", NULL);
     parts_lines l = ui_parts_begin(c, (ui_rect){in.x, in.y, in.w, in.h > 1 ? in.h - 1 : 0});
     ui_parts_wrap(&l, UI_TEXT, q->question);
-    const char *keys = q->quitting ? "c cancels them and quits   Esc stays" : "y yes   n, Esc no";
+    const char *keys = q->downloads  ? "p pauses and quits   c cancels all and quits   Esc stays"
+                       : q->quitting ? "c cancels them and quits   Esc stays"
+                                     : "y yes   n, Esc no";
     ui_textn(c, in.x, in.y + in.h - 1, UI_KEY, 0, keys, strlen(keys), in.w);
     free(rows);
     c->cursor_x = in.x;
@@ -76,11 +78,14 @@ void ui_app_confirm_key(ui_app *app, const ui_key *k)
     app_confirm *q = &app->confirm;
     uint32_t ch = k->code == UI_K_CHAR && !k->ctrl && !k->alt ? k->ch : 0;
     bool no = k->code == UI_K_ESC || k->code == UI_K_ENTER || ch == 'n' || ch == 'N' || ch == 'q';
-    bool yes = q->quitting ? ch == 'c' : ch == 'y' || ch == 'Y';
+    bool pause = q->downloads && ch == 'p';
+    bool yes = q->quitting ? ch == 'c' || pause : ch == 'y' || ch == 'Y';
     if (!yes && !no)
         return;
     app_confirm was = *q;
     *q = (app_confirm){0};
+    if (was.downloads && yes && !pause)
+        ui_app_net_cancel(app);
     if (was.quitting)
         app->quit = yes || app->quit;
     else if (was.done)

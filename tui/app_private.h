@@ -101,6 +101,7 @@ typedef struct app_list {
 
 typedef struct app_confirm {
     bool open, quitting;
+    bool downloads; /* quitting: some are not done, p keeps them */
     char question[256];
     void (*done)(void *arg, bool yes);
     void *arg;
@@ -125,6 +126,7 @@ typedef struct app_net {
 typedef struct app_account {
     ui_input token; /* being typed; wiped when the panel closes */
     nb_job *job;    /* whoami */
+    bool again;     /* another token was stored meanwhile */
     struct asking *asking;
     bool known;
     dl_account who;
@@ -193,7 +195,7 @@ struct ui_app {
     app_meters meters;
     app_net net;
     app_account account;
-    bool first_run; /* nothing was ever kept: greet once */
+    bool first_run; /* nothing was ever kept: greet once, after the first frame */
     bool dirty, quit, rescan;
     int signal; /* that ends the program, 0 = none */
     uint64_t frames;
@@ -207,7 +209,7 @@ void ui_app_begin(ui_app *app);
 bool ui_app_enter(ui_app *app, size_t page);          /* opens it on first use */
 bool ui_app_bring(ui_app *app, size_t page);          /* to an empty screen, what Models shows */
 bool ui_app_leave(ui_app *app);                       /* back along the trail; false at its start */
-void ui_app_quit(ui_app *app);                        /* asks when jobs run */
+void ui_app_quit(ui_app *app);                        /* asks when jobs or downloads run */
 const char *ui_app_why_not(ui_app *app, ui_action a); /* NULL = possible here and now */
 nb_status ui_app_theme(ui_app *app, const char *name, nb_err *err);
 /* The terminal's background is known: the default theme becomes the one made for it. */
@@ -260,8 +262,10 @@ nb_status ui_app_script(ui_app *app, const char *path, nb_err *err);
 /* Looks at the queue when something changed: counts for the strip, finished files for Models. Opens
  * it when the last run left something to resume. Seconds until it wants to look again. */
 double ui_app_net_tick(ui_app *app);
-/* Something is fetched or waits to be. */
-bool ui_app_net_busy(const ui_app *app);
+/* Files that are fetched or wait to be. */
+size_t ui_app_net_waiting(const ui_app *app);
+/* Takes those off the list; what arrived of them stays for a later download. */
+void ui_app_net_cancel(ui_app *app);
 /* Pauses downloads and closes the network; what is partly there stays. */
 void ui_app_net_close(ui_app *app);
 /* "get Qwen3-1.7B 63% 8.2 MB/s 1m12"; false when nothing runs. */
@@ -270,6 +274,7 @@ bool ui_app_net_words(const ui_app *app, char *out, size_t cap);
 /* panels */
 void ui_app_account_done(ui_app *app, const nb_err *err); /* the whoami job's end */
 void ui_app_panel_open(ui_app *app, app_panel panel);
+void ui_app_greet(ui_app *app); /* the first run's panel, unless somebody is at work already */
 void ui_app_panel_close(ui_app *app);
 const app_panel_row *ui_app_panel_row_of(app_panel panel);
 /* A cleared box in the middle of area; returns its inside. */

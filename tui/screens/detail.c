@@ -51,22 +51,29 @@ void ui_detail_arrange(detail *d)
 /* --- getting -------------------------------------------------------------------------------------
  */
 
+static bool get_one(detail *d, const dl_choice *c)
+{
+    if (c->complete)
+        return ui_app_get(d->app, &d->repo, d->revision, c);
+    ui_app_say(d->app, "%s: part %u of %u is not in the repository", c->name, c->missing_no,
+               c->missing_of);
+    return false;
+}
+
+/* What is marked, else the row under the cursor. */
 static void get(detail *d)
 {
     size_t n = 0;
     for (size_t i = 0; i < d->choices.n; i++)
         if (d->marked[i]) {
             n++;
-            if (!ui_app_get(d->app, &d->repo, d->revision, &d->choices.at[i]))
+            if (!get_one(d, &d->choices.at[i]))
                 return;
             d->marked[i] = false;
         }
     const dl_choice *c = ui_detail_current(d);
-    if (!n && c && !c->complete)
-        ui_app_say(d->app, "%s: part %u of %u is not in the repository", c->name, c->missing_no,
-                   c->missing_of);
-    else if (!n && c)
-        ui_app_get(d->app, &d->repo, d->revision, c);
+    if (!n && c)
+        get_one(d, c);
 }
 
 /* Where the choice lies when it is here whole: the file, or a checkpoint's folder. */
@@ -338,12 +345,14 @@ static void show(void *self, const char *const *paths, const char *note)
     dl_name name;
     (void)note;
     if (dl_name_parse(&name, paths[0], NULL) != NB_OK ||
-        (d->loaded && strcmp(name.repo, d->id) == 0 && strcmp(name.revision, d->revision) == 0))
+        (d->loaded && !d->leave_after && strcmp(name.repo, d->id) == 0 &&
+         strcmp(name.revision, d->revision) == 0))
         return;
     snprintf(d->next_id, sizeof d->next_id, "%s", name.repo);
     snprintf(d->next_revision, sizeof d->next_revision, "%s", name.revision);
     d->leave_after = true;
     d->on_right = d->zoom = false;
+    d->pane = DETAIL_CARD;
     nb_job *jobs[] = {d->job, d->more_job, d->peek_job};
     bool running = false;
     for (size_t i = 0; i < countof(jobs); i++)

@@ -53,7 +53,8 @@ typedef struct detail {
     bool has_header;
     dl_header header; /* of repo.file[header_of] */
     size_t header_of;
-    char header_problem[240];
+    char header_problem[240]; /* of repo.file[problem_of]; "" = none */
+    size_t problem_of;
     size_t *row; /* [n_row] choices shown */
     size_t n_row;
     bool *marked; /* [choices.n] */

@@ -66,12 +66,13 @@ void ui_detail_peek(detail *d)
 {
     nb_err err;
     const dl_choice *c = ui_detail_current(d);
-    if (!c || d->peek_job)
+    if (!c || d->peek_job || d->job) /* that one replaces the repository */
         return;
     size_t file = ui_detail_header_file(c);
     if (d->has_header && d->header_of == file)
         return;
     d->header_problem[0] = '\0';
+    d->problem_of = file;
     d->peek = (detail_peek){.net = d->load.net, .repo = &d->repo, .file = file};
     if (ui_app_job(d->app, &d->peek_job, UI_DETAIL, "hub", d->repo.file[file].path, peek, &d->peek,
                    &err) != NB_OK)
@@ -93,6 +94,7 @@ void ui_detail_drop(detail *d)
     d->row = NULL;
     d->marked = NULL;
     d->n_row = d->card_top = 0;
+    d->header_problem[0] = '\0';
     d->loaded = d->has_entry = d->has_card = d->has_header = false;
     d->list = d->tensors = (ui_list){0};
     ui_list_hide(&d->list);
@@ -106,6 +108,8 @@ static void loaded(detail *d, const nb_err *result)
         dl_choices_free(&d->load.choices);
         dl_repo_free(&d->load.repo);
         d->problem = *result;
+        if (d->loaded && result->status != NB_CANCELED) /* the old answer stays on the screen */
+            ui_app_trouble(d->app, d->trouble, result);
         return;
     }
     ui_detail_drop(d);
@@ -139,6 +143,7 @@ static void peeked(detail *d, const nb_err *result)
     dl_header_free(&d->header);
     d->header = d->peek.header;
     d->header_of = d->peek.file;
+    d->peek = (detail_peek){.net = NULL}; /* the header is the screen's now */
     d->has_header = true;
     d->tensors = (ui_list){0};
     ui_list_hide(&d->tensors);

@@ -87,7 +87,8 @@ static void draw_state(detail *d, ui_canvas *c, ui_rect r)
 static void draw_list(detail *d, ui_canvas *c, ui_rect r)
 {
     char title[64], note[48], ctx[16];
-    snprintf(title, sizeof title, "%zu models, %zu files", d->n_row, d->repo.n_file);
+    snprintf(title, sizeof title, "%zu model%s, %zu file%s", d->n_row, d->n_row == 1 ? "" : "s",
+             d->repo.n_file, d->repo.n_file == 1 ? "" : "s");
     snprintf(note, sizeof note, "ctx %s  KV %s", ui_parts_ctx(ctx, d->ctx),
              d->kv_f32 ? "f32" : "f16");
     ui_box(c, r, d->loaded ? title : "model", d->loaded ? note : NULL, !d->on_right);
@@ -125,11 +126,11 @@ static void sum_line(const detail *d, parts_lines *l, const dl_choice *c)
             ui_parts_line(l, UI_DIM, "its shape is not known: no memory figure");
         return;
     }
-    ui_parts_line(l, ui_parts_fit_role(fit.word), "ctx %s: %s + KV %s + buffers %s = %s of %s  %s",
+    ui_parts_line(l, ui_parts_fit_role(fit.word),
+                  "%s at ctx %s: %s + KV %s + buffers %s = %s of %s", nb_fit_name(fit.word),
                   ui_parts_ctx(ctx, fit.ctx), nb_human_bytes(a, fit.weights),
                   nb_human_bytes(b, fit.kv), nb_human_bytes(k, fit.compute),
-                  nb_human_bytes(t, fit.total), nb_human_bytes(f, fit.available),
-                  nb_fit_name(fit.word));
+                  nb_human_bytes(t, fit.total), nb_human_bytes(f, fit.available));
 }
 
 /* What it needs at several contexts, a column each, up to the model's own. */
@@ -165,7 +166,8 @@ static void draw_file(const detail *d, parts_lines *l, const dl_choice *c)
     if (f->security[0] && strcmp(f->security, "safe") != 0)
         ui_parts_line(l, UI_WARN, "the Hub's scanners say of it: %s", f->security);
     if (d->repo.dropped)
-        ui_parts_line(l, UI_WARN, "%zu files with unsafe names are left out", d->repo.dropped);
+        ui_parts_line(l, UI_WARN, "%zu file%s with unsafe names left out", d->repo.dropped,
+                      d->repo.dropped == 1 ? "" : "s");
 }
 
 static void draw_about(detail *d, ui_canvas *c, ui_rect r)
@@ -296,18 +298,21 @@ static void draw_tensors(detail *d, ui_canvas *c, ui_rect r)
     char note[64] = "";
     size_t n;
     header_tensors(d, &n);
-    bool here = choice && d->has_header && d->header_of == ui_detail_header_file(choice);
+    size_t file = choice ? ui_detail_header_file(choice) : SIZE_MAX;
+    bool here = d->has_header && d->header_of == file;
+    bool failed = d->header_problem[0] && d->problem_of == file;
     if (here)
-        snprintf(note, sizeof note, "%zu, %d requests", n, d->header.requests);
+        snprintf(note, sizeof note, "%zu, %d request%s", n, d->header.requests,
+                 d->header.requests == 1 ? "" : "s");
     ui_box(c, r, "tensors", note, d->on_right);
     ui_rect in = ui_inside(r), top, table;
-    const char *word = d->peek_job            ? "reading the header"
-                       : d->header_problem[0] ? d->header_problem
-                       : !here                ? "T reads this file's header"
-                                              : NULL;
+    const char *word = d->peek_job ? "reading the header"
+                       : here      ? NULL
+                       : failed    ? d->header_problem
+                                   : "T reads this file's header";
     if (word) {
         parts_lines l = ui_parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
-        ui_parts_wrap(&l, d->header_problem[0] ? UI_WARN : UI_DIM, word);
+        ui_parts_wrap(&l, failed && !d->peek_job ? UI_WARN : UI_DIM, word);
         return;
     }
     int mix = draw_mix(d, c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h < 6 ? in.h : 6});

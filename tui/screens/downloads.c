@@ -21,6 +21,12 @@ const char *ui_downloads_word(const dl_item *it)
     return it->state == DL_RUNNING ? stage[it->view.stage] : state[it->state];
 }
 
+bool ui_downloads_may_insist(const downloads *d, const dl_item *it)
+{
+    return it->state == DL_STOPPED && it->trouble == DL_DISK_FULL && it->view.stage == DL_ASK &&
+           d->checked == it->id;
+}
+
 /* --- copies --------------------------------------------------------------------------------------
  */
 
@@ -72,7 +78,7 @@ static void removed(void *arg, bool yes)
     downloads *d = arg;
     dl_queue *q = ui_app_queue_now(d->app);
     if (yes && q)
-        dl_queue_cancel(q, d->at, true);
+        dl_queue_cancel(q, d->dropping, true);
     look(d);
 }
 
@@ -85,14 +91,15 @@ static void cancel(downloads *d, const dl_item *it)
     }
     snprintf(question, sizeof question, "Drop %.120s and the %s that are here?",
              nb_path_base(it->path), nb_human_bytes(size, it->view.have));
+    d->dropping = it->id;
     ui_app_confirm(d->app, question, removed, d);
 }
 
 static void retry(downloads *d, const dl_item *it)
 {
     dl_queue *q = ui_app_queue_now(d->app);
-    /* A second r after "disk full" means: I know, go on. */
-    bool again = it->trouble == DL_DISK_FULL && it->view.stage == DL_ASK;
+    bool again = ui_downloads_may_insist(d, it);
+    d->checked = it->trouble == DL_DISK_FULL ? it->id : 0;
     dl_queue_retry(q, it->id, again);
 }
 
@@ -197,6 +204,7 @@ static bool action(void *self, ui_action a)
             d->typing = false;
         return true;
     }
+    look(d); /* the key is about the list as it is now */
     switch (a) {
     case UI_ACT_DOWNLOADS_LIMIT:
         ui_input_set(&d->limit, "");

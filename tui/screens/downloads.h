@@ -11,6 +11,8 @@ typedef struct downloads {
     size_t n, cap;
     size_t count[DL_DONE + 1]; /* items by state */
     uint64_t at;               /* id under the cursor, so that it stays with its file */
+    uint64_t dropping;         /* id a question is about */
+    uint64_t checked;          /* id whose full disk was looked at a second time */
     ui_list list;
     ui_input limit; /* L: what is typed */
     bool typing;
@@ -26,6 +28,8 @@ enum downloads_spot { DOWNLOADS_SPOT_LIMIT };
 const dl_item *ui_downloads_current(const downloads *d); /* NULL: the list is empty */
 /* "get", "queued", "paused", "stopped", "verify", "done": the word of a row. */
 const char *ui_downloads_word(const dl_item *it);
+/* It was refused for want of room twice: a further r means "I know, go on". */
+bool ui_downloads_may_insist(const downloads *d, const dl_item *it);
 void ui_downloads_draw(void *self, ui_canvas *c, ui_rect r);
 void ui_downloads_json(const void *self, nb_str *out);
 

@@ -244,6 +244,8 @@ static void draw_trouble(const downloads *d, parts_lines *l, const dl_item *it)
     const char *remedy = dl_trouble_remedy(it->trouble), *keys = dl_trouble_keys(it->trouble);
     snprintf(text, sizeof text, "%s%s%s", remedy, *remedy && *keys ? " · " : "", keys);
     ui_parts_wrap(l, UI_TEXT, text);
+    if (ui_downloads_may_insist(d, it))
+        ui_parts_wrap(l, UI_WARN, "r once more begins all the same, without that check");
     bool page = it->trouble == DL_GATED_LOGIN || it->trouble == DL_GATED_PENDING;
     if (page)
         ui_parts_pair(l, LABEL, "page", UI_TEXT, "%s/%s", d->endpoint, it->repo);

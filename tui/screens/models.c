@@ -348,11 +348,9 @@ static bool action_here(models *m, ui_action a)
     }
 }
 
-static bool action(void *self, ui_action a)
+static bool local_action(void *self, ui_action a)
 {
     models *m = self;
-    if (ui_models_hub_action(m, a))
-        return true;
     if (m->typing && ui_keyrow_of(a)->scope != UI_MODELS) { /* no letter comes as an action */
         if (a != UI_ACT_ANY_OPEN && a != UI_ACT_ANY_ESCAPE)
             return false;
@@ -390,6 +388,28 @@ static bool action(void *self, ui_action a)
     default:
         return action_here(m, a) || ui_list_move(&m->list, a, 10);
     }
+}
+
+/* While the Hub's list has the keys nothing happens to local models behind it. */
+static bool about_both(ui_action a)
+{
+    static const ui_action both[] = {UI_ACT_ANY_ZOOM, UI_ACT_MODELS_PREV_VALUE,
+                                     UI_ACT_MODELS_NEXT_VALUE, UI_ACT_MODELS_KV_TYPE,
+                                     UI_ACT_MODELS_ACCOUNT};
+    for (size_t i = 0; i < countof(both); i++)
+        if (both[i] == a)
+            return true;
+    return false;
+}
+
+static bool action(void *self, ui_action a)
+{
+    models *m = self;
+    if (ui_models_hub_action(m, a))
+        return true;
+    if (m->hub.typing || (m->hub.focus && !about_both(a)))
+        return false;
+    return local_action(m, a);
 }
 
 static bool text_mode(const void *self)
@@ -583,6 +603,7 @@ const ui_screen ui_screen_models = {
     .close = close_screen,
     .draw = ui_models_draw,
     .action = action,
+    .local = local_action,
     .text_mode = text_mode,
     .key = key,
     .mouse = mouse,

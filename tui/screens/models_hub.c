@@ -211,11 +211,21 @@ static void set_view(models *m, models_view view)
         ask(m, false);
 }
 
+/* The rows are an older search's than the one that was typed. */
+static bool outdated(const models_hub *h)
+{
+    return h->due >= 0 || (h->job && (!h->more || h->again));
+}
+
 static void open_row(models *m, const char *note)
 {
     const dl_model *row = ui_models_hub_current(m);
     if (!row)
         return;
+    if (outdated(&m->hub)) {
+        ui_app_say(m->app, "the Hub is still being asked: these rows are the last answer's");
+        return;
+    }
     const char *paths[] = {row->id, NULL};
     ui_app_show(m->app, UI_DETAIL, paths, NULL);
     if (note)

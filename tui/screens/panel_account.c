@@ -27,7 +27,7 @@ static void start(ui_app *app)
     dl_net *net = ui_app_net(app, &err);
     if (s->job)
         return;
-    s->known = false;
+    s->again = s->known = false;
     s->problem[0] = '\0';
     if (!net || !dl_net_env(net)->token_from[0]) {
         snprintf(s->problem, sizeof s->problem, "%s", net ? "" : err.msg);
@@ -49,12 +49,14 @@ void ui_app_account_done(ui_app *app, const nb_err *err)
     asking *a = s->asking;
     s->job = NULL;
     s->asking = NULL;
-    s->known = err->status == NB_OK;
+    s->known = err->status == NB_OK && !s->again;
     if (s->known)
         s->who = a->who;
     else
         snprintf(s->problem, sizeof s->problem, "%s", err->msg);
     free(a);
+    if (s->again)
+        start(app);
 }
 
 static void open(ui_app *app)
@@ -94,6 +96,9 @@ static void store(ui_app *app, const char *text)
     } else {
         dl_net_token(net, env->token, env->token_from);
         wipe(s);
+        s->again = s->job != NULL; /* that one asks whose the old token was */
+        if (s->job)
+            nb_job_cancel(s->job);
         start(app);
     }
     nb_hub_env_wipe(env);

@@ -38,7 +38,7 @@ static void draw(ui_app *app, ui_canvas *c, ui_rect area)
     ui_parts_memory(app, &free_bytes, &all);
     uint64_t room = ui_parts_free(app, app->cfg.hf_hub[0] ? app->cfg.hf_hub : ".");
     ui_parts_pair(&l, 10, "machine", UI_TEXT, "%d cores, %s of memory, %s of it free",
-                  nk_cpu_count(), nb_human_bytes(total, all),
+                  ui_app_scripted(app) ? app->threads : nk_cpu_count(), nb_human_bytes(total, all),
                   nb_human_bytes(available, free_bytes));
     ui_parts_pair(&l, 10, "kernels", UI_TEXT, "%s", nk_cpu_level(app->ops.flags));
     ui_parts_pair(&l, 10, "disk", UI_TEXT, "%s free for models", nb_human_bytes(disk, room));
@@ -80,6 +80,12 @@ static void mouse(ui_app *app, const ui_key *k)
 {
     if (k->button <= 2)
         ui_app_panel_close(app);
+}
+
+void ui_app_greet(ui_app *app)
+{
+    if (app->panel == APP_NO_PANEL && !app->confirm.open && app->at == 0)
+        ui_app_panel_open(app, APP_FIRST);
 }
 
 const app_panel_row ui_app_first_row = {

@@ -20,6 +20,8 @@ typedef struct ui_screen {
     void (*draw)(void *self, ui_canvas *c, ui_rect r);
     /* True if it did something. */
     bool (*action)(void *self, ui_action a);
+    /* Models alone: an action on the models that are here, whichever of its lists has the keys. */
+    bool (*local)(void *self, ui_action a);
     /* Text mode: an input has focus. key gets what no action took. NULL = never. */
     bool (*text_mode)(const void *self);
     bool (*key)(void *self, const ui_key *k);
