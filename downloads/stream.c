@@ -101,8 +101,12 @@ void dl_stream_stop(dl_net *net, dl_stream *s)
 /* Out of the multi handle; the connection stays for others when the reply was read to its end. */
 static void leave(dl_stream *s)
 {
-    if (s->running)
+    if (s->running) {
         curl_multi_remove_handle(s->net->multi, s->easy);
+        pthread_mutex_lock(&s->net->lock);
+        s->net->active--;
+        pthread_mutex_unlock(&s->net->lock);
+    }
     s->running = s->paused = false;
     for (struct curl_slist *h = s->headers; h; h = h->next)
         explicit_bzero(h->data, strlen(h->data));
@@ -245,6 +249,7 @@ void dl_stream_send(dl_stream *s, double now)
     s->running = true;
     pthread_mutex_lock(&s->net->lock);
     s->net->requests++;
+    s->net->active++;
     pthread_mutex_unlock(&s->net->lock);
 }
 
