@@ -100,14 +100,19 @@ $(B)/gen/themes_embedded.c: $(sort $(wildcard themes/*.theme)) Makefile
 	  END { if (NR) print "    },"; print "    {0, 0},\n};" }' $(sort $(wildcard themes/*.theme)) /dev/null > $@.tmp && mv $@.tmp $@
 
 # Where tests/run_child.c finds this flavour's program.
-$(B)/obj/tests/run_child.o $(B)/obj/plain/tests/run_child.o: CFLAGS_ALL += -DNB_TEST_BUILD='"$(B)"'
+$(B)/obj/tests/run_child.o $(B)/obj/plain/tests/run_child.o $(B)/obj/tests/test_pull.o $(B)/obj/plain/tests/test_pull.o: CFLAGS_ALL += -DNB_TEST_BUILD='"$(B)"'
 
-$(B)/tests/run: $(OBJ) $(TOBJ) | $(B)/nibble
+# Preloaded into nibble by tests of kills and of file systems without flock.
+$(B)/tests/preload.so: tests/preload/preload.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STD) -O2 -Wall -Wextra -fPIC -shared -o $@ $< -ldl
+
+$(B)/tests/run: $(OBJ) $(TOBJ) | $(B)/nibble $(B)/tests/preload.so
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS) -lcriterion
 
-$(B)/tests/plain: $(OBJ) $(POBJ) | $(B)/nibble
+$(B)/tests/plain: $(OBJ) $(POBJ) | $(B)/nibble $(B)/tests/preload.so
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)

@@ -76,14 +76,14 @@ nb_status dl_cache_ref(const dl_cache *c, const char *repo, const char *revision
  * ----------------------------------------------------------------------*/
 typedef struct dl_repo_row { /* one repository in the cache */
     char repo[200];
-    uint64_t bytes;   /* on disk, by inode; shared payloads counted once and not as freed */
-    uint64_t partial; /* of leftovers */
-    size_t n_file, n_snapshot, n_leftover;
-    int64_t used;      /* newest mtime, Unix seconds */
-    char problem[160]; /* what `hf cache ls` would call corrupt; "" = fine */
+    uint64_t bytes;   /* of files, each inode once; a shared payload with the first that links it */
+    uint64_t partial; /* on disk, of leftovers */
+    size_t n_file, n_snapshot, n_leftover; /* n_file: inodes, and links to shared payloads */
+    int64_t used;                          /* newest mtime, Unix seconds */
+    char problem[160];                     /* what `hf cache ls` would call corrupt; "" = fine */
 } dl_repo_row;
 typedef struct dl_leftover { /* partial of a dead or unknown owner */
-    char repo[200], oid[65], path[1024];
+    char repo[200], oid[65], path[1500];
     uint64_t bytes, size; /* on disk; of the whole file, 0 = unknown */
     double age;           /* s since last written */
     bool live;            /* its owner runs: never touched */

@@ -14,16 +14,11 @@
 #include "core/base/file.h"
 #include "downloads/partial_private.h"
 
-enum { CANDIDATES = 16, QUIET = 3600 /* s: a partial of another machine that nobody wrote to */ };
-
-/* What is known of one state file and its data, by name. fd holds the lock. */
-typedef struct look {
-    int fd;
-    dl_state_head head;
-    bool whole, gone; /* the header is sound; nobody owns it */
-    bool data;        /* the data file is there */
-    struct stat st;   /* of it */
-} look;
+enum {
+    CANDIDATES = 16,
+    QUIET = 3600,   /* s: a partial of another machine that nobody wrote to */
+    BEING_MADE = 5, /* s: a state file without a header and without data */
+};
 
 static bool read_head(int fd, dl_state_head *head)
 {
@@ -34,28 +29,30 @@ static bool read_head(int fd, dl_state_head *head)
 
 /* Nobody's, as far as lock, owner and age can tell. A file system without flock leaves the owner.
  */
-static bool without_owner(const look *l)
+static bool without_owner(const dl_partial_look *l)
 {
     if (flock(l->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         return false;
-    if (!l->whole)
-        return true; /* torn: its owner would have written it under the lock */
+    if (!l->whole) /* torn, unless it is being made just now: then it has no data yet */
+        return l->data || time(NULL) - l->made > BEING_MADE;
     dl_owner_is is = dl_owner_look(&l->head.owner);
     bool quiet = !l->data || time(NULL) - l->st.st_mtime > QUIET;
     return is == DL_OWNER_GONE || (is == DL_OWNER_ELSEWHERE && quiet);
 }
 
-/* False when it cannot be opened; else close l->fd. */
-static bool look_at(int dir, const char *data_name, const char *state_name, look *l)
+bool dl_partial_look_at(int dir, const char *data_name, const char *state_name, int flags,
+                        dl_partial_look *l)
 {
     struct stat st;
-    *l = (look){.fd = openat(dir, state_name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
+    *l = (dl_partial_look){
+        .fd = openat(dir, state_name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
     if (l->fd < 0)
         return false;
     if (fstat(l->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         close(l->fd);
         return false;
     }
+    l->made = st.st_mtime;
     l->data = fstatat(dir, data_name, &l->st, AT_SYMLINK_NOFOLLOW) == 0;
     l->whole = read_head(l->fd, &l->head);
     l->gone = without_owner(l);
@@ -76,9 +73,9 @@ static void sweep_one(const dl_cache *c, int dir, const char *oid, const char *t
 {
     char data_name[DL_NAME_MAX], state_name[DL_NAME_MAX];
     dl_blob blob;
-    look l;
+    dl_partial_look l;
     dl_partial_names(data_name, state_name, oid, tag);
-    if (!look_at(dir, data_name, state_name, &l))
+    if (!dl_partial_look_at(dir, data_name, state_name, O_RDWR, &l))
         return;
     bool landed = l.whole && dl_blob_look(c, dir, oid, &blob) && blob.size == l.head.size;
     if (l.gone && (!l.data || landed))
@@ -162,7 +159,7 @@ void dl_partial_remove(const dl_cache *c, const char *repo, const char *oid)
     char folder[DL_FOLDER_MAX], rel[DL_REL_MAX];
     char data_name[DL_NAME_MAX], state_name[DL_NAME_MAX];
     listing l = {.c = c, .oid = oid};
-    look at;
+    dl_partial_look at;
     int dir;
     if (!dl_folder_of(folder, repo) || !dl_oid_ok(oid))
         return;
@@ -172,7 +169,7 @@ void dl_partial_remove(const dl_cache *c, const char *repo, const char *oid)
     (void)list_all(&l, dir, NULL);
     for (size_t i = 0; i < l.n; i++) {
         dl_partial_names(data_name, state_name, oid, l.row[i].tag);
-        if (!look_at(dir, data_name, state_name, &at))
+        if (!dl_partial_look_at(dir, data_name, state_name, O_RDWR, &at))
             continue;
         if (at.gone)
             remove_both(dir, data_name, state_name);
@@ -226,9 +223,9 @@ static int open_data(int dir, const char *name)
 /* Takes one over when it is free, sound and of this size. What is free and of no use is removed. */
 static bool adopt(dl_partial *p, const char *tag)
 {
-    look l;
+    dl_partial_look l;
     dl_partial_names(p->data_name, p->state_name, p->head.oid, tag);
-    if (!look_at(p->dir, p->data_name, p->state_name, &l))
+    if (!dl_partial_look_at(p->dir, p->data_name, p->state_name, O_RDWR, &l))
         return false;
     bool fits = l.whole && strcmp(l.head.oid, p->head.oid) == 0 && l.head.size == p->head.size &&
                 l.head.segment == p->head.segment;
@@ -264,12 +261,15 @@ static nb_status create(dl_partial *p, nb_err *err)
     }
     if (p->state < 0)
         return nb_fail(err, NB_IO, "create %s: no free name", p->state_name);
-    do
+    /* The owner before the data: data without one would be anybody's where flock does nothing. */
+    nb_status status = dl_partial_mark(p, true, err);
+    while (status == NB_OK && p->data < 0) {
         p->data = openat(p->dir, p->data_name, flags, 0666);
-    while (p->data < 0 && errno == EINTR);
-    if (p->data >= 0)
+        if (p->data < 0 && errno != EINTR)
+            status = nb_fail_errno(err, errno, "create", p->data_name);
+    }
+    if (status == NB_OK)
         return NB_OK;
-    nb_status status = nb_fail_errno(err, errno, "create", p->data_name);
     unlinkat(p->dir, p->state_name, 0);
     return status;
 }
@@ -290,8 +290,8 @@ nb_status dl_partial_attach(dl_partial *p, nb_err *err)
     for (size_t i = 0; i < l->n && status == NB_OK && !p->adopted; i++)
         adopt(p, l->row[i].tag);
     free(l);
+    dl_owner_self(&p->head.owner);
     if (status == NB_OK)
         status = p->adopted ? load_records(p, err) : create(p, err);
-    dl_owner_self(&p->head.owner);
     return status;
 }

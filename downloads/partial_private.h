@@ -4,6 +4,7 @@
 #define NIBBLE_PARTIAL_PRIVATE_H
 
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #include "downloads/cache_private.h"
 #include "downloads/partial.h"
@@ -26,6 +27,20 @@ struct dl_partial {
     uint32_t *before;  /* [n] crc before dl_partial_again */
     bool *redone;      /* [n] before is set */
 };
+
+/* What is known of one state file and its data, by name. */
+typedef struct dl_partial_look {
+    int fd;             /* of the state file; holds its lock when gone */
+    dl_state_head head; /* when whole */
+    bool whole, gone; /* the header is sound; nobody owns it, as far as lock, owner and age tell */
+    bool data;        /* the data file is there */
+    struct stat st;   /* of it */
+    time_t made;      /* mtime of the state file */
+} dl_partial_look;
+/* flags: O_RDWR to take it over or O_RDONLY to look. False when it cannot be opened; else close fd,
+ * and until then nobody else takes it. */
+bool dl_partial_look_at(int dir, const char *data_name, const char *state_name, int flags,
+                        dl_partial_look *l);
 
 /* Removes folders of the repository that hold nothing any more: blobs, snapshots, its own. */
 void dl_partial_tidy(const dl_cache *c, const char *folder);

@@ -76,15 +76,13 @@ static void listed(rig *r, const char *path, uint64_t *size, char oid[65])
     check(fake_repo_listed(r->repo, path, size, oid), "the hub has no %s", path);
 }
 
-nb_status rig_fetch(rig *r, const char *path)
+nb_status rig_try(rig *r, const char *path)
 {
     char oid[65] = "";
     uint64_t size = UINT64_MAX;
     nb_hooks hooks = {on_progress, on_canceled, r};
-    if (!r->net)
-        rig_net(r);
-    if (!r->ask)
-        listed(r, path, &size, oid);
+    if (!r->ask && !fake_repo_listed(r->repo, path, &size, oid))
+        return nb_fail(&r->err, NB_ERROR, "the hub has no %s", path);
     dl_fetch_request rq = {.repo = "ns/repo",
                            .commit = fake_repo_head(r->repo),
                            .path = path,
@@ -93,14 +91,25 @@ nb_status rig_fetch(rig *r, const char *path)
                            .size = size,
                            .queued_bytes = r->queued_bytes,
                            .ignore_space = r->ignore_space,
+                           .share = r->share,
                            .patience = r->patience};
     r->view = (dl_fetch_view){0};
     r->err = (nb_err){0};
     r->reports = 0;
     double start = nb_now();
-    nb_status st = dl_fetch(r->net, &r->cache, &rq, &r->got, &r->trouble, &hooks, &r->err);
+    r->status = dl_fetch(r->net, &r->cache, &rq, &r->got, &r->trouble, &hooks, &r->err);
     r->seconds = nb_now() - start;
+    return r->status;
+}
+
+nb_status rig_fetch(rig *r, const char *path)
+{
+    if (!r->net)
+        rig_net(r);
+    nb_status st = rig_try(r, path);
     check((st == NB_OK) == (r->err.msg[0] == '\0'), "status %d with \"%s\"", st, r->err.msg);
+    check((st == NB_OK || st == NB_CANCELED) == (r->trouble == DL_OK), "%s: trouble %d", r->err.msg,
+          r->trouble);
     return st;
 }
 
@@ -208,15 +217,4 @@ uint64_t rig_served(rig *r, const char *path)
     uint64_t n = fake_hub_bytes(r->hub, FAKE_CDN, glob);
     snprintf(glob, sizeof glob, "/api/resolve-cache/*/%s", path);
     return n + fake_hub_bytes(r->hub, FAKE_HUB, glob);
-}
-
-void rig_dump(rig *r)
-{
-    fake_request *log;
-    size_t n = fake_hub_log(r->hub, &log);
-    for (size_t i = 0; i < n; i++)
-        fprintf(stderr, "%.3f-%.3f port %d %s %s %d body %llu range %s conn %u cut %d\n", log[i].at,
-                log[i].ended, log[i].port, log[i].method, log[i].name, log[i].status,
-                (unsigned long long)log[i].body, log[i].range, log[i].connection, log[i].cut);
-    fake_hub_log_free(log, n);
 }

@@ -26,7 +26,9 @@ typedef struct rig {
     atomic_bool cancel;
     void (*watch)(struct rig *r, const dl_fetch_view *v); /* NULL; every report */
     void *ud;
+    struct dl_share *share;
     /* How the last one went. */
+    nb_status status;
     dl_fetched got;
     dl_trouble trouble;
     nb_err err;
@@ -45,6 +47,8 @@ void rig_close_net(rig *r);
 void rig_close(rig *r);
 /* Fetches a file of the repository at its newest commit, as the tree lists it. */
 nb_status rig_fetch(rig *r, const char *path);
+/* The same for any thread: the net is open, nothing is checked. */
+nb_status rig_try(rig *r, const char *path);
 /* The file where the last fetch says: whole, byte for byte what the hub serves. */
 void rig_expect_landed(rig *r, const char *path);
 /* Nothing of this path under a final name, and no blob of its content. */
@@ -60,5 +64,4 @@ const char *rig_find_blob(rig *r, const char *suffix);
 /* Bytes of body the CDN (or the Hub itself) sent of a path. */
 uint64_t rig_served(rig *r, const char *path);
 
-void rig_dump(rig *r);
 #endif

@@ -1,6 +1,7 @@
 /* The models on this machine, found without opening more than headers: given paths, the current
- * directory, nibble's own models folder, the bundled demo, the Hugging Face cache (read-only).
- * Scanning 500 files takes well under 150 ms (tui row 1): headers only, no weights touched. */
+ * directory, nibble's own models folder, the bundled demo, and, read-only, the Hugging Face cache
+ * and the stores of Ollama and LM Studio. Scanning 500 files takes well under 150 ms (tui row 1):
+ * headers only, no weights touched. */
 #ifndef NIBBLE_LIBRARY_H
 #define NIBBLE_LIBRARY_H
 
@@ -14,7 +15,9 @@ typedef enum nb_store {
     NB_STORE_GIVEN,
     NB_STORE_HERE,
     NB_STORE_OWN,
-    NB_STORE_HF
+    NB_STORE_HF,
+    NB_STORE_OLLAMA, /* named "ollama: llama3.2:3b" */
+    NB_STORE_LMSTUDIO
 } nb_store;
 
 typedef struct nb_entry {
@@ -48,8 +51,9 @@ void nb_entry_from_gguf(nb_entry *out, const nb_gguf_info *info, const char *fil
 nb_status nb_entry_from_config(nb_entry *out, const char *json, size_t n, const char *what,
                                nb_err *err);
 
-/* MODEL argument -> path: a file, a directory, "demo", or a name in the library's stores
- * ("org/repo" in the HF cache). NB_NOTFOUND tells where it looked. */
+/* MODEL argument -> path: a file, a directory, "demo", or a name in the library's stores:
+ * "org/repo[:TAG]" in the HF cache or LM Studio's, "ollama:NAME[:TAG]". NB_NOTFOUND tells where it
+ * looked. */
 nb_status nb_library_resolve(const nb_config *cfg, const char *model, char *path, size_t cap,
                              nb_err *err);
 
