@@ -68,8 +68,8 @@ static nb_status transfer_open(dl_transfer **out, dl_net *net, const dl_cache *c
         t->member = dl_share_join(t->share);
     }
     int n = dl_net_connections(net);
-    t->n_slots = n < DL_PLAN_SLOTS ? (unsigned)n : DL_PLAN_SLOTS;
-    for (unsigned i = 0; i < DL_PLAN_SLOTS; i++)
+    t->n_slots = n < DL_RUN_SLOTS ? (unsigned)n : DL_RUN_SLOTS;
+    for (unsigned i = 0; i < DL_RUN_SLOTS; i++)
         t->slot[i] = (dl_slot){.t = t, .no = i};
     *out = t;
     return NB_OK;
@@ -79,7 +79,7 @@ static void transfer_close(dl_transfer *t)
 {
     dl_share_leave(t->share, t->member);
     dl_share_close(&t->own);
-    dl_plan_free(&t->plan);
+    dl_runs_free(&t->runs);
     explicit_bzero(t->address, sizeof t->address);
     pthread_cond_destroy(&t->news);
     pthread_mutex_destroy(&t->lock);
@@ -143,13 +143,13 @@ static nb_status open_partial(dl_transfer *t)
         return failed(t, st, &err);
     if (dl_partial_segments(t->partial) > 1)
         dl_partial_segment_at(t->partial, 0, &segment);
-    return failed(t, dl_plan_open(&t->plan, t->size, segment, &err), &err);
+    return failed(t, dl_runs_open(&t->runs, t->size, segment, &err), &err);
 }
 
 /* What becomes of the partial when the file did not: one without a byte in it only takes room. */
 static void leave_partial(dl_transfer *t, nb_status st)
 {
-    bool empty = !dl_partial_adopted(t->partial) && t->plan.state && dl_plan_written(&t->plan) == 0;
+    bool empty = !dl_partial_adopted(t->partial) && t->runs.state && dl_runs_written(&t->runs) == 0;
     if (st == NB_HASH && (t->trouble == DL_WRONG_HASH || t->trouble == DL_CHANGED))
         dl_partial_quarantine(&t->partial);
     else if (empty)

@@ -5,7 +5,7 @@
  *
  * Two threads meet here. The net thread starts streams and writes what they bring; the worker, who
  * called dl_fetch, re-reads what an earlier run left, hashes in order behind the first gap and
- * calls the hooks. Plan, slots, address and verdict are under `lock`; disk and network are never
+ * calls the hooks. Runs, slots, address and verdict are under `lock`; disk and network are never
  * waited for under it. The net thread works in dl_transfer_pump, which the worker asks for ten
  * times a second and every ended stream runs by itself. */
 #ifndef NIBBLE_TRANSFER_H
@@ -18,7 +18,7 @@
 #include "downloads/partial.h"
 #include "downloads/queue.h"
 #include "downloads/share.h"
-#include "downloads/transfer_plan.h"
+#include "downloads/transfer_runs.h"
 
 enum {
     DL_SNIFF = 256,   /* bytes of a body that is not the file, to tell what it is */
@@ -68,8 +68,8 @@ struct dl_transfer {
     pthread_mutex_t lock;
     pthread_cond_t
         news; /* for the worker: a segment is whole, a stream ended, a verdict; monotonic */
-    dl_plan plan;
-    dl_slot slot[DL_PLAN_SLOTS];
+    dl_runs runs;
+    dl_slot slot[DL_RUN_SLOTS];
     unsigned streams;           /* whose done is to come */
     bool pumping;               /* a pump is on its way to the net thread */
     bool stop;                  /* no more streams; those there are ended */

@@ -1,4 +1,4 @@
-/* The net thread's half: streams are started on runs of the plan, their bytes written where they
+/* The net thread's half: streams are started on runs, their bytes written where they
  * belong, their failures weighed. Every function here runs on the net thread unless it says
  * otherwise. */
 #include <inttypes.h>
@@ -111,7 +111,7 @@ static void go_through(dl_transfer *t)
     t->strikes = 0;
     for (unsigned i = 0; i < t->n_slots; i++) {
         let_go(&t->slot[i]);
-        dl_plan_drop(&t->plan, i);
+        dl_runs_drop(&t->runs, i);
     }
 }
 
@@ -204,9 +204,9 @@ static bool take_whole(dl_transfer *t, dl_slot *s)
     for (unsigned i = 0; first && i < t->n_slots; i++) {
         if (i != s->no)
             let_go(&t->slot[i]);
-        dl_plan_drop(&t->plan, i);
+        dl_runs_drop(&t->runs, i);
     }
-    return !first || dl_plan_take_through(&t->plan, s->no);
+    return !first || dl_runs_take_through(&t->runs, s->no);
 }
 
 static bool on_head(void *ud, const dl_reply *r)
@@ -214,10 +214,10 @@ static bool on_head(void *ud, const dl_reply *r)
     dl_slot *s = ud;
     dl_transfer *t = s->t;
     pthread_mutex_lock(&t->lock);
-    uint64_t first = t->plan.slot[s->no].at;
+    uint64_t first = t->runs.slot[s->no].at;
     bool go = !s->let_go;
     dl_head head =
-        go ? dl_head_judge(r, !t->plan.slot[s->no].through, first, s->last, t->size, &s->why)
+        go ? dl_head_judge(r, !t->runs.slot[s->no].through, first, s->last, t->size, &s->why)
            : DL_HEAD_ODD;
     if (go && head == DL_HEAD_RANGE)
         t->ranges = s->live = true;
@@ -235,7 +235,7 @@ static bool on_head(void *ud, const dl_reply *r)
 /* Under the lock: bytes are there. */
 static void count(dl_transfer *t, dl_slot *s, const dl_piece *piece)
 {
-    dl_plan_wrote(&t->plan, s->no, piece);
+    dl_runs_wrote(&t->runs, s->no, piece);
     s->got += piece->n;
     s->failures = 0;
     t->received += piece->n;
@@ -252,7 +252,7 @@ static bool write_body(dl_transfer *t, dl_slot *s, const uint8_t *bytes, size_t 
     bool go = true;
     pthread_mutex_lock(&t->lock);
     while (n > 0 && go) {
-        dl_piece piece = dl_plan_next(&t->plan, s->no, n);
+        dl_piece piece = dl_runs_next(&t->runs, s->no, n);
         go = piece.n > 0 && !s->let_go;
         if (!go)
             break;
@@ -270,7 +270,7 @@ static bool write_body(dl_transfer *t, dl_slot *s, const uint8_t *bytes, size_t 
         n -= piece.n;
     }
     /* A shortened run is over before its range is. */
-    const dl_run *run = &t->plan.slot[s->no];
+    const dl_run *run = &t->runs.slot[s->no];
     go = go && (!s->cut || dl_run_left(run) > 0 || run->end == s->last + 1);
     pthread_mutex_unlock(&t->lock);
     return go;
@@ -308,12 +308,12 @@ static void on_done(void *ud, const dl_reply *r, nb_status status, const nb_err 
     pthread_mutex_lock(&t->lock);
     if (s->trouble == DL_WRONG_SIZE)
         name_other(t, s, r);
-    bool whole = s->live && dl_run_left(&t->plan.slot[s->no]) == 0;
+    bool whole = s->live && dl_run_left(&t->runs.slot[s->no]) == 0;
     if (s->serial == 0)
         t->resolving = false;
     s->stream = NULL;
     dl_share_give(t->share, t->member);
-    dl_plan_drop(&t->plan, s->no);
+    dl_runs_drop(&t->runs, s->no);
     if (!s->let_go && !whole && t->status == NB_OK)
         weigh(t, s, r, status, err);
     t->streams--;
@@ -333,15 +333,15 @@ static double rate_of(const dl_slot *s, double now, double expect)
 /* Nothing is free: part of the run that would end last. */
 static bool steal(dl_transfer *t, dl_slot *s, double now)
 {
-    double rate[DL_PLAN_SLOTS];
+    double rate[DL_RUN_SLOTS];
     double expect = fmax(t->best_rate, 1);
-    for (unsigned i = 0; i < DL_PLAN_SLOTS; i++)
+    for (unsigned i = 0; i < DL_RUN_SLOTS; i++)
         rate[i] = rate_of(&t->slot[i], now, expect);
-    int victim = dl_plan_steal(&t->plan, s->no, rate, expect, WORTH);
+    int victim = dl_runs_steal(&t->runs, s->no, rate, expect, WORTH);
     if (victim < 0)
         return false;
     t->slot[victim].cut = true;
-    if (dl_run_left(&t->plan.slot[victim]) == 0)
+    if (dl_run_left(&t->runs.slot[victim]) == 0)
         let_go(&t->slot[victim]);
     return true;
 }
@@ -349,14 +349,14 @@ static bool steal(dl_transfer *t, dl_slot *s, double now)
 static bool take_run(dl_transfer *t, dl_slot *s, double now)
 {
     if (t->through)
-        return dl_plan_take_through(&t->plan, s->no);
-    return dl_plan_take(&t->plan, s->no, t->n_slots) || steal(t, s, now);
+        return dl_runs_take_through(&t->runs, s->no);
+    return dl_runs_take(&t->runs, s->no, t->n_slots) || steal(t, s, now);
 }
 
 static bool start_stream(dl_transfer *t, dl_slot *s, double now)
 {
     static const dl_slot fresh;
-    const dl_run *run = &t->plan.slot[s->no];
+    const dl_run *run = &t->runs.slot[s->no];
     const dl_sink sink = {on_head, on_body, on_done, s};
     bool ask = !*t->address;
     dl_slot next = fresh;
@@ -400,14 +400,14 @@ static bool start_slot(dl_transfer *t, dl_slot *s, double now)
     if (!may_start(t, now))
         return false;
     if (!dl_share_take(t->share, t->member)) {
-        if (t->plan.n_free == 0)
+        if (t->runs.n_free == 0)
             dl_share_content(t->share, t->member);
         return false;
     }
     bool got = take_run(t, s, now);
     if (got && start_stream(t, s, now))
         return true;
-    dl_plan_drop(&t->plan, s->no);
+    dl_runs_drop(&t->runs, s->no);
     dl_share_give(t->share, t->member);
     dl_share_content(t->share, t->member);
     return false;
@@ -442,7 +442,7 @@ static void yield(dl_transfer *t)
         dl_slot *longest = NULL;
         uint64_t most = 0;
         for (unsigned i = 0; i < t->n_slots; i++) {
-            uint64_t left = dl_run_left(&t->plan.slot[i]);
+            uint64_t left = dl_run_left(&t->runs.slot[i]);
             if (t->slot[i].live && t->slot[i].stream && !t->slot[i].cut && left > most) {
                 longest = &t->slot[i];
                 most = left;
@@ -450,7 +450,7 @@ static void yield(dl_transfer *t)
         }
         if (!longest)
             return;
-        dl_plan_trim(&t->plan, longest->no);
+        dl_runs_trim(&t->runs, longest->no);
         longest->cut = true;
     }
 }

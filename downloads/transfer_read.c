@@ -19,10 +19,10 @@ typedef struct pass {
     char hex[65];   /* at the end */
 } pass;
 
-static dl_plan_state state_of(dl_transfer *t, uint32_t i)
+static dl_run_state state_of(dl_transfer *t, uint32_t i)
 {
     pthread_mutex_lock(&t->lock);
-    dl_plan_state s = (dl_plan_state)t->plan.state[i];
+    dl_run_state s = (dl_run_state)t->runs.state[i];
     pthread_mutex_unlock(&t->lock);
     return s;
 }
@@ -46,7 +46,7 @@ static nb_status failed(dl_transfer *t, nb_status st, const nb_err *err)
 static void offer(dl_transfer *t, uint32_t i)
 {
     pthread_mutex_lock(&t->lock);
-    dl_plan_offer(&t->plan, i);
+    dl_runs_offer(&t->runs, i);
     pthread_mutex_unlock(&t->lock);
     dl_transfer_prod(t);
 }
@@ -64,15 +64,15 @@ static nb_status check_segment(dl_transfer *t, uint32_t i, bool *ok)
         return NB_OK;
     }
     pthread_mutex_lock(&t->lock);
-    if (t->plan.state[i] == DL_PLAN_HELD)
-        dl_plan_keep(&t->plan, i);
+    if (t->runs.state[i] == DL_RUN_HELD)
+        dl_runs_keep(&t->runs, i);
     pthread_mutex_unlock(&t->lock);
     return NB_OK;
 }
 
 static void add_segment(dl_transfer *t, pass *p)
 {
-    nb_hash_add(p->hash, t->buf, (size_t)dl_plan_length(&t->plan, p->next));
+    nb_hash_add(p->hash, t->buf, (size_t)dl_runs_length(&t->runs, p->next));
     p->next++;
 }
 
@@ -81,15 +81,15 @@ static nb_status step(dl_transfer *t, pass *p, bool *worked)
 {
     nb_err err = {0};
     bool ok = true;
-    dl_plan_state state = state_of(t, p->next);
+    dl_run_state state = state_of(t, p->next);
     *worked = true;
-    if (state == DL_PLAN_HELD || (state == DL_PLAN_WHOLE && p->recheck)) {
+    if (state == DL_RUN_HELD || (state == DL_RUN_WHOLE && p->recheck)) {
         NB_TRY(check_segment(t, p->next, &ok));
         if (ok)
             add_segment(t, p);
         return NB_OK;
     }
-    if (state == DL_PLAN_WHOLE) {
+    if (state == DL_RUN_WHOLE) {
         nb_status st = dl_partial_read(t->partial, p->next, t->buf, &err);
         if (st != NB_OK)
             return failed(t, st, &err);
@@ -98,9 +98,9 @@ static nb_status step(dl_transfer *t, pass *p, bool *worked)
     }
     if (p->ahead < p->next)
         p->ahead = p->next;
-    while (p->ahead < t->plan.n && state_of(t, p->ahead) != DL_PLAN_HELD)
+    while (p->ahead < t->runs.n && state_of(t, p->ahead) != DL_RUN_HELD)
         p->ahead++;
-    *worked = p->ahead < t->plan.n;
+    *worked = p->ahead < t->runs.n;
     return *worked ? check_segment(t, p->ahead++, &ok) : NB_OK;
 }
 
@@ -120,7 +120,7 @@ static void wait_news(dl_transfer *t)
 static void name_stage(dl_transfer *t)
 {
     pthread_mutex_lock(&t->lock);
-    bool fetching = t->streams > 0 || t->plan.n_free > 0;
+    bool fetching = t->streams > 0 || t->runs.n_free > 0;
     pthread_mutex_unlock(&t->lock);
     if (t->stage == DL_READ || t->stage == DL_GET_BYTES)
         t->stage = fetching ? DL_GET_BYTES : DL_READ;
@@ -133,7 +133,7 @@ static nb_status go_over(dl_transfer *t, pass *p)
     nb_status st = nb_hash_open(&p->hash, strlen(t->oid), t->size, &err);
     if (st != NB_OK)
         return failed(t, st, &err);
-    while (st == NB_OK && p->next < t->plan.n) {
+    while (st == NB_OK && p->next < t->runs.n) {
         bool worked;
         name_stage(t);
         if (!dl_transfer_tend(t))
@@ -172,7 +172,7 @@ static nb_status refetch(dl_transfer *t, uint32_t from, uint32_t to, uint32_t *d
         if (!dl_transfer_tend(t))
             return NB_CANCELED;
         NB_TRY(verdict(t));
-        if (state_of(t, i) == DL_PLAN_WHOLE)
+        if (state_of(t, i) == DL_RUN_WHOLE)
             *differed += dl_partial_differed(t->partial, i++);
         else
             wait_news(t);
@@ -185,11 +185,11 @@ static nb_status refetch(dl_transfer *t, uint32_t from, uint32_t to, uint32_t *d
 static nb_status repair(dl_transfer *t, pass *p)
 {
     uint32_t differed = 0, due = 1;
-    for (uint32_t from = 0; from < t->plan.n;) {
-        uint32_t to = t->plan.n - from < REPAIR_BATCH ? t->plan.n : from + REPAIR_BATCH;
+    for (uint32_t from = 0; from < t->runs.n;) {
+        uint32_t to = t->runs.n - from < REPAIR_BATCH ? t->runs.n : from + REPAIR_BATCH;
         NB_TRY(refetch(t, from, to, &differed));
         from = to;
-        if (differed < due && (from < t->plan.n || differed == 0))
+        if (differed < due && (from < t->runs.n || differed == 0))
             continue;
         due = 2 * differed;
         *p = (pass){0};
@@ -238,10 +238,10 @@ static nb_status make_right(dl_transfer *t, pass *p)
 static void begin(dl_transfer *t)
 {
     pthread_mutex_lock(&t->lock);
-    for (uint32_t i = 0; i < t->plan.n; i++)
+    for (uint32_t i = 0; i < t->runs.n; i++)
         if (dl_partial_state(t->partial, i) == DL_SEG_TODO)
-            dl_plan_offer(&t->plan, i);
-    bool fetch = t->plan.n_free > 0;
+            dl_runs_offer(&t->runs, i);
+    bool fetch = t->runs.n_free > 0;
     t->last_byte = dl_clock();
     pthread_mutex_unlock(&t->lock);
     t->stage = fetch ? DL_GET_BYTES : DL_READ;
@@ -253,7 +253,7 @@ nb_status dl_transfer_run(dl_transfer *t)
 {
     nb_err err = {0};
     pass p = {0};
-    uint64_t segment = t->plan.segment < t->size ? t->plan.segment : t->size;
+    uint64_t segment = t->runs.segment < t->size ? t->runs.segment : t->size;
     t->buf = nb_alloc(segment + 1, 1, "segment", &err);
     if (!t->buf)
         return failed(t, NB_NOMEM, &err);

@@ -29,7 +29,7 @@ static double rate(dl_transfer *t, double now)
 /* Under the lock: a cell is the share of its bytes that are there, or marked as in flight. */
 static void draw_map(const dl_transfer *t, dl_fetch_view *v)
 {
-    const dl_plan *p = &t->plan;
+    const dl_runs *p = &t->runs;
     v->n_map = p->n < DL_MAP ? p->n : DL_MAP;
     v->segments = p->n;
     v->whole = 0;
@@ -38,8 +38,8 @@ static void draw_map(const dl_transfer *t, dl_fetch_view *v)
         uint32_t to = (uint32_t)((uint64_t)p->n * (cell + 1) / v->n_map), done = 0;
         bool flying = false;
         for (uint32_t i = from; i < to; i++) {
-            done += p->state[i] == DL_PLAN_WHOLE || p->state[i] == DL_PLAN_HELD;
-            flying = flying || p->state[i] == DL_PLAN_TAKEN;
+            done += p->state[i] == DL_RUN_WHOLE || p->state[i] == DL_RUN_HELD;
+            flying = flying || p->state[i] == DL_RUN_TAKEN;
         }
         v->whole += done;
         v->map[cell] = flying ? IN_FLIGHT : (uint8_t)(100 * done / (to - from));
@@ -68,8 +68,8 @@ static void look(dl_transfer *t, double now)
     dl_net_view net;
     dl_net_look(t->net, &net);
     pthread_mutex_lock(&t->lock);
-    bool fetching = t->streams > 0 || t->plan.n_free > 0;
-    uint64_t have = t->plan.state ? dl_plan_written(&t->plan) : 0;
+    bool fetching = t->streams > 0 || t->runs.n_free > 0;
+    uint64_t have = t->runs.state ? dl_runs_written(&t->runs) : 0;
     t->shown = have > t->shown ? have : t->shown;
     v->stage = t->stage;
     v->size = t->size;
@@ -79,7 +79,7 @@ static void look(dl_transfer *t, double now)
     v->connections = t->streams;
     v->rate = rate(t, now);
     v->stalled = t->stage == DL_GET_BYTES && fetching ? now - t->last_byte : 0;
-    if (t->plan.state)
+    if (t->runs.state)
         draw_map(t, v);
     note(t, net.hold, now, v);
     pthread_mutex_unlock(&t->lock);

@@ -131,9 +131,29 @@ static void file_oid(const char *path, const char *like, char out[65])
     free(buf);
 }
 
+static size_t scan(rig *r, const char *prefix, const char *suffix, const char **first)
+{
+    static char found[1600];
+    size_t n = 0;
+    DIR *d = opendir(rig_path(r, "blobs"));
+    found[0] = '\0';
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        if (e->d_name[0] == '.' || strncmp(e->d_name, prefix, strlen(prefix)) != 0 ||
+            !nb_has_suffix(e->d_name, suffix))
+            continue;
+        if (n++ == 0)
+            snprintf(found, sizeof found, "%s/%s", rig_path(r, "blobs"), e->d_name);
+    }
+    if (d)
+        closedir(d);
+    *first = found;
+    return n;
+}
+
 void rig_expect_landed(rig *r, const char *path)
 {
     char want[65], oid[65], link[256] = "", rest[300];
+    const char *left;
     uint64_t size;
     struct stat st;
     listed(r, path, &size, want);
@@ -146,7 +166,7 @@ void rig_expect_landed(rig *r, const char *path)
           (long long)st.st_size);
     file_oid(r->got.path, want, oid);
     check(strcmp(oid, want) == 0, "content %s, listed %s", oid, want);
-    check(rig_count_blobs(r, "incomplete") == 0, "%s is left", rig_find_blob(r, "incomplete"));
+    check(scan(r, want, "incomplete", &left) == 0, "%s is left", left);
     check(!r->backwards, "progress went backwards");
     check(r->got.size == size && strcmp(r->got.oid, want) == 0, "told %" PRIu64 " %s", r->got.size,
           r->got.oid);
@@ -179,34 +199,16 @@ const char *rig_path(rig *r, const char *rest)
     return out;
 }
 
-static size_t scan(rig *r, const char *suffix, const char **first)
-{
-    static char found[1600];
-    size_t n = 0;
-    DIR *d = opendir(rig_path(r, "blobs"));
-    found[0] = '\0';
-    for (const struct dirent *e; d && (e = readdir(d));) {
-        if (e->d_name[0] == '.' || !nb_has_suffix(e->d_name, suffix))
-            continue;
-        if (n++ == 0)
-            snprintf(found, sizeof found, "%s/%s", rig_path(r, "blobs"), e->d_name);
-    }
-    if (d)
-        closedir(d);
-    *first = found;
-    return n;
-}
-
 size_t rig_count_blobs(rig *r, const char *suffix)
 {
     const char *first;
-    return scan(r, suffix, &first);
+    return scan(r, "", suffix, &first);
 }
 
 const char *rig_find_blob(rig *r, const char *suffix)
 {
     const char *first;
-    scan(r, suffix, &first);
+    scan(r, "", suffix, &first);
     return first;
 }
 
