@@ -313,3 +313,28 @@ void dl_store_free(dl_store *s)
     free(s->left);
     *s = (dl_store){0};
 }
+
+typedef struct files {
+    dl_file_fn *fn;
+    void *arg;
+} files;
+
+static bool give_file(void *arg, const dl_entry *e)
+{
+    const files *f = arg;
+    struct stat st;
+    if (fstatat(e->dir, e->base, &st, 0) != 0 || !S_ISREG(st.st_mode) ||
+        dl_path_ok(e->path, NULL) != NB_OK)
+        return true;
+    return f->fn(f->arg, e->commit, e->path, (uint64_t)st.st_size);
+}
+
+nb_status dl_store_files(const dl_cache *c, const char *repo, dl_file_fn *fn, void *arg,
+                         nb_err *err)
+{
+    char folder[DL_FOLDER_MAX];
+    files f = {fn, arg};
+    if (!dl_folder_of(folder, repo))
+        return nb_fail(err, NB_USAGE, "\"%.100s\" is no repository name", repo);
+    return dl_snapshots_walk(c, folder, NULL, give_file, &f, err);
+}

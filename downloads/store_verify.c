@@ -125,7 +125,7 @@ static nb_status hash_fd(verify *v, int fd, const char *shown, uint64_t size, nb
         nb_hash_add(h, v->buf, n);
         at += n;
         v->done += n;
-        nb_progress p = {.what = shown, .done = v->done, .total = v->total};
+        nb_progress p = {.what = shown, .done = v->done, .total = v->total, .bytes_in = v->done};
         nb_report(v->hooks, &p);
     }
     return NB_OK;
