@@ -207,7 +207,10 @@ static void set_view(models *m, models_view view)
     h->view = view;
     h->focus = view != MODELS_LOCAL;
     h->typing = false;
-    if (h->focus && !h->n && !h->job)
+    bool carried = h->focus && !m->n_row && m->filter.text.len && !h->query.text.len;
+    if (carried) /* what is not here is asked of the Hub */
+        ui_input_set(&h->query, nb_str_c(&m->filter.text));
+    if (h->focus && ((!h->n && !h->job) || carried))
         ask(m, false);
 }
 
