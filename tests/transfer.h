@@ -13,9 +13,6 @@
 enum { RIG_SLOW = 6 };
 #else
 enum { RIG_SLOW = 1 };
-/* Requests for this file's bytes: to the CDN and to the Hub's own store. */
-size_t rig_body_requests(rig *r, const char *path);
-
 #endif
 enum {
     RIG_SEGMENT = 2 << 20,
@@ -77,6 +74,9 @@ size_t rig_count_blobs(rig *r, const char *suffix);
 const char *rig_find_blob(rig *r, const char *suffix);
 /* Bytes of body the CDN (or the Hub itself) sent of a path. */
 uint64_t rig_served(rig *r, const char *path);
+
+/* Requests for this file's bytes: to the CDN and to the Hub's own store. */
+size_t rig_body_requests(rig *r, const char *path);
 
 /* Requests for this file's bytes: to the CDN and to the Hub's own store. */
 size_t rig_body_requests(rig *r, const char *path);
