@@ -132,13 +132,21 @@ static nb_status land(dl_transfer *t)
     return failed(t, st, &err);
 }
 
+/* Another transfer of the repository that gives up at this moment removes folders that are empty:
+ * then they are made again. */
 static nb_status open_partial(dl_transfer *t)
 {
+    enum { TRIES = 16 };
     const dl_fetch_request *rq = t->rq;
     nb_err err = {0};
     uint64_t segment = DL_SEGMENT;
-    nb_status st =
-        dl_partial_open(&t->partial, t->cache, rq->repo, t->oid, t->size, rq->commit, &err);
+    nb_status st = NB_NOTFOUND;
+    for (int i = 0; i < TRIES && st == NB_NOTFOUND; i++) {
+        st = i ? dl_cache_prepare(t->cache, rq->repo, rq->commit, &err) : NB_OK;
+        if (st == NB_OK)
+            st =
+                dl_partial_open(&t->partial, t->cache, rq->repo, t->oid, t->size, rq->commit, &err);
+    }
     if (st != NB_OK)
         return failed(t, st, &err);
     if (dl_partial_segments(t->partial) > 1)

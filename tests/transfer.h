@@ -78,7 +78,4 @@ uint64_t rig_served(rig *r, const char *path);
 /* Requests for this file's bytes: to the CDN and to the Hub's own store. */
 size_t rig_body_requests(rig *r, const char *path);
 
-/* Requests for this file's bytes: to the CDN and to the Hub's own store. */
-size_t rig_body_requests(rig *r, const char *path);
-
 #endif
