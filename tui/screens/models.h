@@ -43,6 +43,7 @@ typedef struct models_ask {
     dl_search q; /* its texts are the ones above */
     char next[DL_URL_MAX];
     dl_page page;
+    dl_trouble trouble;
 } models_ask;
 
 typedef enum models_view { MODELS_LOCAL, MODELS_HUB, MODELS_BOTH } models_view;
