@@ -128,6 +128,13 @@ $(B)/tests/fake_hub: $(FAKE_HUB) $(OBJ)
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 -include $(B)/obj/tests/hub/main.d
 
+# One GET for servers that are not ours: tests/peers/tls.sh
+$(B)/tests/net_get: $(B)/obj/tests/peers/net_get.o $(OBJ)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+-include $(B)/obj/tests/peers/net_get.d
+
 # The kernels alone, without any library, for machines reached through qemu.
 ARM_TESTS := plain util test_cpu test_fp test_types test_kernels test_kernels_ops test_measure test_matmul
 $(B)/tests/kernels: $(filter $(B)/obj/kernels/%,$(OBJ)) $(ARM_TESTS:%=$(B)/obj/plain/tests/%.o)
