@@ -58,14 +58,17 @@ nb_status dl_cache_lock(const dl_cache *c, const char *repo, const char *oid, dl
                         nb_err *err);
 void dl_cache_unlock(dl_lock *l);
 /* blob: `from` (a finished, verified file in the repository's blobs folder, open as fd; closed
- * here) becomes blobs/<oid> by fsync + rename. An existing good blob stays and `from` goes. */
+ * here) becomes blobs/<oid> by fsync + rename. An entry already there is replaced: its bytes were
+ * not verified, these were; who has it open keeps it. */
 nb_status dl_cache_publish_blob(const dl_cache *c, const char *repo, const char *oid, int fd,
                                 const char *from, nb_err *err);
-/* link: snapshots/<commit>/<path> -> ../../blobs/<oid> by temp name + rename; a copy of the entry
- * moves there without symlinks (hub.md 2, degraded mode). */
+/* link: snapshots/<commit>/<path> -> ../../blobs/<oid>, atomically over whatever entry was there;
+ * without symlinks the file itself moves there, or a copy where the blob is needed elsewhere
+ * (hub.md 2, degraded mode). NB_NOTFOUND, and no link, without the blob. */
 nb_status dl_cache_link(const dl_cache *c, const char *repo, const char *commit, const char *path,
                         const char *oid, nb_err *err);
-/* ref: refs/<revision> = commit, 40 bytes, atomically; nothing for a revision that is a commit. */
+/* ref: refs/<revision> = commit, 40 bytes, atomically; nothing for a revision that is a commit.
+ * NB_NOTFOUND, and no ref, without snapshots/<commit>. */
 nb_status dl_cache_ref(const dl_cache *c, const char *repo, const char *revision,
                        const char *commit, nb_err *err);
 
@@ -73,14 +76,14 @@ nb_status dl_cache_ref(const dl_cache *c, const char *repo, const char *revision
  * ----------------------------------------------------------------------*/
 typedef struct dl_repo_row { /* one repository in the cache */
     char repo[200];
-    uint64_t bytes;   /* on disk, by inode; shared payloads counted once and not as freed */
-    uint64_t partial; /* of leftovers */
-    size_t n_file, n_snapshot, n_leftover;
-    int64_t used;      /* newest mtime, Unix seconds */
-    char problem[160]; /* what `hf cache ls` would call corrupt; "" = fine */
+    uint64_t bytes;   /* of files, each inode once; a shared payload with the first that links it */
+    uint64_t partial; /* on disk, of leftovers */
+    size_t n_file, n_snapshot, n_leftover; /* n_file: inodes, and links to shared payloads */
+    int64_t used;                          /* newest mtime, Unix seconds */
+    char problem[160];                     /* what `hf cache ls` would call corrupt; "" = fine */
 } dl_repo_row;
 typedef struct dl_leftover { /* partial of a dead or unknown owner */
-    char repo[200], oid[65], path[1024];
+    char repo[200], oid[65], path[1500];
     uint64_t bytes, size; /* on disk; of the whole file, 0 = unknown */
     double age;           /* s since last written */
     bool live;            /* its owner runs: never touched */
@@ -95,6 +98,10 @@ typedef struct dl_store {
 } dl_store;
 nb_status dl_store_scan(const dl_cache *c, dl_store *out, const nb_hooks *hooks, nb_err *err);
 void dl_store_free(dl_store *s);
+/* Files of a repository's snapshots, once per snapshot that has them; false from fn stops. */
+typedef bool dl_file_fn(void *arg, const char *commit, const char *path, uint64_t size);
+nb_status dl_store_files(const dl_cache *c, const char *repo, dl_file_fn *fn, void *arg,
+                         nb_err *err);
 /* Renames a repository (or one revision's snapshot, or one file's entry and its unshared blob) into
  * the trash. *bytes: what gc will free. Refuses while a live download writes there. */
 nb_status dl_store_trash(const dl_cache *c, const char *repo, const char *revision,

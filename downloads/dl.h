@@ -49,13 +49,15 @@ void dl_net_look(dl_net *net, dl_net_view *out);
  */
 typedef enum dl_trouble {
     DL_OK,
-#define DL_TROUBLE(name, status, what, remedy) DL_##name,
+#define DL_TROUBLE(name, status, what, remedy, keys) DL_##name,
 #include "downloads/troubles.def"
 #undef DL_TROUBLE
     DL_TROUBLES
 } dl_trouble;
-/* "gated: accept the terms at the page, then press r": what to do about it; "" for DL_OK. */
+/* "check the name": what to do about it; "" for DL_OK. */
 const char *dl_trouble_remedy(dl_trouble t);
+/* "A stores a token, r tries again": which keys do it; "" = none. */
+const char *dl_trouble_keys(dl_trouble t);
 /* "gated": two or three words for a row. */
 const char *dl_trouble_name(dl_trouble t);
 nb_status dl_trouble_status(dl_trouble t);

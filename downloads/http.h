@@ -93,6 +93,9 @@ bool dl_net_after(dl_net *net, double seconds, void (*fn)(void *ud), void *ud);
 /* One pointer that hub.c keeps with the net (the account); returns the one before. free()d at
  * close. Any thread. */
 void *dl_net_swap_kept(dl_net *net, void *kept);
+/* A mark of endpoint and token, by which kept answers are told apart. *has_token may be NULL. Any
+ * thread. */
+uint64_t dl_net_mark(dl_net *net, bool *has_token);
 
 /* --- URLs and headers: pure, fuzzed (url.c, header.c) -------------------------------------------
  */

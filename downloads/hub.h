@@ -6,7 +6,7 @@
 #ifndef NIBBLE_HUB_H
 #define NIBBLE_HUB_H
 
-#include "core/files/gguf.h"
+#include "core/files/library.h"
 #include "core/files/safetensors.h"
 #include "downloads/dl.h"
 
@@ -22,6 +22,7 @@ typedef struct dl_model { /* a search row, or the head of a repository */
     int64_t downloads, likes; /* -1 = not told */
     int64_t updated, created; /* Unix seconds, 0 = not told */
     uint64_t params;          /* 0 = not told */
+    bool params_guessed;      /* from the name: shown with ~ */
     uint64_t context;         /* gguf.context_length, 0 = not told */
     uint64_t bytes;           /* gguf.totalFileSize or usedStorage, 0 = not told */
 } dl_model;
@@ -55,7 +56,8 @@ nb_status dl_hub_search(dl_net *net, const char *cache_dir, const dl_search *q, 
 void dl_page_free(dl_page *p);
 
 typedef struct dl_file {
-    char *path; /* owned by the list; checked */
+    const char *path; /* owned by the list; checked (cache.h) */
+    size_t path_at;   /* its place in dl_repo.names */
     uint64_t size;
     char oid[65]; /* content id: sha256 (64 hex) of LFS files, git sha1 (40 hex) of others */
     bool lfs;
@@ -68,8 +70,9 @@ typedef struct dl_repo {
     size_t n_file, dropped; /* hostile names left out */
     nb_str names;           /* owned: memory of paths */
 } dl_repo;
-/* Two requests (info, tree pages); revision NULL = "main". At most 3 API calls for 1,000 files (hub
- * 11). Renamed and gated repositories are told apart by err and *trouble (may be NULL). */
+/* Info, tree pages, and what the Hub's scanners say of the model files: at most 3 API calls for
+ * 1,000 files (hub 11). revision NULL = "main". Renamed and gated repositories are told apart by
+ * err and *trouble (may be NULL). */
 nb_status dl_hub_repo(dl_net *net, const char *id, const char *revision, dl_repo *out,
                       dl_trouble *trouble, const nb_hooks *hooks, nb_err *err);
 void dl_repo_free(dl_repo *r);
@@ -101,13 +104,19 @@ nb_status dl_hub_whoami(dl_net *net, dl_account *out, const nb_hooks *hooks, nb_
 
 /* --- picking: which files of a repository a wish means (pick.c; pure, hub 21)
  * --------------------- */
-typedef struct dl_choice { /* one model in a repository: a GGUF quant (all its shards), or a whole
-                              safetensors checkpoint with config and tokenizer */
-    char name[128];        /* "Q4_K_M", "UD-Q4_K_XL", "bf16", "safetensors", "mmproj-F16" */
-    size_t *file;          /* owned: indexes into repo->file */
+typedef enum dl_choice_kind {
+    DL_CHOICE_CHECKPOINT, /* safetensors with config and tokenizer */
+    DL_CHOICE_GGUF,       /* one quant, all its shards */
+    DL_CHOICE_MMPROJ,     /* a projector, offered beside a model */
+    DL_CHOICE_FILE,       /* any other single file */
+} dl_choice_kind;
+typedef struct dl_choice {
+    char name[128]; /* "Q4_K_M", "UD-Q4_K_XL", "bf16", "safetensors", "mmproj-F16", "config.json" */
+    dl_choice_kind kind;
+    size_t *file; /* owned: indexes into repo->file; a set's shards in order */
     size_t n_file;
     uint64_t bytes;
-    bool mmproj, complete; /* complete = false: missing_no of missing_of is not there */
+    bool complete; /* false: missing_no of missing_of is not there */
     uint32_t missing_no, missing_of;
 } dl_choice;
 typedef struct dl_choices {
@@ -116,10 +125,19 @@ typedef struct dl_choices {
 } dl_choices;
 nb_status dl_choices_make(const dl_repo *repo, dl_choices *out, nb_err *err);
 void dl_choices_free(dl_choices *c);
-/* tag: NULL or "" (the only choice, else Q4_K_M, Q8_0, else the list is named), a quant name
- * whatever its case (the longest exact token), or a file's path. Ambiguity is NB_USAGE naming
- * candidates, incomplete sets are NB_FORMAT before any byte. */
+/* tag: NULL or "" (the only model, else the checkpoint, Q4_K_M, Q8_0, else the list is named), a
+ * quant's name whatever its case (whole: UD-Q4_K_XL is not Q4_K_XL), or a file's path or name.
+ * Ambiguity is NB_USAGE naming candidates, incomplete sets are NB_FORMAT before any byte. */
 nb_status dl_pick(const dl_repo *repo, const dl_choices *c, const char *tag, const dl_choice **out,
                   nb_err *err);
+/* The projector that goes with a model: in its folder or the nearest above; NULL = none. */
+const dl_choice *dl_pick_mmproj(const dl_repo *repo, const dl_choices *c, const dl_choice *model);
+
+/* What the repository's model is, for fits and figures before anything is downloaded: from
+ * config.json when there is a checkpoint, else from the header of the smallest GGUF. out->params
+ * from the Hub when the files do not tell. NB_NOTFOUND: it holds no model. One or two files are
+ * read in part. */
+nb_status dl_hub_entry(dl_net *net, const dl_repo *repo, const dl_choices *choices, nb_entry *out,
+                       const nb_hooks *hooks, nb_err *err);
 
 #endif

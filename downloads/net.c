@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/base/digest.h"
 #include "core/base/job.h"
 
 static const double BURST = .1;     /* s of the limit that may come at once */
@@ -146,6 +147,18 @@ void *dl_net_swap_kept(dl_net *net, void *kept)
     net->kept = kept;
     pthread_mutex_unlock(&net->lock);
     return before;
+}
+
+uint64_t dl_net_mark(dl_net *net, bool *has_token)
+{
+    pthread_mutex_lock(&net->lock);
+    const nb_hub_env *env = &net->env;
+    uint64_t token = nb_fingerprint(env->token, strlen(env->token));
+    uint64_t endpoint = nb_fingerprint(env->endpoint, strlen(env->endpoint));
+    if (has_token)
+        *has_token = env->token[0] != '\0';
+    pthread_mutex_unlock(&net->lock);
+    return token ^ (endpoint * UINT64_C(0x9e3779b97f4a7c15));
 }
 
 /* --- the thread --- */

@@ -11,13 +11,25 @@
 
 /* --- one file, blocking: transfer.c
  * ---------------------------------------------------------------*/
+/* What /resolve says of one file: one HEAD request, nothing is fetched. */
+typedef struct dl_resolved {
+    char commit[41], oid[65]; /* oid: sha256 (64 hex) or git sha1 (40 hex) */
+    uint64_t size;
+    char url[DL_URL_MAX]; /* secret, signed: where the bytes lie; "" = at the Hub itself */
+} dl_resolved;
+nb_status dl_resolve(dl_net *net, const char *repo, const char *revision, const char *path,
+                     dl_resolved *out, dl_trouble *trouble, const nb_hooks *hooks, nb_err *err);
+
+struct dl_share;
 typedef struct dl_fetch_request {
     const char *repo, *commit, *path; /* pinned */
     const char *revision;             /* for refs; NULL = write no ref */
     const char *oid;                  /* as listed; "" = ask the server (HEAD) */
     uint64_t size;                    /* UINT64_MAX = ask */
-    uint64_t queued_bytes; /* still missing of files behind this one, for the space check */
-    bool ignore_space;     /* the override key */
+    uint64_t queued_bytes;  /* still missing of files behind this one, for the space check */
+    bool ignore_space;      /* the override key */
+    struct dl_share *share; /* connections divided with other files (share.h); NULL = all */
+    int patience; /* s without a new byte before it gives up; 0 = 30 x env.download_timeout */
 } dl_fetch_request;
 
 typedef enum dl_stage { DL_ASK, DL_WAIT, DL_READ, DL_GET_BYTES, DL_VERIFY, DL_LAND } dl_stage;
@@ -32,10 +44,16 @@ typedef struct dl_fetch_view { /* nb_progress.detail of dl_fetch */
     char note[160];       /* "rate limited, resumes in 12 s", "waiting for pid 4711", last retry */
 } dl_fetch_view;
 
+typedef struct dl_fetched {
+    char path[1024]; /* snapshot path */
+    char oid[65];
+    uint64_t size, received; /* received 0 = it was there already */
+} dl_fetched;
 /* Asks, resumes, fetches, verifies while fetching, lands in the cache, links and refs (hub 1-19).
- * bytes of progress are of the file. NB_CANCELED keeps the partial (pause). out: snapshot path. */
-nb_status dl_fetch(dl_net *net, const dl_cache *cache, const dl_fetch_request *rq, char *out,
-                   size_t cap, dl_trouble *trouble, const nb_hooks *hooks, nb_err *err);
+ * bytes of progress are of the file. NB_CANCELED keeps the partial (pause). The hooks are called on
+ * the calling thread alone. */
+nb_status dl_fetch(dl_net *net, const dl_cache *cache, const dl_fetch_request *rq, dl_fetched *out,
+                   dl_trouble *trouble, const nb_hooks *hooks, nb_err *err);
 
 /* --- the queue
  * ------------------------------------------------------------------------------------*/

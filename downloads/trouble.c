@@ -10,11 +10,11 @@
 
 typedef struct trouble_row {
     nb_status status;
-    const char *name, *remedy;
+    const char *name, *remedy, *keys;
 } trouble_row;
 static const trouble_row rows[] = {
-    {NB_OK, "", ""},
-#define DL_TROUBLE(name, status, what, remedy) {NB_##status, what, remedy},
+    {NB_OK, "", "", ""},
+#define DL_TROUBLE(name, status, what, remedy, keys) {NB_##status, what, remedy, keys},
 #include "downloads/troubles.def"
 #undef DL_TROUBLE
 };
@@ -27,6 +27,11 @@ static const trouble_row *row(dl_trouble t)
 const char *dl_trouble_remedy(dl_trouble t)
 {
     return row(t)->remedy;
+}
+
+const char *dl_trouble_keys(dl_trouble t)
+{
+    return row(t)->keys;
 }
 
 const char *dl_trouble_name(dl_trouble t)

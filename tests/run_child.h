@@ -7,7 +7,7 @@
 
 #include "core/base/json.h"
 
-enum { CHILD_ARGS = 16, CHILD_ENV = 4 };
+enum { CHILD_ARGS = 16, CHILD_ENV = 6 };
 
 typedef struct child_how {
     const char *program;          /* NULL = nibble; else looked up in PATH */
@@ -17,6 +17,9 @@ typedef struct child_how {
     const char *in;               /* file on standard input, NULL = /dev/null */
     const char *out;              /* where standard output goes instead of `out` */
     const char *interrupt_when;   /* SIGINT once this file exists */
+    double interrupt_after;       /* SIGINT after so many seconds; 0 = not */
+    double kill_after;            /* SIGKILL likewise; both count from the child's start */
+    bool may_die;                 /* of a signal */
     uint64_t file_limit;          /* RLIMIT_FSIZE in bytes, 0 = none */
 } child_how;
 
@@ -27,6 +30,7 @@ typedef struct child {
     double after_signal; /* seconds from SIGINT to its end; 0 = not interrupted */
 } child;
 
+extern const char child_nibble[]; /* full path of the program */
 child child_run(const child_how *how);
 /* Its standard output as a JSON document; the test fails when it is none. */
 nb_json *child_json(const child *c);

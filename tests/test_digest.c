@@ -1,6 +1,10 @@
 #include "tests/check.h"
 
 #include "core/base/digest.h"
+#include "kernels/cpu.h"
+#include "kernels/crc32c.h"
+#include "kernels/crc32c_table.h"
+#include "tests/util.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +49,101 @@ CHECK_TEST(digest, git_names_a_blob) /* git hash-object --stdin */
     check(nb_git_sha1_of("hello\n", 6, hex, NULL) == NB_OK &&
               strcmp(hex, "ce013625030ba8dba906f756967f9e9ca394464a") == 0,
           "%s", hex);
+}
+
+CHECK_TEST(digest, a_running_hash_equals_the_whole) /* hub 7 */
+{
+    enum { N = 100000 };
+    uint8_t *bytes = malloc(N);
+    test_rng rng = test_rng_make(7);
+    for (size_t i = 0; i < N; i++)
+        bytes[i] = (uint8_t)test_u64(&rng);
+    static const size_t digits[] = {40, 64};
+    for (size_t k = 0; k < countof(digits); k++) {
+        char whole[65], parts[65];
+        nb_hash *h = NULL;
+        nb_err err = {0};
+        nb_status st = digits[k] == 40 ? nb_git_sha1_of(bytes, N, whole, &err)
+                                       : nb_sha256_of(bytes, N, whole, &err);
+        check(st == NB_OK && strlen(whole) == digits[k], "%s", err.msg);
+        check(nb_hash_open(&h, digits[k], N, &err) == NB_OK, "%s", err.msg);
+        for (size_t at = 0; at < N;) {
+            size_t n = test_below(&rng, 5000);
+            n = n < N - at ? n : N - at;
+            nb_hash_add(h, bytes + at, n);
+            at += n;
+        }
+        nb_hash_hex(h, parts);
+        nb_hash_close(&h);
+        check(!h && strcmp(parts, whole) == 0, "%s, whole %s", parts, whole);
+    }
+    nb_hash *none = NULL;
+    check(nb_hash_open(&none, 32, 1, NULL) == NB_UNSUPPORTED && !none, "md5 is nobody's name here");
+    free(bytes);
+}
+
+/* The definition: shift out one bit a step. */
+static uint32_t crc32c_by_bit(uint32_t crc, const uint8_t *at, size_t n)
+{
+    uint32_t state = ~crc;
+    for (size_t i = 0; i < n * 8; i++) {
+        uint32_t bit = (state ^ at[i / 8] >> i % 8) & 1;
+        state = state >> 1 ^ (bit ? 0x82f63b78u : 0);
+    }
+    return ~state;
+}
+
+CHECK_TEST(digest, crc32c_of_known_bytes) /* RFC 3720 B.4, and the catalogue's check value */
+{
+    uint8_t zeros[32] = {0}, ones[32], up[32], down[32];
+    memset(ones, 0xff, sizeof ones);
+    for (uint8_t i = 0; i < 32; i++) {
+        up[i] = i;
+        down[i] = (uint8_t)(31 - i);
+    }
+    const struct {
+        const void *bytes;
+        size_t n;
+        uint32_t want;
+    } rows[] = {{zeros, 32, 0x8a9136aau}, {ones, 32, 0x62a8ab43u},       {up, 32, 0x46dd794eu},
+                {down, 32, 0x113fdb5cu},  {"123456789", 9, 0xe3069283u}, {"", 0, 0}};
+    nk_crc32c_fn *const fn[] = {nk_crc32c(0), nk_crc32c(nk_cpu_detect())};
+    check(fn[0] == nk_crc32c_c, "no flags, no instructions");
+    for (size_t k = 0; k < countof(fn); k++)
+        for (size_t i = 0; i < countof(rows); i++) {
+            uint32_t got = fn[k](0, rows[i].bytes, rows[i].n);
+            check(got == rows[i].want, "row %d: %08x", (int)i, got);
+        }
+}
+
+CHECK_TEST(digest, crc32c_table_follows_from_the_polynomial)
+{
+    for (uint32_t i = 0; i < 256; i++) {
+        uint8_t bytes[8] = {(uint8_t)i};
+        for (size_t k = 0; k < 8; k++) /* ~0 in, ~ out: the bare register */
+            check(nk_crc32c_table[k][i] == ~crc32c_by_bit(~0u, bytes, k + 1), "[%d][%d]", (int)k,
+                  (int)i);
+    }
+}
+
+CHECK_TEST(digest, every_crc32c_agrees_at_any_address_and_cut)
+{
+    enum { N = 300 };
+    uint8_t *bytes = test_guard(N, 1);
+    test_rng rng = test_rng_make(3);
+    for (size_t i = 0; i < N; i++)
+        bytes[i] = (uint8_t)test_u64(&rng);
+    nk_crc32c_fn *const fast = nk_crc32c(nk_cpu_detect());
+    for (size_t from = 0; from < 9; from++)
+        for (size_t to = from; to <= N; to++) {
+            size_t n = to - from, cut = n / 3;
+            uint32_t want = crc32c_by_bit(5, bytes + from, n);
+            check(nk_crc32c_c(5, bytes + from, n) == want, "C, %d bytes", (int)n);
+            check(fast(5, bytes + from, n) == want, "fast, %d bytes", (int)n);
+            check(fast(fast(5, bytes + from, cut), bytes + from + cut, n - cut) == want,
+                  "in two parts, %d bytes", (int)n);
+        }
+    test_guard_free(bytes);
 }
 
 CHECK_TEST(digest, fingerprint_sees_size_header_and_samples)

@@ -6,6 +6,7 @@
 #include "core/base/str.h"
 #include "core/files/gguf.h"
 #include "core/files/library.h"
+#include "tests/tree.h"
 #include "tests/util.h"
 
 #include <stdio.h>
@@ -300,6 +301,184 @@ CHECK_TEST(library, resolves_names_and_says_where_it_looked)
     }
     nb_library_resolve(&h.cfg, "nothing", path, sizeof path, &err);
     check(strstr(err.msg, "data/models"), "%s", err.msg);
+}
+
+/* --- stores of other programs -----------------------------------------------------------------
+ */
+
+static const char digest[] = "00aa11bb22cc33dd44ee55ff00aa11bb22cc33dd44ee55ff00aa11bb22cc33dd";
+
+static void write_manifest(const home *h, const char *name, const char *media, const char *layer)
+{
+    char dir[1200], text[600];
+    snprintf(dir, sizeof dir, "%s/manifests/%s", h->cfg.ollama, name);
+    char *slash = strrchr(dir, '/');
+    *slash = '\0';
+    check(nb_mkdirs(dir, NULL) == NB_OK, "mkdir %s", dir);
+    *slash = '/';
+    snprintf(
+        text, sizeof text,
+        "{\"schemaVersion\":2,\"config\":{\"digest\":\"sha256:%s\"},\"layers\":["
+        "{\"mediaType\":\"application/vnd.ollama.image.projector\",\"digest\":\"sha256:%064d\"},"
+        "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":5}]}",
+        digest, 7, media, layer);
+    test_spit(dir, text, strlen(text));
+}
+
+static const char model_media[] = "application/vnd.ollama.image.model";
+
+static void ollama_make(home *h, const char *name)
+{
+    char path[1200];
+    home_make(h, name);
+    snprintf(h->cfg.ollama, sizeof h->cfg.ollama, "%s/ollama", h->dir);
+    snprintf(path, sizeof path, "%s/blobs", h->cfg.ollama);
+    nb_mkdirs(path, NULL);
+    snprintf(path, sizeof path, "%s/blobs/sha256-%s", h->cfg.ollama, digest);
+    write_gguf(path, "Tale Teller", "llama", NK_Q4_0, 2, 2);
+}
+
+CHECK_TEST(library, lists_and_opens_the_store_of_ollama_and_writes_nothing)
+{
+    static const struct {
+        const char *manifest, *shown, *wish;
+    } rows[] = {
+        {"registry.ollama.ai/library/tale/3b", "ollama: tale:3b", "ollama:tale:3b"},
+        {"registry.ollama.ai/library/tale/latest", "ollama: tale:latest", "ollama:tale"},
+        {"registry.ollama.ai/me/tale/q4", "ollama: me/tale:q4", "ollama:me/tale:q4"},
+        {"hf.co/org/tale-GGUF/Q4_0", "ollama: hf.co/org/tale-GGUF:Q4_0",
+         "ollama:hf.co/org/tale-GGUF:Q4_0"},
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        home h;
+        char name[32], layer[80], path[1024], want[1200];
+        nb_err err = {0};
+        snprintf(name, sizeof name, "ollama%d", (int)i);
+        snprintf(layer, sizeof layer, "sha256:%s", digest);
+        ollama_make(&h, name);
+        write_manifest(&h, rows[i].manifest, model_media, layer);
+        write_folder(in(&h, "data/models/tale"));
+        char *before = tree_text(h.cfg.ollama);
+        nb_library *lib = scan(&h, NULL, 0);
+        char *after = tree_text(h.cfg.ollama);
+        check(nb_library_count(lib) == 2, "%zu rows", nb_library_count(lib));
+        const nb_entry *e = entry(lib, rows[i].shown + 8);
+        snprintf(want, sizeof want, "%s/blobs/sha256-%s", h.cfg.ollama, digest);
+        check(strcmp(e->name, rows[i].shown) == 0 && e->store == NB_STORE_OLLAMA, "%s", e->name);
+        check(strcmp(e->path, want) == 0 && !e->problem[0] && e->params == 160, "%s: %s", e->path,
+              e->problem);
+        check(strcmp(e->type_name, "Q4_0") == 0, "%s", e->type_name);
+        check(i == 3 || strcmp(e->source, "tale") == 0, "nests under \"%s\"", e->source);
+        nb_library_close(&lib);
+        check(strcmp(before, after) == 0, "the store changed");
+        check(nb_library_resolve(&h.cfg, rows[i].wish, path, sizeof path, &err) == NB_OK &&
+                  strcmp(path, want) == 0,
+              "%s: %s", rows[i].wish, err.msg);
+        free(before);
+        free(after);
+    }
+}
+
+CHECK_TEST(library, hostile_manifests_and_names_open_nothing) /* A20: CVE-2024-37032 */
+{
+    home h;
+    char layer[300], path[1024], upper[80], nul[80];
+    nb_err err = {0};
+    ollama_make(&h, "manifest");
+    test_spit(test_path(h.dir, "victim"), "GGUF", 4);
+    snprintf(upper, sizeof upper, "sha256:%s", digest);
+    upper[9] = 'A';
+    snprintf(nul, sizeof nul, "sha256:%.63s", digest);
+    const char *const bad[] = {
+        "",
+        "sha256:",
+        "sha256:../../victim",
+        "sha256:../../../../../../etc/passwd",
+        digest,
+        upper,
+        nul,
+        "sha256-00aa11bb22cc33dd44ee55ff00aa11bb22cc33dd44ee55ff00aa11bb22cc33dd",
+        "md5:00aa11bb22cc33dd44ee55ff00aa11bb22cc33dd44ee55ff00aa11bb22cc33dd",
+        "sha256:00aa11bb22cc33dd44ee55ff00aa11bb22cc33dd44ee55ff00aa11bb22cc33d/",
+        "sha256:00aa11bb22cc33dd44ee55ff00aa11bb22cc33dd44ee55ff00aa11bb22cc33dd0",
+        "sha256:00aa11bb22cc33dd44ee55ff00aa11bb22cc33dd44ee55ff00aa11bb22cc33dd/../../../victim",
+        "sha256:%2e%2e/victim",
+        "sha256:0000000000000000000000000000000000000000000000000000000000000000"};
+    for (size_t i = 0; i < countof(bad); i++) {
+        write_manifest(&h, "registry.ollama.ai/library/evil/latest", model_media, bad[i]);
+        nb_status st = nb_library_resolve(&h.cfg, "ollama:evil", path, sizeof path, &err);
+        check((st == NB_FORMAT || st == NB_NOTFOUND) && err.msg[0], "%s became %s", bad[i], path);
+        nb_library *lib = scan(&h, NULL, 0);
+        check(nb_library_count(lib) == 0, "%s is listed", bad[i]);
+        nb_library_close(&lib);
+    }
+    snprintf(layer, sizeof layer, "sha256:%s", digest);
+    write_manifest(&h, "registry.ollama.ai/library/evil/latest",
+                   "application/vnd.ollama.image.projector", layer);
+    check(nb_library_resolve(&h.cfg, "ollama:evil", path, sizeof path, &err) == NB_FORMAT,
+          "a projector is no model");
+    static const char *const texts[] = {"",
+                                        "[]",
+                                        "{}",
+                                        "{\"layers\":7}",
+                                        "{\"layers\":[7,null,{}]}",
+                                        "{\"layers\":[{\"mediaType\":1,\"digest\":2}]}",
+                                        "{\"layers\":[",
+                                        "<html>"};
+    const char *file = in(&h, "ollama/manifests/registry.ollama.ai/library/evil/latest");
+    char manifest[1200];
+    snprintf(manifest, sizeof manifest, "%s", file);
+    for (size_t i = 0; i < countof(texts); i++) {
+        test_spit(manifest, texts[i], strlen(texts[i]));
+        check(nb_library_resolve(&h.cfg, "ollama:evil", path, sizeof path, &err) == NB_FORMAT,
+              "%s: %s", texts[i], err.msg);
+    }
+    char *huge = malloc(2 << 20);
+    memset(huge, ' ', 2 << 20);
+    test_spit(manifest, huge, 2 << 20);
+    check(nb_library_resolve(&h.cfg, "ollama:evil", path, sizeof path, &err) == NB_FORMAT &&
+              strstr(err.msg, "limit"),
+          "%s", err.msg);
+    memset(huge, '[', 2000);
+    test_spit(manifest, huge, 2000);
+    check(nb_library_resolve(&h.cfg, "ollama:evil", path, sizeof path, &err) == NB_FORMAT, "deep");
+    free(huge);
+    static const char *const names[] = {
+        "ollama:",        "ollama:../x", "ollama:..",  "ollama:a/../../x",
+        "ollama:a:../x",  "ollama:a:",   "ollama:/a",  "ollama:a//b",
+        "ollama:a/b/c/d", "ollama:-x",   "ollama:.a",  "ollama:a b",
+        "ollama:a\nb",    "ollama:a\\b", "ollama:~/x", "ollama::x"};
+    for (size_t i = 0; i < countof(names); i++)
+        check(nb_library_resolve(&h.cfg, names[i], path, sizeof path, &err) == NB_NOTFOUND, "%s",
+              names[i]);
+}
+
+CHECK_TEST(library, lists_and_opens_the_folders_of_lm_studio)
+{
+    home h;
+    char path[1024];
+    nb_err err = {0};
+    home_make(&h, "lmstudio");
+    snprintf(h.cfg.lmstudio[0], sizeof h.cfg.lmstudio[0], "%s/none", h.dir);
+    snprintf(h.cfg.lmstudio[1], sizeof h.cfg.lmstudio[1], "%s/lm", h.dir);
+    nb_mkdirs(in(&h, "lm/pub/tale-GGUF"), NULL);
+    write_gguf(in(&h, "lm/pub/tale-GGUF/tale-Q4_0.gguf"), "Tale", "llama", NK_Q4_0, 2, 2);
+    write_gguf(in(&h, "lm/pub/tale-GGUF/mmproj-tale-F16.gguf"), "Tale", "clip", NK_F16, 1, 2);
+    write_folder(in(&h, "lm/mlx/tale-bf16"));
+    write_gguf(in(&h, "lm/stray.gguf"), "Stray", "llama", NK_Q4_0, 2, 2);
+    nb_library *lib = scan(&h, NULL, 0);
+    check(nb_library_count(lib) == 2, "%zu rows", nb_library_count(lib));
+    const nb_entry *e = entry(lib, "tale-Q4_0.gguf");
+    check(strcmp(e->name, "pub/tale-GGUF") == 0 && e->store == NB_STORE_LMSTUDIO && !e->problem[0],
+          "%s", e->name);
+    check(strcmp(entry(lib, "tale-bf16")->name, "mlx/tale-bf16") == 0, "safetensors");
+    nb_library_close(&lib);
+    check(nb_library_resolve(&h.cfg, "pub/tale-GGUF", path, sizeof path, &err) == NB_OK &&
+              nb_has_suffix(path, "/tale-Q4_0.gguf"),
+          "%s%s", path, err.msg);
+    check(nb_library_resolve(&h.cfg, "pub/tale-GGUF:q4_0", path, sizeof path, &err) == NB_OK,
+          "by tag: %s", err.msg);
+    check(nb_library_resolve(&h.cfg, "pub/none", path, sizeof path, &err) == NB_NOTFOUND, "none");
 }
 
 static bool always(void *ud)

@@ -112,6 +112,23 @@ static void set_demo_folder(nb_config *c, const char *exe)
             return;
 }
 
+/* Stores of other programs, read only. Ollama's Linux installer runs it as a user of its own, whose
+ * home is /usr/share/ollama. */
+static void set_other_stores(nb_config *c, const char *home)
+{
+    static const char service[] = "/usr/share/ollama/.ollama/models";
+    static const char *const lmstudio[] = {".lmstudio/models", ".cache/lm-studio/models"};
+    const char *v = nb_env("OLLAMA_MODELS");
+    if (v)
+        snprintf(c->ollama, sizeof c->ollama, "%s", v);
+    else if (*home && nb_path_join(c->ollama, sizeof c->ollama, home, ".ollama/models") &&
+             !nb_exists(c->ollama) && nb_is_dir(service))
+        snprintf(c->ollama, sizeof c->ollama, "%s", service);
+    for (size_t i = 0; i < countof(lmstudio) && *home; i++)
+        if (!nb_path_join(c->lmstudio[i], sizeof c->lmstudio[i], home, lmstudio[i]))
+            c->lmstudio[i][0] = '\0';
+}
+
 /* True when the state folder, or where it would be made, takes files. */
 static bool can_write(const char *folder)
 {
@@ -135,6 +152,7 @@ static void set_environment(nb_config *c, const char *exe)
     nb_env_home(home, sizeof home);
     set_xdg_folders(c, home);
     nb_hub_folders(hf_home, c->hf_hub);
+    set_other_stores(c, home);
     set_demo_folder(c, exe);
     snprintf(c->cpu, sizeof c->cpu, "%s", cpu ? cpu : "");
     c->no_color = nb_env("NO_COLOR") != NULL; /* no-color.org: set and not empty */

@@ -13,11 +13,13 @@ typedef struct nb_config {
     char cache_dir[1024];  /* $XDG_CACHE_HOME/nibble */
     char hf_hub[1024]; /* Hugging Face cache: $HF_HUB_CACHE > $HUGGINGFACE_HUB_CACHE > $HF_HOME/hub
                           > ... */
-    char demo_dir[1024]; /* bundled demo model; "" when not found */
-    char cpu[32];        /* NIBBLE_CPU, "" = no ceiling */
-    bool no_color;       /* NO_COLOR set and not empty */
-    bool ssh;            /* SSH_CONNECTION set */
-    bool writable;       /* false: no usable home; nothing is remembered */
+    char ollama[1024]; /* $OLLAMA_MODELS, ~/.ollama/models, or the Linux service's */
+    char lmstudio[2][1024]; /* ~/.lmstudio/models, ~/.cache/lm-studio/models */
+    char demo_dir[1024];    /* bundled demo model; "" when not found */
+    char cpu[32];           /* NIBBLE_CPU, "" = no ceiling */
+    bool no_color;          /* NO_COLOR set and not empty */
+    bool ssh;               /* SSH_CONNECTION set */
+    bool writable;          /* false: no usable home; nothing is remembered */
     /* settings (config file): */
     char theme[64];
     int threads;        /* 0 = all cores */

@@ -1,5 +1,6 @@
 #include "core/base/digest.h"
 
+#include <inttypes.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,8 +8,9 @@
 
 #include "core/base/str.h"
 
-struct nb_sha256 {
+struct nb_hash {
     EVP_MD_CTX *ctx;
+    unsigned digits;
 };
 
 static void hex(const uint8_t *digest, unsigned n, char *out)
@@ -21,39 +23,69 @@ static void hex(const uint8_t *digest, unsigned n, char *out)
     out[2 * n] = '\0';
 }
 
-nb_status nb_sha256_open(nb_sha256 **out, nb_err *err)
+nb_status nb_hash_open(nb_hash **out, size_t digits, uint64_t size, nb_err *err)
 {
-    nb_sha256 *h = nb_alloc(1, sizeof *h, "sha-256", err);
+    const bool git = digits == 40;
+    const char *name = git ? "sha-1" : "sha-256";
+    if (!git && digits != 64)
+        return nb_fail(err, NB_UNSUPPORTED, "content id of %zu digits, expected 40 or 64", digits);
+    nb_hash *h = nb_alloc(1, sizeof *h, name, err);
     if (!h)
         return NB_NOMEM;
+    h->digits = (unsigned)digits;
     h->ctx = EVP_MD_CTX_new();
-    if (!h->ctx || EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) != 1) {
-        nb_sha256_close(&h);
-        return nb_fail(err, NB_NOMEM, "sha-256: libcrypto cannot start");
+    if (!h->ctx || EVP_DigestInit_ex(h->ctx, git ? EVP_sha1() : EVP_sha256(), NULL) != 1) {
+        nb_hash_close(&h);
+        return nb_fail(err, NB_NOMEM, "%s: libcrypto cannot start", name);
+    }
+    if (git) {
+        char head[32];
+        int n = snprintf(head, sizeof head, "blob %" PRIu64, size) + 1; /* with its NUL */
+        nb_hash_add(h, head, (size_t)n);
     }
     *out = h;
     return NB_OK;
 }
 
-void nb_sha256_add(nb_sha256 *h, const void *bytes, size_t n)
+void nb_hash_add(nb_hash *h, const void *bytes, size_t n)
 {
-    EVP_DigestUpdate(h->ctx, bytes, n); /* cannot fail on an initialised SHA-256 context */
+    EVP_DigestUpdate(h->ctx, bytes, n); /* cannot fail on an initialised context */
 }
 
-void nb_sha256_hex(nb_sha256 *h, char out[65])
+void nb_hash_hex(nb_hash *h, char out[65])
 {
     uint8_t digest[EVP_MAX_MD_SIZE] = {0};
     EVP_DigestFinal_ex(h->ctx, digest, NULL);
-    hex(digest, 32, out);
+    hex(digest, h->digits / 2, out);
 }
 
-void nb_sha256_close(nb_sha256 **h)
+void nb_hash_close(nb_hash **h)
 {
     if (!*h)
         return;
     EVP_MD_CTX_free((*h)->ctx);
     free(*h);
     *h = NULL;
+}
+
+nb_status nb_sha256_open(nb_sha256 **out, nb_err *err)
+{
+    return nb_hash_open(out, 64, 0, err);
+}
+
+void nb_sha256_add(nb_sha256 *h, const void *bytes, size_t n)
+{
+    nb_hash_add(h, bytes, n);
+}
+
+void nb_sha256_hex(nb_sha256 *h, char out[65])
+{
+    nb_hash_hex(h, out);
+}
+
+void nb_sha256_close(nb_sha256 **h)
+{
+    nb_hash_close(h);
 }
 
 nb_status nb_sha256_of(const void *bytes, size_t n, char out[65], nb_err *err)
@@ -70,17 +102,15 @@ nb_status nb_sha256_of(const void *bytes, size_t n, char out[65], nb_err *err)
 
 nb_status nb_git_sha1_of(const void *bytes, size_t n, char out[41], nb_err *err)
 {
-    char head[32];
-    uint8_t digest[EVP_MAX_MD_SIZE] = {0};
-    int head_len = snprintf(head, sizeof head, "blob %zu", n) + 1; /* with its NUL */
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha1(), NULL) == 1 &&
-              EVP_DigestUpdate(ctx, head, (size_t)head_len) == 1 &&
-              EVP_DigestUpdate(ctx, bytes, n) == 1 && EVP_DigestFinal_ex(ctx, digest, NULL) == 1;
-    EVP_MD_CTX_free(ctx);
-    if (!ok)
-        return nb_fail(err, NB_NOMEM, "sha-1: libcrypto cannot start");
-    hex(digest, 20, out);
+    char digits[65];
+    nb_hash *h = NULL;
+    nb_status status = nb_hash_open(&h, 40, n, err);
+    if (!h)
+        return status;
+    nb_hash_add(h, bytes, n);
+    nb_hash_hex(h, digits);
+    nb_hash_close(&h);
+    memcpy(out, digits, 41);
     return NB_OK;
 }
 

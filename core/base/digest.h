@@ -4,10 +4,19 @@
 
 #include "kernels/nb.h"
 
-typedef struct nb_sha256 nb_sha256; /* running hash */
+/* Running hash of one blob by the Hub's name for it: 64 digits = sha256 of the bytes (LFS files),
+ * 40 = git's sha1 of "blob <size>\0" + bytes (all others), for which size must be right. */
+typedef struct nb_hash nb_hash;
+nb_status nb_hash_open(nb_hash **out, size_t digits, uint64_t size, nb_err *err);
+void nb_hash_add(nb_hash *h, const void *bytes, size_t n);
+/* `digits` hex digits + NUL; the hash is spent. */
+void nb_hash_hex(nb_hash *h, char out[65]);
+void nb_hash_close(nb_hash **h);
+
+/* The same for plain SHA-256. */
+typedef nb_hash nb_sha256;
 nb_status nb_sha256_open(nb_sha256 **out, nb_err *err);
 void nb_sha256_add(nb_sha256 *h, const void *bytes, size_t n);
-/* 64 hex digits + NUL; the hash is spent. */
 void nb_sha256_hex(nb_sha256 *h, char out[65]);
 void nb_sha256_close(nb_sha256 **h);
 

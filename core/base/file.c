@@ -117,6 +117,9 @@ nb_status nb_reserve(int fd, uint64_t n, const char *path, nb_err *err)
     } while (rc == EINTR);
     if (rc == 0 || rc == EINVAL || rc == EOPNOTSUPP || rc == ENOSYS)
         return NB_OK;
+    if (rc == EFBIG)
+        return nb_fail(err, NB_NOSPACE, "reserve %s: file size limit, %" PRIu64 " bytes wanted",
+                       path, n);
     return nb_fail_errno(err, rc, "reserve", path);
 }
 

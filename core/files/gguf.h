@@ -25,7 +25,7 @@ typedef struct nb_gguf_info {
 } nb_gguf_info;
 
 /* bytes[n]: the file's start; file_len: its whole length (n < file_len allowed for header-only
- * reads: then NB_FORMAT with "header needs more than N bytes" tells to bring more). Tensor bytes
+ * reads: then NB_MORE tells to bring more). Tensor bytes
  * are set to bytes + offset when they lie inside n, else NULL. name: for messages. */
 nb_status nb_gguf_parse(nb_gguf_info *out, const uint8_t *bytes, uint64_t n, uint64_t file_len,
                         const char *name, nb_err *err);

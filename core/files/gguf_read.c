@@ -35,7 +35,7 @@ static nb_status short_of(const reader *r, uint64_t need, const char *what)
     if (!nb_add(pos, need, &end))
         end = UINT64_MAX;
     if (r->partial && end <= r->file_len)
-        return nb_fail(r->err, NB_FORMAT, "%s: header needs more than %zu bytes (%s)", r->name,
+        return nb_fail(r->err, NB_MORE, "%s: header needs more than %zu bytes (%s)", r->name,
                        (size_t)(r->c.end - r->c.start), what);
     return nb_fail(r->err, NB_FORMAT, "%s: %s needs %llu bytes at %llu, file has %llu", r->name,
                    what, (unsigned long long)need, (unsigned long long)pos,

@@ -1,6 +1,5 @@
 #include "core/files/library.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +8,10 @@
 
 #include "core/base/file.h"
 #include "core/base/str.h"
+#include "core/files/folder.h"
 #include "core/files/index.h"
 #include "core/files/listing.h"
+#include "core/files/ollama.h"
 
 enum { MAX_ROWS = 20000, MAX_DEPTH = 4 };
 
@@ -25,7 +26,8 @@ typedef struct scan {
     nb_library *lib;
     const nb_hooks *hooks;
     nb_store store;
-    const char *repo; /* shown instead of the file's own name; NULL outside the HF cache */
+    const char *repo; /* shown instead of the file's own name; NULL where that is known */
+    const char *key;  /* what variants share, when it is not repo's last part */
     nb_err *err;
 } scan;
 
@@ -91,67 +93,14 @@ static nb_status add(scan *s, const char *path, bool hf, bool is_dir)
     NB_TRY(nb_index_add(&lib->seen, name, len, lib->n, s->err));
     l->e.store = s->store;
     if (s->repo) {
-        const char *tail = strrchr(s->repo, '/');
-        nb_listing_add_key(l, tail ? tail + 1 : s->repo, strlen(tail ? tail + 1 : s->repo));
+        const char *tail = s->key ? s->key : s->repo, *slash = strrchr(tail, '/');
+        tail = slash ? slash + 1 : tail;
+        nb_listing_add_key(l, tail, s->key ? strcspn(tail, ":") : strlen(tail));
         nb_listing_copy(l->e.name, sizeof l->e.name, s->repo, strlen(s->repo));
     }
     lib->n++;
     nb_progress p = {.what = l->e.file, .done = lib->n};
     nb_report(s->hooks, &p);
-    return NB_OK;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void free_names(char **names, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        free(names[i]);
-    free(names);
-}
-
-/* One more name into names[*n], *cap grown as needed. */
-static nb_status add_name(char ***names, size_t *n, size_t *cap, const char *name, nb_err *err)
-{
-    if (*n == *cap) {
-        size_t more = *cap ? *cap * 2 : 32;
-        char **at = realloc(*names, more * sizeof *at);
-        if (!at)
-            return nb_fail(err, NB_NOMEM, "library: list of %zu names", more);
-        *names = at;
-        *cap = more;
-    }
-    (*names)[*n] = nb_strdup(name, err);
-    if (!(*names)[*n])
-        return NB_NOMEM;
-    ++*n;
-    return NB_OK;
-}
-
-/* Names in dir, sorted, so that a listing never depends on the disk's order. A folder that cannot
- * be read is an empty one. */
-static nb_status names_in(const char *dir, char ***out, size_t *n_out, nb_err *err)
-{
-    size_t n = 0, cap = 0;
-    char **names = NULL;
-    nb_status st = NB_OK;
-    DIR *d = opendir(dir);
-    for (struct dirent *e; d && st == NB_OK && (e = readdir(d));)
-        if (e->d_name[0] != '.')
-            st = add_name(&names, &n, &cap, e->d_name, err);
-    if (d)
-        closedir(d);
-    if (st != NB_OK) {
-        free_names(names, n);
-        return st;
-    }
-    if (n)
-        qsort(names, n, sizeof *names, by_name);
-    *out = names;
-    *n_out = n;
     return NB_OK;
 }
 
@@ -175,18 +124,20 @@ static nb_status look_in(scan *s, const char *dir, int depth)
         NB_TRY(add(s, dir, true, true));
     size_t n;
     char **names;
-    NB_TRY(names_in(dir, &names, &n, s->err));
+    NB_TRY(nb_names_in(dir, &names, &n, s->err));
     nb_status st = NB_OK;
     for (size_t i = 0; i < n && st == NB_OK; i++) {
         char path[1024];
         if (!nb_path_join(path, sizeof path, dir, names[i]))
             continue;
         if (nb_has_suffix(names[i], ".gguf"))
-            st = add(s, path, false, false);
+            st = s->store == NB_STORE_LMSTUDIO && strcasestr(names[i], "mmproj")
+                     ? NB_OK
+                     : add(s, path, false, false);
         else if (depth > 0 && nb_is_dir(path))
             st = look_in(s, path, depth - 1);
     }
-    free_names(names, n);
+    nb_names_free(names, n);
     return st;
 }
 
@@ -221,13 +172,13 @@ static nb_status look_in_repo(scan *s, const char *repo_dir)
     size_t n;
     char **names;
     nb_status st = NB_OK;
-    NB_TRY(names_in(snaps, &names, &n, s->err));
+    NB_TRY(nb_names_in(snaps, &names, &n, s->err));
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < n && st == NB_OK; i++)
             if ((strcmp(names[i], main_commit) == 0) == (pass == 0) &&
                 nb_path_join(path, sizeof path, snaps, names[i]))
                 st = look_in(s, path, 1);
-    free_names(names, n);
+    nb_names_free(names, n);
     return st;
 }
 
@@ -235,7 +186,7 @@ static nb_status look_in_hub(scan *s, const char *hub)
 {
     size_t n;
     char **names;
-    NB_TRY(names_in(hub, &names, &n, s->err));
+    NB_TRY(nb_names_in(hub, &names, &n, s->err));
     nb_status st = NB_OK;
     for (size_t i = 0; i < n && st == NB_OK; i++) {
         char path[1024], repo[256] = "";
@@ -252,7 +203,44 @@ static nb_status look_in_hub(scan *s, const char *hub)
         st = look_in_repo(s, path);
         s->repo = NULL;
     }
-    free_names(names, n);
+    nb_names_free(names, n);
+    return st;
+}
+
+static nb_status add_ollama(void *arg, const char *name, const char *path, nb_err *err)
+{
+    scan *s = arg;
+    char shown[128];
+    size_t before = s->lib->n;
+    (void)err;
+    snprintf(shown, sizeof shown, "ollama: %.110s", name);
+    s->repo = shown;
+    s->key = name;
+    nb_status st = add(s, path, false, false);
+    s->repo = s->key = NULL;
+    if (st == NB_OK && s->lib->n > before) /* its file's name is a digest */
+        nb_listing_copy(s->lib->row[before].e.file, sizeof s->lib->row[before].e.file, name,
+                        strlen(name));
+    return st;
+}
+
+/* publisher/repo/FILE.gguf, or a folder of safetensors; projectors are no models. */
+static nb_status look_in_lmstudio(scan *s, const char *dir, const char *publisher)
+{
+    size_t n;
+    char **names;
+    NB_TRY(nb_names_in(dir, &names, &n, s->err));
+    nb_status st = NB_OK;
+    for (size_t i = 0; i < n && st == NB_OK; i++) {
+        char path[1024], repo[256];
+        if (!nb_path_join(path, sizeof path, dir, names[i]) || !nb_is_dir(path))
+            continue;
+        snprintf(repo, sizeof repo, "%.120s/%.120s", publisher ? publisher : "", names[i]);
+        s->repo = publisher ? repo : NULL;
+        st = publisher ? look_in(s, path, 1) : look_in_lmstudio(s, path, names[i]);
+        s->repo = NULL;
+    }
+    nb_names_free(names, n);
     return st;
 }
 
@@ -403,7 +391,16 @@ static nb_status look_everywhere(scan *s, const nb_config *cfg, const char *cons
     if (cfg->data_dir[0] && nb_path_join(own, sizeof own, cfg->data_dir, "models"))
         NB_TRY(look_in(s, own, MAX_DEPTH - 1));
     s->store = NB_STORE_HF;
-    return cfg->hf_hub[0] ? look_in_hub(s, cfg->hf_hub) : NB_OK;
+    if (cfg->hf_hub[0])
+        NB_TRY(look_in_hub(s, cfg->hf_hub));
+    s->store = NB_STORE_OLLAMA;
+    if (cfg->ollama[0])
+        NB_TRY(nb_ollama_each(cfg->ollama, add_ollama, s, s->err));
+    s->store = NB_STORE_LMSTUDIO;
+    for (size_t i = 0; i < countof(cfg->lmstudio); i++)
+        if (cfg->lmstudio[i][0])
+            NB_TRY(look_in_lmstudio(s, cfg->lmstudio[i], NULL));
+    return NB_OK;
 }
 
 nb_status nb_library_scan(nb_library **out, const nb_config *cfg, const char *const *paths,

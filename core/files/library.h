@@ -1,11 +1,12 @@
 /* The models on this machine, found without opening more than headers: given paths, the current
- * directory, nibble's own models folder, the bundled demo, the Hugging Face cache (read-only).
- * Scanning 500 files takes well under 150 ms (tui row 1): headers only, no weights touched. */
+ * directory, nibble's own models folder, the bundled demo, and, read-only, the Hugging Face cache
+ * and the stores of Ollama and LM Studio. Scanning 500 files takes well under 150 ms (tui row 1):
+ * headers only, no weights touched. */
 #ifndef NIBBLE_LIBRARY_H
 #define NIBBLE_LIBRARY_H
 
 #include "core/base/config.h"
-#include "core/files/tensor.h"
+#include "core/files/gguf.h"
 
 typedef struct nb_library nb_library;
 
@@ -14,7 +15,9 @@ typedef enum nb_store {
     NB_STORE_GIVEN,
     NB_STORE_HERE,
     NB_STORE_OWN,
-    NB_STORE_HF
+    NB_STORE_HF,
+    NB_STORE_OLLAMA, /* named "ollama: llama3.2:3b" */
+    NB_STORE_LMSTUDIO
 } nb_store;
 
 typedef struct nb_entry {
@@ -26,6 +29,7 @@ typedef struct nb_entry {
     char source[128];   /* name of the model it was made from; "" = a source itself */
     nb_store store;
     uint64_t params, bytes; /* weights; file bytes */
+    uint64_t tensor_bytes;
     double bpw;
     uint64_t n_layer, n_ctx, n_embd, n_head, n_head_kv, head_dim, n_ff, n_vocab;
     bool tied, is_dir;
@@ -41,8 +45,16 @@ size_t nb_library_count(const nb_library *lib);
 const nb_entry *nb_library_at(const nb_library *lib, size_t i);
 void nb_library_close(nb_library **lib);
 
-/* MODEL argument -> path: a file, a directory, "demo", or a name in the library's stores
- * ("org/repo" in the HF cache). NB_NOTFOUND tells where it looked. */
+/* The same row for a model that is not on this machine: from the header of its GGUF file (file: its
+ * name; bytes: of the tensors), or from the text of its config.json (no weights known: params,
+ * bytes and bpw stay 0). path and store stay empty. */
+void nb_entry_from_gguf(nb_entry *out, const nb_gguf_info *info, const char *file);
+nb_status nb_entry_from_config(nb_entry *out, const char *json, size_t n, const char *what,
+                               nb_err *err);
+
+/* MODEL argument -> path: a file, a directory, "demo", or a name in the library's stores:
+ * "org/repo[:TAG]" in the HF cache or LM Studio's, "ollama:NAME[:TAG]". NB_NOTFOUND tells where it
+ * looked. */
 nb_status nb_library_resolve(const nb_config *cfg, const char *model, char *path, size_t cap,
                              nb_err *err);
 

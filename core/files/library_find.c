@@ -11,6 +11,7 @@
 #include "core/base/str.h"
 #include "core/files/gguf.h"
 #include "core/files/listing.h"
+#include "core/files/ollama.h"
 
 static nb_status give(char *path, size_t cap, const char *found, nb_err *err)
 {
@@ -68,6 +69,8 @@ static void pick_gguf(pick *p, const char *dir, const char *tag, int depth)
         if (!nb_has_suffix(e->d_name, ".gguf") ||
             (nb_gguf_split_name(e->d_name, &prefix, &no, &count) && no > 1))
             continue;
+        if (strcasestr(e->d_name, "mmproj") && !(tag && strcasestr(tag, "mmproj")))
+            continue; /* a projector is no model of its own */
         p->files++;
         snprintf(p->other, sizeof p->other, "%.127s", e->d_name);
         if (tag && !names_tag(e->d_name, tag))
@@ -140,6 +143,17 @@ static bool is_repo(const char *model, size_t *n, const char **tag)
            repo_part(slash + 1, *n - (size_t)(slash + 1 - model)) && (!colon || colon[1]);
 }
 
+/* publisher/repo of LM Studio's folders; false when neither has it. */
+static bool lmstudio_dir(const nb_config *cfg, const char *repo, size_t n, char *dir, size_t cap)
+{
+    for (size_t i = 0; i < countof(cfg->lmstudio); i++) {
+        int used = snprintf(dir, cap, "%s/%.*s", cfg->lmstudio[i], (int)n, repo);
+        if (cfg->lmstudio[i][0] && used > 0 && (size_t)used < cap && nb_is_dir(dir))
+            return true;
+    }
+    return false;
+}
+
 nb_status nb_library_resolve(const nb_config *cfg, const char *model, char *path, size_t cap,
                              nb_err *err)
 {
@@ -150,8 +164,11 @@ nb_status nb_library_resolve(const nb_config *cfg, const char *model, char *path
         return give(path, cap, cfg->demo_dir, err);
     if (nb_exists(model))
         return give(path, cap, model, err);
+    if (strncmp(model, "ollama:", 7) == 0 && cfg->ollama[0])
+        return nb_ollama_find(cfg->ollama, model + 7, path, cap, err);
     if (is_repo(model, &n, &tag)) {
-        if (cfg->hf_hub[0] && snapshot_of(cfg, model, n, dir, sizeof dir))
+        if ((cfg->hf_hub[0] && snapshot_of(cfg, model, n, dir, sizeof dir)) ||
+            lmstudio_dir(cfg, model, n, dir, sizeof dir))
             return pick_in(path, cap, dir, model, tag, err);
         return nb_fail(err, NB_NOTFOUND, "%s: no such file, and not in the Hugging Face cache %s",
                        model, cfg->hf_hub[0] ? cfg->hf_hub : "(none)");

@@ -93,6 +93,7 @@ void nb_tally_finish(nb_listing *l, const nb_tally *t, uint64_t file_type)
             top = i;
     const nk_type *type = nk_type_get((uint32_t)top);
     e->params = t->params;
+    e->tensor_bytes = t->bytes;
     e->bpw = t->params ? (double)t->bytes * 8 / (double)t->params : 0;
     l->is_float = type && type->is_float;
     nb_listing_copy(e->type_name, sizeof e->type_name, type ? type->name : "?",
@@ -207,6 +208,20 @@ static void read_identity(nb_listing *l, const nb_kvs *kvs)
     nb_listing_check_arch(e);
 }
 
+/* One header's tensors; the first file's keys as well. */
+static void read_header(nb_listing *l, nb_tally *t, uint64_t *file_type, const nb_gguf_info *info,
+                        bool first)
+{
+    nb_tally_add(t, info->tensors, info->n_tensors);
+    if (first) {
+        read_identity(l, info->kvs);
+        read_hparams(&l->e, info->kvs);
+        nb_kvs_uint(info->kvs, "general.file_type", file_type);
+    }
+    for (size_t i = 0; i < info->n_tensors; i++)
+        l->e.tied = l->e.tied && strcmp(info->tensors[i].name, "output.weight") != 0;
+}
+
 /* Adds one file's tensors; the first file also gives the keys. */
 static nb_status read_file(nb_listing *l, nb_tally *t, uint64_t *file_type, const char *path,
                            bool first, nb_err *err)
@@ -221,14 +236,7 @@ static nb_status read_file(nb_listing *l, nb_tally *t, uint64_t *file_type, cons
     }
     l->e.bytes += map.len;
     if (st == NB_OK) {
-        nb_tally_add(t, info.tensors, info.n_tensors);
-        if (first) {
-            read_identity(l, info.kvs);
-            read_hparams(&l->e, info.kvs);
-            nb_kvs_uint(info.kvs, "general.file_type", file_type);
-        }
-        for (size_t i = 0; i < info.n_tensors; i++)
-            l->e.tied = l->e.tied && strcmp(info.tensors[i].name, "output.weight") != 0;
+        read_header(l, t, file_type, &info, first);
         nb_gguf_free(&info);
     }
     nb_map_close(&map);
@@ -252,7 +260,7 @@ void nb_listing_gguf(nb_listing *l, const char *path)
         if (split)
             snprintf(shard, sizeof shard, "%.*s-%05u-of-%05u.gguf", (int)prefix, path, i, count);
         if (read_file(l, &t, &file_type, split ? shard : path, i == 1, &err) != NB_OK) {
-            nb_listing_copy(e->problem, sizeof e->problem, err.msg, strlen(err.msg));
+            nb_short(e->problem, sizeof e->problem, err.msg);
             e->unsupported = err.status == NB_UNSUPPORTED;
             break;
         }
@@ -268,4 +276,16 @@ void nb_listing_gguf(nb_listing *l, const char *path)
     }
     e->tied = e->tied && t.params > 0;
     l->skip = l->skip || (split && no > 1);
+}
+
+void nb_entry_from_gguf(nb_entry *out, const nb_gguf_info *info, const char *file)
+{
+    nb_listing l = {.e = {.tied = true}};
+    nb_tally t = {0};
+    uint64_t file_type = UINT64_MAX;
+    nb_listing_copy(l.e.file, sizeof l.e.file, nb_path_base(file), strlen(nb_path_base(file)));
+    read_header(&l, &t, &file_type, info, true);
+    nb_tally_finish(&l, &t, file_type);
+    l.e.bytes = t.bytes;
+    *out = l.e;
 }

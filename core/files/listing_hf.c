@@ -29,7 +29,7 @@ static void note(nb_listing *l, const nb_err *err)
 {
     if (l->e.problem[0])
         return;
-    nb_listing_copy(l->e.problem, sizeof l->e.problem, err->msg, strlen(err->msg));
+    nb_short(l->e.problem, sizeof l->e.problem, err->msg);
     l->e.unsupported = err->status == NB_UNSUPPORTED;
 }
 
@@ -42,19 +42,8 @@ static uint64_t number(const nb_jval *obj, const char *key)
     return nb_jint(nb_jget(obj, key), &v) && v > 0 ? (uint64_t)v : 0;
 }
 
-static void read_config(nb_listing *l, const char *dir)
+static void read_root(nb_entry *e, const nb_jval *root)
 {
-    nb_entry *e = &l->e;
-    char path[1100];
-    nb_json *doc;
-    nb_err err;
-    if (!nb_path_join(path, sizeof path, dir, "config.json"))
-        return;
-    if (nb_json_load(&doc, path, MAX_CONFIG, &err) != NB_OK) {
-        note(l, &err);
-        return;
-    }
-    const nb_jval *root = nb_json_root(doc);
     const char *type;
     const nb_hf_arch *known = NULL;
     if (nb_jstr(nb_jfirst(nb_jget(root, "architectures")), &type))
@@ -82,7 +71,36 @@ static void read_config(nb_listing *l, const char *dir)
         snprintf(e->problem, sizeof e->problem, "packed by %s, which cannot be read yet",
                  named ? method : "another quantizer");
     }
+}
+
+static void read_config(nb_listing *l, const char *dir)
+{
+    char path[1100];
+    nb_json *doc;
+    nb_err err;
+    if (!nb_path_join(path, sizeof path, dir, "config.json"))
+        return;
+    if (nb_json_load(&doc, path, MAX_CONFIG, &err) != NB_OK) {
+        note(l, &err);
+        return;
+    }
+    read_root(&l->e, nb_json_root(doc));
     nb_json_close(&doc);
+}
+
+nb_status nb_entry_from_config(nb_entry *out, const char *json, size_t n, const char *what,
+                               nb_err *err)
+{
+    nb_json *doc;
+    nb_entry e = {.is_dir = true};
+    NB_TRY(nb_json_parse(&doc, json, n, MAX_CONFIG, what, err));
+    bool tied = false;
+    read_root(&e, nb_json_root(doc));
+    e.tied = nb_jbool(nb_jget(nb_json_root(doc), "tie_word_embeddings"), &tied) && tied;
+    nb_listing_check_arch(&e);
+    nb_json_close(&doc);
+    *out = e;
+    return NB_OK;
 }
 
 /* --- weights -----------------------------------------------------------------------------------

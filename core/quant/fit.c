@@ -27,3 +27,18 @@ nb_fit nb_fit_of(const nb_hparams *hp, uint64_t weight_bytes, uint32_t ctx, bool
     f.word = word_of(&f);
     return f;
 }
+
+nb_hparams nb_fit_hparams(const nb_entry *e)
+{
+    return (nb_hparams){.arch = nb_arch_find(e->arch),
+                        .n_layer = (uint32_t)e->n_layer,
+                        .n_embd = (uint32_t)e->n_embd,
+                        .n_head = (uint32_t)e->n_head,
+                        .n_head_kv = (uint32_t)e->n_head_kv,
+                        .head_dim = (uint32_t)e->head_dim,
+                        .n_ff = (uint32_t)e->n_ff,
+                        .n_vocab = (uint32_t)e->n_vocab,
+                        .n_rot = (uint32_t)e->head_dim,
+                        .n_ctx_train = (uint32_t)e->n_ctx,
+                        .tied = e->tied};
+}

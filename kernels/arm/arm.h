@@ -3,10 +3,13 @@
 #ifndef NIBBLE_ARM_ARM_H
 #define NIBBLE_ARM_ARM_H
 
+#include "kernels/crc32c.h"
 #include "kernels/ops.h"
 
 void nk_arm_dot_neon(nk_ops *ops);    /* block types */
 void nk_arm_float_neon(nk_ops *ops);  /* float types */
 void nk_arm_dot_dotprod(nk_ops *ops); /* block types */
+
+nk_crc32c_fn nk_arm_crc32c_crc32; /* called through nk_crc32c */
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef NIBBLE_X86_X86_H
 #define NIBBLE_X86_X86_H
 
+#include "kernels/crc32c.h"
 #include "kernels/ops.h"
 
 void nk_x86_dot_avx2(nk_ops *ops);   /* simple and float types */
@@ -13,5 +14,7 @@ void nk_x86_decode_avx2(nk_ops *ops);  /* rows to floats, equal to the C referen
 void nk_x86_enc_avx2(nk_ops *ops);     /* activations; bytes equal to the C reference's */
 void nk_x86_measure_avx2(nk_ops *ops); /* statistics, equal to the C reference's */
 void nk_x86_ops_avx2(nk_ops *ops);     /* norm, rope, softmax, silu, attention */
+
+nk_crc32c_fn nk_x86_crc32c_sse42; /* called through nk_crc32c */
 
 #endif

@@ -80,6 +80,8 @@ void fake_noise(uint64_t seed, uint64_t offset, void *out, size_t n);
 /* SHA-256 of a file as the server tells it; false when there is no such file. Noise is hashed up to
  * 4 GiB; a larger file must be given its digest, else it gets one that nothing matches. */
 bool fake_repo_sha256(fake_repo *repo, const char *path, char out[65]);
+/* Size and content id (sha256, or git's sha1 of a file in git) as the tree lists them. */
+bool fake_repo_listed(fake_repo *repo, const char *path, uint64_t *size, char oid[65]);
 
 /* Repositories from a JSON file (tests/hub/demo-hub.json shows the form); "disk" paths in it are
  * relative to the file. gguf_dir: folder for its entries "gguf_dir": true, which are left out when

@@ -344,6 +344,18 @@ bool fake_repo_sha256(fake_repo *r, const char *path, char out[65])
     return f != NULL;
 }
 
+bool fake_repo_listed(fake_repo *r, const char *path, uint64_t *size, char oid[65])
+{
+    pthread_rwlock_rdlock(&r->hub->repos_lock);
+    const repo_file *f = repo_lookup(newest(r), path);
+    if (f) {
+        *size = f->data->size;
+        snprintf(oid, 65, "%s", f->lfs ? content_sha256(f->data) : content_git(f->data));
+    }
+    unlock(r->hub);
+    return f != NULL;
+}
+
 /* --- commits --------------------------------------------------------------------------------- */
 const char *fake_repo_head(const fake_repo *r)
 {

@@ -112,11 +112,12 @@ void ui_print_safe(const char *text, size_t n)
     nb_str_free(&safe);
 }
 
-static void print_error(const nb_err *err)
+/* The one sentence; without memory to make it safe, what its status says. */
+static void print_error(const nb_err *err, nb_status st)
 {
     nb_str safe = {0};
     nb_safe_text(&safe, err->msg, strlen(err->msg), NB_SAFE_ONE_LINE);
-    fprintf(stderr, "nibble: %s\n", nb_str_c(&safe));
+    fprintf(stderr, "nibble: %s\n", safe.len && !safe.failed ? safe.at : nb_status_text(st));
     nb_str_free(&safe);
 }
 
@@ -221,9 +222,7 @@ int ui_main(int argc, char **argv)
     nb_status st = dispatch(argc, argv, &err);
     if (st == NB_OK)
         st = flush_stdout(&err);
-    if (st != NB_OK && err.msg[0])
-        print_error(&err);
-    else if (st != NB_OK)
-        fprintf(stderr, "nibble: %s\n", nb_status_text(st));
+    if (st != NB_OK)
+        print_error(&err, st);
     return nb_exit_code(st);
 }

@@ -1,0 +1,512 @@
+/* The net thread's half: streams are started on runs, their bytes written where they
+ * belong, their failures weighed. Every function here runs on the net thread unless it says
+ * otherwise. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/str.h"
+#include "downloads/transfer.h"
+
+static const double REST_MIN = .5, REST_MAX = 8; /* s, see hub 12 */
+static const double RATE_EVERY = .25;            /* s */
+static const double YOUNG = 1;                   /* s a stream's own rate is not yet believed */
+static const double WORTH = 2;                   /* s a run must still take to be split */
+static const double FADE = 3;                    /* s in which a best rate counts half */
+static const double TIRED = 2; /* failures in a row after which the Hub is asked anew */
+
+/* --- verdicts ----------------------------------------------------------------------------------
+ */
+
+void dl_transfer_failed(dl_transfer *t, nb_status status, dl_trouble trouble, const nb_err *err)
+{
+    if (t->status != NB_OK)
+        return;
+    t->status = status;
+    t->trouble = trouble;
+    t->err = *err;
+    pthread_cond_signal(&t->news);
+}
+
+void dl_transfer_fail(dl_transfer *t, nb_status status, dl_trouble trouble, const nb_err *err)
+{
+    pthread_mutex_lock(&t->lock);
+    dl_transfer_failed(t, status, trouble, err);
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* Uniform in [0, 1): splitmix64 (public domain). */
+static double random_share(dl_transfer *t)
+{
+    uint64_t z = t->jitter += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
+}
+
+static void forget_address(dl_transfer *t)
+{
+    explicit_bzero(t->address, sizeof t->address);
+    t->address_good = false;
+    t->serial++; /* whoever asks it still has an old one */
+}
+
+/* No byte for too long. Waiting as a server told us is no failure. */
+static bool given_up(dl_transfer *t, double now)
+{
+    dl_net_view v;
+    nb_err err;
+    dl_net_look(t->net, &v);
+    if (v.hold > 0)
+        t->last_byte = now;
+    if (now - t->last_byte < t->patience)
+        return false;
+    nb_fail(&err, dl_trouble_status(t->cause_trouble), "%.170s; no byte for %.0f s, %u tries",
+            t->cause.msg, now - t->last_byte, t->barren);
+    dl_transfer_failed(t, err.status, t->cause_trouble, &err);
+    return true;
+}
+
+/* The slot rests, longer each time, and tries again; the budget is time without a byte. A silent
+ * connection has taken its rest already. */
+static void retry(dl_transfer *t, dl_slot *s, dl_trouble trouble, const nb_err *err)
+{
+    double now = dl_clock();
+    unsigned before = s->failures > t->barren ? s->failures : t->barren;
+    double rest = REST_MIN * pow(2, before < 5 ? before : 5) * (1 + random_share(t));
+    if (trouble == DL_STALLED)
+        rest = 0;
+    s->failures++;
+    s->rest_until = t->rest_until = now + fmin(rest, REST_MAX);
+    t->retries++;
+    t->barren++;
+    t->retried = now;
+    t->cause = *err;
+    t->cause_trouble = trouble;
+    if (given_up(t, now))
+        return;
+    if (s->failures >= TIRED && s->serial == t->serial)
+        forget_address(t); /* another address may lead elsewhere */
+}
+
+static void let_go(dl_slot *s)
+{
+    if (!s->stream || s->let_go)
+        return;
+    s->let_go = true;
+    dl_stream_stop(s->t->net, s->stream);
+}
+
+static void let_all_go(dl_transfer *t)
+{
+    for (unsigned i = 0; i < t->n_slots; i++)
+        let_go(&t->slot[i]);
+}
+
+/* From now on one stream over the whole file, as servers without ranges need it. */
+static void go_through(dl_transfer *t)
+{
+    t->through = true;
+    t->strikes = 0;
+    for (unsigned i = 0; i < t->n_slots; i++) {
+        let_go(&t->slot[i]);
+        dl_runs_drop(&t->runs, i);
+    }
+}
+
+/* A reply that is not what was asked. */
+static void strike(dl_transfer *t, dl_slot *s, dl_trouble trouble, const nb_err *why)
+{
+    nb_err err;
+    nb_fail(&err, dl_trouble_status(trouble), "%s: %s", t->subject, why->msg);
+    bool other = trouble != DL_BAD_REPLY; /* another file, or none */
+    if (other ? ++t->misfits >= 2 : ++t->strikes >= DL_STRIKES && t->through) {
+        dl_transfer_failed(t, err.status, trouble, &err);
+        return;
+    }
+    if (!other && t->strikes >= DL_STRIKES)
+        go_through(t);
+    if (s->serial == t->serial)
+        forget_address(t);
+    retry(t, s, trouble, &err);
+}
+
+/* The storage refuses an address: it has expired if it ever served, else the storage means it. */
+static bool expired(dl_transfer *t, const dl_slot *s, const dl_reply *r)
+{
+    bool refused = r->status == 401 || r->status == 403 || r->status == 410;
+    if (!refused || s->serial == 0 || (s->serial == t->serial && !t->address_good))
+        return false;
+    if (s->serial == t->serial)
+        forget_address(t);
+    return true;
+}
+
+static bool worth_a_retry(dl_trouble t)
+{
+    return t == DL_SERVER || t == DL_UNREACHABLE || t == DL_STALLED || t == DL_RATE_LIMITED;
+}
+
+/* Why the stream did not bring all of its run. */
+static void weigh(dl_transfer *t, dl_slot *s, const dl_reply *r, nb_status status,
+                  const nb_err *err)
+{
+    nb_err why;
+    if (s->trouble != DL_OK) {
+        strike(t, s, s->trouble, &s->why);
+    } else if (status == NB_OK) { /* all it announced came, but that was less */
+        nb_fail(&why, NB_NETWORK, "%s: %" PRIu64 " bytes came, more were asked for", t->subject,
+                s->got);
+        if (s->got == 0)
+            retry(t, s, DL_BAD_REPLY, &why);
+    } else if (expired(t, s, r)) {
+        s->rest_until = 0;
+    } else if (r->status == 416) {
+        nb_fail(&why, NB_NETWORK, "the server says it has no such bytes (HTTP 416)");
+        strike(t, s, DL_BAD_REPLY, &why);
+    } else if (worth_a_retry(r->trouble)) {
+        retry(t, s, r->trouble, err);
+    } else if (r->trouble == DL_BAD_REPLY) {
+        nb_fail(&why, NB_NETWORK, "%s", err->msg);
+        strike(t, s, DL_BAD_REPLY, &why);
+    } else {
+        dl_transfer_failed(t, status, r->trouble != DL_OK ? r->trouble : dl_trouble_of(status),
+                           err);
+    }
+}
+
+/* --- a stream's life ---------------------------------------------------------------------------
+ */
+
+static void note_address(dl_transfer *t, dl_slot *s, const dl_reply *r)
+{
+    if (s->serial == 0) {
+        memcpy(t->address, r->url, sizeof t->address);
+        s->serial = ++t->serial;
+        t->resolving = false;
+    }
+    if (s->serial == t->serial)
+        t->address_good = true;
+}
+
+/* A whole file came where a part was asked for. Once ranges have worked it is a slip of that
+ * server, else this stream, which starts at 0, is the one that goes through. */
+static bool take_whole(dl_transfer *t, dl_slot *s)
+{
+    if (t->ranges && !t->through) {
+        nb_fail(&s->why, NB_NETWORK, "the whole file for a part of it");
+        s->trouble = DL_BAD_REPLY;
+        return false;
+    }
+    bool first = !t->through;
+    t->through = true;
+    for (unsigned i = 0; first && i < t->n_slots; i++) {
+        if (i != s->no)
+            let_go(&t->slot[i]);
+        dl_runs_drop(&t->runs, i);
+    }
+    return !first || dl_runs_take_through(&t->runs, s->no);
+}
+
+static bool on_head(void *ud, const dl_reply *r)
+{
+    dl_slot *s = ud;
+    dl_transfer *t = s->t;
+    pthread_mutex_lock(&t->lock);
+    uint64_t first = t->runs.slot[s->no].at;
+    bool go = !s->let_go;
+    dl_head head =
+        go ? dl_head_judge(r, !t->runs.slot[s->no].through, first, s->last, t->size, &s->why)
+           : DL_HEAD_ODD;
+    if (go && head == DL_HEAD_RANGE)
+        t->ranges = s->live = true;
+    else if (go && head == DL_HEAD_WHOLE)
+        go = s->live = take_whole(t, s);
+    else if (go)
+        s->trouble = head == DL_HEAD_OTHER ? DL_WRONG_SIZE : DL_BAD_REPLY;
+    if (go && s->live)
+        note_address(t, s, r);
+    go = go && (s->live || head == DL_HEAD_OTHER); /* what that is its first bytes tell */
+    pthread_mutex_unlock(&t->lock);
+    return go;
+}
+
+/* Under the lock: bytes are there. */
+static void count(dl_transfer *t, dl_slot *s, const dl_piece *piece)
+{
+    dl_runs_wrote(&t->runs, s->no, piece);
+    s->got += piece->n;
+    s->failures = 0;
+    t->received += piece->n;
+    t->last_byte = dl_clock();
+    t->barren = 0;
+    if (piece->whole)
+        pthread_cond_signal(&t->news);
+}
+
+/* False: no more of it, please. */
+static bool write_body(dl_transfer *t, dl_slot *s, const uint8_t *bytes, size_t n)
+{
+    nb_err err = {0};
+    bool go = true;
+    pthread_mutex_lock(&t->lock);
+    while (n > 0 && go) {
+        dl_piece piece = dl_runs_next(&t->runs, s->no, n);
+        go = piece.n > 0 && !s->let_go;
+        if (!go)
+            break;
+        pthread_mutex_unlock(&t->lock); /* the run is this thread's alone; the disk may be slow */
+        nb_status st =
+            piece.mine ? dl_partial_write(t->partial, piece.segment, piece.at, bytes, piece.n, &err)
+                       : NB_OK;
+        pthread_mutex_lock(&t->lock);
+        if (st == NB_OK)
+            count(t, s, &piece);
+        else
+            dl_transfer_failed(t, st, dl_trouble_of(st), &err);
+        go = st == NB_OK;
+        bytes += piece.n;
+        n -= piece.n;
+    }
+    /* A shortened run is over before its range is. */
+    const dl_run *run = &t->runs.slot[s->no];
+    go = go && (!s->cut || dl_run_left(run) > 0 || run->end == s->last + 1);
+    pthread_mutex_unlock(&t->lock);
+    return go;
+}
+
+static bool on_body(void *ud, const void *bytes, size_t n)
+{
+    dl_slot *s = ud;
+    if (s->live)
+        return write_body(s->t, s, bytes, n);
+    size_t room = sizeof s->sniff - s->n_sniff, take = n < room ? n : room;
+    memcpy(s->sniff + s->n_sniff, bytes, take);
+    s->n_sniff += (unsigned)take;
+    return s->n_sniff < sizeof s->sniff;
+}
+
+/* Another size: what came instead, if its first bytes tell. */
+static void name_other(dl_transfer *t, dl_slot *s, const dl_reply *r)
+{
+    const char *what = dl_head_sniff(s->sniff, s->n_sniff);
+    nb_err why = s->why;
+    if (!what)
+        return;
+    nb_fail(&s->why, why.status, "%.100s: it is %s", why.msg, what);
+    if (strcmp(what, "a web page") == 0)
+        s->trouble = dl_token_may_go(dl_net_env(t->net), r->url) ? DL_NOT_A_HUB : DL_CDN_REFUSED;
+}
+
+static void pump(dl_transfer *t);
+
+static void on_done(void *ud, const dl_reply *r, nb_status status, const nb_err *err)
+{
+    dl_slot *s = ud;
+    dl_transfer *t = s->t;
+    pthread_mutex_lock(&t->lock);
+    if (s->trouble == DL_WRONG_SIZE)
+        name_other(t, s, r);
+    bool whole = s->live && dl_run_left(&t->runs.slot[s->no]) == 0;
+    if (s->serial == 0)
+        t->resolving = false;
+    s->stream = NULL;
+    dl_share_give(t->share, t->member);
+    dl_runs_drop(&t->runs, s->no);
+    if (!s->let_go && !whole && t->status == NB_OK)
+        weigh(t, s, r, status, err);
+    t->streams--;
+    pump(t);
+    pthread_cond_signal(&t->news);
+    pthread_mutex_unlock(&t->lock); /* from here on t may be gone */
+}
+
+/* --- starting streams; under the lock ----------------------------------------------------------
+ */
+
+static double rate_of(const dl_slot *s, double now, double expect)
+{
+    return s->stream && now - s->started > YOUNG ? fmax(s->rate, 1) : expect;
+}
+
+/* Nothing is free: part of the run that would end last. */
+static bool steal(dl_transfer *t, dl_slot *s, double now)
+{
+    double rate[DL_RUN_SLOTS];
+    double expect = fmax(t->best_rate, 1);
+    for (unsigned i = 0; i < DL_RUN_SLOTS; i++)
+        rate[i] = rate_of(&t->slot[i], now, expect);
+    int victim = dl_runs_steal(&t->runs, s->no, rate, expect, WORTH);
+    if (victim < 0)
+        return false;
+    t->slot[victim].cut = true;
+    if (dl_run_left(&t->runs.slot[victim]) == 0)
+        let_go(&t->slot[victim]);
+    return true;
+}
+
+static bool take_run(dl_transfer *t, dl_slot *s, double now)
+{
+    if (t->through)
+        return dl_runs_take_through(&t->runs, s->no);
+    return dl_runs_take(&t->runs, s->no, t->n_slots) || steal(t, s, now);
+}
+
+static bool start_stream(dl_transfer *t, dl_slot *s, double now)
+{
+    static const dl_slot fresh;
+    const dl_run *run = &t->runs.slot[s->no];
+    const dl_sink sink = {on_head, on_body, on_done, s};
+    bool ask = !*t->address;
+    dl_slot next = fresh;
+    next.t = t;
+    next.no = s->no;
+    next.failures = s->failures;
+    next.serial = ask ? 0 : t->serial;
+    next.last = run->end - 1;
+    next.started = next.rated = now;
+    *s = next;
+    dl_request rq = {.method = DL_GET,
+                     .follow = DL_FOLLOW_ALL,
+                     .url = ask ? t->canonical : t->address,
+                     .ranged = !run->through,
+                     .first = run->at,
+                     .last = run->end - 1,
+                     .timeout = dl_net_env(t->net)->download_timeout,
+                     .subject = t->subject};
+    nb_err err = {0};
+    nb_status st = dl_stream_start(&s->stream, t->net, &rq, &sink, &err);
+    if (st != NB_OK) {
+        dl_transfer_failed(t, st, dl_trouble_of(st), &err);
+        return false;
+    }
+    t->streams++;
+    t->resolving = t->resolving || ask;
+    return true;
+}
+
+/* Somebody may start now: one asks for the address, the others wait for it; while nothing works one
+ * tries it at a time; a file goes through one stream. */
+static bool may_start(const dl_transfer *t, double now)
+{
+    bool alone = t->through || t->barren || (t->resolving && !*t->address);
+    return !(alone && t->streams > 0) && !(t->barren && now < t->rest_until);
+}
+
+/* False: no slot will get anything now. */
+static bool start_slot(dl_transfer *t, dl_slot *s, double now)
+{
+    if (!may_start(t, now))
+        return false;
+    if (!dl_share_take(t->share, t->member)) {
+        if (t->runs.n_free == 0)
+            dl_share_content(t->share, t->member);
+        return false;
+    }
+    bool got = take_run(t, s, now);
+    if (got && start_stream(t, s, now))
+        return true;
+    dl_runs_drop(&t->runs, s->no);
+    dl_share_give(t->share, t->member);
+    dl_share_content(t->share, t->member);
+    return false;
+}
+
+/* Rates of the streams, and what a new one may expect: the best of the last seconds, for a line
+ * that has slowed down altogether is no slow connection's fault. */
+static void measure(dl_transfer *t, double now)
+{
+    t->best_rate *= exp2((t->measured - now) / FADE);
+    t->measured = now;
+    for (unsigned i = 0; i < t->n_slots; i++) {
+        dl_slot *s = &t->slot[i];
+        double span = now - s->rated;
+        if (!s->stream || span < RATE_EVERY)
+            continue;
+        double rate = (double)(s->got - s->rated_got) / span;
+        s->rate = s->rated == s->started ? rate : .6 * s->rate + .4 * rate;
+        s->rated = now;
+        s->rated_got = s->got;
+        t->best_rate = fmax(t->best_rate, s->rate);
+    }
+}
+
+/* Another file waits for connections that are its own: the longest runs end with their segment. */
+static void yield(dl_transfer *t)
+{
+    int over = dl_share_over(t->share, t->member);
+    for (unsigned i = 0; i < t->n_slots; i++)
+        over -= t->slot[i].stream && t->slot[i].cut;
+    while (over-- > 0) {
+        dl_slot *longest = NULL;
+        uint64_t most = 0;
+        for (unsigned i = 0; i < t->n_slots; i++) {
+            uint64_t left = dl_run_left(&t->runs.slot[i]);
+            if (t->slot[i].live && t->slot[i].stream && !t->slot[i].cut && left > most) {
+                longest = &t->slot[i];
+                most = left;
+            }
+        }
+        if (!longest)
+            return;
+        dl_runs_trim(&t->runs, longest->no);
+        longest->cut = true;
+    }
+}
+
+/* Under the lock. */
+static void pump(dl_transfer *t)
+{
+    double now = dl_clock();
+    if (t->stop || t->status != NB_OK) {
+        let_all_go(t);
+        return;
+    }
+    measure(t, now);
+    yield(t);
+    for (unsigned i = 0; i < t->n_slots; i++) {
+        dl_slot *s = &t->slot[i];
+        if (!s->stream && s->rest_until <= now && !start_slot(t, s, now))
+            return;
+    }
+}
+
+void dl_transfer_pump(void *transfer)
+{
+    dl_transfer *t = transfer;
+    pthread_mutex_lock(&t->lock);
+    t->pumping = false;
+    pump(t);
+    pthread_cond_signal(&t->news);
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* --- from the worker ---------------------------------------------------------------------------
+ */
+
+void dl_transfer_prod(dl_transfer *t)
+{
+    pthread_mutex_lock(&t->lock);
+    bool prod = !t->pumping;
+    t->pumping = true;
+    pthread_mutex_unlock(&t->lock);
+    if (!prod || dl_net_after(t->net, 0, dl_transfer_pump, t))
+        return;
+    nb_err err;
+    nb_fail(&err, NB_NOMEM, "%s: no memory, or the network is closing", t->subject);
+    pthread_mutex_lock(&t->lock);
+    t->pumping = false;
+    dl_transfer_failed(t, NB_NOMEM, DL_OK, &err);
+    pthread_mutex_unlock(&t->lock);
+}
+
+void dl_transfer_quiet(dl_transfer *t)
+{
+    pthread_mutex_lock(&t->lock);
+    t->stop = true;
+    let_all_go(t); /* a stream is there until its done had the lock */
+    while (t->streams > 0 || t->pumping)
+        pthread_cond_wait(&t->news, &t->lock);
+    pthread_mutex_unlock(&t->lock);
+}
