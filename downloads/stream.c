@@ -44,25 +44,23 @@ static void stream_free(dl_stream *s)
 nb_status dl_stream_open(dl_stream **out, dl_net *net, const dl_request *rq, const dl_sink *sink,
                          bool call, nb_err *err)
 {
-    const char *subject = rq->subject ? rq->subject : rq->url;
     char shown[256];
+    dl_url_safe(shown, rq->subject ? rq->subject : rq->url);
     if (net->offline)
-        return nb_fail(err, NB_NETWORK, "%s: offline: no request is made",
-                       dl_url_safe(shown, subject));
+        return nb_fail(err, NB_NETWORK, "%s: offline: no request is made", shown);
     dl_stream *s = nb_alloc(1, sizeof *s, "request", err);
     if (!s)
         return NB_NOMEM;
     s->net = net;
     s->rq = *rq;
+    s->rq.url = s->rq.form = s->rq.subject = NULL; /* the caller's; copied below */
     s->sink = *sink;
     s->call = call;
     s->reply.retry_after = -1;
-    copy_cut(s->subject, sizeof s->subject,
-             rq->subject ? rq->subject : dl_url_safe(shown, rq->url));
+    copy_cut(s->subject, sizeof s->subject, shown);
     if (!resolve_url(s->url, &net->env, rq->url)) {
         stream_free(s);
-        return nb_fail(err, NB_NETWORK, "%s: no address that can be asked",
-                       dl_url_safe(shown, subject));
+        return nb_fail(err, NB_NETWORK, "%s: no address that can be asked", shown);
     }
     s->easy = curl_easy_init();
     s->form = rq->form ? nb_strdup(rq->form, NULL) : NULL;

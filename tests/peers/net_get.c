@@ -15,7 +15,7 @@
 
 static const char *const trouble_names[] = {
     "OK",
-#define DL_TROUBLE(name, status, what, remedy) #name,
+#define DL_TROUBLE(name, status, what, remedy, keys) #name,
 #include "downloads/troubles.def"
 #undef DL_TROUBLE
 };
