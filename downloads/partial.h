@@ -54,7 +54,8 @@ nb_status dl_partial_write(dl_partial *p, uint32_t i, uint64_t at, const void *b
 nb_status dl_partial_check(dl_partial *p, uint32_t i, uint8_t *buf, bool *ok, nb_err *err);
 /* Worker thread: bytes of a WHOLE segment for the hasher. */
 nb_status dl_partial_read(dl_partial *p, uint32_t i, uint8_t *buf, nb_err *err);
-/* Marks i as to fetch again, keeping its old crc: differed tells later whether the refetch did (hub 6b).
+/* Marks i as to fetch again, keeping its old crc: differed tells later whether the refetch did (hub
+ * 6b).
  */
 nb_status dl_partial_again(dl_partial *p, uint32_t i, nb_err *err);
 bool dl_partial_differed(const dl_partial *p, uint32_t i);

@@ -331,6 +331,7 @@ CHECK_TEST(net, warnings_are_shown_once_a_topic)
         dl_net_look(rig.net, &v);
         check(strcmp(v.warning, want[i]) == 0, "after %zu: %s", i, v.warning);
     }
+    check(fake_hub_connections(rig.hub) == 1, "three calls share a connection");
     rig_down(&rig);
 }
 
