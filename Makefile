@@ -187,7 +187,7 @@ run: deps
 
 ## test: install what is missing, build, run all quick tests
 test: deps
-	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty $(B)/tests/faults
+	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty $(B)/tests/faults $(B)/tests/fake_hub
 	$(B)/tests/run --timeout 120 -j2
 	$(B)/tests/pty
 	$(B)/tests/faults --points $(FAULT_POINTS)
@@ -216,7 +216,7 @@ faults: deps
 # Suites and tests that start threads; Criterion cannot start under TSan (reliability.md 2), the
 # plain main can. Of output, forward and quantize only those about threads: the rest is one thread's sums,
 # and all of it takes ten minutes (TSAN_SUITES="output forward quantize").
-TSAN_SUITES ?= nb pool sched job file kernels chat \
+TSAN_SUITES ?= nb pool sched job file kernels chat fake_server fake_faults \
   output/a_pause_holds_every_thread output/cancel_leaves_nothing \
   forward/any_thread_count_gives_the_same_bits_A24 forward/a_cancelled_prompt_leaves_a_usable_session \
   forward/a_model_changed_under_us_is_an_error_A19 quantize/threads_change_neither_bytes_nor_figures
@@ -282,7 +282,7 @@ bench-download: all
 
 ## soak: the long forms of the tests, outside CI
 soak: deps
-	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty $(B)/tests/faults
+	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty $(B)/tests/faults $(B)/tests/fake_hub
 	NB_TEST_LONG=1 NB_TEST_PPL=all NB_TEST_PRESETS=all $(B)/tests/run --timeout 3600 -j2
 	NB_TEST_LONG=1 $(B)/tests/pty
 	$(B)/tests/faults --all

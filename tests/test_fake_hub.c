@@ -141,6 +141,20 @@ CHECK_TEST(fake_hub, small_files_serve_ranges_and_if_range)
     fake_hub_stop(&hub);
 }
 
+CHECK_TEST(fake_hub, the_cdn_forgets_the_range_of_who_takes_gzip)
+{
+    fake_hub *hub = fix_start(NULL);
+    fix_repo(hub);
+    const char *url = ask_url(fake_hub_origin(hub, FAKE_HUB), "/ns/repo/resolve/main/m.gguf");
+    ask_reply r = ask_file(url, "Range: bytes=0-9\r\nAccept-Encoding: gzip, br\r\n");
+    check(r.status == 200 && r.n == FIX_BYTES, "%d %zu", r.status, r.n);
+    ask_free(&r);
+    r = ask_file(url, "Range: bytes=0-9\r\nAccept-Encoding: identity\r\n");
+    check(r.status == 206 && r.n == 10, "%d %zu", r.status, r.n);
+    ask_free(&r);
+    fake_hub_stop(&hub);
+}
+
 static int status_of(const char *url, const char *fields)
 {
     ask_reply r = ask("GET", url, fields, NULL, ASK_MS);
@@ -206,41 +220,41 @@ CHECK_TEST(fake_hub, over_50_GB_only_bounded_ranges) /* hub 19 */
 }
 
 /* --- who may what ---------------------------------------------------------------------------- */
+static const struct {
+    const char *token, *path;
+    int status;
+    const char *code, *message; /* NULL = no such field; the message may go on */
+} refusals[] = {
+    {NULL, "/ns/gated/resolve/main/config.json", 401, "GatedRepo", "Access to model ns/gated"},
+    {"none", "/ns/gated/resolve/main/config.json", 403, "GatedRepo",
+     "Access to model ns/gated is restricted and you are not"},
+    {"pending", "/ns/gated/resolve/main/config.json", 403, "GatedRepo",
+     "Your request to access model ns/gated is awaiting"},
+    {"fine", "/ns/gated/resolve/main/config.json", 403, "GatedRepo", "Please enable access"},
+    {"granted", "/ns/gated/resolve/main/config.json", 307, NULL, NULL},
+    {NULL, "/api/models/ns/gated", 200, NULL, NULL},
+    {NULL, "/api/models/ns/gated/tree/main", 200, NULL, NULL},
+    {NULL, "/ns/nope/resolve/main/x", 401, NULL, "Invalid username or password."},
+    {NULL, "/api/models/ns/nope", 401, NULL, "Invalid username or password."},
+    {NULL, "/api/models/ns/private", 401, NULL, "Invalid username or password."},
+    {"none", "/api/models/ns/private", 404, "RepoNotFound", "Repository not found"},
+    {"none", "/api/models/ns/nope", 404, "RepoNotFound", "Repository not found"},
+    {"granted", "/api/models/ns/private", 200, NULL, NULL},
+    {"unknown", "/api/models/ns/repo", 401, NULL, "Invalid credentials in Authorization header"},
+    {"unknown", "/ns/repo/resolve/main/config.json", 401, NULL, "Invalid credentials"},
+    {NULL, "/ns/repo/resolve/nope/x", 404, "RevisionNotFound", "Invalid rev id: nope"},
+    {NULL, "/api/models/ns/repo/tree/nope", 404, "RevisionNotFound", "Invalid rev id: nope"},
+    {NULL, "/ns/repo/resolve/main/nope", 404, "EntryNotFound", "Entry not found"},
+    {NULL, "/api/models/ns/repo/tree/main/nope", 404, "EntryNotFound", "nope does not exist"},
+    {NULL, "/api/models/ns/disabled", 403, NULL, "Access to this resource is disabled."},
+    {NULL, "/ns/disabled/resolve/main/x", 403, NULL, "Access to this resource is disabled."},
+    {NULL, "/api/whoami-v2", 401, NULL, "Invalid username or password."},
+    {"granted", "/api/whoami-v2", 200, NULL, NULL},
+    {NULL, "/api/nothing", 404, NULL, "Sorry"},
+};
+
 CHECK_TEST(fake_hub, statuses_and_texts_of_errors) /* hub.md 1.5 */
 {
-    static const struct {
-        const char *token, *path;
-        int status;
-        const char *code, *message; /* NULL = no such field; the message may go on */
-    } rows[] = {
-        {NULL, "/ns/gated/resolve/main/config.json", 401, "GatedRepo", "Access to model ns/gated"},
-        {"none", "/ns/gated/resolve/main/config.json", 403, "GatedRepo",
-         "Access to model ns/gated is restricted and you are not"},
-        {"pending", "/ns/gated/resolve/main/config.json", 403, "GatedRepo",
-         "Your request to access model ns/gated is awaiting"},
-        {"fine", "/ns/gated/resolve/main/config.json", 403, "GatedRepo", "Please enable access"},
-        {"granted", "/ns/gated/resolve/main/config.json", 307, NULL, NULL},
-        {NULL, "/api/models/ns/gated", 200, NULL, NULL},
-        {NULL, "/api/models/ns/gated/tree/main", 200, NULL, NULL},
-        {NULL, "/ns/nope/resolve/main/x", 401, NULL, "Invalid username or password."},
-        {NULL, "/api/models/ns/nope", 401, NULL, "Invalid username or password."},
-        {NULL, "/api/models/ns/private", 401, NULL, "Invalid username or password."},
-        {"none", "/api/models/ns/private", 404, "RepoNotFound", "Repository not found"},
-        {"none", "/api/models/ns/nope", 404, "RepoNotFound", "Repository not found"},
-        {"granted", "/api/models/ns/private", 200, NULL, NULL},
-        {"unknown", "/api/models/ns/repo", 401, NULL,
-         "Invalid credentials in Authorization header"},
-        {"unknown", "/ns/repo/resolve/main/config.json", 401, NULL, "Invalid credentials"},
-        {NULL, "/ns/repo/resolve/nope/x", 404, "RevisionNotFound", "Invalid rev id: nope"},
-        {NULL, "/api/models/ns/repo/tree/nope", 404, "RevisionNotFound", "Invalid rev id: nope"},
-        {NULL, "/ns/repo/resolve/main/nope", 404, "EntryNotFound", "Entry not found"},
-        {NULL, "/api/models/ns/repo/tree/main/nope", 404, "EntryNotFound", "nope does not exist"},
-        {NULL, "/api/models/ns/disabled", 403, NULL, "Access to this resource is disabled."},
-        {NULL, "/ns/disabled/resolve/main/x", 403, NULL, "Access to this resource is disabled."},
-        {NULL, "/api/whoami-v2", 401, NULL, "Invalid username or password."},
-        {"granted", "/api/whoami-v2", 200, NULL, NULL},
-        {NULL, "/api/nothing", 404, NULL, "Sorry"},
-    };
     fake_hub *hub = fix_start(NULL);
     fake_repo *repo = fix_repo(hub);
     fake_repo *gated =
@@ -256,18 +270,19 @@ CHECK_TEST(fake_hub, statuses_and_texts_of_errors) /* hub.md 1.5 */
     fake_repo_grant(gated, "fine", FAKE_NO_GATED_SCOPE);
     fake_repo_grant(gated, "granted", FAKE_GRANTED);
     fake_repo_grant(closed, "granted", FAKE_GRANTED);
-    for (size_t i = 0; i < countof(rows); i++) {
-        ask_reply r = fix_get(hub, rows[i].path, rows[i].token);
+    for (size_t i = 0; i < countof(refusals); i++) {
+        ask_reply r = fix_get(hub, refusals[i].path, refusals[i].token);
         const char *code = ask_field(&r, "X-Error-Code"), *text = ask_field(&r, "X-Error-Message");
-        check(r.status == rows[i].status, "%s: %d", rows[i].path, r.status);
-        check(rows[i].code ? code && strcmp(code, rows[i].code) == 0 : !code, "%s: %s",
-              rows[i].path, code);
-        check(rows[i].message ? fix_starts(text, rows[i].message) && strstr(r.body, rows[i].message)
-                              : !text,
-              "%s: %s", rows[i].path, text);
+        check(r.status == refusals[i].status, "%s: %d", refusals[i].path, r.status);
+        check(refusals[i].code ? code && strcmp(code, refusals[i].code) == 0 : !code, "%s: %s",
+              refusals[i].path, code);
+        check(refusals[i].message
+                  ? fix_starts(text, refusals[i].message) && strstr(r.body, refusals[i].message)
+                  : !text,
+              "%s: %s", refusals[i].path, text);
         check(r.status != 401 || fix_starts(ask_field(&r, "WWW-Authenticate"), "Bearer "), "%s",
               r.head);
-        if (code && strcmp(code, "EntryNotFound") == 0 && fix_starts(rows[i].path, "/ns"))
+        if (code && strcmp(code, "EntryNotFound") == 0 && fix_starts(refusals[i].path, "/ns"))
             fix_has(&r, "X-Repo-Commit", fake_repo_head(repo));
         check(fix_starts(ask_field(&r, "X-Request-Id"), "Root=1-"), "%s", r.head);
         check(ask_field(&r, "RateLimit") && ask_field(&r, "RateLimit-Policy"), "%s", r.head);

@@ -1,5 +1,6 @@
 #include "tests/hub/content.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -34,9 +35,8 @@ void fake_noise(uint64_t seed, uint64_t offset, void *out, size_t n)
     uint8_t *to = out;
     size_t done = offset % 8 ? noise_part(seed, offset, to, n) : 0;
     for (; done + 8 <= n; done += 8) {
-        uint64_t word = noise_word(seed, (offset + done) / 8);
-        for (int i = 0; i < 8; i++)
-            to[done + i] = (uint8_t)(word >> 8 * i); /* one store on little-endian machines */
+        uint64_t word = htole64(noise_word(seed, (offset + done) / 8));
+        memcpy(to + done, &word, 8);
     }
     if (done < n)
         noise_part(seed, offset + done, to + done, n - done);

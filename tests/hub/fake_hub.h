@@ -8,8 +8,7 @@
  *     fake_repo *repo = fake_hub_add(hub, &(fake_repo_info){.id = "ns/repo"});
  *     fake_repo_text(repo, "config.json", "{}");
  *     fake_repo_noise(repo, "m.gguf", 64 << 20, 7);
- *     check(fake_hub_fault(hub, "GET cdn:*.gguf #1 drop_after=100000", &err) == NB_OK, "%s",
- * err.msg);
+ *     fake_hub_fault(hub, "GET cdn:*.gguf #1 drop_after=100000", &err);
  *     ... HF_ENDPOINT = fake_hub_origin(hub, FAKE_HUB) ...
  *     check(fake_hub_count(hub, FAKE_CDN, "GET", "*.gguf") == 2, "...");
  *     fake_hub_stop(&hub);
@@ -100,6 +99,7 @@ void fake_hub_token(fake_hub *hub, const fake_token *token);
  *     drop_after=K      closed after K bytes of the body
  *     stall_after=K     silent after K bytes until the client goes away (0 = after the head)
  *
+ * The proxy knows those before and instead of an answer; what it forwards it does not change.
  * NB_USAGE names what is wrong in a line. */
 nb_status fake_hub_fault(fake_hub *hub, const char *line, nb_err *err);
 void fake_hub_faults_clear(fake_hub *hub);

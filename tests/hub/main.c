@@ -8,7 +8,7 @@
  *     fault LINE | clear | expire | log | quit
  * log prints what was asked so far, one JSON line a request, and an empty line. The end of standard
  * input ends the program unless --stay. --digests serves nothing: it prints "sha256 id path" of
- * every file made of noise, for the "sha256" members of a seed. */
+ * every file of noise up to 50 GB, for the "sha256" members of a seed. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,9 +165,11 @@ static void print_digests(fake_hub *hub)
     for (const fake_repo *r = hub->repos; r; r = r->next) {
         const repo_commit *c = repo_resolve(r, "main");
         for (size_t i = 0; i < c->n; i++) {
-            if (c->file[i].data->fd >= 0 || c->file[i].data->head_n == c->file[i].data->size)
+            content *data = c->file[i].data;
+            bool noise = data->fd < 0 && data->head_n < data->size;
+            if (!noise || data->size > 50000000000u)
                 continue;
-            content_true_sha256(c->file[i].data, hex);
+            content_true_sha256(data, hex);
             printf("%s %s %s\n", hex, r->id, c->file[i].path);
             fflush(stdout);
         }

@@ -85,6 +85,8 @@ static void *run_listener(void *arg)
         int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0)
             welcome(l->hub, l->port, fd);
+        else /* out of descriptors: some will be closed */
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         reap(l->hub, false);
     }
     return NULL;
@@ -97,16 +99,18 @@ static nb_status open_port(fake_hub *hub, fake_port port, nb_err *err)
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(hub->opt.ports[port])};
     socklen_t len = sizeof at;
     int on = 1;
+    char name[32];
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    snprintf(name, sizeof name, "127.0.0.1:%u", hub->opt.ports[port]);
     l->hub = hub;
     l->port = port;
     l->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (l->fd < 0)
-        return nb_fail_errno(err, errno, "socket", "127.0.0.1");
+        return nb_fail_errno(err, errno, "socket for", name);
     setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(l->fd, (struct sockaddr *)&at, sizeof at) != 0 || listen(l->fd, 64) != 0 ||
         getsockname(l->fd, (struct sockaddr *)&at, &len) != 0)
-        return nb_fail_errno(err, errno, "listen on", "127.0.0.1");
+        return nb_fail_errno(err, errno, "listen on", name);
     if (asprintf(&l->origin, "http://127.0.0.1:%u%s", ntohs(at.sin_port),
                  port == FAKE_HUB ? hub->prefix : "") < 0)
         abort();
