@@ -98,6 +98,10 @@ typedef struct dl_store {
 } dl_store;
 nb_status dl_store_scan(const dl_cache *c, dl_store *out, const nb_hooks *hooks, nb_err *err);
 void dl_store_free(dl_store *s);
+/* Files of a repository's snapshots, once per snapshot that has them; false from fn stops. */
+typedef bool dl_file_fn(void *arg, const char *commit, const char *path, uint64_t size);
+nb_status dl_store_files(const dl_cache *c, const char *repo, dl_file_fn *fn, void *arg,
+                         nb_err *err);
 /* Renames a repository (or one revision's snapshot, or one file's entry and its unshared blob) into
  * the trash. *bytes: what gc will free. Refuses while a live download writes there. */
 nb_status dl_store_trash(const dl_cache *c, const char *repo, const char *revision,

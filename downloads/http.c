@@ -55,16 +55,18 @@ static void call_done(void *ud, const dl_reply *reply, nb_status status, const n
 {
     call *c = ud;
     if (c->body.failed)
-        status = nb_fail(&c->err, NB_NOMEM, "%s: no memory for the answer", c->rq->url);
+        status = nb_fail(&c->err, NB_NOMEM, "no memory for the answer");
     else if (err)
         c->err = *err;
     *c->out = *reply;
-    if (reply->body.len > 0) { /* an error's */
-        nb_str_clear(&c->body);
-        nb_str_addn(&c->body, reply->body.at, reply->body.len);
+    c->out->body = (nb_str){0};
+    if (status == NB_OK) {
+        c->out->body = c->body;
+        c->body = (nb_str){0};
+    } else if (reply->body.len > 0) { /* an error's text */
+        nb_str_addn(&c->out->body, reply->body.at, reply->body.len);
     }
-    c->out->body = c->body;
-    c->body = (nb_str){0};
+    nb_str_free(&c->body);
     pthread_mutex_lock(&c->net->lock);
     c->status = status;
     c->done = true;
@@ -136,8 +138,9 @@ static void attempt(call *c)
     dl_reply_free(c->out);
     c->done = false;
     c->got = 0;
-    c->status = dl_stream_open(&s, c->net, c->rq, &sink, true, &c->err);
-    if (c->status != NB_OK) {
+    nb_status opened = dl_stream_open(&s, c->net, c->rq, &sink, true, &c->err);
+    if (opened != NB_OK) { /* else c->status is the net thread's until done */
+        c->status = opened;
         c->out->trouble = c->net->offline ? DL_OFFLINE_MODE : DL_OK;
         return;
     }
@@ -201,6 +204,7 @@ static void try_all(call *c)
         snprintf(text, sizeof text, "%s, trying again", dl_trouble_name(c->out->trouble));
         if (!wait_seconds(c, wait, text)) {
             c->status = nb_fail(&c->err, NB_CANCELED, "cancelled");
+            c->out->trouble = DL_OK;
             break;
         }
     }

@@ -49,7 +49,7 @@ typedef struct dl_reply {
     char error_code[64], error_message[256], request_id[128]; /* X-..., untrusted text */
     char next[DL_URL_MAX]; /* Link rel=next, re-rooted to the endpoint (hub.md 1.2) */
     double retry_after;    /* s; < 0 = none. Retry-After or RateLimit t when r is 0 */
-    nb_str body;           /* blocking calls; owned */
+    nb_str body;           /* blocking calls: whole, or an error's text; owned */
 } dl_reply;
 void dl_reply_free(dl_reply *r);
 

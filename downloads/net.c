@@ -243,7 +243,7 @@ static void tend_streams(dl_net *net, double now, double *wake)
     pthread_mutex_lock(&net->lock);
     double hold = net->hold_until;
     pthread_mutex_unlock(&net->lock);
-    int busy = 0, active = 0;
+    int busy = 0;
     for (const dl_stream *s = net->streams; s; s = s->next)
         busy += s->running && !s->call;
     for (dl_stream *s = net->streams, *next; s; s = next) {
@@ -265,11 +265,7 @@ static void tend_streams(dl_net *net, double now, double *wake)
             *wake = now;
             continue;
         }
-        active += s->running;
     }
-    pthread_mutex_lock(&net->lock);
-    net->active = active;
-    pthread_mutex_unlock(&net->lock);
 }
 
 /* Bodies held back by the limit go on, the one that waited longest first. */

@@ -104,8 +104,7 @@ static int open_blob(const dl_cache *c, int blobs, const char *oid, const dl_blo
         if (dl_dir_open(c, dir, false, &from, NULL) != NB_OK)
             return -1;
     }
-    fd = openat(from, b->shared ? b->payload + 3 : oid,
-                O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    fd = dl_openat(from, b->shared ? b->payload + 3 : oid, O_RDONLY, 0);
     if (b->shared)
         close(from);
     return fd;
@@ -125,7 +124,7 @@ static nb_status hash_fd(verify *v, int fd, const char *shown, uint64_t size, nb
         nb_hash_add(h, v->buf, n);
         at += n;
         v->done += n;
-        nb_progress p = {.what = shown, .done = v->done, .total = v->total};
+        nb_progress p = {.what = shown, .done = v->done, .total = v->total, .bytes_in = v->done};
         nb_report(v->hooks, &p);
     }
     return NB_OK;

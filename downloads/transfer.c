@@ -249,7 +249,7 @@ nb_status dl_fetch(dl_net *net, const dl_cache *cache, const dl_fetch_request *r
                    dl_trouble *trouble, const nb_hooks *hooks, nb_err *err)
 {
     dl_transfer *t = NULL;
-    dl_trouble ignored;
+    dl_trouble ignored = DL_OK;
     dl_fetched got = {0};
     trouble = trouble ? trouble : &ignored;
     nb_status st = transfer_open(&t, net, cache, rq, hooks, err);

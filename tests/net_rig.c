@@ -8,7 +8,7 @@
 
 nb_hub_env rig_env(fake_hub *hub)
 {
-    nb_hub_env env = {.etag_timeout = 1, .download_timeout = 1};
+    nb_hub_env env = {.etag_timeout = 10, .download_timeout = 10};
     snprintf(env.endpoint, sizeof env.endpoint, "%s", fake_hub_origin(hub, FAKE_HUB));
     snprintf(env.token, sizeof env.token, "%s", RIG_TOKEN);
     snprintf(env.token_from, sizeof env.token_from, "HF_TOKEN");

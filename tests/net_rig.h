@@ -16,7 +16,7 @@ typedef struct net_rig {
     dl_net *net;
 } net_rig;
 
-/* The environment of a client of hub: RIG_TOKEN (which the hub knows), timeouts of 1 s. */
+/* The environment of a client of hub: RIG_TOKEN (which the hub knows), timeouts of 10 s. */
 nb_hub_env rig_env(fake_hub *hub);
 /* opt may be NULL; its env is filled in. Patience 2 s unless it says otherwise. */
 net_rig rig_up(const dl_options *opt, const fake_hub_options *hub_opt);

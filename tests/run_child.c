@@ -18,7 +18,7 @@
 
 enum { STEP_US = 500, LIMIT_S = 60 };
 
-static const char nibble[] = NB_TEST_ROOT "/" NB_TEST_BUILD "/nibble";
+const char child_nibble[] = NB_TEST_ROOT "/" NB_TEST_BUILD "/nibble";
 
 /* Only these reach the child: nothing of the tester's own settings changes a result. */
 static const char *const kept[] = {"PATH", "TMPDIR", "ASAN_OPTIONS", "UBSAN_OPTIONS"};
@@ -51,7 +51,7 @@ static void redirect(int fd, const char *path, int flags)
 
 _Noreturn static void become(const child_how *how, const char *out, const char *err)
 {
-    char *argv[CHILD_ARGS + 2] = {strdup(how->program ? how->program : nibble)};
+    char *argv[CHILD_ARGS + 2] = {strdup(how->program ? how->program : child_nibble)};
     for (int i = 0; i < CHILD_ARGS && how->args[i]; i++)
         argv[i + 1] = strdup(how->args[i]);
     setsid(); /* no terminal, whatever the tests were started from */

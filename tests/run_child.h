@@ -30,6 +30,7 @@ typedef struct child {
     double after_signal; /* seconds from SIGINT to its end; 0 = not interrupted */
 } child;
 
+extern const char child_nibble[]; /* full path of the program */
 child child_run(const child_how *how);
 /* Its standard output as a JSON document; the test fails when it is none. */
 nb_json *child_json(const child *c);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Esc, twenty times, on every screen and over every panel: the script goes on (tui 8). */
 CHECK_TEST(app, escape_never_quits)
@@ -229,6 +230,83 @@ CHECK_TEST(app, themes_are_previewed)
     workbench_press(app, "Enter");
     check(app->panel == APP_NO_PANEL && strcmp(app->theme.name, "dark") == 0, "kept: %s",
           app->theme.name);
+    workbench_drop(app);
+}
+
+static void type(ui_app *app, const char *text)
+{
+    for (; *text; text++)
+        workbench_press(app, *text == ' ' ? "Space" : (char[]){*text, 0});
+}
+
+static void conf_is(const ui_app *app, const char *want)
+{
+    size_t n;
+    char *text = test_slurp(test_path(app->cfg.config_dir, "keys.conf"), &n);
+    check(text ? strcmp(text, want) == 0 : !*want, "keys.conf holds \"%s\"", text ? text : "");
+    free(text);
+}
+
+/* Ctrl-O in the palette: a key for the row, refused when it is taken, kept and in force at once
+ * (tui.md 4.6). */
+CHECK_TEST(app, palette_binds_keys)
+{
+    static const char mine[] = "# mine\nany.errors = E\n";
+    ui_app *app = workbench_app();
+    check(mkdir(app->cfg.config_dir, 0700) == 0, "mkdir");
+    test_spit(test_path(app->cfg.config_dir, "keys.conf"), mine, sizeof mine - 1);
+    workbench_press(app, ":");
+    type(app, "jobs");
+    workbench_press(app, "C-o");
+    check(app->binding == UI_ACT_ANY_JOBS && workbench_shows(app, "press the key for \"jobs\""),
+          "asks");
+    workbench_press(app, "m");
+    check(workbench_shows(app, "m is taken: Chat: \"metric: probability, entropy, off\" (metric)"),
+          "the other is named");
+    workbench_press(app, "C-o");
+    workbench_press(app, "E");
+    check(workbench_shows(app, "E is taken: \"errors and log\" (errors)"), "the other is named");
+    workbench_press(app, "C-o");
+    workbench_press(app, "J");
+    check(workbench_shows(app, "J does that already"), "its own key");
+    workbench_press(app, "C-o");
+    workbench_press(app, "Esc");
+    check(app->panel == APP_PALETTE && app->binding == UI_ACT_NONE, "Esc leaves only the question");
+    conf_is(app, mine);
+    workbench_press(app, "C-o");
+    workbench_press(app, "C-t");
+    check(workbench_shows(app, "jobs: J C-t, kept in keys.conf"), "kept");
+    check(strcmp(ui_app_items_at(app, app->items.list.at)->keys, "J C-t") == 0, "the row shows it");
+    conf_is(app, "# mine\nany.errors = E\nany.jobs = J C-t\n");
+    workbench_press(app, "Esc");
+    workbench_press(app, "C-t");
+    check(app->panel == APP_JOBS_PANEL, "it works at once");
+    workbench_press(app, "Esc");
+    workbench_press(app, ":");
+    type(app, "theme mono");
+    workbench_press(app, "C-o");
+    check(workbench_shows(app, "only actions have keys"), "commands have none");
+    workbench_press(app, "Esc");
+    workbench_drop(app);
+}
+
+CHECK_TEST(app, keys_that_cannot_be_kept_stay)
+{
+    ui_app *app = workbench_app();
+    app->opt.read_only = true;
+    workbench_press(app, ":");
+    type(app, "jobs");
+    workbench_press(app, "C-o");
+    check(app->binding == UI_ACT_NONE && workbench_shows(app, "started with --read-only"), "said");
+    app->opt.read_only = false;
+    snprintf(app->cfg.config_dir, sizeof app->cfg.config_dir, "/proc/nowhere");
+    workbench_press(app, "C-o");
+    workbench_press(app, "C-t");
+    check(app->sticky[0] && strcmp(ui_app_keys(app, UI_ACT_ANY_JOBS), "J") == 0, "%s", app->sticky);
+    workbench_press(app, "C-o");
+    ui_key mouse = {.code = UI_K_PASTE, .paste = "x", .paste_len = 1};
+    ui_app_key(app, &mouse);
+    check(workbench_shows(app, "no name for that key"), "a paste is no key");
     workbench_drop(app);
 }
 

@@ -217,3 +217,53 @@ CHECK_TEST(keys, any_bytes_are_a_keys_conf)
         nb_str_free(&w);
     }
 }
+
+CHECK_TEST(keys, taken_keys_name_what_they_do)
+{
+    static const struct {
+        ui_action a;
+        const char *key;
+        ui_action other;
+    } rows[] = {{UI_ACT_QUANTIZE_DRY_RUN, "x", UI_ACT_QUANTIZE_CANCEL},
+                {UI_ACT_QUANTIZE_DRY_RUN, "j", UI_ACT_ANY_DOWN},
+                {UI_ACT_QUANTIZE_DRY_RUN, "g", UI_ACT_ANY_FIRST}, /* begins "gg" */
+                {UI_ACT_QUANTIZE_DRY_RUN, "D", UI_ACT_QUANTIZE_DRY_RUN},
+                {UI_ACT_QUANTIZE_DRY_RUN, "u", UI_ACT_NONE},
+                {UI_ACT_QUANTIZE_DRY_RUN, "m", UI_ACT_NONE}, /* Chat's alone */
+                {UI_ACT_ANY_JOBS, "m", UI_ACT_CHAT_METRIC}};
+    ui_keymap *m = open_map(NULL, NULL);
+    for (size_t i = 0; i < countof(rows); i++) {
+        ui_key k;
+        check(ui_key_parse(rows[i].key, &k), "%s", rows[i].key);
+        const ui_keyrow *r = ui_keymap_taken(m, rows[i].a, &k);
+        check((r ? r->action : UI_ACT_NONE) == rows[i].other, "%s: %s", rows[i].key,
+              r ? r->verb : "free");
+    }
+    ui_keymap_close(&m);
+}
+
+CHECK_TEST(keys, a_conf_changes_in_one_line_only)
+{
+    static const struct {
+        const char *before, *after;
+    } rows[] = {
+        {"", "quantize.quantize.dry = D u\n"},
+        {"# mine\n\nany.jobs = F1\r\n# quantize.quantize.dry = x\nnonsense",
+         "# mine\n\nany.jobs = F1\r\n# quantize.quantize.dry = x\nnonsense\n"
+         "quantize.quantize.dry = D u\n"},
+        {" \tquantize.quantize.dry=\nany.jobs = K\nquantize.quantize.dry = D\nquantize.rule.add = "
+         "=\n",
+         "quantize.quantize.dry = D u\nany.jobs = K\nquantize.rule.add = =\n"},
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        nb_str out = {0};
+        ui_keymap_edit(&out, rows[i].before, strlen(rows[i].before), UI_ACT_QUANTIZE_DRY_RUN,
+                       "D u");
+        check(strcmp(nb_str_c(&out), rows[i].after) == 0, "row %zu: %s", i, nb_str_c(&out));
+        nb_str again = {0};
+        ui_keymap_edit(&again, out.at, out.len, UI_ACT_QUANTIZE_DRY_RUN, "D u");
+        check(strcmp(again.at, out.at) == 0, "row %zu: not the same again", i);
+        nb_str_free(&out);
+        nb_str_free(&again);
+    }
+}

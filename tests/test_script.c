@@ -50,6 +50,9 @@ CHECK_TEST(script, wrong_lines_are_named)
                {"frames none", "found \"none\""},
                {"paste open", "expected \"text\""},
                {"paste \"\\q\"", "expected"},
+               {"click Bongo", "does not show \"Bongo\""},
+               {"double", "does not show"},
+               {"wheel-down 5,1001", "\"5,1001\""},
                {"verb fly", "no action is called \"fly\""},
                {"verb quantize.run", "works on Quantize"},
                {"command theme nowhere", "nowhere"},
@@ -107,6 +110,29 @@ CHECK_TEST(script, paste_is_one_edit)
     check(workbench_screen(&w, "b") && strstr(workbench_screen(&w, "b"), "demo"), "typed");
     check(!strchr(workbench_screen(&w, "b"), '\033'), "an escape byte got through");
     workbench_free(&w);
+}
+
+/* A long paste into a chat folds, says how to see it, and is sent whole (tui.md 4.5). */
+CHECK_TEST(script, long_pastes_fold_in_chat)
+{
+    nb_str s = {0};
+    nb_str_add(&s, "size 120x40\nwait\nkeys t\nwait\ntext about\nkeys Space\npaste \"");
+    for (int i = 1; i <= 25; i++)
+        nb_str_addf(&s, "line %d%s", i, i < 25 ? "\\n" : "\"\n");
+    nb_str_add(&s, "save-screen folded\nkeys C-o\nsave-screen open\nkeys C-u C-o\n"
+                   "save-screen again\n");
+    workbench w = workbench_run(nb_str_c(&s));
+    check(w.status == NB_OK, "%s", w.err.msg);
+    const char *folded = workbench_screen(&w, "folded"), *open = workbench_screen(&w, "open"),
+               *again = workbench_screen(&w, "again");
+    check(strstr(folded, "about [pasted 25 lines]") && strstr(folded, "Ctrl-O shows the paste") &&
+              !strstr(folded, "line 25"),
+          "%s", folded);
+    check(strstr(open, "line 25") && !strstr(open, "pasted") && strstr(open, "Ctrl-G editor"), "%s",
+          open);
+    check(strstr(again, "no paste is folded"), "%s", again);
+    workbench_free(&w);
+    nb_str_free(&s);
 }
 
 /* What the JSON of a screen says is what the list shows (tui 29). */

@@ -86,6 +86,86 @@ CHECK_TEST(term_input, keys_whole_and_in_pieces)
         }
 }
 
+/* What a terminal answers about itself, in the forms they use. */
+CHECK_TEST(term_input, replies_are_noted)
+{
+    static const struct {
+        const char *bytes;
+        int32_t background; /* -1 = none told */
+        int sync;           /* -1 = not told */
+    } replies[] = {
+        {"\033]11;rgb:ffff/8080/0000\033\\", 0xff8000, -1},
+        {"\033]11;rgb:FF/80/00\a", 0xff8000, -1},
+        {"\033]11;rgb:f/0/8\a", 0xff0088, -1},
+        {"\033]11;rgba:1c1c/1c1c/1c1c/ffff\a", 0x1c1c1c, -1},
+        {"\033]11;rgb:12/34\a", -1, -1},
+        {"\033]11;rgb:/34/56\a", -1, -1},
+        {"\033]11;#123456\a", -1, -1},
+        {"\033]11;\a", -1, -1},
+        {"\033]10;rgb:ffff/8080/0000\a", -1, -1},
+        {"\033[?2026;2$y", -1, 1},
+        {"\033[?2026;1$y\033]11;rgb:00/00/00\a", 0, 1},
+        {"\033[?2026;3$y", -1, 1},
+        {"\033[?2026;0$y", -1, 0},
+        {"\033[?2026;4$y", -1, 0},
+        {"\033[?2027;2$y", -1, -1},
+        {"\033[?2026;22$y", -1, -1},
+    };
+    for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+        ui_decode *d = calloc(1, sizeof *d);
+        ui_key k;
+        ui_decode_feed(d, replies[i].bytes, strlen(replies[i].bytes), 7);
+        check(!ui_decode_key(d, true, 7, &k) && d->n == 0, "row %zu is a key", i);
+        const ui_replies *r = &d->replies;
+        check((r->background_at > 0) == (replies[i].background >= 0), "row %zu: told", i);
+        check(r->background_at <= 0 || r->background == replies[i].background, "row %zu: %06x", i,
+              (unsigned)r->background);
+        check((r->sync_at > 0) == (replies[i].sync >= 0), "row %zu: told", i);
+        check(r->sync_at <= 0 || r->sync == (replies[i].sync == 1), "row %zu: %d", i, r->sync);
+        ui_decode_free(d);
+        free(d);
+    }
+}
+
+/* Cut anywhere and the rest so late that nobody waits any more: no part of it is a key, what comes
+ * behind is. Only ESC alone is Esc, and then what follows was typed. */
+CHECK_TEST(term_input, the_end_of_a_cut_sequence_is_no_key)
+{
+    static const char *const bytes[] = {"\033]11;rgb:ffff/8080/0000\033\\", "\033]11;rgb:f/f/f\a",
+                                        "\033[?2026;2$y", "\033[<0;12;34M",
+                                        "\033P>|xterm(1)\033\\"};
+    for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++)
+        for (size_t cut = 3; cut < strlen(bytes[i]); cut++) {
+            ui_decode *d = calloc(1, sizeof *d);
+            ui_key k;
+            ui_decode_feed(d, bytes[i], cut, 1);
+            check(!ui_decode_key(d, false, 1, &k) && !ui_decode_key(d, true, 1.03, &k),
+                  "%zu cut at %zu: a key", i, cut);
+            for (const char *s = bytes[i] + cut; *s; s++) { /* byte by byte */
+                ui_decode_feed(d, s, 1, 1.5);
+                check(!ui_decode_key(d, false, 1.5, &k), "%zu cut at %zu: %c is a key", i, cut, *s);
+            }
+            ui_decode_feed(d, "q", 1, 1.6);
+            check(ui_decode_key(d, false, 1.6, &k) && k.ch == 'q', "%zu cut at %zu: q is none", i,
+                  cut);
+            ui_decode_free(d);
+            free(d);
+        }
+    ui_decode *d = calloc(1, sizeof *d);
+    ui_key k;
+    ui_decode_feed(d, "\033]11;rg", 8, 1);
+    check(!ui_decode_key(d, true, 1.03, &k), "cut");
+    ui_decode_feed(d, "\033", 1, 1.2); /* Esc in its place */
+    check(!ui_decode_key(d, false, 1.2, &k) && ui_decode_partial(d), "it may end the reply");
+    check(ui_decode_key(d, true, 1.23, &k) && k.code == UI_K_ESC, "it does not");
+    ui_decode_feed(d, "\033]11;rg", 8, 2);
+    check(!ui_decode_key(d, true, 2.03, &k), "cut");
+    ui_decode_feed(d, "q", 1, 3.1);
+    check(ui_decode_key(d, false, 3.1, &k) && k.ch == 'q', "a second later nobody waits for it");
+    ui_decode_free(d);
+    free(d);
+}
+
 /* A lone ESC waits for what may follow it, and is Esc when nothing does (tui 8). */
 CHECK_TEST(term_input, lone_escape_waits)
 {

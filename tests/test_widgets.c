@@ -85,185 +85,6 @@ CHECK_TEST(widgets, streamed_text_wraps_like_whole_text)
     }
 }
 
-/* --- input --- */
-
-static void type(ui_input *in, const char *keys)
-{
-    char word[24];
-    for (const char *s = keys; *s;) {
-        size_t n = strcspn(s, " ");
-        ui_key k;
-        memcpy(word, s, n);
-        word[n] = '\0';
-        check(ui_key_parse(word, &k), "%s", word);
-        ui_input_key(in, &k);
-        s += n + strspn(s + n, " ");
-    }
-}
-
-static void holds(const ui_input *in, const char *want)
-{
-    nb_str s = {0};
-    nb_str_addn(&s, nb_str_c(&in->text), in->at);
-    nb_str_add(&s, "^");
-    nb_str_add(&s, nb_str_c(&in->text) + in->at);
-    check(strcmp(nb_str_c(&s), want) == 0, "holds \"%s\", wanted \"%s\"", nb_str_c(&s), want);
-    nb_str_free(&s);
-}
-
-CHECK_TEST(widgets, input_edits_with_readline_keys)
-{
-    static const struct {
-        const char *start, *keys, *want;
-    } rows[] = {
-        {"", "a b c", "abc^"},
-        {"one two", "C-w", "one ^"},
-        {"one two", "M-b M-b x", "x^one two"},
-        {"one two", "C-a M-d", "^ two"},
-        {"one two", "C-a C-k", "^"},
-        {"one two", "Left Left C-u", "^wo"},
-        {"ab", "Home Del", "^b"},
-        {"ab", "Bksp Bksp Bksp", "^"},
-        {"日本", "Left x", "日x^本"},
-        {"日本", "Bksp", "日^"},
-        {"ae\xcc\x81", "Bksp", "a^"},
-        {"x👨‍👩‍👧‍👦", "Left y", "xy^👨‍👩‍👧‍👦"},
-        {"x👨‍👩‍👧‍👦", "Bksp", "x^"},
-        {"ab", "C-b C-f C-h C-a C-d", "^"},
-        {"ab", "End Right Right Home Left", "^ab"},
-        {"ab", "C-j Up", "ab^"}, /* one line: neither does anything */
-    };
-    for (size_t i = 0; i < countof(rows); i++) {
-        ui_input in = {0};
-        ui_input_set(&in, rows[i].start);
-        type(&in, rows[i].keys);
-        holds(&in, rows[i].want);
-        ui_input_free(&in);
-    }
-}
-
-/* tui 17: Ctrl-J and Alt-Enter insert a newline, Enter is the owner's. */
-CHECK_TEST(widgets, only_multiline_inputs_take_newlines)
-{
-    ui_input in = {.multiline = true};
-    ui_key enter = {.code = UI_K_ENTER};
-    type(&in, "a C-j b M-Enter c");
-    holds(&in, "a\nb\nc^");
-    check(!ui_input_key(&in, &enter), "Enter belongs to the owner");
-    type(&in, "Up Home x End y");
-    holds(&in, "a\nxby^\nc");
-    type(&in, "Down Down");
-    holds(&in, "a\nxby\nc^");
-    ui_input_free(&in);
-}
-
-/* tui 16: 500 lines with tabs and ESC sequences are one edit. */
-CHECK_TEST(widgets, a_paste_is_one_edit_without_control_bytes)
-{
-    nb_str p = {0};
-    for (int i = 0; i < 500; i++)
-        nb_str_add(&p, i % 3 ? "line\twith \x1b[31mred\x07\r\n" : "q:wq\r");
-    for (int multi = 0; multi < 2; multi++) {
-        ui_input in = {.multiline = multi};
-        ui_key k = {.code = UI_K_PASTE, .paste = p.at, .paste_len = p.len};
-        check(ui_input_key(&in, &k), "taken");
-        size_t lines = 0;
-        for (size_t i = 0; i < in.text.len; i++) {
-            unsigned char b = (unsigned char)in.text.at[i];
-            lines += b == '\n';
-            check(b >= 0x20 || b == '\n', "byte %u in the text", b);
-        }
-        check(lines == (multi ? 500u : 0u), "%zu lines", lines);
-        check(in.at == in.text.len, "the caret is behind it");
-        ui_input_free(&in);
-    }
-    nb_str_free(&p);
-}
-
-CHECK_TEST(widgets, the_caret_never_stands_inside_a_cluster)
-{
-    static const char *const keys[] = {"Left", "Right", "Up",  "Down", "Home", "End", "Bksp",
-                                       "Del",  "C-w",   "C-k", "C-u",  "M-b",  "M-f", "M-d",
-                                       "C-j",  "a",     "日",  "é",    "Space"};
-    test_rng rng = test_rng_make(5);
-    ui_canvas c = open_canvas(9, 4);
-    ui_input in = {.multiline = true};
-    for (int i = 0; i < 6000; i++) {
-        if (i % 100 == 0)
-            ui_input_set(&in, "e\xcc\x81 👨‍👩‍👧‍👦 日本\n\nx\xcc\x81");
-        type(&in, keys[test_below(&rng, countof(keys))]);
-        const char *s = nb_str_c(&in.text);
-        check(in.at <= in.text.len && nb_utf8_whole(s, in.text.len) == in.text.len, "round %d", i);
-        check(in.at == in.text.len || ((unsigned char)s[in.at] & 0xc0) != 0x80,
-              "caret inside a character");
-        if (i % 8)
-            continue;
-        ui_canvas_clear(&c);
-        ui_input_draw(&c, (ui_rect){0, 0, 9, 4}, &in, "> ", true);
-        check(c.cursor_x >= 2 && c.cursor_x < 9 && c.cursor_y >= 0 && c.cursor_y < 4,
-              "the cursor left the box: %d,%d", c.cursor_x, c.cursor_y);
-    }
-    ui_input_free(&in);
-    ui_canvas_free(&c);
-}
-
-CHECK_TEST(widgets, inputs_scroll_to_their_caret)
-{
-    ui_canvas c = open_canvas(8, 1);
-    ui_input in = {0};
-    ui_input_set(&in, "abcdefghij");
-    ui_input_draw(&c, (ui_rect){0, 0, 8, 1}, &in, ":", true);
-    shows(&c, ":efghij\n");
-    check(c.cursor_x == 7, "cursor at %d", c.cursor_x);
-    ui_canvas_clear(&c);
-    type(&in, "Home");
-    ui_input_draw(&c, (ui_rect){0, 0, 8, 1}, &in, ":", true);
-    shows(&c, ":abcdefg\n");
-    check(c.cursor_x == 1, "cursor at %d", c.cursor_x);
-    for (int w = 0; w < 4; w++)
-        ui_input_draw(&c, (ui_rect){0, 0, w, 1}, &in, "prompt", true);
-    ui_input_free(&in);
-    ui_canvas_free(&c);
-}
-
-/* A mebibyte pasted into a filter must not freeze the program (tui 9). */
-CHECK_TEST(widgets, a_huge_paste_into_one_line_draws_at_once)
-{
-    enum { N = 1 << 20 };
-    char *big = malloc(N);
-    memset(big, 'x', N);
-    ui_input in = {0};
-    ui_key k = {.code = UI_K_PASTE, .paste = big, .paste_len = N};
-    ui_input_key(&in, &k);
-    check(in.text.len == 64 << 10, "a line of %zu bytes", in.text.len);
-    ui_canvas c = open_canvas(40, 1);
-    for (int frame = 0; frame < 20; frame++)
-        ui_input_draw(&c, (ui_rect){0, 0, 40, 1}, &in, "/ ", true);
-    check(c.cursor_x > 1 && c.cursor_x < 40, "cursor at %d", c.cursor_x);
-    ui_canvas_free(&c);
-    ui_input_free(&in);
-    free(big);
-}
-
-CHECK_TEST(widgets, multiline_inputs_grow_to_their_limit)
-{
-    ui_canvas c = open_canvas(10, 8);
-    ui_input in = {.multiline = true};
-    check(ui_input_rows(&c, &in, 10, 8) == 1, "empty");
-    ui_input_set(&in, "a\nb\nc");
-    check(ui_input_rows(&c, &in, 10, 8) == 3 && ui_input_rows(&c, &in, 10, 2) == 2, "three lines");
-    ui_input_set(&in, "1\n2\n3\n4\n5\n6");
-    ui_canvas_clear(&c);
-    ui_input_draw(&c, (ui_rect){0, 0, 10, 3}, &in, "", true);
-    shows(&c, "4\n5\n6\n\n\n\n\n\n");
-    type(&in, "Up Up Up Up Up");
-    ui_canvas_clear(&c);
-    ui_input_draw(&c, (ui_rect){0, 0, 10, 3}, &in, "", true);
-    shows(&c, "1\n2\n3\n\n\n\n\n\n");
-    ui_input_free(&in);
-    ui_canvas_free(&c);
-}
-
 /* --- list, table, form --- */
 
 CHECK_TEST(widgets, lists_keep_the_cursor_in_range_and_in_sight)
@@ -349,6 +170,81 @@ CHECK_TEST(widgets, forms_show_values_errors_and_focus)
     for (int w = -1; w < 30; w++)
         ui_form_draw(&c, (ui_rect){0, 0, w, 4}, f, countof(f), &l, 6, true);
     ui_canvas_free(&c);
+}
+
+/* --- mouse --- */
+
+static bool press(ui_list *l, int x, int y, int button)
+{
+    return ui_list_mouse(l, &(ui_key){.code = UI_K_MOUSE, .x = x, .y = y, .button = button});
+}
+
+/* tui.md 4.12: every cell of a table is a row, a title, or nothing; what is drawn is what is hit.
+ */
+CHECK_TEST(widgets, the_mouse_finds_what_was_drawn)
+{
+    static const ui_column cols[] = {
+        {"NAME", 0, false, 0}, {"BPW", 5, true, 1}, {"KLD", 6, true, 2}};
+    size_t marked = 0;
+    ui_table t = {.col = cols, .n_col = 3, .cell = cell, .mark = mark, .arg = &marked};
+    ui_list l = {.n = 9, .top = 2, .at = 3};
+    ui_canvas c = open_canvas(40, 8);
+    check(ui_list_hit(&l, 5, 3) == SIZE_MAX && ui_table_hit(&l, 5, 1) < 0, "not drawn yet");
+    ui_table_draw(&c, (ui_rect){2, 1, 36, 4}, &t, &l, true);
+    for (int y = 0; y < 8; y++)
+        for (int x = 0; x < 40; x++) {
+            bool in = x >= 2 && x < 38;
+            size_t want = in && y >= 2 && y < 5 ? (size_t)y : SIZE_MAX;
+            check(ui_list_hit(&l, x, y) == want, "%d,%d is row %zu", x, y, ui_list_hit(&l, x, y));
+            int title = in && y == 1 ? x < 5 ? -1 : x < 25 ? 0 : x < 32 ? 1 : 2 : -1;
+            check(ui_table_hit(&l, x, y) == title, "%d,%d is title %d", x, y,
+                  ui_table_hit(&l, x, y));
+        }
+    ui_table_draw(&c, (ui_rect){0, 0, 24, 4}, &t, &l, false); /* KLD is dropped */
+    check(ui_table_hit(&l, 23, 0) == 1, "title %d", ui_table_hit(&l, 23, 0));
+    l.n = 3; /* fewer rows than the frame had */
+    check(ui_list_hit(&l, 5, 2) == SIZE_MAX, "a row that is gone");
+    ui_list_hide(&l);
+    check(ui_list_hit(&l, 5, 1) == SIZE_MAX && ui_table_hit(&l, 5, 0) < 0, "hidden");
+    ui_canvas_free(&c);
+}
+
+CHECK_TEST(widgets, a_press_selects_and_the_wheel_scrolls)
+{
+    ui_list l = {.n = 20};
+    ui_list_place(&l, (ui_rect){10, 5, 8, 6});
+    check(press(&l, 10, 9, 1) && l.at == 4 && l.top == 0, "row %zu", l.at);
+    check(!press(&l, 9, 9, 1) && !press(&l, 10, 11, 1) && l.at == 4, "beside it");
+    check(press(&l, 17, 5, 5) && l.top == 3 && l.at == 4, "top %zu, row %zu", l.top, l.at);
+    check(press(&l, 17, 5, 5) && l.top == 6 && l.at == 6, "the cursor goes along at the edge");
+    for (int i = 0; i < 9; i++)
+        press(&l, 17, 5, 5);
+    check(l.top == 14 && l.at == 14, "no empty rows below: %zu", l.top);
+    for (int i = 0; i < 9; i++)
+        press(&l, 17, 5, 4);
+    check(l.top == 0 && l.at == 5, "top %zu, row %zu", l.top, l.at);
+    check(!press(&l, 17, 4, 4) && l.top == 0, "beside it");
+    l.across = 2; /* 2 columns of 3 cells with 2 between them */
+    ui_list_place(&l, (ui_rect){10, 5, 8, 6});
+    check(ui_list_hit(&l, 12, 6) == 1 && ui_list_hit(&l, 15, 6) == 7, "the second column");
+    check(ui_list_hit(&l, 13, 6) == SIZE_MAX, "between them");
+    check(press(&l, 15, 10, 5) && l.top == 3, "top %zu", l.top);
+    ui_list none = {0};
+    ui_list_place(&none, (ui_rect){0, 0, 5, 5});
+    check(press(&none, 1, 1, 5) && !press(&none, 1, 1, 1) && none.at == 0, "no rows");
+}
+
+CHECK_TEST(widgets, spots_lie_over_one_another)
+{
+    ui_spots s = {0};
+    ui_spots_add(&s, (ui_rect){0, 0, 10, 10}, 1);
+    ui_spots_add(&s, (ui_rect){2, 2, 3, 1}, 2);
+    ui_spots_add(&s, (ui_rect){4, 4, 0, 1}, 3);
+    check(ui_spots_hit(&s, 2, 2) == 2 && ui_spots_hit(&s, 5, 2) == 1, "the last wins");
+    check(ui_spots_hit(&s, 4, 4) == 1 && ui_spots_hit(&s, 10, 0) == -1, "empty and outside");
+    for (int i = 0; i < 2 * UI_SPOTS; i++)
+        ui_spots_add(&s, (ui_rect){20, 0, 1, 1}, 9);
+    check(s.n == UI_SPOTS && ui_spots_hit(&s, 20, 0) == 9, "%zu spots", s.n);
 }
 
 /* --- pictures --- */

@@ -220,3 +220,12 @@ uint64_t rig_served(rig *r, const char *path)
     snprintf(glob, sizeof glob, "/api/resolve-cache/*/%s", path);
     return n + fake_hub_bytes(r->hub, FAKE_HUB, glob);
 }
+
+size_t rig_body_requests(rig *r, const char *path)
+{
+    char glob[300];
+    snprintf(glob, sizeof glob, "/ns/repo/%s", path);
+    size_t n = fake_hub_count(r->hub, FAKE_CDN, "GET", glob);
+    snprintf(glob, sizeof glob, "/api/resolve-cache/*/%s", path);
+    return n + fake_hub_count(r->hub, FAKE_HUB, "GET", glob);
+}

@@ -75,4 +75,7 @@ const char *rig_find_blob(rig *r, const char *suffix);
 /* Bytes of body the CDN (or the Hub itself) sent of a path. */
 uint64_t rig_served(rig *r, const char *path);
 
+/* Requests for this file's bytes: to the CDN and to the Hub's own store. */
+size_t rig_body_requests(rig *r, const char *path);
+
 #endif

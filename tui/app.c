@@ -102,10 +102,13 @@ void ui_app_quit(ui_app *app)
 
 const char *ui_app_why_not(ui_app *app, ui_action a)
 {
-    static const char *const elsewhere[UI_SCOPES] = {
-        [UI_MODELS] = "works on Models",     [UI_DOWNLOADS] = "works on Downloads",
-        [UI_QUANTIZE] = "works on Quantize", [UI_INSPECT] = "works on Inspect",
-        [UI_COMPARE] = "works on Compare",   [UI_CHAT] = "works on Chat"};
+    static const char *const elsewhere[UI_SCOPES] = {[UI_MODELS] = "works on Models",
+                                                     [UI_DETAIL] = "works on a repository's page",
+                                                     [UI_DOWNLOADS] = "works on Downloads",
+                                                     [UI_QUANTIZE] = "works on Quantize",
+                                                     [UI_INSPECT] = "works on Inspect",
+                                                     [UI_COMPARE] = "works on Compare",
+                                                     [UI_CHAT] = "works on Chat"};
     const ui_keyrow *row = ui_keyrow_of(a);
     app_page *p = ui_app_current(app);
     if (!row)
@@ -195,7 +198,7 @@ static void log_entry(ui_app *app, bool error, const char *text)
 {
     app_entry *e = &app->log[app->n_log++ % APP_LOG];
     *e = (app_entry){.at = nb_now(), .error = error};
-    snprintf(e->text, sizeof e->text, "%s", text);
+    nb_short(e->text, sizeof e->text, text);
     if (app->log_fd < 0)
         return;
     nb_str line = {0};
@@ -211,7 +214,8 @@ void ui_app_say(ui_app *app, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(app->message, sizeof app->message, fmt, ap);
+    nb_elide(app->message, sizeof app->message,
+             vsnprintf(app->message, sizeof app->message, fmt, ap));
     va_end(ap);
     ui_app_dirty(app);
 }
@@ -221,15 +225,17 @@ void ui_app_log(ui_app *app, const char *fmt, ...)
     char text[sizeof app->log[0].text];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    nb_elide(text, sizeof text, vsnprintf(text, sizeof text, fmt, ap));
     va_end(ap);
     log_entry(app, false, text);
 }
 
 void ui_app_error(ui_app *app, const char *what, const char *effect, const char *remedy)
 {
-    snprintf(app->sticky, sizeof app->sticky, "%s%s%s%s%s", what, effect && *effect ? " · " : "",
-             effect ? effect : "", remedy && *remedy ? " · " : "", remedy ? remedy : "");
+    int n = snprintf(app->sticky, sizeof app->sticky, "%s%s%s%s%s", what,
+                     effect && *effect ? " · " : "", effect ? effect : "",
+                     remedy && *remedy ? " · " : "", remedy ? remedy : "");
+    nb_elide(app->sticky, sizeof app->sticky, n);
     log_entry(app, true, app->sticky);
     ui_app_dirty(app);
 }
@@ -239,24 +245,39 @@ void ui_app_confirm(ui_app *app, const char *question, void (*done)(void *arg, b
     if (app->confirm.open && app->confirm.done)
         app->confirm.done(app->confirm.arg, false); /* one question at a time; the older is a No */
     app->confirm = (app_confirm){.open = true, .done = done, .arg = arg};
-    snprintf(app->confirm.question, sizeof app->confirm.question, "%s", question);
+    nb_short(app->confirm.question, sizeof app->confirm.question, question);
     ui_app_dirty(app);
 }
 
 /* --- theme, pictures of the screen ----------------------------------------------------------- */
 
+static bool is_default(const char *theme)
+{
+    return !*theme || strcmp(theme, "default") == 0;
+}
+
 nb_status ui_app_theme(ui_app *app, const char *name, nb_err *err)
 {
-    char dir[1100];
+    char dir[1100], own[1200];
     ui_theme theme;
     bool have =
         app->cfg.config_dir[0] && nb_path_join(dir, sizeof dir, app->cfg.config_dir, "themes");
+    bool owns = have && nb_path_join(own, sizeof own, dir, "default.theme") && nb_exists(own);
+    if (is_default(name) && app->default_theme && !owns)
+        name = app->default_theme;
     NB_TRY(ui_theme_load(&theme, name, have ? dir : NULL, err));
     app->theme = theme;
     if (app->term)
         ui_term_theme(app->term, &app->theme);
     ui_app_dirty(app);
     return NB_OK;
+}
+
+void ui_app_background(ui_app *app, int32_t rgb)
+{
+    app->default_theme = ui_color_is_light(rgb) ? "light" : "dark";
+    if (is_default(app->cfg.theme) && is_default(app->theme.name))
+        ui_app_theme(app, "default", NULL);
 }
 
 nb_status ui_app_save_text(const ui_app *app, const char *path, bool roles, nb_err *err)
@@ -270,38 +291,6 @@ nb_status ui_app_save_text(const ui_app *app, const char *path, bool roles, nb_e
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
-
-/* keys.conf, and no keys for screens this build lacks. */
-static nb_status load_keys(ui_app *app, nb_err *err)
-{
-    static const struct {
-        ui_scope scope;
-        const char *verb;
-    } digits[] = {{UI_MODELS, "screen.models"},     {UI_DOWNLOADS, "screen.downloads"},
-                  {UI_QUANTIZE, "screen.quantize"}, {UI_INSPECT, "screen.inspect"},
-                  {UI_COMPARE, "screen.compare"},   {UI_CHAT, "screen.chat"}};
-    char path[1100], *text = NULL;
-    size_t n = 0;
-    nb_str conf = {0}, warnings = {0};
-    if (app->cfg.config_dir[0] &&
-        nb_path_join(path, sizeof path, app->cfg.config_dir, "keys.conf") && nb_exists(path)) {
-        nb_err e = {0};
-        if (nb_file_read(&text, &n, path, 1 << 20, &e) == NB_OK)
-            nb_str_addn(&conf, text, n);
-        else
-            ui_app_error(app, e.msg, "the default keys apply", "");
-    }
-    free(text);
-    for (size_t i = 0; i < countof(digits); i++)
-        if (!ui_app_page_of(app, digits[i].scope))
-            nb_str_addf(&conf, "\nany.%s =", digits[i].verb);
-    nb_status st = ui_keymap_open(&app->keys, nb_str_c(&conf), conf.len, &warnings, err);
-    if (st == NB_OK && warnings.len)
-        ui_app_error(app, nb_str_c(&warnings), "", "E shows all of it");
-    nb_str_free(&conf);
-    nb_str_free(&warnings);
-    return st;
-}
 
 static void load_theme(ui_app *app)
 {
@@ -343,7 +332,7 @@ static nb_status open_app(ui_app *app, nb_err *err)
     for (size_t i = 0; screens[i].row; i++)
         app->page[app->n_page++] =
             (app_page){.row = screens[i].row, .digit = screens[i].digit, .wake = -1};
-    NB_TRY(load_keys(app, err));
+    NB_TRY(ui_app_keys_load(app, err));
     load_theme(app);
     return ui_canvas_resize(&app->canvas, app->w, app->h, err);
 }
@@ -373,6 +362,7 @@ static void close_app(ui_app *app)
     for (size_t i = app->n_page; i-- > 0;)
         if (app->page[i].self)
             app->page[i].row->close(&app->page[i].self);
+    ui_app_net_close(app);
     ui_workspace_close(&app->ws);
     ui_term_close(&app->term);
     ui_canvas_free(&app->canvas);
@@ -380,6 +370,7 @@ static void close_app(ui_app *app)
     free(app->items.at);
     free(app->items.shown);
     ui_input_free(&app->items.input);
+    ui_input_free(&app->account.token);
     nb_mailbox_close(&app->mail);
     nb_sched_close(&app->sched);
     if (app->log_fd >= 0)

@@ -11,12 +11,18 @@ enum { STRIP_JOBS = 3 };
 
 /* --- tabs ------------------------------------------------------------------------------------ */
 
+/* A page without a tab of its own is reached from the first: that one is lit. */
+static size_t shown_tab(const ui_app *app)
+{
+    return app->page[app->at].digit ? app->at : 0;
+}
+
 /* " 3 Quantize·1 " or "[3 Quant]"; style 2 = wide titles, 1 = narrow, 0 = digits only. */
 static void tab_text(const ui_app *app, const ui_canvas *c, size_t i, int style, char out[64])
 {
     const app_page *p = &app->page[i];
     int busy = p->self && p->row->busy ? p->row->busy(p->self) : 0;
-    bool here = i == app->at;
+    bool here = i == shown_tab(app);
     const char *title = style == 2 ? p->row->title : p->row->title_narrow;
     char count[16] = "";
     if (busy > 0)
@@ -33,6 +39,8 @@ static int tabs_width(const ui_app *app, const ui_canvas *c, int style)
     char text[64];
     int w = 0;
     for (size_t i = 0; i < app->n_page; i++) {
+        if (!app->page[i].digit)
+            continue;
         tab_text(app, c, i, style, text);
         w += ui_width(c, text, strlen(text)) + 1;
     }
@@ -51,15 +59,19 @@ static int tabs_style(const ui_app *app, const ui_canvas *c, int *x)
     return style;
 }
 
-static int draw_tabs(const ui_app *app, ui_canvas *c)
+static int draw_tabs(ui_app *app, ui_canvas *c)
 {
     char text[64];
     int x, style = tabs_style(app, c, &x);
     if (x)
         ui_text(c, 1, 0, UI_TITLE, "nibble");
     for (size_t i = 0; i < app->n_page; i++) {
+        if (!app->page[i].digit)
+            continue;
         tab_text(app, c, i, style, text);
-        x += ui_text(c, x, 0, i == app->at ? UI_FOCUS : UI_TEXT, text) + 1;
+        int w = ui_text(c, x, 0, i == shown_tab(app) ? UI_FOCUS : UI_TEXT, text);
+        ui_spots_add(&app->spots, (ui_rect){x, 0, w, 1}, APP_SPOT_TAB + (int)i);
+        x += w + 1;
     }
     return x;
 }
@@ -90,9 +102,13 @@ static void draw_meters(const ui_app *app, ui_canvas *c, int from)
 
 /* --- hints ----------------------------------------------------------------------------------- */
 
+/* Those of the row's right end, in its order. */
+static const ui_action right_actions[] = {UI_ACT_ANY_HELP, UI_ACT_ANY_PALETTE, UI_ACT_ANY_BACK};
+
 /* "Enter open  / filter": items two spaces apart, the first word of each is the key. Whole items
- * only. */
-static void draw_hints(ui_canvas *c, int x, int end, int y, const char *s)
+ * only. The mouse presses their keys, or runs `actions`, one each. */
+static void draw_hints(ui_app *app, ui_canvas *c, int x, int end, int y, const char *s,
+                       const ui_action *actions)
 {
     while (s && *s) {
         const char *stop = strstr(s, "  ");
@@ -103,6 +119,10 @@ static void draw_hints(ui_canvas *c, int x, int end, int y, const char *s)
             return;
         ui_textn(c, x, y, UI_KEY, 0, s, key, -1);
         ui_textn(c, x + ui_width(c, s, key), y, UI_HINT, 0, s + key, n - key, -1);
+        if (actions)
+            ui_spots_add(&app->spots, (ui_rect){x, y, w, 1}, APP_SPOT_ACTION + (int)*actions++);
+        else
+            ui_app_hint_spots(app, x, y, s, n);
         x += w + 2;
         s += n;
         s += strspn(s, " ");
@@ -118,9 +138,9 @@ static void first_key(const ui_app *app, ui_action a, char out[16])
 static void right_hints(const ui_app *app, char out[96])
 {
     char help[16], palette[16], q[16];
-    first_key(app, UI_ACT_ANY_HELP, help);
-    first_key(app, UI_ACT_ANY_PALETTE, palette);
-    first_key(app, UI_ACT_ANY_BACK, q);
+    first_key(app, right_actions[0], help);
+    first_key(app, right_actions[1], palette);
+    first_key(app, right_actions[2], q);
     snprintf(out, 96, "%s keys  %s palette  %s %s", help, palette, q, app->at ? "back" : "quit");
 }
 
@@ -139,8 +159,8 @@ static void draw_hint_row(ui_app *app, ui_canvas *c, int y)
         left = ui_app_panel_row_of(app->panel)->hints(app, c->w < APP_WIDE);
     else if (p->self && p->row->hints)
         left = p->row->hints(p->self, c->w < APP_WIDE);
-    draw_hints(c, 1, start - 2, y, left);
-    draw_hints(c, start, c->w, y, right);
+    draw_hints(app, c, 1, start - 2, y, left, NULL);
+    draw_hints(app, c, start, c->w, y, right, right_actions);
 }
 
 /* --- job strip ------------------------------------------------------------------------------- */
@@ -152,27 +172,33 @@ static bool in_strip(const app_job *j)
 
 static int strip_count(const ui_app *app)
 {
-    int n = 0;
+    int n = (int)app->net.running;
     for (size_t i = 0; i < app->n_job; i++)
         n += in_strip(&app->job[i]);
     return n;
 }
 
-static void draw_strip(const ui_app *app, ui_canvas *c, int y, int count)
+static void draw_strip(ui_app *app, ui_canvas *c, int y, int count)
 {
     const char *bar = ui_glyph_text(c, UI_G_V);
-    char text[192], words[96], key[16];
+    char text[192], words[96], key[16], label[44];
     int x = 0, shown = 0;
     first_key(app, UI_ACT_ANY_JOBS, key);
     int end = c->w - (int)strlen(key) - 12;
     x += ui_textf(c, x, y, UI_BUSY, "jobs %d", count);
+    if (ui_app_net_words(app, text, sizeof text)) {
+        x += ui_textf(c, x, y, UI_BORDER, " %s ", bar);
+        x += ui_textn(c, x, y, UI_TEXT, 0, text, strlen(text), end > x ? end - x : 0);
+        shown++;
+    }
     for (size_t i = app->n_job; i-- > 0 && shown < STRIP_JOBS;) {
         const app_job *j = &app->job[i];
         if (!in_strip(j))
             continue;
         ui_app_job_words(j, words, sizeof words);
         if (c->w >= APP_WIDE)
-            snprintf(text, sizeof text, "%s %.40s %s", j->kind, j->label, words);
+            snprintf(text, sizeof text, "%s %s %s", j->kind,
+                     nb_short(label, sizeof label, j->label), words);
         else
             snprintf(text, sizeof text, "%s %s", j->kind, words);
         int w = ui_width(c, text, strlen(text));
@@ -186,6 +212,7 @@ static void draw_strip(const ui_app *app, ui_canvas *c, int y, int count)
     x += ui_textf(c, x, y, UI_BORDER, " %s ", bar);
     x += ui_text(c, x, y, UI_KEY, key);
     ui_text(c, x, y, UI_HINT, " details");
+    ui_spots_add(&app->spots, (ui_rect){0, y, c->w, 1}, APP_SPOT_STRIP);
 }
 
 /* --- message, prefix popup ------------------------------------------------------------------- */
@@ -291,6 +318,7 @@ void ui_app_draw(ui_app *app)
     ui_canvas *c = &app->canvas;
     ui_app_jobs_look(app);
     ui_canvas_clear(c);
+    app->spots.n = app->n_pressed = 0;
     app->dirty = false;
     app->frames++;
     if (c->w < APP_MIN_W || c->h < APP_MIN_H) {
@@ -329,10 +357,12 @@ double ui_app_tick(ui_app *app)
         if (models && models->self)
             models->row->action(models->self, UI_ACT_MODELS_RESCAN);
     }
+    double look = ui_app_net_tick(app);
+    next = look < next ? look : next;
     if (ui_app_meters_read(app))
         ui_app_dirty(app);
     if (app->meters.at >= 0)
-        next = app->meters.at + 4 - now;
+        next = app->meters.at + 4 - now < next ? app->meters.at + 4 - now : next;
     if (ui_app_running(app) > 0) {
         ui_app_dirty(app);
         next = next < .25 ? next : .25;
@@ -356,30 +386,4 @@ double ui_app_tick(ui_app *app)
             next = p->wake - now;
     }
     return next > 0 ? next : 0;
-}
-
-void ui_app_frame_click(ui_app *app, int x, int y)
-{
-    char text[96];
-    if (y == 0) {
-        int at, style = tabs_style(app, &app->canvas, &at);
-        for (size_t i = 0; i < app->n_page; i++) {
-            tab_text(app, &app->canvas, i, style, text);
-            int w = ui_width(&app->canvas, text, strlen(text));
-            if (x >= at && x < at + w)
-                ui_app_enter(app, i);
-            at += w + 1;
-        }
-    }
-    if (y == app->h - 1) {
-        right_hints(app, text);
-        int start = app->w - 1 - ui_width(&app->canvas, text, strlen(text));
-        const char *hit = x >= start && x - start < (int)strlen(text) ? text + (x - start) : NULL;
-        const char *palette = strstr(text, "  "),
-                   *last = palette ? strstr(palette + 2, "  ") : NULL;
-        if (hit && last && palette)
-            ui_app_action(app, hit < palette ? UI_ACT_ANY_HELP
-                               : hit < last  ? UI_ACT_ANY_PALETTE
-                                             : UI_ACT_ANY_BACK);
-    }
 }

@@ -146,19 +146,6 @@ static bool over_panels(ui_action a)
     return a == UI_ACT_ANY_QUIT || a == UI_ACT_ANY_REDRAW || a == UI_ACT_ANY_SUSPEND;
 }
 
-/* Wheel and click: the wheel moves, a tab or the hint row's right end is pressed. */
-static void on_mouse(ui_app *app, const ui_key *k)
-{
-    app_page *p = ui_app_current(app);
-    if (p->self && p->row->key && p->row->key(p->self, k))
-        return;
-    if (k->button == 4 || k->button == 5)
-        for (int i = 0; i < 3; i++)
-            screen_takes(app, k->button == 4 ? UI_ACT_ANY_UP : UI_ACT_ANY_DOWN);
-    else
-        ui_app_frame_click(app, k->x, k->y);
-}
-
 void ui_app_key(ui_app *app, const ui_key *k)
 {
     uint32_t none = 0;
@@ -177,16 +164,16 @@ void ui_app_key(ui_app *app, const ui_key *k)
         ui_app_action(app, a);
         return;
     }
+    if (k->code == UI_K_MOUSE) {
+        ui_app_mouse(app, k);
+        return;
+    }
     if (app->confirm.open) {
         ui_app_confirm_key(app, k);
         return;
     }
     if (app->panel != APP_NO_PANEL) {
         ui_app_panel_row_of(app->panel)->key(app, k);
-        return;
-    }
-    if (k->code == UI_K_MOUSE) {
-        on_mouse(app, k);
         return;
     }
     bool text = in_text(app);

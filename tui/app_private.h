@@ -8,6 +8,8 @@
 #ifndef NIBBLE_APP_PRIVATE_H
 #define NIBBLE_APP_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include "core/base/str.h"
 #include "tui/app.h"
 #include "tui/term.h"
@@ -62,6 +64,8 @@ typedef enum app_panel {
     APP_HELP,
     APP_JOBS_PANEL,
     APP_ERRORS,
+    APP_ACCOUNT,
+    APP_FIRST,
     APP_PANELS
 } app_panel;
 
@@ -69,10 +73,12 @@ typedef struct app_panel_row {
     void (*open)(ui_app *app);
     void (*draw)(ui_app *app, ui_canvas *c, ui_rect area);
     bool (*key)(ui_app *app, const ui_key *k); /* every key while it is open */
+    void (*mouse)(ui_app *app, const ui_key *k);
     const char *(*hints)(const ui_app *app, bool narrow);
     void (*close)(ui_app *app); /* NULL = nothing to undo */
 } app_panel_row;
-extern const app_panel_row ui_app_palette_row, ui_app_help_row, ui_app_jobs_row, ui_app_errors_row;
+extern const app_panel_row ui_app_palette_row, ui_app_help_row, ui_app_jobs_row, ui_app_errors_row,
+    ui_app_account_row, ui_app_first_row;
 
 /* One row of palette or help. */
 typedef struct app_item {
@@ -100,12 +106,45 @@ typedef struct app_confirm {
     void *arg;
 } app_confirm;
 
+/* --- network --------------------------------------------------------------------------------- */
+
+typedef struct app_net {
+    dl_net *net; /* NULL until first used */
+    dl_queue *queue;
+    atomic_bool changed;  /* by the queue, from any thread: look at it */
+    size_t running, done; /* items, as of the last look */
+    double rate;          /* bytes/s over all */
+    uint64_t missing;     /* bytes */
+    char label[64];       /* of the first one running */
+    double share;         /* of it, 0..1 */
+    double eta;           /* of it, < 0 = unknown */
+    char warning[256];    /* of the Hub, as last shown */
+    bool restored;        /* what the last run left was looked at */
+} app_net;
+
+typedef struct app_account {
+    ui_input token; /* being typed; wiped when the panel closes */
+    nb_job *job;    /* whoami */
+    struct asking *asking;
+    bool known;
+    dl_account who;
+    char problem[240];
+} app_account;
+
 typedef struct app_meters {
     double at;           /* when read; < 0 = never */
     uint64_t busy, idle; /* ticks of /proc/stat */
     int cpu[4];          /* percent, oldest first */
     uint64_t ram_used, ram_total, disk_free;
 } app_meters;
+
+/* What of the frame itself can be pressed, by the numbers of its spots. */
+enum {
+    APP_SPOT_TAB,                                  /* + page */
+    APP_SPOT_STRIP = APP_SPOT_TAB + UI_SCOPES,     /* opens J */
+    APP_SPOT_ACTION,                               /* + action: right hints */
+    APP_SPOT_KEY = APP_SPOT_ACTION + UI_ACT_COUNT, /* + index of `pressed`: left hints */
+};
 
 struct ui_app {
     nb_config cfg;
@@ -117,7 +156,11 @@ struct ui_app {
     ui_workspace *ws;
     ui_keymap *keys;
     ui_theme theme;
+    const char *default_theme; /* what "default" means on this terminal; NULL = itself */
     ui_canvas canvas;
+    ui_spots spots;
+    char pressed[UI_SPOTS][8]; /* key names: "C-r", "gb" */
+    size_t n_pressed;
     ui_term *term; /* NULL: scripted */
     int w, h;
 
@@ -137,6 +180,7 @@ struct ui_app {
     ui_list jobs_list, errors_list;
     bool errors_typing; /* the filter of E has the keys */
     ui_action asked;    /* help row that waits for a yes */
+    ui_action binding;  /* row of palette or help that waits for its new key */
     char recent[APP_RECENT][80];
     char theme_before[32]; /* while the palette previews another */
     app_confirm confirm;
@@ -147,6 +191,9 @@ struct ui_app {
     double prefix_at;
     bool mouse, bare;
     app_meters meters;
+    app_net net;
+    app_account account;
+    bool first_run; /* nothing was ever kept: greet once */
     bool dirty, quit, rescan;
     int signal; /* that ends the program, 0 = none */
     uint64_t frames;
@@ -163,11 +210,18 @@ bool ui_app_leave(ui_app *app);                       /* back along the trail; f
 void ui_app_quit(ui_app *app);                        /* asks when jobs run */
 const char *ui_app_why_not(ui_app *app, ui_action a); /* NULL = possible here and now */
 nb_status ui_app_theme(ui_app *app, const char *name, nb_err *err);
+/* The terminal's background is known: the default theme becomes the one made for it. */
+void ui_app_background(ui_app *app, int32_t rgb);
 nb_status ui_app_save_text(const ui_app *app, const char *path, bool roles, nb_err *err);
 
 /* app_keys.c */
 void ui_app_key(ui_app *app, const ui_key *k);
 bool ui_app_action(ui_app *app, ui_action a);
+
+/* app_bind.c */
+void ui_app_bind(ui_app *app, const app_item *it);    /* asks for a key for the row */
+void ui_app_bind_key(ui_app *app, const ui_key *k);   /* the answer */
+nb_status ui_app_keys_load(ui_app *app, nb_err *err); /* defaults and keys.conf, at any time */
 
 /* app_jobs.c */
 size_t ui_app_running(const ui_app *app);
@@ -189,7 +243,11 @@ void ui_app_draw(ui_app *app);
 double ui_app_tick(ui_app *app);
 bool ui_app_meters_read(ui_app *app); /* true if anything shown changed */
 void ui_app_resize(ui_app *app, int w, int h);
-void ui_app_frame_click(ui_app *app, int x, int y); /* tabs and the hint row */
+
+/* app_mouse.c */
+void ui_app_mouse(ui_app *app, const ui_key *k);
+/* Notes the keys that stand at the start of a hint drawn at x, y: "[ ] ctx", "^R run". */
+void ui_app_hint_spots(ui_app *app, int x, int y, const char *hint, size_t n);
 
 /* ui_app_loop.c */
 nb_status ui_app_loop(ui_app *app, nb_err *err);
@@ -198,7 +256,19 @@ void ui_app_suspend(ui_app *app);
 /* script.c */
 nb_status ui_app_script(ui_app *app, const char *path, nb_err *err);
 
+/* app_net.c */
+/* Looks at the queue when something changed: counts for the strip, finished files for Models. Opens
+ * it when the last run left something to resume. Seconds until it wants to look again. */
+double ui_app_net_tick(ui_app *app);
+/* Something is fetched or waits to be. */
+bool ui_app_net_busy(const ui_app *app);
+/* Pauses downloads and closes the network; what is partly there stays. */
+void ui_app_net_close(ui_app *app);
+/* "get Qwen3-1.7B 63% 8.2 MB/s 1m12"; false when nothing runs. */
+bool ui_app_net_words(const ui_app *app, char *out, size_t cap);
+
 /* panels */
+void ui_app_account_done(ui_app *app, const nb_err *err); /* the whoami job's end */
 void ui_app_panel_open(ui_app *app, app_panel panel);
 void ui_app_panel_close(ui_app *app);
 const app_panel_row *ui_app_panel_row_of(app_panel panel);

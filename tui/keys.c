@@ -20,8 +20,8 @@ static const struct {
              {"PgDn", UI_K_PGDN},     {"Home", UI_K_HOME},      {"End", UI_K_END},
              {"Del", UI_K_DEL},       {"Bksp", UI_K_BACKSPACE}, {"F1", UI_K_F1}};
 
-static const char *const scopes[UI_SCOPES] = {"any",     "models",  "downloads", "quantize",
-                                              "inspect", "compare", "chat"};
+static const char *const scopes[UI_SCOPES] = {"any",      "models",  "detail",  "downloads",
+                                              "quantize", "inspect", "compare", "chat"};
 
 const ui_keyrow *ui_keyrows(size_t *count)
 {
@@ -189,28 +189,37 @@ static const ui_keyrow *row_by_name(const char *name, size_t n)
     return NULL;
 }
 
+static void trim(const char **s, size_t *n)
+{
+    while (*n && ((*s)[*n - 1] == ' ' || (*s)[*n - 1] == '\r' || (*s)[*n - 1] == '\t'))
+        --*n;
+    for (; *n && (**s == ' ' || **s == '\t'); --*n)
+        ++*s;
+}
+
+/* The row a trimmed line `scope.verb = keys` names, NULL = none; its keys. */
+static const ui_keyrow *row_of_line(const char *s, size_t n, const char **value, size_t *len)
+{
+    const char *eq = n ? memchr(s, '=', n) : NULL;
+    size_t name = eq ? (size_t)(eq - s) : 0;
+    *value = eq ? eq + 1 : s;
+    *len = (size_t)(s + n - *value);
+    trim(value, len);
+    trim(&s, &name);
+    return eq ? row_by_name(s, name) : NULL;
+}
+
 /* One line `scope.verb = keys`; empty keys unbind. */
 static void conf_line(ui_keymap *m, const char *s, size_t n, int line, nb_str *warnings)
 {
     char keys[128];
+    const char *value;
+    size_t len;
     nb_err e;
-    while (n && (s[n - 1] == ' ' || s[n - 1] == '\r' || s[n - 1] == '\t'))
-        n--;
-    while (n && (*s == ' ' || *s == '\t')) {
-        s++;
-        n--;
-    }
+    trim(&s, &n);
     if (n == 0 || *s == '#')
         return;
-    const char *eq = memchr(s, '=', n);
-    size_t name = eq ? (size_t)(eq - s) : 0;
-    while (name && s[name - 1] == ' ')
-        name--;
-    const ui_keyrow *row = eq ? row_by_name(s, name) : NULL;
-    const char *value = eq ? eq + 1 : s;
-    while (value < s + n && (*value == ' ' || *value == '\t'))
-        value++;
-    size_t len = (size_t)(s + n - value);
+    const ui_keyrow *row = row_of_line(s, n, &value, &len);
     if (row && len < sizeof keys) {
         memcpy(keys, value, len);
         keys[len] = '\0';
@@ -245,6 +254,40 @@ nb_status ui_keymap_open(ui_keymap **out, const char *conf, size_t n, nb_str *wa
     }
     *out = m;
     return NB_OK;
+}
+
+const ui_keyrow *ui_keymap_taken(const ui_keymap *m, ui_action a, const ui_key *k)
+{
+    const ui_keyrow *row = ui_keyrow_of(a);
+    const binding b = {.scope = row ? row->scope : UI_ANY, .action = a, .key = *k};
+    for (size_t i = 0; i < m->n; i++)
+        if (clash(&b, &m->at[i]))
+            return ui_keyrow_of(m->at[i].action);
+    return NULL;
+}
+
+void ui_keymap_edit(nb_str *out, const char *conf, size_t n, ui_action a, const char *keys)
+{
+    const ui_keyrow *row = ui_keyrow_of(a);
+    bool written = false;
+    for (size_t i = 0; i < n;) {
+        const char *nl = memchr(conf + i, '\n', n - i), *value;
+        size_t whole = nl ? (size_t)(nl - conf) - i : n - i, len = whole, rest;
+        const char *s = conf + i;
+        i += whole + 1;
+        trim(&s, &len);
+        bool ours = row && len && *s != '#' && row_of_line(s, len, &value, &rest) == row;
+        if (ours && written)
+            continue;
+        if (ours)
+            nb_str_addf(out, "%s.%s = %s", scopes[row->scope], row->verb, keys);
+        else
+            nb_str_addn(out, conf + i - whole - 1, whole);
+        nb_str_add(out, "\n");
+        written = written || ours;
+    }
+    if (row && !written)
+        nb_str_addf(out, "%s.%s = %s\n", scopes[row->scope], row->verb, keys);
 }
 
 void ui_keymap_close(ui_keymap **m)

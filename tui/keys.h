@@ -46,6 +46,7 @@ void ui_key_name(const ui_key *k, char out[16]);
 typedef enum ui_scope {
     UI_ANY,
     UI_MODELS,
+    UI_DETAIL,
     UI_DOWNLOADS,
     UI_QUANTIZE,
     UI_INSPECT,
@@ -81,6 +82,12 @@ void ui_keymap_close(ui_keymap **m);
  * the prefix typed so far ('g', 'y'), kept by the caller; set when a further key is awaited. */
 ui_action ui_keymap_find(const ui_keymap *m, ui_scope scope, bool text, const ui_key *k,
                          uint32_t *pending);
+/* What a key means already where it would be bound to `a`, `a` itself included; NULL = it is free.
+ */
+const ui_keyrow *ui_keymap_taken(const ui_keymap *m, ui_action a, const ui_key *k);
+/* A keys.conf with the keys of one action changed: its first line is rewritten, further ones go, a
+ * missing one is added; every other line stays byte for byte. */
+void ui_keymap_edit(nb_str *out, const char *conf, size_t n, ui_action a, const char *keys);
 /* Bound keys of an action as shown: "C-d PgDn". */
 const char *ui_keymap_keys(const ui_keymap *m, ui_action a);
 

@@ -4,12 +4,16 @@
  *   keys NAME...            key names as in keys.conf; "gg" is pressed as two
  *   text WORDS              types the rest of the line
  *   paste "TEXT"            one paste; \n \t \e \\ \" are escapes
+ *   click X,Y | TEXT        a press on that cell (the first is 0,0) or where the screen shows TEXT
+ *   double X,Y | TEXT       the second press of a double click
+ *   wheel-up, wheel-down    one notch over such a place
  *   verb NAME               runs an action of the key table
  *   command LINE            what the palette would run: "theme dark"
  *   frames N                N times: the clock moves 100 ms, a frame is drawn
  *   wait                    until no job runs and every event was delivered (60 s)
  *   wait-for TEXT           until the screen shows TEXT (60 s)
  *   save-screen FILE        the screen as text; save-roles adds the colours
+ *   save-cuts FILE          one line for every text that lost letters without an ellipsis
  *   save-json FILE          the screen's content, equal to the matching command's --json
  *   quit                    ends; so does the end of the file
  *
@@ -96,27 +100,27 @@ static nb_status run_wait_for(ui_app *app, char *arg, nb_err *err)
 
 /* --- input ----------------------------------------------------------------------------------- */
 
-/* WxH, 1 to 1000 each. */
-static bool parse_size(const char *s, int *w, int *h)
+/* Two numbers up to 1000 with `between` in the middle. */
+static bool parse_pair(const char *s, char between, int *first, int *second)
 {
-    char first[8];
-    const char *x = strchr(s, 'x');
+    char head[8];
+    const char *x = strchr(s, between);
     uint64_t a, b;
-    if (!x || (size_t)(x - s) >= sizeof first)
+    if (!x || (size_t)(x - s) >= sizeof head)
         return false;
-    memcpy(first, s, (size_t)(x - s));
-    first[x - s] = '\0';
-    if (!nb_parse_u64(first, &a) || !nb_parse_u64(x + 1, &b) || !a || !b || a > 1000 || b > 1000)
+    memcpy(head, s, (size_t)(x - s));
+    head[x - s] = '\0';
+    if (!nb_parse_u64(head, &a) || !nb_parse_u64(x + 1, &b) || a > 1000 || b > 1000)
         return false;
-    *w = (int)a;
-    *h = (int)b;
+    *first = (int)a;
+    *second = (int)b;
     return true;
 }
 
 static nb_status run_resize(ui_app *app, char *arg, nb_err *err)
 {
     ui_key k = {.code = UI_K_RESIZE};
-    if (!parse_size(arg, &k.x, &k.y))
+    if (!parse_pair(arg, 'x', &k.x, &k.y) || k.x < 1 || k.y < 1)
         return nb_fail(err, NB_USAGE, "expected WIDTHxHEIGHT up to 1000x1000, found \"%s\"", arg);
     ui_app_key(app, &k);
     return NB_OK;
@@ -183,6 +187,58 @@ static nb_status run_paste(ui_app *app, char *arg, nb_err *err)
     return NB_OK;
 }
 
+/* Whether the cells from x on spell the text. */
+static bool spells(const ui_canvas *c, int x, int y, const char *text)
+{
+    for (; *text && x < c->w; x++) {
+        const char *cell = c->cell[y * c->w + x].text;
+        size_t n = strlen(cell);
+        if (strncmp(cell, text, n) != 0)
+            return false;
+        text += n;
+    }
+    return !*text;
+}
+
+static bool find_text(const ui_canvas *c, const char *text, int *x, int *y)
+{
+    for (*y = 0; *y < c->h; ++*y)
+        for (*x = 0; *x < c->w; ++*x)
+            if (spells(c, *x, *y, text))
+                return true;
+    return false;
+}
+
+static nb_status press(ui_app *app, const char *arg, int button, nb_err *err)
+{
+    ui_key k = {.code = UI_K_MOUSE, .button = button};
+    draw(app);
+    if (!*arg || (!parse_pair(arg, ',', &k.x, &k.y) && !find_text(&app->canvas, arg, &k.x, &k.y)))
+        return nb_fail(err, NB_USAGE, "mouse: the screen does not show \"%s\"", arg);
+    ui_app_key(app, &k);
+    return NB_OK;
+}
+
+static nb_status run_click(ui_app *app, char *arg, nb_err *err)
+{
+    return press(app, arg, 1, err);
+}
+
+static nb_status run_double(ui_app *app, char *arg, nb_err *err)
+{
+    return press(app, arg, 2, err);
+}
+
+static nb_status run_wheel_up(ui_app *app, char *arg, nb_err *err)
+{
+    return press(app, arg, 4, err);
+}
+
+static nb_status run_wheel_down(ui_app *app, char *arg, nb_err *err)
+{
+    return press(app, arg, 5, err);
+}
+
 static nb_status run_verb(ui_app *app, char *arg, nb_err *err)
 {
     return ui_app_verb(app, arg, err);
@@ -205,6 +261,19 @@ static nb_status run_save_roles(ui_app *app, char *arg, nb_err *err)
 {
     draw(app);
     return ui_app_save_text(app, arg, true, err);
+}
+
+static nb_status run_save_cuts(ui_app *app, char *arg, nb_err *err)
+{
+    const ui_canvas *c = &app->canvas;
+    nb_str text = {0};
+    draw(app);
+    for (int i = 0; i < c->n_cut && i < UI_CUTS; i++)
+        nb_str_addf(&text, "%d,%d %s\n", c->cut[i].x, c->cut[i].y, c->cut[i].text);
+    nb_status st = text.failed ? nb_fail(err, NB_NOMEM, "save-cuts: not enough memory")
+                               : nb_replace_file(arg, nb_str_c(&text), text.len, 0, err);
+    nb_str_free(&text);
+    return st;
 }
 
 static nb_status run_save_json(ui_app *app, char *arg, nb_err *err)
@@ -231,11 +300,25 @@ static nb_status run_quit(ui_app *app, char *arg, nb_err *err)
 /* --- the file -------------------------------------------------------------------------------- */
 
 static const verb verbs[] = {
-    {"size", run_resize},         {"resize", run_resize},    {"keys", run_keys},
-    {"text", run_text},           {"paste", run_paste},      {"verb", run_verb},
-    {"command", run_command},     {"frames", run_frames},    {"wait", run_wait},
-    {"wait-for", run_wait_for},   {"save-screen", run_save}, {"save-roles", run_save_roles},
-    {"save-json", run_save_json}, {"quit", run_quit},
+    {"size", run_resize},
+    {"resize", run_resize},
+    {"keys", run_keys},
+    {"text", run_text},
+    {"paste", run_paste},
+    {"click", run_click},
+    {"double", run_double},
+    {"wheel-up", run_wheel_up},
+    {"wheel-down", run_wheel_down},
+    {"verb", run_verb},
+    {"command", run_command},
+    {"frames", run_frames},
+    {"wait", run_wait},
+    {"wait-for", run_wait_for},
+    {"save-screen", run_save},
+    {"save-roles", run_save_roles},
+    {"save-cuts", run_save_cuts},
+    {"save-json", run_save_json},
+    {"quit", run_quit},
 };
 
 static nb_status run_line(ui_app *app, char *line, nb_err *err)

@@ -20,9 +20,15 @@
 #include "core/base/job.h"
 #include "tui/term_private.h"
 
-enum { ESC_WAIT_MS = 25, CLIPBOARD_MAX = 74 << 10 };
+enum { ESC_WAIT_MS = 25, CLIPBOARD_MAX = 74 << 10, DEAF = 100 /* failed reads in a row */ };
 static const char FALLBACK[] = "xterm-256color";
+static const double PATIENCE = 0.1; /* seconds an answer may take */
+static const double SETTLED = 2;    /* seconds after which none is on its way any more */
+static const char ASK_BACKGROUND[] = "\033]11;?\a", ASK_SYNC[] = "\033[?2026$p";
+static const char SYNC_ON[] = "\033[?2026h", SYNC_OFF[] = "\033[?2026l";
 static const char MODES_ON[] = "\033[?2004h", MODES_OFF[] = "\033[?2004l";
+/* Where endwin leaves the cursor: not every terminal's rmcup puts it back. */
+static const char LAST_ROW[] = "\033[999;1H";
 static const char MOUSE_ON[] = "\033[?1000h\033[?1006h", MOUSE_OFF[] = "\033[?1006l\033[?1000l";
 
 /* Straight to the terminal; curses has flushed before. */
@@ -102,12 +108,14 @@ static void add_cap(nb_str *out, const char *cap)
 static nb_status guard(ui_term *t, nb_err *err)
 {
     nb_str restore = {0};
+    nb_str_add(&restore, SYNC_OFF);
     nb_str_add(&restore, MODES_OFF);
     nb_str_add(&restore, MOUSE_OFF);
     add_cap(&restore, "sgr0");
     if (t->colors)
         add_cap(&restore, "op");
     add_cap(&restore, "cnorm");
+    nb_str_add(&restore, LAST_ROW);
     add_cap(&restore, "rmcup");
     term_last_words w = {.in = t->in,
                          .out = t->out,
@@ -132,6 +140,86 @@ static void redirect_stderr(ui_term *t, bool away)
         if (t->log_fd >= 0)
             dup2(t->log_fd, STDERR_FILENO);
     }
+}
+
+/* --- what the terminal is asked -------------------------------------------------------------- */
+
+/* The Linux console and hardware terminals print what they do not know. */
+static bool swallows_unknown(const ui_term *t)
+{
+    return strncmp(t->name, "linux", 5) != 0 && strncmp(t->name, "vt", 2) != 0 &&
+           strncmp(t->name, "ansi", 4) != 0;
+}
+
+/* Before the first frame, which covers what a terminal may have printed of it all the same. */
+static void ask(ui_term *t)
+{
+    if (!swallows_unknown(t))
+        return;
+    if (t->colors)
+        say(t, ASK_BACKGROUND, sizeof ASK_BACKGROUND - 1);
+    say(t, ASK_SYNC, sizeof ASK_SYNC - 1);
+    t->asked = nb_now();
+}
+
+static bool in_time(const ui_term *t, double at)
+{
+    return t->asked >= 0 && at > 0 && at - t->asked <= PATIENCE;
+}
+
+static bool has_answered(const ui_term *t)
+{
+    const ui_replies *r = &t->input.replies;
+    return t->asked < 0 || (r->sync_at > 0 && (r->background_at > 0 || !t->colors));
+}
+
+/* Milliseconds in which an answer may still come in time. */
+static int waits_for(const ui_term *t)
+{
+    double left = t->asked + PATIENCE - nb_now();
+    return has_answered(t) || left <= 0 ? 0 : 1 + (int)(left * 1000);
+}
+
+bool ui_term_background(ui_term *t, int32_t *rgb)
+{
+    const ui_replies *r = &t->input.replies;
+    if (t->told || !in_time(t, r->background_at))
+        return false;
+    *rgb = r->background;
+    t->told = true;
+    return true;
+}
+
+void ui_term_frame(const ui_term *t, bool begins)
+{
+    if (t->input.replies.sync && in_time(t, t->input.replies.sync_at))
+        say(t, begins ? SYNC_ON : SYNC_OFF, sizeof SYNC_ON - 1);
+}
+
+/* Takes what waits within ms; false when nothing came. */
+static bool feed(ui_term *t, int ms)
+{
+    char bytes[UI_INPUT_BYTES];
+    struct pollfd fd = {.fd = t->in, .events = POLLIN};
+    size_t room = ui_decode_room(&t->input);
+    if (!room || poll(&fd, 1, ms) <= 0 || !(fd.revents & POLLIN))
+        return false;
+    ssize_t n = read(t->in, bytes, room);
+    t->deaf = n < 0 && errno != EINTR && errno != EAGAIN ? t->deaf + 1 : 0;
+    if (n <= 0)
+        return false;
+    ui_decode_feed(&t->input, bytes, (size_t)n, nb_now());
+    return true;
+}
+
+/* An answer that comes after the end would be typed into the shell: soon after the question it is
+ * waited for, and what is there by then is taken. */
+static void settle(ui_term *t)
+{
+    ui_key k;
+    while (!has_answered(t) && nb_now() - t->asked < SETTLED && feed(t, waits_for(t)))
+        while (ui_decode_key(&t->input, false, nb_now(), &k))
+            ;
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -159,7 +247,7 @@ nb_status ui_term_open(ui_term **out, const ui_term_options *opt, nb_err *err)
     ui_term *t = nb_alloc(1, sizeof *t, "terminal", err);
     if (!t)
         return NB_NOMEM;
-    *t = (ui_term){.in = STDIN_FILENO, .out = STDOUT_FILENO, .stderr_was = -1};
+    *t = (ui_term){.in = STDIN_FILENO, .out = STDOUT_FILENO, .stderr_was = -1, .asked = -1};
     t->log_fd = opt->log_fd >= 0 ? fcntl(opt->log_fd, F_DUPFD_CLOEXEC, 3)
                                  : open("/dev/null", O_WRONLY | O_CLOEXEC);
     t->ascii = opt->ascii || strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
@@ -179,6 +267,7 @@ nb_status ui_term_open(ui_term **out, const ui_term_options *opt, nb_err *err)
     if (st != NB_OK)
         goto fail;
     ui_term_enter(t);
+    ask(t);
     *out = t;
     return NB_OK;
 fail:
@@ -191,9 +280,12 @@ void ui_term_close(ui_term **out)
     ui_term *t = *out;
     if (!t)
         return;
+    settle(t);
     if (t->active)
         ui_term_leave(t);
     if (t->screen) {
+        if (!isendwin()) /* newterm took the screen, but it was never entered */
+            endwin();
         ui_term_signals_close();
         delscreen(t->screen);
         tcsetattr(t->in, TCSADRAIN, &t->saved);
@@ -202,6 +294,7 @@ void ui_term_close(ui_term **out)
         close(t->log_fd);
     ui_decode_free(&t->input);
     free(t->shown);
+    free(t->done);
     free(t);
     *out = NULL;
 }
@@ -215,14 +308,14 @@ void ui_term_leave(ui_term *t)
     if (t->cursor_x < 0)
         curs_set(1);
     endwin();
-    ui_term_signals_active(false);
+    ui_term_signals_active(false, -1);
     redirect_stderr(t, false);
 }
 
 void ui_term_enter(ui_term *t)
 {
     redirect_stderr(t, true);
-    ui_term_signals_active(true);
+    ui_term_signals_active(true, t->stderr_was);
     t->active = true;
     reset_prog_mode();
     t->redraw = true;
@@ -260,6 +353,11 @@ int ui_term_fd(const ui_term *t)
     return t->in;
 }
 
+bool ui_term_lost(const ui_term *t)
+{
+    return t->deaf >= DEAF;
+}
+
 int ui_term_signal_fd(const ui_term *t)
 {
     (void)t;
@@ -275,6 +373,11 @@ uint64_t ui_term_signals(ui_term *t)
 void ui_term_theme(ui_term *t, const ui_theme *theme)
 {
     ui_term_look_compile(t, theme);
+}
+
+size_t ui_term_written(const ui_term *t)
+{
+    return t->written;
 }
 
 void ui_term_redraw(ui_term *t)
@@ -300,18 +403,11 @@ bool ui_term_flush(ui_term *t, const ui_canvas *c)
     return ui_term_draw(t, c);
 }
 
-/* The Linux console and hardware terminals print what they do not know. */
-static bool has_clipboard(const ui_term *t)
-{
-    return strncmp(t->name, "linux", 5) != 0 && strncmp(t->name, "vt", 2) != 0 &&
-           strncmp(t->name, "ansi", 4) != 0;
-}
-
 bool ui_term_copy(ui_term *t, const char *text, size_t n)
 {
     static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     nb_str s = {0};
-    if (n > CLIPBOARD_MAX || !has_clipboard(t))
+    if (n > CLIPBOARD_MAX || !swallows_unknown(t))
         return false;
     nb_str_add(&s, "\033]52;c;");
     for (size_t i = 0; i < n; i += 3) {
@@ -332,26 +428,18 @@ bool ui_term_copy(ui_term *t, const char *text, size_t n)
 
 /* --- in -------------------------------------------------------------------------------------- */
 
-/* Takes what waits within ms; false when nothing came. */
-static bool feed(ui_term *t, int ms)
+/* How long the rest of a sequence may take; the halves of an answer belong together. */
+static int wait_ms(const ui_term *t)
 {
-    char bytes[UI_INPUT_BYTES];
-    struct pollfd fd = {.fd = t->in, .events = POLLIN};
-    size_t room = ui_decode_room(&t->input);
-    if (!room || poll(&fd, 1, ms) <= 0 || !(fd.revents & POLLIN))
-        return false;
-    ssize_t n = read(t->in, bytes, room);
-    if (n <= 0)
-        return false;
-    ui_decode_feed(&t->input, bytes, (size_t)n, nb_now());
-    return true;
+    int answer = waits_for(t);
+    return !ui_decode_partial(&t->input) ? 0 : answer > ESC_WAIT_MS ? answer : ESC_WAIT_MS;
 }
 
 bool ui_term_key(ui_term *t, ui_key *out)
 {
     if (ui_decode_key(&t->input, false, nb_now(), out))
         return true;
-    while (feed(t, ui_decode_partial(&t->input) ? ESC_WAIT_MS : 0))
+    while (feed(t, wait_ms(t)))
         if (ui_decode_key(&t->input, false, nb_now(), out))
             return true;
     return ui_decode_key(&t->input, true, nb_now(), out);

@@ -4,12 +4,14 @@
 
 static const double DOUBLE_CLICK = 0.4; /* seconds between the presses */
 static const double PASTE_SILENCE = 2;  /* seconds after which an unended paste is over */
+static const double CUT_PATIENCE = 1;   /* seconds in which the end of a cut sequence may come */
 static const char PASTE_END[] = "\033[201~";
 
 typedef struct sequence {
     size_t len; /* bytes used, 0 = not complete */
     bool known; /* gives a key */
     bool paste; /* a bracketed paste begins */
+    bool cut;   /* its end did not come in time */
     ui_key key;
 } sequence;
 
@@ -231,7 +233,7 @@ static sequence escape(const uint8_t *s, size_t n, bool late)
     if (introduces && !(late && n == 2)) {
         q = s[1] == '[' ? csi(s, n) : s[1] == 'O' ? ss3(s, n) : string(s, n);
         if (!q.len && late)
-            q = (sequence){.len = n}; /* cut off: nobody's key */
+            q = (sequence){.len = n, .cut = true}; /* nobody's key */
         return q;
     }
     q = plain(s + 1, n - 1);
@@ -250,6 +252,84 @@ static sequence next(const ui_decode *d, bool late)
     if (!q.len && late)
         q = (sequence){.len = 1};
     return q;
+}
+
+/* --- replies --------------------------------------------------------------------------------- */
+
+/* One channel of 1 to 4 hex digits as 0..255; *s moves behind it. -1 = none is there. */
+static int channel(const char **s, const char *end)
+{
+    static const char digits[] = "0123456789abcdef";
+    int v = 0, n = 0;
+    for (; *s < end && n < 4; ++*s, n++) {
+        const char *d = memchr(digits, **s | (**s >= 'A' ? 0x20 : 0), sizeof digits - 1);
+        if (!d)
+            break;
+        v = v * 16 + (int)(d - digits);
+    }
+    return n ? v * 255 / ((1 << 4 * n) - 1) : -1;
+}
+
+/* ESC ] 11 ; rgb:RRRR/GGGG/BBBB, or rgba: with the alpha behind. */
+static bool background(const char *s, const char *end, int32_t *rgb)
+{
+    static const char head[] = "\033]11;rgb";
+    size_t n = sizeof head - 1;
+    if ((size_t)(end - s) < n + 2 || memcmp(s, head, n) != 0)
+        return false;
+    s += n + (s[n] == 'a');
+    if (*s++ != ':')
+        return false;
+    *rgb = 0;
+    for (int i = 0; i < 3; i++, s++) {
+        int v = channel(&s, end);
+        if (v < 0 || s >= end || (i < 2 && *s != '/'))
+            return false;
+        *rgb = *rgb << 8 | v;
+    }
+    return true;
+}
+
+static void note_reply(ui_decode *d, size_t len)
+{
+    static const char mode[] = "\033[?2026;";
+    const char *s = (const char *)d->byte;
+    size_t n = sizeof mode - 1;
+    int32_t rgb;
+    if (background(s, s + len, &rgb)) {
+        d->replies.background = rgb;
+        d->replies.background_at = d->fed;
+    } else if (len == n + 3 && memcmp(s, mode, n) == 0 && s[n + 1] == '$' && s[n + 2] == 'y') {
+        d->replies.sync = s[n] >= '1' && s[n] <= '3'; /* set, reset, permanently set */
+        d->replies.sync_at = d->fed;
+    }
+}
+
+/* The end of a sequence that was cut off; false while it may still come. */
+static bool swallow(ui_decode *d, bool late, double now)
+{
+    if (now - d->cut_at >= CUT_PATIENCE)
+        d->cut = 0;
+    while (d->cut && d->n) {
+        uint8_t b = d->byte[0];
+        bool csi = d->cut == '[', half = d->cut == 0x1b; /* of ESC \ */
+        if (half && b != '\\') {
+            d->cut = 0;
+            break;
+        }
+        if (b != 0x1b) {
+            bool last = half || (csi ? b >= 0x40 && b <= 0x7e : b == 7);
+            drop(d, 1);
+            d->cut = last ? 0 : d->cut;
+            continue;
+        }
+        if (d->n == 1 && !late)
+            return false;
+        if (!csi && d->n > 1 && d->byte[1] == '\\')
+            drop(d, 2);
+        d->cut = 0; /* or something new begins */
+    }
+    return !d->cut;
 }
 
 /* --- paste ----------------------------------------------------------------------------------- */
@@ -311,11 +391,19 @@ bool ui_decode_key(ui_decode *d, bool late, double now, ui_key *out)
 {
     if (d->pasting)
         return paste_key(d, now, out);
+    if (d->cut && !swallow(d, late, now))
+        return false;
     while (d->n) {
         bool full = d->n == sizeof d->byte;
         sequence q = next(d, late || full);
         if (!q.len)
             return false;
+        if (q.cut) {
+            d->cut = (char)(d->byte[q.len - 1] == 0x1b ? 0x1b : d->byte[1]);
+            d->cut_at = now;
+        }
+        if (!q.known)
+            note_reply(d, q.len);
         drop(d, q.len);
         if (q.paste) {
             d->pasting = true;

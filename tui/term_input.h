@@ -1,6 +1,7 @@
 /* Bytes of a terminal -> keys, without a terminal: CSI and SS3 sequences, UTF-8, Alt as an ESC
- * prefix, bracketed paste, SGR mouse, focus. What is not known (late replies to queries, other
- * keys) is swallowed whole and never becomes text. */
+ * prefix, bracketed paste, SGR mouse, focus. Replies to what term.c asks are noted. What is not
+ * known (other replies, other keys) is swallowed whole, even when its end comes late, and never
+ * becomes text. */
 #ifndef NIBBLE_TERM_INPUT_H
 #define NIBBLE_TERM_INPUT_H
 
@@ -9,11 +10,22 @@
 
 enum { UI_INPUT_BYTES = 4096, UI_PASTE_MAX = 1 << 20 };
 
+/* What the terminal has told, and when its bytes came (seconds); 0 = nothing yet. */
+typedef struct ui_replies {
+    double background_at, sync_at;
+    int32_t background; /* 0xRRGGBB, of OSC 11 */
+    bool sync;          /* of DECRQM 2026: it can hold a frame back until it is whole */
+} ui_replies;
+
 typedef struct ui_decode {
     uint8_t byte[UI_INPUT_BYTES];
     size_t n;
     bool pasting;
-    nb_str paste;    /* raw so far; the last finished one stays until the next key */
+    nb_str paste; /* raw so far; the last finished one stays until the next key */
+    ui_replies replies;
+    char cut;        /* introducer of a sequence whose end is still to be swallowed, ESC of half an
+                        end; 0 = none */
+    double cut_at;   /* seconds, when it stopped */
     double fed;      /* seconds, when the last bytes came */
     double click_at; /* of the last left press, to tell double clicks */
     int click_x, click_y;

@@ -269,6 +269,11 @@ double ui_theme_contrast(const ui_theme *t, ui_role role)
     return ratio(own, terminal);
 }
 
+bool ui_color_is_light(int32_t rgb)
+{
+    return ratio(rgb, 0x000000) > ratio(rgb, 0xffffff);
+}
+
 int32_t ui_color_simulate(int32_t rgb, int deficiency)
 {
     /* Machado, Oliveira, Fernandes 2009, severity 1.0, on linear RGB */

@@ -42,6 +42,8 @@ nb_status ui_theme_load(ui_theme *out, const char *name, const char *user_dir, n
 /* WCAG contrast of role against its background (or, for default colours, against the worse of black
  * and white); 0 when both are the terminal's own. */
 double ui_theme_contrast(const ui_theme *t, ui_role role);
+/* Dark text reads better on it than light text. */
+bool ui_color_is_light(int32_t rgb);
 /* The style's colours as a person with a colour vision deficiency sees them (Machado 2009):
  * 0 protanopia, 1 deuteranopia, 2 tritanopia. */
 int32_t ui_color_simulate(int32_t rgb, int deficiency);

@@ -2,11 +2,15 @@
  * A30). */
 #include "tests/pty/pty.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/str.h"
 #include "tests/util.h"
 
 /* tui 4: at every size >= 30 columns the last row tells of ? and : */
@@ -138,9 +142,9 @@ static void a_paste_is_one_edit(pty *p)
     pty_pump(p, 500);
     pty_check(!p->ended, "the paste was typed: status %x", p->status);
     pty_check(vt_shows(&p->screen, "[6 Chat"), "the paste changed the screen");
-    pty_check(vt_shows(&p->screen, "the last line") || vt_shows(&p->screen, "pasted"),
-              "the paste is not there");
+    pty_check(vt_shows(&p->screen, "[pasted 501 lines]"), "the paste is not there");
     pty_check(!vt_shows(&p->screen, "you  "), "the paste was sent");
+    pty_check(vt_shows(&p->screen, "Ctrl-O shows the paste"), "nothing says how to see it");
     pty_send(p, "\r");
     pty_pump(p, 1500);
     const char *chat = test_path(pty_home(), ".local/share/nibble/chats/chat-0001.jsonl");
@@ -149,8 +153,10 @@ static void a_paste_is_one_edit(pty *p)
     char *text = test_slurp(chat, &n);
     for (char *at = text; at && (at = strstr(at, "\"user\"")); at++)
         sent++;
+    bool whole = text && strstr(text, "q:quit    and [A more\\nplain line\\n") &&
+                 strstr(text, "plain line\\nq:quit") && strstr(text, "the last line\"");
     free(text);
-    pty_check(sent == 1, "Enter sent %d messages", sent);
+    pty_check(sent == 1 && whole, "Enter sent %d messages, whole: %d", sent, whole);
     pty_check(p->screen.odd == 0, "sent %s", p->screen.first_odd);
 }
 
@@ -179,6 +185,131 @@ static void newlines_and_enter_stay_apart(pty *p)
     }
 }
 
+/* A press and its release where the screen shows text; `notch` 64 or 65 turns the wheel there. */
+static void press(pty *p, const char *text, int notch)
+{
+    char bytes[64];
+    int x, y;
+    pty_check(vt_find(&p->screen, text, &x, &y), "\"%s\" is not shown", text);
+    if (notch)
+        snprintf(bytes, sizeof bytes, "\x1b[<%d;%d;%dM", notch, x + 1, y + 1);
+    else
+        snprintf(bytes, sizeof bytes, "\x1b[<0;%d;%dM\x1b[<0;%d;%dm", x + 1, y + 1, x + 1, y + 1);
+    pty_send(p, bytes);
+}
+
+/* tui.md 4.12, with the bytes a terminal sends: press selects, the second press enters, the wheel
+ * scrolls, drags and other buttons mean nothing; over ssh none of it before M. */
+static void the_mouse_works_with_real_bytes(pty *p)
+{
+    static const char *const ssh[] = {"SSH_CONNECTION=10.0.0.1 1 10.0.0.2 22", NULL};
+    pty_open(p, &(pty_options){.w = 120, .h = 40, .env = ssh}, "demo");
+    pty_check(!p->screen.mouse, "asked for over ssh");
+    pty_send(p, "M");
+    pty_pump(p, 150);
+    pty_check(p->screen.mouse, "M did nothing");
+    press(p, "1 Models", 0);
+    pty_check(pty_wait(p, "[1 Models]", 2000) && pty_wait(p, "nibble-demo  ", 3000), "the tab");
+    pty_pump(p, 450); /* the next press is a first one */
+    press(p, "SIZE", 0);
+    pty_check(pty_wait(p, "sort size up", 2000), "the title does not sort");
+    press(p, "nibble-demo  ", 0);
+    pty_pump(p, 100);
+    pty_check(vt_shows(&p->screen, "[1 Models]"), "one press opened it");
+    press(p, "nibble-demo  ", 0);
+    pty_check(pty_wait(p, "[4 Inspect", 3000) && pty_wait(p, "blk.0.attn_k", 3000),
+              "the second did not");
+    pty_pump(p, 300);
+    press(p, "blk.0.attn_k", 65);
+    press(p, "blk.0.attn_k", 65);
+    pty_check(pty_wait_gone(p, "token_embd  ", 2000), "the wheel does not scroll");
+    pty_send(p, "\x1b[<32;9;9M\x1b[<2;9;9M\x1b[<1;9;9M\x1b[<35;60;9M\x1b[<0;9999;9999M");
+    press(p, "? keys", 0);
+    pty_check(pty_wait(p, "keys here: Inspect", 2000), "the hint");
+    pty_check(!p->ended && p->screen.odd == 0, "sent %s", p->screen.first_odd);
+}
+
+/* A19: a model written to while it chats is not believed; r loads it anew. A touch looks the same
+ * from outside, and costs that key alone. */
+static void a_touched_model_is_loaded_anew(pty *p)
+{
+    char model[600];
+    snprintf(model, sizeof model, "%s/m.gguf", pty_home());
+    const char *const make[] = {pty_program, "quantize", "demo", "-t", "Q4_0", "-o", model, NULL};
+    pty_start(p, &(pty_options){.w = 120}, make);
+    pty_check(pty_wait_end(p, 30000) && p->status == 0, "no model: \"%s\"", vt_row(&p->screen, 0));
+    pty_open(p, &(pty_options){.w = 120, .h = 40}, model);
+    pty_pump(p, 300);
+    open_chat(p);
+    pty_send(p, "What is Q4_K?\r");
+    pty_check(pty_wait(p, "tok  done", 10000), "no answer");
+    pty_check(utimensat(AT_FDCWD, model, NULL, 0) == 0, "touch");
+    pty_send(p, "What is Q2_K?\r");
+    pty_check(pty_wait(p, "was changed", 5000) && pty_wait(p, "r loads it anew", 1000),
+              "not noticed");
+    pty_send(p, "\x1b");
+    pty_pump(p, 80);
+    pty_send(p, "r");
+    pty_check(pty_wait_gone(p, "was changed", 5000) && pty_wait(p, "tok  done", 10000) &&
+                  vt_shows(&p->screen, "Q2_K stores"),
+              "r does not help: \"%s\"", vt_row(&p->screen, 3));
+}
+
+/* Row 1 may differ: live it has the machine's meters. */
+static void check_replayed(const char *live, const char *replayed)
+{
+    size_t n, m;
+    char *a = test_slurp(live, &n), *b = test_slurp(replayed, &m);
+    const char *x = a ? strchr(a, '\n') : NULL, *y = b ? strchr(b, '\n') : NULL;
+    bool same = x && y && strcmp(x, y) == 0;
+    if (!same)
+        printf("--- live\n%s--- replayed\n%s", a ? a : "not saved\n", b ? b : "not saved\n");
+    free(a);
+    free(b);
+    pty_check(same, "%s and %s differ", live, replayed);
+}
+
+/* tui 29: what is typed at a terminal, written as verbs, shows the same without one. */
+static void keys_replay_as_verbs(pty *p)
+{
+    static const struct {
+        const char *keys, *verbs, *shows;
+    } step[] = {{"4", "keys 4", "n 524k"},
+                {"Ljj", "keys L j j", "linear y"},
+                {"\r", "keys Enter", "H hex"},
+                {"lll", "keys l l l", "block 3 of"},
+                {"H", "keys H", "0010 "},
+                {"\x1b", "keys Esc", "Enter block"},
+                {"/ffn_d\r", "keys /\ntext ffn_d\nkeys Enter", "6 of 57"},
+                {"\tjj", "keys Tab j j", "general.name"},
+                {"+", "keys +", "kurt"}};
+    enum { STEPS = sizeof step / sizeof step[0] };
+    char live[STEPS][512], replayed[STEPS][512], script[512];
+    nb_str text = {0};
+    nb_str_add(&text, "size 120x40\nwait\n");
+    pty_open(p, &(pty_options){.w = 120, .h = 40}, "demo");
+    for (int i = 0; i < STEPS; i++) {
+        char line[600];
+        snprintf(live[i], sizeof live[i], "%s/live%d", pty_home(), i);
+        snprintf(replayed[i], sizeof replayed[i], "%s/replayed%d", pty_home(), i);
+        pty_send(p, step[i].keys);
+        pty_check(pty_wait(p, step[i].shows, 3000), "step %d: no \"%s\"", i, step[i].shows);
+        pty_pump(p, 150);
+        nb_str_addf(&text, "%s\nwait\ncommand save-screen %s\n", step[i].verbs, replayed[i]);
+        snprintf(line, sizeof line, ":save-screen %s\r", live[i]);
+        pty_send(p, line);
+        pty_check(pty_wait(p, "written to", 3000), "step %d was not saved", i);
+    }
+    snprintf(script, sizeof script, "%s/script", pty_home());
+    test_spit(script, text.at, text.len);
+    nb_str_free(&text);
+    const char *const argv[] = {pty_program, "demo", "--script", script, NULL};
+    pty_start(p, &(pty_options){.w = 120, .home = pty_home()}, argv);
+    pty_check(pty_wait_end(p, 30000) && p->status == 0, "%s", vt_row(&p->screen, 0));
+    for (int i = 0; i < STEPS; i++)
+        check_replayed(live[i], replayed[i]);
+}
+
 const pty_test pty_live_tests[] = {{"tui 4: last row", last_row_keeps_help_and_palette},
                                    {"tui 3, A30: resizes", resizes_end_in_a_fresh_frame},
                                    {"tui 8: Esc", escape_is_quick_and_never_quits},
@@ -186,4 +317,7 @@ const pty_test pty_live_tests[] = {{"tui 4: last row", last_row_keeps_help_and_p
                                    {"tui 11: stalled terminal", a_stalled_terminal_is_not_replayed},
                                    {"tui 16: paste", a_paste_is_one_edit},
                                    {"tui 17: newlines", newlines_and_enter_stay_apart},
+                                   {"A19: touched model", a_touched_model_is_loaded_anew},
+                                   {"mouse", the_mouse_works_with_real_bytes},
+                                   {"tui 29: replay", keys_replay_as_verbs},
                                    {0}};

@@ -114,6 +114,9 @@ void pty_start(pty *p, const pty_options *opt, const char *const *argv)
     const char *home = opt->home ? opt->home : pty_home();
     pty_close(p);
     vt_reset(&p->screen, opt->w ? opt->w : 80, opt->h ? opt->h : 24);
+    p->reply = opt->reply;
+    p->reply_ms = opt->reply_ms;
+    p->reply_at = 0;
     struct winsize size = {.ws_col = (unsigned short)p->screen.w,
                            .ws_row = (unsigned short)p->screen.h};
     pty_check(openpty(&p->fd, &p->slave, NULL, NULL, &size) == 0, "openpty: %s", strerror(errno));
@@ -159,9 +162,26 @@ static size_t drain(pty *p)
     return total;
 }
 
+/* Answers when it is time; ms, or less when an answer is due before. */
+static int answer(pty *p, int ms)
+{
+    if (!p->reply || !p->screen.asked_sync)
+        return ms;
+    if (p->reply_at <= 0)
+        p->reply_at = pty_now() + p->reply_ms / 1000.0;
+    double left = p->reply_at - pty_now();
+    if (left > 0)
+        return left * 1000 < ms ? 1 + (int)(left * 1000) : ms;
+    const char *reply = p->reply;
+    p->reply = NULL;
+    pty_send(p, reply);
+    return ms;
+}
+
 /* Waits at most ms for output or news; returns the bytes that came. */
 static size_t pump_once(pty *p, int ms)
 {
+    ms = answer(p, ms);
     struct pollfd f[2] = {{.fd = p->fd, .events = POLLIN}, {.fd = p->report, .events = POLLIN}};
     if (poll(f, p->ended ? 1 : 2, ms) <= 0)
         return 0;
@@ -266,6 +286,7 @@ const char *pty_left(pty *p)
            : t->paste   ? "bracketed paste on"
            : t->mouse   ? "mouse on"
            : t->focus   ? "focus reports on"
+           : t->frame   ? "a frame is held back"
                         : NULL;
 }
 

@@ -17,7 +17,10 @@ typedef struct pty {
     pid_t leader, pid;
     struct termios before;
     bool stopped, ended;
-    int status; /* of waitpid, once ended */
+    int status;        /* of waitpid, once ended */
+    const char *reply; /* to send at reply_at, once the program has asked; NULL = none (any more) */
+    int reply_ms;
+    double reply_at; /* 0 = it has not asked */
     vt screen;
 } pty;
 
@@ -27,6 +30,8 @@ typedef struct pty_options {
     const char *locale;     /* LC_ALL, NULL = C.UTF-8 */
     const char *const *env; /* further NAME=VALUE, NULL-terminated */
     const char *home;       /* NULL = one of the harness's own */
+    const char *reply;      /* what the terminal answers to questions, NULL = nothing */
+    int reply_ms;           /* how long that takes */
 } pty_options;
 
 extern jmp_buf pty_row; /* where a failed check ends */

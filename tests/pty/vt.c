@@ -114,6 +114,8 @@ static void sgr(vt *t, const int *p, int n)
             t->reverse = v == 7;
         else if ((v >= 30 && v <= 49) || (v >= 90 && v <= 107))
             t->coloured += v != 39 && v != 49;
+        if (v == 38 && i + 2 < n && p[i + 1] == 5 && p[i + 2] < 256)
+            t->fg[p[i + 2]]++;
         if ((v == 38 || v == 48) && i + 1 < n)
             i += p[i + 1] == 5 ? 2 : 4;
     }
@@ -143,7 +145,11 @@ static void private_mode(vt *t, int mode, bool on)
     case 1003:
         t->mouse = on;
         break;
-    default: /* cursor keys, wrap, blink, SGR mouse form, synchronized output */
+    case 2026:
+        t->frames += on;
+        t->frame = on;
+        break;
+    default: /* cursor keys, wrap, blink, SGR mouse form */
         break;
     }
 }
@@ -280,6 +286,7 @@ static void csi(vt *t, const char *s, size_t n)
             private_mode(t, p[i], letter == 'h');
         return;
     }
+    t->asked_sync += mark == '?' && letter == 'p' && p[0] == 2026;
     /* t: window title stack, part of xterm's alternate screen; p: DECRQM; n, c: queries; l, h:
      * insert */
     if (mark ? strchr("pcmun", letter) != NULL : strchr("tlhnc", letter) != NULL)
@@ -296,7 +303,9 @@ static void escape(vt *t, const char *s, size_t n)
         break;
     case ']':
         /* only the question for the background colour is nibble's own */
-        if (strncmp(s + 2, "11;?", 4) != 0)
+        if (strncmp(s + 2, "11;?", 4) == 0)
+            t->asked_background++;
+        else
             odd(t, s, n);
         break;
     case 'M':
@@ -448,6 +457,26 @@ bool vt_shows(const vt *t, const char *text)
     for (int y = 0; y < t->h; y++)
         if (strstr(vt_row(t, y), text))
             return true;
+    return false;
+}
+
+static bool spells(const vt *t, int x, int y, const char *text)
+{
+    for (; *text && x < t->w; x++) {
+        size_t n = strlen(t->cell[y][x].text);
+        if (strncmp(t->cell[y][x].text, text, n) != 0)
+            return false;
+        text += n;
+    }
+    return !*text;
+}
+
+bool vt_find(const vt *t, const char *text, int *x, int *y)
+{
+    for (*y = 0; *y < t->h; ++*y)
+        for (*x = 0; *x < t->w; ++*x)
+            if (spells(t, *x, *y, text))
+                return true;
     return false;
 }
 

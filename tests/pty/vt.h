@@ -21,13 +21,17 @@ typedef struct vt {
     vt_cell cell[VT_H][VT_W];
     bool pending; /* the last column was written: the next character wraps */
     bool alternate, hidden, paste, mouse, focus, reverse, bold, underline;
-    bool shifted;       /* SO: line drawing */
-    unsigned switches;  /* times the alternate screen came on */
-    unsigned coloured;  /* SGR parameters that set a colour */
-    unsigned high;      /* bytes >= 0x80 */
-    unsigned odd;       /* sequences and bytes nobody should send */
-    char first_odd[80]; /* printable form of the first */
-    size_t before;      /* bytes seen before the first alternate screen */
+    bool shifted;                          /* SO: line drawing */
+    unsigned switches;                     /* times the alternate screen came on */
+    unsigned asked_background, asked_sync; /* OSC 11, DECRQM 2026 */
+    unsigned frames;                       /* times mode 2026 came on */
+    bool frame;                            /* it is on */
+    unsigned fg[256];                      /* times each text colour of 256 was set */
+    unsigned coloured;                     /* SGR parameters that set a colour */
+    unsigned high;                         /* bytes >= 0x80 */
+    unsigned odd;                          /* sequences and bytes nobody should send */
+    char first_odd[80];                    /* printable form of the first */
+    size_t before;                         /* bytes seen before the first alternate screen */
     size_t bytes;
     char seq[256]; /* an unfinished sequence or character */
     size_t len;
@@ -39,6 +43,8 @@ void vt_feed(vt *t, const char *bytes, size_t n);
 /* Row y as text, trailing spaces cut; in a ring of four buffers. */
 const char *vt_row(const vt *t, int y);
 bool vt_shows(const vt *t, const char *text);
+/* First cell of the first place that shows it. */
+bool vt_find(const vt *t, const char *text, int *x, int *y);
 /* Rows from..to-1 look the same. */
 bool vt_same(const vt *a, const vt *b, int from, int to);
 

@@ -183,7 +183,8 @@ void ui_manpage(nb_str *out)
     man_tables(out);
     nb_str_add(out, ".SH ENVIRONMENT\n.TP\n.B NIBBLE_CPU\nceiling of the kernels: scalar, avx2, "
                     "avxvnni, avx512, amx; neon, dotprod, i8mm\n.TP\n.B NO_COLOR\nno colours\n"
-                    ".TP\n.B HF_HOME, HF_HUB_CACHE\nwhere the Hugging Face cache lies\n");
+                    ".TP\n.B HF_HOME, HF_HUB_CACHE\nwhere the Hugging Face cache lies\n"
+                    ".TP\n.B OLLAMA_MODELS\nwhere Ollama keeps its models\n");
 }
 
 /* --- completion ----------------------------------------------------------------------------------

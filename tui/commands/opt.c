@@ -12,7 +12,8 @@ const ui_opt ui_common[UI_COMMON_COUNT] = {
     {"help", 'h', UI_OPT_FLAG, NULL, NULL, 0, 0, "this text"},
     {"dry-run", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "say what would be written, write nothing"},
     {"yes", 'y', UI_OPT_FLAG, NULL, NULL, 0, 0, "answer yes to questions"},
-    {"force", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "replace an existing output (never the input)"},
+    {"force", 0, UI_OPT_FLAG, NULL, NULL, 0, 0,
+     "insist: replace an existing output (never the input)"},
 };
 
 size_t ui_common_count(const ui_cmd *cmd)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 static const double QUIT_WITHIN = 2.0; /* s between two Ctrl-C */
+static const char nothing_folded[] = "no paste is folded";
 
 /* --- sending --------------------------------------------------------------------------------- */
 
@@ -15,15 +16,22 @@ static bool blank(const char *s)
 
 static void send(chat *c)
 {
-    const char *text = nb_str_c(&c->input.text);
-    if (!ui_chat_panes(c) || blank(text))
+    if (!ui_chat_panes(c))
         return;
     if (ui_chat_busy(c)) {
         ui_app_say(c->app, "an answer is being written: Ctrl-C stops it");
         return;
     }
-    free(c->last_sent);
-    c->last_sent = ui_xstrdup(text);
+    nb_str text = {0};
+    ui_input_whole(&c->input, &text);
+    bool empty = text.failed || blank(nb_str_c(&text));
+    if (!empty) {
+        free(c->last_sent);
+        c->last_sent = ui_xstrdup(text.at);
+    }
+    nb_str_free(&text);
+    if (empty)
+        return;
     ui_input_set(&c->input, "");
     ui_workspace_set(ui_app_workspace(c->app), "chat.draft", "");
     ui_chat_send(c, c->last_sent, strlen(c->last_sent));
@@ -229,6 +237,10 @@ static bool always(chat *c, ui_action a)
     case UI_ACT_CHAT_SEND:
         send(c);
         return true;
+    case UI_ACT_CHAT_UNFOLD:
+        if (!ui_input_unfold(&c->input))
+            ui_app_say(c->app, "%s", nothing_folded);
+        return true;
     default:
         return false;
     }
@@ -382,6 +394,8 @@ static const char *why_not(const void *self, ui_action a)
         return NULL;
     if (!ui_chat_panes(c))
         return "needs a model: t in Models";
+    if (a == UI_ACT_CHAT_UNFOLD && !ui_input_folded(&c->input))
+        return nothing_folded;
     bool changes = a == UI_ACT_CHAT_AGAIN || a == UI_ACT_CHAT_AGAIN_ALL || a == UI_ACT_CHAT_EDIT;
     if (changes && ui_chat_busy(c))
         return "an answer is being written";
@@ -397,6 +411,9 @@ static const char *hints(const void *self, bool narrow)
         return narrow ? "1 Models  3 Quant" : "1 Models  3 Quantize";
     if (ui_chat_busy(c))
         return narrow ? "^C stop  Esc keys" : "Ctrl-C stop  Tab pane  Esc keys";
+    if (c->typing && ui_input_folded(&c->input))
+        return narrow ? "Enter send  ^O show paste  Esc keys"
+                      : "Enter send  Ctrl-O shows the paste  Ctrl-J newline  Esc for keys";
     if (c->typing)
         return narrow ? "Enter send  ^J line  Esc keys"
                       : "Enter send  Ctrl-J newline  Ctrl-G editor  Tab pane  Esc for keys";
@@ -409,7 +426,10 @@ static double tick(void *self, double now)
     chat *c = self;
     (void)now;
     ui_workspace *w = ui_app_workspace(c->app);
-    ui_workspace_set(w, "chat.draft", nb_str_c(&c->input.text));
+    nb_str draft = {0};
+    ui_input_whole(&c->input, &draft);
+    ui_workspace_set(w, "chat.draft", nb_str_c(&draft));
+    nb_str_free(&draft);
     if (ui_transcript_file(c->log)[0])
         ui_workspace_set(w, "chat.file", ui_transcript_file(c->log));
     return ui_chat_busy(c) ? 0.1 : -1;
@@ -450,8 +470,7 @@ static bool restore(chat *c, const char *file)
     for (int p = 0; p < UI_PANES && ui_transcript_model(c->log, p)[0]; p++) {
         c->pane[p].used = true;
         snprintf(c->pane[p].path, sizeof c->pane[p].path, "%s", ui_transcript_model(c->log, p));
-        snprintf(c->pane[p].label, sizeof c->pane[p].label, "%.90s",
-                 ui_transcript_label(c->log, p));
+        nb_short(c->pane[p].label, sizeof c->pane[p].label, ui_transcript_label(c->log, p));
     }
     return true;
 }
@@ -466,7 +485,7 @@ static nb_status open(void **self, ui_app *app, nb_err *err)
     c->stop_at = -1;
     c->sampling = nb_sampling_greedy();
     c->sampling.seed = 7;
-    c->input.multiline = true;
+    c->input.multiline = c->input.folds = true;
     for (int p = 0; p < UI_PANES; p++)
         c->pane[p].answer = -1;
     if (draft)
@@ -494,6 +513,7 @@ static void close_screen(void **self)
         free(c->rows[i].row);
     }
     free(c->rows);
+    free(c->seen);
     ui_input_free(&c->input);
     ui_input_free(&c->params_input);
     free(c->last_sent);
@@ -513,10 +533,12 @@ const ui_screen ui_screen_chat = {
     .action = action,
     .text_mode = text_mode,
     .key = key,
+    .mouse = ui_chat_mouse,
     .event = ui_chat_event,
     .why_not = why_not,
     .hints = hints,
     .tick = tick,
+    .rate = 8000,
     .busy = busy,
     .json = json,
     .show = show,

@@ -93,6 +93,19 @@ typedef struct chat_span {
     int kind;          /* 0 both, 1 only A, 2 only the other */
 } chat_span;
 
+/* A display row of the last frame, so that the mouse finds its token. */
+typedef struct chat_seen {
+    int x, y, w, message;
+    size_t row; /* of the message's rows */
+} chat_seen;
+
+enum chat_spot { /* or a pane */
+                 CHAT_SPOT_INPUT = UI_PANES,
+                 CHAT_SPOT_LEGEND,
+                 CHAT_SPOT_DIFF,
+                 CHAT_SPOT_TOP
+};
+
 /* The word view of two answers. */
 typedef struct chat_diff {
     bool open;
@@ -125,6 +138,9 @@ typedef struct chat {
     char params_error[96];
     chat_rows *rows; /* [n_rows] by message */
     size_t n_rows;
+    ui_spots spots;  /* chat_spot */
+    chat_seen *seen; /* [n_seen] owned */
+    size_t n_seen, cap_seen;
     char wanted[UI_PANES][1024]; /* panes to open when the jobs of the present ones ended */
     int n_wanted;                /* 0 = none */
     double stop_at;              /* clock of the last Ctrl-C */
@@ -154,7 +170,14 @@ long ui_chat_difference(const chat *c, int pane, int message);
 const chat_rows *ui_chat_wrap(chat *c, const ui_canvas *canvas, int pane, int message, int width);
 void ui_chat_draw_row(const chat *c, ui_canvas *canvas, int x, int y, int width, int pane,
                       int message, const chat_rows *rows, size_t row);
+/* Token of the message at a cell of one of its rows, -1 = none. */
+int ui_chat_token_at(const chat *c, int message, size_t row, int cell);
 void ui_chat_piece(const chat *c, int pane, int32_t id, char *out, size_t cap);
+
+/* chat_mouse.c */
+bool ui_chat_mouse(void *self, const ui_key *k);
+void ui_chat_mouse_forget(chat *c); /* before a frame */
+void ui_chat_mouse_row(chat *c, chat_seen row);
 
 /* chat_params.c */
 void ui_chat_params_open(chat *c);
@@ -169,7 +192,7 @@ void ui_chat_copy(chat *c, ui_action a);
 void ui_chat_editor(chat *c);
 
 /* chat_top.c: the popup of a token's alternatives, in every pane that stood at its place */
-void ui_chat_draw_top(const chat *c, ui_canvas *canvas, ui_rect r);
+void ui_chat_draw_top(chat *c, ui_canvas *canvas, ui_rect r);
 
 /* chat_diff.c: A against the focused pane, word by word */
 const char *ui_chat_diff_why_not(const chat *c); /* NULL = there is something to compare */

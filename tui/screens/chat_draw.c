@@ -89,11 +89,12 @@ static void draw_differences(const chat *c, ui_canvas *canvas, ui_rect r)
 }
 
 /* Legend of the colours: the words say what the underline says. */
-static void draw_legend(const chat *c, ui_canvas *canvas, ui_rect r)
+static void draw_legend(chat *c, ui_canvas *canvas, ui_rect r)
 {
     static const char *const word[CHAT_METRICS][4] = {
         {0}, {"p>.9", "p>.5", "p>.1", "p<.1"}, {"H<.3", "H<1", "H<2 nats", "H>2 nats"}};
     int x = r.x + 1;
+    ui_spots_add(&c->spots, r, CHAT_SPOT_LEGEND);
     for (int i = 0; i < 4 && c->metric != CHAT_METRIC_OFF; i++) {
         unsigned attrs = (i >= 2 ? UI_A_UNDERLINE : 0) | (i == 3 ? UI_A_BOLD : 0);
         const char *w = word[c->metric][i];
@@ -196,23 +197,35 @@ static void draw_message(chat *c, ui_canvas *canvas, ui_rect r, int pane, int me
         ui_text(canvas, r.x, r.y + first, UI_TITLE, "you");
     for (size_t i = 0; i < rows->n; i++) {
         int y = first + (int)i;
-        if (y >= 0 && y < r.h)
-            ui_chat_draw_row(c, canvas, r.x + indent, r.y + y, w, pane, message, rows, i);
+        if (y < 0 || y >= r.h)
+            continue;
+        ui_chat_draw_row(c, canvas, r.x + indent, r.y + y, w, pane, message, rows, i);
+        ui_chat_mouse_row(c, (chat_seen){r.x + indent, r.y + y, w, message, i});
     }
+}
+
+/* Rows left empty below an answer being written: it moves up half a pane at once, because a pane
+ * that moves by every row is sent to the terminal whole with every row (tui 10). */
+static int room_to_write(const chat_pane *p, int hidden, int h)
+{
+    int step = h / 2 > 1 ? h / 2 : 1;
+    return p->job && !p->loading && !p->scroll ? (step - hidden % step) % step : 0;
 }
 
 static void draw_conversation(chat *c, ui_canvas *canvas, ui_rect r, int pane)
 {
     int total = 0;
     const int leaf = ui_transcript_leaf(c->log, pane);
+    chat_pane *p = &c->pane[pane];
     if (r.w < 2 || r.h < 1)
         return;
     for (int i = leaf; i >= 0; i = ui_transcript_at(c->log, i)->parent)
         total += rows_of(c, canvas, pane, i, r.w);
-    int most = total - 1 > r.h ? total - 1 - r.h : 0;
-    chat_pane *p = &c->pane[pane];
+    int hidden = total - 1 > r.h ? total - 1 - r.h : 0, most = hidden ? hidden + 1 : 0;
     p->scroll = p->scroll < 0 ? 0 : p->scroll > most ? most : p->scroll;
-    int bottom = total - 1 <= r.h ? total : r.h + 1 + p->scroll; /* row after the newest */
+    bool back = p->scroll > 0;
+    r.h -= back; /* the last row tells */
+    int bottom = hidden ? r.h + 1 + p->scroll - room_to_write(p, hidden, r.h) : total;
     ui_rect clip = ui_canvas_clip(canvas, r);
     for (int i = leaf; i >= 0 && bottom > 0; i = ui_transcript_at(c->log, i)->parent) {
         bottom -= rows_of(c, canvas, pane, i, r.w);
@@ -220,8 +233,8 @@ static void draw_conversation(chat *c, ui_canvas *canvas, ui_rect r, int pane)
             draw_message(c, canvas, r, pane, i, bottom);
     }
     canvas->clip = clip;
-    if (p->scroll > 0)
-        ui_text_right(canvas, r.x + r.w, r.y + r.h - 1, UI_HINT, "more below");
+    if (back)
+        ui_text_right(canvas, r.x + r.w, r.y + r.h, UI_HINT, "more below");
 }
 
 static void draw_pane(chat *c, ui_canvas *canvas, ui_rect r, int pane)
@@ -229,6 +242,7 @@ static void draw_pane(chat *c, ui_canvas *canvas, ui_rect r, int pane)
     const chat_pane *p = &c->pane[pane];
     char title[128];
     bool focus = pane == c->focus && ui_chat_panes(c) > 1;
+    ui_spots_add(&c->spots, r, pane);
     snprintf(title, sizeof title, "%c %s%s", 'A' + pane, p->label,
              pane == 0 && ui_chat_panes(c) > 1 ? " reference" : "");
     /* Not the model's own template: said for as long as the pane is there. */
@@ -280,6 +294,7 @@ static void draw_input(chat *c, ui_canvas *canvas, ui_rect r)
     else
         snprintf(note, sizeof note, c->typing ? "to%s" : "to%s  i writes", to);
     ui_box(canvas, r, c->editing >= 0 ? "you, again" : "you", note, c->typing);
+    ui_spots_add(&c->spots, r, CHAT_SPOT_INPUT);
     ui_rect in = ui_inside(r);
     in = (ui_rect){in.x + 1, in.y, in.w - 2, in.h};
     bool empty = !c->input.text.len;
@@ -300,6 +315,7 @@ static void draw_nobody(ui_canvas *canvas, ui_rect r)
 void ui_chat_draw(void *self, ui_canvas *canvas, ui_rect r)
 {
     chat *c = self;
+    ui_chat_mouse_forget(c);
     if (!ui_chat_panes(c)) {
         draw_nobody(canvas, r);
         return;

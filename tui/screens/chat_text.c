@@ -213,3 +213,30 @@ void ui_chat_piece(const chat *c, int pane, int32_t id, char *out, size_t cap)
     out[keep] = '\0';
     nb_str_free(&safe);
 }
+
+/* The way back from cells to bytes. */
+int ui_chat_token_at(const chat *c, int message, size_t row, int cell)
+{
+    const ui_message *m = ui_transcript_at(c->log, message);
+    const chat_rows *r = (size_t)message < c->n_rows ? &c->rows[message] : NULL;
+    if (!m || !m->n_token || !r || row >= r->n || cell < 0)
+        return -1;
+    const ui_canvas like = {.ascii = r->ascii};
+    const char *text = nb_str_c(&r->text) + r->row[row].start;
+    uint32_t len = r->row[row].len, at = 0, cp;
+    for (uint32_t end = 0; at < len; at = end) {
+        size_t used = nb_utf8_next(text + at, len - at, &cp, NULL);
+        end = at + (used ? (uint32_t)used : 1);
+        if (ui_width(&like, text, end) > cell)
+            break;
+    }
+    if (at == len)
+        return -1; /* right of the last word */
+    at += r->row[row].start;
+    uint32_t mark_at = r->diff >= 0 ? diff_start(m, r->diff) : UINT32_MAX;
+    if (at >= mark_at) {
+        uint32_t end = mark_at + (uint32_t)strlen(marker(&like));
+        at = at < end ? mark_at : at - (end - mark_at);
+    }
+    return (int)token_at(m, at);
+}

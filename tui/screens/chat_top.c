@@ -144,7 +144,7 @@ static void explain(const chat *c, const seen *s, int n, char *out, size_t cap)
                  a, p[0], 'A' + y->pane, p[1], 'A' + y->pane, b, p[2], p[3]);
 }
 
-void ui_chat_draw_top(const chat *c, ui_canvas *canvas, ui_rect r)
+void ui_chat_draw_top(chat *c, ui_canvas *canvas, ui_rect r)
 {
     enum { ROWS = 2 + NB_TOP, WORDS = 2 };
     seen s[UI_PANES];
@@ -159,6 +159,7 @@ void ui_chat_draw_top(const chat *c, ui_canvas *canvas, ui_rect r)
     ui_rect box = {r.x + (r.w - w) / 2, r.y + (r.h - h) / 2, w, h};
     snprintf(title, sizeof title, n > 1 ? "token %d, side by side" : "token %d of %c", c->token,
              'A' + c->focus);
+    ui_spots_add(&c->spots, box, CHAT_SPOT_TOP);
     ui_fill(canvas, box, UI_TEXT, " ");
     ui_box(canvas, box, title, "h l move  Esc", true);
     ui_rect in = ui_inside(box);

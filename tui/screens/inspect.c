@@ -33,10 +33,8 @@ static void open_wanted(inspect *s)
     memcpy(s->open_arg.other, s->wanted_other, sizeof s->open_arg.other);
     s->wanted[0] = '\0';
     s->problem[0] = '\0';
-    char label[160];
-    snprintf(label, sizeof label, "%.150s", nb_path_base(s->open_arg.path));
-    if (ui_app_job(s->app, &s->opening, UI_INSPECT, "open", label, open_files, &s->open_arg,
-                   &err) != NB_OK)
+    if (ui_app_job(s->app, &s->opening, UI_INSPECT, "open", nb_path_base(s->open_arg.path),
+                   open_files, &s->open_arg, &err) != NB_OK)
         memcpy(s->problem, err.msg, sizeof s->problem);
 }
 
@@ -161,6 +159,20 @@ static bool escape(inspect *s)
     return true;
 }
 
+/* The figures of the tensor under the cursor, and the block being looked at. */
+static void add_command(const inspect *s, const nb_view *v, nb_str *out)
+{
+    nb_str_add(out, "nibble inspect");
+    ui_parts_path(out, s->path);
+    ui_parts_word(out, v->t.name);
+    if (s->other) {
+        nb_str_add(out, " --against");
+        ui_parts_path(out, s->other_path);
+    }
+    if (s->block_view)
+        nb_str_addf(out, " --block %llu", (unsigned long long)s->block);
+}
+
 static void copy(inspect *s, ui_action a)
 {
     const nb_view *v = ui_inspect_current(s, NULL);
@@ -168,7 +180,7 @@ static void copy(inspect *s, ui_action a)
     if (a == UI_ACT_ANY_COPY_URL)
         nb_str_add(&t, s->path);
     else if (a == UI_ACT_ANY_COPY_COMMAND && v)
-        nb_str_addf(&t, "nibble inspect '%s' '%s'", s->path, v->t.name);
+        add_command(s, v, &t);
     else if (v)
         nb_str_add(&t, v->t.name);
     if (t.len)
@@ -184,6 +196,16 @@ static void write_table(inspect *s)
     nb_str_free(&text);
 }
 
+/* The cursor may be on another tensor now. */
+static void moved(inspect *s, size_t before)
+{
+    if (s->list.at == before)
+        return;
+    if (s->job && !s->result[s->row[s->list.at]])
+        nb_job_cancel(s->job); /* starts again with what is looked at */
+    ui_inspect_look(s);
+}
+
 static bool list_action(inspect *s, ui_action a)
 {
     size_t before = s->list.at;
@@ -193,11 +215,7 @@ static bool list_action(inspect *s, ui_action a)
         return ui_list_move(&s->meta, a, 10);
     if (!ui_list_move(&s->list, a, 10))
         return false;
-    if (s->list.at == before)
-        return true;
-    if (s->job && !s->result[s->row[s->list.at]])
-        nb_job_cancel(s->job); /* starts again with what is looked at */
-    ui_inspect_look(s);
+    moved(s, before);
     return true;
 }
 
@@ -286,6 +304,56 @@ static bool key(void *self, const ui_key *k)
         ui_inspect_arrange(s);
     ui_inspect_look(s);
     return true;
+}
+
+/* --- mouse ----------------------------------------------------------------------------------- */
+
+/* The column again turns the order round. */
+static void sort_by(inspect *s, inspect_sort by)
+{
+    if (by == INSPECT_FILE)
+        return;
+    s->reverse = by == s->sort && !s->reverse;
+    s->sort = by;
+    ui_inspect_arrange(s);
+}
+
+/* The wheel moves what is under it, a press the focus too. */
+static bool mouse_lists(inspect *s, const ui_key *k)
+{
+    size_t before = s->list.at;
+    bool tensors = ui_list_mouse(&s->list, k), meta = !tensors && ui_list_mouse(&s->meta, k);
+    bool values = !tensors && !meta && ui_list_mouse(&s->values, k);
+    if (!tensors && !meta && !values)
+        return false;
+    if (k->button < 4) {
+        s->ask = INSPECT_NO_INPUT;
+        s->focus = meta ? INSPECT_META : INSPECT_TENSORS;
+        s->block_view = values || (tensors && k->button == 2);
+        s->hex = s->hex && values;
+    }
+    moved(s, before);
+    return true;
+}
+
+static bool mouse(void *self, const ui_key *k)
+{
+    inspect *s = self;
+    int column = ui_table_hit(&s->list, k->x, k->y);
+    int spot = ui_spots_hit(&s->spots, k->x, k->y);
+    if (mouse_lists(s, k))
+        return true;
+    if (k->button != 1)
+        return false;
+    if (column >= 0)
+        sort_by(s, ui_inspect_sort_of(column));
+    else if (spot == INSPECT_SPOT_PLOT)
+        s->logy = !s->logy;
+    else if (spot == INSPECT_SPOT_INPUT && s->ask == INSPECT_NO_INPUT)
+        ask(s, INSPECT_ASK_FILTER);
+    else if (spot == INSPECT_SPOT_INPUT)
+        ui_input_press(s->ask == INSPECT_ASK_FILTER ? &s->filter : &s->input, k->x, k->y);
+    return column >= 0 || spot >= 0;
 }
 
 static const char *why_not(const void *self, ui_action a)
@@ -391,6 +459,7 @@ const ui_screen ui_screen_inspect = {
     .action = action,
     .text_mode = text_mode,
     .key = key,
+    .mouse = mouse,
     .event = event,
     .why_not = why_not,
     .hints = hints,

@@ -7,6 +7,7 @@
 #ifndef NIBBLE_SCREEN_INSPECT_H
 #define NIBBLE_SCREEN_INSPECT_H
 
+#include "core/base/json.h"
 #include "core/files/weights.h"
 #include "core/quant/hist.h"
 #include "tui/screens/parts.h"
@@ -70,7 +71,10 @@ typedef struct inspect {
     float *mine, *theirs; /* [cols] decoded row of the block, of both files */
     size_t cap_cols;
     bool have_theirs;
+    ui_spots spots; /* inspect_spot */
 } inspect;
+
+enum inspect_spot { INSPECT_SPOT_INPUT, INSPECT_SPOT_PLOT };
 
 /* inspect_stats.c */
 void ui_inspect_arrange(inspect *s); /* filter, order */
@@ -85,8 +89,12 @@ uint64_t ui_inspect_blocks(const nb_view *v);
 void ui_inspect_go(inspect *s, uint64_t block);
 bool ui_inspect_block_action(inspect *s, ui_action a);
 void ui_inspect_draw_block(inspect *s, ui_canvas *c, ui_rect r, bool focused);
+/* The block shown as member of the tensor under the cursor; nothing for a type without blocks. */
+void ui_inspect_block_json(const inspect *s, nb_jout *w);
 
 /* ui_inspect_draw.c */
+/* What a column of the table sorts by; INSPECT_FILE = it does not. */
+inspect_sort ui_inspect_sort_of(int column);
 void ui_inspect_draw(void *self, ui_canvas *c, ui_rect r);
 void ui_inspect_json(const void *self, nb_str *out);
 

@@ -4,13 +4,22 @@
 #include <string.h>
 
 #include "core/base/file.h"
-#include "core/base/json.h"
 #include "tui/screens/inspect.h"
+#include "tui/twin.h"
 
 enum { NARROW = 100 };
 enum { COL_TENSOR, COL_SHAPE, COL_TYPE, COL_BYTES, COL_REL, COL_MAX, COLS };
 
 static const char *const sort_word[] = {"file", "name", "bytes", "type", "error"};
+
+inspect_sort ui_inspect_sort_of(int column)
+{
+    static const inspect_sort by[COLS] = {[COL_TENSOR] = INSPECT_NAME,
+                                          [COL_TYPE] = INSPECT_TYPE,
+                                          [COL_BYTES] = INSPECT_BYTES,
+                                          [COL_REL] = INSPECT_REL};
+    return by[column];
+}
 
 static const char *type_name(const nb_tensor *t)
 {
@@ -94,7 +103,7 @@ static void draw_meta(inspect *s, ui_canvas *c, ui_rect r)
     if (r.h < 1)
         return;
     ui_list_set(&s->meta, nb_kvs_count(kvs));
-    ui_list_scroll(&s->meta, r.h);
+    ui_list_place(&s->meta, r);
     for (int y = 0; y < r.h; y++) {
         size_t i = s->meta.top + (size_t)y;
         if (i >= nb_kvs_count(kvs))
@@ -122,10 +131,12 @@ static void draw_tensors(inspect *s, ui_canvas *c, ui_rect r, bool meta)
         {"TENSOR", 0, false, 0}, {"SHAPE", 9, true, 5}, {"TYPE", 5, true, 1},
         {"BYTES", 8, true, 2},   {"REL%", 6, true, 3},  {"MAXERR", 7, true, 4},
     };
-    char title[200], note[96];
-    snprintf(title, sizeof title, "%.120s  %zu tensors", nb_path_base(s->path), s->n_tensors);
+    char title[200], note[96], name[124], other[64];
+    snprintf(title, sizeof title, "%s  %zu tensors",
+             nb_short(name, sizeof name, nb_path_base(s->path)), s->n_tensors);
     if (s->other)
-        snprintf(note, sizeof note, "vs %.60s", nb_path_base(s->other_path));
+        snprintf(note, sizeof note, "vs %s",
+                 nb_short(other, sizeof other, nb_path_base(s->other_path)));
     else
         snprintf(note, sizeof note, "sort %s  s", sort_word[s->sort]);
     ui_box(c, r, title, note, !s->block_view);
@@ -133,6 +144,7 @@ static void draw_tensors(inspect *s, ui_canvas *c, ui_rect r, bool meta)
     if (s->ask != INSPECT_NO_INPUT || s->filter.text.len) {
         ui_rect line;
         ui_parts_rows(in, 1, &line, &in);
+        ui_spots_add(&s->spots, line, INSPECT_SPOT_INPUT);
         if (s->ask != INSPECT_NO_INPUT)
             draw_input(s, c, line);
         else
@@ -192,6 +204,7 @@ static void draw_hist(inspect *s, ui_canvas *c, ui_rect r)
     }
     snprintf(title, sizeof title, "%s  %s", v->t.name, type_name(&v->t));
     ui_box(c, r, title, s->logy ? "log y  L" : "linear y  L", false);
+    ui_spots_add(&s->spots, (ui_rect){r.x, r.y, r.w, 1}, INSPECT_SPOT_PLOT);
     ui_rect in = ui_inside(r), plot, text;
     in = (ui_rect){in.x + 1, in.y, in.w - 2, in.h};
     const inspect_result *res = result_of(s, i);
@@ -233,6 +246,10 @@ void ui_inspect_draw(void *self, ui_canvas *c, ui_rect r)
 {
     inspect *s = self;
     ui_rect left, right, top, bottom;
+    s->spots.n = 0;
+    ui_list_hide(&s->list);
+    ui_list_hide(&s->meta);
+    ui_list_hide(&s->values);
     if (!s->weights) {
         draw_nothing(s, c, r);
         return;
@@ -259,30 +276,19 @@ void ui_inspect_draw(void *self, ui_canvas *c, ui_rect r)
         draw_hist(s, c, bottom);
 }
 
-/* --- the same as JSON ------------------------------------------------------------------------ */
+/* --- the same as JSON, keys of `nibble inspect --json`, and keys and tensors of `show` -------- */
 
 static void tensor_json(const inspect *s, nb_jout *w, size_t i)
 {
-    const nb_tensor *t = &nb_weights_at(s->weights, i)->t;
     const inspect_result *r = result_of(s, i);
+    size_t here = SIZE_MAX;
+    ui_inspect_current(s, &here);
     nb_jout_object(w);
-    nb_jout_key(w, "name");
-    nb_jout_str(w, t->name);
-    nb_jout_key(w, "type");
-    nb_jout_str(w, type_name(t));
-    nb_jout_key(w, "shape");
-    nb_jout_array(w);
-    for (uint32_t d = 0; d < t->n_dims; d++)
-        nb_jout_u64(w, t->shape[d]);
-    nb_jout_array_end(w);
-    nb_jout_key(w, "bytes");
-    nb_jout_u64(w, t->nbytes);
-    if (r && r->compared) {
-        nb_jout_key(w, "rel_rmse");
-        nb_jout_double(w, nb_stats_rel_rmse(&r->stats));
-        nb_jout_key(w, "max_error");
-        nb_jout_double(w, (double)r->stats.max_err);
-    }
+    ui_twin_tensor(w, &nb_weights_at(s->weights, i)->t);
+    if (r && r->readable)
+        ui_twin_figures(w, &r->stats, &r->hist, r->compared);
+    if (i == here)
+        ui_inspect_block_json(s, w);
     nb_jout_object_end(w);
 }
 
@@ -293,6 +299,8 @@ void ui_inspect_json(const void *self, nb_str *out)
     nb_jout_object(&w);
     nb_jout_key(&w, "path");
     nb_jout_str(&w, s->path);
+    if (s->weights)
+        ui_twin_keys(&w, nb_weights_kvs(s->weights));
     nb_jout_key(&w, "tensors");
     nb_jout_array(&w);
     for (size_t i = 0; i < s->n_tensors; i++)

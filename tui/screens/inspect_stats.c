@@ -124,8 +124,8 @@ void ui_inspect_look(inspect *s)
 {
     size_t i;
     nb_err err = {0};
-    if (!ui_inspect_current(s, &i) || s->job || s->wanted[0])
-        return;
+    if (!ui_inspect_current(s, &i) || s->job || s->opening || s->wanted[0])
+        return; /* the files may be about to change */
     bool missing = !s->result[i];
     for (size_t k = 0; s->other && k < s->n_tensors; k++)
         missing = missing || !s->result[k];

@@ -45,7 +45,7 @@ static void drop_scan(models_scan *s)
     s->speed = NULL;
 }
 
-static void start_scan(models *m)
+void ui_models_scan(models *m)
 {
     const ui_app_options *opt = ui_app_options_of(m->app);
     nb_err err = {0};
@@ -64,7 +64,7 @@ static void start_scan(models *m)
 static void event(void *self, const nb_event *e)
 {
     models *m = self;
-    if (e->kind != NB_EVENT_DONE || e->job != m->job)
+    if (ui_models_hub_event(m, e) || e->kind != NB_EVENT_DONE || e->job != m->job)
         return;
     m->job = NULL;
     if (e->err.status != NB_OK) {
@@ -205,17 +205,21 @@ static bool escape(models *m)
 static bool copy(models *m, ui_action a)
 {
     const nb_entry *e = ui_models_current(m);
-    char text[1400];
+    nb_str text = {0};
     if (!e)
         return false;
-    if (a == UI_ACT_ANY_COPY_COMMAND)
-        snprintf(text, sizeof text, "nibble show '%s'", e->path);
-    else if (a == UI_ACT_ANY_COPY_URL)
-        snprintf(text, sizeof text, "%s", e->path);
-    else
-        snprintf(text, sizeof text, "%s\t%s\t%llu\t%s", e->name, e->type_name,
-                 (unsigned long long)e->bytes, e->path);
-    ui_app_copy(m->app, text, strlen(text));
+    if (a == UI_ACT_ANY_COPY_COMMAND) {
+        nb_str_add(&text, "nibble show");
+        ui_parts_path(&text, e->path);
+        nb_str_addf(&text, " --ctx %u", m->ctx);
+    } else if (a == UI_ACT_ANY_COPY_URL) {
+        nb_str_add(&text, e->path);
+    } else {
+        nb_str_addf(&text, "%s\t%s\t%llu\t%s", e->name, e->type_name, (unsigned long long)e->bytes,
+                    e->path);
+    }
+    ui_app_copy(m->app, nb_str_c(&text), text.len);
+    nb_str_free(&text);
     return true;
 }
 
@@ -254,7 +258,16 @@ static bool action_here(models *m, ui_action a)
         ui_models_arrange(m);
         return true;
     case UI_ACT_MODELS_RESCAN:
-        start_scan(m);
+        ui_models_scan(m);
+        return true;
+    case UI_ACT_MODELS_ACCOUNT:
+        ui_app_account(m->app);
+        return true;
+    case UI_ACT_MODELS_DELETE:
+        ui_models_trash(m);
+        return true;
+    case UI_ACT_ANY_UNDO:
+        ui_models_restore(m);
         return true;
     default:
         return false;
@@ -264,6 +277,8 @@ static bool action_here(models *m, ui_action a)
 static bool action(void *self, ui_action a)
 {
     models *m = self;
+    if (ui_models_hub_action(m, a))
+        return true;
     if (m->typing && ui_keyrow_of(a)->scope != UI_MODELS) { /* no letter comes as an action */
         if (a != UI_ACT_ANY_OPEN && a != UI_ACT_ANY_ESCAPE)
             return false;
@@ -305,12 +320,15 @@ static bool action(void *self, ui_action a)
 
 static bool text_mode(const void *self)
 {
-    return ((const models *)self)->typing;
+    const models *m = self;
+    return m->typing || m->hub.typing;
 }
 
 static bool key(void *self, const ui_key *k)
 {
     models *m = self;
+    if (m->hub.typing)
+        return ui_models_hub_key(m, k);
     if (!m->typing)
         return false;
     if (k->code == UI_K_UP || k->code == UI_K_DOWN)
@@ -321,11 +339,62 @@ static bool key(void *self, const ui_key *k)
     return true;
 }
 
+/* --- mouse ----------------------------------------------------------------------------------- */
+
+/* The column again turns the order round. */
+static void sort_by(models *m, int column)
+{
+    models_sort by = ui_models_sort_of(column);
+    m->reverse = by == m->sort && !m->reverse;
+    m->sort = by;
+    ui_models_arrange(m);
+}
+
+/* Only these, or all again. */
+static void filter_by(models *m, nb_fit_word word)
+{
+    const char *name = nb_fit_name(word);
+    bool already = nb_same_word(nb_str_c(&m->filter.text), name);
+    ui_input_set(&m->filter, already ? "" : name);
+    ui_models_arrange(m);
+}
+
+static bool mouse(void *self, const ui_key *k)
+{
+    models *m = self;
+    int column = ui_table_hit(&m->list, k->x, k->y);
+    int spot = ui_spots_hit(&m->spots, k->x, k->y);
+    if (ui_models_hub_mouse(m, k))
+        return true;
+    if (ui_list_mouse(&m->list, k)) {
+        m->typing = m->typing && k->button >= 4;
+        if (k->button == 2)
+            to_screen(m, UI_INSPECT);
+    } else if (k->button == 1 && column >= 0) {
+        sort_by(m, column);
+    } else if (k->button == 1 && spot >= 0) {
+        m->typing = spot == MODELS_SPOT_FILTER;
+        if (m->typing)
+            ui_input_press(&m->filter, k->x, k->y);
+        else
+            filter_by(m, (nb_fit_word)(spot - MODELS_SPOT_LEGEND));
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static const char *why_not(const void *self, ui_action a)
 {
     const models *m = self;
     const ui_keyrow *row = ui_keyrow_of(a);
-    bool needs = row->scope == UI_MODELS && a != UI_ACT_MODELS_RESCAN;
+    bool about_hub = a == UI_ACT_MODELS_HUB || a == UI_ACT_MODELS_ACCOUNT ||
+                     a == UI_ACT_MODELS_GET || a == UI_ACT_MODELS_RESCAN;
+    bool needs = row->scope == UI_MODELS && !about_hub;
+    if (a == UI_ACT_MODELS_GET && !ui_models_hub_current(m))
+        return "needs a repository of the Hub: u shows it";
+    if (needs && m->hub.focus)
+        return "needs a model that is here: Enter opens this one, d downloads it";
     if (needs && !ui_models_current(m))
         return "needs a model in the list";
     if (a == UI_ACT_MODELS_RESCAN && m->job)
@@ -336,6 +405,13 @@ static const char *why_not(const void *self, ui_action a)
 static const char *hints(const void *self, bool narrow)
 {
     const models *m = self;
+    if (m->hub.typing)
+        return narrow
+                   ? "Enter keep  Esc leave"
+                   : "Enter keeps the search  Esc leaves it  author:x task:x lic:x gguf params:<4b";
+    if (m->hub.focus)
+        return narrow ? "Enter open  / search  s  u"
+                      : "Enter open  / search  s sort  Tab local  u view";
     if (m->typing)
         return narrow ? "Enter keep  Esc leave"
                       : "Enter keeps the filter  Esc leaves it  arrows move";
@@ -348,14 +424,15 @@ static const char *hints(const void *self, bool narrow)
 static double tick(void *self, double now)
 {
     models *m = self;
-    (void)now;
     ui_parts_memory(m->app, &m->available, &m->total);
-    return m->job ? 0.5 : 5;
+    double hub = ui_models_hub_tick(m, now), in = m->job ? 0.5 : 5;
+    return hub >= 0 && hub < in ? hub : in;
 }
 
 static int busy(const void *self)
 {
-    return ((const models *)self)->job ? 1 : 0;
+    const models *m = self;
+    return m->job || m->hub.job ? 1 : 0;
 }
 
 static void show(void *self, const char *const *paths, const char *note)
@@ -388,7 +465,8 @@ static nb_status open(void **self, ui_app *app, nb_err *err)
     if (opt->n_paths || at) /* what was asked for now beats what was looked at last */
         snprintf(m->wanted, sizeof m->wanted, "%s", opt->n_paths ? opt->paths[0] : at);
     *self = m;
-    start_scan(m);
+    ui_models_hub_open(m);
+    ui_models_scan(m);
     return NB_OK;
 }
 
@@ -409,6 +487,7 @@ static void close_screen(void **self)
     if (!m)
         return;
     remember(m);
+    ui_models_hub_close(m);
     drop_scan(&m->scan);
     nb_library_close(&m->lib);
     nb_runs_close(&m->runs);
@@ -432,6 +511,7 @@ const ui_screen ui_screen_models = {
     .action = action,
     .text_mode = text_mode,
     .key = key,
+    .mouse = mouse,
     .event = event,
     .why_not = why_not,
     .hints = hints,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tui/app_private.h"
+#include "tui/screens/parts.h"
 
 static void open(ui_app *app)
 {
@@ -55,16 +56,6 @@ static void draw_row(ui_canvas *c, ui_rect r, const app_entry *e, bool here)
         ui_tint(c, r, UI_SELECT, 0);
 }
 
-static void draw_whole(ui_canvas *c, ui_rect r, const app_entry *e)
-{
-    ui_row *rows = NULL;
-    size_t n = 0, cap = 0;
-    if (ui_wrap(e->text, strlen(e->text), r.w, &rows, &n, &cap, NULL) == NB_OK)
-        for (int i = 0; i < r.h && i < (int)n; i++)
-            ui_textn(c, r.x, r.y + i, UI_TEXT, 0, e->text + rows[i].start, rows[i].len, r.w);
-    free(rows);
-}
-
 static void draw(ui_app *app, ui_canvas *c, ui_rect area)
 {
     int w = area.w >= APP_WIDE ? area.w - 8 : area.w - 2;
@@ -73,25 +64,25 @@ static void draw(ui_app *app, ui_canvas *c, ui_rect area)
     snprintf(note, sizeof note, "%zu entries", n);
     ui_rect in = ui_app_panel_box(c, area, w, area.h < 20 ? area.h : 20, "errors and log", note);
     int whole = in.h > 10 ? 4 : 1, rows = in.h - whole - 2;
+    ui_list_hide(&app->errors_list);
     if (rows < 1)
         return;
     ui_input_draw(c, (ui_rect){in.x, in.y, in.w, 1}, &app->items.input, "/ ", app->errors_typing);
-    ui_list_set(&app->errors_list, n);
-    ui_list_scroll(&app->errors_list, rows);
-    for (int i = 0; i < rows && app->errors_list.top + (size_t)i < n; i++) {
-        size_t at = app->errors_list.top + (size_t)i;
-        draw_row(c, (ui_rect){in.x, in.y + 1 + i, in.w, 1}, entry_at(app, at),
-                 at == app->errors_list.at);
-    }
-    const app_entry *e = entry_at(app, app->errors_list.at);
+    ui_list *l = &app->errors_list;
+    ui_list_set(l, n);
+    ui_list_place(l, (ui_rect){in.x, in.y + 1, in.w, rows});
+    for (size_t i = l->top; i < n && i < l->top + (size_t)rows; i++)
+        draw_row(c, ui_list_row(l, i), entry_at(app, i), i == l->at);
+    const app_entry *e = entry_at(app, l->at);
     ui_rect below = {in.x, in.y + in.h - whole, in.w, whole};
+    parts_lines text = ui_parts_begin(c, below);
     if (e)
-        draw_whole(c, below, e);
+        ui_parts_wrap(&text, UI_TEXT, e->text);
     else
         ui_textn(c, in.x, in.y + 1, UI_DIM, 0, "nothing went wrong so far", 25, in.w);
     if (!app->errors_typing) {
         c->cursor_x = in.x;
-        c->cursor_y = in.y + 1 + (int)(app->errors_list.at - app->errors_list.top);
+        c->cursor_y = in.y + 1 + (int)(l->at - l->top);
     }
 }
 
@@ -158,6 +149,19 @@ static bool key(ui_app *app, const ui_key *k)
     return true;
 }
 
+/* A press on the filter, which stands above the rows, begins to type. */
+static void mouse(ui_app *app, const ui_key *k)
+{
+    const ui_list *l = &app->errors_list;
+    bool press = k->button == 1, beside = k->x < l->area.x || k->x >= l->area.x + l->area.w;
+    bool filter = press && !beside && k->y == l->area.y - 1;
+    bool row = ui_list_mouse(&app->errors_list, k);
+    if (filter || (row && press))
+        app->errors_typing = filter;
+    if (filter)
+        ui_input_press(&app->items.input, k->x, k->y);
+}
+
 static const char *hints(const ui_app *app, bool narrow)
 {
     if (app->errors_typing)
@@ -165,4 +169,5 @@ static const char *hints(const ui_app *app, bool narrow)
     return narrow ? "/ filter  y copy  Esc" : "/ filter  y copy  j k move  Esc close";
 }
 
-const app_panel_row ui_app_errors_row = {.open = open, .draw = draw, .key = key, .hints = hints};
+const app_panel_row ui_app_errors_row = {
+    .open = open, .draw = draw, .key = key, .mouse = mouse, .hints = hints};

@@ -61,23 +61,24 @@ static void draw(ui_app *app, ui_canvas *c, ui_rect area)
     char note[32];
     snprintf(note, sizeof note, "%zu running", ui_app_running(app));
     ui_rect in = ui_app_panel_box(c, area, w, h, "jobs", note);
-    ui_list_set(&app->jobs_list, app->n_job);
+    ui_list *l = &app->jobs_list;
+    ui_list_set(l, app->n_job);
+    ui_list_hide(l);
     int rows = in.h - 3;
     if (rows < 1)
         return;
-    ui_list_scroll(&app->jobs_list, rows);
-    for (int i = 0; i < rows && app->jobs_list.top + (size_t)i < app->n_job; i++) {
-        size_t at = app->jobs_list.top + (size_t)i;
-        draw_row(c, (ui_rect){in.x, in.y + i, in.w, 1}, row_at(app, at), at == app->jobs_list.at);
-    }
-    const app_job *j = row_at(app, app->jobs_list.at);
+    ui_list_place(l, (ui_rect){in.x, in.y, in.w, rows});
+    const app_job *j;
+    for (size_t i = l->top; i < l->top + (size_t)rows && (j = row_at(app, i)); i++)
+        draw_row(c, ui_list_row(l, i), j, i == l->at);
+    j = row_at(app, l->at);
     if (!j) {
         ui_textn(c, in.x, in.y, UI_DIM, 0, "no job was started yet", 22, in.w);
         return;
     }
     draw_detail(c, (ui_rect){in.x, in.y + in.h - 2, in.w, 2}, j);
     c->cursor_x = in.x;
-    c->cursor_y = in.y + (int)(app->jobs_list.at - app->jobs_list.top);
+    c->cursor_y = in.y + (int)(l->at - l->top);
 }
 
 /* --- keys ------------------------------------------------------------------------------------ */
@@ -91,6 +92,20 @@ static void pause_job(ui_app *app, const app_job *j)
     ui_app_say(app, "%s %s: %s", j->kind, j->label, pause ? "paused, p goes on" : "goes on");
 }
 
+static void go(ui_app *app, const app_job *j)
+{
+    ui_scope owner = j->owner;
+    ui_app_panel_close(app);
+    ui_app_show(app, owner, NULL, NULL);
+}
+
+static void mouse(ui_app *app, const ui_key *k)
+{
+    const app_job *j = ui_list_mouse(&app->jobs_list, k) ? row_at(app, app->jobs_list.at) : NULL;
+    if (j && k->button == 2)
+        go(app, j);
+}
+
 static bool key(ui_app *app, const ui_key *k)
 {
     uint32_t none = 0;
@@ -100,9 +115,7 @@ static bool key(ui_app *app, const ui_key *k)
     if (a == UI_ACT_ANY_ESCAPE || a == UI_ACT_ANY_BACK || a == UI_ACT_ANY_JOBS) {
         ui_app_panel_close(app);
     } else if (a == UI_ACT_ANY_OPEN && j) {
-        ui_scope owner = j->owner;
-        ui_app_panel_close(app);
-        ui_app_show(app, owner, NULL, NULL);
+        go(app, j);
     } else if (ch == 'x' && j) {
         ui_app_job_cancel(app, j);
     } else if (ch == 'p' && j) {
@@ -120,4 +133,5 @@ static const char *hints(const ui_app *app, bool narrow)
                   : "x cancel  p pause or go on  Enter its screen  Esc close";
 }
 
-const app_panel_row ui_app_jobs_row = {.open = open, .draw = draw, .key = key, .hints = hints};
+const app_panel_row ui_app_jobs_row = {
+    .open = open, .draw = draw, .key = key, .mouse = mouse, .hints = hints};

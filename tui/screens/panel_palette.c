@@ -50,29 +50,30 @@ static void draw_item(ui_app *app, ui_canvas *c, ui_rect r, size_t i, bool verbs
 
 static void draw_items(ui_app *app, ui_canvas *c, ui_rect r, int columns, bool verbs)
 {
-    app_list *l = &app->items;
-    int w = (r.w - 2 * (columns - 1)) / columns;
-    ui_list_scroll(&l->list, r.h * columns);
-    for (int i = 0; i < r.h * columns && l->list.top + (size_t)i < l->list.n; i++) {
-        ui_rect row = {r.x + (i / r.h) * (w + 2), r.y + i % r.h, w, 1};
-        draw_item(app, c, row, l->list.top + (size_t)i, verbs);
-    }
-    if (l->list.n == 0)
+    ui_list *l = &app->items.list;
+    l->across = columns;
+    ui_list_place(l, r);
+    for (size_t i = l->top; i < l->n && i < l->top + (size_t)(r.h * columns); i++)
+        draw_item(app, c, ui_list_row(l, i), i, verbs);
+    if (l->n == 0)
         ui_textn(c, r.x + 2, r.y, UI_DIM, 0, "nothing is called that", 22, r.w - 2);
 }
+
+static const char foot_text[] =
+    "Tab completes, Ctrl-O binds a key, key:X finds by key, - not possible";
 
 static void palette_draw(ui_app *app, ui_canvas *c, ui_rect area)
 {
     int w = area.w >= APP_WIDE ? 96 : area.w - 6, h = area.h < 22 ? area.h : 22;
     ui_rect in = ui_app_panel_box(c, area, w, h, "palette", "Enter runs");
+    ui_list_hide(&app->items.list);
     if (in.h < 3)
         return;
     draw_input(app, c, in, ": ");
     bool foot = in.h > 8;
     draw_items(app, c, (ui_rect){in.x, in.y + 2, in.w, in.h - 2 - foot}, 1, true);
     if (foot)
-        ui_textn(c, in.x, in.y + in.h - 1, UI_DIM, 0,
-                 "Tab completes, key:X finds by key, - is not possible here", 57, in.w);
+        ui_textn(c, in.x, in.y + in.h - 1, UI_DIM, 0, foot_text, sizeof foot_text - 1, in.w);
 }
 
 static void help_draw(ui_app *app, ui_canvas *c, ui_rect area)
@@ -81,6 +82,7 @@ static void help_draw(ui_app *app, ui_canvas *c, ui_rect area)
     int wide = area.w >= 104, w = wide ? area.w - 4 : area.w - 2;
     snprintf(title, sizeof title, "keys here: %s", ui_app_current(app)->row->title);
     ui_rect in = ui_app_panel_box(c, area, w < 140 ? w : 140, area.h, title, "Enter runs");
+    ui_list_hide(&app->items.list);
     if (in.h < 3)
         return;
     draw_input(app, c, in, "/ ");
@@ -200,8 +202,6 @@ static bool move(ui_app *app, const ui_key *k)
             return ui_list_move(&app->items.list, moves[i].action, app->h);
     bool next = k->code == UI_K_CHAR && k->ctrl && k->ch == 'n';
     bool previous = k->code == UI_K_CHAR && k->ctrl && k->ch == 'p';
-    if (k->code == UI_K_MOUSE && k->button >= 4)
-        return ui_list_move(&app->items.list, k->button == 4 ? UI_ACT_ANY_UP : UI_ACT_ANY_DOWN, 1);
     return (next || previous) &&
            ui_list_move(&app->items.list, next ? UI_ACT_ANY_DOWN : UI_ACT_ANY_UP, 1);
 }
@@ -209,6 +209,15 @@ static bool move(ui_app *app, const ui_key *k)
 static bool list_key(ui_app *app, const ui_key *k, bool help)
 {
     const app_item *it = ui_app_items_at(app, app->items.list.at);
+    if (app->binding != UI_ACT_NONE) {
+        ui_app_bind_key(app, k);
+        return true;
+    }
+    if (k->code == UI_K_CHAR && k->ctrl && k->ch == 'o') {
+        if (it)
+            ui_app_bind(app, it);
+        return true;
+    }
     if (k->code == UI_K_ESC) {
         ui_app_panel_close(app);
     } else if (k->code == UI_K_ENTER) {
@@ -234,6 +243,22 @@ static bool help_key(ui_app *app, const ui_key *k)
     return list_key(app, k, true);
 }
 
+static void list_mouse(ui_app *app, const ui_key *k)
+{
+    bool help = app->panel == APP_HELP;
+    if (app->binding != UI_ACT_NONE)
+        return; /* it waits for a key */
+    if (!ui_list_mouse(&app->items.list, k)) {
+        if (k->button == 1)
+            ui_input_press(&app->items.input, k->x, k->y);
+        return;
+    }
+    if (k->button == 2)
+        run_selected(app, help);
+    if (app->panel == APP_PALETTE)
+        preview(app);
+}
+
 static void palette_open(ui_app *app)
 {
     app->theme_before[0] = '\0';
@@ -245,8 +270,14 @@ static void help_open(ui_app *app)
     ui_app_items_fill(app, true);
 }
 
+static void help_close(ui_app *app)
+{
+    app->binding = UI_ACT_NONE;
+}
+
 static void palette_close(ui_app *app)
 {
+    app->binding = UI_ACT_NONE;
     if (app->theme_before[0] && strcmp(app->theme_before, app->theme.name) != 0)
         ui_app_theme(app, app->theme_before, NULL);
     app->theme_before[0] = '\0';
@@ -254,14 +285,17 @@ static void palette_close(ui_app *app)
 
 static const char *hints(const ui_app *app, bool narrow)
 {
-    (void)app;
-    return narrow ? "Enter run  Esc close" : "Enter run  arrows move  type to filter  Esc close";
+    if (app->binding != UI_ACT_NONE)
+        return "Esc leave it";
+    return narrow ? "Enter run  ^O bind  Esc close"
+                  : "Enter run  Ctrl-O bind a key  type to filter  Esc close";
 }
 
 const app_panel_row ui_app_palette_row = {
     .open = palette_open,
     .draw = palette_draw,
     .key = palette_key,
+    .mouse = list_mouse,
     .hints = hints,
     .close = palette_close,
 };
@@ -270,5 +304,7 @@ const app_panel_row ui_app_help_row = {
     .open = help_open,
     .draw = help_draw,
     .key = help_key,
+    .mouse = list_mouse,
     .hints = hints,
+    .close = help_close,
 };

@@ -88,8 +88,11 @@ void ui_parts_wrap(parts_lines *l, ui_role role, const char *text)
     size_t n = 0, cap = 0;
     if (l->r.w < 1 || ui_wrap(text, strlen(text), l->r.w, &rows, &n, &cap, NULL) != NB_OK)
         n = 0;
-    for (size_t i = 0; i < n && ui_parts_left(l); i++, l->y++)
-        ui_textn(l->c, l->r.x, l->r.y + l->y, role, 0, text + rows[i].start, rows[i].len, l->r.w);
+    for (size_t i = 0; i < n && ui_parts_left(l); i++, l->y++) {
+        bool last = i + 1 < n && ui_parts_left(l) == 1; /* of those that fit: all that is left */
+        size_t len = last ? strlen(text + rows[i].start) : rows[i].len;
+        ui_textn(l->c, l->r.x, l->r.y + l->y, role, 0, text + rows[i].start, len, l->r.w);
+    }
     free(rows);
 }
 
@@ -216,6 +219,44 @@ void ui_parts_empty(ui_canvas *c, ui_rect r, const char *const *lines)
         int x = r.x + (r.w > w ? (r.w - w) / 2 : 0);
         ui_textn(c, x, y, i ? UI_DIM : UI_TITLE, 0, lines[i], len, r.x + r.w - x);
     }
+}
+
+/* --- shell words ----------------------------------------------------------------------------- */
+
+/* Nothing in it that a terminal might obey or hide. */
+static bool shows_as_is(const char *text)
+{
+    nb_str safe = {0};
+    nb_safe_text(&safe, text, strlen(text), NB_SAFE_ONE_LINE);
+    bool same = !safe.failed && strcmp(nb_str_c(&safe), text) == 0;
+    nb_str_free(&safe);
+    return same;
+}
+
+void ui_parts_word(nb_str *out, const char *text)
+{
+    bool plain = shows_as_is(text);
+    nb_str_add(out, plain ? " '" : " $'");
+    for (const char *s = text; *s; s++) {
+        unsigned char b = (unsigned char)*s;
+        if (b == '\'')
+            nb_str_add(out, plain ? "'\\''" : "\\'");
+        else if (!plain && (b < 0x20 || b >= 0x7f))
+            nb_str_addf(out, "\\%03o", b);
+        else if (!plain && b == '\\')
+            nb_str_add(out, "\\\\");
+        else
+            nb_str_addn(out, s, 1);
+    }
+    nb_str_add(out, "'");
+}
+
+void ui_parts_path(nb_str *out, const char *path)
+{
+    nb_str whole = {0};
+    nb_str_addf(&whole, "%s%s", *path == '-' ? "./" : "", path);
+    ui_parts_word(out, nb_str_c(&whole));
+    nb_str_free(&whole);
 }
 
 /* --- exports --------------------------------------------------------------------------------- */

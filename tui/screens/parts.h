@@ -27,7 +27,7 @@ void ui_parts_line(parts_lines *l, ui_role role, const char *fmt, ...)
 void ui_parts_pair(parts_lines *l, int label_w, const char *label, ui_role role, const char *fmt,
                    ...) __attribute__((format(printf, 5, 6)));
 void ui_parts_skip(parts_lines *l); /* an empty row */
-/* As ui_parts_line, wrapped over as many rows as it takes. */
+/* As ui_parts_line, over as many rows as it takes; an ellipsis ends the last one that fits. */
 void ui_parts_wrap(parts_lines *l, ui_role role, const char *text);
 int ui_parts_left(const parts_lines *l); /* rows still free */
 
@@ -50,6 +50,11 @@ void ui_parts_columns(ui_rect r, int first, ui_rect *left, ui_rect *right);
 void ui_parts_rows(ui_rect r, int first, ui_rect *top, ui_rect *bottom);
 /* Centred lines on an empty page: what is missing, what to press. NULL-terminated. */
 void ui_parts_empty(ui_canvas *c, ui_rect r, const char *const *lines);
+
+/* " 'text'": one word of a shell that reads back as these bytes; $'...' where a terminal might obey
+ * or hide some of them. A path that begins with a dash gets "./" in front. */
+void ui_parts_word(nb_str *out, const char *text);
+void ui_parts_path(nb_str *out, const char *path);
 
 /* Writes an export beside the chats (data_dir/exports/NAME, "-2" when taken) and says where; a
  * failure becomes a sticky error. */

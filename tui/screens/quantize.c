@@ -15,9 +15,10 @@ static void describe(quantize_source *s, const char *path)
     size_t n;
     snprintf(s->path, sizeof s->path, "%s", path);
     if (nb_kvs_str(kvs, "general.name", &name, &n) && n)
-        snprintf(s->name, sizeof s->name, "%.*s", (int)(n < 120 ? n : 120), name);
+        nb_elide(s->name, sizeof s->name,
+                 snprintf(s->name, sizeof s->name, "%.*s", (int)(n < 1024 ? n : 1024), name));
     else
-        snprintf(s->name, sizeof s->name, "%.120s", nb_path_base(path));
+        nb_short(s->name, sizeof s->name, nb_path_base(path));
     ui_parts_type(s->weights, s->type);
     s->runs = nb_hparams_read(&s->hp, kvs, NULL) == NB_OK;
 }
@@ -43,7 +44,6 @@ static nb_status open_source(nb_job *job, void *arg, nb_err *err)
 static void choose(quantize *q, const char *model)
 {
     nb_err err = {0};
-    char label[160];
     if (q->opening) { /* the last choice wins, when the one being opened is there */
         snprintf(q->wanted, sizeof q->wanted, "%s", model);
         return;
@@ -52,11 +52,9 @@ static void choose(quantize *q, const char *model)
     q->wanted[0] = '\0';
     q->open_arg.made = NULL;
     if (nb_library_resolve(ui_app_config(q->app), model, q->open_arg.path, sizeof q->open_arg.path,
-                           &err) == NB_OK) {
-        snprintf(label, sizeof label, "%.150s", nb_path_base(q->open_arg.path));
-        ui_app_job(q->app, &q->opening, UI_QUANTIZE, "open", label, open_source, &q->open_arg,
-                   &err);
-    }
+                           &err) == NB_OK)
+        ui_app_job(q->app, &q->opening, UI_QUANTIZE, "open", nb_path_base(q->open_arg.path),
+                   open_source, &q->open_arg, &err);
     if (!q->opening)
         snprintf(q->problem, sizeof q->problem, "%s", err.msg);
 }
@@ -155,19 +153,40 @@ static bool job_action(quantize *q, ui_action a)
     return true;
 }
 
+/* What Ctrl-R would do, as a command that does the same. */
 static void copy_command(quantize *q)
 {
-    nb_str s = {0};
+    size_t n;
+    nb_str s = {0}, dir = {0};
     if (!q->source)
         return;
-    nb_str_addf(&s, "nibble quantize '%s' -t %s -o '%s'", q->source->path, q->recipe.preset->name,
-                q->output);
+    nb_str_addn(&dir, q->output, (size_t)(nb_path_base(q->output) - q->output));
+    if (dir.len && !nb_is_dir(dir.at)) {
+        nb_str_add(&s, "mkdir -p");
+        ui_parts_path(&s, dir.at);
+        nb_str_add(&s, " && ");
+    }
+    nb_str_add(&s, "nibble quantize");
+    ui_parts_path(&s, q->source->path);
+    nb_str_addf(&s, " -t %s -o", q->recipe.preset->name);
+    ui_parts_path(&s, q->output);
+    if (q->method)
+        nb_str_addf(&s, " --method %s", nb_methods(&n)[q->method]->name);
     if (q->recipe.pure)
         nb_str_add(&s, " --pure");
-    for (size_t i = 0; i < q->recipe.n_rules; i++)
-        nb_str_addf(&s, " --rule '%s=%s'", q->recipe.rule[i].pattern,
-                    nk_type_get((uint32_t)q->recipe.rule[i].type)->name);
+    for (size_t i = 0; i < q->recipe.n_rules; i++) {
+        char rule[160];
+        snprintf(rule, sizeof rule, "%s=%s", q->recipe.rule[i].pattern,
+                 nk_type_get((uint32_t)q->recipe.rule[i].type)->name);
+        nb_str_add(&s, " --tensor-type");
+        ui_parts_word(&s, rule);
+    }
+    if (q->requantize)
+        nb_str_add(&s, " --allow-requantize");
+    if (q->threads != ui_app_threads(q->app))
+        nb_str_addf(&s, " --threads %d", q->threads);
     ui_app_copy(q->app, nb_str_c(&s), s.len);
+    nb_str_free(&dir);
     nb_str_free(&s);
 }
 
@@ -264,6 +283,53 @@ static bool key(void *self, const ui_key *k)
     if (q->editing < 0 || !ui_input_key(&q->input, k))
         return false;
     q->input_error[0] = '\0';
+    return true;
+}
+
+/* --- mouse ----------------------------------------------------------------------------------- */
+
+/* Cells of the error map are tensors; the wheel walks them. */
+static void mouse_live(quantize *q, const ui_key *k, int spot)
+{
+    size_t tensor = ui_quantize_strip_hit(q, k->x, k->y);
+    if (k->button >= 4)
+        ui_quantize_walk(q, k->button == 5 ? 1 : -1);
+    else if (tensor != SIZE_MAX)
+        ui_quantize_walk_to(q, tensor);
+    else if (k->button == 1 && spot == QUANTIZE_SPOT_LEGEND)
+        q->heat_all = !q->heat_all;
+}
+
+/* A press on the dry run beside the form makes it the table with the cursor there. */
+static bool mouse_look(quantize *q, const ui_key *k)
+{
+    size_t row = ui_list_hit(&q->look, k->x, k->y);
+    if (row == SIZE_MAX || k->button >= 4)
+        return false;
+    q->table = true;
+    q->table_list.at = row;
+    return true;
+}
+
+static bool mouse(void *self, const ui_key *k)
+{
+    quantize *q = self;
+    int spot = ui_spots_hit(&q->spots, k->x, k->y);
+    bool press = k->button < 4;
+    if (ui_list_mouse(&q->table_list, k) || mouse_look(q, k)) {
+        q->editing = press ? -1 : q->editing;
+    } else if (ui_list_mouse(&q->form, k)) {
+        q->editing = press ? -1 : q->editing; /* as Esc leaves it */
+        q->table = q->table && !press;
+        if (k->button == 2)
+            enter(q);
+    } else if (spot == QUANTIZE_SPOT_INPUT) {
+        ui_input_press(&q->input, k->x, k->y);
+    } else if (spot >= 0) {
+        mouse_live(q, k, spot);
+    } else {
+        return false;
+    }
     return true;
 }
 
@@ -389,6 +455,7 @@ const ui_screen ui_screen_quantize = {
     .action = action,
     .text_mode = text_mode,
     .key = key,
+    .mouse = mouse,
     .event = event,
     .why_not = why_not,
     .hints = hints,

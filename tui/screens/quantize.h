@@ -45,6 +45,8 @@ typedef enum quantize_state {
     QUANTIZE_FAILED
 } quantize_state;
 
+enum { QUANTIZE_KINDS = 16 }; /* rows of the error map at most */
+
 /* The run on the right side: being made, or the last one. */
 typedef struct quantize_live {
     quantize_state state;
@@ -68,6 +70,8 @@ typedef struct quantize_live {
     nb_tensor_report report; /* of walk[at] */
     bool has_report;
     double drawn;
+    ui_rect strip;                  /* the error map's cells in the last frame; w 0 = not drawn */
+    int strip_kind[QUANTIZE_KINDS]; /* which kind each of its rows shows */
 } quantize_live;
 
 enum { QUANTIZE_UNDO = 32 };
@@ -100,10 +104,14 @@ typedef struct quantize {
     char input_error[240];
     bool table; /* D: the dry run tensor by tensor */
     ui_list table_list;
+    ui_list look;   /* the dry run beside the form: seen only, a press opens it as the table */
+    ui_spots spots; /* quantize_spot */
     bool heat_all, zoom, on_right;
     uint64_t disk_free, available, total;
     quantize_live live;
 } quantize;
+
+enum quantize_spot { QUANTIZE_SPOT_LIVE, QUANTIZE_SPOT_LEGEND, QUANTIZE_SPOT_INPUT };
 
 /* quantize_form.c */
 size_t ui_quantize_rows(const quantize *q);
@@ -124,6 +132,7 @@ void ui_quantize_finished(quantize *q, const nb_event *e);
 double ui_quantize_follow(quantize *q, double now); /* polls; seconds to the next look */
 double ui_quantize_replay_rate(const quantize *q);  /* tensors/s */
 void ui_quantize_walk(quantize *q, int step);
+void ui_quantize_walk_to(quantize *q, size_t walk);
 void ui_quantize_drop_run(quantize *q);
 void ui_quantize_release(quantize_source **s);
 /* Figures over the finished tensors up to the one shown while replaying. */
@@ -132,6 +141,8 @@ void ui_quantize_so_far(const quantize *q, nb_stats *out, uint64_t *bytes, size_
 /* ui_quantize_draw.c, quantize_plots.c */
 void ui_quantize_draw(void *self, ui_canvas *c, ui_rect r);
 void ui_quantize_draw_live(quantize *q, ui_canvas *c, ui_rect r, bool narrow);
+/* Index in walk of the tensor whose cell of the error map is there, SIZE_MAX = none. */
+size_t ui_quantize_strip_hit(const quantize *q, int x, int y);
 void ui_quantize_json(const void *self, nb_str *out);
 
 #endif

@@ -141,7 +141,7 @@ static void remember_speed(quantize *q)
 
 void ui_quantize_start(quantize *q)
 {
-    char question[320], size[16], room[16], took[40] = "", time[16];
+    char question[320], name[160], size[16], room[16], took[40] = "", time[16];
     if (q->live.state == QUANTIZE_RUNNING) {
         ui_app_say(q->app, "a quantize runs already: x cancels it");
         return;
@@ -161,7 +161,8 @@ void ui_quantize_start(quantize *q)
     }
     if (seconds > 0)
         snprintf(took, sizeof took, ", about %s", nb_human_time(time, seconds));
-    snprintf(question, sizeof question, "Write %.200s (%s, %s free%s)?", nb_path_base(q->output),
+    snprintf(question, sizeof question, "Write %s (%s, %s free%s)?",
+             nb_short(name, sizeof name, nb_path_base(q->output)),
              nb_human_bytes(size, q->plan.file_bytes), nb_human_bytes(room, q->disk_free), took);
     ui_app_confirm(q->app, question, start, q);
 }
@@ -244,15 +245,20 @@ double ui_quantize_follow(quantize *q, double now)
                                         : -1;
 }
 
-void ui_quantize_walk(quantize *q, int step)
+void ui_quantize_walk_to(quantize *q, size_t walk)
 {
     quantize_live *l = &q->live;
     if (!l->run)
         return;
     l->follow = l->replay = false;
-    if (step < 0 ? l->at > 0 : l->at + 1 < l->n_walk)
-        l->at += step < 0 ? (size_t)-1 : 1;
+    l->at = walk < l->n_walk ? walk : l->at;
     look_at(l, l->at);
+}
+
+void ui_quantize_walk(quantize *q, int step)
+{
+    size_t at = q->live.at;
+    ui_quantize_walk_to(q, step > 0 ? at + 1 : at ? at - 1 : 0);
 }
 
 void ui_quantize_finished(quantize *q, const nb_event *e)

@@ -86,10 +86,10 @@ static void draw_tensor(const quantize *q, parts_lines *l, int rows)
 
 /* --- all tensors ----------------------------------------------------------------------------- */
 
-enum { MAX_KINDS = 16 };
+enum { STRIP_X = 12 }; /* cells of a kind's name */
 
 typedef struct strip {
-    char kind[MAX_KINDS][24];
+    char kind[QUANTIZE_KINDS][24];
     size_t n;
     int layers;
 } strip;
@@ -118,7 +118,7 @@ static strip strip_of(const quantize_live *l)
         size_t k = 0;
         while (k < s.n && strcmp(s.kind[k], kind) != 0)
             k++;
-        if (k == s.n && s.n < MAX_KINDS)
+        if (k == s.n && s.n < QUANTIZE_KINDS)
             memcpy(s.kind[s.n++], kind, sizeof kind);
         if (layer + 1 > s.layers)
             s.layers = layer + 1;
@@ -151,7 +151,7 @@ static bool visible(const quantize_live *l, size_t walk)
 static void strip_row(const quantize_live *l, parts_lines *o, const strip *s, size_t kind,
                       const double step[3])
 {
-    int y = o->r.y + o->y++, x = o->r.x + 12;
+    int y = o->r.y + o->y++, x = o->r.x + STRIP_X;
     ui_textn(o->c, o->r.x, y, UI_DIM, 0, s->kind[kind], strlen(s->kind[kind]), 11);
     for (size_t i = 0; i < l->n_walk; i++) {
         char name[24];
@@ -183,9 +183,9 @@ static size_t worst(const quantize_live *l, size_t out[], size_t cap)
     return n;
 }
 
-static void draw_strip(const quantize *q, parts_lines *o, int rows)
+static void draw_strip(quantize *q, parts_lines *o, int rows)
 {
-    const quantize_live *l = &q->live;
+    quantize_live *l = &q->live;
     strip s = strip_of(l);
     double step[3];
     char a[48], b[48], c[48], name[24];
@@ -196,16 +196,18 @@ static void draw_strip(const quantize *q, parts_lines *o, int rows)
                   ui_glyph_text(o->c, UI_G_SHADE0 + 2), ui_parts_percent(c, step[2]),
                   ui_glyph_text(o->c, UI_G_SHADE0 + 3), s.layers - 1);
     int top = o->y, shown = 0;
+    ui_spots_add(&q->spots, (ui_rect){o->r.x, o->r.y + top - 1, o->r.w, 1}, QUANTIZE_SPOT_LEGEND);
     bool all = q->heat_all || rows >= (int)s.n;
     layer_of(l->plan.layout[l->walk[l->at]].name, name);
-    for (size_t k = 0; k < s.n && ui_parts_left(o) && shown < rows + (q->heat_all ? MAX_KINDS : 0);
-         k++)
+    for (size_t k = 0;
+         k < s.n && ui_parts_left(o) && shown < rows + (q->heat_all ? QUANTIZE_KINDS : 0); k++)
         if (all || strcmp(s.kind[k], name) == 0) {
             strip_row(l, o, &s, k, step);
-            shown++;
+            l->strip_kind[shown++] = (int)k;
         }
+    l->strip = (ui_rect){o->r.x + STRIP_X, o->r.y + top, s.layers, shown};
     size_t bad[5], n = worst(l, bad, countof(bad));
-    int x = 12 + s.layers + 3;
+    int x = STRIP_X + s.layers + 3;
     for (size_t i = 0; i < n && (int)i < shown && x + 24 < o->r.w; i++) {
         int layer = layer_of(l->plan.layout[bad[i]].name, name);
         if (layer < 0)
@@ -215,6 +217,23 @@ static void draw_strip(const quantize *q, parts_lines *o, int rows)
         ui_textf(o->c, o->r.x + x, o->r.y + top + (int)i, UI_TEXT, "%s%-15s %s",
                  i ? "      " : "worst ", b, ui_parts_percent(a, l->tensor[bad[i]].rel));
     }
+}
+
+size_t ui_quantize_strip_hit(const quantize *q, int x, int y)
+{
+    const quantize_live *l = &q->live;
+    const ui_rect *r = &l->strip;
+    if (x < r->x || x >= r->x + r->w || y < r->y || y >= r->y + r->h)
+        return SIZE_MAX;
+    strip s = strip_of(l);
+    for (size_t i = 0; i < l->n_walk; i++) {
+        char kind[24];
+        int layer = layer_of(l->plan.layout[l->walk[i]].name, kind);
+        if (x - r->x == (layer < 0 ? 0 : layer) &&
+            strcmp(kind, s.kind[l->strip_kind[y - r->y]]) == 0)
+            return i;
+    }
+    return SIZE_MAX;
 }
 
 /* --- the run --------------------------------------------------------------------------------- */
@@ -274,7 +293,7 @@ static void title_of(const quantize *q, char title[160], char note[64])
 }
 
 /* Below 100 columns: two histograms side by side, one row of the strip, two rows of figures. */
-static void draw_narrow(const quantize *q, parts_lines *o)
+static void draw_narrow(quantize *q, parts_lines *o)
 {
     const quantize_live *l = &q->live;
     const nb_tensor_report *r = &l->report;
@@ -295,13 +314,14 @@ static void draw_narrow(const quantize *q, parts_lines *o)
              ui_parts_percent(a, nb_stats_rel_rmse(&r->stats)));
     ui_parts_line(o, UI_DIM, "before %s  σ %s", from ? from->name : "?",
                   ui_parts_num(b, nb_stats_std(&r->stats)));
-    draw_strip(q, o, q->heat_all ? MAX_KINDS : 1);
+    draw_strip(q, o, q->heat_all ? QUANTIZE_KINDS : 1);
     draw_totals(q, o);
 }
 
 void ui_quantize_draw_live(quantize *q, ui_canvas *c, ui_rect r, bool narrow)
 {
     char title[160], note[64];
+    ui_spots_add(&q->spots, r, QUANTIZE_SPOT_LIVE);
     title_of(q, title, note);
     ui_box(c, r, title, note, false);
     ui_rect in = ui_inside(r);

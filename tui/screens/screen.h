@@ -23,6 +23,10 @@ typedef struct ui_screen {
     /* Text mode: an input has focus. key gets what no action took. NULL = never. */
     bool (*text_mode)(const void *self);
     bool (*key)(void *self, const ui_key *k);
+    /* A press, a second one in its place, the wheel, over what draw drew last: a press focuses and
+     * selects and never acts, but on a legend or a column's title; the second is Enter; the wheel
+     * scrolls what is under it (tui.md 4.1, 4.12). True if it meant something. NULL = none does. */
+    bool (*mouse)(void *self, const ui_key *k);
     void (*event)(void *self, const nb_event *e);
     /* NULL = possible now, else the reason (palette, help). */
     const char *(*why_not)(const void *self, ui_action a);
@@ -30,6 +34,9 @@ typedef struct ui_screen {
     const char *(*hints)(const void *self, bool narrow);
     /* Called before drawing; returns seconds until it wants to be drawn again, < 0 = no need. */
     double (*tick)(void *self, double now);
+    /* Bytes a second that frames nobody asked for by a key may take for long, so that a slow line
+     * carries them (tui 10); 0 = as many as 30 frames a second do. */
+    double rate;
     /* Work in progress shown in the tab ("Quantize·1"); 0 = none. NULL allowed. */
     int (*busy)(const void *self);
     /* The screen's content as JSON, equal to the matching command's --json (tui 29). NULL allowed.

@@ -29,7 +29,7 @@ void ui_form_draw(ui_canvas *c, ui_rect r, const ui_field *f, size_t n, ui_list 
     enum { GUTTER = 2 };
     ui_rect old = ui_canvas_clip(c, r);
     ui_list_set(l, n);
-    ui_list_scroll(l, r.h);
+    ui_list_place(l, r);
     for (int k = 0; k < r.h && l->top + (size_t)k < n; k++) {
         size_t i = l->top + (size_t)k;
         int y = r.y + k, x = r.x + GUTTER + label_w + 1;

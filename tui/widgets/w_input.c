@@ -1,4 +1,4 @@
-#include "tui/widgets/widget.h"
+#include "tui/widgets/w_input_own.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,14 +8,16 @@ enum { MAX_INPUT = 4 << 20, MAX_LINE = 64 << 10 };
 
 static size_t room(const ui_input *in)
 {
-    size_t max = in->multiline ? MAX_INPUT : MAX_LINE;
-    return in->text.len < max ? max - in->text.len : 0;
+    size_t max = in->multiline ? MAX_INPUT : MAX_LINE, used = in->text.len;
+    for (size_t i = 0; i < UI_FOLDS; i++)
+        used += in->fold[i] ? strlen(in->fold[i]) : 0;
+    return used < max ? max - used : 0;
 }
 
 /* --- clusters: the caret never stands inside one ------------------------------------------------
  */
 
-static size_t step_right(const char *s, size_t n, size_t at)
+size_t ui_input_step(const char *s, size_t n, size_t at)
 {
     uint32_t cp;
     size_t used = at < n ? nb_utf8_next(s + at, n - at, &cp, NULL) : 0;
@@ -40,7 +42,7 @@ static size_t step_left(const char *s, size_t n, size_t at)
     while (start && s[start - 1] != '\n')
         start--;
     size_t last = start;
-    for (size_t i = start; i < at; i = step_right(s, n, i))
+    for (size_t i = start; i < at; i = ui_input_step(s, n, i))
         last = i;
     return at ? (last < at ? last : at - 1) : 0;
 }
@@ -103,25 +105,44 @@ static void insert(ui_input *in, const char *s, size_t n)
     in->at += n;
 }
 
+/* Takes the text when it is to be folded. */
+static bool fold(ui_input *in, nb_str *clean)
+{
+    char sign[4];
+    if (!in->folds || !in->multiline || ui_input_lines(nb_str_c(clean)) <= UI_FOLD_LINES)
+        return false;
+    int slot = ui_input_slot(in);
+    if (slot < 0 || clean->len + UI_SIGN_BYTES > room(in))
+        return false;
+    in->fold[slot] = clean->at;
+    *clean = (nb_str){0};
+    insert(in, sign, nb_utf8_put(UI_SIGN_FIRST + (uint32_t)slot, sign));
+    return true;
+}
+
 /* A paste is one edit: line ends become \n, tabs spaces, control bytes go; a single-line input gets
  * spaces for line ends. What does not fit is left out. */
 static void paste(ui_input *in, const char *s, size_t n)
 {
     nb_str clean = {0};
-    for (size_t i = 0; i < n; i++) {
-        unsigned char b = (unsigned char)s[i];
-        if (b == '\r' || b == '\n') {
-            if (b == '\r' && i + 1 < n && s[i + 1] == '\n')
-                i++;
+    for (size_t i = 0, used; i < n; i += used) {
+        uint32_t cp = 0;
+        used = nb_utf8_next(s + i, n - i, &cp, NULL);
+        if (!used) {
+            nb_str_add(&clean, "\xef\xbf\xbd"); /* U+FFFD */
+            used = 1;
+        } else if (cp == '\r' || cp == '\n') {
+            used += cp == '\r' && i + 1 < n && s[i + 1] == '\n';
             nb_str_add(&clean, in->multiline ? "\n" : " ");
-        } else if (b == '\t') {
+        } else if (cp == '\t') {
             nb_str_add(&clean, "    ");
-        } else if (b >= 0x20 && b != 0x7f) {
-            nb_str_addn(&clean, s + i, 1);
+        } else if (cp >= 0x20 && cp != 0x7f && (cp < UI_SIGN_FIRST || cp > UI_SIGN_LAST)) {
+            nb_str_addn(&clean, s + i, used);
         }
     }
     size_t left = room(in), len = clean.len;
-    insert(in, nb_str_c(&clean), len <= left ? len : nb_utf8_whole(nb_str_c(&clean), left));
+    if (!fold(in, &clean))
+        insert(in, nb_str_c(&clean), len <= left ? len : nb_utf8_whole(nb_str_c(&clean), left));
     nb_str_free(&clean);
 }
 
@@ -140,7 +161,7 @@ static bool control_key(ui_input *in, uint32_t ch)
         in->at = step_left(s, n, in->at);
         return true;
     case 'f':
-        in->at = step_right(s, n, in->at);
+        in->at = ui_input_step(s, n, in->at);
         return true;
     case 'k':
         erase(in, in->at, line_end(s, n, in->at));
@@ -153,7 +174,7 @@ static bool control_key(ui_input *in, uint32_t ch)
         return true;
     case 'd':
         if (in->at < n)
-            erase(in, in->at, step_right(s, n, in->at));
+            erase(in, in->at, ui_input_step(s, n, in->at));
         return true;
     case 'h':
         erase(in, step_left(s, n, in->at), in->at);
@@ -199,7 +220,7 @@ static bool vertical(ui_input *in, bool up)
     size_t target = up ? line_start(s, start - 1) : line_end(s, n, in->at) + 1;
     size_t end = line_end(s, n, target), at = target;
     while (at < end && at - target < column)
-        at = step_right(s, n, at);
+        at = ui_input_step(s, n, at);
     in->at = at;
     return true;
 }
@@ -215,7 +236,8 @@ bool ui_input_key(ui_input *in, const ui_key *k)
         return k->code == UI_K_CHAR && control_key(in, k->ch);
     switch (k->code) {
     case UI_K_CHAR:
-        insert(in, utf8, nb_utf8_put(k->ch, utf8));
+        if (k->ch < UI_SIGN_FIRST || k->ch > UI_SIGN_LAST)
+            insert(in, utf8, nb_utf8_put(k->ch, utf8));
         return true;
     case UI_K_PASTE:
         paste(in, k->paste, k->paste_len);
@@ -224,7 +246,7 @@ bool ui_input_key(ui_input *in, const ui_key *k)
         in->at = step_left(s, n, in->at);
         return true;
     case UI_K_RIGHT:
-        in->at = step_right(s, n, in->at);
+        in->at = ui_input_step(s, n, in->at);
         return true;
     case UI_K_UP:
     case UI_K_DOWN:
@@ -240,7 +262,7 @@ bool ui_input_key(ui_input *in, const ui_key *k)
         return true;
     case UI_K_DEL:
         if (in->at < n)
-            erase(in, in->at, step_right(s, n, in->at));
+            erase(in, in->at, ui_input_step(s, n, in->at));
         return true;
     default:
         return false;
@@ -251,6 +273,8 @@ void ui_input_set(ui_input *in, const char *text)
 {
     nb_str_clear(&in->text);
     nb_str_add(&in->text, text);
+    ui_input_drop_signs(&in->text);
+    ui_input_forget(in);
     in->at = in->text.len;
     in->top = 0;
 }
@@ -258,91 +282,7 @@ void ui_input_set(ui_input *in, const char *text)
 void ui_input_free(ui_input *in)
 {
     nb_str_free(&in->text);
+    ui_input_forget(in);
     in->at = 0;
     in->top = 0;
-}
-
-/* --- drawing -------------------------------------------------------------------------------------
- */
-
-int ui_input_rows(const ui_canvas *c, const ui_input *in, int width, int max)
-{
-    ui_row *rows = NULL;
-    size_t count = 0, cap = 0;
-    (void)c;
-    if (!in->multiline)
-        return 1;
-    int n = ui_wrap(nb_str_c(&in->text), in->text.len, width, &rows, &count, &cap, NULL) == NB_OK
-                ? (int)count
-                : 1;
-    free(rows);
-    return n < 1 ? 1 : n > max ? max : n;
-}
-
-static void draw_caret(ui_canvas *c, int x, int y)
-{
-    c->cursor_x = x;
-    c->cursor_y = y;
-}
-
-/* One row, scrolled sideways so that the caret shows. */
-static void draw_single(ui_canvas *c, ui_rect r, const ui_input *in, bool focused)
-{
-    const char *s = nb_str_c(&in->text);
-    size_t from = 0;
-    int left = ui_width(c, s, in->at); /* cells from `from` to the caret */
-    while (from < in->at && left >= r.w) {
-        size_t next = step_right(s, in->text.len, from);
-        left -= ui_width(c, s + from, next - from);
-        from = next;
-    }
-    ui_rect old = ui_canvas_clip(c, r);
-    ui_textn(c, r.x, r.y, UI_TEXT, 0, s + from, in->text.len - from, -1);
-    c->clip = old;
-    if (focused)
-        draw_caret(c, r.x + ui_width(c, s + from, in->at - from), r.y);
-}
-
-static void draw_multi(ui_canvas *c, ui_rect r, ui_input *in, bool focused)
-{
-    ui_row *rows = NULL;
-    size_t count = 0, cap = 0, at = 0;
-    const char *s = nb_str_c(&in->text);
-    if (ui_wrap(s, in->text.len, r.w, &rows, &count, &cap, NULL) != NB_OK || count == 0) {
-        free(rows);
-        return;
-    }
-    while (at + 1 < count && rows[at + 1].start <= in->at)
-        at++;
-    if ((int)at < in->top)
-        in->top = (int)at;
-    if ((int)at >= in->top + r.h)
-        in->top = (int)at - r.h + 1;
-    if (in->top > 0 && in->top + r.h > (int)count)
-        in->top = (int)count > r.h ? (int)count - r.h : 0;
-    ui_rect old = ui_canvas_clip(c, r);
-    for (int y = 0; y < r.h && in->top + y < (int)count; y++) {
-        const ui_row *row = &rows[in->top + y];
-        ui_textn(c, r.x, r.y + y, UI_TEXT, 0, s + row->start, row->len, -1);
-    }
-    c->clip = old;
-    if (focused) {
-        int x = ui_width(c, s + rows[at].start, in->at - rows[at].start);
-        draw_caret(c, r.x + (x < r.w ? x : r.w - 1), r.y + (int)at - in->top);
-    }
-    free(rows);
-}
-
-void ui_input_draw(ui_canvas *c, ui_rect r, ui_input *in, const char *prompt, bool focused)
-{
-    if (r.w < 1 || r.h < 1)
-        return;
-    int w = ui_text(c, r.x, r.y, UI_DIM, prompt);
-    ui_rect inside = {r.x + w, r.y, r.w - w, r.h};
-    if (inside.w < 1)
-        return;
-    if (in->multiline)
-        draw_multi(c, inside, in, focused);
-    else
-        draw_single(c, inside, in, focused);
 }

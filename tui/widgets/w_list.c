@@ -51,14 +51,41 @@ void ui_list_scroll(ui_list *l, int rows)
         l->top = l->n - shown;
 }
 
+void ui_list_hide(ui_list *l)
+{
+    l->area = (ui_rect){0};
+    for (size_t i = 0; i < countof(l->title); i++)
+        l->title[i] = -1;
+}
+
+static int across(const ui_list *l)
+{
+    return l->across > 1 ? l->across : 1;
+}
+
+void ui_list_place(ui_list *l, ui_rect area)
+{
+    ui_list_hide(l);
+    l->area = area;
+    ui_list_scroll(l, area.h * across(l));
+}
+
+ui_rect ui_list_row(const ui_list *l, size_t row)
+{
+    enum { BETWEEN = 2 };
+    int n = across(l), i = (int)(row - l->top), h = l->area.h > 0 ? l->area.h : 1;
+    int w = (l->area.w - BETWEEN * (n - 1)) / n;
+    return (ui_rect){l->area.x + i / h * (w + BETWEEN), l->area.y + i % h, w, 1};
+}
+
 /* --- table --------------------------------------------------------------------------------------
  */
 
-enum { MAX_COLUMNS = 16, GUTTER = 2, GAP = 2 };
+enum { GUTTER = 2, GAP = 2 };
 
 /* Widths at this room: columns of the highest rank go until the rest fits; the flexible one takes
  * what is left. A dropped column has width -1. */
-static void fit_columns(const ui_table *t, int room, int width[MAX_COLUMNS])
+static void fit_columns(const ui_table *t, int room, int width[UI_COLUMNS])
 {
     enum { FLEX_LEAST = 12 };
     for (size_t i = 0; i < t->n_col; i++)
@@ -122,18 +149,19 @@ static void draw_row(ui_canvas *c, ui_rect r, int y, const ui_table *t, const in
 
 void ui_table_draw(ui_canvas *c, ui_rect r, const ui_table *t, ui_list *l, bool focused)
 {
-    int width[MAX_COLUMNS], x = r.x + GUTTER + 1;
-    if (r.w < 4 || r.h < 1 || t->n_col > MAX_COLUMNS)
+    int width[UI_COLUMNS], x = r.x + GUTTER + 1;
+    if (r.w < 4 || r.h < 1 || t->n_col > UI_COLUMNS)
         return;
     ui_rect old = ui_canvas_clip(c, r);
     fit_columns(t, r.w - GUTTER - 1, width);
+    ui_list_place(l, (ui_rect){r.x, r.y + 1, r.w, r.h - 1});
     for (size_t i = 0; i < t->n_col; i++) {
         if (width[i] < 0)
             continue;
+        l->title[i] = (int16_t)(x - r.x);
         draw_cell(c, x, r.y, width[i], t->col[i].right, UI_DIM, t->col[i].title);
         x += width[i] + GAP;
     }
-    ui_list_scroll(l, r.h - 1);
     for (int k = 0; k < r.h - 1 && l->top + (size_t)k < l->n; k++) {
         size_t row = l->top + (size_t)k;
         draw_row(c, r, r.y + 1 + k, t, width, row, row == l->at, focused);
