@@ -395,7 +395,7 @@ CHECK_TEST(queue, a_paused_and_a_stopped_one_stay_so)
     dl_queue_close(&b.q);
     bench_queue(&b);
     dl_item x = bench_item(&b, 0), y = bench_item(&b, 1);
-    check(x.state == DL_PAUSED, "state %d", x.state);
+    check(x.state == DL_PAUSED, "state %d: %s", x.state, x.err.msg);
     check(y.state == DL_STOPPED && y.trouble == DL_NO_FILE && y.err.status == NB_NOTFOUND &&
               strstr(y.err.msg, "no such file"),
           "%s", y.err.msg);
