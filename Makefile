@@ -68,7 +68,7 @@ isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mav
   $(filter %_dotprod.c,$1),-march=armv8.2-a+dotprod)$(if \
   $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)
 
-.PHONY: all run test check asan tsan arm faults lint fmt bench soak coverage fuzz fuzz-long help install uninstall clean \
+.PHONY: all run test check asan tsan arm faults lint fmt bench bench-download soak coverage fuzz fuzz-long help install uninstall clean \
         dist deps check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
@@ -134,6 +134,13 @@ $(B)/tests/fake_hub: $(FAKE_HUB) $(OBJ)
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 -include $(B)/obj/tests/hub/main.d
 
+# One GET for servers that are not ours: tests/peers/tls.sh
+$(B)/tests/net_get: $(B)/obj/tests/peers/net_get.o $(OBJ)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+-include $(B)/obj/tests/peers/net_get.d
+
 # The kernels alone, without any library, for machines reached through qemu.
 ARM_TESTS := plain util test_cpu test_fp test_types test_kernels test_kernels_ops test_measure test_matmul
 $(B)/tests/kernels: $(filter $(B)/obj/kernels/%,$(OBJ)) $(ARM_TESTS:%=$(B)/obj/plain/tests/%.o)
@@ -146,6 +153,15 @@ $(B)/tests/replay: $(OBJ) $(FUZZ:%=$(B)/obj/tests/fuzz/%.o) $(B)/obj/tests/repla
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# Download speed beside curl, disk and SHA-256: build/tests/download [MIB] [ROUNDS]
+DOWNLOAD := $(HUB:%.c=$(B)/obj/%.o) $(B)/obj/tests/bench/download.o $(B)/obj/tests/util.o
+$(B)/obj/tests/bench/download.o: CFLAGS_ALL += -DNB_TEST_BUILD='"$(B)"'
+$(B)/tests/download: $(DOWNLOAD) $(OBJ) | $(B)/nibble
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+-include $(B)/obj/tests/bench/download.d
 
 # Fault injection: the linker sends these calls through tests/faults/wrap.c (reliability A11, A13).
 comma := ,
@@ -277,6 +293,12 @@ bench: all
 	$(B)/nibble bench demo
 	$(B)/nibble synth llama-1.1b -t Q4_K_M -o build/llama-1.1b-Q4_K_M.gguf --force
 	$(B)/nibble bench build/llama-1.1b-Q4_K_M.gguf -p 128 -n 16 -r 3
+	@$(MAKE) --no-print-directory bench-download
+
+## bench-download: pull of 1 GiB from loopback beside curl, disk and SHA-256
+bench-download: all
+	@$(MAKE) --no-print-directory -j2 $(B)/tests/download
+	$(B)/tests/download
 
 ## soak: the long forms of the tests, outside CI
 soak: deps

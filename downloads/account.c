@@ -82,23 +82,29 @@ typedef struct kept {
     dl_account account;
 } kept;
 
-static nb_status ask_account(dl_net *net, dl_account *out, const nb_hooks *hooks, nb_err *err)
+static nb_status ask_account(dl_net *net, dl_account *out, dl_trouble *trouble,
+                             const nb_hooks *hooks, nb_err *err)
 {
     nb_str url = {0};
     nb_str_add(&url, "/api/whoami-v2");
     dl_reply reply;
     nb_status st = dl_get_json(net, &url, "whoami", &reply, hooks, err);
+    *trouble = reply.trouble;
     if (st == NB_OK)
         st = dl_believed(read_account(nb_str_c(&reply.body), reply.body.len, "whoami", out, err),
-                         &reply.trouble, err);
+                         trouble, err);
     dl_reply_free(&reply);
     nb_str_free(&url);
     return st;
 }
 
-nb_status dl_hub_whoami(dl_net *net, dl_account *out, const nb_hooks *hooks, nb_err *err)
+nb_status dl_hub_whoami(dl_net *net, dl_account *out, dl_trouble *trouble, const nb_hooks *hooks,
+                        nb_err *err)
 {
     bool has_token;
+    dl_trouble unused;
+    trouble = trouble ? trouble : &unused;
+    *trouble = DL_OK;
     uint64_t token = dl_net_mark(net, &has_token);
     if (!has_token)
         return nb_fail(err, NB_DENIED,
@@ -107,7 +113,7 @@ nb_status dl_hub_whoami(dl_net *net, dl_account *out, const nb_hooks *hooks, nb_
     if (!k || k->token != token) {
         free(k);
         k = nb_alloc(1, sizeof *k, "account", err);
-        nb_status st = k ? ask_account(net, &k->account, hooks, err) : NB_NOMEM;
+        nb_status st = k ? ask_account(net, &k->account, trouble, hooks, err) : NB_NOMEM;
         if (st != NB_OK) {
             free(k);
             return st;

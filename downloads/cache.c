@@ -215,9 +215,10 @@ unsigned dl_depth(const char *path)
 bool dl_link_text(char *out, size_t cap, unsigned up, const char *oid)
 {
     size_t at = 0;
+    int n = 0;
     for (unsigned i = 0; i < up && at + 3 < cap; i++, at += 3)
-        memcpy(out + at, "../", 3);
-    int n = at == 3 * (size_t)up ? snprintf(out + at, cap - at, "blobs/%s", oid) : -1;
+        n = snprintf(out + at, cap - at, "../");
+    n = n >= 0 && at == 3 * (size_t)up ? snprintf(out + at, cap - at, "blobs/%s", oid) : -1;
     return n > 0 && (size_t)n < cap - at;
 }
 

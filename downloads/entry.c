@@ -66,7 +66,7 @@ nb_status dl_hub_entry(dl_net *net, const dl_repo *repo, const dl_choices *choic
         NB_TRY(from_config(net, repo, &e, hooks, err));
     } else if (gguf) {
         const dl_file *first = &repo->file[gguf->file[0]];
-        NB_TRY(dl_hub_header(net, repo->model.id, repo->commit, first, &h, hooks, err));
+        NB_TRY(dl_hub_header(net, repo->model.id, repo->commit, first, &h, NULL, hooks, err));
         nb_entry_from_gguf(&e, &h.g, first->path);
         if (gguf->n_file > 1) /* the first shard's tensors are not all */
             e.params = 0;

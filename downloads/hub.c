@@ -43,6 +43,8 @@ nb_status dl_get_json(dl_net *net, const nb_str *url, const char *subject, dl_re
 
 nb_status dl_believed(nb_status st, dl_trouble *trouble, nb_err *err)
 {
+    if (st == NB_REFUSED)
+        *trouble = DL_TOO_BIG;
     if (st != NB_FORMAT && st != NB_NETWORK)
         return st;
     *trouble = DL_BAD_REPLY;
@@ -125,6 +127,10 @@ static nb_status read_tree(dl_net *net, dl_repo *r, size_t *pages, dl_trouble *t
         if (st == NB_OK)
             st = dl_believed(dl_json_tree(nb_str_c(&reply.body), reply.body.len, id, r, err),
                              trouble, err);
+        if (st == NB_OK && *reply.next && strcmp(reply.next, reply.url) == 0) {
+            *trouble = DL_BAD_REPLY;
+            st = nb_fail(err, NB_NETWORK, "%s: a page of its files names itself as the next", id);
+        }
         nb_str_clear(&url);
         if (st == NB_OK)
             nb_str_add(&url, reply.next);
@@ -173,7 +179,7 @@ nb_status dl_hub_repo(dl_net *net, const char *id, const char *revision, dl_repo
                       dl_trouble *trouble, const nb_hooks *hooks, nb_err *err)
 {
     dl_repo r = {.n_file = 0};
-    dl_trouble unused;
+    dl_trouble unused = DL_OK;
     size_t pages = 0;
     trouble = trouble ? trouble : &unused;
     *trouble = DL_OK;
@@ -198,8 +204,11 @@ nb_status dl_hub_repo(dl_net *net, const char *id, const char *revision, dl_repo
  */
 
 nb_status dl_hub_card(dl_net *net, const char *id, const char *commit, nb_str *out,
-                      const nb_hooks *hooks, nb_err *err)
+                      dl_trouble *trouble, const nb_hooks *hooks, nb_err *err)
 {
+    dl_trouble unused;
+    trouble = trouble ? trouble : &unused;
+    *trouble = DL_OK;
     if (!dl_repo_ok(id) || !dl_commit_ok(commit))
         return bad_name(err, id);
     nb_str url = {0};
@@ -213,9 +222,11 @@ nb_status dl_hub_card(dl_net *net, const char *id, const char *commit, nb_str *o
                      .body_max = DL_CARD_MAX,
                      .subject = id};
     nb_status st = url.failed ? no_memory(err, id) : dl_call(net, &rq, &reply, hooks, err);
-    if (st != NB_OK && reply.status == 416) /* an empty file has no first byte */
+    bool empty = st != NB_OK && reply.status == 416; /* it has no first byte */
+    *trouble = empty ? DL_OK : reply.trouble;
+    if (empty) {
         st = NB_OK;
-    else if (st == NB_OK) {
+    } else if (st == NB_OK) {
         *out = reply.body;
         reply.body = (nb_str){0};
     }

@@ -2,7 +2,8 @@
  * header of a remote model file. Blocking; call from a job. Every field but an id may be missing
  * ("" or 0 with has_ = false); all text is untrusted and goes through nb_safe_text where it is
  * shown; names were checked (cache.h) and a hostile one is dropped and counted (hub.md 1.2, 1.3,
- * 5). */
+ * 5). Every question tells in *trouble (may be NULL) how it went wrong; DL_OK when it went well,
+ * and when its failure is none of the table's (NB_USAGE, NB_CANCELED, NB_NOMEM). */
 #ifndef NIBBLE_HUB_H
 #define NIBBLE_HUB_H
 
@@ -50,9 +51,10 @@ typedef struct dl_page {
     double age; /* came from cache_dir, seconds old */
 } dl_page;
 /* next: a page's next, or NULL for the first. Cached on disk by query for 5 minutes, and whatever
- * its age when the network fails or is off (then cached = true). */
+ * its age when the network fails or is off: then NB_OK, cached = true, and *trouble says why no
+ * newer list came. A page without rows is the last, whatever the server says. */
 nb_status dl_hub_search(dl_net *net, const char *cache_dir, const dl_search *q, const char *next,
-                        dl_page *out, const nb_hooks *hooks, nb_err *err);
+                        dl_page *out, dl_trouble *trouble, const nb_hooks *hooks, nb_err *err);
 void dl_page_free(dl_page *p);
 
 typedef struct dl_file {
@@ -78,7 +80,7 @@ nb_status dl_hub_repo(dl_net *net, const char *id, const char *revision, dl_repo
 void dl_repo_free(dl_repo *r);
 /* README.md at the commit, raw bytes, at most 1 MiB (then cut); NB_NOTFOUND when there is none. */
 nb_status dl_hub_card(dl_net *net, const char *id, const char *commit, nb_str *out,
-                      const nb_hooks *hooks, nb_err *err);
+                      dl_trouble *trouble, const nb_hooks *hooks, nb_err *err);
 
 /* Header of a remote .gguf or .safetensors: at most 2 range requests and 1 MiB, bigger headers
  * paged (hub 25). The infos borrow from `bytes`. */
@@ -90,7 +92,7 @@ typedef struct dl_header {
     int requests;
 } dl_header;
 nb_status dl_hub_header(dl_net *net, const char *id, const char *commit, const dl_file *file,
-                        dl_header *out, const nb_hooks *hooks, nb_err *err);
+                        dl_header *out, dl_trouble *trouble, const nb_hooks *hooks, nb_err *err);
 void dl_header_free(dl_header *h);
 
 typedef struct dl_account {
@@ -100,7 +102,8 @@ typedef struct dl_account {
     char org[16][100];
 } dl_account;
 /* Asked at most once per run and token: the answer is kept in net (hub 20). */
-nb_status dl_hub_whoami(dl_net *net, dl_account *out, const nb_hooks *hooks, nb_err *err);
+nb_status dl_hub_whoami(dl_net *net, dl_account *out, dl_trouble *trouble, const nb_hooks *hooks,
+                        nb_err *err);
 
 /* --- picking: which files of a repository a wish means (pick.c; pure, hub 21)
  * --------------------- */

@@ -29,7 +29,7 @@ uint64_t dl_params_of_name(const char *id);
 nb_status dl_get_json(dl_net *net, const nb_str *url, const char *subject, dl_reply *out,
                       const nb_hooks *hooks, nb_err *err);
 /* st of reading an answer's JSON: what cannot be read is the server's fault (NB_NETWORK,
- * DL_BAD_REPLY), not a file's. */
+ * DL_BAD_REPLY), not a file's; NB_REFUSED is DL_TOO_BIG. */
 nb_status dl_believed(nb_status st, dl_trouble *trouble, nb_err *err);
 
 #endif

@@ -1,4 +1,5 @@
 /* The header of a model file that is still on the Hub, read by ranges (hub 25). */
+#include <inttypes.h>
 #include <string.h>
 
 #include "core/base/file.h"
@@ -16,10 +17,32 @@ typedef struct preview {
     dl_net *net;
     const dl_file *file;
     nb_str url;
+    dl_trouble *trouble;
     const nb_hooks *hooks;
     nb_err *err;
     dl_header h;
 } preview;
+
+/* The answer to a request for bytes [have, end): exactly those, of a file as long as it is listed.
+ */
+static nb_status judge(preview *v, const dl_reply *r, uint64_t have, uint64_t end)
+{
+    bool whole = r->status == 200 && have == 0 && end == v->file->size;
+    bool part = r->status == 206 && r->has_range && r->first == have;
+    if (part && r->has_total && r->total != v->file->size) {
+        *v->trouble = DL_WRONG_SIZE;
+        return nb_fail(v->err, NB_HASH,
+                       "%s: listed with %" PRIu64 " bytes, the server has %" PRIu64, v->file->path,
+                       v->file->size, r->total);
+    }
+    if ((whole || part) && r->body.len == end - have)
+        return NB_OK;
+    *v->trouble = DL_BAD_REPLY;
+    return nb_fail(v->err, NB_NETWORK,
+                   "%s: asked for bytes %" PRIu64 " to %" PRIu64
+                   ", the answer is HTTP %d with %zu bytes",
+                   v->file->path, have, end - 1, r->status, r->body.len);
+}
 
 /* Bytes [have, end) of the file behind those that are here. */
 static nb_status bring(preview *v, uint64_t end)
@@ -36,13 +59,14 @@ static nb_status bring(preview *v, uint64_t end)
                      .subject = v->file->path};
     dl_reply reply;
     nb_status st = dl_call(v->net, &rq, &reply, v->hooks, v->err);
-    bool whole = reply.status == 200 && have == 0 && end == v->file->size;
-    bool part = reply.status == 206 && reply.has_range && reply.first == have;
-    if (st == NB_OK && ((!whole && !part) || reply.encoded || reply.body.len != end - have))
-        st = nb_fail(v->err, NB_NETWORK,
-                     "%s: asked for bytes %llu to %llu, the answer is %d with %zu bytes",
-                     v->file->path, (unsigned long long)have, (unsigned long long)end - 1,
-                     reply.status, reply.body.len);
+    *v->trouble = reply.trouble;
+    if (st == NB_REFUSED && reply.status == 200) { /* the whole file, refused by its head */
+        *v->trouble = DL_BAD_REPLY;
+        st = nb_fail(v->err, NB_NETWORK, "%s: the server sends no part of a file, only all of it",
+                     v->file->path);
+    }
+    if (st == NB_OK)
+        st = judge(v, &reply, have, end);
     if (st == NB_OK)
         nb_str_addn(&v->h.bytes, reply.body.at, reply.body.len);
     if (st == NB_OK && v->h.bytes.failed)
@@ -88,9 +112,12 @@ static nb_status read_header(preview *v)
 }
 
 nb_status dl_hub_header(dl_net *net, const char *id, const char *commit, const dl_file *file,
-                        dl_header *out, const nb_hooks *hooks, nb_err *err)
+                        dl_header *out, dl_trouble *trouble, const nb_hooks *hooks, nb_err *err)
 {
+    dl_trouble unused;
     preview v = {.net = net, .file = file, .hooks = hooks, .err = err};
+    v.trouble = trouble ? trouble : &unused;
+    *v.trouble = DL_OK;
     v.h.gguf = nb_has_suffix(file->path, ".gguf");
     v.h.safetensors = nb_has_suffix(file->path, ".safetensors");
     if ((!v.h.gguf && !v.h.safetensors) || file->size == 0)

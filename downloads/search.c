@@ -71,10 +71,12 @@ static void add_query(nb_str *url, const dl_search *q)
 /* One name per query, endpoint and token: what a token may see is nobody else's. */
 static bool kept_path(char *out, size_t cap, const char *cache_dir, dl_net *net, const char *query)
 {
+    if (!cache_dir || !*cache_dir)
+        return false;
     uint64_t who = dl_net_mark(net, NULL), what = nb_fingerprint(query, strlen(query));
     int n = snprintf(out, cap, "%s/hub/%016llx%016llx.json", cache_dir, (unsigned long long)who,
                      (unsigned long long)what);
-    return cache_dir && *cache_dir && n > 0 && (size_t)n < cap;
+    return n > 0 && (size_t)n < cap;
 }
 
 /* Removes the oldest answers beyond KEPT_MAX. */
@@ -148,23 +150,22 @@ static bool recall(const char *path, const char *query, dl_page *out, double *ag
 /* --- asking --------------------------------------------------------------------------------------
  */
 
-static nb_status ask(dl_net *net, const char *url, const char *path, dl_page *out, bool *reached,
-                     const nb_hooks *hooks, nb_err *err)
+static nb_status ask(dl_net *net, const char *url, const char *path, dl_page *out,
+                     dl_trouble *trouble, const nb_hooks *hooks, nb_err *err)
 {
-    dl_reply reply;
     dl_page page = {.n = 0};
-    dl_request rq = {.url = url, .body_max = DL_BODY_MAX, .subject = "search"};
-    nb_status st = dl_call(net, &rq, &reply, hooks, err);
-    *reached = reply.status != 0 && reply.status / 100 != 5 && reply.status != 429;
-    if (st == NB_OK && reply.status / 100 == 3)
-        st = nb_fail(err, NB_NETWORK, "search: the endpoint sends API requests elsewhere");
+    nb_str address = {0};
+    dl_reply reply;
+    nb_str_add(&address, url);
+    nb_status st = dl_get_json(net, &address, "search", &reply, hooks, err);
+    *trouble = reply.trouble;
     if (st == NB_OK)
-        st = dl_json_models(nb_str_c(&reply.body), reply.body.len, "search", &page, err);
-    if (st == NB_FORMAT) { /* the server's fault, not a file's */
-        st = NB_NETWORK;
-        if (err)
-            err->status = NB_NETWORK;
-    }
+        st =
+            dl_believed(dl_json_models(nb_str_c(&reply.body), reply.body.len, "search", &page, err),
+                        trouble, err);
+    /* A chain of empty pages has no end, and one that names itself would come again and again. */
+    if (st == NB_OK && (page.n == 0 || strcmp(reply.next, reply.url) == 0))
+        reply.next[0] = '\0';
     if (st == NB_OK) {
         memcpy(page.next, reply.next, sizeof page.next);
         if (path)
@@ -174,17 +175,20 @@ static nb_status ask(dl_net *net, const char *url, const char *path, dl_page *ou
         dl_page_free(&page);
     }
     dl_reply_free(&reply);
+    nb_str_free(&address);
     return st;
 }
 
 nb_status dl_hub_search(dl_net *net, const char *cache_dir, const dl_search *q, const char *next,
-                        dl_page *out, const nb_hooks *hooks, nb_err *err)
+                        dl_page *out, dl_trouble *trouble, const nb_hooks *hooks, nb_err *err)
 {
     char path[1300];
     nb_str url = {0};
     double age = -1;
-    bool reached = false;
+    dl_trouble unused;
     dl_page old = {.n = 0};
+    trouble = trouble ? trouble : &unused;
+    *trouble = DL_OK;
     if (next)
         nb_str_add(&url, next);
     else
@@ -195,13 +199,13 @@ nb_status dl_hub_search(dl_net *net, const char *cache_dir, const dl_search *q, 
     }
     bool keeps = kept_path(path, sizeof path, cache_dir, net, url.at);
     bool have = keeps && recall(path, url.at, &old, &age);
-    nb_status st = NB_OK;
-    if (!have || age < 0 || age >= FRESH)
-        st = ask(net, url.at, keeps ? path : NULL, out, &reached, hooks, err);
-    else
-        *out = old, old = (dl_page){.n = 0};
-    if (st == NB_NETWORK && have && !reached) { /* nobody answered: better an old list than none */
-        *out = old, old = (dl_page){.n = 0};
+    bool fresh = have && age >= 0 && age < FRESH;
+    nb_status st = fresh ? NB_OK : ask(net, url.at, keeps ? path : NULL, out, trouble, hooks, err);
+    /* Nobody answered as a Hub does: better an old list than none. */
+    bool lost = st == NB_NETWORK && *trouble != DL_BAD_REQUEST;
+    if (have && (fresh || lost)) {
+        *out = old;
+        old = (dl_page){.n = 0};
         st = NB_OK;
     }
     dl_page_free(&old);

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -216,6 +217,30 @@ CHECK_TEST(net_retry, waits_grow_and_end_with_the_last_cause_hub_12)
     check(*seen.what, "nothing was said");
     dl_reply_free(&r);
     rig_down(&rig);
+}
+
+/* Five waits in a row are longer than the patience, each alone is not. */
+CHECK_TEST(net_retry, getting_farther_renews_the_patience_hub_12)
+{
+    if (!getenv("NB_TEST_LONG"))
+        check_skip("takes 30 s: set NB_TEST_LONG");
+    net_rig farther = rig_up(&(dl_options){.patience = 8.5}, NULL);
+    net_rig same = rig_up(&(dl_options){.patience = 8.5}, NULL);
+    dl_reply r;
+    nb_err err;
+    char line[64];
+    for (int i = 1; i <= 5; i++) {
+        snprintf(line, sizeof line, "GET hub:* #%d drop_after=%d", i, 20 * i);
+        fix_fault(farther.hub, line);
+        snprintf(line, sizeof line, "GET hub:* #%d drop_after=20", i);
+        fix_fault(same.hub, line);
+    }
+    check(rig_get(&same, "/api/models/ns/repo", &r, &err) == NB_NETWORK, "no end without progress");
+    dl_reply_free(&r);
+    check(rig_get(&farther, "/api/models/ns/repo", &r, &err) == NB_OK, "%s", err.msg);
+    dl_reply_free(&r);
+    rig_down(&farther);
+    rig_down(&same);
 }
 
 CHECK_TEST(net_retry, nobody_there_is_told_soon)

@@ -28,16 +28,14 @@ static void put(filter *f, uint32_t cp)
 /* Its number, four digits or more; by hand, because a hostile megabyte has a million of them. */
 static void put_number(filter *f, uint32_t cp)
 {
-    const char *open = f->ascii ? "<" : "\xe2\x9f\xa8", *close = f->ascii ? ">" : "\xe2\x9f\xa9";
-    char text[24], *end = text + sizeof text, *at = end - strlen(close);
-    memcpy(at, close, strlen(close));
+    char text[16], *end = text + sizeof text, *at = end;
     for (int digits = 0; digits < 4 || cp; digits++, cp >>= 4)
         *--at = "0123456789ABCDEF"[cp & 15];
     *--at = '+';
     *--at = 'U';
-    at -= strlen(open);
-    memcpy(at, open, strlen(open));
+    nb_str_add(f->out, f->ascii ? "<" : "\xe2\x9f\xa8");
     nb_str_addn(f->out, at, (size_t)(end - at));
+    nb_str_add(f->out, f->ascii ? ">" : "\xe2\x9f\xa9");
     f->before = 0;
     f->marks = 0;
 }

@@ -2,8 +2,8 @@
  * (reliability A11, A13): the linker sends malloc, calloc, realloc, strdup, aligned allocations,
  * mmap, pthread_create, open, openat, read, write, pread, pwrite, fsync, fdatasync, fallocate,
  * ftruncate, sync_file_range, rename, renameat, mkdirat, symlinkat, eventfd, pipe, getentropy and
- * close of the whole program through tests/faults/wrap.c. A scenario is one file in tests/faults/ or
- * a part of one:
+ * close of the whole program through tests/faults/wrap.c. A scenario is one file in tests/faults/
+ * or a part of one:
  *
  *     static nb_status run(nb_err *err) { ... }            // calls the product, armed
  *     static void after(nb_status status) { ... }          // not armed: what must hold now

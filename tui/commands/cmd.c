@@ -112,19 +112,30 @@ void ui_print_safe(const char *text, size_t n)
     nb_str_free(&safe);
 }
 
-/* The one sentence; without memory to make it safe, what its status says. */
-static void print_error(const nb_err *err, nb_status st)
+void ui_print_line(const char *text)
+{
+    nb_str safe = {0};
+    nb_safe_text(&safe, text, strlen(text), NB_SAFE_ONE_LINE);
+    puts(nb_str_c(&safe));
+    nb_str_free(&safe);
+}
+
+/* The one sentence of a failure: what went wrong and, when it is known, what to do about it.
+ * Without memory to make it safe, what its status says. */
+static void print_error(const nb_err *err, nb_status st, const char *remedy)
 {
     nb_str safe = {0};
     nb_safe_text(&safe, err->msg, strlen(err->msg), NB_SAFE_ONE_LINE);
-    fprintf(stderr, "nibble: %s\n", safe.len && !safe.failed ? safe.at : nb_status_text(st));
+    fprintf(stderr, "nibble: %s%s%s\n", safe.len && !safe.failed ? safe.at : nb_status_text(st),
+            remedy ? "; " : "", remedy ? remedy : "");
     nb_str_free(&safe);
 }
 
 /* --- running a row ------------------------------------------------------------------------------
  */
 
-static nb_status run_row(const ui_cmd *cmd, int argc, char **argv, const char *exe, nb_err *err)
+static nb_status run_row(const ui_cmd *cmd, int argc, char **argv, const char *exe,
+                         const char **remedy, nb_err *err)
 {
     ui_parsed p;
     NB_TRY(ui_parse(&p, cmd, argc, argv, err));
@@ -162,6 +173,7 @@ static nb_status run_row(const ui_cmd *cmd, int argc, char **argv, const char *e
         ctx->err_tty = isatty(STDERR_FILENO) == 1;
         st = cmd->run(ctx, err);
         ui_ctx_done(ctx);
+        *remedy = ctx->remedy;
     }
     free(ctx);
 out:
@@ -189,7 +201,7 @@ static nb_status flush_stdout(nb_err *err)
     return nb_fail(err, NB_IO, "stdout: the output could not be written whole");
 }
 
-static nb_status dispatch(int argc, char **argv, nb_err *err)
+static nb_status dispatch(int argc, char **argv, const char **remedy, nb_err *err)
 {
     const char *first = argc > 1 ? argv[1] : "";
     if (strcmp(first, "--version") == 0) {
@@ -208,8 +220,8 @@ static nb_status dispatch(int argc, char **argv, nb_err *err)
     }
     const ui_cmd *cmd = ui_cmd_find(first);
     if (cmd)
-        return run_row(cmd, argc - 2, argv + 2, argv[0], err);
-    return run_row(&ui_cmd_ui, argc - 1, argv + 1, argv[0], err);
+        return run_row(cmd, argc - 2, argv + 2, argv[0], remedy, err);
+    return run_row(&ui_cmd_ui, argc - 1, argv + 1, argv[0], remedy, err);
 }
 
 int ui_main(int argc, char **argv)
@@ -219,10 +231,11 @@ int ui_main(int argc, char **argv)
     catch_signals();
     nb_map_guard_install();
     nb_err err = {0};
-    nb_status st = dispatch(argc, argv, &err);
+    const char *remedy = NULL;
+    nb_status st = dispatch(argc, argv, &remedy, &err);
     if (st == NB_OK)
         st = flush_stdout(&err);
     if (st != NB_OK)
-        print_error(&err, st);
+        print_error(&err, st, remedy);
     return nb_exit_code(st);
 }

@@ -55,6 +55,7 @@ typedef struct ui_ctx {
     size_t n_args;
     bool err_tty; /* progress may be drawn on stderr */
     ui_line line;
+    const char *remedy; /* borrowed, constant: what to do about the failure; NULL = nothing known */
 } ui_ctx;
 
 typedef struct ui_cmd {
@@ -83,6 +84,8 @@ nb_hooks ui_ctx_hooks(ui_ctx *ctx); /* progress line on stderr (rate, ETA), SIGI
 void ui_ctx_done(ui_ctx *ctx);      /* ends the progress line */
 /* Foreign text to stdout: sanitised when stdout is a terminal, verbatim otherwise only if raw. */
 void ui_print_safe(const char *text, size_t n);
+/* One line of it, whatever line ends it holds, and an end of line. */
+void ui_print_line(const char *text);
 /* Generated texts. */
 void ui_help_print(const ui_cmd *cmd, nb_str *out);                   /* NULL = the program's */
 nb_status ui_completion(const char *shell, nb_str *out, nb_err *err); /* bash zsh fish */

@@ -92,7 +92,7 @@ static nb_status find_one(ui_pull *p, ui_wish *w, bool *found, nb_err *err)
     *found = trouble != DL_NO_FILE; /* perhaps a file's name without its folder */
     if (st == NB_OK)
         return wish_of(w, r.commit, r.oid, r.size, err);
-    return *found ? ui_net_fail(err, trouble) : NB_OK;
+    return *found ? ui_net_fail(p->ctx, st, trouble) : NB_OK;
 }
 
 static nb_status find(ui_pull *p, ui_wish *w, nb_err *err)
@@ -108,7 +108,7 @@ static nb_status find(ui_pull *p, ui_wish *w, nb_err *err)
         dl_hub_repo(p->net, w->name.repo, w->name.revision, &w->repo, &trouble, &hooks, err);
     ui_ctx_done(p->ctx);
     if (st != NB_OK)
-        return ui_net_fail(err, trouble);
+        return ui_net_fail(p->ctx, st, trouble);
     NB_TRY(dl_choices_make(&w->repo, &w->choices, err));
     NB_TRY(dl_pick(&w->repo, &w->choices, w->name.tag, &w->choice, err));
     if (w->choice->kind == DL_CHOICE_GGUF)
@@ -191,7 +191,7 @@ static nb_status wait_all(ui_pull *p, nb_err *err)
         if (p->item->state == DL_STOPPED) {
             if (err)
                 *err = p->item->err;
-            return ui_net_fail(err, p->item->trouble);
+            return ui_net_fail(p->ctx, p->item->err.status, p->item->trouble);
         }
     return NB_OK;
 }

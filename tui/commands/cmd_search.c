@@ -94,8 +94,7 @@ static void print_row(const dl_model *m)
              m->bytes ? nb_human_bytes(size, m->bytes) : "?", ui_hub_count(downloads, m->downloads),
              ui_hub_count(likes, m->likes), m->gated ? "gated " : "",
              m->license[0] ? m->license : "?");
-    ui_print_safe(line, strlen(line));
-    putchar('\n');
+    ui_print_line(line);
 }
 
 /* Pages until `wanted` rows are printed or the Hub has no more. */
@@ -107,8 +106,10 @@ static nb_status each_page(dl_net *net, ui_ctx *ctx, const dl_search *q, size_t 
     char *next = page ? nb_alloc(DL_URL_MAX, 1, "page", err) : NULL;
     nb_status st = next ? NB_OK : NB_NOMEM;
     size_t shown = 0;
+    dl_trouble trouble = DL_OK;
     while (st == NB_OK && shown < wanted) {
-        st = dl_hub_search(net, ctx->cfg.cache_dir, q, *next ? next : NULL, page, &hooks, err);
+        st = dl_hub_search(net, ctx->cfg.cache_dir, q, *next ? next : NULL, page, &trouble, &hooks,
+                           err);
         if (st != NB_OK)
             break;
         ui_ctx_done(ctx);
@@ -119,9 +120,9 @@ static nb_status each_page(dl_net *net, ui_ctx *ctx, const dl_search *q, size_t 
                 print_row(&page->at[i]);
         bool last = !page->next[0];
         memcpy(next, page->next, DL_URL_MAX);
-        if (page->cached && page->age > 300 && !ctx->quiet) {
+        if (trouble != DL_OK && !ctx->quiet) {
             char age[16];
-            fprintf(stderr, "nibble: no connection: this list is %s old\n",
+            fprintf(stderr, "nibble: %s: this list is %s old\n", dl_trouble_name(trouble),
                     nb_human_time(age, page->age));
         }
         dl_page_free(page);
@@ -132,7 +133,7 @@ static nb_status each_page(dl_net *net, ui_ctx *ctx, const dl_search *q, size_t 
         fprintf(stderr, "nibble: no model fits\n");
     free(next);
     free(page);
-    return st;
+    return st == NB_OK ? st : ui_net_fail(ctx, st, trouble);
 }
 
 static nb_status run_search(ui_ctx *ctx, nb_err *err)
@@ -228,8 +229,9 @@ static nb_status run_whoami(ui_ctx *ctx, nb_err *err)
     dl_account *a = nb_alloc(1, sizeof *a, "account", err);
     nb_status st = a ? ui_net_open(&net, ctx, 0, 0, err) : NB_NOMEM;
     nb_hooks hooks = ui_ctx_hooks(ctx);
-    if (st == NB_OK)
-        st = dl_hub_whoami(net, a, &hooks, err);
+    dl_trouble trouble;
+    if (st == NB_OK && (st = dl_hub_whoami(net, a, &trouble, &hooks, err)) != NB_OK)
+        ui_net_fail(ctx, st, trouble);
     ui_ctx_done(ctx);
     if (st == NB_OK && ctx->json)
         json_account(a, dl_net_env(net));

@@ -14,12 +14,6 @@
 #include "tui/commands/repo.h"
 #include "tui/twin.h"
 
-static void print_line(const char *text)
-{
-    ui_print_safe(text, strlen(text));
-    putchar('\n');
-}
-
 /* --- show
  * ------------------------------------------------------------------------------------------ */
 
@@ -104,7 +98,7 @@ static void show_tensor(const nb_tensor *t)
                               (unsigned long long)t->shape[d]);
     snprintf(line, sizeof line, "%-32s %-6s %16s %12llu", t->name, nk_type_get(t->type)->name,
              shape, (unsigned long long)t->nbytes);
-    print_line(line);
+    ui_print_line(line);
 }
 
 static void show_types(const nb_weights *w, const summary *s)
@@ -130,14 +124,14 @@ static void show_keys(const nb_kvs *kvs, bool all)
         char value[96], line[256];
         nb_kv_text(kv, value, sizeof value);
         snprintf(line, sizeof line, "  %-40s %s", kv->key, value);
-        print_line(line);
+        ui_print_line(line);
     }
 }
 
 static void show_text(const nb_weights *w, const summary *s, const ui_arg *opt)
 {
     char bytes[16], a[16], b[16], c[16], d[16], e[16];
-    print_line(nb_weights_path(w));
+    ui_print_line(nb_weights_path(w));
     printf("  %s, %zu tensors, %.2f M parameters, %s, %.3f bits per weight\n",
            ui_twin_container(nb_weights_container(w)), nb_weights_count(w), (double)s->params / 1e6,
            nb_human_bytes(bytes, s->bytes),

@@ -23,12 +23,6 @@ nb_status ui_cache_open(dl_cache *out, nb_err *err)
     return st;
 }
 
-void ui_print_line(const char *text)
-{
-    ui_print_safe(text, strlen(text));
-    putchar('\n');
-}
-
 void ui_print_json(nb_str *text)
 {
     puts(nb_str_c(text));

@@ -30,11 +30,9 @@ nb_status ui_net_open(dl_net **out, const ui_ctx *ctx, uint64_t limit, int conne
     return st;
 }
 
-nb_status ui_net_fail(nb_err *err, dl_trouble trouble)
+nb_status ui_net_fail(ui_ctx *ctx, nb_status st, dl_trouble trouble)
 {
     const char *remedy = dl_trouble_remedy(trouble);
-    size_t n = strlen(err->msg);
-    if (*remedy && n + strlen(remedy) + 2 < sizeof err->msg)
-        snprintf(err->msg + n, sizeof err->msg - n, "; %s", remedy);
-    return err->status;
+    ctx->remedy = *remedy ? remedy : NULL;
+    return st;
 }

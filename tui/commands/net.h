@@ -9,7 +9,7 @@
  * stderr. limit (bytes/s) and connections as in dl_options, 0 = default. */
 nb_status ui_net_open(dl_net **out, const ui_ctx *ctx, uint64_t limit, int connections,
                       nb_err *err);
-/* Adds the trouble's remedy to a failure's sentence, as far as it fits. Returns err's status. */
-nb_status ui_net_fail(nb_err *err, dl_trouble trouble);
+/* The failure's sentence will end in the trouble's remedy. Returns st. */
+nb_status ui_net_fail(ui_ctx *ctx, nb_status st, dl_trouble trouble);
 
 #endif

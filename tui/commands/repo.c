@@ -54,10 +54,13 @@ static nb_status read_header(view *v, const nb_hooks *hooks, nb_err *err)
         return NB_OK;
     if (c->kind != DL_CHOICE_CHECKPOINT)
         f = &v->repo.file[c->file[0]];
-    nb_status st =
-        dl_hub_header(v->net, v->repo.model.id, v->repo.commit, f, &v->header, hooks, err);
+    nb_status st = dl_hub_header(v->net, v->repo.model.id, v->repo.commit, f, &v->header,
+                                 &v->trouble, hooks, err);
     v->has_header = st == NB_OK;
-    return st == NB_DENIED || st == NB_UNSUPPORTED ? NB_OK : st;
+    if (st != NB_DENIED && st != NB_UNSUPPORTED)
+        return st;
+    v->trouble = DL_OK;
+    return NB_OK;
 }
 
 static nb_status ask(view *v, const ui_repo_look *look, const nb_hooks *hooks, nb_err *err)
@@ -66,7 +69,8 @@ static nb_status ask(view *v, const ui_repo_look *look, const nb_hooks *hooks, n
     NB_TRY(dl_hub_repo(v->net, v->name.repo, v->name.revision, &v->repo, &v->trouble, hooks, err));
     NB_TRY(dl_choices_make(&v->repo, &v->choices, err));
     if (look->card)
-        return dl_hub_card(v->net, v->repo.model.id, v->repo.commit, &v->card, hooks, err);
+        return dl_hub_card(v->net, v->repo.model.id, v->repo.commit, &v->card, &v->trouble, hooks,
+                           err);
     if (v->name.tag[0]) {
         NB_TRY(dl_pick(&v->repo, &v->choices, v->name.tag, &v->chosen, err));
         NB_TRY(read_header(v, hooks, err));
@@ -90,8 +94,7 @@ static void print_line(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    ui_print_safe(line, strlen(line));
-    putchar('\n');
+    ui_print_line(line);
 }
 
 static void print_head(const view *v)
@@ -272,7 +275,7 @@ nb_status ui_show_repo(ui_ctx *ctx, const char *name, const ui_repo_look *look, 
     else if (st == NB_OK)
         print_text(v, look);
     else
-        st = ui_net_fail(err, v->trouble);
+        st = ui_net_fail(ctx, st, v->trouble);
     view_free(v);
     return st;
 }

@@ -7,8 +7,6 @@
 
 /* The user's cache; nothing is made. */
 nb_status ui_cache_open(dl_cache *out, nb_err *err);
-/* Sanitised, with a newline. */
-void ui_print_line(const char *text);
 /* Prints and frees it. */
 void ui_print_json(nb_str *text);
 /* "3d", "5h", "12m", "8s": the largest unit that fits. */

@@ -32,6 +32,7 @@ typedef struct detail_peek {
     const dl_repo *repo; /* borrowed */
     size_t file;
     dl_header header;
+    dl_trouble trouble;
 } detail_peek;
 
 enum detail_pane { DETAIL_CARD, DETAIL_TENSORS }; /* of the right side */
@@ -53,7 +54,7 @@ typedef struct detail {
     bool has_header;
     dl_header header; /* of repo.file[header_of] */
     size_t header_of;
-    char header_problem[240]; /* of repo.file[problem_of]; "" = none */
+    char header_problem[480]; /* of repo.file[problem_of]; "" = none */
     size_t problem_of;
     size_t *row; /* [n_row] choices shown */
     size_t n_row;

@@ -22,7 +22,8 @@ static nb_status more(nb_job *job, void *arg, nb_err *err)
 {
     detail_more *m = arg;
     nb_hooks hooks = nb_job_hooks(job);
-    nb_status st = dl_hub_card(m->net, m->repo->model.id, m->repo->commit, &m->card, &hooks, err);
+    nb_status st =
+        dl_hub_card(m->net, m->repo->model.id, m->repo->commit, &m->card, NULL, &hooks, err);
     m->has_card = st == NB_OK;
     if (st != NB_CANCELED)
         st = dl_hub_entry(m->net, m->repo, m->choices, &m->entry, &hooks, err);
@@ -35,7 +36,7 @@ static nb_status peek(nb_job *job, void *arg, nb_err *err)
     detail_peek *p = arg;
     nb_hooks hooks = nb_job_hooks(job);
     return dl_hub_header(p->net, p->repo->model.id, p->repo->commit, &p->repo->file[p->file],
-                         &p->header, &hooks, err);
+                         &p->header, &p->trouble, &hooks, err);
 }
 
 /* --- starting ------------------------------------------------------------------------------------
@@ -137,7 +138,9 @@ static void peeked(detail *d, const nb_err *result)
 {
     if (result->status != NB_OK) {
         dl_header_free(&d->peek.header);
-        snprintf(d->header_problem, sizeof d->header_problem, "%s", result->msg);
+        const char *remedy = dl_trouble_remedy(d->peek.trouble);
+        snprintf(d->header_problem, sizeof d->header_problem, "%s%s%s", result->msg,
+                 *remedy ? "; " : "", remedy);
         return;
     }
     dl_header_free(&d->header);

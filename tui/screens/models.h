@@ -43,6 +43,7 @@ typedef struct models_ask {
     dl_search q; /* its texts are the ones above */
     char next[DL_URL_MAX];
     dl_page page;
+    dl_trouble trouble;
 } models_ask;
 
 typedef enum models_view { MODELS_LOCAL, MODELS_HUB, MODELS_BOTH } models_view;
@@ -119,6 +120,12 @@ bool ui_models_match(const models *m, size_t entry, const char *filter);
 size_t ui_models_source(const models *m, size_t entry);
 /* Measured (true) or estimated tokens/s; 0 = unknown. */
 bool ui_models_speed(const models *m, size_t entry, double *tok_s);
+
+void ui_models_scan(models *m); /* lists the models anew, a job */
+
+/* models_trash.c: asks first; z brings the newest back */
+void ui_models_trash(models *m);
+void ui_models_restore(models *m);
 
 /* "4b" -> 4e9, "512m", "1.5g", "3k"; false if no number. */
 bool ui_models_amount(const char *s, size_t n, double *out);

@@ -111,7 +111,8 @@ static void draw_empty(models *m, ui_canvas *c, ui_rect r)
     static const char *const none[] = {"no models found", "",
                                        "nibble looks in the current folder, the Hugging Face cache",
                                        "and the paths it is given: nibble PATH", NULL};
-    static const char *const no_match[] = {"no model matches the filter", "Esc clears it", NULL};
+    static const char *const no_match[] = {"no model matches the filter", "",
+                                           "Esc clears it, u asks the Hub for it", NULL};
     const char *failed[] = {"the models could not be listed", m->problem, "r looks again", NULL};
     if (m->problem[0] && !m->lib)
         ui_parts_empty(c, r, failed);

@@ -97,8 +97,8 @@ static nb_status search(nb_job *job, void *arg, nb_err *err)
 {
     models_ask *a = arg;
     nb_hooks hooks = nb_job_hooks(job);
-    return dl_hub_search(a->net, a->cache_dir, &a->q, a->next[0] ? a->next : NULL, &a->page, &hooks,
-                         err);
+    return dl_hub_search(a->net, a->cache_dir, &a->q, a->next[0] ? a->next : NULL, &a->page,
+                         &a->trouble, &hooks, err);
 }
 
 static void ask(models *m, bool more)
@@ -182,6 +182,7 @@ bool ui_models_hub_event(models *m, const nb_event *e)
         take_page(m, &h->ask->page);
     else if (e->err.status != NB_CANCELED)
         snprintf(h->problem, sizeof h->problem, "%s", e->err.msg);
+    h->trouble = h->ask->trouble;
     dl_page_free(&h->ask->page);
     free(h->ask);
     h->ask = NULL;
@@ -207,7 +208,10 @@ static void set_view(models *m, models_view view)
     h->view = view;
     h->focus = view != MODELS_LOCAL;
     h->typing = false;
-    if (h->focus && !h->n && !h->job)
+    bool carried = h->focus && !m->n_row && m->filter.text.len && !h->query.text.len;
+    if (carried) /* what is not here is asked of the Hub */
+        ui_input_set(&h->query, nb_str_c(&m->filter.text));
+    if (h->focus && ((!h->n && !h->job) || carried))
         ask(m, false);
 }
 

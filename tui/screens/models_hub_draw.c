@@ -101,6 +101,7 @@ static void draw_none(models *m, ui_canvas *c, ui_rect r)
     if (h->problem[0]) {
         parts_lines l = ui_parts_begin(c, (ui_rect){r.x + 2, r.y + r.h / 4, r.w - 4, r.h * 3 / 4});
         ui_parts_wrap(&l, UI_ERR, h->problem);
+        ui_parts_wrap(&l, UI_TEXT, dl_trouble_remedy(h->trouble));
         ui_parts_wrap(&l, UI_HINT, "r asks again  A account  u local models");
     } else {
         ui_parts_empty(c, r, h->job ? asking : none);

@@ -10,6 +10,7 @@
 struct asking {
     dl_net *net;
     dl_account who;
+    dl_trouble trouble;
 };
 typedef struct asking asking;
 
@@ -17,7 +18,7 @@ static nb_status ask(nb_job *job, void *arg, nb_err *err)
 {
     asking *a = arg;
     nb_hooks hooks = nb_job_hooks(job);
-    return dl_hub_whoami(a->net, &a->who, &hooks, err);
+    return dl_hub_whoami(a->net, &a->who, &a->trouble, &hooks, err);
 }
 
 static void start(ui_app *app)
