@@ -113,8 +113,6 @@ static void settle(dl_queue *q, dl_entry *e, nb_status st, const dl_fetched *got
     x->view.connections = 0;
     x->view.rate = 0;
     for (unsigned i = 0; i < x->view.n_map; i++) /* nothing is in flight any more */
-        x->view.map[i] = x->view.map[i] > 100 ? 0 : x->view.map[i];
-    for (unsigned i = 0; i < x->view.n_map; i++) /* nothing is in flight any more */
         if (x->view.map[i] > 100)
             x->view.map[i] = x->view.have > 0;
     if (st == NB_OK) {
