@@ -4,6 +4,7 @@
  *
  * NB_GOLDEN=write build/tests/plain md writes the goldens anew. */
 #include "tests/check.h"
+#include "tests/md.h"
 #include "tests/util.h"
 
 #include <stdio.h>
@@ -11,45 +12,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "tui/widgets/md.h"
-
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-enum { SANITIZED = true };
-#else
-enum { SANITIZED = false };
-#endif
-
-static ui_md *lay(const char *text, size_t n, const ui_md_look *look)
-{
-    ui_md *m = NULL;
-    nb_err err = {0};
-    check(ui_md_lay(&m, text, n, look, &err) == NB_OK, "%s", err.msg);
-    return m;
-}
-
-/* All rows of m on a canvas of its width. */
-static ui_canvas drawn(const ui_md *m, const ui_md_look *look)
-{
-    ui_canvas c = {0};
-    nb_err err = {0};
-    int h = (int)ui_md_rows(m);
-    check(ui_canvas_resize(&c, look->width, h, &err) == NB_OK, "%s", err.msg);
-    c.ascii = look->ascii;
-    ui_md_draw(m, &c, (ui_rect){0, 0, look->width, h}, 0);
-    return c;
-}
-
-static void text_of(const char *text, size_t n, const ui_md_look *look, bool roles, nb_str *out)
-{
-    ui_md *m = lay(text, n, look);
-    ui_canvas c = drawn(m, look);
-    nb_str_clear(out);
-    if (ui_md_rows(m))
-        ui_canvas_text(&c, out, roles);
-    ui_canvas_free(&c);
-    ui_md_close(&m);
-}
 
 /* --- constructs ------------------------------------------------------------------------------ */
 
@@ -61,7 +23,7 @@ static void look_like(const sample *rows, size_t n, const ui_md_look *look)
 {
     nb_str s = {0};
     for (size_t i = 0; i < n; i++) {
-        text_of(rows[i].text, strlen(rows[i].text), look, false, &s);
+        md_text(rows[i].text, strlen(rows[i].text), look, false, &s);
         check(strcmp(nb_str_c(&s), rows[i].want) == 0, "%s\nlooks like\n%swanted\n%s", rows[i].text,
               nb_str_c(&s), rows[i].want);
     }
@@ -205,8 +167,8 @@ CHECK_TEST(md, styles_are_roles_and_attributes)
     };
     ui_md_look look = {.width = 30};
     for (size_t i = 0; i < countof(rows); i++) {
-        ui_md *m = lay(rows[i].text, strlen(rows[i].text), &look);
-        ui_canvas c = drawn(m, &look);
+        ui_md *m = md_lay(rows[i].text, strlen(rows[i].text), &look);
+        ui_canvas c = md_drawn(m, &look);
         const ui_cell *k = c.cell;
         while (k < c.cell + c.w * c.h && (k->text[0] != rows[i].letter || k->text[1]))
             k++;
@@ -252,7 +214,7 @@ CHECK_TEST(md, front_matter_is_skipped_and_given)
         check(!found || (len == strlen(rows[i].front) &&
                          memcmp(rows[i].text + at, rows[i].front, len) == 0),
               "%zu: %zu bytes at %zu", i, len, at);
-        text_of(rows[i].text, n, &look, false, &s);
+        md_text(rows[i].text, n, &look, false, &s);
         check(strcmp(nb_str_c(&s), rows[i].want) == 0, "%zu looks like\n%s", i, nb_str_c(&s));
     }
     nb_str_free(&s);
@@ -288,7 +250,7 @@ static void golden(const char *name, const ui_md_look *look, bool roles)
     size_t n, m = 0;
     nb_str got = {0};
     char *text = read_sample(name, &n);
-    text_of(text, n, look, roles, &got);
+    md_text(text, n, look, roles, &got);
     snprintf(path, sizeof path, "%s/tests/golden/md-%s-%d%s.screen", NB_TEST_ROOT, name,
              look->width,
              look->ascii ? "-ascii"
@@ -323,40 +285,6 @@ CHECK_TEST(md, an_answer_matches_its_goldens)
 
 /* --- what holds for any text ----------------------------------------------------------------- */
 
-/* Nothing unsafe in any cell; A32, A33, tui 14. */
-static void cells_are_safe(const ui_canvas *c, const char *what)
-{
-    for (int i = 0; i < c->w * c->h; i++) {
-        const ui_cell *k = &c->cell[i];
-        check(k->role < UI_ROLE_COUNT, "%s: cell %d has role %d", what, i, k->role);
-        for (size_t j = 0, n = strlen(k->text), used; j < n; j += used) {
-            uint32_t cp = 0;
-            used = nb_utf8_next(k->text + j, n - j, &cp, NULL);
-            check(used > 0, "%s: cell %d is no UTF-8", what, i);
-            check(cp >= 0x20 && !(cp >= 0x7f && cp < 0xa0) && !(cp >= 0x202a && cp <= 0x202e) &&
-                      !(cp >= 0x2066 && cp <= 0x2069) && cp != 0x200b && cp >> 8 != 0xe00,
-                  "%s: cell %d holds U+%04X", what, i, cp);
-            check(!c->ascii || cp < 0x7f, "%s: cell %d holds U+%04X in ASCII", what, i, cp);
-        }
-    }
-}
-
-/* Draws with room to the right: no row may reach into it. */
-static void keeps_its_width(const ui_md *m, const ui_md_look *look, const char *what)
-{
-    ui_canvas c = {0};
-    int h = ui_md_rows(m) < 400 ? (int)ui_md_rows(m) : 400;
-    check(ui_canvas_resize(&c, look->width + 8, h + 1, NULL) == NB_OK, "memory");
-    c.ascii = look->ascii;
-    ui_md_draw(m, &c, (ui_rect){0, 0, look->width + 8, h}, 0);
-    for (int y = 0; y <= h; y++)
-        for (int x = y < h ? look->width : 0; x < c.w && y < c.h; x++)
-            check(strcmp(c.cell[y * c.w + x].text, " ") == 0, "%s: row %d reaches cell %d of %d",
-                  what, y, x, look->width);
-    cells_are_safe(&c, what);
-    ui_canvas_free(&c);
-}
-
 CHECK_TEST(md, no_row_is_wider_than_the_width)
 {
     static const char *const names[] = {"card", "answer"};
@@ -366,9 +294,9 @@ CHECK_TEST(md, no_row_is_wider_than_the_width)
         for (int w = 1; w <= 200; w++)
             for (int kind = 0; kind < 4; kind++) {
                 ui_md_look look = {.width = w, .ascii = kind & 1, .chat = kind & 2};
-                ui_md *m = lay(text, n, &look);
+                ui_md *m = md_lay(text, n, &look);
                 check(ui_md_rows(m) > 0, "no rows at %d", w);
-                keeps_its_width(m, &look, names[i]);
+                md_keeps_its_width(m, &look, names[i]);
                 ui_md_close(&m);
             }
         free(text);
@@ -391,7 +319,7 @@ CHECK_TEST(md, every_width_shows_all_of_the_text)
     nb_str want = {0}, got = {0}, s = {0};
     for (int w = 200; w >= 2; w--) {
         ui_md_look look = {.width = w};
-        text_of(text, sizeof text - 1, &look, false, &s);
+        md_text(text, sizeof text - 1, &look, false, &s);
         nb_str_clear(&got);
         add_dense(&got, nb_str_c(&s));
         if (w == 200)
@@ -408,8 +336,8 @@ CHECK_TEST(md, a_slice_is_part_of_the_whole)
     size_t n;
     char *text = read_sample("card", &n);
     ui_md_look look = {.width = 50};
-    ui_md *m = lay(text, n, &look);
-    ui_canvas whole = drawn(m, &look);
+    ui_md *m = md_lay(text, n, &look);
+    ui_canvas whole = md_drawn(m, &look);
     for (size_t top = 0; top < ui_md_rows(m) + 3; top++) {
         ui_canvas c = {0};
         check(ui_canvas_resize(&c, 60, 7, NULL) == NB_OK, "memory");
@@ -434,7 +362,7 @@ static void same_rows(const ui_md *a, const ui_md *b, const ui_md_look *look, co
 {
     check(ui_md_rows(a) == ui_md_rows(b), "%s: %zu rows grown, %zu whole", what, ui_md_rows(a),
           ui_md_rows(b));
-    ui_canvas x = drawn(a, look), y = drawn(b, look);
+    ui_canvas x = md_drawn(a, look), y = md_drawn(b, look);
     check(ui_canvas_equal(&x, &y), "%s: a grown text looks different", what);
     ui_canvas_free(&x);
     ui_canvas_free(&y);
@@ -447,7 +375,7 @@ static void grows_like_whole(test_rng *rng, const char *text, size_t n, ui_md_lo
         at += 1 + test_below(rng, 40);
         at = at < n ? at : n;
         check(ui_md_lay(&m, text, at, &look, NULL) == NB_OK, "memory");
-        ui_md *whole = lay(text, at, &look);
+        ui_md *whole = md_lay(text, at, &look);
         same_rows(m, whole, &look, text);
         ui_md_close(&whole);
     }
@@ -515,11 +443,11 @@ CHECK_TEST(md, a_definition_that_comes_late_makes_links_above)
     ui_md_look look = {.width = 40};
     for (size_t n = 0; n < sizeof text; n++) {
         check(ui_md_lay(&m, text, n, &look, NULL) == NB_OK, "memory");
-        ui_md *whole = lay(text, n, &look);
+        ui_md *whole = md_lay(text, n, &look);
         same_rows(m, whole, &look, "definition");
         ui_md_close(&whole);
     }
-    ui_canvas c = drawn(m, &look);
+    ui_canvas c = md_drawn(m, &look);
     nb_str s = {0};
     ui_canvas_text(&c, &s, false);
     check(strcmp(nb_str_c(&s), "see x (https://example.org)\n\n• a\n") == 0, "%s", nb_str_c(&s));
@@ -549,7 +477,7 @@ CHECK_TEST(md, tui_27_the_marker_is_shown_wherever_it_is)
     for (size_t at = 0; at <= n; at++) {
         ui_md_look look = {
             .width = 40, .chat = true, .mark = true, .mark_at = at, .mark_len = at < n};
-        text_of(text, n, &look, false, &s);
+        md_text(text, n, &look, false, &s);
         check(count_of(nb_str_c(&s), "÷") == 1, "%d marks for byte %zu in\n%s",
               count_of(nb_str_c(&s), "÷"), at, nb_str_c(&s));
         size_t place = (size_t)(strstr(s.at, "÷") - s.at);
@@ -583,235 +511,15 @@ CHECK_TEST(md, tui_27_the_marker_stands_before_its_token)
                            .mark = true,
                            .mark_at = at,
                            .mark_len = strlen(rows[i].token)};
-        text_of(rows[i].text, strlen(rows[i].text), &look, false, &s);
+        md_text(rows[i].text, strlen(rows[i].text), &look, false, &s);
         check(strcmp(nb_str_c(&s), rows[i].want) == 0, "%s looks like\n%s", rows[i].text,
               nb_str_c(&s));
     }
     ui_md_look end = {.width = 20, .chat = true, .mark = true, .mark_at = 3};
-    text_of("one", 3, &end, false, &s);
+    md_text("one", 3, &end, false, &s);
     check(strcmp(nb_str_c(&s), "one÷\n") == 0, "%s", nb_str_c(&s));
     end.width = 3;
-    text_of("one", 3, &end, false, &s);
+    md_text("one", 3, &end, false, &s);
     check(strcmp(nb_str_c(&s), "one\n÷\n") == 0, "%s", nb_str_c(&s));
     nb_str_free(&s);
-}
-
-/* --- hostile texts --------------------------------------------------------------------------- */
-
-static double cpu_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* n bytes: head, unit again and again. */
-static char *filled(const char *head, const char *unit, size_t n)
-{
-    char *text = malloc(n + 1);
-    size_t at = strlen(head), len = strlen(unit);
-    check(text, "memory");
-    memcpy(text, head, at);
-    for (size_t i = 0; at < n; i++)
-        text[at++] = unit[i % len];
-    text[n] = '\0';
-    return text;
-}
-
-static double time_of(const char *text, size_t n, const ui_md_look *look)
-{
-    double from = cpu_seconds();
-    ui_md *m = lay(text, n, look);
-    double took = cpu_seconds() - from;
-    keeps_its_width(m, look, "hostile text");
-    ui_md_close(&m);
-    return took;
-}
-
-/* A table of 10,000 columns whose rows have one cell each, which renderers fill up. */
-static char *wide_table(size_t n)
-{
-    char *text = malloc(n + 1);
-    check(text, "memory");
-    size_t at = 0, cols = 10000;
-    for (size_t i = 0; i < 2 * cols && at + 1 < n; i++) {
-        memcpy(text + at, i < cols ? "x|" : "-|", 2);
-        at += 2;
-        if (i + 1 == cols || i + 1 == 2 * cols)
-            text[at++] = '\n';
-    }
-    for (size_t i = 0; at < n; i++)
-        text[at++] = "x|\n"[i % 3];
-    text[n] = '\0';
-    return text;
-}
-
-/* A definition and N times the same number of brackets around nothing. */
-static char *brackets(size_t n)
-{
-    char *text = filled("[x]: /y\n\n", "[", n);
-    memset(text + n / 2, ']', n - n / 2);
-    return text;
-}
-
-static const struct {
-    const char *head, *unit;
-    char *(*make)(size_t n);
-} hostile[] = {
-    {"", "[", NULL},
-    {"", "*", NULL},
-    {"", "**a ", NULL},
-    {"", "*_", NULL},
-    {"", "*a_", NULL},
-    {"", ">", NULL},
-    {"", "> ", NULL},
-    {"", "`a``", NULL},
-    {"", "<", NULL},
-    {"", "<a b=\"", NULL},
-    {"", "a <!--", NULL},
-    {"", "a <![CDATA[", NULL},
-    {"", "](", NULL},
-    {"", "[a](", NULL},
-    {"", "]([\n", NULL},
-    {"", "![](<", NULL},
-    {"", "[a](b \"", NULL},
-    {"", "|", NULL},
-    {"", "- ", NULL},
-    {"", "-\n", NULL},
-    {"", "* a\n\n", NULL},
-    {"", "1. ", NULL},
-    {"", "\\", NULL},
-    {"", "&a;", NULL},
-    {"", "~~a", NULL},
-    {"", "http://a(", NULL},
-    {"", "x\n", NULL},
-    {"", "# a\n", NULL},
-    {"", "\t", NULL},
-    {"    a", "\ta", NULL},
-    {"", "a\n===\n", NULL},
-    {"", "```\n", NULL},
-    {"", "<div>\n", NULL},
-    {"", "<td>", NULL},
-    {"", "<ul><li>a", NULL},
-    {"", "</", NULL},
-    {"", "[a]: b\n", NULL},
-    {"[x]: y\n\n", "[x]", NULL},
-    {"", "[a]: '\n", NULL},
-    {"", "|a|\n|-|\n", NULL},
-    {"", "\xe4\xb8\xad", NULL},
-    {"", "\xcc\x81", NULL},
-    {"", "- - - - - - - a\n\n", NULL},
-    {"", ">>>>>>>>>>>>>>a\n\n", NULL},
-    {"", "", wide_table},
-    {"", "", brackets},
-};
-
-/* A megabyte in less than 100 ms, twice the bytes in no more than 2.5 times as long. CPU time, and
- * the best of several tries: other programs share the caches, and where there are more of them than
- * processors, the cores. */
-CHECK_TEST(md, hostile_texts_take_linear_time)
-{
-    enum { MIB = 1 << 20, TRIES = 12 };
-    double load = 0;
-    bool busy = getloadavg(&load, 1) == 1 && load > (double)sysconf(_SC_NPROCESSORS_ONLN);
-    const double most = busy ? 0.3 : 0.1;
-    for (size_t i = 0; i < countof(hostile); i++) {
-        ui_md_look look = {.width = i % 2 ? 80 : 24};
-        char *whole =
-            hostile[i].make ? hostile[i].make(MIB) : filled(hostile[i].head, hostile[i].unit, MIB);
-        char *half = hostile[i].make ? hostile[i].make(MIB / 2)
-                                     : filled(hostile[i].head, hostile[i].unit, MIB / 2);
-        double two = 1e9, one = 1e9;
-        bool good = false;
-        for (int try = 0; try < TRIES && !good; try++) {
-            double b = time_of(whole, MIB, &look), a = time_of(half, MIB / 2, &look);
-            two = b < two ? b : two;
-            one = a < one ? a : one;
-            good = SANITIZED || (two < most && (two < 0.005 || two <= 2.5 * one));
-        }
-        check(good, "%zu \"%s\": %.1f ms a MiB, %.1f ms half of it", i, hostile[i].unit, 1e3 * two,
-              1e3 * one);
-        free(whole);
-        free(half);
-    }
-}
-
-/* Cells that are not there are not made: 10,000 columns of a one-cell row are one row. */
-CHECK_TEST(md, short_rows_of_a_wide_table_stay_short)
-{
-    char *text = wide_table(200000);
-    ui_md_look look = {.width = 80};
-    ui_md *m = lay(text, 200000, &look);
-    check(ui_md_rows(m) < 2 * 160000 / 3, "%zu rows", ui_md_rows(m));
-    ui_md_close(&m);
-    free(text);
-}
-
-/* [x] again and again shows a long target no more often than the text has bytes. */
-CHECK_TEST(md, targets_do_not_multiply)
-{
-    nb_str s = {0};
-    nb_str_add(&s, "[x]: ");
-    for (int i = 0; i < 5000; i++)
-        nb_str_add(&s, "x");
-    nb_str_add(&s, "\n\n");
-    for (int i = 0; i < 5000; i++)
-        nb_str_add(&s, "[x] ");
-    ui_md_look look = {.width = 100};
-    ui_md *m = lay(s.at, s.len, &look);
-    check(ui_md_rows(m) < 2 * s.len / 100 + 100, "%zu rows of %zu bytes", ui_md_rows(m), s.len);
-    ui_md_close(&m);
-    nb_str_free(&s);
-}
-
-CHECK_TEST(md, what_is_too_long_is_cut_and_says_so)
-{
-    size_t n = UI_MD_MAX + 100;
-    char *text = filled("", "a b\n\n", n);
-    ui_md_look look = {.width = 20};
-    ui_md *m = lay(text, n, &look);
-    size_t rows = ui_md_rows(m);
-    check(rows <= UI_MD_ROWS, "%zu rows", rows);
-    ui_canvas c = {0};
-    check(ui_canvas_resize(&c, 40, 1, NULL) == NB_OK, "memory");
-    ui_md_draw(m, &c, (ui_rect){0, 0, 40, 1}, rows - 1);
-    check(strcmp(c.cell[0].text, "[") == 0 && strcmp(c.cell[1].text, "t") == 0, "last row");
-    ui_canvas_free(&c);
-    ui_md_close(&m);
-    free(text);
-}
-
-CHECK_TEST(md, deep_nesting_is_shown_flat)
-{
-    nb_str s = {0}, out = {0};
-    for (int i = 0; i < 1000; i++)
-        nb_str_add(&s, "> ");
-    nb_str_add(&s, "deep\n\n");
-    for (int i = 0; i < 1000; i++)
-        nb_str_addf(&s, "%*s- x\n", 2 * i, "");
-    for (int w = 1; w < 120; w += 7) {
-        ui_md_look look = {.width = w};
-        text_of(s.at, s.len, &look, false, &out);
-        check(w < 40 || strstr(nb_str_c(&out), "deep"), "at %d: the text is gone", w);
-    }
-    nb_str_free(&s);
-    nb_str_free(&out);
-}
-
-CHECK_TEST(md, random_bytes_do_no_harm)
-{
-    static const char marks[] = "*_`[]()<>!#-|~\\&;: \n\n\tab1.x=\"'/";
-    test_rng rng = test_rng_make(43);
-    char text[400];
-    for (int round = 0; round < 4000; round++) {
-        size_t n = test_below(&rng, sizeof text);
-        for (size_t i = 0; i < n; i++)
-            text[i] = round % 4 ? marks[test_below(&rng, sizeof marks - 1)] : (char)test_u64(&rng);
-        ui_md_look look = {.width = 1 + (int)test_below(&rng, 100),
-                           .ascii = test_below(&rng, 2),
-                           .chat = test_below(&rng, 2)};
-        ui_md *m = lay(text, n, &look);
-        keeps_its_width(m, &look, "random bytes");
-        ui_md_close(&m);
-    }
 }
