@@ -25,24 +25,17 @@ static void put(filter *f, uint32_t cp)
     nb_str_addn(f->out, utf8, nb_utf8_put(cp, utf8));
 }
 
-static char *put_before(char *at, const char *s)
-{
-    size_t n = strlen(s);
-    at -= n;
-    for (size_t i = 0; i < n; i++)
-        at[i] = s[i];
-    return at;
-}
-
 /* Its number, four digits or more; by hand, because a hostile megabyte has a million of them. */
 static void put_number(filter *f, uint32_t cp)
 {
-    char text[24], *end = text + sizeof text;
-    char *at = put_before(end, f->ascii ? ">" : "\xe2\x9f\xa9");
+    char text[16], *end = text + sizeof text, *at = end;
     for (int digits = 0; digits < 4 || cp; digits++, cp >>= 4)
         *--at = "0123456789ABCDEF"[cp & 15];
-    at = put_before(at, f->ascii ? "<U+" : "\xe2\x9f\xa8U+");
+    *--at = '+';
+    *--at = 'U';
+    nb_str_add(f->out, f->ascii ? "<" : "\xe2\x9f\xa8");
     nb_str_addn(f->out, at, (size_t)(end - at));
+    nb_str_add(f->out, f->ascii ? ">" : "\xe2\x9f\xa9");
     f->before = 0;
     f->marks = 0;
 }
