@@ -73,7 +73,7 @@ static md_leaf *push_leaf(blocks *b, md_kind kind)
     size_t box = l->n_box;
     l->leaf = leaf ? leaf : l->leaf;
     push_boxes(b);
-    if (l->failed)
+    if (!leaf || l->failed)
         return &l->spare_leaf;
     leaf += l->n_leaf++;
     *leaf = (md_leaf){.kind = (uint8_t)kind,

@@ -111,7 +111,7 @@ static uint32_t delimiter(inline_text *i, uint32_t at)
     d.item = (uint32_t)l->n_item - 1;
     md_delim *all = md_more(l, l->delim, l->n_delim, &l->cap_delim, sizeof *all);
     l->delim = all ? all : l->delim;
-    if (l->failed)
+    if (!all || l->failed)
         return next;
     int32_t id = (int32_t)l->n_delim++;
     all[id] = d;
