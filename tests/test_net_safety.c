@@ -206,22 +206,6 @@ static uint64_t flood_end(flood *f)
     return f->sent;
 }
 
-/* Largest resident set since the last reset, in bytes; 0 where the system does not tell. */
-static uint64_t peak(bool reset)
-{
-    char line[256];
-    unsigned long kb = 0;
-    FILE *f = fopen(reset ? "/proc/self/clear_refs" : "/proc/self/status", reset ? "w" : "r");
-    if (f && reset)
-        fputs("5", f);
-    while (f && !reset && fgets(line, sizeof line, f))
-        if (sscanf(line, "VmHWM: %lu", &kb) == 1)
-            break;
-    if (f)
-        fclose(f);
-    return kb * 1024ull;
-}
-
 CHECK_TEST(net_safety, what_never_ends_is_cut_A23)
 {
     static const struct {
@@ -245,7 +229,7 @@ CHECK_TEST(net_safety, what_never_ends_is_cut_A23)
          DL_BAD_REPLY, NB_NETWORK},
     };
     net_rig rig = rig_up(NULL, NULL);
-    peak(true);
+    test_rss_peak(1);
     uint64_t before = nb_rss();
     for (size_t i = 0; i < countof(rows); i++) {
         flood f;
@@ -264,7 +248,7 @@ CHECK_TEST(net_safety, what_never_ends_is_cut_A23)
         uint64_t sent = flood_end(&f);
         check(sent < 16 << 20, "row %zu: %llu bytes were taken", i, (unsigned long long)sent);
     }
-    uint64_t most = peak(false);
+    uint64_t most = test_rss_peak(0);
     check(most == 0 || most < before + (64 << 20), "%llu MiB grew",
           (unsigned long long)(most - before) >> 20);
     rig_down(&rig);
