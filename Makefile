@@ -68,7 +68,7 @@ isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mav
   $(filter %_dotprod.c,$1),-march=armv8.2-a+dotprod)$(if \
   $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)
 
-.PHONY: all run test check asan tsan arm faults lint fmt bench soak fuzz fuzz-long help install uninstall clean \
+.PHONY: all run test check asan tsan arm faults lint fmt bench bench-download soak coverage fuzz fuzz-long help install uninstall clean \
         dist deps check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
@@ -134,6 +134,13 @@ $(B)/tests/fake_hub: $(FAKE_HUB) $(OBJ)
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 -include $(B)/obj/tests/hub/main.d
 
+# One GET for servers that are not ours: tests/peers/tls.sh
+$(B)/tests/net_get: $(B)/obj/tests/peers/net_get.o $(OBJ)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+-include $(B)/obj/tests/peers/net_get.d
+
 # The kernels alone, without any library, for machines reached through qemu.
 ARM_TESTS := plain util test_cpu test_fp test_types test_kernels test_kernels_ops test_measure test_matmul
 $(B)/tests/kernels: $(filter $(B)/obj/kernels/%,$(OBJ)) $(ARM_TESTS:%=$(B)/obj/plain/tests/%.o)
@@ -147,16 +154,26 @@ $(B)/tests/replay: $(OBJ) $(FUZZ:%=$(B)/obj/tests/fuzz/%.o) $(B)/obj/tests/repla
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# Download speed beside curl, disk and SHA-256: build/tests/download [MIB] [ROUNDS]
+DOWNLOAD := $(HUB:%.c=$(B)/obj/%.o) $(B)/obj/tests/bench/download.o $(B)/obj/tests/util.o
+$(B)/obj/tests/bench/download.o: CFLAGS_ALL += -DNB_TEST_BUILD='"$(B)"'
+$(B)/tests/download: $(DOWNLOAD) $(OBJ) | $(B)/nibble
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+-include $(B)/obj/tests/bench/download.d
+
 # Fault injection: the linker sends these calls through tests/faults/wrap.c (reliability A11, A13).
 comma := ,
 WRAPPED := malloc calloc realloc strdup aligned_alloc posix_memalign mmap mmap64 pthread_create open \
-           open64 read write pread pread64 pwrite pwrite64 fsync fdatasync fallocate fallocate64 \
-           posix_fallocate posix_fallocate64 ftruncate ftruncate64 sync_file_range rename close eventfd pipe
+           open64 read __read_chk write pread pread64 pwrite pwrite64 fsync fdatasync fallocate fallocate64 \
+           posix_fallocate posix_fallocate64 ftruncate ftruncate64 sync_file_range rename close eventfd pipe getentropy \
+           openat openat64 mkdirat symlinkat renameat
 FAULTS  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/faults/*.c))
-$(B)/tests/faults: $(OBJ) $(FAULTS) $(B)/obj/tests/util.o
+$(B)/tests/faults: $(OBJ) $(FAULTS) $(B)/obj/tests/util.o $(B)/obj/tests/pty/vt.o $(B)/obj/tests/tree.o $(B)/obj/tests/hash.o
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) $(WRAPPED:%=-Wl$(comma)--wrap=%) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) $(WRAPPED:%=-Wl$(comma)--wrap=%) -o $@ $^ $(LIBS) -lutil
 -include $(FAULTS:.o=.d)
 
 # The same files with libFuzzer's entry point; only meant for CONF=fuzz (see the target fuzz).
@@ -210,12 +227,18 @@ faults: deps
 TSAN_SUITES ?= nb pool sched job file kernels chat fake_server fake_faults \
   output/a_pause_holds_every_thread output/cancel_leaves_nothing \
   forward/any_thread_count_gives_the_same_bits_A24 forward/a_cancelled_prompt_leaves_a_usable_session \
-  forward/a_model_changed_under_us_is_an_error_A19 quantize/threads_change_neither_bytes_nor_figures
+  forward/a_model_changed_under_us_is_an_error_A19 quantize/threads_change_neither_bytes_nor_figures \
+  net net_retry net_safety $(NET_STREAMS:%=net_stream/%)
+# The other streams' tests hold a slowed server to the second.
+NET_STREAMS := brings_the_bytes_that_were_asked each_end_is_told_once_with_its_cause \
+  stops_when_asked_and_when_the_sink_has_enough timers_run_in_their_order streams_start_from_callbacks
+# Libraries are not instrumented: what they lock among themselves is not seen (libcrypto's counts).
+TSAN_RULES := halt_on_error=1:allocator_may_return_null=1:ignore_noninstrumented_modules=1
 ## tsan: threaded suites under ThreadSanitizer
 tsan: deps
 	@$(MAKE) --no-print-directory -j2 CONF=tsan SAN=thread build/tsan/tests/plain
 	@set -e; for s in $(TSAN_SUITES); do echo "tsan: $$s"; \
-	  TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 setarch -R build/tsan/tests/plain $$s; done
+	  TSAN_OPTIONS=$(TSAN_RULES) setarch -R build/tsan/tests/plain $$s; done
 
 ARM_CC ?= aarch64-linux-gnu-gcc
 ## arm: kernel tests for arm64 under qemu, with and without dot product instructions
@@ -237,6 +260,12 @@ fuzz:
 ## fuzz-long: the same for an hour each
 fuzz-long:
 	@$(MAKE) --no-print-directory fuzz FUZZ_TIME=3600
+
+## coverage: what the parsers' tests reach of them (gcov), a table
+coverage: deps
+	@$(MAKE) --no-print-directory -j2 CONF=gcov CFLAGS='--coverage -O0' LDFLAGS=--coverage FORT=-U_FORTIFY_SOURCE \
+	  build/gcov/tests/plain build/gcov/tests/faults
+	@sh .ci/coverage.sh
 
 HDRS := $(wildcard kernels/*.h kernels/*/*.h core/*/*.h downloads/*.h tui/*.h tui/*/*.h tests/*.h tests/hub/*.h)
 check-headers: $(GEN)
@@ -264,6 +293,12 @@ bench: all
 	$(B)/nibble bench demo
 	$(B)/nibble synth llama-1.1b -t Q4_K_M -o build/llama-1.1b-Q4_K_M.gguf --force
 	$(B)/nibble bench build/llama-1.1b-Q4_K_M.gguf -p 128 -n 16 -r 3
+	@$(MAKE) --no-print-directory bench-download
+
+## bench-download: pull of 1 GiB from loopback beside curl, disk and SHA-256
+bench-download: all
+	@$(MAKE) --no-print-directory -j2 $(B)/tests/download
+	$(B)/tests/download
 
 ## soak: the long forms of the tests, outside CI
 soak: deps

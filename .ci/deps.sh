@@ -17,7 +17,11 @@ have_fuzz() {
         echo 'int LLVMFuzzerTestOneInput(const char*p,unsigned long n){return p&&n?0:0;}' |
         clang -x c - -fsanitize=fuzzer,address -o /dev/null
 }
-have_ci() { have_lint && have_fuzz && command -v tmux && command -v setarch && command -v zsh && command -v fish; }
+have_nginx() { command -v nginx || [ -x /usr/sbin/nginx ]; }
+have_ci() {
+    have_lint && have_fuzz && have_nginx && command -v tmux && command -v setarch && command -v zsh &&
+        command -v fish && command -v openssl && command -v curl
+}
 
 "have_$what" >/dev/null 2>&1 && exit 0
 
@@ -34,7 +38,7 @@ if command -v apt-get >/dev/null 2>&1; then
     case $what in
     lint) pk="$pk clang-format clang-tidy cppcheck" ;;
     fuzz) pk="$pk clang libclang-rt-14-dev" ;;
-    ci) pk="$pk clang-format clang-tidy cppcheck clang libclang-rt-14-dev tmux util-linux ncurses-term locales-all zsh fish" ;;
+    ci) pk="$pk clang-format clang-tidy cppcheck clang libclang-rt-14-dev tmux util-linux ncurses-term locales-all zsh fish nginx openssl curl" ;;
     esac
     $root apt-get update -qq
     # shellcheck disable=SC2086

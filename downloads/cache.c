@@ -93,6 +93,47 @@ bool dl_repo_of(char *out, size_t cap, const char *folder)
     return n > 0 && (size_t)n < cap && dl_repo_ok(out);
 }
 
+int dl_openat(int dir, const char *name, int flags, unsigned mode)
+{
+    int fd;
+    do
+        fd = openat(dir, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+int dl_renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+    int rc;
+    do
+        rc = renameat(from_dir, from, to_dir, to);
+    while (rc != 0 && errno == EINTR);
+    return rc;
+}
+
+nb_status dl_names_in(int dir, nb_str *out, nb_err *err)
+{
+    int copy = dl_openat(dir, ".", O_RDONLY | O_DIRECTORY, 0);
+    if (copy < 0)
+        return nb_fail_errno(err, errno, "list", "folder of the cache");
+    DIR *d = fdopendir(copy);
+    if (!d) {
+        close(copy);
+        return nb_fail(err, NB_NOMEM, "cache: a folder cannot be listed");
+    }
+    for (struct dirent *e; (e = readdir(d));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            nb_str_addn(out, e->d_name, strlen(e->d_name) + 1);
+    closedir(d);
+    return out->failed ? nb_fail(err, NB_NOMEM, "cache: list of names") : NB_OK;
+}
+
+const char *dl_names_next(const nb_str *names, const char *at)
+{
+    const char *next = at ? at + strlen(at) + 1 : names->at;
+    return next && next < names->at + names->len ? next : NULL;
+}
+
 nb_status dl_dir_sync(int fd, const char *shown, nb_err *err)
 {
     int rc;
@@ -106,14 +147,11 @@ nb_status dl_dir_sync(int fd, const char *shown, nb_err *err)
 
 nb_status dl_dir_at(int at, const char *name, bool create, const char *shown, int *fd, nb_err *err)
 {
-    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     int got;
     for (;;) {
-        got = openat(at, name, flags);
-        if (got >= 0 || (errno != EINTR && (errno != ENOENT || !create)))
+        got = dl_openat(at, name, O_RDONLY | O_DIRECTORY, 0);
+        if (got >= 0 || errno != ENOENT || !create)
             break;
-        if (errno == EINTR)
-            continue;
         if (mkdirat(at, name, 0777) != 0 && errno != EEXIST && errno != EINTR)
             return nb_fail_errno(err, errno, "create folder", shown);
         NB_TRY(dl_dir_sync(at, shown, err));
@@ -177,9 +215,10 @@ unsigned dl_depth(const char *path)
 bool dl_link_text(char *out, size_t cap, unsigned up, const char *oid)
 {
     size_t at = 0;
+    int n = 0;
     for (unsigned i = 0; i < up && at + 3 < cap; i++, at += 3)
-        memcpy(out + at, "../", 3);
-    int n = at == 3 * (size_t)up ? snprintf(out + at, cap - at, "blobs/%s", oid) : -1;
+        n = snprintf(out + at, cap - at, "../");
+    n = n >= 0 && at == 3 * (size_t)up ? snprintf(out + at, cap - at, "blobs/%s", oid) : -1;
     return n > 0 && (size_t)n < cap - at;
 }
 
@@ -272,7 +311,7 @@ bool dl_cache_repo_dir(const dl_cache *c, const char *repo, char *out, size_t ca
 static bool read_commit(int dir, const char *name, char out[41])
 {
     char text[64];
-    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = dl_openat(dir, name, O_RDONLY, 0);
     if (fd < 0)
         return false;
     ssize_t n = read(fd, text, sizeof text - 1);

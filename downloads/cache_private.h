@@ -21,6 +21,15 @@ nb_status dl_dir_open(const dl_cache *c, const char *rel, bool create, int *fd, 
 nb_status dl_dir_at(int at, const char *name, bool create, const char *shown, int *fd, nb_err *err);
 nb_status dl_dir_sync(int fd, const char *shown, nb_err *err);
 
+/* openat that follows no link, waits for nothing and is not inherited; EINTR is retried. */
+int dl_openat(int dir, const char *name, int flags, unsigned mode);
+int dl_renameat(int from_dir, const char *from, int to_dir, const char *to); /* likewise */
+/* Names in a folder by descriptor, each with its NUL, one after another; "." and ".." are not among
+ * them. */
+nb_status dl_names_in(int dir, nb_str *out, nb_err *err);
+/* Walks what dl_names_in gave: the first name for NULL, then the next, NULL at the end. */
+const char *dl_names_next(const nb_str *names, const char *at);
+
 /* What blobs/<oid> is. */
 typedef struct dl_blob {
     uint64_t size, disk; /* bytes; on disk */
@@ -49,7 +58,8 @@ typedef struct dl_entry {
 } dl_entry;
 typedef bool dl_entry_fn(void *arg, const dl_entry *e); /* false = stop */
 /* All entries of snapshots/<commit>, or of every snapshot when commit is NULL, in no particular
- * order. A snapshot that is not there has none. */
+ * order. A snapshot that is not there has none;
+ * one that cannot be read is a failure: who deletes must not take it for empty. */
 nb_status dl_snapshots_walk(const dl_cache *c, const char *folder, const char *commit,
                             dl_entry_fn *fn, void *arg, nb_err *err);
 

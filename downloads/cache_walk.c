@@ -1,10 +1,8 @@
 /* Walking a repository's snapshots: folders wait on a stack of names, whatever their depth. */
 #include "downloads/cache_private.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,26 +38,38 @@ static void visit(walk *w, int dir, const char *below, const char *name)
     w->stop = !w->fn(w->arg, &e);
 }
 
+/* *fd -1, and no failure, for what is not there or is a link. */
+static nb_status open_if_there(const walk *w, const char *rel, int *fd, nb_err *err)
+{
+    nb_err why = {.status = NB_OK};
+    nb_status st = dl_dir_open(w->c, rel, false, fd, &why);
+    if (st == NB_OK)
+        return st;
+    *fd = -1;
+    if (st == NB_NOTFOUND || st == NB_REFUSED)
+        return NB_OK;
+    if (err)
+        *err = why;
+    return st;
+}
+
 static nb_status visit_folder(walk *w, const char *below, nb_err *err)
 {
     char rel[2 * DL_REL_MAX];
     int fd;
     snprintf(rel, sizeof rel, "%s/snapshots/%s", w->folder, below);
-    if (dl_dir_open(w->c, rel, false, &fd, NULL) != NB_OK)
-        return NB_OK; /* gone since, or not for us to read */
-    int copy = dup(fd);
-    DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
-    if (!d && copy >= 0)
-        close(copy);
-    for (struct dirent *e; d && !w->stop && (e = readdir(d));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            visit(w, fd, below, e->d_name);
+    nb_status st = open_if_there(w, rel, &fd, err);
+    if (st != NB_OK || fd < 0)
+        return st;
+    nb_str names = {0};
+    st = dl_names_in(fd, &names, err);
+    for (const char *at = NULL; st == NB_OK && !w->stop && (at = dl_names_next(&names, at));)
+        visit(w, fd, below, at);
+    nb_str_free(&names);
     close(fd);
-    if (d)
-        closedir(d);
-    else
-        return nb_fail(err, NB_NOMEM, "%s: cannot be listed", rel);
-    return w->todo.failed ? nb_fail(err, NB_NOMEM, "%s: too many folders", rel) : NB_OK;
+    if (st == NB_OK && w->todo.failed)
+        st = nb_fail(err, NB_NOMEM, "%s: too many folders", rel);
+    return st;
 }
 
 /* Every snapshot's folder onto the stack; what else lies in snapshots/ is no snapshot. */
@@ -68,17 +78,17 @@ static nb_status push_commits(walk *w, nb_err *err)
     char rel[DL_FOLDER_MAX + 16];
     int fd;
     snprintf(rel, sizeof rel, "%s/snapshots", w->folder);
-    if (dl_dir_open(w->c, rel, false, &fd, NULL) != NB_OK)
-        return NB_OK;
-    DIR *d = fdopendir(fd);
-    if (!d)
-        close(fd);
-    for (struct dirent *e; d && (e = readdir(d));)
-        if (dl_commit_ok(e->d_name))
-            nb_str_addn(&w->todo, e->d_name, strlen(e->d_name) + 1);
-    if (d)
-        closedir(d);
-    return d && !w->todo.failed ? NB_OK : nb_fail(err, NB_NOMEM, "%s: cannot be listed", rel);
+    nb_status st = open_if_there(w, rel, &fd, err);
+    if (st != NB_OK || fd < 0)
+        return st;
+    nb_str names = {0};
+    st = dl_names_in(fd, &names, err);
+    for (const char *at = NULL; st == NB_OK && (at = dl_names_next(&names, at));)
+        if (dl_commit_ok(at))
+            nb_str_addn(&w->todo, at, strlen(at) + 1);
+    nb_str_free(&names);
+    close(fd);
+    return st;
 }
 
 nb_status dl_snapshots_walk(const dl_cache *c, const char *folder, const char *commit,

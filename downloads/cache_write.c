@@ -19,15 +19,6 @@ static const char cachedir_tag[] =
     "# For information about cache directory tags, see:\n"
     "#\thttps://bford.info/cachedir/\n";
 
-static int rename_retry(int from_dir, const char *from, int to_dir, const char *to)
-{
-    int rc;
-    do
-        rc = renameat(from_dir, from, to_dir, to);
-    while (rc != 0 && errno == EINTR);
-    return rc;
-}
-
 static int fsync_retry(int fd)
 {
     int rc;
@@ -44,8 +35,8 @@ static int create_temp(int dir, const char *prefix, const char *suffix, char *na
         char hex[9];
         dl_random_hex(hex);
         snprintf(name, cap, "%s%s%s", prefix, hex, suffix);
-        int fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-        if (fd >= 0 || (errno != EEXIST && errno != EINTR))
+        int fd = dl_openat(dir, name, O_RDWR | O_CREAT | O_EXCL, 0666);
+        if (fd >= 0 || errno != EEXIST)
             return fd;
     }
     return -1;
@@ -70,9 +61,7 @@ static bool wants_tag(int hub)
     struct stat st;
     if (fstatat(hub, "CACHEDIR.TAG", &st, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT;
-    int fd = S_ISREG(st.st_mode)
-                 ? openat(hub, "CACHEDIR.TAG", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-                 : -1;
+    int fd = S_ISREG(st.st_mode) ? dl_openat(hub, "CACHEDIR.TAG", O_RDONLY, 0) : -1;
     if (fd < 0)
         return false;
     ssize_t n = read(fd, text, sizeof text);
@@ -83,15 +72,11 @@ static bool wants_tag(int hub)
 static nb_status write_tag(const dl_cache *c, nb_err *err)
 {
     char shown[1100];
-    int hub, fd = -1;
+    int hub;
     snprintf(shown, sizeof shown, "%s/CACHEDIR.TAG", c->hub);
     NB_TRY(dl_dir_open(c, "", false, &hub, err));
     const bool wanted = wants_tag(hub);
-    while (wanted && fd < 0) {
-        fd = openat(hub, "CACHEDIR.TAG", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
-        if (fd < 0 && errno != EINTR)
-            break;
-    }
+    int fd = wanted ? dl_openat(hub, "CACHEDIR.TAG", O_WRONLY | O_CREAT, 0666) : -1;
     int why = errno;
     close(hub);
     if (!wanted)
@@ -159,7 +144,7 @@ static nb_status land_blob(int blobs, const char *oid, int fd, const char *from,
         return nb_fail(err, NB_REFUSED, "%s: was replaced while it was written", from);
     if (why)
         return nb_fail_errno(err, why, "sync", from);
-    if (rename_retry(blobs, base, blobs, oid) != 0)
+    if (dl_renameat(blobs, base, blobs, oid) != 0)
         return nb_fail_errno(err, errno, "rename to blob", oid);
     return dl_dir_sync(blobs, from, err);
 }
@@ -199,7 +184,7 @@ static nb_status relink(const place *p, const char *target, nb_err *err)
                 continue;
             return nb_fail_errno(err, errno, "link", p->path);
         }
-        if (rename_retry(p->dir, temp, p->dir, p->base) == 0)
+        if (dl_renameat(p->dir, temp, p->dir, p->base) == 0)
             return NB_OK;
         nb_status status = nb_fail_errno(err, errno, "link", p->path);
         unlinkat(p->dir, temp, 0);
@@ -240,8 +225,7 @@ static nb_status copy_blob(const dl_cache *c, const place *p, const dl_blob *blo
         snprintf(dir, sizeof dir, "blobs/%.2s", blob->payload);
         NB_TRY(dl_dir_open(c, dir, false, &from_dir, err));
     }
-    from = openat(from_dir, blob->shared ? blob->payload + 3 : p->oid,
-                  O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    from = dl_openat(from_dir, blob->shared ? blob->payload + 3 : p->oid, O_RDONLY, 0);
     int why = errno;
     if (blob->shared)
         close(from_dir);
@@ -291,7 +275,7 @@ static nb_status make_copy(const dl_cache *c, const place *p, const dl_blob *blo
     const bool copied = blob->shared || k.n > 0;
     if (copied)
         NB_TRY(copy_blob(c, p, blob, temp, sizeof temp, err));
-    if (rename_retry(p->blobs, temp, p->dir, p->base) == 0)
+    if (dl_renameat(p->blobs, temp, p->dir, p->base) == 0)
         return dl_dir_sync(p->blobs, p->path, err);
     nb_status status = nb_fail_errno(err, errno, "move to", p->path);
     if (copied)
@@ -344,7 +328,7 @@ nb_status dl_cache_link(const dl_cache *c, const char *repo, const char *commit,
 static bool ref_says(int dir, const char *base, const char *commit)
 {
     char text[64];
-    int fd = openat(dir, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = dl_openat(dir, base, O_RDONLY, 0);
     if (fd < 0)
         return false;
     ssize_t n = read(fd, text, sizeof text);
@@ -363,7 +347,7 @@ static nb_status write_ref(int repo, int dir, const char *base, const char *comm
     int why = finish(fd);
     if (status == NB_OK && why)
         status = nb_fail_errno(err, why, "sync ref", base);
-    if (status == NB_OK && rename_retry(repo, temp, dir, base) != 0)
+    if (status == NB_OK && dl_renameat(repo, temp, dir, base) != 0)
         status = nb_fail_errno(err, errno, "rename to ref", base);
     if (status != NB_OK) {
         unlinkat(repo, temp, 0);

@@ -55,7 +55,7 @@ static void call_done(void *ud, const dl_reply *reply, nb_status status, const n
 {
     call *c = ud;
     if (c->body.failed)
-        status = nb_fail(&c->err, NB_NOMEM, "%s: no memory for the answer", c->rq->url);
+        status = nb_fail(&c->err, NB_NOMEM, "no memory for the answer");
     else if (err)
         c->err = *err;
     *c->out = *reply;

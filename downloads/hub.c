@@ -179,7 +179,7 @@ nb_status dl_hub_repo(dl_net *net, const char *id, const char *revision, dl_repo
                       dl_trouble *trouble, const nb_hooks *hooks, nb_err *err)
 {
     dl_repo r = {.n_file = 0};
-    dl_trouble unused;
+    dl_trouble unused = DL_OK;
     size_t pages = 0;
     trouble = trouble ? trouble : &unused;
     *trouble = DL_OK;

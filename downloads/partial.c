@@ -205,7 +205,7 @@ void dl_partial_quarantine(dl_partial **at)
         return;
     const char *cut = strstr(p->data_name, ".incomplete");
     snprintf(bad, sizeof bad, "%.*s.bad.incomplete", (int)(cut - p->data_name), p->data_name);
-    if (renameat(p->dir, p->data_name, p->dir, bad) != 0)
+    if (dl_renameat(p->dir, p->data_name, p->dir, bad) != 0)
         unlinkat(p->dir, p->data_name, 0);
     unlinkat(p->dir, p->state_name, 0);
     dl_partial_drop(at);

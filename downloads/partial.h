@@ -50,11 +50,12 @@ dl_segment_state dl_partial_state(const dl_partial *p, uint32_t i);
 nb_status dl_partial_write(dl_partial *p, uint32_t i, uint64_t at, const void *bytes, size_t n,
                            nb_err *err);
 /* Worker thread: re-reads segment i into buf (segment size bytes), compares its crc; WHOLE and *ok,
- * or TODO again, also when it cannot be read. Always NB_OK. */
+ * or to fetch again, also when it cannot be read. Always NB_OK. */
 nb_status dl_partial_check(dl_partial *p, uint32_t i, uint8_t *buf, bool *ok, nb_err *err);
 /* Worker thread: bytes of a WHOLE segment for the hasher. */
 nb_status dl_partial_read(dl_partial *p, uint32_t i, uint8_t *buf, nb_err *err);
-/* Marks i TODO again, keeping its old crc: differed tells later whether the refetch did (hub 6b).
+/* Marks i as to fetch again, keeping its old crc: differed tells later whether the refetch did (hub
+ * 6b).
  */
 nb_status dl_partial_again(dl_partial *p, uint32_t i, nb_err *err);
 bool dl_partial_differed(const dl_partial *p, uint32_t i);

@@ -1,6 +1,5 @@
 /* Which partial to go on with: files of dead owners are taken over, newest first, under the lock on
  * their state file; what is of no use any more goes. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -44,8 +43,7 @@ bool dl_partial_look_at(int dir, const char *data_name, const char *state_name, 
                         dl_partial_look *l)
 {
     struct stat st;
-    *l = (dl_partial_look){
-        .fd = openat(dir, state_name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
+    *l = (dl_partial_look){.fd = dl_openat(dir, state_name, flags, 0)};
     if (l->fd < 0)
         return false;
     if (fstat(l->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
@@ -122,19 +120,13 @@ static int newest_first(const void *a, const void *b)
 
 static nb_status list_all(listing *l, int dir, nb_err *err)
 {
-    int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (copy < 0)
-        return nb_fail_errno(err, errno, "list", "blobs");
-    DIR *d = fdopendir(copy);
-    if (!d) {
-        close(copy);
-        return nb_fail(err, NB_NOMEM, "blobs: cannot be listed");
-    }
-    for (struct dirent *e; (e = readdir(d));)
-        list_one(l, dir, e->d_name);
-    closedir(d);
+    nb_str names = {0};
+    nb_status st = dl_names_in(dir, &names, err);
+    for (const char *at = NULL; st == NB_OK && (at = dl_names_next(&names, at));)
+        list_one(l, dir, at);
+    nb_str_free(&names);
     qsort(l->row, l->n, sizeof l->row[0], newest_first);
-    return NB_OK;
+    return st;
 }
 
 void dl_partial_sweep(const dl_cache *c, const char *repo)
@@ -210,7 +202,7 @@ static nb_status load_records(dl_partial *p, nb_err *err)
 static int open_data(int dir, const char *name)
 {
     struct stat st;
-    int fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = dl_openat(dir, name, O_RDWR, 0);
     if (fd < 0)
         return -1;
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid == geteuid())
@@ -244,13 +236,13 @@ static bool adopt(dl_partial *p, const char *tag)
 
 static nb_status create(dl_partial *p, nb_err *err)
 {
-    const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    const int flags = O_RDWR | O_CREAT | O_EXCL;
     for (int i = 0; i < 100; i++) {
         char tag[9];
         dl_random_hex(tag);
         dl_partial_names(p->data_name, p->state_name, p->head.oid, tag);
-        p->state = openat(p->dir, p->state_name, flags, 0666);
-        if (p->state < 0 && (errno == EEXIST || errno == EINTR))
+        p->state = dl_openat(p->dir, p->state_name, flags, 0666);
+        if (p->state < 0 && errno == EEXIST)
             continue;
         if (p->state < 0)
             return nb_fail_errno(err, errno, "create", p->state_name);
@@ -263,11 +255,8 @@ static nb_status create(dl_partial *p, nb_err *err)
         return nb_fail(err, NB_IO, "create %s: no free name", p->state_name);
     /* The owner before the data: data without one would be anybody's where flock does nothing. */
     nb_status status = dl_partial_mark(p, true, err);
-    while (status == NB_OK && p->data < 0) {
-        p->data = openat(p->dir, p->data_name, flags, 0666);
-        if (p->data < 0 && errno != EINTR)
-            status = nb_fail_errno(err, errno, "create", p->data_name);
-    }
+    if (status == NB_OK && (p->data = dl_openat(p->dir, p->data_name, flags, 0666)) < 0)
+        status = nb_fail_errno(err, errno, "create", p->data_name);
     if (status == NB_OK)
         return NB_OK;
     unlinkat(p->dir, p->state_name, 0);

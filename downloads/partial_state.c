@@ -123,8 +123,9 @@ bool dl_record_read(const uint8_t in[DL_STATE_RECORD], const dl_state_head *h, u
 /* --- owner -------------------------------------------------------------------------------------
  */
 
-/* Field 22 of /proc/PID/stat, behind the name in brackets that may hold anything (proc(5)). */
-static bool start_of(int64_t pid, uint64_t *out)
+/* Fields 3 and 22 of /proc/PID/stat, behind the name in brackets that may hold anything (proc(5)).
+ * ended: killed, but its parent has not asked for its status yet. */
+static bool start_of(int64_t pid, uint64_t *out, bool *ended)
 {
     char path[48], text[1024];
     snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
@@ -135,6 +136,7 @@ static bool start_of(int64_t pid, uint64_t *out)
     fclose(f);
     text[n] = '\0';
     char *at = strrchr(text, ')');
+    *ended = at && at[1] && (at[2] == 'Z' || at[2] == 'X');
     for (int field = 2; at && field < 22; field++)
         at = strchr(at + 1, ' ');
     if (!at)
@@ -154,11 +156,12 @@ static void boot_id(char out[37])
 
 void dl_owner_self(dl_owner *out)
 {
+    bool ended;
     *out = (dl_owner){.pid = getpid()};
     if (gethostname(out->host, sizeof out->host - 1) != 0)
         out->host[0] = '\0';
     boot_id(out->boot);
-    if (!start_of(out->pid, &out->start))
+    if (!start_of(out->pid, &out->start, &ended))
         out->start = 0;
 }
 
@@ -178,8 +181,9 @@ dl_owner_is dl_owner_look(const dl_owner *o)
         return DL_OWNER_GONE; /* that container's lock is free; or this machine was restarted */
     if (kill((pid_t)o->pid, 0) != 0 && errno == ESRCH)
         return DL_OWNER_GONE;
-    bool same = !o->start || !start_of(o->pid, &start) || start == o->start;
-    return same ? DL_OWNER_RUNS : DL_OWNER_GONE;
+    bool ended = false, told = start_of(o->pid, &start, &ended);
+    bool same = !o->start || !told || start == o->start;
+    return same && !ended ? DL_OWNER_RUNS : DL_OWNER_GONE;
 }
 
 /* --- names -------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ static const char *const state_names[] = {"queued", "queued", "paused", "stopped
 
 static const char *const trouble_names[] = {
     "OK",
-#define DL_TROUBLE(name, status, what, remedy, keys) #name,
+#define DL_TROUBLE(name, ...) #name,
 #include "downloads/troubles.def"
 #undef DL_TROUBLE
 };

@@ -71,10 +71,12 @@ static void add_query(nb_str *url, const dl_search *q)
 /* One name per query, endpoint and token: what a token may see is nobody else's. */
 static bool kept_path(char *out, size_t cap, const char *cache_dir, dl_net *net, const char *query)
 {
+    if (!cache_dir || !*cache_dir)
+        return false;
     uint64_t who = dl_net_mark(net, NULL), what = nb_fingerprint(query, strlen(query));
     int n = snprintf(out, cap, "%s/hub/%016llx%016llx.json", cache_dir, (unsigned long long)who,
                      (unsigned long long)what);
-    return cache_dir && *cache_dir && n > 0 && (size_t)n < cap;
+    return n > 0 && (size_t)n < cap;
 }
 
 /* Removes the oldest answers beyond KEPT_MAX. */

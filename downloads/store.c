@@ -150,7 +150,7 @@ static void check_ref(scan *s, int dir, const char *name)
 {
     char text[128], rel[DL_FOLDER_MAX + 64], shown[110];
     int snap = -1;
-    int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    int fd = dl_openat(dir, name, O_RDONLY, 0);
     ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
     if (fd >= 0)
         close(fd);
@@ -228,6 +228,26 @@ static void add_up(scan *s)
         }
 }
 
+/* What may not be read is that repository's problem, not the listing's. */
+static nb_status scan_folders(scan *s)
+{
+    nb_err why = {.status = NB_OK}, *err = s->err;
+    s->err = &why;
+    nb_status st = scan_snapshots(s);
+    if (st == NB_OK)
+        st = scan_blobs(s);
+    if (st == NB_OK)
+        st = scan_refs(s);
+    if (st == NB_OK)
+        st = dl_leftovers_each(s->c, s->folder, add_leftover, s, &why);
+    s->err = err;
+    if (st == NB_IO)
+        problem(s->row, "", why.msg);
+    else if (st != NB_OK && err)
+        *err = why;
+    return st == NB_IO ? NB_OK : st;
+}
+
 static nb_status scan_repo(void *arg, const char *folder, const char *repo, nb_err *err)
 {
     scan *s = arg;
@@ -245,10 +265,7 @@ static nb_status scan_repo(void *arg, const char *folder, const char *repo, nb_e
     snprintf(s->row->repo, sizeof s->row->repo, "%s", repo);
     s->folder = folder;
     s->own.n = 0;
-    NB_TRY(scan_snapshots(s));
-    NB_TRY(scan_blobs(s));
-    NB_TRY(scan_refs(s));
-    NB_TRY(dl_leftovers_each(s->c, folder, add_leftover, s, err));
+    NB_TRY(scan_folders(s));
     add_up(s);
     if (s->row->used == 0 && nb_path_join(path, sizeof path, s->c->hub, folder) &&
         stat(path, &st) == 0)

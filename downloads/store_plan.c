@@ -11,7 +11,7 @@
 
 #include "core/base/file.h"
 
-nb_status dl_plan_add(dl_plan *p, dl_where at, const char *name)
+nb_status dl_store_plan_add(dl_store_plan *p, dl_where at, const char *name)
 {
     dl_move *grown = dl_grow(p->at, p->n, &p->cap, sizeof *grown, p->err);
     if (!grown)
@@ -24,14 +24,14 @@ nb_status dl_plan_add(dl_plan *p, dl_where at, const char *name)
     return NB_OK;
 }
 
-void dl_plan_free(dl_plan *p)
+void dl_store_plan_free(dl_store_plan *p)
 {
     for (size_t i = 0; i < p->n; i++)
         free(p->at[i].name);
     free(p->at);
 }
 
-static bool goes(const dl_plan *p, const dl_entry *e)
+static bool goes(const dl_store_plan *p, const dl_entry *e)
 {
     return (!p->commit || strcmp(p->commit, e->commit) == 0) &&
            (!p->path || strcmp(p->path, e->path) == 0);
@@ -39,7 +39,7 @@ static bool goes(const dl_plan *p, const dl_entry *e)
 
 /* Blobs by name: first those of entries that go, then, sorted, the question who else has them. */
 typedef struct blobs {
-    dl_plan *p;
+    dl_store_plan *p;
     char (*oid)[65];
     bool *kept;
     size_t n, cap;
@@ -53,14 +53,14 @@ static int by_oid(const void *a, const void *b)
 static bool going_entry(void *arg, const dl_entry *e)
 {
     blobs *b = arg;
-    dl_plan *p = b->p;
+    dl_store_plan *p = b->p;
     char name[DL_REL_MAX];
     struct stat st;
     if (!goes(p, e))
         return true;
     if (p->path) {
         snprintf(name, sizeof name, "%s/%s", e->commit, e->path);
-        p->status = dl_plan_add(p, DL_AT_SNAPSHOTS, name);
+        p->status = dl_store_plan_add(p, DL_AT_SNAPSHOTS, name);
     }
     if (!e->oid[0] && !e->odd && fstatat(e->dir, e->base, &st, AT_SYMLINK_NOFOLLOW) == 0)
         p->bytes += (uint64_t)st.st_blocks * 512;
@@ -100,7 +100,7 @@ static void unique_oids(blobs *b)
  * repository's own entry goes. */
 static nb_status add_blobs(blobs *b)
 {
-    dl_plan *p = b->p;
+    dl_store_plan *p = b->p;
     char rel[DL_FOLDER_MAX + 8];
     int fd;
     snprintf(rel, sizeof rel, "%s/blobs", p->folder);
@@ -111,13 +111,13 @@ static nb_status add_blobs(blobs *b)
         if (b->kept[i] || !dl_blob_look(p->c, fd, b->oid[i], &blob))
             continue;
         p->bytes += blob.shared ? 0 : blob.disk;
-        p->status = dl_plan_add(p, DL_AT_BLOBS, b->oid[i]);
+        p->status = dl_store_plan_add(p, DL_AT_BLOBS, b->oid[i]);
     }
     close(fd);
     return p->status;
 }
 
-static nb_status plan_entries(dl_plan *p)
+static nb_status plan_entries(dl_store_plan *p)
 {
     blobs b = {.p = p};
     nb_status st = dl_snapshots_walk(p->c, p->folder, p->commit, going_entry, &b, p->err);
@@ -139,7 +139,7 @@ static nb_status plan_entries(dl_plan *p)
 }
 
 /* Refs that name the snapshot that goes; names of folders wait in todo. */
-static nb_status plan_refs(dl_plan *p)
+static nb_status plan_refs(dl_store_plan *p)
 {
     nb_str todo = {0};
     nb_status st = NB_OK;
@@ -162,7 +162,7 @@ static nb_status plan_refs(dl_plan *p)
                 nb_str_addn(&todo, "", 1);
             } else if (dl_cache_commit(p->c, p->repo, ref, commit) &&
                        strcmp(commit, p->commit) == 0) {
-                st = dl_plan_add(p, DL_AT_REFS, ref);
+                st = dl_store_plan_add(p, DL_AT_REFS, ref);
             }
         }
         nb_str_free(&names);
@@ -172,18 +172,18 @@ static nb_status plan_refs(dl_plan *p)
     return st;
 }
 
-static nb_status plan_repo(dl_plan *p)
+static nb_status plan_repo(dl_store_plan *p)
 {
     int hub;
     NB_TRY(dl_dir_open(p->c, "", false, &hub, p->err));
     p->bytes = dl_tree_bytes(hub, p->folder, NULL);
     close(hub);
-    return dl_plan_add(p, DL_AT_HUB, "");
+    return dl_store_plan_add(p, DL_AT_HUB, "");
 }
 
 static nb_status refuse_live(void *arg, const dl_leftover *l, const dl_left_files *f, nb_err *err)
 {
-    const dl_plan *p = arg;
+    const dl_store_plan *p = arg;
     (void)f;
     if (!l->live)
         return NB_OK;
@@ -191,7 +191,7 @@ static nb_status refuse_live(void *arg, const dl_leftover *l, const dl_left_file
 }
 
 /* Refs first, entries next, blobs last: at no moment does one stand without what it names. */
-nb_status dl_plan_make(dl_plan *p, const char *revision, char commit[41])
+nb_status dl_plan_make(dl_store_plan *p, const char *revision, char commit[41])
 {
     NB_TRY(dl_leftovers_each(p->c, p->folder, refuse_live, p, p->err));
     if (revision) {
@@ -209,7 +209,7 @@ nb_status dl_plan_make(dl_plan *p, const char *revision, char commit[41])
         NB_TRY(dl_dir_open(p->c, rel, false, &fd, p->err));
         close(fd);
         NB_TRY(plan_refs(p));
-        NB_TRY(dl_plan_add(p, DL_AT_SNAPSHOTS, commit));
+        NB_TRY(dl_store_plan_add(p, DL_AT_SNAPSHOTS, commit));
     }
     return plan_entries(p);
 }

@@ -8,12 +8,6 @@
 /* Room for one more of `size` bytes in at[n], *cap grown as needed; NULL leaves at as it was. */
 void *dl_grow(void *at, size_t n, size_t *cap, size_t size, nb_err *err);
 
-/* Names in a folder by descriptor, each with its NUL, one after another; "." and ".." are not among
- * them. A folder that cannot be read is an empty one. */
-nb_status dl_names_in(int dir, nb_str *out, nb_err *err);
-/* Walks what dl_names_in gave: the first name for NULL, then the next, NULL at the end. */
-const char *dl_names_next(const nb_str *names, const char *at);
-
 /* Called for each repository folder of hub that has a valid name. */
 typedef nb_status dl_folder_fn(void *arg, const char *folder, const char *repo, nb_err *err);
 nb_status dl_folders_each(const dl_cache *c, dl_folder_fn *fn, void *arg, nb_err *err);
@@ -42,7 +36,7 @@ typedef struct dl_move {
 } dl_move;
 
 /* What one deletion moves, in order. */
-typedef struct dl_plan {
+typedef struct dl_store_plan {
     const dl_cache *c;
     char folder[DL_FOLDER_MAX], repo[200];
     const char *commit; /* NULL = of every snapshot */
@@ -52,12 +46,12 @@ typedef struct dl_plan {
     uint64_t bytes; /* on disk, that emptying the trash frees */
     nb_status status;
     nb_err *err;
-} dl_plan;
-nb_status dl_plan_add(dl_plan *p, dl_where at, const char *name);
+} dl_store_plan;
+nb_status dl_store_plan_add(dl_store_plan *p, dl_where at, const char *name);
 /* p: c, folder, repo, path and err are set. commit is its memory. Refuses while a download writes
  * into the repository. */
-nb_status dl_plan_make(dl_plan *p, const char *revision, char commit[41]);
-void dl_plan_free(dl_plan *p);
+nb_status dl_plan_make(dl_store_plan *p, const char *revision, char commit[41]);
+void dl_store_plan_free(dl_store_plan *p);
 
 /* The trash: one folder an item, "<Unix nanoseconds, 20 digits>-<8 hex>", newest last by name. */
 bool dl_trash_name_ok(const char *name);

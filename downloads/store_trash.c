@@ -39,7 +39,7 @@ nb_status dl_trash_open(const dl_cache *c, bool create, int *fd, nb_err *err)
     return *fd < 0 ? nb_fail_errno(err, errno, "open trash", c->trash) : NB_OK;
 }
 
-static void write_origin(nb_str *out, const dl_plan *p)
+static void write_origin(nb_str *out, const dl_store_plan *p)
 {
     nb_jout w = nb_jout_make(out);
     nb_jout_object(&w);
@@ -58,7 +58,7 @@ static void write_origin(nb_str *out, const dl_plan *p)
 }
 
 /* A new item's folder with its origin; its name in `name`. */
-static nb_status make_item(const dl_plan *p, int trash, char name[32], int *item, nb_err *err)
+static nb_status make_item(const dl_store_plan *p, int trash, char name[32], int *item, nb_err *err)
 {
     char hex[9], path[1200];
     nb_str text = {0};
@@ -72,11 +72,15 @@ static nb_status make_item(const dl_plan *p, int trash, char name[32], int *item
     nb_status st = text.failed ? nb_fail(err, NB_NOMEM, "trash: no memory for %zu names", p->n)
                                : nb_replace_file(path, nb_str_c(&text), text.len, 0600, err);
     nb_str_free(&text);
+    if (st != NB_OK) {
+        close(*item);
+        (void)dl_tree_remove(trash, name, NULL);
+    }
     return st;
 }
 
 /* Folder and last name of a move below hub. */
-static nb_status place_of(const dl_plan *p, const dl_move *m, bool create, int *dir,
+static nb_status place_of(const dl_store_plan *p, const dl_move *m, bool create, int *dir,
                           const char **base, nb_err *err)
 {
     char rel[DL_FOLDER_MAX + DL_REL_MAX];
@@ -91,7 +95,7 @@ static nb_status place_of(const dl_plan *p, const dl_move *m, bool create, int *
 }
 
 /* Folders of a snapshot that a file's going emptied; the snapshot's own stays. */
-static void prune(const dl_plan *p, const char *name)
+static void prune(const dl_store_plan *p, const char *name)
 {
     char up[DL_REL_MAX], rel[DL_FOLDER_MAX + DL_REL_MAX];
     snprintf(up, sizeof up, "%s", name);
@@ -109,7 +113,7 @@ static void prune(const dl_plan *p, const char *name)
     }
 }
 
-static nb_status move_out(const dl_plan *p, int item, nb_err *err)
+static nb_status move_out(const dl_store_plan *p, int item, nb_err *err)
 {
     for (size_t i = 0; i < p->n; i++) {
         char number[24];
@@ -117,10 +121,10 @@ static nb_status move_out(const dl_plan *p, int item, nb_err *err)
         int dir;
         snprintf(number, sizeof number, "%zu", i);
         NB_TRY(place_of(p, &p->at[i], false, &dir, &base, err));
-        int rc = renameat(dir, base, item, number), why = errno;
+        int rc = dl_renameat(dir, base, item, number), why = errno;
         close(dir);
         if (rc != 0 && why != ENOENT)
-            return nb_fail_errno(err, why, "move to the trash", p->at[i].name);
+            return nb_fail_errno(err, why, "move to the trash", base);
         if (p->at[i].at == DL_AT_SNAPSHOTS && p->path)
             prune(p, p->at[i].name);
     }
@@ -131,7 +135,7 @@ nb_status dl_store_trash(const dl_cache *c, const char *repo, const char *revisi
                          const char *path, bool dry_run, uint64_t *bytes, nb_err *err)
 {
     char commit[41], name[32], where_is[1300];
-    dl_plan p = {.c = c, .path = path, .err = err};
+    dl_store_plan p = {.c = c, .path = path, .err = err};
     int trash, item;
     if (!dl_folder_of(p.folder, repo))
         return nb_fail(err, NB_USAGE, "\"%.100s\" is no repository name", repo);
@@ -154,7 +158,7 @@ nb_status dl_store_trash(const dl_cache *c, const char *repo, const char *revisi
     }
     if (st == NB_OK)
         *bytes = p.bytes;
-    dl_plan_free(&p);
+    dl_store_plan_free(&p);
     return st;
 }
 
@@ -178,18 +182,18 @@ static bool name_fits(dl_where at, const char *name)
     }
 }
 
-static nb_status read_move(dl_plan *p, const nb_jval *v, const char *shown)
+static nb_status read_move(dl_store_plan *p, const nb_jval *v, const char *shown)
 {
     const char *at, *name;
     if (nb_jstr(nb_jget(v, "at"), &at) && nb_jstr(nb_jget(v, "name"), &name))
         for (int w = 0; w < DL_WHERES; w++)
             if (strcmp(at, where_name[w]) == 0 && name_fits((dl_where)w, name))
-                return dl_plan_add(p, (dl_where)w, name);
+                return dl_store_plan_add(p, (dl_where)w, name);
     return nb_fail(p->err, NB_FORMAT, "%s: entry %zu is not a place in the cache", shown, p->n);
 }
 
 /* The item may have been changed since: every name is checked as when it came from a server. */
-static nb_status read_origin(dl_plan *p, const char *item)
+static nb_status read_origin(dl_store_plan *p, const char *item)
 {
     char path[1200];
     const char *repo;
@@ -226,7 +230,7 @@ static bool has_origin(int trash, const char *item)
 }
 
 /* Whole folders must not meet a newer one in their place. */
-static nb_status refuse_occupied(const dl_plan *p)
+static nb_status refuse_occupied(const dl_store_plan *p)
 {
     for (size_t i = 0; i < p->n; i++) {
         const dl_move *m = &p->at[i];
@@ -246,7 +250,7 @@ static nb_status refuse_occupied(const dl_plan *p)
 }
 
 /* Blobs, entries, refs. What is there again stays; what a kill left in its place is there. */
-static nb_status move_back(const dl_plan *p, int item)
+static nb_status move_back(const dl_store_plan *p, int item)
 {
     for (size_t i = p->n; i-- > 0;) {
         char number[24];
@@ -256,7 +260,7 @@ static nb_status move_back(const dl_plan *p, int item)
         if (!is_there(item, number))
             continue;
         NB_TRY(place_of(p, &p->at[i], true, &dir, &base, p->err));
-        int rc = is_there(dir, base) ? 0 : renameat(item, number, dir, base), why = errno;
+        int rc = is_there(dir, base) ? 0 : dl_renameat(item, number, dir, base), why = errno;
         close(dir);
         if (rc != 0)
             return nb_fail_errno(p->err, why, "move back", base);
@@ -264,7 +268,7 @@ static nb_status move_back(const dl_plan *p, int item)
     return NB_OK;
 }
 
-static void describe(const dl_plan *p, char *what, size_t cap)
+static void describe(const dl_store_plan *p, char *what, size_t cap)
 {
     char bytes[16];
     size_t files = 0;
@@ -284,13 +288,15 @@ static void describe(const dl_plan *p, char *what, size_t cap)
 
 nb_status dl_store_restore(const dl_cache *c, char *what, size_t cap, nb_err *err)
 {
-    dl_plan p = {.c = c, .err = err};
+    dl_store_plan p = {.c = c, .err = err};
     nb_str names = {0};
     char newest[32] = "";
     int trash, item;
-    if (dl_trash_open(c, false, &trash, NULL) != NB_OK)
-        return nb_fail(err, NB_NOTFOUND, "the trash is empty");
-    nb_status st = dl_names_in(trash, &names, err);
+    nb_err why = {.status = NB_OK};
+    nb_status st = dl_trash_open(c, false, &trash, &why);
+    if (st != NB_OK)
+        return nb_fail(err, st, "%s", st == NB_NOTFOUND ? "the trash is empty" : why.msg);
+    st = dl_names_in(trash, &names, err);
     for (const char *at = NULL; st == NB_OK && (at = dl_names_next(&names, at));)
         if (strcmp(at, newest) > 0 && has_origin(trash, at))
             snprintf(newest, sizeof newest, "%s", at);
@@ -312,6 +318,6 @@ nb_status dl_store_restore(const dl_cache *c, char *what, size_t cap, nb_err *er
     if (st == NB_OK)
         describe(&p, what, cap);
     close(trash);
-    dl_plan_free(&p);
+    dl_store_plan_free(&p);
     return st;
 }

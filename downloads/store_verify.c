@@ -104,8 +104,7 @@ static int open_blob(const dl_cache *c, int blobs, const char *oid, const dl_blo
         if (dl_dir_open(c, dir, false, &from, NULL) != NB_OK)
             return -1;
     }
-    fd = openat(from, b->shared ? b->payload + 3 : oid,
-                O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    fd = dl_openat(from, b->shared ? b->payload + 3 : oid, O_RDONLY, 0);
     if (b->shared)
         close(from);
     return fd;

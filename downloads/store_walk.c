@@ -1,7 +1,6 @@
 /* Folders as lists of names, trees without recursion, partials of every client. */
 #include "downloads/store_private.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,29 +26,6 @@ void *dl_grow(void *at, size_t n, size_t *cap, size_t size, nb_err *err)
     }
     *cap = more;
     return grown;
-}
-
-/* --- names -------------------------------------------------------------------------------------
- */
-
-nb_status dl_names_in(int dir, nb_str *out, nb_err *err)
-{
-    int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
-    if (!d && copy >= 0)
-        close(copy);
-    for (struct dirent *e; d && (e = readdir(d));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            nb_str_addn(out, e->d_name, strlen(e->d_name) + 1);
-    if (d)
-        closedir(d);
-    return out->failed ? nb_fail(err, NB_NOMEM, "store: list of names") : NB_OK;
-}
-
-const char *dl_names_next(const nb_str *names, const char *at)
-{
-    const char *next = at ? at + strlen(at) + 1 : names->at;
-    return next && next < names->at + names->len ? next : NULL;
 }
 
 nb_status dl_folders_each(const dl_cache *c, dl_folder_fn *fn, void *arg, nb_err *err)
@@ -91,13 +67,14 @@ typedef struct tree {
 
 static int open_below(int at, const char *path)
 {
-    int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = dl_openat(at, ".", O_RDONLY | O_DIRECTORY, 0);
     for (const char *s = path; fd >= 0 && *s;) {
         char name[256];
         size_t n = strcspn(s, "/");
         snprintf(name, sizeof name, "%.*s", (int)(n < 255 ? n : 255), s);
-        int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int next = dl_openat(fd, name, O_RDONLY | O_DIRECTORY, 0), why = errno;
         close(fd);
+        errno = why;
         fd = next;
         s += n + (s[n] == '/');
     }
@@ -144,12 +121,14 @@ static nb_status walk_tree(tree *t, const char *name)
         nb_str names = {0};
         pop(&t->todo, below, sizeof below);
         int fd = open_below(t->at, below);
+        if (fd < 0 && t->remove && errno != ENOENT && t->status == NB_OK)
+            t->status = nb_fail_errno(t->err, errno, "open folder", below);
         if (fd < 0)
             continue;
         if (t->remove)
             (void)fchmod(fd, 0700); /* a folder of somebody's read-only cache */
-        if (dl_names_in(fd, &names, t->err) != NB_OK)
-            t->status = NB_NOMEM;
+        nb_status st = dl_names_in(fd, &names, t->status == NB_OK ? t->err : NULL);
+        t->status = t->status == NB_OK ? st : t->status;
         for (const char *at = NULL; (at = dl_names_next(&names, at));)
             visit(t, fd, below, at);
         nb_str_free(&names);
@@ -208,7 +187,7 @@ static bool python_writes(const left *l, const char *oid)
     snprintf(name, sizeof name, "%s.lock", oid);
     if (dl_dir_open(l->c, rel, false, &dir, NULL) != NB_OK)
         return false;
-    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = dl_openat(dir, name, O_RDONLY, 0);
     close(dir);
     bool held = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     if (fd >= 0)

@@ -10,7 +10,8 @@
 enum {
     SLOW_RATE = 1024,       /* bytes/s below which a window counts as slow (hub 15) */
     SLOW_WINDOWS = 3,       /* of them in a row are a stall */
-    BUFFER_MAX = 128 * 1024 /* bytes libcurl reads at once */
+    BUFFER_MIN = 1024,      /* bytes libcurl reads at once, at least */
+    BUFFER_MAX = 128 * 1024 /* and at most */
 };
 
 /* --- life --- */
@@ -44,25 +45,23 @@ static void stream_free(dl_stream *s)
 nb_status dl_stream_open(dl_stream **out, dl_net *net, const dl_request *rq, const dl_sink *sink,
                          bool call, nb_err *err)
 {
-    const char *subject = rq->subject ? rq->subject : rq->url;
     char shown[256];
+    dl_url_safe(shown, rq->subject ? rq->subject : rq->url);
     if (net->offline)
-        return nb_fail(err, NB_NETWORK, "%s: offline: no request is made",
-                       dl_url_safe(shown, subject));
+        return nb_fail(err, NB_NETWORK, "%s: offline: no request is made", shown);
     dl_stream *s = nb_alloc(1, sizeof *s, "request", err);
     if (!s)
         return NB_NOMEM;
     s->net = net;
     s->rq = *rq;
+    s->rq.url = s->rq.form = s->rq.subject = NULL; /* the caller's; copied below */
     s->sink = *sink;
     s->call = call;
     s->reply.retry_after = -1;
-    copy_cut(s->subject, sizeof s->subject,
-             rq->subject ? rq->subject : dl_url_safe(shown, rq->url));
+    copy_cut(s->subject, sizeof s->subject, shown);
     if (!resolve_url(s->url, &net->env, rq->url)) {
         stream_free(s);
-        return nb_fail(err, NB_NETWORK, "%s: no address that can be asked",
-                       dl_url_safe(shown, subject));
+        return nb_fail(err, NB_NETWORK, "%s: no address that can be asked", shown);
     }
     s->easy = curl_easy_init();
     s->form = rq->form ? nb_strdup(rq->form, NULL) : NULL;
@@ -168,65 +167,105 @@ static bool add_token(dl_stream *s)
 static size_t on_head(char *line, size_t one, size_t n, void *ud);
 static size_t on_body(char *bytes, size_t one, size_t n, void *ud);
 
-/* Every option by name, each failing only without memory; the traps of hub.md 1.4. */
+/* The traps of hub.md 1.4: what never changes, numbers, then what points somewhere. Each fails only
+ * without memory. */
+typedef struct number_row {
+    CURLoption option;
+    long value;
+} number_row;
+typedef struct pointer_row {
+    CURLoption option;
+    const void *value;
+} pointer_row;
+static const number_row fixed[] = {
+    {CURLOPT_FOLLOWLOCATION, 0},
+    {CURLOPT_UNRESTRICTED_AUTH, 0},
+    {CURLOPT_NETRC, CURL_NETRC_IGNORED},
+    {CURLOPT_PATH_AS_IS, 1},
+    {CURLOPT_NOSIGNAL, 1},
+    {CURLOPT_QUICK_EXIT, 1}, /* a name server that does not answer holds up no end */
+    {CURLOPT_HTTP_CONTENT_DECODING, 0},
+    {CURLOPT_TCP_KEEPALIVE, 1},
+    {CURLOPT_SSL_VERIFYPEER, 1},
+    {CURLOPT_SSL_VERIFYHOST, 2},
+    {CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2},
+    {CURLOPT_SUPPRESS_CONNECT_HEADERS, 1},
+};
+
+static bool set_numbers(CURL *easy, const number_row *rows, size_t n)
+{
+    bool good = true;
+    for (size_t i = 0; i < n; i++)
+        good = good && curl_easy_setopt(easy, rows[i].option, rows[i].value) == CURLE_OK;
+    return good;
+}
+
+static bool set_pointers(CURL *easy, const pointer_row *rows, size_t n)
+{
+    bool good = true;
+    for (size_t i = 0; i < n; i++)
+        good = good && curl_easy_setopt(easy, rows[i].option, rows[i].value) == CURLE_OK;
+    return good;
+}
+
+/* As in Python the user's authorities stand instead of the system's, not beside them. */
+static bool set_authorities(dl_stream *s)
+{
+    const nb_hub_env *env = &s->net->env;
+    const char *file = *env->ca_file ? env->ca_file : NULL;
+    const char *dir = *env->ca_dir ? env->ca_dir : NULL;
+    const pointer_row rows[] = {
+        {CURLOPT_CAINFO, file},
+        {CURLOPT_CAPATH, dir},
+        {CURLOPT_PROXY_CAINFO, file},
+        {CURLOPT_PROXY_CAPATH, dir},
+    };
+    return (!file && !dir) || set_pointers(s->easy, rows, countof(rows));
+}
+
+static bool set_method(dl_stream *s)
+{
+    const number_row head = {CURLOPT_NOBODY, 1};
+    const pointer_row post = {CURLOPT_COPYPOSTFIELDS, s->form ? s->form : ""};
+    char range[48];
+    const pointer_row ranged = {CURLOPT_RANGE, range};
+    snprintf(range, sizeof range, "%" PRIu64 "-%" PRIu64, s->rq.first, s->rq.last);
+    return (s->rq.method != DL_HEAD || set_numbers(s->easy, &head, 1)) &&
+           (s->rq.method != DL_POST || set_pointers(s->easy, &post, 1)) &&
+           (!s->rq.ranged || set_pointers(s->easy, &ranged, 1));
+}
+
+/* Calls may use HTTP/2; a transfer's streams want connections, and a pace, of their own. Under a
+ * limit libcurl reads less at once, so that few bytes lie between two looks at it. */
 static bool set_options(dl_stream *s)
 {
     const nb_hub_env *env = &s->net->env;
     const char *proxy = dl_url_proxy(env, s->url);
-    long timeout = 1000L * s->rq.timeout;
     uint64_t limit = atomic_load(&s->net->limit);
     long buffer = limit && limit / 40 < BUFFER_MAX ? (long)(limit / 40) : BUFFER_MAX;
-    bool good = true;
+    const number_row numbers[] = {
+        {CURLOPT_HTTP_VERSION, s->call ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1},
+        {CURLOPT_CONNECTTIMEOUT_MS, 1000L * s->rq.timeout},
+        {CURLOPT_BUFFERSIZE, buffer < BUFFER_MIN ? BUFFER_MIN : buffer},
+    };
+    const pointer_row pointers[] = {
+        {CURLOPT_URL, s->url},
+        {CURLOPT_PROTOCOLS_STR, dl_url_is_tls(env->endpoint) ? "https" : "http,https"},
+        {CURLOPT_HTTPHEADER, s->headers},
+        {CURLOPT_USERAGENT, s->net->agent},
+        {CURLOPT_PROXY, proxy ? proxy : ""}, /* "" = not the environment's either */
+        {CURLOPT_NOPROXY, ""},
+        {CURLOPT_ERRORBUFFER, s->why},
+        {CURLOPT_PRIVATE, s},
+        {CURLOPT_HEADERDATA, s},
+        {CURLOPT_WRITEDATA, s},
+    };
     curl_easy_reset(s->easy);
-#define SET(option, value)                                                                         \
-    good = good && curl_easy_setopt(s->easy, CURLOPT_##option, value) == CURLE_OK
-    SET(URL, s->url);
-    SET(PATH_AS_IS, 1L);
-    SET(PROTOCOLS_STR, dl_url_is_tls(env->endpoint) ? "https" : "http,https");
-    SET(FOLLOWLOCATION, 0L);
-    SET(UNRESTRICTED_AUTH, 0L);
-    SET(NETRC, (long)CURL_NETRC_IGNORED);
-    SET(NOSIGNAL, 1L);
-    SET(QUICK_EXIT, 1L); /* a name server that does not answer must not hold up an end */
-    SET(HTTP_CONTENT_DECODING, 0L);
-    SET(HTTPHEADER, s->headers);
-    SET(USERAGENT, s->net->agent);
-    /* Bodies over HTTP/1.1: a transfer's streams want connections, and a pace, of their own. */
-    SET(HTTP_VERSION, (long)(s->call ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
-    SET(CONNECTTIMEOUT_MS, timeout);
-    SET(TCP_KEEPALIVE, 1L);
-    SET(SSL_VERIFYPEER, 1L);
-    SET(SSL_VERIFYHOST, 2L);
-    SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (*env->ca_file || *env->ca_dir) { /* as in Python: instead of the system's, not beside it */
-        SET(CAINFO, *env->ca_file ? env->ca_file : NULL);
-        SET(CAPATH, *env->ca_dir ? env->ca_dir : NULL);
-        SET(PROXY_CAINFO, *env->ca_file ? env->ca_file : NULL);
-        SET(PROXY_CAPATH, *env->ca_dir ? env->ca_dir : NULL);
-    }
-    SET(PROXY, proxy ? proxy : "");
-    SET(NOPROXY, "");
-    SET(SUPPRESS_CONNECT_HEADERS, 1L);
-    SET(BUFFERSIZE, buffer < 1024 ? 1024L : buffer);
-    SET(ERRORBUFFER, s->why);
-    SET(PRIVATE, s);
-    SET(HEADERFUNCTION, on_head);
-    SET(HEADERDATA, s);
-    SET(WRITEFUNCTION, on_body);
-    SET(WRITEDATA, s);
-    if (s->rq.method == DL_HEAD)
-        SET(NOBODY, 1L);
-    if (s->rq.method == DL_POST) {
-        SET(POSTFIELDSIZE_LARGE, (curl_off_t)(s->form ? strlen(s->form) : 0));
-        SET(POSTFIELDS, s->form ? s->form : "");
-    }
-    if (s->rq.ranged) {
-        char range[48];
-        snprintf(range, sizeof range, "%" PRIu64 "-%" PRIu64, s->rq.first, s->rq.last);
-        SET(RANGE, range);
-    }
-#undef SET
-    return good;
+    return set_numbers(s->easy, fixed, countof(fixed)) &&
+           set_numbers(s->easy, numbers, countof(numbers)) &&
+           set_pointers(s->easy, pointers, countof(pointers)) && set_authorities(s) &&
+           curl_easy_setopt(s->easy, CURLOPT_HEADERFUNCTION, on_head) == CURLE_OK &&
+           curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK && set_method(s);
 }
 
 void dl_stream_send(dl_stream *s, double now)

@@ -68,14 +68,28 @@ bool dl_next_member(nb_jpull *p, char key[64])
     return true;
 }
 
+/* Exactly n digits at *s as a number in lo..hi, then the byte `after`; *s moves behind it. */
+static bool digits(const char **s, int n, int lo, int hi, char after, int *out)
+{
+    int v = 0;
+    for (; n > 0; n--, (*s)++) {
+        if (**s < '0' || **s > '9')
+            return false;
+        v = v * 10 + (**s - '0');
+    }
+    if (after && *(*s)++ != after)
+        return false;
+    *out = v;
+    return v >= lo && v <= hi;
+}
+
 int64_t dl_unix_time(const char *iso)
 {
     struct tm tm = {0};
-    int used = 0;
-    if (sscanf(iso, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
-               &tm.tm_min, &tm.tm_sec, &used) != 6 ||
-        used != 19 || tm.tm_year < 1970 || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 ||
-        tm.tm_mday > 31)
+    if (!digits(&iso, 4, 1970, 9999, '-', &tm.tm_year) ||
+        !digits(&iso, 2, 1, 12, '-', &tm.tm_mon) || !digits(&iso, 2, 1, 31, 'T', &tm.tm_mday) ||
+        !digits(&iso, 2, 0, 23, ':', &tm.tm_hour) || !digits(&iso, 2, 0, 59, ':', &tm.tm_min) ||
+        !digits(&iso, 2, 0, 60, '\0', &tm.tm_sec))
         return 0;
     tm.tm_year -= 1900;
     tm.tm_mon--;

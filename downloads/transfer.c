@@ -8,7 +8,7 @@
 
 #include "core/base/file.h"
 
-enum { PATIENCE_TIMEOUTS = 30 };
+enum { PATIENCE_TIMEOUTS = 30, TIDY_RACES = 10 };
 
 /* --- life --------------------------------------------------------------------------------------
  */
@@ -80,6 +80,7 @@ static void transfer_close(dl_transfer *t)
     dl_share_leave(t->share, t->member);
     dl_share_close(&t->own);
     dl_runs_free(&t->runs);
+    free(t->held);
     explicit_bzero(t->address, sizeof t->address);
     pthread_cond_destroy(&t->news);
     pthread_mutex_destroy(&t->lock);
@@ -132,18 +133,37 @@ static nb_status land(dl_transfer *t)
     return failed(t, st, &err);
 }
 
-static nb_status open_partial(dl_transfer *t)
+/* Another download that ends without a byte tidies away folders that look empty, perhaps those just
+ * made for this one: then they are made again. */
+static nb_status claim_partial(dl_transfer *t, nb_err *err)
 {
     const dl_fetch_request *rq = t->rq;
+    nb_status st = NB_NOTFOUND;
+    for (int i = 0; i < TIDY_RACES && st == NB_NOTFOUND; i++) {
+        st = dl_cache_prepare(t->cache, rq->repo, rq->commit, err);
+        if (st == NB_OK)
+            st = dl_partial_open(&t->partial, t->cache, rq->repo, t->oid, t->size, rq->commit, err);
+    }
+    return st;
+}
+
+static nb_status open_partial(dl_transfer *t)
+{
     nb_err err = {0};
     uint64_t segment = DL_SEGMENT;
-    nb_status st =
-        dl_partial_open(&t->partial, t->cache, rq->repo, t->oid, t->size, rq->commit, &err);
+    nb_status st = claim_partial(t, &err);
     if (st != NB_OK)
         return failed(t, st, &err);
     if (dl_partial_segments(t->partial) > 1)
         dl_partial_segment_at(t->partial, 0, &segment);
-    return failed(t, dl_runs_open(&t->runs, t->size, segment, &err), &err);
+    st = dl_runs_open(&t->runs, t->size, segment, &err);
+    if (st == NB_OK)
+        t->held = nb_alloc(t->n_slots, DL_HOLD, "buffers", &err);
+    if (!t->held)
+        return failed(t, NB_NOMEM, &err);
+    for (unsigned i = 0; i < t->n_slots; i++)
+        t->slot[i].held = t->held + (size_t)i * DL_HOLD;
+    return NB_OK;
 }
 
 /* What becomes of the partial when the file did not: one without a byte in it only takes room. */
@@ -191,12 +211,13 @@ static nb_status get(dl_transfer *t)
     nb_err err = {0};
     dl_lock lock = {.fd = -1};
     bool there = dl_cache_has_blob(t->cache, rq->repo, t->oid, t->size);
-    NB_TRY(failed(t, dl_cache_prepare(t->cache, rq->repo, rq->commit, &err), &err));
     nb_status st = there ? NB_OK : dl_transfer_wait(t, &lock, &there);
+    if (st == NB_OK && !there)
+        st = get_blob(t);
+    else if (st == NB_OK)
+        st = failed(t, dl_cache_prepare(t->cache, rq->repo, rq->commit, &err), &err);
     if (st == NB_OK && there)
         dl_partial_sweep(t->cache, rq->repo);
-    else if (st == NB_OK)
-        st = get_blob(t);
     if (st == NB_OK)
         st = land(t);
     dl_cache_unlock(&lock);
@@ -228,7 +249,7 @@ nb_status dl_fetch(dl_net *net, const dl_cache *cache, const dl_fetch_request *r
                    dl_trouble *trouble, const nb_hooks *hooks, nb_err *err)
 {
     dl_transfer *t = NULL;
-    dl_trouble ignored;
+    dl_trouble ignored = DL_OK;
     dl_fetched got = {0};
     trouble = trouble ? trouble : &ignored;
     nb_status st = transfer_open(&t, net, cache, rq, hooks, err);

@@ -21,9 +21,10 @@
 #include "downloads/transfer_runs.h"
 
 enum {
-    DL_SNIFF = 256,   /* bytes of a body that is not the file, to tell what it is */
-    DL_SAMPLES = 101, /* one each 0.1 s: the rate is over 10 s */
-    DL_STRIKES = 2,   /* odd replies after which ranges are given up, then the file */
+    DL_HOLD = 256 << 10, /* bytes a stream gathers before they are written */
+    DL_SNIFF = 256,      /* bytes of a body that is not the file, to tell what it is */
+    DL_SAMPLES = 101,    /* one each 0.1 s: the rate is over 10 s */
+    DL_STRIKES = 2,      /* odd replies after which ranges are given up, then the file */
 };
 
 typedef struct dl_transfer dl_transfer;
@@ -46,6 +47,9 @@ typedef struct dl_slot {
     uint64_t rated_got;
     dl_trouble trouble; /* our verdict on its reply, with why; DL_OK = none */
     nb_err why;
+    uint8_t *held;        /* [DL_HOLD] borrowed from the transfer; net thread */
+    size_t n_held;        /* bytes in it, behind the run's `at` */
+    double flushed;       /* dl_clock */
     char sniff[DL_SNIFF]; /* first bytes of a body that is not the file */
     unsigned n_sniff;
 } dl_slot;
@@ -63,6 +67,7 @@ struct dl_transfer {
     dl_share own, *share; /* own: when the caller brought none */
     int member;           /* in share */
     unsigned n_slots;
+    uint8_t *held;   /* [n_slots][DL_HOLD], owned; touched as far as it is used */
     double patience; /* s */
 
     pthread_mutex_t lock;

@@ -10,6 +10,7 @@
 #include "downloads/transfer.h"
 
 static const double REST_MIN = .5, REST_MAX = 8; /* s, see hub 12 */
+static const double FLUSH_AGE = .2;              /* s bytes wait for more before they are written */
 static const double RATE_EVERY = .25;            /* s */
 static const double YOUNG = 1;                   /* s a stream's own rate is not yet believed */
 static const double WORTH = 2;                   /* s a run must still take to be split */
@@ -232,24 +233,15 @@ static bool on_head(void *ud, const dl_reply *r)
     return go;
 }
 
-/* Under the lock: bytes are there. */
-static void count(dl_transfer *t, dl_slot *s, const dl_piece *piece)
-{
-    dl_runs_wrote(&t->runs, s->no, piece);
-    s->got += piece->n;
-    s->failures = 0;
-    t->received += piece->n;
-    t->last_byte = dl_clock();
-    t->barren = 0;
-    if (piece->whole)
-        pthread_cond_signal(&t->news);
-}
-
-/* False: no more of it, please. */
-static bool write_body(dl_transfer *t, dl_slot *s, const uint8_t *bytes, size_t n)
+/* Writes what the slot holds, where its run says. False: no more of it, please. */
+static bool flush(dl_transfer *t, dl_slot *s)
 {
     nb_err err = {0};
+    const uint8_t *bytes = s->held;
+    size_t n = s->n_held;
     bool go = true;
+    s->n_held = 0;
+    s->flushed = dl_clock();
     pthread_mutex_lock(&t->lock);
     while (n > 0 && go) {
         dl_piece piece = dl_runs_next(&t->runs, s->no, n);
@@ -262,9 +254,11 @@ static bool write_body(dl_transfer *t, dl_slot *s, const uint8_t *bytes, size_t 
                        : NB_OK;
         pthread_mutex_lock(&t->lock);
         if (st == NB_OK)
-            count(t, s, &piece);
+            dl_runs_wrote(&t->runs, s->no, &piece);
         else
             dl_transfer_failed(t, st, dl_trouble_of(st), &err);
+        if (st == NB_OK && piece.whole)
+            pthread_cond_signal(&t->news);
         go = st == NB_OK;
         bytes += piece.n;
         n -= piece.n;
@@ -276,11 +270,48 @@ static bool write_body(dl_transfer *t, dl_slot *s, const uint8_t *bytes, size_t 
     return go;
 }
 
+/* Bytes came, whatever becomes of them. */
+static void count(dl_transfer *t, dl_slot *s, size_t n)
+{
+    pthread_mutex_lock(&t->lock);
+    s->got += n;
+    s->failures = 0;
+    t->received += n;
+    t->last_byte = dl_clock();
+    t->barren = 0;
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* The buffer is full, completes a segment or the run, or has waited. */
+static bool flush_due(const dl_transfer *t, const dl_slot *s)
+{
+    const dl_run *run = &t->runs.slot[s->no]; /* only this thread changes it */
+    uint64_t to_end = t->runs.segment - run->at % t->runs.segment, left = dl_run_left(run);
+    return s->n_held == DL_HOLD || s->n_held >= to_end || s->n_held >= left ||
+           dl_clock() - s->flushed > FLUSH_AGE;
+}
+
+/* libcurl brings 16 KiB at a time: the disk gets them in larger pieces. */
+static bool hold(dl_transfer *t, dl_slot *s, const uint8_t *bytes, size_t n)
+{
+    count(t, s, n);
+    while (n > 0) {
+        size_t room = DL_HOLD - s->n_held, take = n < room ? n : room;
+        memcpy(s->held + s->n_held, bytes, take);
+        s->n_held += take;
+        bytes += take;
+        n -= take;
+        if (flush_due(t, s) && !flush(t, s))
+            return false;
+    }
+    return true;
+}
+
 static bool on_body(void *ud, const void *bytes, size_t n)
 {
     dl_slot *s = ud;
     if (s->live)
-        return write_body(s->t, s, bytes, n);
+        return hold(s->t, s, bytes, n);
     size_t room = sizeof s->sniff - s->n_sniff, take = n < room ? n : room;
     memcpy(s->sniff + s->n_sniff, bytes, take);
     s->n_sniff += (unsigned)take;
@@ -305,6 +336,8 @@ static void on_done(void *ud, const dl_reply *r, nb_status status, const nb_err 
 {
     dl_slot *s = ud;
     dl_transfer *t = s->t;
+    if (s->n_held && !s->let_go) /* let go, it is somebody else's */
+        (void)flush(t, s);
     pthread_mutex_lock(&t->lock);
     if (s->trouble == DL_WRONG_SIZE)
         name_other(t, s, r);
@@ -362,6 +395,8 @@ static bool start_stream(dl_transfer *t, dl_slot *s, double now)
     dl_slot next = fresh;
     next.t = t;
     next.no = s->no;
+    next.held = s->held;
+    next.flushed = now;
     next.failures = s->failures;
     next.serial = ask ? 0 : t->serial;
     next.last = run->end - 1;
@@ -472,9 +507,23 @@ static void pump(dl_transfer *t)
     }
 }
 
+/* What a slow or silent stream brought must not wait for its next byte. */
+static void flush_old(dl_transfer *t)
+{
+    for (unsigned i = 0; i < t->n_slots; i++) {
+        dl_slot *s = &t->slot[i];
+        if (!s->n_held || dl_clock() - s->flushed <= FLUSH_AGE || flush(t, s))
+            continue;
+        pthread_mutex_lock(&t->lock);
+        let_go(s);
+        pthread_mutex_unlock(&t->lock);
+    }
+}
+
 void dl_transfer_pump(void *transfer)
 {
     dl_transfer *t = transfer;
+    flush_old(t);
     pthread_mutex_lock(&t->lock);
     t->pumping = false;
     pump(t);

@@ -134,7 +134,7 @@ static nb_status go_over(dl_transfer *t, pass *p)
     if (st != NB_OK)
         return failed(t, st, &err);
     while (st == NB_OK && p->next < t->runs.n) {
-        bool worked;
+        bool worked = false;
         name_stage(t);
         if (!dl_transfer_tend(t))
             st = NB_CANCELED;

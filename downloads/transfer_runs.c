@@ -7,8 +7,8 @@
 
 nb_status dl_runs_open(dl_runs *p, uint64_t size, uint64_t segment, nb_err *err)
 {
-    uint64_t n = size / segment + (size % segment != 0);
     assert(segment && (segment & (segment - 1)) == 0 && segment <= DL_RANGE_MAX);
+    uint64_t n = size / segment + (size % segment != 0);
     *p = (dl_runs){.size = size, .segment = segment};
     if (n > UINT32_MAX)
         return nb_fail(err, NB_UNSUPPORTED, "%llu bytes are more than any file has",

@@ -42,7 +42,8 @@ static void draw_map(const dl_transfer *t, dl_fetch_view *v)
             flying = flying || p->state[i] == DL_RUN_TAKEN;
         }
         v->whole += done;
-        v->map[cell] = flying ? IN_FLIGHT : (uint8_t)(100 * done / (to - from));
+        uint32_t n = to - from;
+        v->map[cell] = (uint8_t)(flying ? IN_FLIGHT : n ? 100 * done / n : 0);
     }
 }
 

@@ -10,10 +10,21 @@ nb_status(nb_fail)(nb_err *err, nb_status status, const char *fmt, ...)
         va_list ap;
         va_start(ap, fmt);
         err->status = status;
-        vsnprintf(err->msg, sizeof err->msg, fmt, ap);
+        nb_elide(err->msg, sizeof err->msg, vsnprintf(err->msg, sizeof err->msg, fmt, ap));
         va_end(ap);
     }
     return status;
+}
+
+void nb_elide(char *buf, size_t cap, int n)
+{
+    static const char mark[] = "\xe2\x80\xa6"; /* U+2026 */
+    if (n < 0 || (size_t)n < cap || cap < sizeof mark)
+        return;
+    size_t at = cap - sizeof mark;
+    while (at && ((unsigned char)buf[at] & 0xc0) == 0x80) /* within a character */
+        at--;
+    memcpy(buf + at, mark, sizeof mark);
 }
 
 nb_status nb_fail_errno(nb_err *err, int errnum, const char *what, const char *path)

@@ -44,8 +44,9 @@ typedef struct nb_err {
     char msg[240]; /* one sentence, lower case, no full stop: thing, field, numbers */
 } nb_err;
 
-/* Fills err (NULL is fine) and returns status. The message is cut at the buffer's end; foreign
- * strings in it need no care here: every sink passes messages through nb_safe_text. */
+/* Fills err (NULL is fine) and returns status. A message longer than the buffer ends in an
+ * ellipsis; foreign strings in it need no care here: every sink passes messages through
+ * nb_safe_text. */
 nb_status nb_fail(nb_err *err, nb_status status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4), cold));
 #ifdef __clang_analyzer__ /* it cannot see across files that the status comes back */
@@ -55,6 +56,9 @@ nb_status nb_fail(nb_err *err, nb_status status, const char *fmt, ...)
  * ENOENT NB_NOTFOUND, ENOMEM NB_NOMEM, everything else NB_IO. */
 nb_status nb_fail_errno(nb_err *err, int errnum, const char *what, const char *path)
     __attribute__((cold));
+/* Ends buf[cap] in an ellipsis, between UTF-8 characters, when the n bytes that snprintf wanted to
+ * write did not fit; cap >= 4. */
+void nb_elide(char *buf, size_t cap, int n);
 int nb_exit_code(nb_status status);
 const char *nb_status_text(nb_status status);
 

@@ -1,5 +1,6 @@
 #include "tests/gguf_file.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void gg_int(nb_str *s, uint64_t v, unsigned bytes)
@@ -89,4 +90,14 @@ void gg_build(gg_file *f)
     f->at[GG_DATA] = f->bytes.len;
     for (unsigned i = 0; i < 96; i++)
         gg_int(&f->bytes, i, 1);
+}
+
+nb_status gg_parse(nb_gguf_info *info, uint8_t **copy, const void *bytes, size_t n, size_t file_len,
+                   nb_err *err)
+{
+    *copy = malloc(n ? n : 1);
+    if (n)
+        memcpy(*copy, bytes, n);
+    err->msg[0] = '\0';
+    return nb_gguf_parse(info, *copy, n, file_len, "x.gguf", err);
 }

@@ -4,6 +4,7 @@
 #define NIBBLE_TEST_GGUF_FILE_H
 
 #include "core/base/str.h"
+#include "core/files/gguf.h"
 
 typedef enum gg_mark {
     GG_MAGIC,
@@ -55,5 +56,9 @@ void gg_text(nb_str *s, const char *text); /* length and bytes */
 /* Keys general.alignment = 32, s, a (2 strings), n (3 i32), b; tensors t0 q4_0 [32, 2] and
  * t1 f32 [4, 2, 1, 1]. Free bytes with nb_str_free. */
 void gg_build(gg_file *f);
+/* nb_gguf_parse of a heap copy of exactly n bytes, so that ASan sees a read past its end. Named
+ * x.gguf in err; err->msg is cleared first. free(*copy) is the caller's. */
+nb_status gg_parse(nb_gguf_info *info, uint8_t **copy, const void *bytes, size_t n, size_t file_len,
+                   nb_err *err);
 
 #endif

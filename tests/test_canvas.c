@@ -178,6 +178,35 @@ CHECK_TEST(canvas, foreign_text_cannot_leave_its_cells)
     ui_canvas_free(&c);
 }
 
+/* Who lays text out ahead draws from ui_shown's text: it must look like the text itself, and its
+ * clusters must be the cells. */
+CHECK_TEST(canvas, text_shown_ahead_draws_the_same)
+{
+    static const char *const texts[] = {"plain",
+                                        "日本 ±≥… x",
+                                        "e\xcc\x81\xe2\x80\xae\xff \tz",
+                                        "👨‍👩‍👧‍👦 ok",
+                                        "⟨⟩\x1b[0m",
+                                        ""};
+    for (int ascii = 0; ascii < 2; ascii++)
+        for (size_t i = 0; i < countof(texts); i++) {
+            ui_canvas a = open_canvas(40, 1), b = open_canvas(40, 1);
+            nb_str s = {0};
+            int cells = 0, w;
+            a.ascii = b.ascii = ascii;
+            ui_shown(&s, texts[i], strlen(texts[i]), ascii);
+            for (size_t at = 0; at < s.len; cells += w)
+                at += ui_cluster(s.at + at, s.len - at, &w);
+            check(cells == ui_width(&a, texts[i], strlen(texts[i])), "\"%s\": %d", texts[i], cells);
+            ui_text(&a, 0, 0, UI_TEXT, texts[i]);
+            ui_text(&b, 0, 0, UI_TEXT, nb_str_c(&s));
+            check(ui_canvas_equal(&a, &b), "\"%s\" as \"%s\"", texts[i], nb_str_c(&s));
+            nb_str_free(&s);
+            ui_canvas_free(&a);
+            ui_canvas_free(&b);
+        }
+}
+
 CHECK_TEST(canvas, ten_thousand_combining_marks_take_one_cell)
 {
     nb_str s = {0};
@@ -272,4 +301,55 @@ CHECK_TEST(canvas, text_and_roles_are_written_for_goldens)
     check(!ui_canvas_equal(&c, &d), "attributes count");
     ui_canvas_free(&c);
     ui_canvas_free(&d);
+}
+
+/* tui 2: what a layout loses without an ellipsis is noted, and nothing else is. */
+CHECK_TEST(canvas, lost_letters_are_noted)
+{
+    static const struct {
+        int x, y, max, cuts;
+        const char *text;
+    } row[] = {{2, 1, -1, 0, "fits"},          {2, 1, 3, 0, "ends in ..."},
+               {5, 1, -1, 1, "over the edge"}, {-2, 1, -1, 1, "left"},
+               {5, 1, -1, 0, "end   "},        {2, 0, -1, 0, "a row not shown"},
+               {6, 1, 3, 1, "ellipsis"},       {9, 1, -1, 1, "outside"},
+               {6, 1, -1, 1, "日本"},          {2, 9, -1, 0, "far below"}};
+    for (size_t i = 0; i < countof(row); i++) {
+        ui_canvas c = open_canvas(10, 3);
+        ui_canvas_clip(&c, (ui_rect){1, 1, 7, 1});
+        ui_textn(&c, row[i].x, row[i].y, UI_TEXT, 0, row[i].text, strlen(row[i].text), row[i].max);
+        check(c.n_cut == row[i].cuts, "\"%s\": %d cuts", row[i].text, c.n_cut);
+        check(!c.n_cut || (c.cut[0].x == row[i].x && strcmp(c.cut[0].text, row[i].text) == 0),
+              "\"%s\": noted as %d \"%s\"", row[i].text, c.cut[0].x, c.cut[0].text);
+        ui_canvas_clear(&c);
+        check(c.n_cut == 0, "a new frame begins without");
+        ui_canvas_free(&c);
+    }
+}
+
+/* The same when a second text stands in the way; a popup, which fills its place first, covers. */
+CHECK_TEST(canvas, words_painted_over_are_noted)
+{
+    static const struct {
+        int x, cuts;
+        const char *text;
+    } row[] = {{3, 1, "in"},        {0, 1, "fro"},   {0, 0, "front"},           {9, 1, "behind"},
+               {5, 0, " between "}, {6, 0, "words"}, {0, 0, "the whole of it"}, {6, 1, "w"},
+               {30, 0, "beside"}};
+    for (size_t i = 0; i < countof(row); i++)
+        for (int fill = 0; fill < 2; fill++) {
+            ui_canvas c = open_canvas(40, 1);
+            ui_text(&c, 0, 0, UI_TEXT, "first words");
+            if (fill)
+                ui_fill(&c, (ui_rect){row[i].x, 0, (int)strlen(row[i].text), 1}, UI_TEXT, " ");
+            ui_text(&c, row[i].x, 0, UI_TEXT, row[i].text);
+            check(c.n_cut == (fill ? 0 : row[i].cuts), "\"%s\" at %d: %d cuts", row[i].text,
+                  row[i].x, c.n_cut);
+            ui_canvas_free(&c);
+        }
+    ui_canvas c = open_canvas(4, 1);
+    for (int i = 0; i < 3 * UI_CUTS; i++)
+        ui_text(&c, 2, 0, UI_TEXT, "much");
+    check(c.n_cut == 3 * UI_CUTS, "all are counted, the first are kept: %d", c.n_cut);
+    ui_canvas_free(&c);
 }

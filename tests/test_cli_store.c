@@ -47,10 +47,10 @@ static void put(const dl_cache *c, const char *path, int seed, size_t n, bool fi
 static void home_make(home *h, const char *name)
 {
     nb_hub_env *env = calloc(1, sizeof *env);
-    snprintf(env->home, sizeof env->home, "%s/%s", tree_scratch(), name);
-    snprintf(env->hub, sizeof env->hub, "%s/%s/hub", tree_scratch(), name);
-    snprintf(h->env, sizeof h->env, "HF_HOME=%s/%s", tree_scratch(), name);
-    snprintf(h->ollama, sizeof h->ollama, "OLLAMA_MODELS=%s/%s/ollama", tree_scratch(), name);
+    snprintf(env->home, sizeof env->home, "%s/cli-%s", tree_scratch(), name);
+    snprintf(env->hub, sizeof env->hub, "%s/cli-%s/hub", tree_scratch(), name);
+    snprintf(h->env, sizeof h->env, "HF_HOME=%s/cli-%s", tree_scratch(), name);
+    snprintf(h->ollama, sizeof h->ollama, "OLLAMA_MODELS=%s/cli-%s/ollama", tree_scratch(), name);
     check(dl_cache_open(&h->cache, env, NULL) == NB_OK, "open");
     free(env);
     put(&h->cache, "tale-Q4_K_M.gguf", 1, 50000, true);

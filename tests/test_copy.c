@@ -64,6 +64,7 @@ CHECK_TEST(copy, models_copies_the_figures_at_this_context)
     nb_json *said = child_json(&c), *seen = load(&w, "seen");
     const nb_jval *row = nb_jfirst(nb_jget(nb_json_root(seen), "models"));
     const nb_jval *fit = nb_jget(nb_json_root(said), "fit");
+    row = nb_jget(row, "fit");
     check(number(row, "kv") > 0 && number(fit, "kv") == number(row, "kv"), "KV %.0f, %.0f",
           number(fit, "kv"), number(row, "kv"));
     check(number(fit, "total") == number(row, "total"), "memory %.0f, %.0f", number(fit, "total"),

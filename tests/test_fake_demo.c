@@ -162,7 +162,7 @@ CHECK_TEST(fake_demo, seeds_say_what_is_wrong_with_them)
         {"{\"repos\":[{\"id\":\"a/b\",\"files\":[{\"path\":\"x\",\"model\":"
          "{\"shape\":\"demo\",\"preset\":\"Q9\"}}]}]}",
          "Q9"},
-        {"{\"repos\":[{\"id\":\"a/b\",\"folder\":\"none\"}]}", "none"},
+        {"{\"repos\":[{\"id\":\"a/b\",\"folder\":\"nowhere-at-all\"}]}", "nowhere-at-all"},
     };
     const char *path = test_path(test_tmpdir(), "seed.json");
     for (size_t i = 0; i < countof(rows); i++) {

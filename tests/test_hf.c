@@ -7,6 +7,7 @@
 #include "core/base/str.h"
 #include "core/files/hf_private.h"
 #include "core/files/weights.h"
+#include "tests/hf_folder.h"
 #include "tests/util.h"
 
 #include <math.h>
@@ -24,47 +25,15 @@ static nb_weights *opened(const char *path)
     return w;
 }
 
-typedef struct folder {
-    char dir[600];
-} folder;
-
-static folder folder_make(const char *name, const char *config)
-{
-    folder f;
-    snprintf(f.dir, sizeof f.dir, "%s/%s", test_tmpdir(), name);
-    mkdir(f.dir, 0755);
-    test_spit(test_path(f.dir, "config.json"), config, strlen(config));
-    static const char spm[] = "\x0a\x0e\x0a\x05<unk>\x15\0\0\0\0\x18\x02\x0a\x08\x0a\x01"
-                              "a\x15\0\0\x80\xbf";
-    test_spit(test_path(f.dir, "tokenizer.model"), spm, sizeof spm - 1);
-    return f;
-}
-
-static void put_tensors(const char *path, const char *json, size_t data)
-{
-    uint64_t n = strlen(json);
-    char *bytes = calloc(1, 8 + n + data);
-    memcpy(bytes, &n, 8);
-    memcpy(bytes + 8, json, n);
-    test_spit(path, bytes, 8 + n + data);
-    free(bytes);
-}
-
-#define SMALL                                                                                      \
-    "\"hidden_size\":8,\"intermediate_size\":8,\"num_hidden_layers\":1,\"num_attention_heads\":2," \
-    "\"vocab_size\":4,\"max_position_embeddings\":64"
-#define EMBED                                                                                      \
-    "\"model.embed_tokens.weight\":{\"dtype\":\"F16\",\"shape\":[4,8],\"data_offsets\":[0,64]}"
-
 CHECK_TEST(hf, llama3_scaling_becomes_a_tensor)
 {
-    folder f = folder_make("llama3",
-                           "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL
-                           ",\"head_dim\":128,\"rope_theta\":500000.0,\"tie_word_embeddings\":true,"
-                           "\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":32.0,"
-                           "\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
-                           "\"original_max_position_embeddings\":8192}}");
-    put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+    hf_folder f = hf_folder_make(
+        "llama3", "{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL
+                  ",\"head_dim\":128,\"rope_theta\":500000.0,\"tie_word_embeddings\":true,"
+                  "\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":32.0,"
+                  "\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
+                  "\"original_max_position_embeddings\":8192}}");
+    hf_put_tensors(test_path(f.dir, "model.safetensors"), "{" HF_EMBED "}", 64);
     nb_weights *w = opened(f.dir);
     const nb_view *v = nb_weights_find(w, "rope_freqs.weight");
     check(v && v->t.n_dims == 1 && v->t.shape[0] == 64 && v->t.type == NK_F32, "rope_freqs");
@@ -92,8 +61,8 @@ CHECK_TEST(hf, hostile_shard_names_are_refused)
                                       "a\\\\b",
                                       "x\\u007f",
                                       "../../../../etc/passwd"};
-    folder f = folder_make("hostile", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
-    put_tensors(test_path(test_tmpdir(), "secret.safetensors"), "{" EMBED "}", 64);
+    hf_folder f = hf_folder_make("hostile", HF_LLAMA(""));
+    hf_put_tensors(test_path(test_tmpdir(), "secret.safetensors"), "{" HF_EMBED "}", 64);
     for (size_t i = 0; i < countof(bad); i++) {
         char json[300];
         nb_weights *w = NULL;
@@ -108,20 +77,21 @@ CHECK_TEST(hf, hostile_shard_names_are_refused)
 
 CHECK_TEST(hf, shards_of_an_index_are_one_model)
 {
-    folder f = folder_make("sharded", "{\"architectures\":[\"MistralForCausalLM\"]," SMALL "}");
+    hf_folder f =
+        hf_folder_make("sharded", "{\"architectures\":[\"MistralForCausalLM\"]," HF_SMALL "}");
     static const char index[] = "{\"metadata\":{\"total_size\":80},\"weight_map\":{"
                                 "\"model.embed_tokens.weight\":\"model-1.safetensors\","
                                 "\"model.norm.weight\":\"model-2.safetensors\"}}";
     test_spit(test_path(f.dir, "model.safetensors.index.json"), index, sizeof index - 1);
-    put_tensors(test_path(f.dir, "model-1.safetensors"), "{" EMBED "}", 64);
-    put_tensors(test_path(f.dir, "model-2.safetensors"),
-                "{\"model.norm.weight\":{\"dtype\":\"F16\",\"shape\":[8],\"data_offsets\":[0,16]}}",
-                16);
+    hf_put_tensors(test_path(f.dir, "model-1.safetensors"), "{" HF_EMBED "}", 64);
+    hf_put_tensors(
+        test_path(f.dir, "model-2.safetensors"),
+        "{\"model.norm.weight\":{\"dtype\":\"F16\",\"shape\":[8],\"data_offsets\":[0,16]}}", 16);
     nb_weights *w = opened(f.dir);
     check(nb_weights_count(w) == 2, "%zu tensors", nb_weights_count(w));
     check(nb_weights_find(w, "output_norm.weight")->out_type == NK_F32, "norms become f32");
     nb_weights_close(&w);
-    put_tensors(test_path(f.dir, "model-2.safetensors"), "{" EMBED "}", 64);
+    hf_put_tensors(test_path(f.dir, "model-2.safetensors"), "{" HF_EMBED "}", 64);
     nb_err err = {.msg = ""};
     check(nb_weights_open(&w, f.dir, &err) == NB_FORMAT && strstr(err.msg, "twice"), "twins: %s",
           err.msg);
@@ -132,7 +102,7 @@ CHECK_TEST(hf, shards_of_an_index_are_one_model)
 
 CHECK_TEST(hf, a_tensor_name_too_long_for_an_index_is_refused)
 {
-    folder f = folder_make("longname", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
+    hf_folder f = hf_folder_make("longname", HF_LLAMA(""));
     char json[1200];
     snprintf(json, sizeof json, "{\"weight_map\":{\"%01024d\":\"a.safetensors\"}}", 1);
     test_spit(test_path(f.dir, "model.safetensors.index.json"), json, strlen(json));
@@ -146,7 +116,7 @@ CHECK_TEST(hf, a_tensor_name_too_long_for_an_index_is_refused)
 CHECK_TEST(hf, an_index_of_many_shards_is_read_in_linear_time)
 {
     enum { TENSORS = 200000, SHARDS = 1000 };
-    folder f = folder_make("turns", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
+    hf_folder f = hf_folder_make("turns", HF_LLAMA(""));
     nb_str json = {0};
     nb_str_add(&json, "{\"weight_map\":{");
     for (int i = 0; i < TENSORS; i++)
@@ -176,8 +146,8 @@ CHECK_TEST(hf, long_paths_are_opened_or_refused)
         snprintf(dir + n, sizeof dir - n, "/%0100d", 7);
         mkdir(dir, 0755);
     }
-    folder f = folder_make("short", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
-    put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+    hf_folder f = hf_folder_make("short", HF_LLAMA(""));
+    hf_put_tensors(test_path(f.dir, "model.safetensors"), "{" HF_EMBED "}", 64);
     char model[3100];
     snprintf(model, sizeof model, "%s/m", dir);
     check(rename(f.dir, model) == 0, "move");
@@ -203,7 +173,7 @@ CHECK_TEST(hf, wrong_configs_are_refused)
         {"[]", "architectures"},
         {"{}", "architectures"},
         {"{\"architectures\":[]}", "architectures"},
-        {"{\"architectures\":\"LlamaForCausalLM\"," SMALL "}", "architectures"},
+        {"{\"architectures\":\"LlamaForCausalLM\"," HF_SMALL "}", "architectures"},
         {"{\"architectures\":[\"BertModel\"]}", "BertModel"},
         {"{\"architectures\":[\"LlamaForCausalLM\"]}", "num_hidden_layers"},
         {"{\"architectures\":[\"LlamaForCausalLM\"],\"num_hidden_layers\":0}", "num_hidden_layers"},
@@ -213,25 +183,25 @@ CHECK_TEST(hf, wrong_configs_are_refused)
          "num_hidden_layers"},
         {"{\"architectures\":[\"LlamaForCausalLM\"],\"num_hidden_layers\":\"6\"}",
          "num_hidden_layers"},
-        {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL ",\"num_key_value_heads\":3}",
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL ",\"num_key_value_heads\":3}",
          "num_key_value_heads"},
-        {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL ",\"rms_norm_eps\":-1}",
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL ",\"rms_norm_eps\":-1}",
          "rms_norm_eps"},
-        {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL ",\"rope_theta\":0}", "rope_theta"},
-        {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL ",\"rope_theta\":0}", "rope_theta"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL
          ",\"rope_scaling\":{\"type\":\"yarn\"}}",
          "yarn"},
-        {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL
          ",\"rope_scaling\":{\"type\":\"linear\"}}",
          "factor"},
-        {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "} trailing", "config.json"},
-        {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL ",\"vocab_size\":5}", "config.json"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL "} trailing", "config.json"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL ",\"vocab_size\":5}", "config.json"},
     };
     for (size_t i = 0; i < countof(row); i++) {
         nb_weights *w = NULL;
         nb_err err = {.msg = ""};
-        folder f = folder_make("wrong", row[i].config);
-        put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+        hf_folder f = hf_folder_make("wrong", row[i].config);
+        hf_put_tensors(test_path(f.dir, "model.safetensors"), "{" HF_EMBED "}", 64);
         nb_status st = nb_weights_open(&w, f.dir, &err);
         check(!w && (st == NB_FORMAT || st == NB_UNSUPPORTED), "%zu: status %d", i, st);
         check(strstr(err.msg, row[i].says), "%zu: %s", i, err.msg);
@@ -248,9 +218,9 @@ static void expect_text(const nb_kvs *kvs, const char *key, const char *want)
 
 CHECK_TEST(hf, tokenizer_files_decide_ids_types_and_template)
 {
-    folder f = folder_make("tok", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL
-                                  ",\"eos_token_id\":[3,1],\"pad_token_id\":9,"
-                                  "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0}}");
+    hf_folder f = hf_folder_make("tok", "{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL
+                                        ",\"eos_token_id\":[3,1],\"pad_token_id\":9,"
+                                        "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0}}");
     static const char tok[] = "{\"bos_token\":{\"content\":\"a\"},\"add_bos_token\":false,"
                               "\"add_prefix_space\":false,"
                               "\"added_tokens_decoder\":{\"2\":{\"content\":\"<|x|>\"},"
@@ -258,7 +228,7 @@ CHECK_TEST(hf, tokenizer_files_decide_ids_types_and_template)
                               "\"chat_template\":[{\"name\":\"tool_use\",\"template\":\"T\"},"
                               "{\"name\":\"default\",\"template\":\"D\"}]}";
     test_spit(test_path(f.dir, "tokenizer_config.json"), tok, sizeof tok - 1);
-    put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+    hf_put_tensors(test_path(f.dir, "model.safetensors"), "{" HF_EMBED "}", 64);
     nb_weights *w = opened(f.dir);
     const nb_kvs *k = nb_weights_kvs(w);
     static const double want[] = {2, 1, 3, 4}; /* unknown, normal, control by shape, user-defined */
@@ -303,7 +273,7 @@ static const char *token_text(const nb_kvs *k, size_t id, size_t *n)
  * control, what only added_tokens.json names is taken as it stands. */
 CHECK_TEST(hf, added_tokens_are_spelled_as_text_has_them)
 {
-    folder f = folder_make("added", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
+    hf_folder f = hf_folder_make("added", HF_LLAMA(""));
     static const char tok[] =
         "{\"added_tokens_decoder\":{\"2\":{\"content\":\"\xe2\x96\x81\xe2\x96\x81x\"},"
         "\"3\":{\"content\":\"<\xe2\x96\x81>\",\"special\":true}}}";
@@ -311,7 +281,7 @@ CHECK_TEST(hf, added_tokens_are_spelled_as_text_has_them)
     static const char *const want[] = {"<unk>", "\xe2\x96\x81y", "  x", "<\xe2\x96\x81>"};
     test_spit(test_path(f.dir, "tokenizer_config.json"), tok, sizeof tok - 1);
     test_spit(test_path(f.dir, "added_tokens.json"), added, sizeof added - 1);
-    put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+    hf_put_tensors(test_path(f.dir, "model.safetensors"), "{" HF_EMBED "}", 64);
     nb_weights *w = opened(f.dir);
     for (size_t i = 0; i < countof(want); i++) {
         size_t n;
@@ -342,9 +312,8 @@ CHECK_TEST(hf, a_model_card_tells_licence_origin_tags_and_languages)
         "org/big-model-7b\n"
         "model-index:\n- name: nothing\n  results: x\nempty:\nlicense_link: https://x.org/l\n"
         "model_name: Short \xff\nnested:\n  license: wrong\n---\nlicense: body\n";
-    folder f =
-        folder_make("v2-tiny-chat_x-1.1b", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
-    put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+    hf_folder f = hf_folder_make("v2-tiny-chat_x-1.1b", HF_LLAMA(""));
+    hf_put_tensors(test_path(f.dir, "model.safetensors"), "{" HF_EMBED "}", 64);
     char slashed[620];
     snprintf(slashed, sizeof slashed, "%s//", f.dir);
     nb_weights *w = opened(slashed);
@@ -375,14 +344,13 @@ CHECK_TEST(hf, a_snapshot_is_named_by_its_repository)
 {
     mkdir(test_path(test_tmpdir(), "models--org--my-model"), 0755);
     mkdir(test_path(test_tmpdir(), "models--org--my-model/snapshots"), 0755);
-    folder f = folder_make("models--org--my-model/snapshots/0123abcd",
-                           "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
-    put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+    hf_folder f = hf_folder_make("models--org--my-model/snapshots/0123abcd", HF_LLAMA(""));
+    hf_put_tensors(test_path(f.dir, "model.safetensors"), "{" HF_EMBED "}", 64);
     nb_weights *w = opened(f.dir);
     expect_text(nb_weights_kvs(w), "general.name", "My Model");
     nb_weights_close(&w);
-    static const char named[] =
-        "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL ",\"_name_or_path\":\"org/Other-1B\"}";
+    static const char named[] = "{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL
+                                ",\"_name_or_path\":\"org/Other-1B\"}";
     test_spit(test_path(f.dir, "config.json"), named, sizeof named - 1);
     w = opened(f.dir);
     expect_text(nb_weights_kvs(w), "general.name", "Other 1B");
@@ -407,8 +375,8 @@ CHECK_TEST(hf, broken_tokenizer_files_are_refused)
     for (size_t i = 0; i < countof(row); i++) {
         char name[16];
         snprintf(name, sizeof name, "broken%zu", i);
-        folder f = folder_make(name, "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
-        put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+        hf_folder f = hf_folder_make(name, HF_LLAMA(""));
+        hf_put_tensors(test_path(f.dir, "model.safetensors"), "{" HF_EMBED "}", 64);
         test_spit(test_path(f.dir, row[i].file), row[i].text, strlen(row[i].text));
         nb_weights *w = NULL;
         nb_err err = {.msg = ""};
@@ -416,8 +384,8 @@ CHECK_TEST(hf, broken_tokenizer_files_are_refused)
               row[i].text);
         check(strstr(err.msg, row[i].says), "%s: %s", row[i].file, err.msg);
     }
-    folder f = folder_make("bpe", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
-    put_tensors(test_path(f.dir, "model.safetensors"), "{" EMBED "}", 64);
+    hf_folder f = hf_folder_make("bpe", HF_LLAMA(""));
+    hf_put_tensors(test_path(f.dir, "model.safetensors"), "{" HF_EMBED "}", 64);
     unlink(test_path(f.dir, "tokenizer.model"));
     nb_weights *w = NULL;
     nb_err err = {.msg = ""};
@@ -431,34 +399,37 @@ CHECK_TEST(hf, tensors_without_a_place_are_refused)
         const char *json, *says;
         size_t data;
     } row[] = {
-        {"{" EMBED ",\"model.layers.0.mlp.experts.0.w1.weight\":{\"dtype\":\"F16\",\"shape\":[8],"
+        {"{" HF_EMBED
+         ",\"model.layers.0.mlp.experts.0.w1.weight\":{\"dtype\":\"F16\",\"shape\":[8],"
          "\"data_offsets\":[64,80]}}",
          "experts", 80},
-        {"{" EMBED ",\"model.layers.x.input_layernorm.weight\":{\"dtype\":\"F16\",\"shape\":[8],"
+        {"{" HF_EMBED ",\"model.layers.x.input_layernorm.weight\":{\"dtype\":\"F16\",\"shape\":[8],"
          "\"data_offsets\":[64,80]}}",
          "layers.x", 80},
-        {"{" EMBED ",\"model.layers.0.self_attn.q_proj.bias\":{\"dtype\":\"F16\",\"shape\":[8],"
+        {"{" HF_EMBED ",\"model.layers.0.self_attn.q_proj.bias\":{\"dtype\":\"F16\",\"shape\":[8],"
          "\"data_offsets\":[64,80]}}",
          "biases", 80},
-        {"{" EMBED ",\"model.layers.0.self_attn.q_proj.weight\":{\"dtype\":\"F16\",\"shape\":[3,8],"
+        {"{" HF_EMBED
+         ",\"model.layers.0.self_attn.q_proj.weight\":{\"dtype\":\"F16\",\"shape\":[3,8],"
          "\"data_offsets\":[64,112]}}",
          "heads", 112},
         {"{\"model.norm.weight\":{\"dtype\":\"F16\",\"shape\":[8],\"data_offsets\":[0,16]}}",
          "embed_tokens", 16},
     };
-    folder f = folder_make("misplaced", "{\"architectures\":[\"LlamaForCausalLM\"]," SMALL "}");
+    hf_folder f = hf_folder_make("misplaced", HF_LLAMA(""));
     for (size_t i = 0; i < countof(row); i++) {
         nb_weights *w = NULL;
         nb_err err = {.msg = ""};
-        put_tensors(test_path(f.dir, "model.safetensors"), row[i].json, row[i].data);
+        hf_put_tensors(test_path(f.dir, "model.safetensors"), row[i].json, row[i].data);
         check(nb_weights_open(&w, f.dir, &err) != NB_OK && !w, "row %zu", i);
         check(strstr(err.msg, row[i].says), "row %zu: %s", i, err.msg);
     }
     nb_weights *w = NULL;
-    put_tensors(test_path(f.dir, "model.safetensors"),
-                "{" EMBED ",\"model.layers.0.self_attn.rotary_emb.inv_freq\":{\"dtype\":\"F32\","
-                "\"shape\":[2],\"data_offsets\":[64,72]}}",
-                72);
+    hf_put_tensors(test_path(f.dir, "model.safetensors"),
+                   "{" HF_EMBED
+                   ",\"model.layers.0.self_attn.rotary_emb.inv_freq\":{\"dtype\":\"F32\","
+                   "\"shape\":[2],\"data_offsets\":[64,72]}}",
+                   72);
     w = opened(f.dir);
     check(nb_weights_count(w) == 1, "inv_freq is dropped");
     nb_weights_close(&w);

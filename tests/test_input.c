@@ -249,6 +249,9 @@ CHECK_TEST(input, a_press_puts_the_caret_under_the_pointer)
     ui_input_draw(&c, (ui_rect){0, 0, 12, 1}, &in, "/", true);
     check(ui_input_press(&in, 1, 0) && in.at == in.from && in.from > 0, "scrolled sideways: %zu",
           in.at);
+    in.text.len = 2; /* shorter since that frame */
+    in.text.at[2] = '\0';
+    check(ui_input_press(&in, 9, 0) && in.at == 2, "byte %zu of 2", in.at);
     ui_input_free(&in);
     ui_canvas_free(&c);
 }
@@ -286,12 +289,12 @@ CHECK_TEST(input, inputs_scroll_to_their_caret)
     ui_input in = {0};
     ui_input_set(&in, "abcdefghij");
     ui_input_draw(&c, (ui_rect){0, 0, 8, 1}, &in, ":", true);
-    shows(&c, ":efghij\n");
+    shows(&c, ":…fghij\n");
     check(c.cursor_x == 7, "cursor at %d", c.cursor_x);
     ui_canvas_clear(&c);
     type(&in, "Home");
     ui_input_draw(&c, (ui_rect){0, 0, 8, 1}, &in, ":", true);
-    shows(&c, ":abcdefg\n");
+    shows(&c, ":abcdef…\n");
     check(c.cursor_x == 1, "cursor at %d", c.cursor_x);
     for (int w = 0; w < 4; w++)
         ui_input_draw(&c, (ui_rect){0, 0, w, 1}, &in, "prompt", true);

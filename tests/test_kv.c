@@ -27,6 +27,8 @@ CHECK_TEST(kv, keeps_order_through_replace_and_drop)
     nb_kvs_drop(k, "k0");
     nb_kvs_drop(k, "k0");
     nb_kvs_drop(k, "absent");
+    nb_kvs_drop(k, "k500"); /* from the middle, and back at the end */
+    nb_kvs_put_u32(k, "k500", 500, NULL);
     check(nb_kvs_count(k) == 999 && strcmp(nb_kvs_at(k, 0)->key, "k1") == 0, "drop");
     check(nb_kvs_at(k, 6)->type == NB_KV_STRING && nb_kvs_at(k, 6)->n == 5, "replaced in place");
     check(!nb_kvs_find(k, "k0") && nb_kvs_find(k, "k999")->v.u == 999, "find");
@@ -58,10 +60,11 @@ CHECK_TEST(kv, readers_accept_what_fits_and_nothing_else)
         nb_kv_type type;
         int64_t value;
         bool uint_ok;
-    } row[] = {{NB_KV_U8, 255, true},  {NB_KV_I8, -1, false}, {NB_KV_I8, 5, true},
-               {NB_KV_U16, 9, true},   {NB_KV_I16, 9, true},  {NB_KV_U32, 9, true},
-               {NB_KV_I32, -9, false}, {NB_KV_U64, -1, true}, {NB_KV_I64, INT64_MIN, false},
-               {NB_KV_BOOL, 1, false}, {NB_KV_F32, 1, false}, {NB_KV_STRING, 0, false}};
+    } row[] = {{NB_KV_U8, 255, true},  {NB_KV_I8, -1, false},  {NB_KV_I8, 5, true},
+               {NB_KV_U16, 9, true},   {NB_KV_I16, 9, true},   {NB_KV_U32, 9, true},
+               {NB_KV_I32, -9, false}, {NB_KV_U64, -1, true},  {NB_KV_I64, INT64_MIN, false},
+               {NB_KV_BOOL, 1, false}, {NB_KV_F32, 1, false},  {NB_KV_STRING, 0, false},
+               {NB_KV_F64, 1, false},  {NB_KV_ARRAY, 0, false}};
     for (size_t i = 0; i < countof(row); i++) {
         uint64_t u = 77;
         double f = 77;
@@ -71,11 +74,64 @@ CHECK_TEST(kv, readers_accept_what_fits_and_nothing_else)
         nb_kvs_put(k, &(nb_kv){.key = "x", .type = row[i].type, .v.i = row[i].value}, true, NULL);
         bool got = nb_kvs_uint(k, "x", &u);
         check(got == row[i].uint_ok && (got ? u == (uint64_t)row[i].value : u == 77), "row %zu", i);
-        check(nb_kvs_float(k, "x", &f) == (row[i].type == NB_KV_F32), "row %zu as float", i);
+        check(nb_kvs_float(k, "x", &f) == (row[i].type == NB_KV_F32 || row[i].type == NB_KV_F64),
+              "row %zu as float", i);
         check(nb_kvs_bool(k, "x", &b) == (row[i].type == NB_KV_BOOL), "row %zu as bool", i);
         check(nb_kvs_str(k, "x", &s, &n) == (row[i].type == NB_KV_STRING), "row %zu as text", i);
     }
+    uint64_t u;
+    double f;
+    bool b;
+    const char *s;
+    size_t n;
+    check(!nb_kvs_uint(k, "y", &u) && !nb_kvs_float(k, "y", &f) && !nb_kvs_bool(k, "y", &b) &&
+              !nb_kvs_str(k, "y", &s, &n),
+          "absent");
     nb_kvs_close(&k);
+}
+
+/* Every scalar from its least and its greatest bytes, and from one byte too few. */
+CHECK_TEST(kv, scalars_are_read_whole_or_not_at_all)
+{
+    static const struct {
+        nb_kv_type type;
+        unsigned size;
+        const char *ones, *high; /* of all bits (NaN is null, as in JSON), of the top one alone */
+    } row[] = {{NB_KV_U8, 1, "255", "128"},
+               {NB_KV_I8, 1, "-1", "-128"},
+               {NB_KV_BOOL, 1, "true", "true"},
+               {NB_KV_U16, 2, "65535", "32768"},
+               {NB_KV_I16, 2, "-1", "-32768"},
+               {NB_KV_U32, 4, "4294967295", "2147483648"},
+               {NB_KV_I32, 4, "-1", "-2147483648"},
+               {NB_KV_F32, 4, "null", "-0"},
+               {NB_KV_U64, 8, "18446744073709551615", "9223372036854775808"},
+               {NB_KV_I64, 8, "-1", "-9223372036854775808"},
+               {NB_KV_F64, 8, "null", "-0"},
+               {NB_KV_STRING, 0, NULL, NULL},
+               {NB_KV_ARRAY, 0, NULL, NULL}};
+    for (size_t i = 0; i < countof(row); i++) {
+        uint8_t ones[8] = {255, 255, 255, 255, 255, 255, 255, 255}, high[8] = {0};
+        unsigned size = row[i].size;
+        nb_kv kv = {.type = row[i].type};
+        char text[64];
+        check(nb_kv_type_size(kv.type) == size, "%s: %u bytes", nb_kv_type_name(kv.type), size);
+        nb_cursor c = nb_cursor_make(ones, size ? size - 1 : sizeof ones);
+        check(!nb_kv_read_scalar(&c, kv.type, &kv) && c.at == ones, "type %zu of too few", i);
+        if (!size)
+            continue;
+        high[size - 1] = 0x80;
+        c = nb_cursor_make(ones, size);
+        check(nb_kv_read_scalar(&c, kv.type, &kv) && !nb_cursor_left(&c), "type %zu", i);
+        nb_kv_text(&kv, text, sizeof text);
+        check(strcmp(text, row[i].ones) == 0, "type %zu: %s", i, text);
+        kv.v.u = 0;
+        c = nb_cursor_make(high, size);
+        check(nb_kv_read_scalar(&c, kv.type, &kv), "type %zu", i);
+        nb_kv_text(&kv, text, sizeof text);
+        check(strcmp(text, row[i].high) == 0, "type %zu: %s", i, text);
+    }
+    check(strcmp(nb_kv_type_name(NB_KV_TYPES), "?") == 0 && nb_kv_type_size(99) == 0, "no type");
 }
 
 CHECK_TEST(kv, arrays_step_and_index_within_bounds)
@@ -103,6 +159,21 @@ CHECK_TEST(kv, arrays_step_and_index_within_bounds)
                  .nbytes = 4};
     check(nb_kv_elem_num(&kv, 0, &d) && d == -3 && nb_kv_elem_num(&kv, 1, &d) && d == 4, "i16");
     check(!nb_kv_elem_num(&kv, 2, &d) && !nb_kv_elem_num(&kv, UINT64_MAX, &d), "past the end");
+    check(!nb_kv_next_string(&kv, &at, &s, &n), "numbers are no strings");
+    static const double doubles[] = {0.5, -2};
+    kv = (nb_kv){.type = NB_KV_ARRAY,
+                 .elem = NB_KV_F64,
+                 .n = 2,
+                 .v.bytes = (const uint8_t *)doubles,
+                 .nbytes = 16};
+    check(nb_kv_elem_num(&kv, 1, &d) && d == -2, "f64");
+    kv.elem = NB_KV_U64;
+    check(nb_kv_elem_num(&kv, 0, &d) && d == 0x1p62 - 0x1p53, "u64: %g", d);
+    kv = (nb_kv){.type = NB_KV_U64, .n = 1};
+    check(!nb_kv_elem_num(&kv, 0, &d) && !nb_kv_next_string(&kv, &at, &s, &n), "a scalar");
+    kv = (nb_kv){.type = NB_KV_ARRAY, .elem = NB_KV_STRING};
+    at = NULL;
+    check(!nb_kv_next_string(&kv, &at, &s, &n) && !nb_kv_elem_num(&kv, 0, &d), "an empty array");
 }
 
 CHECK_TEST(kv, text_is_short_and_free_of_the_locale)
@@ -116,7 +187,10 @@ CHECK_TEST(kv, text_is_short_and_free_of_the_locale)
                {{.type = NB_KV_F64, .v.f = 0.25}, "0.25"},
                {{.type = NB_KV_I8, .v.i = -3}, "-3"},
                {{.type = NB_KV_U64, .v.u = UINT64_MAX}, "18446744073709551615"},
+               {{.type = NB_KV_F32, .v.f = (double)3.4028235e38f}, "3.4028235e+38"},
+               {{.type = NB_KV_F32, .v.f = -HUGE_VAL}, "null"},
                {{.type = NB_KV_BOOL, .v.u = 1}, "true"},
+               {{.type = NB_KV_BOOL}, "false"},
                {{.type = NB_KV_STRING, .n = 3, .v.bytes = (const uint8_t *)"abcd"}, "abc"},
                {{.type = NB_KV_ARRAY, .elem = NB_KV_STRING, .n = 2048}, "[2048 strings]"},
                {{.type = NB_KV_ARRAY, .elem = NB_KV_F32, .n = 4}, "[4 f32]"}};
@@ -130,6 +204,9 @@ CHECK_TEST(kv, text_is_short_and_free_of_the_locale)
     char small[4];
     nb_kv_text(&(nb_kv){.type = NB_KV_U32, .v.u = 123456}, small, sizeof small);
     check(strcmp(small, "123") == 0, "cut at the buffer: %s", small);
+    nb_kv word = {.type = NB_KV_STRING, .n = 6, .v.bytes = (const uint8_t *)"abcdef"};
+    nb_kv_text(&word, small, sizeof small);
+    check(strcmp(small, "abc") == 0, "cut at the buffer: %s", small);
 }
 
 static bool is_item(const void *arg, size_t item)

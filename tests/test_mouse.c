@@ -46,7 +46,7 @@ CHECK_TEST(mouse, the_frame_is_pressed)
              "save-screen less\nclick Q quantize  t\nwait\nclick Ctrl-R run  h\nframes 3\n"
              "save-screen run\nclick details\nsave-screen jobs\nwait\n");
     LOOK(&w, "tab", "[3 Quantize", "back", "[1 Models", "palette", "─ palette", "closed",
-         "!─ palette", "more", "FIT@8k", "less", "FIT@4k", "run", "1/44", "jobs", "─ jobs");
+         "!─ palette", "more", "FIT@8k", "less", "FIT@4k", "run", "/44", "jobs", "─ jobs");
     workbench_free(&w);
 }
 
@@ -113,20 +113,23 @@ CHECK_TEST(mouse, quantize_form_is_selected_then_entered)
     check(!same_file(&w, "b", "c"), "the second press did not");
     check(same_file(&w, "c", "d"), "something changed it");
     LOOK(&w, "selected", "> pure", "editing", "Enter accepts", "left", "> method", "left",
-         "!Enter accepts", "no", "what it will be", "runs", "1/44");
+         "!Enter accepts", "no", "what it will be", "runs", "/44");
     workbench_free(&w);
 }
 
 CHECK_TEST(mouse, quantize_tables_and_error_map)
 {
-    workbench w = play(
-        "size 120x40\nwait\nkeys 3\nwait\nclick blk.0.attn_k\nsave-screen table\nwheel-down WHY\n"
-        "wheel-down blk.0\nwheel-down blk.1\nsave-screen scrolled\nclick method\n"
-        "save-screen form\nkeys C-r\nwait\nframes 120\nclick attn_q      \nsave-screen name\n"
-        "wheel-up size\nwheel-up size\nsave-screen walked\nresize 120x39\n"
-        "click 59,31\nsave-screen cell\n");
+    workbench w = play("size 120x40\nwait\nkeys 3\nwait\nclick blk.0.attn_k\nsave-screen table\n"
+                       "wheel-down WHY\nwheel-down blk.0\nwheel-down blk.1\nsave-screen scrolled\n"
+                       "click method\nsave-screen form\nkeys C-r\nwait\nframes 120\n"
+                       "click 60,22\nsave-screen output\nclick 62,24\nsave-screen cell\n"
+                       "wheel-down size  \nsave-screen next\nwheel-up size  \nwheel-up size  \n"
+                       "save-screen before\nresize 80x24\nsave-screen one\nclick weight error\n"
+                       "save-screen all\n");
     LOOK(&w, "table", "D or Esc back", "table", ">  blk.0.attn_k", "scrolled", "!output_norm",
-         "form", "> method", "name", "44/44", "walked", "42/44");
+         "form", "> method", "output", "done  output  1/44", "cell", "done  blk.2.attn_k  ", "next",
+         "done  blk.2.attn_output  ", "before", "done  blk.1.ffn_up  ", "one", "!attn_q", "all",
+         "attn_q");
     workbench_free(&w);
 }
 
@@ -152,14 +155,16 @@ CHECK_TEST(mouse, chat_panes_tokens_and_input)
 {
     nb_str s = {0};
     nb_str_add(&s, two_models);
-    nb_str_add(&s, "keys gg Space Space t\nwait\ntext What is Q2_K?\nkeys Enter\nwait\n"
-                   "click 63,6\nsave-roles token\ndouble 63,6\nsave-screen why\nclick 8,6\n"
-                   "save-screen other\nkeys Esc Esc\nclick Ask something\n"
-                   "save-screen writes\ntext hello\nclick 70,20\nsave-screen leaves\n"
-                   "keys m\nclick p>.9\nsave-screen legend\nclick H<.3\nsave-screen off\n");
+    nb_str_add(
+        &s, "keys gg Space Space t\nwait\ntext What is Q2_K?\nkeys Enter\nwait\n"
+            "keys Esc f\nclick 63,6\nsave-roles token\ndouble 63,6\nsave-screen why\nclick 8,6\n"
+            "save-screen other\ndouble 8,6\nsave-screen still\nkeys Esc Esc\nclick Ask something\n"
+            "save-screen writes\ntext hello\nclick 70,20\nsave-screen leaves\n"
+            "keys m\nclick p>.9\nsave-screen legend\nclick H<.3\nsave-screen off\n");
     workbench w = play(nb_str_c(&s));
-    LOOK(&w, "why", "side by side", "other", "!token 1, side", "writes", "Enter send", "leaves",
-         "i write", "leaves", "hello", "legend", "metric: entropy", "off", "metric: off");
+    LOOK(&w, "why", "side by side", "other", "!token 1, side", "still", "side by side", "writes",
+         "Enter send", "leaves", "i write", "leaves", "hello", "legend", "metric: entropy", "off",
+         "metric: off");
     const char *roles = workbench_screen(&w, "token");
     check(strstr(roles, "i write"), "%s", roles);
     nb_str_free(&s);

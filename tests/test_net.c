@@ -149,122 +149,113 @@ CHECK_TEST(net, offline_asks_nobody_hub_24)
     rig_down(&rig);
 }
 
+static const struct {
+    const char *path, *fault;
+    bool token;
+    dl_trouble trouble;
+    nb_status status;
+    const char *says[2];
+} refusals[] = {
+    {"/ns/gated/resolve/main/a", NULL, false, DL_GATED_LOGIN, NB_DENIED, {"gated", "no token"}},
+    {"/ns/gated/resolve/main/a",
+     NULL,
+     true,
+     DL_GATED_PENDING,
+     NB_DENIED,
+     {"not granted", "token from HF_TOKEN"}},
+    {"/api/models/ns/none",
+     NULL,
+     false,
+     DL_PRIVATE_OR_NONE,
+     NB_NOTFOUND,
+     {"private", "no token was sent"}},
+    {"/api/models/ns/none", NULL, true, DL_NO_REPO, NB_NOTFOUND, {"no such repository", ""}},
+    {"/api/models/ns/repo/revision/none",
+     NULL,
+     true,
+     DL_NO_REVISION,
+     NB_NOTFOUND,
+     {"no such revision", ""}},
+    {"/ns/repo/resolve/main/none", NULL, true, DL_NO_FILE, NB_NOTFOUND, {"no such file", ""}},
+    {"/api/models/ns/repo",
+     "status=403 header=\"X-Error-Message:Access to this resource is disabled.\"",
+     true,
+     DL_DISABLED,
+     NB_DENIED,
+     {"disabled", ""}},
+    {"/api/models/ns/repo",
+     "status=403",
+     true,
+     DL_FORBIDDEN,
+     NB_DENIED,
+     {"permission", "token from HF_TOKEN"}},
+    {"/api/models/ns/repo",
+     "status=400 body=\"{\\\"error\\\":\\\"bad limit\\\"}\"",
+     true,
+     DL_BAD_REQUEST,
+     NB_NETWORK,
+     {"HTTP 400", "bad limit"}},
+    {"/api/models/ns/repo",
+     "status=400 body=\"{\\\"error\\\":[\\\"first\\\",\\\"x\\\"]}\"",
+     true,
+     DL_BAD_REQUEST,
+     NB_NETWORK,
+     {"HTTP 400", "first"}},
+    {"/api/models/ns/repo",
+     "status=400 body=\"{\\\"errors\\\":[{\\\"message\\\":\\\"in a list\\\"}]}\"",
+     true,
+     DL_BAD_REQUEST,
+     NB_NETWORK,
+     {"HTTP 400", "in a list"}},
+    {"/api/models/ns/repo",
+     "status=404 body=gone",
+     true,
+     DL_NO_REPO,
+     NB_NOTFOUND,
+     {"HTTP 404", "gone"}},
+    {"/api/models/ns/repo", "status=410", true, DL_BAD_REQUEST, NB_NETWORK, {"HTTP 410", ""}},
+    {"/api/models/ns/repo", "status=416", true, DL_BAD_REQUEST, NB_NETWORK, {"HTTP 416", ""}},
+    {"/api/models/ns/repo", "status=451", true, DL_SERVER, NB_NETWORK, {"HTTP 451", ""}},
+    {"/api/models/ns/repo", "gzip", true, DL_BAD_REPLY, NB_NETWORK, {"compressed", ""}},
+    {"/api/models/ns/repo", "status=302 body=x", true, DL_BAD_REPLY, NB_NETWORK, {"redirect", ""}},
+    {"/api/models/ns/repo", "body=\"\" status=304", true, DL_BAD_REPLY, NB_NETWORK, {"304", ""}},
+    {"/api/models/ns/repo",
+     "redirect=file:///etc/passwd",
+     true,
+     DL_BAD_REPLY,
+     NB_NETWORK,
+     {"redirect", ""}},
+    {"/api/models/ns/repo", "loop", true, DL_REDIRECTS, NB_NETWORK, {"itself", ""}},
+};
+
 /* Each row of hub.md 1.5 has its own words and class; the token's source is named where it
  * matters. */
 CHECK_TEST(net, each_refusal_has_its_own_words_hub_20)
 {
-    static const struct {
-        const char *path, *fault;
-        bool token;
-        dl_trouble trouble;
-        nb_status status;
-        const char *says[2];
-    } rows[] = {
-        {"/ns/gated/resolve/main/a", NULL, false, DL_GATED_LOGIN, NB_DENIED, {"gated", "no token"}},
-        {"/ns/gated/resolve/main/a",
-         NULL,
-         true,
-         DL_GATED_PENDING,
-         NB_DENIED,
-         {"not granted", "token from HF_TOKEN"}},
-        {"/api/models/ns/none",
-         NULL,
-         false,
-         DL_PRIVATE_OR_NONE,
-         NB_NOTFOUND,
-         {"private", "no token was sent"}},
-        {"/api/models/ns/none", NULL, true, DL_NO_REPO, NB_NOTFOUND, {"no such repository", ""}},
-        {"/api/models/ns/repo/revision/none",
-         NULL,
-         true,
-         DL_NO_REVISION,
-         NB_NOTFOUND,
-         {"no such revision", ""}},
-        {"/ns/repo/resolve/main/none", NULL, true, DL_NO_FILE, NB_NOTFOUND, {"no such file", ""}},
-        {"/api/models/ns/repo",
-         "status=403 header=\"X-Error-Message:Access to this resource is disabled.\"",
-         true,
-         DL_DISABLED,
-         NB_DENIED,
-         {"disabled", ""}},
-        {"/api/models/ns/repo",
-         "status=403",
-         true,
-         DL_FORBIDDEN,
-         NB_DENIED,
-         {"permission", "token from HF_TOKEN"}},
-        {"/api/models/ns/repo",
-         "status=400 body=\"{\\\"error\\\":\\\"bad limit\\\"}\"",
-         true,
-         DL_BAD_REQUEST,
-         NB_NETWORK,
-         {"HTTP 400", "bad limit"}},
-        {"/api/models/ns/repo",
-         "status=400 body=\"{\\\"error\\\":[\\\"first\\\",\\\"x\\\"]}\"",
-         true,
-         DL_BAD_REQUEST,
-         NB_NETWORK,
-         {"HTTP 400", "first"}},
-        {"/api/models/ns/repo",
-         "status=400 body=\"{\\\"errors\\\":[{\\\"message\\\":\\\"in a list\\\"}]}\"",
-         true,
-         DL_BAD_REQUEST,
-         NB_NETWORK,
-         {"HTTP 400", "in a list"}},
-        {"/api/models/ns/repo",
-         "status=404 body=gone",
-         true,
-         DL_NO_REPO,
-         NB_NOTFOUND,
-         {"HTTP 404", "gone"}},
-        {"/api/models/ns/repo", "status=410", true, DL_BAD_REQUEST, NB_NETWORK, {"HTTP 410", ""}},
-        {"/api/models/ns/repo", "status=416", true, DL_BAD_REQUEST, NB_NETWORK, {"HTTP 416", ""}},
-        {"/api/models/ns/repo", "status=451", true, DL_SERVER, NB_NETWORK, {"HTTP 451", ""}},
-        {"/api/models/ns/repo", "gzip", true, DL_BAD_REPLY, NB_NETWORK, {"compressed", ""}},
-        {"/api/models/ns/repo",
-         "status=302 body=x",
-         true,
-         DL_BAD_REPLY,
-         NB_NETWORK,
-         {"redirect", ""}},
-        {"/api/models/ns/repo",
-         "body=\"\" status=304",
-         true,
-         DL_BAD_REPLY,
-         NB_NETWORK,
-         {"304", ""}},
-        {"/api/models/ns/repo",
-         "redirect=file:///etc/passwd",
-         true,
-         DL_BAD_REPLY,
-         NB_NETWORK,
-         {"redirect", ""}},
-        {"/api/models/ns/repo", "loop", true, DL_REDIRECTS, NB_NETWORK, {"itself", ""}},
-    };
     net_rig rig = rig_up(NULL, NULL);
     fake_repo *gated =
         fake_hub_add(rig.hub, &(fake_repo_info){.id = "ns/gated", .gated = FAKE_GATED_MANUAL});
     fake_repo_text(gated, "a", "secret");
-    for (size_t i = 0; i < countof(rows); i++) {
+    for (size_t i = 0; i < countof(refusals); i++) {
         nb_hub_env env = rig_env(rig.hub);
         dl_reply r;
         nb_err err;
         char line[256];
-        if (!rows[i].token)
+        if (!refusals[i].token)
             env.token[0] = '\0';
         rig_again(&rig, &env);
         fake_hub_faults_clear(rig.hub);
         fake_hub_log_clear(rig.hub);
-        snprintf(line, sizeof line, "GET hub:* %s", rows[i].fault ? rows[i].fault : "");
-        if (rows[i].fault)
+        snprintf(line, sizeof line, "GET hub:* %s", refusals[i].fault ? refusals[i].fault : "");
+        if (refusals[i].fault)
             fix_fault(rig.hub, line);
-        check(rig_get(&rig, rows[i].path, &r, &err) == rows[i].status, "row %zu: %d %s", i,
+        check(rig_get(&rig, refusals[i].path, &r, &err) == refusals[i].status, "row %zu: %d %s", i,
               r.status, err.msg);
-        check(r.trouble == rows[i].trouble, "row %zu: %s: %s", i, dl_trouble_name(r.trouble),
+        check(r.trouble == refusals[i].trouble, "row %zu: %s: %s", i, dl_trouble_name(r.trouble),
               err.msg);
         check(fix_starts(err.msg, "ns/repo: "), "row %zu: %s", i, err.msg);
         for (int k = 0; k < 2; k++)
-            check(strstr(err.msg, rows[i].says[k]), "row %zu: %s", i, err.msg);
+            check(strstr(err.msg, refusals[i].says[k]), "row %zu: %s", i, err.msg);
         check(!strstr(err.msg, RIG_TOKEN), "row %zu: %s", i, err.msg);
         check(!r.sent || r.status < 400 || strstr(err.msg, "request Root=1-"), "row %zu: %s", i,
               err.msg);
@@ -340,6 +331,7 @@ CHECK_TEST(net, warnings_are_shown_once_a_topic)
         dl_net_look(rig.net, &v);
         check(strcmp(v.warning, want[i]) == 0, "after %zu: %s", i, v.warning);
     }
+    check(fake_hub_connections(rig.hub) == 1, "three calls share a connection");
     rig_down(&rig);
 }
 

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -218,6 +219,30 @@ CHECK_TEST(net_retry, waits_grow_and_end_with_the_last_cause_hub_12)
     rig_down(&rig);
 }
 
+/* Five waits in a row are longer than the patience, each alone is not. */
+CHECK_TEST(net_retry, getting_farther_renews_the_patience_hub_12)
+{
+    if (!getenv("NB_TEST_LONG"))
+        check_skip("takes 30 s: set NB_TEST_LONG");
+    net_rig farther = rig_up(&(dl_options){.patience = 8.5}, NULL);
+    net_rig same = rig_up(&(dl_options){.patience = 8.5}, NULL);
+    dl_reply r;
+    nb_err err;
+    char line[64];
+    for (int i = 1; i <= 5; i++) {
+        snprintf(line, sizeof line, "GET hub:* #%d drop_after=%d", i, 20 * i);
+        fix_fault(farther.hub, line);
+        snprintf(line, sizeof line, "GET hub:* #%d drop_after=20", i);
+        fix_fault(same.hub, line);
+    }
+    check(rig_get(&same, "/api/models/ns/repo", &r, &err) == NB_NETWORK, "no end without progress");
+    dl_reply_free(&r);
+    check(rig_get(&farther, "/api/models/ns/repo", &r, &err) == NB_OK, "%s", err.msg);
+    dl_reply_free(&r);
+    rig_down(&farther);
+    rig_down(&same);
+}
+
 CHECK_TEST(net_retry, nobody_there_is_told_soon)
 {
     net_rig rig = rig_up(NULL, NULL);
@@ -307,6 +332,7 @@ CHECK_TEST(net_retry, closing_ends_everything_within_a_fifth_of_a_second)
             pthread_join(c[k].thread, NULL);
             check(c[k].status == NB_CANCELED && c[k].ended - began < .2, "%s: status %d", faults[i],
                   c[k].status);
+            dl_reply_free(&c[k].reply);
         }
         check(s.done && s.end == NB_CANCELED, "the stream was told");
         rig_stream_free(&s);

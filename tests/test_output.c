@@ -345,34 +345,6 @@ CHECK_TEST(output, a_kill_at_any_moment_leaves_the_old_file_or_the_new_a15)
     nb_weights_close(&w);
 }
 
-/* --- a source that shrinks while it is read (A9, A19) -------------------------------------------
- */
-
-static bool cut_source(void *ud)
-{
-    check(truncate(ud, 100000) == 0, "truncate");
-    return false;
-}
-
-CHECK_TEST(output, a_source_cut_short_meanwhile_is_told_and_nothing_left_a9)
-{
-    char in[700];
-    size_t n;
-    nb_err err = {0};
-    nb_hooks hooks = {.canceled = cut_source, .ud = in};
-    snprintf(in, sizeof in, "%s", out_path("shrinks.gguf"));
-    char *bytes = test_slurp(quant_source("BF16"), &n);
-    test_spit(in, bytes, n);
-    free(bytes);
-    nb_map_guard_install();
-    nb_weights *w = quant_open(in);
-    quant_job job = {.w = w, .preset = "Q8_0", .out = out_path("shrunk.gguf"), .hooks = &hooks};
-    check(quant_run(&job, &err) == NB_IO && strstr(err.msg, "changed while it was read"), "%s",
-          err.msg);
-    check(quant_count(test_tmpdir(), "shrunk") == 0, "something was left");
-    nb_weights_close(&w);
-}
-
 /* --- full disks (A14) --------------------------------------------------------------------------
  */
 

@@ -297,6 +297,33 @@ static void set_owner(bench *b, const dl_owner *owner)
     close(fd);
 }
 
+/* Killed, and its parent has not asked for it: in a container that may last for ever. */
+CHECK_TEST(partial, an_owner_that_was_not_reaped_is_gone)
+{
+    int ready[2], go[2];
+    dl_owner owner;
+    check(pipe(ready) == 0 && pipe(go) == 0, "pipe");
+    pid_t pid = fork();
+    if (pid == 0) {
+        dl_owner_self(&owner);
+        ssize_t n = write(ready[1], &owner, sizeof owner);
+        char byte;
+        n = read(go[0], &byte, n > 0);
+        _exit(0);
+    }
+    check(pid > 0 && read(ready[0], &owner, sizeof owner) == (ssize_t)sizeof owner, "child");
+    check(owner.pid == pid && dl_owner_look(&owner) == DL_OWNER_RUNS, "it runs");
+    siginfo_t info;
+    check(write(go[1], "x", 1) == 1 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0,
+          "end");
+    check(dl_owner_look(&owner) == DL_OWNER_GONE, "it ended");
+    waitpid(pid, NULL, 0);
+    for (int i = 0; i < 2; i++) {
+        close(ready[i]);
+        close(go[i]);
+    }
+}
+
 CHECK_TEST(partial, owners_are_told_apart_without_the_lock) /* hub 17: flock that does nothing */
 {
     dl_owner self, o;

@@ -78,7 +78,9 @@ CHECK_TEST(safetensors, refuses_malformed_headers)
         {"{\"a\":[]}", "\"a\"", 0},
         {"{\"a\":{}}", "\"a\"", 0},
         {"{\"\":{}}", "name", 0},
-        {"{" T("a", "F32", "[1]", "0", "4") "}", "data", 0},
+        {"{\"__metadata__\":}", "", 0},
+        {"{\"__metadata__\":{\"format\":pt}}", "", 0},
+        {"{" T("a", "F32", "[1]", "0", "4") "}", "needs 4 bytes at 62, file has 62", 0},
         {"{" T("a", "F32", "[1]", "0", "4") "}", "data", 5},
         {"{" T("a", "F32", "[1]", "0", "4") "," T("a", "F32", "[1]", "4", "8") "}", "twice", 8},
         {"{" T("a", "F32", "[1]", "0", "4") "," T("\\u0061", "F32", "[1]", "4", "8") "}", "twice",
@@ -88,6 +90,8 @@ CHECK_TEST(safetensors, refuses_malformed_headers)
         {"{" T("a", "F32", "[1]", "4", "8") "}", "hole", 8},
         {"{" T("a", "F32", "[2]", "0", "8") "," T("b", "F32", "[1]", "4", "8") "}", "overlap", 8},
         {"{" T("a", "F32", "[1]", "0", "4") "," T("b", "F32", "[1]", "0", "4") "}", "overlap", 4},
+        {"{" T("a", "F32", "[2]", "0", "8") "," T("b", "F32", "[1]", "0", "4") "}", "overlap", 8},
+        {"{" T("a", "F32", "[1]", "0", "4") "," T("b", "F32", "[2]", "0", "8") "}", "overlap", 8},
         {"{" T("a", "F32", "[1]", "4", "0") "}", "data_offsets", 4},
         {"{" T("a", "F32", "[1]", "0", "8") "}", "data_offsets", 8},
         {"{" T("a", "F32", "[1]", "0", "3") "}", "data_offsets", 4},
@@ -111,6 +115,11 @@ CHECK_TEST(safetensors, refuses_malformed_headers)
         {"{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", "dtype", 4},
         {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"I32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
          "repeated", 4},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"shape\":[1],\"data_offsets\":[0,4]}}",
+         "repeated", 4},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"data_offsets\":[0,4]}}",
+         "repeated", 4},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]]}", "", 4},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}", "unknown", 4},
         {"{" T("a", "F32", "[0]", "0", "0") "}", "dimension", 0},
         {"{" T("a", "F32", "[1,0]", "0", "0") "}", "dimension", 0},
@@ -143,6 +152,24 @@ CHECK_TEST(safetensors, refuses_malformed_headers)
               row[i].json, err.msg);
     }
     check(countof(row) >= 60, "%zu headers", countof(row));
+}
+
+CHECK_TEST(safetensors, names_have_a_limit)
+{
+    char json[1200];
+    nb_safetensors_info info;
+    uint8_t *copy;
+    nb_err err;
+    for (int n = 1023; n <= 1024; n++) {
+        snprintf(json, sizeof json,
+                 "{\"%0*d\":{\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[0,1]}}", n, 0);
+        nb_status st = parse(&info, &copy, json, UINT64_MAX, 1, &err);
+        check(st == (n < 1024 ? NB_OK : NB_FORMAT), "%d bytes: %s", n, err.msg);
+        check(st == NB_OK || strstr(err.msg, "1024 bytes, limit 1023"), "%s", err.msg);
+        if (st == NB_OK)
+            nb_safetensors_free(&info);
+        free(copy);
+    }
 }
 
 CHECK_TEST(safetensors, refuses_wrong_header_lengths)
@@ -257,6 +284,9 @@ static nb_status count(void *arg, const char *tensor, const char *file, nb_err *
     return ++*(int *)arg < 3 ? NB_OK : NB_CANCELED;
 }
 
+#define LONG_51  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define LONG_255 LONG_51 LONG_51 LONG_51 LONG_51 LONG_51
+
 CHECK_TEST(safetensors, reads_an_index_and_refuses_broken_ones)
 {
     static const struct {
@@ -281,6 +311,10 @@ CHECK_TEST(safetensors, reads_an_index_and_refuses_broken_ones)
         {"{\"weight_map\":{\"a\":\"\\n\"}}", NB_FORMAT, 0},
         {"{\"weight_map\":{},\"weight_map\":{}}", NB_FORMAT, 0},
         {"{\"weight_map\":{\"a\":\"b\"}} x", NB_FORMAT, 1},
+        {"{\"weight_map\":{\"a\":\"b\"},\"metadata\":}", NB_FORMAT, 1},
+        {"{\"metadata\":{\"a\":[1}}", NB_FORMAT, 0},
+        {"{\"weight_map\":{\"a\":\"" LONG_255 "\"}}", NB_OK, 1},
+        {"{\"weight_map\":{\"a\":\"" LONG_255 "x\"}}", NB_FORMAT, 0},
         {"{\"weight_map\":{\"a\":\"b\"", NB_FORMAT, 1},
     };
     const char *path = test_path(test_tmpdir(), "x.index.json");
@@ -293,4 +327,7 @@ CHECK_TEST(safetensors, reads_an_index_and_refuses_broken_ones)
               st, calls);
         check(st != NB_FORMAT || strstr(err.msg, "index.json"), "%s", err.msg);
     }
+    nb_err err = {.msg = ""};
+    path = test_path(test_tmpdir(), "none.index.json");
+    check(nb_safetensors_index(path, count, NULL, &err) == NB_NOTFOUND, "%s", err.msg);
 }

@@ -8,6 +8,7 @@
 #include "core/model/chat.h"
 #include "kernels/cpu.h"
 #include "tests/check.h"
+#include "tests/stage.h"
 #include "tests/util.h"
 #include "tui/app.h"
 
@@ -18,49 +19,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-typedef struct stage {
-    nb_config cfg;
-    ui_app_options opt;
-} stage;
-
-/* A fresh home beside a fresh working folder, which the process is in until leave(). */
-static void stage_begin(stage *s, const char *name, bool demo)
-{
-    nb_err err = {0};
-    const char *top = test_path(test_tmpdir(), name);
-    check(nb_mkdirs(test_path(top, "cwd"), &err) == NB_OK, "%s", err.msg);
-    char *model = realpath(test_data("nibble-demo"), NULL);
-    check(model && symlink(model, test_path(top, "nibble-demo")) == 0, "symlink");
-    free(model);
-    check(chdir(test_path(top, "cwd")) == 0, "chdir");
-    *s = (stage){.cfg = {.writable = true, .mouse = 0, .theme = "default"},
-                 .opt = {.threads = 2, .cpu = "scalar", .offline = true}};
-    strcpy(s->cfg.config_dir, "../config");
-    strcpy(s->cfg.data_dir, "../data");
-    strcpy(s->cfg.state_dir, "../state");
-    strcpy(s->cfg.cache_dir, "../cache");
-    strcpy(s->cfg.hf_hub, "../hf");
-    if (demo)
-        strcpy(s->cfg.demo_dir, "../nibble-demo");
-}
-
-static void leave(void)
-{
-    check(chdir(NB_TEST_ROOT) == 0, "chdir back");
-}
-
-/* Runs script text; the process is back in the repository afterwards, whatever happened. */
-static void play(stage *s, const char *text)
-{
-    nb_err err = {0};
-    test_spit("play.script", text, strlen(text));
-    s->opt.script = "play.script";
-    nb_status st = ui_app_run(&s->cfg, &s->opt, &err);
-    if (st != NB_OK)
-        leave();
-    check(st == NB_OK, "script: %s", err.msg);
-}
-
 static void compare(const char *name, const char *size)
 {
     char golden[1024], saved[128];
@@ -69,7 +27,7 @@ static void compare(const char *name, const char *size)
     snprintf(saved, sizeof saved, "%s-%s", name, size);
     char *got = test_slurp(saved, &n);
     if (!got)
-        leave();
+        stage_leave();
     check(got, "%s was not saved", saved);
     const char *mode = getenv("NB_GOLDEN");
     if (mode && strcmp(mode, "write") == 0)
@@ -80,7 +38,7 @@ static void compare(const char *name, const char *size)
     while (want && at < n && at < m && got[at] == want[at])
         line += got[at++] == '\n';
     if (!same) {
-        leave();
+        stage_leave();
         fprintf(stderr, "--- %s at %s\n%s\n", name, size, got);
     }
     check(same, "%s at %s differs from its golden in line %zu%s", name, size, line,
@@ -91,69 +49,54 @@ static void compare(const char *name, const char *size)
 
 static const char *const sizes[] = {"120x40", "80x24"};
 
-/* "save-screen NAME" becomes one at each size, as NAME-120x40 and NAME-80x24: one run shows both,
- * because a frame depends on nothing but state and size (A30). */
-static void add_line(nb_str *out, const char *line, size_t n)
-{
-    char verb[16], name[64];
-    char text[200];
-    snprintf(text, sizeof text, "%.*s", (int)n, line);
-    bool save = strncmp(text, "save-screen ", 12) == 0 || strncmp(text, "save-roles ", 11) == 0;
-    if (!save || sscanf(text, "%15s %63s", verb, name) != 2) {
-        nb_str_addf(out, "%s\n", text);
-        return;
-    }
-    for (size_t i = 0; i < countof(sizes); i++)
-        nb_str_addf(out, "resize %s\n%s %s-%s\n", sizes[i], verb, name, sizes[i]);
-}
-
 /* Plays tests/scripts/NAME.script and compares every screen it saves. */
-static void golden(const char *script, bool demo)
+static void golden(const char *script, const char *demo)
 {
-    char path[256], name[64];
-    size_t n;
+    char name[64];
+    const char *at;
     stage s;
-    snprintf(path, sizeof path, "%s/tests/scripts/%s.script", NB_TEST_ROOT, script);
-    char *text = test_slurp(path, &n);
-    check(text, "%s", path);
-    stage_begin(&s, script, demo);
     nb_str all = {0};
-    nb_str_addf(&all, "size %s\n", sizes[countof(sizes) - 1]);
-    for (const char *line = text, *end; (end = strchr(line, '\n')); line = end + 1)
-        add_line(&all, line, (size_t)(end - line));
-    play(&s, nb_str_c(&all));
-    for (const char *p = text; (p = strstr(p, "save-")); p += 5)
-        if (sscanf(p, "save-screen %63s", name) == 1 || sscanf(p, "save-roles %63s", name) == 1)
-            for (size_t i = 0; i < countof(sizes); i++)
-                compare(name, sizes[i]);
-    leave();
+    char *text = stage_script(script);
+    stage_begin(&s, script, demo);
+    stage_at_sizes(&all, text, sizes, countof(sizes), NULL);
+    stage_play(&s, nb_str_c(&all));
+    at = text;
+    while (stage_next_screen(&at, name, false))
+        for (size_t i = 0; i < countof(sizes); i++)
+            compare(name, sizes[i]);
+    stage_leave();
     nb_str_free(&all);
     free(text);
 }
 
 CHECK_TEST(screens, models_match_their_goldens)
 {
-    golden("models", true);
+    golden("models", "nibble-demo");
 }
 
 CHECK_TEST(screens, quantize_matches_its_goldens)
 {
-    golden("quantize", true);
+    golden("quantize", "nibble-demo");
 }
 
 CHECK_TEST(screens, inspect_matches_its_goldens)
 {
-    golden("inspect", true);
+    golden("inspect", "nibble-demo");
 }
 
 CHECK_TEST(screens, chat_matches_its_goldens)
 {
-    golden("chat", true);
+    golden("chat", "nibble-demo");
+}
+
+CHECK_TEST(screens, panels_match_their_goldens)
+{
+    golden("panels", "nibble-demo");
 }
 
 CHECK_TEST(screens, without_models_every_screen_says_what_to_press)
 {
-    golden("nothing", false);
+    golden("nothing", NULL);
 }
 
 /* --- promises -------------------------------------------------------------------------------- */
@@ -164,7 +107,7 @@ static nb_json *load(const char *file)
     nb_err err = {0};
     nb_status st = nb_json_load(&doc, file, 1 << 20, &err);
     if (st != NB_OK)
-        leave();
+        stage_leave();
     check(st == NB_OK, "%s", err.msg);
     return doc;
 }
@@ -181,9 +124,10 @@ CHECK_TEST(screens, tui_24_dry_run_size_is_the_written_size)
     stage s;
     struct stat st;
     const char *out = NULL;
-    stage_begin(&s, "size", true);
+    stage_begin(&s, "size", "nibble-demo");
     s.opt.cpu = NULL;
-    play(&s, "size 100x30\nkeys 3\nwait\nsave-json before\nkeys C-r\nwait\nsave-json after\n");
+    stage_play(&s,
+               "size 100x30\nkeys 3\nwait\nsave-json before\nkeys C-r\nwait\nsave-json after\n");
     nb_json *before = load("before"), *after = load("after");
     double said = number(nb_jget(nb_json_root(before), "bytes"));
     nb_jstr(nb_jget(nb_json_root(after), "output"), &out);
@@ -191,7 +135,7 @@ CHECK_TEST(screens, tui_24_dry_run_size_is_the_written_size)
     const nb_jval *first = nb_jfirst(nb_jget(nb_json_root(after), "tensors"));
     double sqnr = number(nb_jget(first, "sqnr_db"));
     nb_json_close(&before);
-    leave();
+    stage_leave();
     check(there && said > 0 && (double)st.st_size == said, "said %.0f, wrote %lld", said,
           there ? (long long)st.st_size : -1);
     check(sqnr > 5 && sqnr < 60, "SQNR %f dB", sqnr);
@@ -214,13 +158,14 @@ static bool holds(const char *file, const char *text)
 CHECK_TEST(screens, a_digit_brings_the_model_under_the_cursor)
 {
     stage s;
-    stage_begin(&s, "digits", true);
-    play(&s, "size 120x40\nkeys 4\nwait\nsave-screen inspect\nkeys 6\nwait\nsave-screen chat\n"
-             "keys Esc 3 h C-r\nwait\nkeys 1\nwait\nkeys j 4\nwait\nsave-screen kept\n");
+    stage_begin(&s, "digits", "nibble-demo");
+    stage_play(&s,
+               "size 120x40\nkeys 4\nwait\nsave-screen inspect\nkeys 6\nwait\nsave-screen chat\n"
+               "keys Esc 3 h C-r\nwait\nkeys 1\nwait\nkeys j 4\nwait\nsave-screen kept\n");
     bool ok = holds("inspect", "[4 Inspect]") && holds("inspect", "blk.0.ffn_down") &&
               holds("chat", "[6 Chat]") && holds("chat", "A nibble-demo bf16") &&
               holds("kept", "nibble-demo  57 tensors");
-    leave();
+    stage_leave();
     check(ok, "see above");
 }
 
@@ -229,13 +174,13 @@ CHECK_TEST(screens, a_digit_brings_the_model_under_the_cursor)
 CHECK_TEST(screens, the_usual_preset_depends_on_the_model)
 {
     stage s;
-    stage_begin(&s, "preset", true);
+    stage_begin(&s, "preset", "nibble-demo");
     s.opt.cpu = NULL;
-    play(&s, "size 120x40\nkeys 3\nwait\nsave-screen demo\nkeys C-r\nwait\nkeys 1\nwait\n"
-             "keys j Q\nwait\nsave-screen other\nkeys h 1 k Q\nwait\nsave-screen chosen\n");
+    stage_play(&s, "size 120x40\nkeys 3\nwait\nsave-screen demo\nkeys C-r\nwait\nkeys 1\nwait\n"
+                   "keys j Q\nwait\nsave-screen other\nkeys h 1 k Q\nwait\nsave-screen chosen\n");
     bool ok = holds("demo", "type       Q2_K") && holds("other", "type       Q4_K_M") &&
               holds("chosen", "type       Q4_K_S");
-    leave();
+    stage_leave();
     check(ok, "see above");
 }
 
@@ -244,12 +189,12 @@ CHECK_TEST(screens, quantize_opens_what_was_chosen_last)
 {
     stage s;
     const char *source = "";
-    stage_begin(&s, "chosen", true);
+    stage_begin(&s, "chosen", "nibble-demo");
     s.opt.cpu = NULL;
-    play(&s, "size 100x30\nkeys 3\nwait\nkeys C-r\nwait\n");
-    play(&s, "size 100x30\nwait\nkeys 1\nwait\nkeys j Q\nwait\nsave-json chosen\n");
+    stage_play(&s, "size 100x30\nkeys 3\nwait\nkeys C-r\nwait\n");
+    stage_play(&s, "size 100x30\nwait\nkeys 1\nwait\nkeys j Q\nwait\nsave-json chosen\n");
     nb_json *doc = load("chosen");
-    leave();
+    stage_leave();
     nb_jstr(nb_jget(nb_json_root(doc), "source"), &source);
     check(strstr(source, ".gguf"), "j Q chose %s", source);
     nb_json_close(&doc);
@@ -259,13 +204,13 @@ CHECK_TEST(screens, quantize_opens_what_was_chosen_last)
 CHECK_TEST(screens, inspect_reads_nothing_while_another_model_opens)
 {
     stage s;
-    stage_begin(&s, "swap", true);
+    stage_begin(&s, "swap", "nibble-demo");
     s.opt.cpu = NULL;
-    play(&s, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys 1\nwait\nkeys Enter\nwait\n"
-             "keys 1 j Enter j j j\nwait\nkeys 1 k Enter j\nwait\nkeys 1 j Enter k G\nwait\n"
-             "save-screen last\n");
+    stage_play(&s, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys 1\nwait\nkeys Enter\nwait\n"
+                   "keys 1 j Enter j j j\nwait\nkeys 1 k Enter j\nwait\nkeys 1 j Enter k G\nwait\n"
+                   "save-screen last\n");
     bool ok = holds("last", "Q2_K.gguf  57 tensors");
-    leave();
+    stage_leave();
     check(ok, "see above");
 }
 
@@ -274,11 +219,12 @@ CHECK_TEST(screens, inspect_reads_nothing_while_another_model_opens)
 CHECK_TEST(screens, models_show_the_speed_a_chat_measured)
 {
     stage s;
-    stage_begin(&s, "speed", true);
+    stage_begin(&s, "speed", "nibble-demo");
     s.opt.cpu = NULL;
-    play(&s, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys 1\nwait\nsave-screen before\n"
-             "keys 3 t\nwait\ntext What is Q2_K?\nkeys Enter\nwait\nkeys Esc 1\nframes 2\nwait\n"
-             "save-screen after\n");
+    stage_play(&s,
+               "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys 1\nwait\nsave-screen before\n"
+               "keys 3 t\nwait\ntext What is Q2_K?\nkeys Enter\nwait\nkeys Esc 1\nframes 2\nwait\n"
+               "save-screen after\n");
     size_t n;
     char *before = test_slurp("before", &n), *after = test_slurp("after", &n);
     static const char measured[] = "FITS    100 \xe2\x9c\x93", unknown[] = "FITS        ?";
@@ -286,7 +232,7 @@ CHECK_TEST(screens, models_show_the_speed_a_chat_measured)
     bool none = first && strstr(first + 1, unknown) && !strstr(before, measured);
     first = after ? strstr(after, measured) : NULL;
     bool both = first && strstr(first + 1, measured) && !strstr(after, unknown);
-    leave();
+    stage_leave();
     check(none, "%s", before);
     check(both, "%s", after);
     free(before);
@@ -309,16 +255,17 @@ static size_t files_in(const char *dir)
 CHECK_TEST(screens, tui_25_a_cancelled_quantize_leaves_nothing)
 {
     stage s;
-    stage_begin(&s, "cancel", true);
+    stage_begin(&s, "cancel", "nibble-demo");
     s.opt.cpu = NULL;
-    play(&s, "size 120x40\nkeys 3\nwait\nkeys C-r p\nframes 3\nsave-screen paused\nkeys x\nwait\n"
-             "save-screen gone\n");
+    stage_play(&s,
+               "size 120x40\nkeys 3\nwait\nkeys C-r p\nframes 3\nsave-screen paused\nkeys x\nwait\n"
+               "save-screen gone\n");
     bool ok = holds("paused", "paused  ") && holds("gone", "cancelled; nothing was left on disk");
     size_t left = files_in("../data/models");
-    play(&s, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys E\nsave-screen log\n");
+    stage_play(&s, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys E\nsave-screen log\n");
     size_t written = files_in("../data/models");
     ok = holds("log", "quantized ../nibble-demo to") && ok;
-    leave();
+    stage_leave();
     check(ok, "see above");
     check(left == 0 && written == 1, "%zu files left, then %zu", left, written);
 }
@@ -331,11 +278,11 @@ CHECK_TEST(screens, tui_25_every_quantized_tensor_can_be_walked_to)
     int missing = 0;
     stage s;
     nb_str text = {0};
-    stage_begin(&s, "walk", true);
+    stage_begin(&s, "walk", "nibble-demo");
     nb_str_add(&text, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nframes 120\n");
     for (int i = 0; i < TENSORS; i++)
         nb_str_addf(&text, "save-screen walk%d\nkeys [\n", i);
-    play(&s, nb_str_c(&text));
+    stage_play(&s, nb_str_c(&text));
     for (int i = 0; i < TENSORS; i++) {
         char name[32], place[32];
         size_t n;
@@ -348,7 +295,7 @@ CHECK_TEST(screens, tui_25_every_quantized_tensor_can_be_walked_to)
         }
         free(screen);
     }
-    leave();
+    stage_leave();
     for (int k = 0; k < TENSORS; k++)
         missing += !seen[k];
     check(missing == 0, "%d of %d tensors were not shown", missing, TENSORS);
@@ -358,12 +305,13 @@ CHECK_TEST(screens, tui_25_every_quantized_tensor_can_be_walked_to)
 CHECK_TEST(screens, tui_20_marks_survive_filter_and_order)
 {
     stage s;
-    stage_begin(&s, "marks", true);
+    stage_begin(&s, "marks", "nibble-demo");
     s.opt.cpu = NULL;
-    play(&s, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys l C-r\nwait\nkeys 1\nwait\n"
-             "keys j Space\nsave-json marked\n"
-             "keys /\ntext demo\nkeys Enter s s S s\nsave-json sorted\n"
-             "keys /\nkeys Space z z z Enter s\nsave-json none\nkeys Esc s s s\nsave-json back\n");
+    stage_play(
+        &s, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys l C-r\nwait\nkeys 1\nwait\n"
+            "keys j Space\nsave-json marked\n"
+            "keys /\ntext demo\nkeys Enter s s S s\nsave-json sorted\n"
+            "keys /\nkeys Space z z z Enter s\nsave-json none\nkeys Esc s s s\nsave-json back\n");
     static const struct {
         const char *file;
         size_t rows, marks;
@@ -379,11 +327,11 @@ CHECK_TEST(screens, tui_20_marks_survive_filter_and_order)
         }
         nb_json_close(&doc);
         if (rows != want[i].rows || marks != want[i].marks)
-            leave();
+            stage_leave();
         check(rows == want[i].rows && marks == want[i].marks, "%s: %zu rows, %zu marks",
               want[i].file, rows, marks);
     }
-    leave();
+    stage_leave();
 }
 
 typedef struct answer {
@@ -428,18 +376,18 @@ CHECK_TEST(screens, tui_27_marker_is_at_the_first_differing_token_computed_offli
 {
     stage s;
     int32_t a[512], b[512];
-    stage_begin(&s, "differ", true);
+    stage_begin(&s, "differ", "nibble-demo");
     s.opt.cpu = NULL; /* as fast as here, on both sides */
-    play(&s, "size 100x30\nkeys 3\nwait\nkeys C-r\nwait\nsave-json run\nkeys t\nwait\n"
-             "text What is Q2_K?\nkeys Enter\nwait\nsave-screen shown\nsave-json chat\n");
+    stage_play(&s, "size 100x30\nkeys 3\nwait\nkeys C-r\nwait\nsave-json run\nkeys t\nwait\n"
+                   "text What is Q2_K?\nkeys Enter\nwait\nsave-screen shown\nsave-json chat\n");
     nb_json *run = load("run"), *chat = load("chat");
     const char *out = "";
     nb_jstr(nb_jget(nb_json_root(run), "output"), &out);
     size_t na = offline("../nibble-demo", a, countof(a)), nb = offline(out, b, countof(b)), d = 0;
     while (d < na && d < nb && a[d] == b[d])
         d++;
-    const nb_jval *pane = nb_jnext(nb_jfirst(nb_jget(nb_json_root(chat), "panes")));
-    double said = number(nb_jget(pane, "first_difference"));
+    const nb_jval *second = nb_jnext(nb_jfirst(nb_jget(nb_json_root(chat), "answers")));
+    double said = number(nb_jget(second, "first_difference"));
     char mark[64];
     size_t n;
     snprintf(mark, sizeof mark, "\xc3\xb7 token %zu ", d);
@@ -447,7 +395,7 @@ CHECK_TEST(screens, tui_27_marker_is_at_the_first_differing_token_computed_offli
     bool shown = screen && strstr(screen, mark);
     nb_json_close(&run);
     nb_json_close(&chat);
-    leave();
+    stage_leave();
     check(na > 10 && nb > 10 && d < na, "answers of %zu and %zu tokens", na, nb);
     check(said == (double)d && shown, "offline %zu, chat %f, \"%s\" in:\n%s", d, said, mark,
           screen);
@@ -457,14 +405,15 @@ CHECK_TEST(screens, tui_27_marker_is_at_the_first_differing_token_computed_offli
 CHECK_TEST(screens, tui_28_a_pane_that_does_not_fit_is_refused_with_numbers)
 {
     stage s;
-    stage_begin(&s, "memory", true);
+    stage_begin(&s, "memory", "nibble-demo");
     s.cfg.ram_limit = 10000000;
-    play(&s, "size 120x40\nwait\nkeys t\nwait\nsave-screen refused\ntext hello\nkeys Enter\nwait\n"
-             "save-screen still\nkeys Esc 1\nsave-screen alive\n");
+    stage_play(
+        &s, "size 120x40\nwait\nkeys t\nwait\nsave-screen refused\ntext hello\nkeys Enter\nwait\n"
+            "save-screen still\nkeys Esc 1\nsave-screen alive\n");
     size_t n;
     char *refused = test_slurp("refused", &n), *still = test_slurp("still", &n),
          *alive = test_slurp("alive", &n);
-    leave();
+    stage_leave();
     check(refused && strstr(refused, "needs 15.2 MB") && strstr(refused, "10.0 MB are free"), "%s",
           refused);
     check(still && strstr(still, "needs 15.2 MB"), "asked again, refused again:\n%s", still);
@@ -503,15 +452,15 @@ CHECK_TEST(screens, a30_resizing_never_harms)
     test_rng rng = test_rng_make(30);
     nb_str text = {0};
     stage s;
-    stage_begin(&s, "storm", true);
+    stage_begin(&s, "storm", "nibble-demo");
     nb_str_add(&text, "size 80x24\n");
     for (size_t i = 0; i < countof(steps); i++) {
         nb_str_add(&text, steps[i]);
         add_storm(&text, &rng, 20);
     }
     nb_str_add(&text, "keys Esc m m i\nwait\nresize 120x40\nsave-screen chat-120x40\n");
-    play(&s, nb_str_c(&text));
+    stage_play(&s, nb_str_c(&text));
     compare("chat", "120x40");
-    leave();
+    stage_leave();
     nb_str_free(&text);
 }

@@ -89,7 +89,19 @@ CHECK_TEST(spm, unknown_fields_are_skipped)
     add(&b, "\x31\1\2\3\4\5\6\7\x08", 9); /* fixed64 */
     add(&b, "\x3d\1\2\3\4", 5);           /* fixed32 */
     piece(&b, "a", 0, 1);
-    check(keys(&kvs, &b, 1, &err) == NB_OK, "%s", err.msg);
+    add(&b, "\x08\x01\x18\x01", 4);          /* pieces and normalizer_spec as varints */
+    add(&b, "\x1a\x05\x1a\x01x\x08\x01", 7); /* add_dummy_prefix as bytes; a field before it */
+    /* a piece whose three fields come as other wire types, and a fourth of each type */
+    add(&b, "\x0a\x0c\x08\x01\x10\x02\x1a\x01x\x20\x01\x22\x01y", 14);
+    check(keys(&kvs, &b, 2, &err) == NB_OK, "%s", err.msg);
+    const nb_kv *text = nb_kvs_find(kvs, "tokenizer.ggml.tokens");
+    const uint8_t *at = NULL;
+    const char *s;
+    size_t n;
+    bool prefix = false;
+    check(nb_kv_next_string(text, &at, &s, &n) && n == 1 && *s == 'a', "the first piece");
+    check(nb_kv_next_string(text, &at, &s, &n) && n == 0, "a piece without text");
+    check(nb_kvs_bool(kvs, "tokenizer.ggml.add_space_prefix", &prefix) && prefix, "prefix");
     nb_kvs_close(&kvs);
 }
 
@@ -125,6 +137,10 @@ CHECK_TEST(spm, malformed_models_are_refused)
         {"eleven-byte varint", "\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12, 4},
         {"cut varint", "\x28\xff", 2, 4},
         {"cut tag", "\x80", 1, 4},
+        {"field number 2^32", "\x80\x80\x80\x80\x80\x01", 6, 4},
+        {"cut fixed64", "\x31\1\2\3", 4, 4},
+        {"cut fixed32", "\x3d\1\2\3", 4, 4},
+        {"bytes without a length", "\x12", 1, 4},
         {"text past its piece",
          "\x0a\x03\x0a\x09"
          "a",

@@ -304,6 +304,29 @@ CHECK_TEST(safe, text_tames_a_storm_of_marks) /* A33 */
     nb_str_free(&s);
 }
 
+CHECK_TEST(str, what_does_not_fit_ends_in_an_ellipsis)
+{
+    static const struct {
+        size_t cap;
+        const char *text, *want;
+    } row[] = {{8, "1234567", "1234567"}, {8, "12345678", "1234…"},
+               {8, "123日5", "123日5"},   {8, "123日56", "123…"},
+               {4, "12345", "…"},         {9, "ab日本", "ab日本"},
+               {9, "ab日本語", "ab日…"},  {8, "", ""}};
+    for (size_t i = 0; i < countof(row); i++) {
+        char out[16];
+        nb_short(out, row[i].cap, row[i].text);
+        check(strcmp(out, row[i].want) == 0, "\"%s\" in %zu: \"%s\"", row[i].text, row[i].cap, out);
+    }
+    nb_err err = {0};
+    char path[300];
+    memset(path, 'p', sizeof path);
+    path[sizeof path - 1] = '\0';
+    nb_fail(&err, NB_ERROR, "%s: gone", path);
+    size_t n = strlen(err.msg);
+    check(n < sizeof err.msg && strcmp(err.msg + n - 3, "…") == 0, "%s", err.msg);
+}
+
 CHECK_TEST(str, sizes_and_times_read_as_people_write_them)
 {
     static const struct {

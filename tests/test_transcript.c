@@ -119,6 +119,31 @@ CHECK_TEST(transcript, an_answer_still_running_only_differs_where_it_has_tokens)
     ui_transcript_close(&t);
 }
 
+/* The shorter answer must have ended by itself; why the longer one ended does not matter. */
+CHECK_TEST(transcript, an_end_differs_from_going_on_but_a_limit_does_not)
+{
+    static const struct {
+        nb_stop shorter, longer;
+        long first;
+    } row[] = {{NB_STOP_END, NB_STOP_END, 2},
+               {NB_STOP_END, NB_STOP_LIMIT, 2},
+               {NB_STOP_END, NB_STOP_CONTEXT, 2},
+               {NB_STOP_LIMIT, NB_STOP_END, -1},
+               {NB_STOP_CONTEXT, NB_STOP_LIMIT, -1}};
+    for (size_t i = 0; i < countof(row); i++)
+        for (int swap = 0; swap < 2; swap++) {
+            ui_transcript *t = NULL;
+            check(ui_transcript_open(&t, NULL, NULL) == NB_OK, "open");
+            int m[2] = {answer(t, swap, -1, (const int32_t[]){1, 2}, 2),
+                        answer(t, !swap, -1, (const int32_t[]){1, 2, 3}, 3)};
+            ui_transcript_end(t, m[0], &(nb_turn_stats){.stop = row[i].shorter});
+            ui_transcript_end(t, m[1], &(nb_turn_stats){.stop = row[i].longer});
+            long d = ui_transcript_difference(t, 1);
+            check(d == row[i].first, "row %zu: %ld, expected %ld", i, d, row[i].first);
+            ui_transcript_close(&t);
+        }
+}
+
 CHECK_TEST(transcript, comes_back_as_it_was)
 {
     const char *dir = test_path(test_tmpdir(), "chats");

@@ -1,218 +1,254 @@
-/* Servers that answer anything but what was asked (A21): the final name exists only when size and
- * hash are right, and what went wrong is called by its name. All cases run at once, each with a Hub
- * of its own. */
+/* What a transfer makes of servers that expire, fail, fall silent or trickle, of a disk without
+ * room, and what screens see of it (hub 12, 14-16; tui 23). */
 #include "tests/check.h"
 #include "tests/transfer.h"
 #include "tests/util.h"
 
-#include <pthread.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include "downloads/http.h"
+#include "core/base/file.h"
+#include "core/base/job.h"
 
-enum { AT_ONCE = 48 };
-static const uint64_t SIZE = 2500000; /* of m.gguf: two segments */
+enum { MIB = 1 << 20 };
 
-typedef struct server_case {
-    const char *name;
-    const char *rules;  /* lines */
-    dl_trouble trouble; /* DL_OK = it lands */
-    const char *says;   /* part of the message, NULL = any */
-    const char *path;   /* NULL = "m.gguf" */
-    bool ask;           /* size and content id are not told */
-} server_case;
+/* --- an expired address (hub 14) ------------------------------------------------------------- */
 
-static const server_case cases[] = {
-    {"nothing wrong", "GET cdn:* #99 status=500", DL_OK, NULL, NULL, false},
-    /* ranges */
-    {"200 to every range", "GET cdn:* ignore_range", DL_OK, NULL, NULL, false},
-    {"200 to the first range", "GET cdn:* #1 ignore_range", DL_OK, NULL, NULL, false},
-    {"200 to the second range", "GET cdn:* #2 ignore_range", DL_OK, NULL, NULL, false},
-    {"200 to a range, broken", "GET cdn:* ignore_range\nGET cdn:* #1-2 drop_after=1200000", DL_OK,
-     NULL, NULL, false},
-    {"206 from another byte once", "GET cdn:* #1 shift_range=1000", DL_OK, NULL, NULL, false},
-    {"206 from another byte always", "GET cdn:* shift_range=1000", DL_OK, NULL, NULL, false},
-    {"206 from an earlier byte", "GET cdn:* #2 shift_range=-1000", DL_OK, NULL, NULL, false},
-    {"206 without Content-Range once", "GET cdn:* #1 no_content_range", DL_OK, NULL, NULL, false},
-    {"206 without Content-Range", "GET cdn:* no_content_range", DL_OK, NULL, NULL, false},
-    {"Content-Range is no range", "GET cdn:* header=Content-Range:lots", DL_OK, NULL, NULL, false},
-    {"Content-Range of a smaller file", "GET cdn:* header=\"Content-Range:bytes 0-9/10\"",
-     DL_WRONG_SIZE, "10 bytes, the Hub lists 2500000", NULL, false},
-    {"416 once", "GET cdn:* #1 status=416", DL_OK, NULL, NULL, false},
-    {"416 always", "GET cdn:* status=416", DL_BAD_REPLY, "416", NULL, false},
-    {"206 shorter than asked once", "GET cdn:* #1 short=100", DL_OK, NULL, NULL, false},
-    {"206 shorter than asked always", "GET cdn:* short=100000", DL_WRONG_SIZE, "2400000", NULL,
-     false},
-    {"bytes too many once", "GET cdn:* #1 extra=100", DL_OK, NULL, NULL, false},
-    {"bytes too many always", "GET cdn:* extra=100", DL_WRONG_SIZE, "2500100", NULL, false},
-    /* lengths */
-    {"another size once", "GET cdn:* #1 bad_len=99", DL_OK, NULL, NULL, false},
-    {"another size always", "GET cdn:* bad_len=99", DL_WRONG_SIZE,
-     "99 bytes, the Hub lists 2500000", NULL, false},
-    {"no length", "GET cdn:* no_length", DL_OK, NULL, NULL, false},
-    {"chunks", "GET cdn:* chunked", DL_OK, NULL, NULL, false},
-    {"no length, all of it", "GET cdn:* ignore_range no_length", DL_OK, NULL, NULL, false},
-    {"no length, cut", "GET cdn:* ignore_range no_length\nGET cdn:* #1 drop_after=2400000", DL_OK,
-     NULL, NULL, false},
-    {"a small file of another size", "GET *config.json bad_len=7", DL_WRONG_SIZE, NULL,
-     "config.json", false},
-    {"a body without end", "GET cdn:* ignore_range endless_body", DL_OK, NULL, NULL, false},
-    /* encodings */
-    {"gzip once", "GET cdn:* #1 gzip", DL_OK, NULL, NULL, false},
-    {"gzip always", "GET cdn:* gzip", DL_BAD_REPLY, "compressed", NULL, false},
-    {"gzip of a small file", "GET *config.json gzip", DL_BAD_REPLY, "compressed", "config.json",
-     false},
-    {"br", "GET cdn:* header=Content-Encoding:br", DL_BAD_REPLY, "compressed", NULL, false},
-    {"identity", "GET cdn:* header=Content-Encoding:identity", DL_OK, NULL, NULL, false},
-    /* identity */
-    {"another ETag", "GET * bad_etag", DL_OK, NULL, NULL, false},
-    {"another ETag of a small file", "GET * bad_etag", DL_OK, NULL, "config.json", false},
-    {"asked: an ETag that is no digest", "HEAD * bad_etag=../../x", DL_BAD_REPLY, "no content id",
-     NULL, true},
-    {"asked: an ETag of another file", "HEAD hub:* bad_etag", DL_WRONG_HASH, NULL, NULL, true},
-    {"asked: no size", "HEAD * header=X-Linked-Size:", DL_BAD_REPLY, "no size", NULL, true},
-    {"asked: another commit",
-     "HEAD * header=X-Repo-Commit:1111111111111111111111111111111111111111", DL_BAD_REPLY, "commit",
-     NULL, true},
-    {"asked: no commit", "HEAD * header=X-Repo-Commit:", DL_OK, NULL, NULL, true},
-    {"asked: missing", "HEAD * status=404 header=X-Error-Code:EntryNotFound", DL_NO_FILE, NULL,
-     NULL, true},
-    {"text instead of binary", "GET cdn:* header=Content-Type:text/html", DL_OK, NULL, NULL, false},
-    {"a web page of the Hub", "GET hub:* status=200 body=\"<!DOCTYPE html><p>Log in\"",
-     DL_NOT_A_HUB, "web page", NULL, false},
-    {"a web page of the storage", "GET cdn:* status=200 body=\"<html><p>Log in\"", DL_CDN_REFUSED,
-     "web page", NULL, false},
-    {"a git-LFS pointer",
-     "GET hub:* status=200 body=\"version https://git-lfs.github.com/spec/v1\\n\"", DL_WRONG_SIZE,
-     "git-LFS pointer", NULL, false},
-    {"nothing at all", "GET cdn:* status=204", DL_BAD_REPLY, "204", NULL, false},
-    {"not modified", "GET cdn:* status=304", DL_BAD_REPLY, NULL, NULL, false},
-    /* content */
-    {"a bit flipped once", "GET cdn:* #1 flip_byte=17", DL_OK, NULL, NULL, false},
-    {"a bit flipped in the second segment", "GET cdn:* #2 flip_byte=2400000", DL_OK, NULL, NULL,
-     false},
-    {"a bit flipped always", "GET cdn:* flip_byte=17", DL_WRONG_HASH, "does not match", NULL,
-     false},
-    {"a bit flipped in a small file", "GET *config.json flip_byte=3", DL_WRONG_HASH,
-     "does not match sha1", "config.json", false},
-    {"a bit flipped once in a small file", "GET hub:/api/* #1 flip_byte=3", DL_OK, NULL,
-     "config.json", false},
-    /* connections */
-    {"closed without a byte", "GET cdn:* #1 drop_after=0", DL_OK, NULL, NULL, false},
-    {"closed again and again", "GET cdn:* #1-3 drop_after=1", DL_OK, NULL, NULL, false},
-    {"reset", "GET cdn:* #1 rst", DL_OK, NULL, NULL, false},
-    {"reset in the body", "GET cdn:* #1 rst drop_after=1200000", DL_OK, NULL, NULL, false},
-    {"the Hub resets", "GET hub:* #1 rst", DL_OK, NULL, NULL, false},
-    {"silent once", "GET cdn:* #1 stall_after=0", DL_OK, NULL, NULL, false},
-    {"silent in the body", "GET cdn:* #1 stall_after=70000", DL_OK, NULL, NULL, false},
-    {"silent always", "GET cdn:* stall_after=0", DL_STALLED, "nothing", NULL, false},
-    {"late", "GET cdn:* #1 delay=1500", DL_OK, NULL, NULL, false},
-    {"the Hub is late", "GET hub:* #1 delay=1500", DL_OK, NULL, NULL, false},
-    /* statuses */
-    {"500 of the storage", "GET cdn:* #1 status=500", DL_OK, NULL, NULL, false},
-    {"502 of the Hub", "GET hub:* #1 status=502", DL_OK, NULL, NULL, false},
-    {"503 always", "GET cdn:* status=503", DL_SERVER, "503", NULL, false},
-    {"408", "GET cdn:* #1 status=408", DL_OK, NULL, NULL, false},
-    {"429 of the Hub", "GET hub:* #1 status=429 header=RateLimit: header=Retry-After:1", DL_OK,
-     NULL, NULL, false},
-    {"429 of the storage", "GET cdn:* #1 status=429 header=Retry-After:1", DL_OK, NULL, NULL,
-     false},
-    {"401 of the storage at once", "GET cdn:* status=401", DL_CDN_REFUSED, "401", NULL, false},
-    {"403 of the storage later", "GET cdn:* #2 status=403", DL_OK, NULL, NULL, false},
-    {"410 of the storage later", "GET cdn:* #2 status=410", DL_OK, NULL, NULL, false},
-    {"400 of the storage", "GET cdn:* status=400", DL_CDN_REFUSED, "400", NULL, false},
-    {"gated, no token", "GET hub:* status=401 header=X-Error-Code:GatedRepo", DL_GATED_LOGIN,
-     "gated", NULL, false},
-    {"gated, not granted", "GET hub:* status=403 header=X-Error-Code:GatedRepo", DL_GATED_PENDING,
-     "gated", NULL, false},
-    {"private or none", "GET hub:* status=401 header=X-Error-Code:", DL_PRIVATE_OR_NONE, NULL, NULL,
-     false},
-    {"no such file", "GET hub:* status=404 header=X-Error-Code:EntryNotFound", DL_NO_FILE, NULL,
-     NULL, false},
-    {"no such revision", "GET hub:* status=404 header=X-Error-Code:RevisionNotFound",
-     DL_NO_REVISION, NULL, NULL, false},
-    /* redirects */
-    {"a loop", "GET hub:* loop", DL_REDIRECTS, NULL, NULL, false},
-    {"a loop of the storage", "GET cdn:* loop", DL_REDIRECTS, NULL, NULL, false},
-    {"to another protocol", "GET hub:* redirect=ftp://127.0.0.1/x", DL_BAD_REPLY, NULL, NULL,
-     false},
-    {"to nowhere", "GET hub:* status=302 header=Location:", DL_BAD_REPLY, NULL, NULL, false},
-    {"to a port nobody has", "GET hub:* redirect=http://127.0.0.1:1/x", DL_UNREACHABLE, NULL, NULL,
-     false},
-    /* heads */
-    {"headers without end", "GET cdn:* big_headers=1M", DL_TOO_BIG, NULL, NULL, false},
-};
-
-static void set_up(rig *r, const server_case *c)
+static void expire_once(rig *r, const dl_fetch_view *v)
 {
-    static const char config[] = "{\"architectures\": [\"LlamaForCausalLM\"]}";
-    char line[400];
-    rig_open(r, 1);
-    r->patience = 2;
-    r->ask = c->ask;
-    r->revision = "main";
-    fake_repo_noise(r->repo, "m.gguf", SIZE, 7);
-    fake_repo_text(r->repo, "config.json", config);
-    for (const char *at = c->rules; *at; at += strcspn(at, "\n"), at += *at == '\n') {
-        snprintf(line, sizeof line, "%.*s", (int)strcspn(at, "\n"), at);
-        rig_fault(r, line);
+    bool *done = r->ud;
+    if (v->have > 8 * MIB && !*done) {
+        *done = true;
+        fake_hub_expire(r->hub);
     }
-    rig_net(r);
 }
 
-typedef struct trial {
+CHECK_TEST(transfer, an_expired_address_is_asked_anew_once_hub_14)
+{
     rig r;
-    const server_case *c;
-    pthread_t thread;
-} trial;
-
-static const char *path_of(const server_case *c)
-{
-    return c->path ? c->path : "m.gguf";
+    bool done = false;
+    rig_open(&r, 2);
+    fake_repo_noise(r.repo, "m.gguf", 48 * MIB, 7);
+    rig_fault(&r, "GET cdn:*m.gguf rate=24M");
+    r.watch = expire_once;
+    r.ud = &done;
+    check(rig_fetch(&r, "m.gguf") == NB_OK, "%s", r.err.msg);
+    rig_expect_landed(&r, "m.gguf");
+    check(done && fake_hub_count(r.hub, FAKE_HUB, NULL, NULL) == 2, "%zu requests to the Hub",
+          fake_hub_count(r.hub, FAKE_HUB, NULL, NULL));
+    check(rig_served(&r, "m.gguf") < 48 * MIB + RIG_EXTRA, "bytes were fetched again");
+    rig_close(&r);
 }
 
-static void *run(void *ud)
+CHECK_TEST(transfer, a_storage_that_means_its_403_is_quoted_hub_14)
 {
-    trial *t = ud;
-    rig_try(&t->r, path_of(t->c));
-    return NULL;
+    rig r;
+    rig_open(&r, 2);
+    fake_repo_noise(r.repo, "m.gguf", 16 * MIB, 7);
+    r.opt.connections = 1;
+    rig_fault(&r, "GET cdn:*m.gguf #2+ status=403 body=\"<Error><Message>Key is \\x1b[31mgone"
+                  "</Message></Error>\"");
+    check(rig_fetch(&r, "m.gguf") == NB_NETWORK && r.trouble == DL_CDN_REFUSED, "%s", r.err.msg);
+    check(r.seconds < 5, "after %.1f s", r.seconds);
+    check(strstr(r.err.msg, "gone") && !strchr(r.err.msg, 27), "%s", r.err.msg);
+    check(fake_hub_count(r.hub, FAKE_HUB, NULL, NULL) == 2, "asked more than once anew");
+    check(rig_count_blobs(&r, ".incomplete") == 2, "what had come is gone");
+    rig_close(&r);
 }
 
-static void judge(trial *t)
-{
-    rig *r = &t->r;
-    const server_case *c = t->c;
-    check(r->trouble == c->trouble, "%s: \"%s\" (%s), expected %s", c->name, r->err.msg,
-          dl_trouble_name(r->trouble), dl_trouble_name(c->trouble));
-    check(!c->says || strstr(r->err.msg, c->says), "%s: \"%s\"", c->name, r->err.msg);
-    check(!strstr(r->err.msg, "Signature"), "%s: the address is told: %s", c->name, r->err.msg);
-    check(r->status == dl_trouble_status(c->trouble), "%s: status %d", c->name, r->status);
-    if (c->trouble == DL_OK)
-        rig_expect_landed(r, path_of(c));
-    else
-        rig_expect_nothing(r, path_of(c));
-}
+/* --- servers that fail (hub 12) -------------------------------------------------------------- */
 
-CHECK_TEST(transfer_server, only_right_bytes_get_the_final_name_A21)
+CHECK_TEST(transfer, failing_servers_get_time_hub_12)
 {
-    static trial trials[AT_ONCE];
-    check(countof(cases) >= 60, "%zu cases", countof(cases));
-    for (size_t from = 0; from < countof(cases); from += AT_ONCE) {
-        size_t n = countof(cases) - from < AT_ONCE ? countof(cases) - from : AT_ONCE;
-        for (size_t i = 0; i < n; i++) {
-            trials[i].c = &cases[from + i];
-            set_up(&trials[i].r, trials[i].c);
-        }
-        for (size_t i = 0; i < n; i++)
-            check(pthread_create(&trials[i].thread, NULL, run, &trials[i]) == 0, "no thread");
-        for (size_t i = 0; i < n; i++)
-            pthread_join(trials[i].thread, NULL);
-        for (size_t i = 0; i < n; i++) {
-            rig_close_net(&trials[i].r);
-            judge(&trials[i]);
-            rig_close(&trials[i].r);
-        }
+    rig r;
+    fake_request *log;
+    rig_open(&r, 2);
+    fake_repo_noise(r.repo, "m.gguf", MIB, 7);
+    rig_fault(&r, "GET cdn:*m.gguf #1 rst"); /* on a fresh connection: libcurl does not repeat it */
+    rig_fault(&r, "GET cdn:*m.gguf #2 status=503");
+    check(rig_fetch(&r, "m.gguf") == NB_OK, "%s", r.err.msg);
+    rig_expect_landed(&r, "m.gguf");
+    size_t n = fake_hub_log(r.hub, &log), seen = 0;
+    double at[3] = {0};
+    for (size_t i = 0; i < n; i++)
+        if (log[i].port == FAKE_CDN && seen < 3)
+            at[seen++] = log[i].at;
+    fake_hub_log_free(log, n);
+    check(seen == 3, "%zu tries", seen);
+    for (int i = 1; i < 3; i++) {
+        double gap = at[i] - at[i - 1], least = .5 * (1 << (i - 1));
+        check(gap >= .95 * least && gap <= 2 * least + .5 * RIG_SLOW, "try %d after %.2f s", i,
+              gap);
     }
+    rig_close(&r);
+}
+
+CHECK_TEST(transfer, gives_up_with_the_last_cause_hub_12)
+{
+    rig r;
+    rig_open(&r, 2);
+    fake_repo_noise(r.repo, "m.gguf", MIB, 7);
+    r.patience = 2;
+    rig_fault(&r, "GET cdn:*m.gguf status=502");
+    check(rig_fetch(&r, "m.gguf") == NB_NETWORK && r.trouble == DL_SERVER, "%s", r.err.msg);
+    check(strstr(r.err.msg, "502") && strstr(r.err.msg, "no byte for"), "%s", r.err.msg);
+    check(r.seconds >= 2 && r.seconds < 6 * RIG_SLOW, "after %.1f s", r.seconds);
+    check(rig_count_blobs(&r, "incomplete") == 0, "an empty partial takes room");
+    rig_close(&r);
+}
+
+CHECK_TEST(transfer, a_refusal_is_not_repeated_hub_12)
+{
+    static const struct {
+        const char *rule;
+        nb_status status;
+        dl_trouble trouble;
+    } rows[] = {
+        {"GET hub:*m.gguf status=404 header=X-Error-Code:EntryNotFound", NB_NOTFOUND, DL_NO_FILE},
+        {"GET hub:*m.gguf status=401 header=X-Error-Code:GatedRepo", NB_DENIED, DL_GATED_LOGIN},
+        {"GET hub:*m.gguf status=403 header=X-Error-Code:GatedRepo", NB_DENIED, DL_GATED_PENDING},
+        {"GET cdn:*m.gguf status=400", NB_NETWORK, DL_CDN_REFUSED},
+        {"GET cdn:*m.gguf status=404", NB_NETWORK, DL_CDN_REFUSED},
+    };
+    rig r;
+    rig_open(&r, 2);
+    fake_repo_noise(r.repo, "m.gguf", MIB, 7);
+    for (size_t i = 0; i < countof(rows); i++) {
+        fake_hub_faults_clear(r.hub);
+        fake_hub_log_clear(r.hub);
+        rig_fault(&r, rows[i].rule);
+        nb_status st = rig_fetch(&r, "m.gguf");
+        check(st == rows[i].status && r.trouble == rows[i].trouble, "%s: %s", rows[i].rule,
+              r.err.msg);
+        check(fake_hub_count(r.hub, FAKE_PORTS, NULL, NULL) <= 2, "%s: repeated", rows[i].rule);
+        check(r.seconds < RIG_SLOW, "%s: %.1f s", rows[i].rule, r.seconds);
+    }
+    rig_expect_nothing(&r, "m.gguf");
+    rig_close(&r);
+}
+
+/* --- silence (hub 15) ------------------------------------------------------------------------ */
+
+static void watch_silence(rig *r, const dl_fetch_view *v)
+{
+    double *longest = r->ud; /* s of silence at which a rate was still shown */
+    if (v->rate > 0 && v->stalled > *longest)
+        *longest = v->stalled;
+}
+
+CHECK_TEST(transfer, silent_connections_are_replaced_hub_15)
+{
+    static const char *const rules[] = {"GET cdn:*m.gguf #1 stall_after=0",
+                                        "GET cdn:*m.gguf #1 stall_after=300000"};
+    for (size_t i = 0; i < countof(rules); i++) {
+        rig r;
+        double longest = 0;
+        rig_open(&r, 2);
+        fake_repo_noise(r.repo, "m.gguf", MIB, 7);
+        rig_fault(&r, rules[i]);
+        r.watch = watch_silence;
+        r.ud = &longest;
+        check(rig_fetch(&r, "m.gguf") == NB_OK, "%s", r.err.msg);
+        rig_expect_landed(&r, "m.gguf");
+        check(r.seconds < 4.5 * RIG_SLOW, "%s: %.1f s", rules[i], r.seconds);
+        check(longest < 2, "a rate is shown after %.1f s of silence", longest);
+        check(rig_served(&r, "m.gguf") == MIB, "%" PRIu64 " bytes", rig_served(&r, "m.gguf"));
+        rig_close(&r);
+    }
+}
+
+CHECK_TEST(transfer, a_trickle_is_replaced_and_an_honest_line_is_not_hub_15)
+{
+    rig r;
+    rig_open(&r, 1);
+    fake_repo_noise(r.repo, "m.gguf", 65536, 7);
+    fake_repo_noise(r.repo, "n.gguf", 65536, 8);
+    rig_fault(&r, "GET cdn:*m.gguf #1 rate=1");
+    check(rig_fetch(&r, "m.gguf") == NB_OK, "%s", r.err.msg);
+    rig_expect_landed(&r, "m.gguf");
+    check(rig_body_requests(&r, "m.gguf") == 2, "%zu requests", rig_body_requests(&r, "m.gguf"));
+    check(r.seconds < 5, "%.1f s", r.seconds);
+    rig_fault(&r, "GET cdn:*n.gguf rate=20K");
+    check(rig_fetch(&r, "n.gguf") == NB_OK, "%s", r.err.msg);
+    rig_expect_landed(&r, "n.gguf");
+    check(rig_body_requests(&r, "n.gguf") == 1, "an honest line was cut");
+    check(r.seconds > 2.5, "%.1f s", r.seconds);
+    rig_close(&r);
+}
+
+CHECK_TEST(transfer, one_slow_of_four_does_not_hold_up_the_end_hub_15)
+{
+    rig r;
+    rig_open(&r, 5);
+    fake_repo_noise(r.repo, "m.gguf", 32 * MIB, 7);
+    rig_fault(&r, "GET cdn:*m.gguf rate=8M");
+    rig_fault(&r, "GET cdn:*m.gguf #2 rate=40K"); /* alone it would take 150 s */
+    check(rig_fetch(&r, "m.gguf") == NB_OK, "%s", r.err.msg);
+    rig_expect_landed(&r, "m.gguf");
+    check(r.seconds < 8 * RIG_SLOW, "%.1f s", r.seconds);
+    check(rig_served(&r, "m.gguf") < 32 * MIB + 2 * RIG_EXTRA, "%" PRIu64 " bytes",
+          rig_served(&r, "m.gguf"));
+    rig_close(&r);
+}
+
+/* --- room (hub 16) --------------------------------------------------------------------------- */
+
+CHECK_TEST(transfer, what_would_not_fit_is_refused_with_numbers_hub_16)
+{
+    rig r;
+    rig_open(&r, 2);
+    fake_repo_noise(r.repo, "m.gguf", MIB, 7);
+    r.queued_bytes = UINT64_C(900) << 40;
+    check(rig_fetch(&r, "m.gguf") == NB_NOSPACE && r.trouble == DL_DISK_FULL, "%s", r.err.msg);
+    check(strstr(r.err.msg, "needs 1.05 MB more, what is queued behind it 990 TB, "), "%s",
+          r.err.msg);
+    check(fake_hub_count(r.hub, FAKE_PORTS, NULL, NULL) == 0, "a byte was asked for");
+    r.ignore_space = true;
+    check(rig_fetch(&r, "m.gguf") == NB_OK, "%s", r.err.msg);
+    rig_expect_landed(&r, "m.gguf");
+    rig_close(&r);
+}
+
+/* --- what the screens see -------------------------------------------------------------------- */
+
+typedef struct seen {
+    double first, last, rate;
+    uint64_t received;
+    unsigned flying, samples;
+} seen;
+
+static void watch_rate(rig *r, const dl_fetch_view *v)
+{
+    seen *s = r->ud;
+    if (v->stage != DL_GET_BYTES)
+        return;
+    s->samples++;
+    s->rate = v->rate;
+    for (unsigned i = 0; i < v->n_map; i++)
+        s->flying += v->map[i] == 101;
+    check(v->n_map == 5 && v->segments == 5 && v->whole <= 5, "map of %u", v->n_map);
+}
+
+CHECK_TEST(transfer, rate_and_map_tell_the_truth_tui_23)
+{
+    rig r;
+    seen s = {0};
+    rig_open(&r, 2);
+    fake_repo_noise(r.repo, "m.gguf", 9 * MIB, 7);
+    rig_fault(&r, "GET cdn:*m.gguf rate=4000000");
+    r.opt.connections = 1;
+    r.watch = watch_rate;
+    r.ud = &s;
+    check(rig_fetch(&r, "m.gguf") == NB_OK, "%s", r.err.msg);
+    rig_expect_landed(&r, "m.gguf");
+    check(s.samples > 12 && s.flying > 10, "%u reports", s.samples);
+    double truth = 9. * MIB / r.seconds;
+    check(RIG_SLOW > 1 || (s.rate > .9 * truth && s.rate < 1.1 * truth), "%.0f shown, %.0f true",
+          s.rate, truth);
+    rig_close(&r);
 }

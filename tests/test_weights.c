@@ -270,6 +270,35 @@ static const char *shard(const char *stem, unsigned no)
     return test_path(test_tmpdir(), name);
 }
 
+CHECK_TEST(weights, names_of_shards_are_told_from_others)
+{
+    static const struct {
+        const char *path;
+        size_t prefix; /* 0: no shard */
+        uint32_t no, count;
+    } row[] = {{"m-00002-of-00005.gguf", 1, 2, 5},
+               {"dir/a-b-00001-of-00001.GGUF", 7, 1, 1},
+               {"x-99999-of-99999.gguf", 1, 99999, 99999},
+               {"-00001-of-00002.gguf", 0, 0, 0}, /* nothing before the number */
+               {"", 0, 0, 0},
+               {"m-00002-of-00005.bin_", 0, 0, 0},
+               {"m_00002-of-00005.gguf", 0, 0, 0},
+               {"m-0000x-of-00005.gguf", 0, 0, 0},
+               {"m-/0002-of-00005.gguf", 0, 0, 0},
+               {"m-00002-if-00005.gguf", 0, 0, 0},
+               {"m-00002-of-0000:.gguf", 0, 0, 0},
+               {"m-00000-of-00005.gguf", 0, 0, 0},
+               {"m-00006-of-00005.gguf", 0, 0, 0}};
+    for (size_t i = 0; i < countof(row); i++) {
+        size_t prefix = 0;
+        uint32_t no = 0, count = 0;
+        bool is = nb_gguf_split_name(row[i].path, &prefix, &no, &count);
+        check(is == (row[i].prefix > 0), "%s", row[i].path);
+        check(prefix == row[i].prefix && no == row[i].no && count == row[i].count,
+              "%s: %zu, %u of %u", row[i].path, prefix, no, count);
+    }
+}
+
 CHECK_TEST(weights, split_files_open_from_any_shard)
 {
     for (unsigned i = 0; i < 3; i++)

@@ -19,7 +19,7 @@ void rig_open(rig *r, int timeout)
 {
     static unsigned count;
     char name[32];
-    *r = (rig){.patience = 5};
+    *r = (rig){.patience = 5 * RIG_SLOW};
     check(fake_hub_start(&r->hub, NULL, &r->err) == NB_OK, "%s", r->err.msg);
     r->repo = fake_hub_add(r->hub, &(fake_repo_info){.id = "ns/repo"});
     snprintf(name, sizeof name, "home-%d-%u", (int)getpid(), count++);
@@ -27,7 +27,7 @@ void rig_open(rig *r, int timeout)
     snprintf(r->env.endpoint, sizeof r->env.endpoint, "%s", fake_hub_origin(r->hub, FAKE_HUB));
     snprintf(r->env.home, sizeof r->env.home, "%s", home);
     snprintf(r->env.hub, sizeof r->env.hub, "%s/hub", home);
-    r->env.etag_timeout = r->env.download_timeout = timeout;
+    r->env.etag_timeout = r->env.download_timeout = timeout < 5 ? timeout : timeout * RIG_SLOW;
     check(nb_mkdirs(r->env.hub, &r->err) == NB_OK, "%s", r->err.msg);
 }
 
@@ -219,4 +219,13 @@ uint64_t rig_served(rig *r, const char *path)
     uint64_t n = fake_hub_bytes(r->hub, FAKE_CDN, glob);
     snprintf(glob, sizeof glob, "/api/resolve-cache/*/%s", path);
     return n + fake_hub_bytes(r->hub, FAKE_HUB, glob);
+}
+
+size_t rig_body_requests(rig *r, const char *path)
+{
+    char glob[300];
+    snprintf(glob, sizeof glob, "/ns/repo/%s", path);
+    size_t n = fake_hub_count(r->hub, FAKE_CDN, "GET", glob);
+    snprintf(glob, sizeof glob, "/api/resolve-cache/*/%s", path);
+    return n + fake_hub_count(r->hub, FAKE_HUB, "GET", glob);
 }

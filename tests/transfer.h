@@ -8,7 +8,18 @@
 #include "downloads/queue.h"
 #include "tests/hub/fake_hub.h"
 
-enum { RIG_SEGMENT = 2 << 20 };
+/* Instrumented builds are several times slower: what is about speed allows for it. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { RIG_SLOW = 6 };
+#else
+enum { RIG_SLOW = 1 };
+#endif
+enum {
+    RIG_SEGMENT = 2 << 20,
+    /* Bytes sent and not used: one segment; more where a connection can look slow enough to have
+     * its rest given to another while its bytes lie in the sockets. */
+    RIG_EXTRA = RIG_SLOW > 1 ? 32 << 20 : RIG_SEGMENT
+};
 
 typedef struct rig {
     fake_hub *hub;
@@ -39,8 +50,8 @@ typedef struct rig {
     bool backwards; /* `have` decreased */
 } rig;
 
-/* Starts the hub; timeout: HF_HUB_DOWNLOAD_TIMEOUT in seconds. The net is opened by the first
- * fetch, so that opt and env can still be changed. */
+/* Starts the hub; timeout: HF_HUB_DOWNLOAD_TIMEOUT in seconds, from 5 on times RIG_SLOW. The net is
+ * opened by the first fetch, so that opt and env can still be changed. */
 void rig_open(rig *r, int timeout);
 void rig_net(rig *r);
 void rig_close_net(rig *r);
@@ -63,5 +74,8 @@ size_t rig_count_blobs(rig *r, const char *suffix);
 const char *rig_find_blob(rig *r, const char *suffix);
 /* Bytes of body the CDN (or the Hub itself) sent of a path. */
 uint64_t rig_served(rig *r, const char *path);
+
+/* Requests for this file's bytes: to the CDN and to the Hub's own store. */
+size_t rig_body_requests(rig *r, const char *path);
 
 #endif

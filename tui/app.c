@@ -102,10 +102,13 @@ void ui_app_quit(ui_app *app)
 
 const char *ui_app_why_not(ui_app *app, ui_action a)
 {
-    static const char *const elsewhere[UI_SCOPES] = {
-        [UI_MODELS] = "works on Models",     [UI_DOWNLOADS] = "works on Downloads",
-        [UI_QUANTIZE] = "works on Quantize", [UI_INSPECT] = "works on Inspect",
-        [UI_COMPARE] = "works on Compare",   [UI_CHAT] = "works on Chat"};
+    static const char *const elsewhere[UI_SCOPES] = {[UI_MODELS] = "works on Models",
+                                                     [UI_DETAIL] = "works on a repository's page",
+                                                     [UI_DOWNLOADS] = "works on Downloads",
+                                                     [UI_QUANTIZE] = "works on Quantize",
+                                                     [UI_INSPECT] = "works on Inspect",
+                                                     [UI_COMPARE] = "works on Compare",
+                                                     [UI_CHAT] = "works on Chat"};
     const ui_keyrow *row = ui_keyrow_of(a);
     app_page *p = ui_app_current(app);
     if (!row)
@@ -195,7 +198,7 @@ static void log_entry(ui_app *app, bool error, const char *text)
 {
     app_entry *e = &app->log[app->n_log++ % APP_LOG];
     *e = (app_entry){.at = nb_now(), .error = error};
-    snprintf(e->text, sizeof e->text, "%s", text);
+    nb_short(e->text, sizeof e->text, text);
     if (app->log_fd < 0)
         return;
     nb_str line = {0};
@@ -211,7 +214,8 @@ void ui_app_say(ui_app *app, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(app->message, sizeof app->message, fmt, ap);
+    nb_elide(app->message, sizeof app->message,
+             vsnprintf(app->message, sizeof app->message, fmt, ap));
     va_end(ap);
     ui_app_dirty(app);
 }
@@ -221,15 +225,17 @@ void ui_app_log(ui_app *app, const char *fmt, ...)
     char text[sizeof app->log[0].text];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    nb_elide(text, sizeof text, vsnprintf(text, sizeof text, fmt, ap));
     va_end(ap);
     log_entry(app, false, text);
 }
 
 void ui_app_error(ui_app *app, const char *what, const char *effect, const char *remedy)
 {
-    snprintf(app->sticky, sizeof app->sticky, "%s%s%s%s%s", what, effect && *effect ? " · " : "",
-             effect ? effect : "", remedy && *remedy ? " · " : "", remedy ? remedy : "");
+    int n = snprintf(app->sticky, sizeof app->sticky, "%s%s%s%s%s", what,
+                     effect && *effect ? " · " : "", effect ? effect : "",
+                     remedy && *remedy ? " · " : "", remedy ? remedy : "");
+    nb_elide(app->sticky, sizeof app->sticky, n);
     log_entry(app, true, app->sticky);
     ui_app_dirty(app);
 }
@@ -239,7 +245,7 @@ void ui_app_confirm(ui_app *app, const char *question, void (*done)(void *arg, b
     if (app->confirm.open && app->confirm.done)
         app->confirm.done(app->confirm.arg, false); /* one question at a time; the older is a No */
     app->confirm = (app_confirm){.open = true, .done = done, .arg = arg};
-    snprintf(app->confirm.question, sizeof app->confirm.question, "%s", question);
+    nb_short(app->confirm.question, sizeof app->confirm.question, question);
     ui_app_dirty(app);
 }
 
@@ -356,6 +362,7 @@ static void close_app(ui_app *app)
     for (size_t i = app->n_page; i-- > 0;)
         if (app->page[i].self)
             app->page[i].row->close(&app->page[i].self);
+    ui_app_net_close(app);
     ui_workspace_close(&app->ws);
     ui_term_close(&app->term);
     ui_canvas_free(&app->canvas);
@@ -363,6 +370,7 @@ static void close_app(ui_app *app)
     free(app->items.at);
     free(app->items.shown);
     ui_input_free(&app->items.input);
+    ui_input_free(&app->account.token);
     nb_mailbox_close(&app->mail);
     nb_sched_close(&app->sched);
     if (app->log_fd >= 0)

@@ -6,6 +6,7 @@
 #include "core/base/config.h"
 #include "core/files/library.h"
 #include "core/model/sched.h"
+#include "downloads/queue.h"
 #include "kernels/ops.h"
 #include "tui/screens/screen.h"
 #include "tui/workspace.h"
@@ -59,6 +60,21 @@ void ui_app_copy(ui_app *app, const char *text, size_t n); /* clipboard, or a fi
 /* Runs $EDITOR on text; NULL when impossible or unchanged. malloc'd. */
 char *ui_app_edit(ui_app *app, const char *text, nb_err *err);
 void ui_app_dirty(ui_app *app);
+/* The network, opened when first asked for; NULL when it cannot be, and *err says why. Offline it
+ * opens too: its requests then fail as such, and the cache answers. */
+dl_net *ui_app_net(ui_app *app, nb_err *err);
+/* What is being downloaded; NULL as ui_app_net, or without a home folder to keep a cache in. */
+dl_queue *ui_app_queue(ui_app *app, nb_err *err);
+/* The queue if it is open already: for drawing. */
+dl_queue *ui_app_queue_now(const ui_app *app);
+/* Puts a choice of a repository into the queue, says so or tells what is wrong. */
+bool ui_app_get(ui_app *app, const dl_repo *repo, const char *revision, const dl_choice *choice);
+/* Opens the account panel (A). */
+void ui_app_account(ui_app *app);
+/* Opens an http(s) address in the user's browser; false where there is none (no display, ssh). */
+bool ui_app_browse(ui_app *app, const char *url);
+/* A trouble as a sticky error: what happened, what it means, which keys mend it. */
+void ui_app_trouble(ui_app *app, dl_trouble trouble, const nb_err *err);
 /* Models changed on disk: the library is scanned again. */
 void ui_app_rescan(ui_app *app);
 void ui_app_do(ui_app *app, ui_action a);

@@ -11,12 +11,18 @@ enum { STRIP_JOBS = 3 };
 
 /* --- tabs ------------------------------------------------------------------------------------ */
 
+/* A page without a tab of its own is reached from the first: that one is lit. */
+static size_t shown_tab(const ui_app *app)
+{
+    return app->page[app->at].digit ? app->at : 0;
+}
+
 /* " 3 Quantize·1 " or "[3 Quant]"; style 2 = wide titles, 1 = narrow, 0 = digits only. */
 static void tab_text(const ui_app *app, const ui_canvas *c, size_t i, int style, char out[64])
 {
     const app_page *p = &app->page[i];
     int busy = p->self && p->row->busy ? p->row->busy(p->self) : 0;
-    bool here = i == app->at;
+    bool here = i == shown_tab(app);
     const char *title = style == 2 ? p->row->title : p->row->title_narrow;
     char count[16] = "";
     if (busy > 0)
@@ -33,6 +39,8 @@ static int tabs_width(const ui_app *app, const ui_canvas *c, int style)
     char text[64];
     int w = 0;
     for (size_t i = 0; i < app->n_page; i++) {
+        if (!app->page[i].digit)
+            continue;
         tab_text(app, c, i, style, text);
         w += ui_width(c, text, strlen(text)) + 1;
     }
@@ -58,8 +66,10 @@ static int draw_tabs(ui_app *app, ui_canvas *c)
     if (x)
         ui_text(c, 1, 0, UI_TITLE, "nibble");
     for (size_t i = 0; i < app->n_page; i++) {
+        if (!app->page[i].digit)
+            continue;
         tab_text(app, c, i, style, text);
-        int w = ui_text(c, x, 0, i == app->at ? UI_FOCUS : UI_TEXT, text);
+        int w = ui_text(c, x, 0, i == shown_tab(app) ? UI_FOCUS : UI_TEXT, text);
         ui_spots_add(&app->spots, (ui_rect){x, 0, w, 1}, APP_SPOT_TAB + (int)i);
         x += w + 1;
     }
@@ -162,7 +172,7 @@ static bool in_strip(const app_job *j)
 
 static int strip_count(const ui_app *app)
 {
-    int n = 0;
+    int n = (int)app->net.running;
     for (size_t i = 0; i < app->n_job; i++)
         n += in_strip(&app->job[i]);
     return n;
@@ -171,18 +181,24 @@ static int strip_count(const ui_app *app)
 static void draw_strip(ui_app *app, ui_canvas *c, int y, int count)
 {
     const char *bar = ui_glyph_text(c, UI_G_V);
-    char text[192], words[96], key[16];
+    char text[192], words[96], key[16], label[44];
     int x = 0, shown = 0;
     first_key(app, UI_ACT_ANY_JOBS, key);
     int end = c->w - (int)strlen(key) - 12;
     x += ui_textf(c, x, y, UI_BUSY, "jobs %d", count);
+    if (ui_app_net_words(app, text, sizeof text)) {
+        x += ui_textf(c, x, y, UI_BORDER, " %s ", bar);
+        x += ui_textn(c, x, y, UI_TEXT, 0, text, strlen(text), end > x ? end - x : 0);
+        shown++;
+    }
     for (size_t i = app->n_job; i-- > 0 && shown < STRIP_JOBS;) {
         const app_job *j = &app->job[i];
         if (!in_strip(j))
             continue;
         ui_app_job_words(j, words, sizeof words);
         if (c->w >= APP_WIDE)
-            snprintf(text, sizeof text, "%s %.40s %s", j->kind, j->label, words);
+            snprintf(text, sizeof text, "%s %s %s", j->kind,
+                     nb_short(label, sizeof label, j->label), words);
         else
             snprintf(text, sizeof text, "%s %s", j->kind, words);
         int w = ui_width(c, text, strlen(text));
@@ -341,10 +357,12 @@ double ui_app_tick(ui_app *app)
         if (models && models->self)
             models->row->action(models->self, UI_ACT_MODELS_RESCAN);
     }
+    double look = ui_app_net_tick(app);
+    next = look < next ? look : next;
     if (ui_app_meters_read(app))
         ui_app_dirty(app);
     if (app->meters.at >= 0)
-        next = app->meters.at + 4 - now;
+        next = app->meters.at + 4 - now < next ? app->meters.at + 4 - now : next;
     if (ui_app_running(app) > 0) {
         ui_app_dirty(app);
         next = next < .25 ? next : .25;

@@ -9,8 +9,8 @@
 
 #include "core/base/file.h"
 
-static const char *const scope_titles[UI_SCOPES] = {"any",     "Models",  "Downloads", "Quantize",
-                                                    "Inspect", "Compare", "Chat"};
+static const char *const scope_titles[UI_SCOPES] = {
+    "any", "Models", "Model page", "Downloads", "Quantize", "Inspect", "Compare", "Chat"};
 
 const char *ui_app_scope_title(ui_scope scope)
 {

@@ -52,7 +52,7 @@ nb_status ui_app_job(ui_app *app, nb_job **out, ui_scope owner, const char *kind
         return nb_fail(err, NB_REFUSED, "%s: %d jobs are running already", label, APP_JOBS);
     *j = (app_job){.owner = owner};
     snprintf(j->kind, sizeof j->kind, "%s", kind);
-    snprintf(j->label, sizeof j->label, "%s", label);
+    nb_short(j->label, sizeof j->label, label);
     nb_status st = nb_job_start(&j->job, app->mail, label, run, arg, err);
     if (st != NB_OK) {
         app->n_job--;
@@ -113,6 +113,8 @@ bool ui_app_drain(ui_app *app, int most)
         }
         /* the list may have moved: the event may have started another job */
         j = row_of(app, job);
+        if (e.kind == NB_EVENT_DONE && job == app->account.job)
+            ui_app_account_done(app, &e.err);
         if (e.kind == NB_EVENT_DONE && j)
             finish(app, j, &e.err);
     }
@@ -150,11 +152,11 @@ bool ui_app_jobs_end(ui_app *app, double seconds)
 bool ui_app_jobs_wait(ui_app *app, double seconds)
 {
     double end = wall() + seconds;
-    while (ui_app_drain(app, 1000) || ui_app_running(app) > 0) {
+    while (ui_app_drain(app, 1000) || ui_app_running(app) > 0 || ui_app_net_busy(app)) {
         struct pollfd fd = {.fd = nb_mailbox_fd(app->mail), .events = POLLIN};
         if (wall() >= end)
             return false;
-        poll(&fd, 1, 50);
+        poll(&fd, 1, ui_app_running(app) > 0 ? 50 : 0);
     }
     return true;
 }

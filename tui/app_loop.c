@@ -1,5 +1,6 @@
 /* The loop with a terminal: wait for tty, mailbox or signal; take all keys; deliver events; ask the
- * screen; draw at most 30 times a second, but at once what a key has changed (tui 9). */
+ * screen; draw at most 30 times a second and no more than a slow line carries (tui 10), but at once
+ * what a key has changed (tui 9). */
 #include "tui/app_private.h"
 
 #include <errno.h>
@@ -8,6 +9,8 @@
 #include <time.h>
 
 static const double FRAME = 1.0 / 30; /* seconds between frames at least */
+static const double SPARE = 8000;     /* bytes that frames may be ahead of their screen's rate */
+static const double LONGEST = 1;      /* seconds such a frame waits at most */
 static const double LAST_WORDS = 0.8; /* seconds jobs get when a signal ends the program */
 static const double TRY_AGAIN = 0.05; /* seconds until a terminal that takes nothing is asked */
 static const double ECHO = 1.0 / 120; /* the same after a key: a held one cannot flood */
@@ -28,12 +31,15 @@ static bool take_keys(ui_app *app)
     return n > 0;
 }
 
-static void follow_size(ui_app *app)
+/* True when it is another. */
+static bool follow_size(ui_app *app)
 {
     int w, h;
     ui_term_size(app->term, &w, &h);
-    if (w != app->w || h != app->h)
-        ui_app_resize(app, w, h);
+    if (w == app->w && h == app->h)
+        return false;
+    ui_app_resize(app, w, h);
+    return true;
 }
 
 void ui_app_suspend(ui_app *app)
@@ -47,7 +53,8 @@ void ui_app_suspend(ui_app *app)
     ui_app_dirty(app);
 }
 
-static void take_signals(ui_app *app)
+/* True when the terminal has another size. */
+static bool take_signals(ui_app *app)
 {
     static const int last[] = {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGPIPE};
     uint64_t seen = ui_term_signals(app->term);
@@ -61,7 +68,7 @@ static void take_signals(ui_app *app)
     }
     if (seen & (UINT64_C(1) << SIGTSTP))
         ui_app_suspend(app);
-    follow_size(app);
+    return follow_size(app);
 }
 
 static void sleep_until_something(ui_app *app, double seconds)
@@ -72,26 +79,46 @@ static void sleep_until_something(ui_app *app, double seconds)
     struct timespec t = {.tv_sec = (time_t)seconds};
     t.tv_nsec = (long)((seconds - (double)t.tv_sec) * 1e9);
     int n = ppoll(fd, countof(fd), &t, NULL);
-    if (n > 0 && (fd[0].revents & (POLLHUP | POLLERR | POLLNVAL)))
+    if ((n > 0 && (fd[0].revents & (POLLHUP | POLLERR | POLLNVAL))) || ui_term_lost(app->term))
         app->signal = SIGHUP; /* the terminal is gone; a hung-up tty reads as ready for ever */
     app->quit = app->quit || app->signal;
 }
 
-/* Draws when it is due, `pace` seconds after the last; returns seconds until it is. */
-static double draw(ui_app *app, double *drawn, double pace, double next)
+typedef struct pacer {
+    double drawn; /* when the last frame was */
+    double ahead; /* bytes written that the screen's rate did not cover by then */
+    bool asked;   /* a key waits to be answered */
+} pacer;
+
+/* Seconds from the last frame to the next. */
+static double pause_of(const pacer *p, double rate)
 {
-    double since = nb_now() - *drawn;
+    double owed = rate > 0 ? (p->ahead - SPARE) / rate : 0;
+    return p->asked ? ECHO : owed < FRAME ? FRAME : owed < LONGEST ? owed : LONGEST;
+}
+
+static void count(pacer *p, double now, double rate, size_t written)
+{
+    p->ahead -= rate * (now - p->drawn);
+    p->ahead = (p->ahead > 0 && rate > 0 ? p->ahead : 0) + (p->asked ? 0 : (double)written);
+    p->drawn = now;
+    p->asked = false;
+}
+
+/* Draws when it is due; returns seconds until it is. */
+static double draw(ui_app *app, pacer *p, double next)
+{
+    double rate = ui_app_current(app)->row->rate;
+    double pause = pause_of(p, rate), since = nb_now() - p->drawn;
     if (!app->dirty)
         return next;
-    if (since < pace)
-        return pace - since;
+    if (since < pause)
+        return pause - since;
     ui_app_draw(app);
-    *drawn = nb_now();
-    if (!ui_term_flush(app->term, &app->canvas)) {
-        app->dirty = true; /* state is a snapshot: nothing is lost by skipping */
-        return TRY_AGAIN;
-    }
-    return next;
+    bool taken = ui_term_flush(app->term, &app->canvas);
+    count(p, nb_now(), rate, taken ? ui_term_written(app->term) : 0);
+    app->dirty = app->dirty || !taken; /* state is a snapshot: nothing is lost by skipping */
+    return taken ? next : TRY_AGAIN;
 }
 
 nb_status ui_app_loop(ui_app *app, nb_err *err)
@@ -107,16 +134,14 @@ nb_status ui_app_loop(ui_app *app, nb_err *err)
     ui_term_theme(app->term, &app->theme);
     follow_size(app);
     ui_app_begin(app);
-    double drawn = -1, before, pace = FRAME;
+    pacer p = {.drawn = -1};
     take_keys(app); /* a quick answer colours the first frame already */
     while (!app->quit) {
         ui_app_drain(app, EVENTS_PER_PASS);
-        before = drawn;
-        double next = draw(app, &drawn, pace, ui_app_tick(app));
-        pace = drawn > before ? FRAME : pace;
-        sleep_until_something(app, next);
-        take_signals(app);
-        pace = take_keys(app) ? ECHO : pace;
+        sleep_until_something(app, draw(app, &p, ui_app_tick(app)));
+        if (take_signals(app))
+            p.ahead = 0;
+        p.asked = take_keys(app) || p.asked;
     }
     /* Asked to go by a signal: a job that does not stop in time ends with the process. */
     if (app->signal && !ui_app_jobs_end(app, LAST_WORDS)) {

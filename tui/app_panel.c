@@ -1,14 +1,14 @@
 /* What lies over a screen: the panels' common parts and the question that waits for an answer. */
 #include "tui/app_private.h"
+#include "tui/screens/parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const app_panel_row *const panels[APP_PANELS] = {
-    [APP_PALETTE] = &ui_app_palette_row,
-    [APP_HELP] = &ui_app_help_row,
-    [APP_JOBS_PANEL] = &ui_app_jobs_row,
-    [APP_ERRORS] = &ui_app_errors_row,
+    [APP_PALETTE] = &ui_app_palette_row, [APP_HELP] = &ui_app_help_row,
+    [APP_JOBS_PANEL] = &ui_app_jobs_row, [APP_ERRORS] = &ui_app_errors_row,
+    [APP_ACCOUNT] = &ui_app_account_row, [APP_FIRST] = &ui_app_first_row,
 };
 
 const app_panel_row *ui_app_panel_row_of(app_panel panel)
@@ -61,9 +61,8 @@ void ui_app_confirm_draw(ui_app *app, ui_canvas *c, ui_rect area)
     if (ui_wrap(q->question, strlen(q->question), w - 4, &rows, &n, &cap, NULL) != NB_OK)
         n = 0;
     ui_rect in = ui_app_panel_box(c, area, w, (int)n + 4, q->quitting ? "quit" : "sure?", NULL);
-    int y = 0;
-    for (; y < (int)n && y < in.h - 1; y++)
-        ui_textn(c, in.x, in.y + y, UI_TEXT, 0, q->question + rows[y].start, rows[y].len, in.w);
+    parts_lines l = ui_parts_begin(c, (ui_rect){in.x, in.y, in.w, in.h > 1 ? in.h - 1 : 0});
+    ui_parts_wrap(&l, UI_TEXT, q->question);
     const char *keys = q->quitting ? "c cancels them and quits   Esc stays" : "y yes   n, Esc no";
     ui_textn(c, in.x, in.y + in.h - 1, UI_KEY, 0, keys, strlen(keys), in.w);
     free(rows);

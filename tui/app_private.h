@@ -8,6 +8,8 @@
 #ifndef NIBBLE_APP_PRIVATE_H
 #define NIBBLE_APP_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include "core/base/str.h"
 #include "tui/app.h"
 #include "tui/term.h"
@@ -62,6 +64,8 @@ typedef enum app_panel {
     APP_HELP,
     APP_JOBS_PANEL,
     APP_ERRORS,
+    APP_ACCOUNT,
+    APP_FIRST,
     APP_PANELS
 } app_panel;
 
@@ -73,7 +77,8 @@ typedef struct app_panel_row {
     const char *(*hints)(const ui_app *app, bool narrow);
     void (*close)(ui_app *app); /* NULL = nothing to undo */
 } app_panel_row;
-extern const app_panel_row ui_app_palette_row, ui_app_help_row, ui_app_jobs_row, ui_app_errors_row;
+extern const app_panel_row ui_app_palette_row, ui_app_help_row, ui_app_jobs_row, ui_app_errors_row,
+    ui_app_account_row, ui_app_first_row;
 
 /* One row of palette or help. */
 typedef struct app_item {
@@ -100,6 +105,31 @@ typedef struct app_confirm {
     void (*done)(void *arg, bool yes);
     void *arg;
 } app_confirm;
+
+/* --- network --------------------------------------------------------------------------------- */
+
+typedef struct app_net {
+    dl_net *net; /* NULL until first used */
+    dl_queue *queue;
+    atomic_bool changed;  /* by the queue, from any thread: look at it */
+    size_t running, done; /* items, as of the last look */
+    double rate;          /* bytes/s over all */
+    uint64_t missing;     /* bytes */
+    char label[64];       /* of the first one running */
+    double share;         /* of it, 0..1 */
+    double eta;           /* of it, < 0 = unknown */
+    char warning[256];    /* of the Hub, as last shown */
+    bool restored;        /* what the last run left was looked at */
+} app_net;
+
+typedef struct app_account {
+    ui_input token; /* being typed; wiped when the panel closes */
+    nb_job *job;    /* whoami */
+    struct asking *asking;
+    bool known;
+    dl_account who;
+    char problem[240];
+} app_account;
 
 typedef struct app_meters {
     double at;           /* when read; < 0 = never */
@@ -161,6 +191,9 @@ struct ui_app {
     double prefix_at;
     bool mouse, bare;
     app_meters meters;
+    app_net net;
+    app_account account;
+    bool first_run; /* nothing was ever kept: greet once */
     bool dirty, quit, rescan;
     int signal; /* that ends the program, 0 = none */
     uint64_t frames;
@@ -223,7 +256,19 @@ void ui_app_suspend(ui_app *app);
 /* script.c */
 nb_status ui_app_script(ui_app *app, const char *path, nb_err *err);
 
+/* app_net.c */
+/* Looks at the queue when something changed: counts for the strip, finished files for Models. Opens
+ * it when the last run left something to resume. Seconds until it wants to look again. */
+double ui_app_net_tick(ui_app *app);
+/* Something is fetched or waits to be. */
+bool ui_app_net_busy(const ui_app *app);
+/* Pauses downloads and closes the network; what is partly there stays. */
+void ui_app_net_close(ui_app *app);
+/* "get Qwen3-1.7B 63% 8.2 MB/s 1m12"; false when nothing runs. */
+bool ui_app_net_words(const ui_app *app, char *out, size_t cap);
+
 /* panels */
+void ui_app_account_done(ui_app *app, const nb_err *err); /* the whoami job's end */
 void ui_app_panel_open(ui_app *app, app_panel panel);
 void ui_app_panel_close(ui_app *app);
 const app_panel_row *ui_app_panel_row_of(app_panel panel);

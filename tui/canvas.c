@@ -1,5 +1,6 @@
 #include "tui/canvas.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,22 +17,24 @@ static const struct {
     [UI_G_SHADE0 + 1] = {"▒", ":"}, [UI_G_SHADE0 + 2] = {"▓", "*"}, [UI_G_SHADE3] = {"█", "#"},
     [UI_G_DOT] = {"·", "."},        [UI_G_DIFF] = {"÷", "!"},       [UI_G_CHECK] = {"✓", "+"},
     [UI_G_ELLIPSIS] = {"…", "~"},   [UI_G_TEE] = {"├", "+"},        [UI_G_ELL] = {"└", "+"},
-    [UI_G_ARROW] = {"→", ">"},      [UI_G_CARET] = {"▏", "_"},      [UI_G_LEFT8] = {"▏", " "},
-    [UI_G_LEFT8 + 1] = {"▎", " "},  [UI_G_LEFT8 + 2] = {"▍", " "},  [UI_G_LEFT8 + 3] = {"▌", "-"},
-    [UI_G_LEFT8 + 4] = {"▋", "-"},  [UI_G_LEFT8 + 5] = {"▊", "="},  [UI_G_LEFT8 + 6] = {"▉", "="},
-    [UI_G_LEFT8_END] = {"█", "#"},
+    [UI_G_ARROW] = {"→", ">"},      [UI_G_CARET] = {"▏", "_"},      [UI_G_CROSS] = {"┼", "+"},
+    [UI_G_BULLET] = {"•", "-"},     [UI_G_LEFT8] = {"▏", " "},      [UI_G_LEFT8 + 1] = {"▎", " "},
+    [UI_G_LEFT8 + 2] = {"▍", " "},  [UI_G_LEFT8 + 3] = {"▌", "-"},  [UI_G_LEFT8 + 4] = {"▋", "-"},
+    [UI_G_LEFT8 + 5] = {"▊", "="},  [UI_G_LEFT8 + 6] = {"▉", "="},  [UI_G_LEFT8_END] = {"█", "#"},
 };
 
-/* ASCII forms of what the screens' own texts use beyond the glyphs above. */
-static const struct {
+/* ASCII forms of what the screens' own texts use beyond the glyphs above, by code point. */
+typedef struct plain_row {
     uint32_t cp;
     const char *ascii;
-} plain[] = {{0xb1, "+-"},   {0xb7, "."},   {0xd7, "x"},   {0xf7, "!"},    {0x2013, "-"},
-             {0x2014, "-"},  {0x2018, "'"}, {0x2019, "'"}, {0x201c, "\""}, {0x201d, "\""},
-             {0x2026, "~"},  {0x2039, "<"}, {0x203a, ">"}, {0x2190, "<"},  {0x2191, "^"},
-             {0x2192, ">"},  {0x2193, "v"}, {0x2194, "="}, {0x2248, "~"},  {0x2264, "<="},
-             {0x2265, ">="}, {0x2713, "+"}, {0x27e6, "["}, {0x27e7, "]"},  {0x27e8, "<"},
-             {0x27e9, ">"},  {0x3b1, "a"},  {0x3c3, "s"},  {0x2212, "-"},  {0x25b8, ">"}};
+} plain_row;
+static const plain_row plain[] = {
+    {0xb1, "+-"},  {0xb7, "."},   {0xd7, "x"},   {0xf7, "!"},   {0x3b1, "a"},   {0x3c3, "s"},
+    {0x2013, "-"}, {0x2014, "-"}, {0x2018, "'"}, {0x2019, "'"}, {0x201c, "\""}, {0x201d, "\""},
+    {0x2026, "~"}, {0x2039, "<"}, {0x203a, ">"}, {0x2190, "<"}, {0x2191, "^"},  {0x2192, ">"},
+    {0x2193, "v"}, {0x2194, "="}, {0x2212, "-"}, {0x2248, "~"}, {0x2264, "<="}, {0x2265, ">="},
+    {0x25b8, ">"}, {0x2713, "+"}, {0x27e6, "["}, {0x27e7, "]"}, {0x27e8, "<"},  {0x27e9, ">"},
+};
 
 const char *ui_glyph_text(const ui_canvas *c, ui_glyph g)
 {
@@ -66,6 +69,7 @@ nb_status ui_canvas_resize(ui_canvas *c, int w, int h, nb_err *err)
 void ui_canvas_free(ui_canvas *c)
 {
     free(c->cell);
+    nb_str_free(&c->shown);
     *c = (ui_canvas){0};
 }
 
@@ -76,6 +80,8 @@ void ui_canvas_clear(ui_canvas *c)
         c->cell[i] = blank;
     c->clip = (ui_rect){0, 0, c->w, c->h};
     c->cursor_x = c->cursor_y = -1;
+    c->n_text = 0;
+    c->n_cut = 0;
 }
 
 ui_rect ui_canvas_clip(ui_canvas *c, ui_rect r)
@@ -112,13 +118,14 @@ static void unpair(ui_canvas *c, int x, int y)
     }
 }
 
-static void put(ui_canvas *c, int x, int y, ui_role role, unsigned attrs, const char *s, size_t n,
+/* False when the clip rectangle takes it or a half of it. */
+static bool put(ui_canvas *c, int x, int y, ui_role role, unsigned attrs, const char *s, size_t n,
                 int width)
 {
     if (!inside(c, x, y) || (width == 2 && !inside(c, x + 1, y))) {
         if (width == 2 && inside(c, x, y)) /* half of it is clipped */
             put(c, x, y, role, attrs, " ", 1, 1);
-        return;
+        return false;
     }
     ui_cell cell = {.width = (uint8_t)width, .role = (uint8_t)role, .attrs = (uint8_t)attrs};
     memcpy(cell.text, s, n < sizeof cell.text ? n : sizeof cell.text - 1);
@@ -128,6 +135,7 @@ static void put(ui_canvas *c, int x, int y, ui_role role, unsigned attrs, const 
         unpair(c, x + 1, y);
         *cell_at(c, x + 1, y) = (ui_cell){.role = (uint8_t)role, .attrs = (uint8_t)attrs};
     }
+    return true;
 }
 
 /* One cluster of sanitised text: a base, combining marks, and what ZWJ joins. A cell keeps its
@@ -141,6 +149,10 @@ typedef struct cluster {
 static bool next_cluster(const char *s, size_t n, cluster *out)
 {
     uint32_t cp;
+    if (n && s[0] >= ' ' && s[0] < 0x7f && (n == 1 || (s[1] >= ' ' && s[1] < 0x7f))) {
+        *out = (cluster){s, 1, 1, 1};
+        return true;
+    }
     size_t used = nb_utf8_next(s, n, &cp, NULL);
     if (!used)
         return false;
@@ -161,50 +173,77 @@ static bool next_cluster(const char *s, size_t n, cluster *out)
     return true;
 }
 
-static const char *ascii_form(uint32_t cp)
+size_t ui_cluster(const char *s, size_t n, int *width)
 {
-    for (size_t i = 0; i < UI_G_COUNT; i++) {
-        uint32_t g;
-        if (nb_utf8_next(glyphs[i].utf8, strlen(glyphs[i].utf8), &g, NULL) && g == cp)
+    cluster k = {.len = n ? 1 : 0, .width = 1};
+    next_cluster(s, n, &k);
+    *width = k.width;
+    return k.len;
+}
+
+static int plain_cmp(const void *cp, const void *row)
+{
+    uint32_t a = *(const uint32_t *)cp, b = ((const plain_row *)row)->cp;
+    return a < b ? -1 : a > b;
+}
+
+/* NULL: it has none. s is one character of `len` bytes. */
+static const char *ascii_form(const char *s, size_t len, uint32_t cp)
+{
+    const plain_row *row = bsearch(&cp, plain, countof(plain), sizeof *plain, plain_cmp);
+    if (row)
+        return row->ascii;
+    for (size_t i = 0; i < UI_G_COUNT; i++)
+        if (strncmp(glyphs[i].utf8, s, len) == 0 && glyphs[i].utf8[len] == '\0')
             return glyphs[i].ascii;
-    }
-    for (size_t i = 0; i < countof(plain); i++)
-        if (plain[i].cp == cp)
-            return plain[i].ascii;
     return NULL;
 }
 
-/* What has no ASCII form keeps its columns as question marks. */
-static void add_ascii(nb_str *out, uint32_t cp)
+/* Turns out's bytes from `at` on into ASCII where they stand: no form is longer than its
+ * character. What has none keeps its columns as question marks. */
+static void to_ascii(nb_str *out, size_t at)
 {
-    const char *form = ascii_form(cp);
-    if (form)
-        nb_str_add(out, form);
-    for (int i = 0; !form && i < nb_cp_width(cp); i++)
-        nb_str_add(out, "?");
-}
-
-/* Text as this canvas shows it: sanitised, one line, ASCII where asked. out is cleared first. */
-static void prepare(const ui_canvas *c, nb_str *out, const char *text, size_t n)
-{
-    nb_str_clear(out);
-    nb_safe_text(out, text, n, NB_SAFE_ONE_LINE);
-    if (!c->ascii)
-        return;
-    nb_str ascii = {0};
-    for (size_t i = 0; i < out->len;) {
+    size_t to = at;
+    for (size_t used; at < out->len; at += used) {
         uint32_t cp;
-        size_t used = nb_utf8_next(out->at + i, out->len - i, &cp, NULL);
+        used = nb_utf8_next(out->at + at, out->len - at, &cp, NULL);
         if (!used)
             break;
+        const char *form = cp < 0x80 ? NULL : ascii_form(out->at + at, used, cp);
         if (cp < 0x80)
-            nb_str_addn(&ascii, out->at + i, used);
+            out->at[to++] = (char)cp;
+        else if (form)
+            while (*form)
+                out->at[to++] = *form++;
         else
-            add_ascii(&ascii, cp);
-        i += used;
+            for (int i = 0; i < nb_cp_width(cp); i++)
+                out->at[to++] = '?';
     }
-    nb_str_free(out);
-    *out = ascii;
+    if (out->at) {
+        out->len = to;
+        out->at[to] = '\0';
+    }
+}
+
+/* Text of printable ASCII alone is shown as it is. */
+static bool as_is(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (s[i] < ' ' || s[i] >= 0x7f)
+            return false;
+    return true;
+}
+
+void ui_shown(nb_str *out, const char *text, size_t n, bool ascii)
+{
+    size_t at = out->len;
+    if (as_is(text, n)) {
+        nb_str_addn(out, text, n);
+        return;
+    }
+    nb_safe_text(out, text, n, NB_SAFE_ONE_LINE);
+    if (ascii)
+        to_ascii(out, at);
 }
 
 static int total_width(const char *s, size_t n)
@@ -219,35 +258,80 @@ static int total_width(const char *s, size_t n)
 int ui_width(const ui_canvas *c, const char *text, size_t n)
 {
     nb_str s = {0};
-    prepare(c, &s, text, n);
+    if (as_is(text, n))
+        return n < INT_MAX ? (int)n : INT_MAX;
+    ui_shown(&s, text, n, c->ascii);
     int w = total_width(nb_str_c(&s), s.len);
     nb_str_free(&s);
     return w;
 }
 
+/* --- cuts ------------------------------------------------------------------------------------ */
+
+static void note_cut(ui_canvas *c, int x, int y, const char *text, size_t n)
+{
+    if (c->n_cut++ >= UI_CUTS)
+        return;
+    ui_cut *cut = &c->cut[c->n_cut - 1];
+    size_t room = sizeof cut->text - 1;
+    *cut = (ui_cut){.x = x, .y = y};
+    memcpy(cut->text, text, nb_utf8_whole(text, n < room ? n : room));
+}
+
+/* The text whose letter stands there; 0 = none. */
+static uint32_t letter_of(const ui_canvas *c, int x, int y)
+{
+    const ui_cell *k = x >= 0 && x < c->w ? &c->cell[y * c->w + x] : NULL;
+    return k && strcmp(k->text, " ") != 0 ? k->owner : 0;
+}
+
+/* A word crosses the border between x - 1 and x: what is put up to there breaks it off. */
+static bool word_across(const ui_canvas *c, int x, int y)
+{
+    return inside(c, x, y) && letter_of(c, x, y) && letter_of(c, x, y) == letter_of(c, x - 1, y);
+}
+
+static void own(ui_canvas *c, int x, int y, int w)
+{
+    c->n_text++;
+    for (int end = x + w; x < end; x++)
+        if (inside(c, x, y))
+            cell_at(c, x, y)->owner = c->n_text;
+}
+
 int ui_textn(ui_canvas *c, int x, int y, ui_role role, unsigned attrs, const char *text, size_t n,
              int max)
 {
-    nb_str s = {0};
     cluster k;
     int used = 0;
     if (max == 0 || !c->cell)
         return 0;
-    prepare(c, &s, text, n);
-    bool cut = max > 0 && total_width(nb_str_c(&s), s.len) > max;
-    int room = cut ? max - 1 : max;
-    for (size_t i = 0; i < s.len && next_cluster(s.at + i, s.len - i, &k); i += k.len) {
+    if (!as_is(text, n)) {
+        nb_str_clear(&c->shown);
+        ui_shown(&c->shown, text, n, c->ascii);
+        text = nb_str_c(&c->shown);
+        n = c->shown.len;
+    }
+    int width = total_width(text, n);
+    bool cut = max > 0 && width > max, lost = false;
+    int room = cut ? max - 1 : max, end = x + (cut ? max : width);
+    if (width && (word_across(c, x, y) || word_across(c, end, y)))
+        note_cut(c, x, y, text, n);
+    for (size_t i = 0; i < n && next_cluster(text + i, n - i, &k); i += k.len) {
         if (room >= 0 && used + k.width > room)
             break;
-        put(c, x + used, y, role, attrs, k.at, k.keep, k.width);
+        bool shown = put(c, x + used, y, role, attrs, k.at, k.keep, k.width);
+        lost = lost || (!shown && *k.at != ' ');
         used += k.width;
     }
     if (cut) {
         const char *g = ui_glyph_text(c, UI_G_ELLIPSIS);
-        put(c, x + used, y, role, attrs, g, strlen(g), 1);
+        lost = !put(c, x + used, y, role, attrs, g, strlen(g), 1) || lost;
         used++;
     }
-    nb_str_free(&s);
+    if (lost && y >= c->clip.y && y < c->clip.y + c->clip.h)
+        note_cut(c, x, y, text, n);
+    own(c, x, y, used);
     return used;
 }
 

@@ -3,7 +3,12 @@
  *
  * Text put on a canvas is sanitised (nb_safe_text, one line) and clipped to the clip rectangle, so
  * nothing foreign can reach the terminal and nothing is drawn outside. In ASCII mode every glyph
- * has an ASCII form. Drawing never fails and never allocates. */
+ * has an ASCII form. Drawing never fails; it allocates only when a text that is not plain ASCII is
+ * longer than any before (out of memory: it is not drawn).
+ *
+ * Text that has too little room says so by an ellipsis. Where it does not, because the clip
+ * rectangle or another text took letters of it, the canvas notes a cut: tests hold every screen to
+ * none (tui 2). */
 #ifndef NIBBLE_CANVAS_H
 #define NIBBLE_CANVAS_H
 
@@ -18,8 +23,16 @@ typedef struct ui_cell {
     char text[20]; /* one cluster in UTF-8, NUL-terminated; "" = the right half of a wide one */
     uint8_t width; /* 1 or 2; 0 = right half */
     uint8_t role;
-    uint8_t attrs; /* added to the role's */
+    uint8_t attrs;  /* added to the role's */
+    uint32_t owner; /* number of the frame's text it belongs to; 0 = none, filled or blank */
 } ui_cell;
+
+/* A text that lost letters without an ellipsis. */
+typedef struct ui_cut {
+    int x, y;      /* where it begins; painted over, where it breaks off */
+    char text[64]; /* what was put there, as much as fits */
+} ui_cut;
+enum { UI_CUTS = 16 };
 
 typedef struct ui_canvas {
     int w, h;
@@ -27,12 +40,16 @@ typedef struct ui_canvas {
     ui_rect clip;
     bool ascii;
     int cursor_x, cursor_y; /* hardware cursor; -1 = none this frame */
+    nb_str shown;           /* owned: the text being drawn, sanitised */
+    uint32_t n_text;        /* put in this frame */
+    int n_cut;              /* noted in this frame, the first UI_CUTS of them: */
+    ui_cut cut[UI_CUTS];
 } ui_canvas;
 
 /* Resizes (contents are cleared). Sizes are clamped to 1..1000. NB_NOMEM keeps the old grid. */
 nb_status ui_canvas_resize(ui_canvas *c, int w, int h, nb_err *err);
 void ui_canvas_free(ui_canvas *c);
-void ui_canvas_clear(ui_canvas *c); /* spaces in TEXT; clip = all; no cursor */
+void ui_canvas_clear(ui_canvas *c); /* spaces in TEXT; clip = all; no cursor, no cuts */
 /* Narrows the clip to r within the present clip; returns the previous one to restore. */
 ui_rect ui_canvas_clip(ui_canvas *c, ui_rect r);
 
@@ -56,6 +73,11 @@ static inline ui_rect ui_inside(ui_rect r)
 }
 /* Cells of text on this canvas (ASCII forms counted). */
 int ui_width(const ui_canvas *c, const char *text, size_t n);
+/* For who lays text out ahead: appends it as a canvas shows it, sanitised to one line; drawn from
+ * there it looks the same. ascii: with ASCII forms, all of it ASCII. */
+void ui_shown(nb_str *out, const char *text, size_t n, bool ascii);
+/* Bytes of the first cluster of such text, and its cells, 1 or 2. */
+size_t ui_cluster(const char *s, size_t n, int *width);
 
 typedef enum ui_glyph {
     UI_G_H,
@@ -78,6 +100,8 @@ typedef enum ui_glyph {
     UI_G_ELL,
     UI_G_ARROW,
     UI_G_CARET,
+    UI_G_CROSS,
+    UI_G_BULLET,
     UI_G_LEFT8, /* progress bar: left eighths 1..8 follow */
     UI_G_LEFT8_END = UI_G_LEFT8 + 7,
     UI_G_COUNT

@@ -1,6 +1,35 @@
 #include "tui/hub_out.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include "tui/twin.h"
+
+bool ui_parse_size(const char *text, uint64_t *out)
+{
+    static const struct {
+        char unit;
+        double scale;
+    } units[] = {{'k', 1e3}, {'m', 1e6}, {'g', 1e9}, {'t', 1e12}};
+    char number[40];
+    size_t n = strlen(text);
+    double scale = 1, v;
+    if (n && (text[n - 1] == 'b' || text[n - 1] == 'B'))
+        n--;
+    for (size_t i = 0; n && i < countof(units); i++)
+        if ((text[n - 1] | 0x20) == units[i].unit) {
+            scale = units[i].scale;
+            n--;
+            break;
+        }
+    if (n == 0 || n >= sizeof number)
+        return false;
+    snprintf(number, sizeof number, "%.*s", (int)n, text);
+    if (!nb_parse_double(number, &v) || v < 0 || v * scale > 9e18)
+        return false;
+    *out = (uint64_t)(v * scale);
+    return true;
+}
 
 const char *ui_hub_params(char out[16], const dl_model *m)
 {
@@ -96,19 +125,6 @@ void ui_hub_json_model(nb_jout *w, const dl_model *m)
     nb_jout_object_end(w);
 }
 
-void ui_hub_json_fit(nb_jout *w, const nb_fit *f)
-{
-    nb_jout_key(w, "fit"), nb_jout_object(w);
-    nb_jout_key(w, "ctx"), nb_jout_u64(w, f->ctx);
-    nb_jout_key(w, "weights"), nb_jout_u64(w, f->weights);
-    nb_jout_key(w, "kv"), nb_jout_u64(w, f->kv);
-    nb_jout_key(w, "compute"), nb_jout_u64(w, f->compute);
-    nb_jout_key(w, "total"), nb_jout_u64(w, f->total);
-    nb_jout_key(w, "available"), nb_jout_u64(w, f->available);
-    nb_jout_key(w, "word"), nb_jout_str(w, nb_fit_name(f->word));
-    nb_jout_object_end(w);
-}
-
 static void json_choice(nb_jout *w, const dl_repo *repo, const dl_choice *c, const nb_entry *e,
                         uint32_t ctx, bool kv_f32, uint64_t available)
 {
@@ -124,7 +140,7 @@ static void json_choice(nb_jout *w, const dl_repo *repo, const dl_choice *c, con
         nb_jout_str(w, repo->file[c->file[i]].path);
     nb_jout_array_end(w);
     if (ui_hub_fit(e, c, ctx, kv_f32, available, &fit))
-        ui_hub_json_fit(w, &fit);
+        ui_twin_fit(w, &fit);
     nb_jout_object_end(w);
 }
 

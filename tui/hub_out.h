@@ -7,6 +7,8 @@
 #include "core/quant/fit.h"
 #include "downloads/hub.h"
 
+/* "2M", "500K", "1.5G" (decimal units) -> bytes; false when it is no size. */
+bool ui_parse_size(const char *text, uint64_t *out);
 /* "1.7B", "~7.0B" (from the name), "?". */
 const char *ui_hub_params(char out[16], const dl_model *m);
 /* "12k", "1.2M", "?" for -1. */
@@ -24,8 +26,6 @@ bool ui_hub_fit(const nb_entry *e, const dl_choice *c, uint32_t ctx, bool kv_f32
 /* One search row: id, author, commit, task, library, license, base_model, base_relation, gated,
  * private, gguf, downloads, likes, updated, params, params_guessed, bytes. */
 void ui_hub_json_model(nb_jout *w, const dl_model *m);
-/* {"ctx", "weights", "kv", "compute", "total", "available", "word"} behind the key "fit". */
-void ui_hub_json_fit(nb_jout *w, const nb_fit *f);
 /* choices[] with name, kind, bytes, bpw, complete, files[], fit {}; files[] with path, bytes, oid,
  * lfs, security. e may be NULL: then no bpw from the files and no fit. */
 void ui_hub_json_repo(nb_jout *w, const dl_repo *repo, const dl_choices *choices, const nb_entry *e,

@@ -20,8 +20,8 @@ static const struct {
              {"PgDn", UI_K_PGDN},     {"Home", UI_K_HOME},      {"End", UI_K_END},
              {"Del", UI_K_DEL},       {"Bksp", UI_K_BACKSPACE}, {"F1", UI_K_F1}};
 
-static const char *const scopes[UI_SCOPES] = {"any",     "models",  "downloads", "quantize",
-                                              "inspect", "compare", "chat"};
+static const char *const scopes[UI_SCOPES] = {"any",      "models",  "detail",  "downloads",
+                                              "quantize", "inspect", "compare", "chat"};
 
 const ui_keyrow *ui_keyrows(size_t *count)
 {

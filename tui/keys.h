@@ -46,6 +46,7 @@ void ui_key_name(const ui_key *k, char out[16]);
 typedef enum ui_scope {
     UI_ANY,
     UI_MODELS,
+    UI_DETAIL,
     UI_DOWNLOADS,
     UI_QUANTIZE,
     UI_INSPECT,

@@ -13,6 +13,7 @@
  *   wait                    until no job runs and every event was delivered (60 s)
  *   wait-for TEXT           until the screen shows TEXT (60 s)
  *   save-screen FILE        the screen as text; save-roles adds the colours
+ *   save-cuts FILE          one line for every text that lost letters without an ellipsis
  *   save-json FILE          the screen's content, equal to the matching command's --json
  *   quit                    ends; so does the end of the file
  *
@@ -262,6 +263,19 @@ static nb_status run_save_roles(ui_app *app, char *arg, nb_err *err)
     return ui_app_save_text(app, arg, true, err);
 }
 
+static nb_status run_save_cuts(ui_app *app, char *arg, nb_err *err)
+{
+    const ui_canvas *c = &app->canvas;
+    nb_str text = {0};
+    draw(app);
+    for (int i = 0; i < c->n_cut && i < UI_CUTS; i++)
+        nb_str_addf(&text, "%d,%d %s\n", c->cut[i].x, c->cut[i].y, c->cut[i].text);
+    nb_status st = text.failed ? nb_fail(err, NB_NOMEM, "save-cuts: not enough memory")
+                               : nb_replace_file(arg, nb_str_c(&text), text.len, 0, err);
+    nb_str_free(&text);
+    return st;
+}
+
 static nb_status run_save_json(ui_app *app, char *arg, nb_err *err)
 {
     app_page *p = ui_app_current(app);
@@ -302,6 +316,7 @@ static const verb verbs[] = {
     {"wait-for", run_wait_for},
     {"save-screen", run_save},
     {"save-roles", run_save_roles},
+    {"save-cuts", run_save_cuts},
     {"save-json", run_save_json},
     {"quit", run_quit},
 };

@@ -20,13 +20,15 @@
 #include "core/base/job.h"
 #include "tui/term_private.h"
 
-enum { ESC_WAIT_MS = 25, CLIPBOARD_MAX = 74 << 10 };
+enum { ESC_WAIT_MS = 25, CLIPBOARD_MAX = 74 << 10, DEAF = 100 /* failed reads in a row */ };
 static const char FALLBACK[] = "xterm-256color";
 static const double PATIENCE = 0.1; /* seconds an answer may take */
 static const double SETTLED = 2;    /* seconds after which none is on its way any more */
 static const char ASK_BACKGROUND[] = "\033]11;?\a", ASK_SYNC[] = "\033[?2026$p";
 static const char SYNC_ON[] = "\033[?2026h", SYNC_OFF[] = "\033[?2026l";
 static const char MODES_ON[] = "\033[?2004h", MODES_OFF[] = "\033[?2004l";
+/* Where endwin leaves the cursor: not every terminal's rmcup puts it back. */
+static const char LAST_ROW[] = "\033[999;1H";
 static const char MOUSE_ON[] = "\033[?1000h\033[?1006h", MOUSE_OFF[] = "\033[?1006l\033[?1000l";
 
 /* Straight to the terminal; curses has flushed before. */
@@ -113,6 +115,7 @@ static nb_status guard(ui_term *t, nb_err *err)
     if (t->colors)
         add_cap(&restore, "op");
     add_cap(&restore, "cnorm");
+    nb_str_add(&restore, LAST_ROW);
     add_cap(&restore, "rmcup");
     term_last_words w = {.in = t->in,
                          .out = t->out,
@@ -202,6 +205,7 @@ static bool feed(ui_term *t, int ms)
     if (!room || poll(&fd, 1, ms) <= 0 || !(fd.revents & POLLIN))
         return false;
     ssize_t n = read(t->in, bytes, room);
+    t->deaf = n < 0 && errno != EINTR && errno != EAGAIN ? t->deaf + 1 : 0;
     if (n <= 0)
         return false;
     ui_decode_feed(&t->input, bytes, (size_t)n, nb_now());
@@ -280,6 +284,8 @@ void ui_term_close(ui_term **out)
     if (t->active)
         ui_term_leave(t);
     if (t->screen) {
+        if (!isendwin()) /* newterm took the screen, but it was never entered */
+            endwin();
         ui_term_signals_close();
         delscreen(t->screen);
         tcsetattr(t->in, TCSADRAIN, &t->saved);
@@ -288,6 +294,7 @@ void ui_term_close(ui_term **out)
         close(t->log_fd);
     ui_decode_free(&t->input);
     free(t->shown);
+    free(t->done);
     free(t);
     *out = NULL;
 }
@@ -301,14 +308,14 @@ void ui_term_leave(ui_term *t)
     if (t->cursor_x < 0)
         curs_set(1);
     endwin();
-    ui_term_signals_active(false);
+    ui_term_signals_active(false, -1);
     redirect_stderr(t, false);
 }
 
 void ui_term_enter(ui_term *t)
 {
     redirect_stderr(t, true);
-    ui_term_signals_active(true);
+    ui_term_signals_active(true, t->stderr_was);
     t->active = true;
     reset_prog_mode();
     t->redraw = true;
@@ -346,6 +353,11 @@ int ui_term_fd(const ui_term *t)
     return t->in;
 }
 
+bool ui_term_lost(const ui_term *t)
+{
+    return t->deaf >= DEAF;
+}
+
 int ui_term_signal_fd(const ui_term *t)
 {
     (void)t;
@@ -361,6 +373,11 @@ uint64_t ui_term_signals(ui_term *t)
 void ui_term_theme(ui_term *t, const ui_theme *theme)
 {
     ui_term_look_compile(t, theme);
+}
+
+size_t ui_term_written(const ui_term *t)
+{
+    return t->written;
 }
 
 void ui_term_redraw(ui_term *t)

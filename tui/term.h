@@ -30,10 +30,14 @@ void ui_term_theme(ui_term *t, const ui_theme *theme);
 /* Sends what differs from the last frame; skips the frame when the terminal does not take more
  * (false: try again later). */
 bool ui_term_flush(ui_term *t, const ui_canvas *c);
+/* About how many bytes the last flush took; 0 for a repaint of everything. */
+size_t ui_term_written(const ui_term *t);
 void ui_term_redraw(ui_term *t); /* next flush repaints all */
 /* One key if there is one. */
 bool ui_term_key(ui_term *t, ui_key *out);
 int ui_term_fd(const ui_term *t);
+/* Keys can no longer be read: asked again and again, the terminal answered with errors. */
+bool ui_term_lost(const ui_term *t);
 void ui_term_mouse(ui_term *t, bool on);
 /* Gives the terminal back (shell, $EDITOR), then takes it again. */
 void ui_term_leave(ui_term *t);
@@ -44,10 +48,14 @@ bool ui_term_copy(ui_term *t, const char *text, size_t n);
  * fatal ones restore the terminal, write a crash note and re-raise. */
 uint64_t ui_term_signals(ui_term *t);
 int ui_term_signal_fd(const ui_term *t);
-/* Gives the terminal back at once: async-signal-safe, for the last moment before the process ends.
- */
+/* Gives the terminal and stderr back at once: async-signal-safe, for the last moment before the
+ * process ends. */
 void ui_term_emergency(void);
 /* Ends the process by that signal, so that its status tells. */
 void ui_term_die(int signal_number) __attribute__((noreturn));
+
+/* Starts the desktop's opener (xdg-open, open) on an http(s) address, detached; false without a
+ * display or an opener. term_browse.c */
+bool ui_term_browse(const char *url);
 
 #endif

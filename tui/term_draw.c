@@ -113,10 +113,11 @@ static void wide_text(const ui_term *t, const ui_cell *cell, wchar_t out[CCHARW_
     out[count] = L'\0';
 }
 
-static void put_row(ui_term *t, const ui_canvas *c, int y)
+/* Cells from..to-1 of row y to curses. */
+static void put_cells(ui_term *t, const ui_canvas *c, int y, int from, int to)
 {
     const ui_cell *row = &c->cell[y * c->w];
-    for (int x = 0; x < c->w; x++) {
+    for (int x = from; x < to; x++) {
         wchar_t text[CCHARW_MAX + 1];
         cchar_t cc;
         const ui_cell *cell = &row[x];
@@ -135,13 +136,82 @@ static void put_row(ui_term *t, const ui_canvas *c, int y)
     }
 }
 
-static bool row_differs(const ui_term *t, const ui_canvas *c, int y)
+/* --- what changed ---------------------------------------------------------------------------- */
+
+enum { ADDRESS = 7, LOOK = 12 }; /* bytes of a cursor address, of other colours or attributes */
+
+typedef struct run {
+    int from, to; /* cells; empty = nothing changed any more */
+    size_t cost;  /* bytes, about */
+} run;
+
+static size_t cell_cost(const ui_cell *row, int x, int first)
 {
-    const ui_cell *a = &t->shown[y * c->w], *b = &c->cell[y * c->w];
-    for (int x = 0; x < c->w; x++)
-        if (!same_cell(&a[x], &b[x]))
-            return true;
-    return false;
+    bool same = x > first && row[x].role == row[x - 1].role && row[x].attrs == row[x - 1].attrs;
+    return strlen(row[x].text) + (same ? 0 : LOOK);
+}
+
+/* The next changed cells of a row from x on. What did not change is sent again where that takes
+ * fewer bytes than to skip it: a border between two panes, in colours of its own, does not. */
+static run next_run(const ui_cell *was, const ui_cell *is, int w, int x)
+{
+    run r = {w, w, 0};
+    while (x < w && same_cell(&was[x], &is[x]))
+        x++;
+    if (x == w)
+        return r;
+    r.from = x > 0 && is[x].width == 0 ? x - 1 : x;
+    r.cost = ADDRESS;
+    size_t cost = ADDRESS, gap = 0; /* up to x; of that, since the last change */
+    for (x = r.from; x < w && gap <= ADDRESS; x++) {
+        size_t cell = cell_cost(is, x, r.from);
+        bool same = same_cell(&was[x], &is[x]) && x > r.from;
+        cost += cell;
+        gap = same ? gap + cell : 0;
+        if (!same) {
+            r.to = x + 1;
+            r.cost = cost;
+        }
+    }
+    if (r.to < w && is[r.to].width == 0)
+        r.to++;
+    return r;
+}
+
+/* The runs of row y that stand apart, from column t->done[y] on; true when others follow. */
+static bool put_runs(ui_term *t, const ui_canvas *c, int y, bool all)
+{
+    enum { APART = 10 }; /* cells over which curses skips by itself */
+    const ui_cell *was = &t->shown[y * c->w], *is = &c->cell[y * c->w];
+    run r = next_run(was, is, c->w, t->done[y]);
+    for (int last = -APART - 1; r.from < c->w && (all || r.from > last + APART);) {
+        put_cells(t, c, y, r.from, r.to);
+        t->written += r.cost;
+        last = r.to;
+        r = next_run(was, is, c->w, last);
+    }
+    t->done[y] = r.from;
+    return r.from < c->w;
+}
+
+/* Curses, left alone, sends short gaps between changed cells again, whatever colours are in them:
+ * the borders between panes that scroll took half the bytes. So it gets close runs in turns. */
+static void put_changes(ui_term *t, const ui_canvas *c)
+{
+    enum { TURNS = 8 };
+    bool more = true;
+    memset(t->done, 0, (size_t)c->h * sizeof *t->done);
+    for (int turn = 1; more; turn++) {
+        more = false;
+        for (int y = 0; y < c->h; y++)
+            more = put_runs(t, c, y, turn == TURNS) || more;
+        if (!more)
+            return;            /* the caller sends the last */
+        leaveok(stdscr, TRUE); /* the cursor has its place at the end */
+        wnoutrefresh(stdscr);
+        doupdate();
+        leaveok(stdscr, FALSE);
+    }
 }
 
 static void place_cursor(ui_term *t, const ui_canvas *c)
@@ -160,23 +230,28 @@ bool ui_term_draw(ui_term *t, const ui_canvas *c)
     size_t cells = (size_t)c->w * (size_t)c->h;
     if (!t->shown || t->shown_w != c->w || t->shown_h != c->h) {
         free(t->shown);
+        free(t->done);
         t->shown = ui_xcalloc(cells, sizeof *t->shown);
+        t->done = ui_xcalloc((size_t)c->h, sizeof *t->done);
         t->shown_w = c->w;
         t->shown_h = c->h;
         t->redraw = true;
     }
-    bool all = t->redraw, changed = all;
-    t->redraw = false;
-    if (all)
-        clearok(curscr, TRUE);
-    for (int y = 0; y < c->h; y++)
-        if (all || row_differs(t, c, y)) {
-            put_row(t, c, y);
-            changed = true;
-        }
-    memcpy(t->shown, c->cell, cells * sizeof *t->shown);
+    bool changed = t->redraw;
+    for (int y = 0; y < c->h && !changed; y++)
+        changed = next_run(&t->shown[y * c->w], &c->cell[y * c->w], c->w, 0).from < c->w;
     if (changed)
         ui_term_frame(t, true);
+    t->written = 0;
+    if (t->redraw) {
+        clearok(curscr, TRUE);
+        for (int y = 0; y < c->h; y++)
+            put_cells(t, c, y, 0, c->w);
+    } else {
+        put_changes(t, c);
+    }
+    t->redraw = false;
+    memcpy(t->shown, c->cell, cells * sizeof *t->shown);
     place_cursor(t, c);
     wnoutrefresh(stdscr);
     doupdate();

@@ -21,8 +21,11 @@ struct ui_term {
     int colors; /* 0 = none */
     term_look look[UI_ROLE_COUNT];
     ui_cell *shown; /* what the terminal shows, [h][w] */
+    int *done;      /* [h] while drawing: columns seen to */
     int shown_w, shown_h, cursor_x, cursor_y;
+    size_t written;         /* estimate of the last frame's bytes */
     int stderr_was, log_fd; /* fd 2 before; where it leads meanwhile */
+    int deaf;               /* reads that failed since the last that did not */
     struct termios saved;
     ui_decode input;
     double asked; /* seconds, when the terminal was asked about itself; < 0 = it was not */
@@ -47,8 +50,9 @@ typedef struct term_last_words {
 } term_last_words;
 nb_status ui_term_signals_open(const term_last_words *words, nb_err *err);
 void ui_term_signals_close(void);
-/* While inactive the handlers leave the terminal alone and SIGTSTP stops the process. */
-void ui_term_signals_active(bool active);
+/* While inactive the handlers leave the terminal alone and SIGTSTP stops the process. stderr_was:
+ * where fd 2 led before it was moved, to be given back with the terminal; -1 = it was not. */
+void ui_term_signals_active(bool active, int stderr_was);
 uint64_t ui_term_signals_take(void);
 int ui_term_signals_fd(void);
 

@@ -27,6 +27,7 @@ static struct {
     struct sigaction was[64]; /* by signal number */
 } words = {.pipe = {-1, -1}};
 static atomic_bool active;
+static atomic_int stderr_was = -1; /* written while inactive */
 static _Atomic uint64_t pending;
 
 static uint64_t bit(int signal_number)
@@ -53,6 +54,8 @@ void ui_term_emergency(void)
         return;
     put(words.out, words.restore, words.restore_len);
     tcsetattr(words.in, TCSANOW, &words.saved);
+    if (stderr_was >= 0) /* what is said from now on is for the user, not for the log */
+        dup2(stderr_was, STDERR_FILENO);
 }
 
 static void default_action(int signal_number)
@@ -170,8 +173,10 @@ void ui_term_signals_close(void)
     }
 }
 
-void ui_term_signals_active(bool on)
+void ui_term_signals_active(bool on, int fd)
 {
+    if (on)
+        atomic_store(&stderr_was, fd);
     atomic_store(&active, on);
     struct sigaction stop = {.sa_handler = on ? on_noted : SIG_DFL, .sa_flags = SA_RESTART};
     sigfillset(&stop.sa_mask);

@@ -15,7 +15,7 @@
 #ifndef NIBBLE_TRANSCRIPT_H
 #define NIBBLE_TRANSCRIPT_H
 
-#include "core/base/str.h"
+#include "core/base/json.h"
 #include "core/model/chat.h"
 
 enum { UI_PANES = 4 };
@@ -57,6 +57,8 @@ const nb_err *ui_transcript_problem(const ui_transcript *t);
 
 /* Who answers in a pane. */
 void ui_transcript_name_pane(ui_transcript *t, int pane, const char *label, const char *path);
+/* The print of a vocabulary, never 0: equal for files of one model, whatever their precision. */
+uint64_t ui_transcript_vocabulary(const nb_tok *tok);
 /* What tells one vocabulary from another, 0 = unknown; written with the next name. Token ids of
  * panes with other vocabularies mean other things: they are not compared. */
 void ui_transcript_set_vocabulary(ui_transcript *t, int pane, uint64_t print);
@@ -85,13 +87,18 @@ size_t ui_transcript_path(const ui_transcript *t, int pane, int *out, size_t cap
 /* Alternatives of a message, oldest first: its place 0.. and their number. */
 void ui_transcript_branch(const ui_transcript *t, int message, int *at, int *of);
 int ui_transcript_sibling(const ui_transcript *t, int message, int step); /* -1 = none */
-/* First token index at which two answers differ by id; -1 while they agree. Where one has ended and
- * the other went on, that is where they differ (only once both are done). */
+/* First token index at which two answers differ by id; -1 while they agree. Where one has ended by
+ * itself and the other went on, that is where they differ (only once both are done). */
 long ui_transcript_first_difference(const ui_message *a, const ui_message *b);
+/* The same of a pane's last answer against A's; -1 also where they cannot be compared. */
+long ui_transcript_difference(const ui_transcript *t, int pane);
 
 /* The branches now shown, pane after pane. */
 void ui_transcript_markdown(const ui_transcript *t, nb_str *out);
 void ui_transcript_json(const ui_transcript *t, nb_str *out);
+/* What `chat --json` says, as members of the object open in w: prompt, answers [],
+ * first_difference. */
+void ui_transcript_answers_json(const ui_transcript *t, nb_jout *w);
 
 const char *ui_role_word(nb_role r);
 const char *ui_stop_word(nb_stop s); /* "end", "limit", "context", "cancel", "fail" */

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/json.h"
-
 size_t ui_transcript_path(const ui_transcript *t, int pane, int *out, size_t cap)
 {
     size_t n = 0;
@@ -52,7 +50,8 @@ long ui_transcript_first_difference(const ui_message *a, const ui_message *b)
     for (size_t i = 0; i < n; i++)
         if (a->token[i].id != b->token[i].id)
             return (long)i;
-    bool ended = a->done && b->done && a->stop == NB_STOP_END && b->stop == NB_STOP_END;
+    const ui_message *shorter = a->n_token < b->n_token ? a : b;
+    bool ended = a->done && b->done && shorter->stop == NB_STOP_END;
     return ended && a->n_token != b->n_token ? (long)n : -1;
 }
 
@@ -92,17 +91,18 @@ static void pane_markdown(const ui_transcript *t, int pane, nb_str *out)
     free(path);
 }
 
-static long difference(const ui_transcript *t, const ui_message *a, const ui_message *b, int pane)
-{
-    bool can = pane > 0 && a && b && !ui_transcript_other_vocabulary(t, pane);
-    return can ? ui_transcript_first_difference(a, b) : -1;
-}
-
-/* The answers last shown, against pane A's. */
+/* The answer last shown. */
 static const ui_message *last_answer(const ui_transcript *t, int pane)
 {
     const ui_message *m = ui_transcript_at(t, ui_transcript_leaf(t, pane));
     return m && m->role == NB_ASSISTANT ? m : NULL;
+}
+
+long ui_transcript_difference(const ui_transcript *t, int pane)
+{
+    const ui_message *a = last_answer(t, 0), *b = last_answer(t, pane);
+    bool can = pane > 0 && a && b && !ui_transcript_other_vocabulary(t, pane);
+    return can ? ui_transcript_first_difference(a, b) : -1;
 }
 
 void ui_transcript_markdown(const ui_transcript *t, nb_str *out)
@@ -110,13 +110,73 @@ void ui_transcript_markdown(const ui_transcript *t, nb_str *out)
     nb_str_addf(out, "# chat %d\n\n", ui_transcript_number(t));
     for (int p = 0; p < UI_PANES; p++)
         pane_markdown(t, p, out);
-    const ui_message *a = last_answer(t, 0);
     for (int p = 1; p < UI_PANES; p++) {
-        const ui_message *b = last_answer(t, p);
-        long d = difference(t, a, b, p);
+        long d = ui_transcript_difference(t, p);
         if (d >= 0)
             nb_str_addf(out, "first difference of %c from A: token %ld\n\n", 'A' + p, d);
     }
+}
+
+/* --- JSON ------------------------------------------------------------------------------------ */
+
+static void answer_json(nb_jout *w, const ui_message *m)
+{
+    nb_jout_key(w, "text");
+    nb_jout_strn(w, nb_str_c(&m->text), m->text.len);
+    nb_jout_key(w, "ids");
+    nb_jout_array(w);
+    for (size_t i = 0; i < m->n_token; i++)
+        nb_jout_i64(w, m->token[i].id);
+    nb_jout_array_end(w);
+    nb_jout_key(w, "tok_per_s");
+    nb_jout_double(w, m->tok_per_s);
+    nb_jout_key(w, "ttft_s");
+    nb_jout_double(w, m->ttft);
+    nb_jout_key(w, "prompt_tokens");
+    nb_jout_u64(w, m->n_prompt);
+    nb_jout_key(w, "stop");
+    nb_jout_str(w, m->done ? ui_stop_word(m->stop) : "interrupted");
+}
+
+static void difference_json(nb_jout *w, long at)
+{
+    nb_jout_key(w, "first_difference");
+    if (at >= 0)
+        nb_jout_i64(w, at);
+    else
+        nb_jout_null(w);
+}
+
+static void prompt_json(nb_jout *w, const ui_transcript *t)
+{
+    const ui_message *m = ui_transcript_at(t, ui_transcript_leaf(t, 0));
+    while (m && m->role != NB_USER)
+        m = ui_transcript_at(t, m->parent);
+    nb_jout_key(w, "prompt");
+    nb_jout_strn(w, m ? nb_str_c(&m->text) : "", m ? m->text.len : 0);
+}
+
+void ui_transcript_answers_json(const ui_transcript *t, nb_jout *w)
+{
+    long earliest = -1;
+    prompt_json(w, t);
+    nb_jout_key(w, "answers");
+    nb_jout_array(w);
+    for (int p = 0; p < UI_PANES; p++) {
+        const ui_message *m = last_answer(t, p);
+        long d = ui_transcript_difference(t, p);
+        if (!m)
+            continue;
+        nb_jout_object(w);
+        nb_jout_key(w, "model");
+        nb_jout_str(w, ui_transcript_model(t, p));
+        answer_json(w, m);
+        difference_json(w, d);
+        nb_jout_object_end(w);
+        earliest = d >= 0 && (earliest < 0 || d < earliest) ? d : earliest;
+    }
+    nb_jout_array_end(w);
+    difference_json(w, earliest);
 }
 
 static void message_json(nb_jout *w, const ui_message *m)
@@ -124,20 +184,11 @@ static void message_json(nb_jout *w, const ui_message *m)
     nb_jout_object(w);
     nb_jout_key(w, "role");
     nb_jout_str(w, ui_role_word(m->role));
-    nb_jout_key(w, "text");
-    nb_jout_strn(w, nb_str_c(&m->text), m->text.len);
     if (m->role == NB_ASSISTANT) {
-        nb_jout_key(w, "ids");
-        nb_jout_array(w);
-        for (size_t i = 0; i < m->n_token; i++)
-            nb_jout_i64(w, m->token[i].id);
-        nb_jout_array_end(w);
-        nb_jout_key(w, "stop");
-        nb_jout_str(w, m->done ? ui_stop_word(m->stop) : "interrupted");
-        nb_jout_key(w, "tok_per_s");
-        nb_jout_double(w, m->tok_per_s);
-        nb_jout_key(w, "ttft");
-        nb_jout_double(w, m->ttft);
+        answer_json(w, m);
+    } else {
+        nb_jout_key(w, "text");
+        nb_jout_strn(w, nb_str_c(&m->text), m->text.len);
     }
     nb_jout_object_end(w);
 }
@@ -150,19 +201,14 @@ static void pane_json(nb_jout *w, const ui_transcript *t, int pane)
     nb_jout_key(w, "pane");
     nb_jout_i64(w, pane);
     nb_jout_key(w, "model");
+    nb_jout_str(w, ui_transcript_model(t, pane));
+    nb_jout_key(w, "label");
     nb_jout_str(w, ui_transcript_label(t, pane));
     nb_jout_key(w, "messages");
     nb_jout_array(w);
     for (size_t i = 0; i < n; i++)
         message_json(w, ui_transcript_at(t, path[i]));
     nb_jout_array_end(w);
-    const ui_message *a = last_answer(t, 0), *b = last_answer(t, pane);
-    long d = difference(t, a, b, pane);
-    nb_jout_key(w, "first_difference");
-    if (d >= 0)
-        nb_jout_i64(w, d);
-    else
-        nb_jout_null(w);
     nb_jout_object_end(w);
     free(path);
 }
@@ -173,6 +219,7 @@ void ui_transcript_json(const ui_transcript *t, nb_str *out)
     nb_jout_object(&w);
     nb_jout_key(&w, "chat");
     nb_jout_i64(&w, ui_transcript_number(t));
+    ui_transcript_answers_json(t, &w);
     nb_jout_key(&w, "panes");
     nb_jout_array(&w);
     for (int p = 0; p < UI_PANES; p++)
@@ -180,4 +227,19 @@ void ui_transcript_json(const ui_transcript *t, nb_str *out)
             pane_json(&w, t, p);
     nb_jout_array_end(&w);
     nb_jout_object_end(&w);
+}
+
+/* --- vocabularies ---------------------------------------------------------------------------- */
+
+/* FNV-1a over every piece. */
+uint64_t ui_transcript_vocabulary(const nb_tok *t)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (uint32_t id = 0; id < nb_tok_count(t); id++) {
+        const char *bytes = "";
+        size_t n = nb_tok_piece(t, (int32_t)id, true, &bytes);
+        for (size_t i = 0; i <= n; i++) /* a byte no text holds ends each piece */
+            h = (h ^ (i < n ? (unsigned char)bytes[i] : 0xffu)) * 0x100000001b3u;
+    }
+    return h ? h : 1;
 }

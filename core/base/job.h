@@ -34,6 +34,8 @@ nb_status nb_mailbox_open(nb_mailbox **out, nb_err *err);
 int nb_mailbox_fd(const nb_mailbox *m); /* readable when something waits; poll it */
 /* Moves one event to *out; false when empty (and the fd is quiet again). */
 bool nb_mailbox_drain(nb_mailbox *m, nb_event *out);
+/* Makes the fd readable without an event, from any thread: there is something to look at. */
+void nb_mailbox_poke(nb_mailbox *m);
 void nb_mailbox_close(nb_mailbox **m); /* after all its jobs are freed */
 
 /* run(job, arg) on its own thread. arg stays the caller's until DONE. label is copied. */

@@ -108,6 +108,13 @@ static void silence_bell(nb_mailbox *m)
         continue;
 }
 
+void nb_mailbox_poke(nb_mailbox *m)
+{
+    pthread_mutex_lock(&m->lock);
+    ring_bell(m);
+    pthread_mutex_unlock(&m->lock);
+}
+
 /* Under the lock, queue full: adds the text to the job's last event when that is text of the same
  * code and has room. */
 static bool join_text(nb_mailbox *m, const nb_event *event)

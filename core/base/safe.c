@@ -1,6 +1,8 @@
 /* The one sanitiser between foreign text and a terminal, log or file (reliability A32, A33). */
 #include "core/base/str.h"
 
+#include <string.h>
+
 #include "core/base/unicode.h"
 
 enum {
@@ -23,9 +25,17 @@ static void put(filter *f, uint32_t cp)
     nb_str_addn(f->out, utf8, nb_utf8_put(cp, utf8));
 }
 
+/* Its number, four digits or more; by hand, because a hostile megabyte has a million of them. */
 static void put_number(filter *f, uint32_t cp)
 {
-    nb_str_addf(f->out, f->ascii ? "<U+%04X>" : "\xe2\x9f\xa8U+%04X\xe2\x9f\xa9", (unsigned)cp);
+    char text[16], *end = text + sizeof text, *at = end;
+    for (int digits = 0; digits < 4 || cp; digits++, cp >>= 4)
+        *--at = "0123456789ABCDEF"[cp & 15];
+    *--at = '+';
+    *--at = 'U';
+    nb_str_add(f->out, f->ascii ? "<" : "\xe2\x9f\xa8");
+    nb_str_addn(f->out, at, (size_t)(end - at));
+    nb_str_add(f->out, f->ascii ? ">" : "\xe2\x9f\xa9");
     f->before = 0;
     f->marks = 0;
 }
@@ -77,6 +87,16 @@ void nb_safe_text(nb_str *out, const char *text, size_t n, unsigned flags)
     filter f = {.out = out, .ascii = flags & NB_SAFE_ASCII, .one_line = flags & NB_SAFE_ONE_LINE};
     for (size_t i = 0; i < n;) {
         uint32_t cp, next = 0;
+        size_t plain = i;
+        while (plain < n && text[plain] >= ' ' && text[plain] < 0x7f)
+            plain++;
+        if (plain > i) { /* most text is this */
+            nb_str_addn(out, text + i, plain - i);
+            f.before = (uint8_t)text[plain - 1];
+            f.marks = 0;
+            i = plain;
+            continue;
+        }
         size_t used = nb_utf8_next(text + i, n - i, &cp, NULL);
         if (used == 0) {
             nb_str_add(out, f.ascii ? "?" : "\xef\xbf\xbd");
@@ -86,7 +106,7 @@ void nb_safe_text(nb_str *out, const char *text, size_t n, unsigned flags)
             continue;
         }
         i += used;
-        if (nb_utf8_next(text + i, n - i, &next, NULL) == 0)
+        if ((cp == VS16 || cp == ZWJ) && nb_utf8_next(text + i, n - i, &next, NULL) == 0)
             next = 0;
         filter_cp(&f, cp, next);
     }

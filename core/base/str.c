@@ -107,6 +107,12 @@ char *nb_strdup(const char *s, nb_err *err)
     return copy;
 }
 
+const char *nb_short(char *out, size_t cap, const char *text)
+{
+    nb_elide(out, cap, snprintf(out, cap, "%s", text));
+    return out;
+}
+
 const char *nb_human_bytes(char out[16], uint64_t bytes)
 {
     static const char unit[][3] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};

@@ -43,6 +43,9 @@ int nb_cp_width(uint32_t cp);
 enum { NB_SAFE_ONE_LINE = 1, NB_SAFE_ASCII = 2 };
 void nb_safe_text(nb_str *out, const char *text, size_t n, unsigned flags);
 
+/* Copies text to out[cap], cap >= 4; what does not fit ends in an ellipsis. Returns out. */
+const char *nb_short(char *out, size_t cap, const char *text);
+
 /* "11.5 MB", "1.41 GB": decimal units, three significant digits, as the Hub writes sizes. */
 const char *nb_human_bytes(char out[16], uint64_t bytes);
 /* "0:48", "1h02", "<1s". seconds < 0 = "?". */

@@ -2,15 +2,16 @@
 
 #include "core/base/unicode.h"
 
-/* Well-formed sequences by lead byte (Unicode 15, table 3-7): length and the range of the second
- * byte, which alone keeps out overlongs, surrogates and code points past U+10FFFF. */
+/* Well-formed sequences beyond ASCII by lead byte (Unicode 15, table 3-7): length and the range of
+ * the second byte, which alone keeps out overlongs, surrogates and code points past U+10FFFF. The
+ * last row begins none. */
 typedef struct lead {
     uint8_t first, last, len, low, high;
 } lead;
 static const lead leads[] = {
-    {0x00, 0x7f, 1, 0, 0},       {0xc2, 0xdf, 2, 0x80, 0xbf}, {0xe0, 0xe0, 3, 0xa0, 0xbf},
-    {0xe1, 0xec, 3, 0x80, 0xbf}, {0xed, 0xed, 3, 0x80, 0x9f}, {0xee, 0xef, 3, 0x80, 0xbf},
-    {0xf0, 0xf0, 4, 0x90, 0xbf}, {0xf1, 0xf3, 4, 0x80, 0xbf}, {0xf4, 0xf4, 4, 0x80, 0x8f},
+    {0xc2, 0xdf, 2, 0x80, 0xbf}, {0xe0, 0xe0, 3, 0xa0, 0xbf}, {0xe1, 0xec, 3, 0x80, 0xbf},
+    {0xed, 0xed, 3, 0x80, 0x9f}, {0xee, 0xef, 3, 0x80, 0xbf}, {0xf0, 0xf0, 4, 0x90, 0xbf},
+    {0xf1, 0xf3, 4, 0x80, 0xbf}, {0xf4, 0xf4, 4, 0x80, 0x8f}, {0xf5, 0xff, 0, 0, 0},
 };
 
 size_t nb_utf8_next(const char *s, size_t n, uint32_t *cp, bool *cut)
@@ -20,13 +21,16 @@ size_t nb_utf8_next(const char *s, size_t n, uint32_t *cp, bool *cut)
         *cut = false;
     if (n == 0)
         return 0;
-    const lead *l = NULL;
-    for (size_t i = 0; i < countof(leads); i++)
-        if (b[0] >= leads[i].first && b[0] <= leads[i].last)
-            l = &leads[i];
-    if (!l)
+    if (b[0] < 0x80) {
+        *cp = b[0];
+        return 1;
+    }
+    const lead *l = leads; /* sorted: the first that does not end before b[0] */
+    while (b[0] > l->last)
+        l++;
+    if (b[0] < l->first || l->len == 0)
         return 0;
-    uint32_t v = l->len == 1 ? b[0] : b[0] & (0x7fu >> l->len);
+    uint32_t v = b[0] & (0x7fu >> l->len);
     for (size_t i = 1; i < l->len; i++) {
         if (i == n) {
             if (cut)

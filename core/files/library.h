@@ -29,6 +29,7 @@ typedef struct nb_entry {
     char source[128];   /* name of the model it was made from; "" = a source itself */
     nb_store store;
     uint64_t params, bytes; /* weights; file bytes */
+    uint64_t tensor_bytes;
     double bpw;
     uint64_t n_layer, n_ctx, n_embd, n_head, n_head_kv, head_dim, n_ff, n_vocab;
     bool tied, is_dir;

@@ -93,6 +93,7 @@ void nb_tally_finish(nb_listing *l, const nb_tally *t, uint64_t file_type)
             top = i;
     const nk_type *type = nk_type_get((uint32_t)top);
     e->params = t->params;
+    e->tensor_bytes = t->bytes;
     e->bpw = t->params ? (double)t->bytes * 8 / (double)t->params : 0;
     l->is_float = type && type->is_float;
     nb_listing_copy(e->type_name, sizeof e->type_name, type ? type->name : "?",
@@ -259,7 +260,7 @@ void nb_listing_gguf(nb_listing *l, const char *path)
         if (split)
             snprintf(shard, sizeof shard, "%.*s-%05u-of-%05u.gguf", (int)prefix, path, i, count);
         if (read_file(l, &t, &file_type, split ? shard : path, i == 1, &err) != NB_OK) {
-            nb_listing_copy(e->problem, sizeof e->problem, err.msg, strlen(err.msg));
+            nb_short(e->problem, sizeof e->problem, err.msg);
             e->unsupported = err.status == NB_UNSUPPORTED;
             break;
         }

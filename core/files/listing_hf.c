@@ -29,7 +29,7 @@ static void note(nb_listing *l, const nb_err *err)
 {
     if (l->e.problem[0])
         return;
-    nb_listing_copy(l->e.problem, sizeof l->e.problem, err->msg, strlen(err->msg));
+    nb_short(l->e.problem, sizeof l->e.problem, err->msg);
     l->e.unsupported = err->status == NB_UNSUPPORTED;
 }
 

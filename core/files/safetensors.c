@@ -27,7 +27,7 @@ static const struct {
 typedef struct parse {
     nb_jpull json;
     const char *name; /* of the file */
-    uint64_t data_len;
+    uint64_t file_len, data_len;
     nb_tensor *tensors;
     size_t n, cap;
     nb_str names;    /* NUL-terminated names, one after another */
@@ -152,10 +152,15 @@ static nb_status set_span(const parse *p, const char *tensor, const fields *f, n
             "%s: tensor \"%.80s\": data_offsets %llu..%llu, dtype and shape need %llu bytes",
             p->name, tensor, (unsigned long long)f->span[0], (unsigned long long)f->span[1],
             (unsigned long long)t->nbytes);
-    if (f->span[1] > p->data_len)
+    if (f->span[1] > p->data_len) {
+        uint64_t at;
+        if (!nb_add(p->file_len - p->data_len, f->span[0], &at))
+            at = UINT64_MAX;
         return nb_fail(p->err, NB_FORMAT,
-                       "%s: tensor \"%.80s\": ends at %llu, file has %llu bytes of data", p->name,
-                       tensor, (unsigned long long)f->span[1], (unsigned long long)p->data_len);
+                       "%s: tensor \"%.80s\": needs %llu bytes at %llu, file has %llu", p->name,
+                       tensor, (unsigned long long)t->nbytes, (unsigned long long)at,
+                       (unsigned long long)p->file_len);
+    }
     t->offset = f->span[0];
     return NB_OK;
 }
@@ -297,7 +302,7 @@ nb_status nb_safetensors_parse(nb_safetensors_info *out, const uint8_t *bytes, u
 {
     uint64_t header;
     NB_TRY(header_length(bytes, n, file_len, name, &header, err));
-    parse p = {.name = name, .data_len = file_len - 8 - header, .err = err};
+    parse p = {.name = name, .file_len = file_len, .data_len = file_len - 8 - header, .err = err};
     nb_jpull_open(&p.json, (const char *)bytes + 8, (size_t)header, name, err);
     nb_status st = read_header(&p);
     for (size_t i = 0; st == NB_OK && i < p.n; i++)

@@ -17,7 +17,8 @@ typedef struct nb_fit {
 } nb_fit;
 
 const char *nb_fit_name(nb_fit_word w); /* "FITS" */
-/* weight_bytes: all tensors as stored. ctx 0 = the session's default. available: nb_memory's. */
+/* weight_bytes: the model's files, headers too. ctx 0 = the session's default. available:
+ * nb_memory's. */
 nb_fit nb_fit_of(const nb_hparams *hp, uint64_t weight_bytes, uint32_t ctx, bool kv_f32,
                  uint64_t available);
 /* As far as a listing knows them; enough for nb_fit_of. n_layer 0 = the fit cannot be told. */

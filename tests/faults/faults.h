@@ -1,8 +1,9 @@
 /* Makes the n-th fallible system or library call of a scenario fail, once or from then on
  * (reliability A11, A13): the linker sends malloc, calloc, realloc, strdup, aligned allocations,
- * mmap, pthread_create, open, read, write, pread, pwrite, fsync, fdatasync, fallocate, ftruncate,
- * sync_file_range, rename, eventfd, pipe and close of the whole program through
- * tests/faults/wrap.c. A scenario is one file in tests/faults/ or a part of one:
+ * mmap, pthread_create, open, openat, read, write, pread, pwrite, fsync, fdatasync, fallocate,
+ * ftruncate, sync_file_range, rename, renameat, mkdirat, symlinkat, eventfd, pipe, getentropy and
+ * close of the whole program through tests/faults/wrap.c. A scenario is one file in tests/faults/
+ * or a part of one:
  *
  *     static nb_status run(nb_err *err) { ... }            // calls the product, armed
  *     static void after(nb_status status) { ... }          // not armed: what must hold now
@@ -16,6 +17,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/types.h>
 
 #include "kernels/nb.h"
 
@@ -28,6 +30,16 @@ enum { FAULT_SHORT = -1 }; /* instead of an errno: reads and writes do half thei
 void faults_arm(fault_class class, uint64_t nth, bool forever, int errnum);
 /* Stops; returns the calls counted. *fired (may be NULL): whether one was made to fail. */
 uint64_t faults_disarm(bool *fired);
+
+/* For what must run in a process of its own: the child stays armed and what it counts is counted
+ * here too; this process is disarmed. */
+pid_t faults_fork(void);
+/* Inside run: the class now armed, and what a process meant that ended with this code: several
+ * statuses share one, the one that the fault must give is taken first. */
+fault_class faults_class(void);
+nb_status faults_status(int exit_code);
+bool faults_leaked(void); /* false without LeakSanitizer */
+void faults_where(void);  /* scenario, mode and call now under way, to stderr */
 
 /* Set before arming: print the stack of every call that is made to fail (ASan builds). */
 extern bool faults_trace;
@@ -54,6 +66,7 @@ void faults_register(fault_scenario *s);
     do {                                                                                           \
         if (!(cond)) {                                                                             \
             fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #cond);                             \
+            faults_where();                                                                        \
             fprintf(stderr, __VA_ARGS__);                                                          \
             fputc('\n', stderr);                                                                   \
             exit(1);                                                                               \

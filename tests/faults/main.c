@@ -1,6 +1,7 @@
 /* faults [--points N] [--all] [--seed S] [--at N] [SCENARIO]...: sweeps the scenarios. Without
- * --all about N points (300) are drawn by seed, spread evenly over each scenario's calls. --at N
- * tries only the Nth call in every mode and prints the stack where it failed. */
+ * --all about N points (300) are drawn by seed, spread evenly over each scenario's calls; the more
+ * calls, the more points, but past 500 no more. --at N tries only the Nth call in every mode and
+ * prints the stack where it failed. */
 #include <cjson/cJSON.h>
 #include <dirent.h>
 #include <errno.h>
@@ -43,12 +44,42 @@ static const mode modes[] = {
 };
 
 static fault_scenario *scenarios;
+static const mode *current; /* of the run under way, and its scenario and call */
+static const char *current_name;
+static uint64_t current_nth;
 static uint64_t faults_at; /* --at; 0 = sweep */
 
 void faults_register(fault_scenario *s)
 {
     s->next = scenarios;
     scenarios = s;
+}
+
+bool faults_leaked(void)
+{
+    return leaked();
+}
+
+void faults_where(void)
+{
+    if (current)
+        fprintf(stderr, "%s, %s %d: ", current_name, current_nth ? current->name : "no fault",
+                (int)current_nth);
+}
+
+fault_class faults_class(void)
+{
+    return current->class;
+}
+
+nb_status faults_status(int exit_code)
+{
+    if (exit_code == nb_exit_code(current->status))
+        return current->status;
+    int s = NB_OK;
+    while (s < NB_STATUS_COUNT && nb_exit_code((nb_status)s) != exit_code)
+        s++;
+    return s < NB_STATUS_COUNT ? (nb_status)s : NB_ERROR;
 }
 
 static int open_files(void)
@@ -62,27 +93,34 @@ static int open_files(void)
     return n;
 }
 
+/* What a mode's calls weigh when points are shared out. */
+static uint64_t weight(uint64_t calls)
+{
+    return calls < 500 ? calls : 500;
+}
+
 /* One run; nth 0 = no fault. Returns the calls counted. */
 static uint64_t go(const fault_scenario *s, const mode *m, uint64_t nth, bool *fired)
 {
     nb_err err = {.status = NB_OK};
     int files = open_files();
+    current = m;
+    current_name = s->name;
+    current_nth = nth;
     if (s->before)
         s->before();
     faults_arm(m->class, nth, m->forever, m->errnum);
     nb_status status = s->run(&err);
     uint64_t calls = faults_disarm(fired);
-    const char *what = *fired ? m->name : "no fault";
-    fault_check(status == NB_OK || *fired, "%s: %s", s->name, err.msg);
-    fault_check(status == NB_OK || (err.status == status && err.msg[0]), "%s, %s %d: no words (%s)",
-                s->name, what, (int)nth, nb_status_text(status));
-    fault_check(status == NB_OK || status == m->status, "%s, %s %d: \"%s\" is status %s", s->name,
-                what, (int)nth, err.msg, nb_status_text(status));
+    fault_check(status == NB_OK || *fired, "%s", err.msg);
+    fault_check(status == NB_OK || (err.status == status && err.msg[0]), "no words (%s)",
+                nb_status_text(status));
+    fault_check(status == NB_OK || status == m->status, "\"%s\" is status %s", err.msg,
+                nb_status_text(status));
     if (s->after)
         s->after(status);
-    fault_check(open_files() == files, "%s, %s %d: %d descriptors, %d before", s->name, what,
-                (int)nth, open_files(), files);
-    fault_check(!leaked(), "%s, %s %d: leaks (above)", s->name, what, (int)nth);
+    fault_check(open_files() == files, "%d descriptors, %d before", open_files(), files);
+    fault_check(!faults_leaked(), "leaks (above)");
     return calls;
 }
 
@@ -153,13 +191,13 @@ int main(int argc, char **argv)
     uint64_t budget = option("--points", 300, argc, argv), total = 0;
     test_rng rng = test_rng_make(option("--seed", 11, argc, argv));
     bool all = flag("--all", argc, argv), fired;
-    int sum = 0;
+    int sum = 0, swept = 0;
     faults_at = option("--at", 0, argc, argv);
     faults_trace = faults_at != 0;
     cJSON_InitHooks(&(cJSON_Hooks){cjson_malloc, cjson_free});
     for (const fault_scenario *s = scenarios; s; s = s->next)
         for (size_t i = 0; i < countof(modes) && wanted(s->name, argc, argv); i++)
-            total += go(s, &modes[i], 0, &fired);
+            total += weight(go(s, &modes[i], 0, &fired));
     for (const fault_scenario *s = scenarios; s; s = s->next) {
         if (!wanted(s->name, argc, argv))
             continue;
@@ -169,14 +207,15 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < countof(modes); i++) {
             uint64_t calls = go(s, &modes[i], 0, &fired);
             known += calls;
-            sweep(s, &modes[i], calls, all ? calls : 2 + budget * calls / (total + 1), &rng,
+            sweep(s, &modes[i], calls, all ? calls : 2 + budget * weight(calls) / (total + 1), &rng,
                   &points);
         }
         printf("faults: %s: %d of %d points, all answered cleanly, %.1f s\n", s->name, points,
                (int)known, nb_now() - t);
         fflush(stdout);
         sum += points;
+        swept++;
     }
-    printf("faults: %d points in all\n", sum);
+    printf("faults: %d scenarios, %d points in all\n", swept, sum);
     return sum ? 0 : 1;
 }

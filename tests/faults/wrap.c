@@ -12,26 +12,34 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/common_interface_defs.h>
 #endif
 
+typedef struct tally {
+    atomic_uint_fast64_t calls;
+    atomic_bool fired;
+} tally;
+
 bool faults_trace;
 static atomic_int armed = -1; /* fault_class, -1 = none */
-static atomic_uint_fast64_t calls;
-static atomic_bool fired;
-static uint64_t at;  /* written before arming */
-static bool forever; /* likewise */
-static int errnum;   /* likewise */
+static tally *seen;           /* shared with what faults_fork starts */
+static uint64_t at;           /* written before arming */
+static bool forever;          /* likewise */
+static int errnum;            /* likewise */
 
 void faults_arm(fault_class class, uint64_t nth, bool stay, int number)
 {
+    if (!seen)
+        seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    fault_check(seen != MAP_FAILED, "no shared page");
     at = nth;
     forever = stay;
     errnum = number;
-    atomic_store(&calls, 0);
-    atomic_store(&fired, false);
+    atomic_store(&seen->calls, 0);
+    atomic_store(&seen->fired, false);
     atomic_store(&armed, (int)class);
 }
 
@@ -39,18 +47,28 @@ uint64_t faults_disarm(bool *out)
 {
     atomic_store(&armed, -1);
     if (out)
-        *out = atomic_load(&fired);
-    return atomic_load(&calls);
+        *out = atomic_load(&seen->fired);
+    return atomic_load(&seen->calls);
+}
+
+pid_t faults_fork(void)
+{
+    int class = atomic_exchange(&armed, -1);
+    pid_t pid = fork();
+    fault_check(pid >= 0, "fork");
+    if (pid == 0)
+        atomic_store(&armed, class);
+    return pid;
 }
 
 static bool hit(fault_class class)
 {
     if (atomic_load(&armed) != (int)class)
         return false;
-    uint64_t n = atomic_fetch_add(&calls, 1) + 1;
+    uint64_t n = atomic_fetch_add(&seen->calls, 1) + 1;
     if (at == 0 || !(forever ? n >= at : n == at))
         return false;
-    atomic_store(&fired, true);
+    atomic_store(&seen->fired, true);
 #ifdef __SANITIZE_ADDRESS__
     if (faults_trace) {
         atomic_store(&armed, -1); /* printing allocates, too */
@@ -113,7 +131,18 @@ WRAP_IO(ftruncate, (int fd, off_t n), (fd, n))
 WRAP_IO(ftruncate64, (int fd, off_t n), (fd, n))
 WRAP_IO(sync_file_range, (int fd, off_t offset, off_t n, unsigned flags), (fd, offset, n, flags))
 WRAP_IO(eventfd, (unsigned start, int flags), (start, flags))
-WRAP_IO(pipe, (int fds[2]), (fds))
+WRAP_IO(getentropy, (void *bytes, size_t n), (bytes, n))
+
+/* EINTR is not among its errors. */
+int __real_pipe(int fds[2]);
+int __wrap_pipe(int fds[2]);
+int __wrap_pipe(int fds[2])
+{
+    return io_fails() && errnum != EINTR ? -1 : __real_pipe(fds);
+}
+WRAP_IO(mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode))
+WRAP_IO(symlinkat, (const char *target, int dir, const char *path), (target, dir, path))
+WRAP_IO(renameat, (int dir, const char *from, int to_dir, const char *to), (dir, from, to_dir, to))
 
 int __real_open(const char *path, int flags, ...);
 int __real_close(int fd);
@@ -176,6 +205,20 @@ int __wrap_close(int fd)
 WRAP_OPEN(open)
 WRAP_OPEN(open64)
 
+#define WRAP_OPENAT(name)                                                                          \
+    int __real_##name(int dir, const char *path, int flags, ...);                                  \
+    int __wrap_##name(int dir, const char *path, int flags, ...);                                  \
+    int __wrap_##name(int dir, const char *path, int flags, ...)                                   \
+    {                                                                                              \
+        va_list ap;                                                                                \
+        va_start(ap, flags);                                                                       \
+        unsigned mode = flags & O_CREAT ? va_arg(ap, unsigned) : 0;                                \
+        va_end(ap);                                                                                \
+        return io_fails() ? -1 : __real_##name(dir, path, flags, mode);                            \
+    }
+WRAP_OPENAT(openat)
+WRAP_OPENAT(openat64)
+
 /* Half of n, at least one byte, for a short count; -1 when the call fails; n otherwise. */
 static ssize_t io_count(size_t n)
 {
@@ -199,6 +242,8 @@ static ssize_t io_count(size_t n)
         return __real_##name args;                                                                 \
     }
 WRAP_TRANSFER(read, (int fd, void *p, size_t n), (fd, p, n))
+/* What read becomes where _FORTIFY_SOURCE knows the buffer. */
+WRAP_TRANSFER(__read_chk, (int fd, void *p, size_t n, size_t room), (fd, p, n, room))
 WRAP_TRANSFER(write, (int fd, const void *p, size_t n), (fd, p, n))
 WRAP_TRANSFER(pread, (int fd, void *p, size_t n, off_t offset), (fd, p, n, offset))
 WRAP_TRANSFER(pread64, (int fd, void *p, size_t n, off_t offset), (fd, p, n, offset))

@@ -28,24 +28,32 @@ static void escape(pty *p, const char *keys)
     pty_pump(p, 70);
 }
 
-/* Two precisions side by side, both writing at once. */
-static void stream_two(pty *p)
+/* That many precisions of a folder side by side, asked, all to answer at once. */
+static void ask_panes(pty *p, int panes, const char *folder, const char *question)
 {
-    pty_open(p, &(pty_options){.w = 120, .h = 40}, make_big());
-    pty_check(pty_wait(p, "small.gguf", 3000), "no small.gguf");
-    pty_send(p, "j");
+    pty_open(p, &(pty_options){.w = 120, .h = 40}, folder);
+    pty_check(pty_wait(p, ".gguf", 3000), "no models");
+    pty_pump(p, 100);
+    pty_send(p, "j"); /* past the demo */
     pty_pump(p, 50);
-    pty_send(p, "  t");
-    for (int i = 0; i < 100 && times(&p->screen, "tok  ready") < 2; i++)
+    for (int i = 0; i < panes; i++)
+        pty_send(p, " ");
+    pty_send(p, "t");
+    for (int i = 0; i < 100 && times(&p->screen, "tok  ready") < panes; i++)
         pty_pump(p, 50);
-    pty_check(times(&p->screen, "tok  ready") == 2, "the panes are not ready");
+    pty_check(times(&p->screen, "tok  ready") == panes, "the panes are not ready");
     escape(p, "T");
     pty_send(p, "i");
     pty_pump(p, 50);
-    pty_send(p, "hello\r");
-    for (int i = 0; i < 60 && times(&p->screen, "tok  writing") < 2; i++)
+    pty_send(p, question);
+}
+
+static void stream_panes(pty *p, int panes)
+{
+    ask_panes(p, panes, make_big(), "hello\r");
+    for (int i = 0; i < 60 && times(&p->screen, "tok  writing") < panes; i++)
         pty_pump(p, 50);
-    pty_check(times(&p->screen, "tok  writing") == 2, "two panes do not stream: \"%s\"",
+    pty_check(times(&p->screen, "tok  writing") == panes, "%d panes do not stream: \"%s\"", panes,
               vt_row(&p->screen, 34));
 }
 
@@ -98,7 +106,7 @@ static void resizes_while_two_panes_stream(pty *p)
 {
     int resizes = getenv("NB_TEST_LONG") ? 1000 : 333;
     test_rng rng = test_rng_make(30);
-    stream_two(p);
+    stream_panes(p, 2);
     for (int i = 0; i < resizes; i++) {
         pty_resize(p, 1 + (int)test_below(&rng, 300), 1 + (int)test_below(&rng, 100));
         pty_pump(p, 2);
@@ -139,14 +147,20 @@ static double echo_p99(pty *p, test_rng *rng)
     return took[KEYS - 2];
 }
 
+/* All that tui 9 names but the downloads, which start here once there are some. */
+static void keep_everything_busy(pty *p)
+{
+    stream_panes(p, 3);
+    escape(p, "");
+    start_quantizing(p);
+}
+
 /* tui 9: the best of three on a shared machine. */
 static void keys_echo_while_all_cores_work(pty *p)
 {
     test_rng rng = test_rng_make(9);
     double best = 1e9;
-    stream_two(p);
-    escape(p, "");
-    start_quantizing(p);
+    keep_everything_busy(p);
     pty_send(p, "6");
     pty_check(pty_wait(p, "[6 Chat", 2000), "no chat");
     pty_send(p, "i");
@@ -159,8 +173,34 @@ static void keys_echo_while_all_cores_work(pty *p)
         pty_pump(p, 100);
     }
     pty_check(percent(&p->screen) >= 0, "the job ended before the typing did");
+    pty_check(times(&p->screen, "tok  writing") == 3, "the panes ended before the typing did");
     printf("    key to echo, p99: %.0f ms\n", best * 1e3);
     pty_check(best <= 0.050, "%.0f ms", best * 1e3);
+}
+
+/* Bytes a second while panes are at work, at most that many seconds. */
+static double bytes_per_second(pty *p, double seconds)
+{
+    size_t bytes = 0;
+    pty_check(pty_wait(p, "[6 Chat\xc2\xb7", 3000), "no pane works");
+    double start = pty_now();
+    while (pty_now() - start < seconds && vt_shows(&p->screen, "[6 Chat\xc2\xb7"))
+        bytes += pty_pump(p, 50);
+    return (double)bytes / (pty_now() - start);
+}
+
+/* tui 10: at the pace of letters and at the pace of prose that nobody can read. */
+static void four_panes_write_little(pty *p)
+{
+    stream_panes(p, 4);
+    double letters = bytes_per_second(p, 4);
+    ask_panes(p, 4, make_demos(), "Once upon a time\r");
+    bytes_per_second(p, 20);
+    escape(p, "R"); /* the first answers may have used what was spare */
+    double prose = bytes_per_second(p, 20);
+    printf("    %.1f KB/s of letters, %.1f KB/s of prose\n", letters / 1e3, prose / 1e3);
+    pty_check(letters > 0 && letters <= 8192, "%.0f bytes/s of letters", letters);
+    pty_check(prose > 0 && prose <= 8192, "%.0f bytes/s of prose", prose);
 }
 
 /* tui 11: jobs advance while nobody reads the terminal, and it is not replayed afterwards. */
@@ -228,7 +268,7 @@ static void charts_move_pause_holds_cancel_cleans(pty *p)
 /* tui 28 */
 static void ctrl_c_stops_all_panes(pty *p)
 {
-    stream_two(p);
+    stream_panes(p, 2);
     pty_pump(p, 500);
     static vt seen;
     seen = p->screen;
@@ -251,6 +291,7 @@ static void ctrl_c_stops_all_panes(pty *p)
 
 const pty_test pty_busy_tests[] = {
     {"A30: resizes, two panes streaming", resizes_while_two_panes_stream},
+    {"tui 10: four panes", four_panes_write_little},
     {"tui 9: key to echo", keys_echo_while_all_cores_work},
     {"tui 11: jobs behind a stalled terminal", jobs_advance_behind_a_stalled_terminal},
     {"tui 25: charts, pause, cancel", charts_move_pause_holds_cancel_cleans},

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/str.h"
 #include "tests/util.h"
 
 /* tui 4: at every size >= 30 columns the last row tells of ? and : */
@@ -254,6 +255,61 @@ static void a_touched_model_is_loaded_anew(pty *p)
               "r does not help: \"%s\"", vt_row(&p->screen, 3));
 }
 
+/* Row 1 may differ: live it has the machine's meters. */
+static void check_replayed(const char *live, const char *replayed)
+{
+    size_t n, m;
+    char *a = test_slurp(live, &n), *b = test_slurp(replayed, &m);
+    const char *x = a ? strchr(a, '\n') : NULL, *y = b ? strchr(b, '\n') : NULL;
+    bool same = x && y && strcmp(x, y) == 0;
+    if (!same)
+        printf("--- live\n%s--- replayed\n%s", a ? a : "not saved\n", b ? b : "not saved\n");
+    free(a);
+    free(b);
+    pty_check(same, "%s and %s differ", live, replayed);
+}
+
+/* tui 29: what is typed at a terminal, written as verbs, shows the same without one. */
+static void keys_replay_as_verbs(pty *p)
+{
+    static const struct {
+        const char *keys, *verbs, *shows;
+    } step[] = {{"4", "keys 4", "n 524k"},
+                {"Ljj", "keys L j j", "linear y"},
+                {"\r", "keys Enter", "H hex"},
+                {"lll", "keys l l l", "block 3 of"},
+                {"H", "keys H", "0010 "},
+                {"\x1b", "keys Esc", "Enter block"},
+                {"/ffn_d\r", "keys /\ntext ffn_d\nkeys Enter", "6 of 57"},
+                {"\tjj", "keys Tab j j", "general.name"},
+                {"+", "keys +", "kurt"}};
+    enum { STEPS = sizeof step / sizeof step[0] };
+    char live[STEPS][512], replayed[STEPS][512], script[512];
+    nb_str text = {0};
+    nb_str_add(&text, "size 120x40\nwait\n");
+    pty_open(p, &(pty_options){.w = 120, .h = 40}, "demo");
+    for (int i = 0; i < STEPS; i++) {
+        char line[600];
+        snprintf(live[i], sizeof live[i], "%s/live%d", pty_home(), i);
+        snprintf(replayed[i], sizeof replayed[i], "%s/replayed%d", pty_home(), i);
+        pty_send(p, step[i].keys);
+        pty_check(pty_wait(p, step[i].shows, 3000), "step %d: no \"%s\"", i, step[i].shows);
+        pty_pump(p, 150);
+        nb_str_addf(&text, "%s\nwait\ncommand save-screen %s\n", step[i].verbs, replayed[i]);
+        snprintf(line, sizeof line, ":save-screen %s\r", live[i]);
+        pty_send(p, line);
+        pty_check(pty_wait(p, "written to", 3000), "step %d was not saved", i);
+    }
+    snprintf(script, sizeof script, "%s/script", pty_home());
+    test_spit(script, text.at, text.len);
+    nb_str_free(&text);
+    const char *const argv[] = {pty_program, "demo", "--script", script, NULL};
+    pty_start(p, &(pty_options){.w = 120, .home = pty_home()}, argv);
+    pty_check(pty_wait_end(p, 30000) && p->status == 0, "%s", vt_row(&p->screen, 0));
+    for (int i = 0; i < STEPS; i++)
+        check_replayed(live[i], replayed[i]);
+}
+
 const pty_test pty_live_tests[] = {{"tui 4: last row", last_row_keeps_help_and_palette},
                                    {"tui 3, A30: resizes", resizes_end_in_a_fresh_frame},
                                    {"tui 8: Esc", escape_is_quick_and_never_quits},
@@ -263,4 +319,5 @@ const pty_test pty_live_tests[] = {{"tui 4: last row", last_row_keeps_help_and_p
                                    {"tui 17: newlines", newlines_and_enter_stay_apart},
                                    {"A19: touched model", a_touched_model_is_loaded_anew},
                                    {"mouse", the_mouse_works_with_real_bytes},
+                                   {"tui 29: replay", keys_replay_as_verbs},
                                    {0}};

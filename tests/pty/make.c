@@ -48,8 +48,35 @@ const char *make_big(void)
     const char *folder = pty_folder("big");
     pty_check(nk_pool_open(&pool, 2, NULL) == NB_OK, "no threads");
     synth(folder, "big.gguf", "F16", pool);
+    synth(folder, "middle.gguf", "Q5_0", pool);
+    synth(folder, "middling.gguf", "Q4_0", pool);
     synth(folder, "small.gguf", "Q8_0", pool);
     nk_pool_close(&pool);
+    snprintf(dir, sizeof dir, "%s", folder);
+    return dir;
+}
+
+static void quantize_demo(const char *preset, const char *out)
+{
+    pty p = {0};
+    const char *const argv[] = {pty_program, "quantize", "demo", "-t", preset, "-o", out, NULL};
+    pty_start(&p, &(pty_options){.w = 120}, argv);
+    pty_check(pty_wait_end(&p, 30000) && p.status == 0, "%s: %s", preset, vt_row(&p.screen, 0));
+    pty_close(&p);
+}
+
+const char *make_demos(void)
+{
+    static const char *const presets[] = {"Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M"};
+    static char dir[512];
+    char name[32];
+    if (dir[0])
+        return dir;
+    const char *folder = pty_folder("demos");
+    for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++) {
+        snprintf(name, sizeof name, "%s.gguf", presets[i]);
+        quantize_demo(presets[i], test_path(folder, name));
+    }
     snprintf(dir, sizeof dir, "%s", folder);
     return dir;
 }
@@ -170,17 +197,13 @@ static void write_model(const char *path, const nb_weights *w, const nb_kvs *kvs
 const char *make_hostile(void)
 {
     static char path[512];
-    pty p = {0};
     nb_weights *w = NULL;
     nb_kvs *kvs = NULL;
     nb_err err = {0};
     if (path[0])
         return path;
     const char *dir = pty_folder("hostile-words"), *plain = test_path(dir, "plain.gguf");
-    const char *const argv[] = {pty_program, "quantize", "demo", "-t", "Q8_0", "-o", plain, NULL};
-    pty_start(&p, &(pty_options){.w = 120}, argv);
-    pty_check(pty_wait_end(&p, 30000) && p.status == 0, "no model: %s", vt_row(&p.screen, 0));
-    pty_close(&p);
+    quantize_demo("Q8_0", plain);
     pty_check(nb_weights_open(&w, plain, &err) == NB_OK, "%s", err.msg);
     pty_check(nb_kvs_open(&kvs, &err) == NB_OK, "%s", err.msg);
     poison(kvs, nb_weights_kvs(w));

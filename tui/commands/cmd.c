@@ -120,13 +120,14 @@ void ui_print_line(const char *text)
     nb_str_free(&safe);
 }
 
-/* The one sentence of a failure: what went wrong and, when it is known, what to do about it. */
+/* The one sentence of a failure: what went wrong and, when it is known, what to do about it.
+ * Without memory to make it safe, what its status says. */
 static void print_error(const nb_err *err, nb_status st, const char *remedy)
 {
     nb_str safe = {0};
-    const char *what = err->msg[0] ? err->msg : nb_status_text(st);
-    nb_safe_text(&safe, what, strlen(what), NB_SAFE_ONE_LINE);
-    fprintf(stderr, "nibble: %s%s%s\n", nb_str_c(&safe), remedy ? "; " : "", remedy ? remedy : "");
+    nb_safe_text(&safe, err->msg, strlen(err->msg), NB_SAFE_ONE_LINE);
+    fprintf(stderr, "nibble: %s%s%s\n", safe.len && !safe.failed ? safe.at : nb_status_text(st),
+            remedy ? "; " : "", remedy ? remedy : "");
     nb_str_free(&safe);
 }
 

@@ -8,6 +8,7 @@
 #include "core/model/chat.h"
 #include "tui/app.h"
 #include "tui/commands/cmd.h"
+#include "tui/transcript.h"
 
 enum {
     C_PROMPT,
@@ -36,32 +37,22 @@ static const ui_opt chat_opt[C_COUNT] = {
      "context size in tokens"},
 };
 
-enum { CHAT_MAX = 4, STDIN_LIMIT = 64 << 20 };
+enum { STDIN_LIMIT = 64 << 20 };
 
-typedef struct answer {
-    nb_str text;
-    int32_t *id;
-    size_t n, cap;
-    nb_turn_stats stats;
-    bool stream, failed;
-} answer;
+/* One turn: its answer goes to the log and, streaming, to stdout. */
+typedef struct turn {
+    ui_transcript *log;
+    int answer; /* message */
+    bool stream;
+    nb_err err;
+} turn;
 
 static void on_token(void *arg, const nb_token_event *e)
 {
-    answer *a = arg;
-    if (a->n == a->cap) {
-        size_t cap = a->cap ? a->cap * 2 : 256;
-        int32_t *id = realloc(a->id, cap * sizeof *id);
-        if (!id) {
-            a->failed = true;
-            return;
-        }
-        a->id = id;
-        a->cap = cap;
-    }
-    a->id[a->n++] = e->id;
-    nb_str_addn(&a->text, e->text, e->len);
-    if (a->stream) {
+    turn *t = arg;
+    if (t->err.status == NB_OK)
+        ui_transcript_token(t->log, t->answer, e, &t->err);
+    if (t->stream) {
         ui_print_safe(e->text, e->len);
         fflush(stdout);
     }
@@ -83,20 +74,10 @@ static nb_sampling sampling_from(const ui_arg *o)
     return s;
 }
 
-static nb_status ask_one(ui_ctx *ctx, const char *model, const char *prompt, nb_sched *sched,
-                         answer *a, nb_err *err)
+static nb_status run_turn(ui_ctx *ctx, nb_local *local, const char *prompt, turn *t,
+                          nb_turn_stats *stats, nb_err *err)
 {
-    char path[1024];
     const ui_arg *o = ctx->opt;
-    nb_local *local = NULL;
-    nb_session_options opt = {.n_ctx = o[C_CTX].set ? (uint32_t)o[C_CTX].i : 0};
-    NB_TRY(nb_library_resolve(&ctx->cfg, model, path, sizeof path, err));
-    NB_TRY(nb_local_open(&local, path, &ctx->ops, sched, ctx->threads, &opt, err));
-    bool fallback = false;
-    nb_template t = nb_local_template(local, &fallback);
-    if (fallback && !ctx->quiet)
-        fprintf(stderr, "nibble: the model's own chat template is not known; using %s\n",
-                nb_template_name(t));
     nb_message msg[2];
     size_t n = 0;
     if (o[C_SYSTEM].set)
@@ -107,114 +88,100 @@ static nb_status ask_one(ui_ctx *ctx, const char *model, const char *prompt, nb_
                   .sampling = sampling_from(o),
                   .max_tokens = o[C_MAX].set ? (uint32_t)o[C_MAX].i : 0,
                   .token = on_token,
-                  .arg = a};
+                  .arg = t};
     nb_hooks hooks = ui_ctx_hooks(ctx);
     hooks.progress = NULL; /* the answer itself is the progress */
     nb_responder *r = nb_local_responder(local);
-    nb_status st = r->ask(r, &ask, &a->stats, &hooks, err);
-    if (st == NB_OK && (a->failed || a->text.failed))
-        st = nb_fail(err, NB_NOMEM, "answer: out of memory after %zu tokens", a->n);
+    NB_TRY(r->ask(r, &ask, stats, &hooks, err));
+    if (t->err.status != NB_OK && err)
+        *err = t->err;
+    return t->err.status;
+}
+
+/* The model's answer as pane `pane` of the log. */
+static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sched,
+                         ui_transcript *log, nb_err *err)
+{
+    char path[1024];
+    const char *model = ctx->args[pane];
+    const ui_arg *ctx_opt = &ctx->opt[C_CTX];
+    nb_local *local = NULL;
+    nb_session_options opt = {.n_ctx = ctx_opt->set ? (uint32_t)ctx_opt->i : 0};
+    turn t = {.log = log, .stream = !ctx->json};
+    nb_turn_stats stats = {0};
+    bool fallback = false;
+    int question;
+    NB_TRY(nb_library_resolve(&ctx->cfg, model, path, sizeof path, err));
+    NB_TRY(nb_local_open(&local, path, &ctx->ops, sched, ctx->threads, &opt, err));
+    nb_template tmpl = nb_local_template(local, &fallback);
+    if (fallback && !ctx->quiet)
+        fprintf(stderr, "nibble: the model's own chat template is not known; using %s\n",
+                nb_template_name(tmpl));
+    ui_transcript_set_vocabulary(log, pane, ui_transcript_vocabulary(nb_local_tok(local)));
+    ui_transcript_name_pane(log, pane, model, model);
+    nb_status st =
+        ui_transcript_add(log, pane, -1, NB_USER, prompt, strlen(prompt), &question, err);
+    if (st == NB_OK)
+        st = ui_transcript_add(log, pane, question, NB_ASSISTANT, NULL, 0, &t.answer, err);
+    if (st == NB_OK)
+        st = run_turn(ctx, local, prompt, &t, &stats, err);
+    if (st == NB_OK)
+        ui_transcript_end(log, t.answer, &stats);
     nb_local_close(&local);
+    if (!ctx->json)
+        putchar('\n');
+    if (st == NB_OK && !ctx->json && !ctx->quiet && ctx->err_tty)
+        fprintf(stderr, "[%u tokens, %.1f tok/s, first after %.2f s]\n", stats.n_answer,
+                stats.tok_per_s, stats.ttft);
     return st;
 }
 
-/* First index where two answers differ; SIZE_MAX when they are equal. */
-static size_t first_difference(const answer *a, const answer *b)
-{
-    size_t n = a->n < b->n ? a->n : b->n;
-    for (size_t i = 0; i < n; i++)
-        if (a->id[i] != b->id[i])
-            return i;
-    return a->n == b->n ? SIZE_MAX : n;
-}
-
-static void json_difference(nb_jout *w, size_t at)
-{
-    nb_jout_key(w, "first_difference");
-    if (at == SIZE_MAX)
-        nb_jout_null(w);
-    else
-        nb_jout_u64(w, at);
-}
-
-static void json_answer(nb_jout *w, const char *model, const answer *a, const answer *first)
-{
-    static const char *const stop[] = {"end", "limit", "context", "cancel", "fail"};
-    nb_jout_object(w);
-    nb_jout_key(w, "model"), nb_jout_str(w, model);
-    nb_jout_key(w, "text"), nb_jout_strn(w, nb_str_c(&a->text), a->text.len);
-    nb_jout_key(w, "ids"), nb_jout_array(w);
-    for (size_t i = 0; i < a->n; i++)
-        nb_jout_i64(w, a->id[i]);
-    nb_jout_array_end(w);
-    nb_jout_key(w, "tok_per_s"), nb_jout_double(w, a->stats.tok_per_s);
-    nb_jout_key(w, "ttft_s"), nb_jout_double(w, a->stats.ttft);
-    nb_jout_key(w, "prompt_tokens"), nb_jout_u64(w, a->stats.n_prompt);
-    nb_jout_key(w, "stop"), nb_jout_str(w, stop[a->stats.stop]);
-    json_difference(w, first_difference(first, a));
-    nb_jout_object_end(w);
-}
-
-static void print_json(ui_ctx *ctx, const char *prompt, const answer *a)
+static void print_json(const ui_transcript *log)
 {
     nb_str text = {0};
     nb_jout w = nb_jout_make(&text);
     nb_jout_object(&w);
-    nb_jout_key(&w, "prompt"), nb_jout_str(&w, prompt);
-    nb_jout_key(&w, "answers"), nb_jout_array(&w);
-    for (size_t i = 0; i < ctx->n_args; i++)
-        json_answer(&w, ctx->args[i], &a[i], &a[0]);
-    nb_jout_array_end(&w);
-    size_t earliest = SIZE_MAX;
-    for (size_t i = 1; i < ctx->n_args; i++) {
-        size_t at = first_difference(&a[0], &a[i]);
-        earliest = at < earliest ? at : earliest;
-    }
-    json_difference(&w, earliest);
+    ui_transcript_answers_json(log, &w);
     nb_jout_object_end(&w);
     puts(nb_str_c(&text));
     nb_str_free(&text);
 }
 
-static void print_differences(ui_ctx *ctx, const answer *a)
+static void print_differences(ui_ctx *ctx, const ui_transcript *log)
 {
-    for (size_t i = 1; i < ctx->n_args; i++) {
-        size_t at = first_difference(&a[0], &a[i]);
+    for (int i = 1; i < (int)ctx->n_args; i++) {
+        long at = ui_transcript_difference(log, i);
+        size_t n = ui_transcript_at(log, ui_transcript_leaf(log, i))->n_token;
         ui_print_safe(ctx->args[i], strlen(ctx->args[i]));
-        if (at == SIZE_MAX)
-            printf(": the same %zu tokens\n", a[i].n);
+        if (ui_transcript_other_vocabulary(log, i))
+            printf(": another vocabulary, its tokens are not compared\n");
+        else if (at < 0)
+            printf(": the same %zu tokens\n", n);
         else
-            printf(": first difference at token %zu\n", at);
+            printf(": first difference at token %ld\n", at);
     }
 }
 
 static nb_status ask_all(ui_ctx *ctx, const char *prompt, nb_err *err)
 {
-    answer a[CHAT_MAX] = {0};
     nb_sched *sched = NULL;
+    ui_transcript *log = NULL;
     nb_status st = nb_sched_open(&sched, ctx->threads, err);
-    for (size_t i = 0; st == NB_OK && i < ctx->n_args; i++) {
-        a[i].stream = !ctx->json;
+    if (st == NB_OK)
+        st = ui_transcript_open(&log, NULL, err);
+    for (int i = 0; st == NB_OK && i < (int)ctx->n_args; i++) {
         if (!ctx->json && ctx->n_args > 1) {
             printf("== ");
             ui_print_safe(ctx->args[i], strlen(ctx->args[i]));
             putchar('\n');
         }
-        st = ask_one(ctx, ctx->args[i], prompt, sched, &a[i], err);
-        if (!ctx->json)
-            putchar('\n');
-        if (st == NB_OK && !ctx->json && !ctx->quiet && ctx->err_tty)
-            fprintf(stderr, "[%u tokens, %.1f tok/s, first after %.2f s]\n", a[i].stats.n_answer,
-                    a[i].stats.tok_per_s, a[i].stats.ttft);
+        st = ask_one(ctx, i, prompt, sched, log, err);
     }
     if (st == NB_OK && ctx->json)
-        print_json(ctx, prompt, a);
+        print_json(log);
     else if (st == NB_OK && ctx->n_args > 1)
-        print_differences(ctx, a);
-    for (size_t i = 0; i < CHAT_MAX; i++) {
-        nb_str_free(&a[i].text);
-        free(a[i].id);
-    }
+        print_differences(ctx, log);
+    ui_transcript_close(&log);
     nb_sched_close(&sched);
     return st;
 }
@@ -267,10 +234,11 @@ const ui_cmd ui_cmd_chat = {
         "the first. Without a prompt and in a terminal the workbench opens on Chat.\n"
         "JSON keys: prompt, answers[] with model, text, ids, tok_per_s, ttft_s, prompt_tokens,\n"
         "stop (end, limit, context) and first_difference (token index against the first answer,\n"
-        "null = same); first_difference of all answers: the earliest of these.",
+        "null = same, or of another vocabulary); first_difference of all answers: the earliest of\n"
+        "these.",
     .opt = chat_opt,
     .n_opt = C_COUNT,
     .min_args = 1,
-    .max_args = CHAT_MAX,
+    .max_args = UI_PANES,
     .run = run_chat,
 };

@@ -11,6 +11,7 @@
 #include "core/base/job.h"
 #include "tui/commands/net.h"
 #include "tui/commands/pull.h"
+#include "tui/hub_out.h"
 
 enum { P_LIMIT, P_CONNECTIONS, P_REVISION, P_COUNT };
 static const ui_opt pull_opt[P_COUNT] = {

@@ -8,6 +8,7 @@
 #include "core/files/library.h"
 #include "core/quant/quantize.h"
 #include "tui/commands/cmd.h"
+#include "tui/twin.h"
 
 enum {
     Q_TYPE,
@@ -63,55 +64,19 @@ static nb_status recipe_from(nb_recipe *r, const ui_ctx *ctx, nb_err *err)
     return NB_OK;
 }
 
-static void json_tensor(nb_jout *w, const nb_planned *p, const char *name, const nb_stats *s,
-                        bool measured)
-{
-    nb_jout_object(w);
-    nb_jout_key(w, "name"), nb_jout_str(w, name);
-    nb_jout_key(w, "type"), nb_jout_str(w, p->type->name);
-    nb_jout_key(w, "bytes"), nb_jout_u64(w, p->nbytes);
-    nb_jout_key(w, "why"), nb_jout_str(w, p->why);
-    if (measured) {
-        nb_jout_key(w, "rel_rmse"), nb_jout_double(w, nb_stats_rel_rmse(s));
-        nb_jout_key(w, "sqnr_db"), nb_jout_double(w, nb_stats_sqnr_db(s));
-        nb_jout_key(w, "max_error"), nb_jout_double(w, (double)s->max_err);
-        nb_jout_key(w, "max_error_at"), nb_jout_u64(w, s->max_err_at);
-        nb_jout_key(w, "clipped"), nb_jout_u64(w, s->n_clip);
-    }
-    nb_jout_object_end(w);
-}
-
 /* run NULL: a dry run, figures of the plan alone. */
 static nb_status print_json(const nb_plan *plan, const char *out_path, nb_run *run, nb_err *err)
 {
     nb_str text = {0};
     nb_jout w = nb_jout_make(&text);
+    nb_run_view v = {0};
     nb_tensor_report *report = run ? nb_alloc(1, sizeof *report, "report", err) : NULL;
     if (run && !report)
         return NB_NOMEM;
-    nb_jout_object(&w);
-    nb_jout_key(&w, "source"), nb_jout_str(&w, nb_weights_path(plan->weights));
-    nb_jout_key(&w, "output"), nb_jout_str(&w, out_path);
-    nb_jout_key(&w, "preset"), nb_jout_str(&w, plan->preset->name);
-    nb_jout_key(&w, "dry_run"), nb_jout_bool(&w, !run);
-    nb_jout_key(&w, "bytes"), nb_jout_u64(&w, plan->file_bytes);
-    nb_jout_key(&w, "tensor_bytes"), nb_jout_u64(&w, plan->tensor_bytes);
-    nb_jout_key(&w, "params"), nb_jout_u64(&w, plan->params);
-    nb_jout_key(&w, "bpw"), nb_jout_double(&w, plan->bpw);
-    if (run) {
-        nb_run_view v;
+    if (run)
         nb_run_look(run, &v);
-        nb_jout_key(&w, "seconds"), nb_jout_double(&w, v.elapsed);
-        nb_jout_key(&w, "rel_rmse"), nb_jout_double(&w, nb_stats_rel_rmse(&v.total));
-        nb_jout_key(&w, "sqnr_db"), nb_jout_double(&w, nb_stats_sqnr_db(&v.total));
-    }
-    nb_jout_key(&w, "tensors"), nb_jout_array(&w);
-    for (size_t i = 0; i < plan->n; i++) {
-        bool measured = run && nb_run_report(run, i, report);
-        json_tensor(&w, &plan->tensor[i], plan->layout[i].name, report ? &report->stats : NULL,
-                    measured);
-    }
-    nb_jout_array_end(&w);
+    nb_jout_object(&w);
+    ui_twin_quantize(&w, plan, out_path, run, v.elapsed, report);
     nb_jout_object_end(&w);
     puts(nb_str_c(&text));
     nb_str_free(&text);

@@ -12,7 +12,7 @@
 #include "kernels/fp.h"
 #include "tui/commands/cmd.h"
 #include "tui/commands/repo.h"
-#include "tui/hub_out.h"
+#include "tui/twin.h"
 
 /* --- show
  * ------------------------------------------------------------------------------------------ */
@@ -39,7 +39,7 @@ typedef struct summary {
     nb_fit fit;
 } summary;
 
-static void summarise(summary *s, const nb_weights *w, uint32_t ctx)
+static void summarise(summary *s, const nb_weights *w, uint32_t ctx, uint64_t limit)
 {
     *s = (summary){0};
     for (size_t i = 0; i < nb_weights_count(w); i++) {
@@ -53,6 +53,8 @@ static void summarise(summary *s, const nb_weights *w, uint32_t ctx)
     }
     uint64_t available, total;
     nb_memory(&available, &total);
+    if (limit && limit < available)
+        available = limit;
     s->has_fit = nb_hparams_read(&s->hp, nb_weights_kvs(w), NULL) == NB_OK;
     if (s->has_fit) {
         if (ctx > s->hp.n_ctx_train)
@@ -61,79 +63,26 @@ static void summarise(summary *s, const nb_weights *w, uint32_t ctx)
     }
 }
 
-static const char *container_name(const nb_weights *w)
-{
-    static const char *const name[] = {"gguf", "safetensors", "huggingface"};
-    return name[nb_weights_container(w)];
-}
-
-static void json_kv(nb_jout *w, const nb_kv *kv)
-{
-    nb_jout_key(w, kv->key);
-    switch (kv->type) {
-    case NB_KV_BOOL:
-        nb_jout_bool(w, kv->v.u != 0);
-        return;
-    case NB_KV_STRING:
-        nb_jout_strn(w, (const char *)kv->v.bytes, kv->n);
-        return;
-    case NB_KV_F32:
-    case NB_KV_F64:
-        nb_jout_double(w, kv->v.f);
-        return;
-    case NB_KV_ARRAY: /* long arrays (vocabularies) by count */
-        nb_jout_object(w);
-        nb_jout_key(w, "elements"), nb_jout_u64(w, kv->n);
-        nb_jout_key(w, "type"), nb_jout_str(w, nb_kv_type_name(kv->elem));
-        nb_jout_object_end(w);
-        return;
-    case NB_KV_I8:
-    case NB_KV_I16:
-    case NB_KV_I32:
-    case NB_KV_I64:
-        nb_jout_i64(w, kv->v.i);
-        return;
-    default:
-        nb_jout_u64(w, kv->v.u);
-        return;
-    }
-}
-
-static void json_tensor(nb_jout *w, const nb_tensor *t)
-{
-    nb_jout_object(w);
-    nb_jout_key(w, "name"), nb_jout_str(w, t->name);
-    nb_jout_key(w, "type"), nb_jout_str(w, nk_type_get(t->type)->name);
-    nb_jout_key(w, "shape"), nb_jout_array(w);
-    for (uint32_t d = 0; d < t->n_dims; d++)
-        nb_jout_u64(w, t->shape[d]);
-    nb_jout_array_end(w);
-    nb_jout_key(w, "bytes"), nb_jout_u64(w, t->nbytes);
-    nb_jout_object_end(w);
-}
-
 static void show_json(const nb_weights *weights, const summary *s)
 {
     nb_str text = {0};
     nb_jout w = nb_jout_make(&text);
+    const twin_model m = {.path = nb_weights_path(weights),
+                          .container = nb_weights_container(weights),
+                          .file_bytes = nb_weights_file_bytes(weights),
+                          .tensor_bytes = s->bytes,
+                          .params = s->params};
     nb_jout_object(&w);
-    nb_jout_key(&w, "path"), nb_jout_str(&w, nb_weights_path(weights));
-    nb_jout_key(&w, "container"), nb_jout_str(&w, container_name(weights));
-    nb_jout_key(&w, "file_bytes"), nb_jout_u64(&w, nb_weights_file_bytes(weights));
-    nb_jout_key(&w, "tensor_bytes"), nb_jout_u64(&w, s->bytes);
-    nb_jout_key(&w, "params"), nb_jout_u64(&w, s->params);
-    nb_jout_key(&w, "bpw");
-    nb_jout_double(&w, s->params ? 8.0 * (double)s->bytes / (double)s->params : 0);
+    ui_twin_model(&w, &m);
     if (s->has_fit)
-        ui_hub_json_fit(&w, &s->fit);
-    nb_jout_key(&w, "keys"), nb_jout_object(&w);
-    const nb_kvs *kvs = nb_weights_kvs(weights);
-    for (size_t i = 0; i < nb_kvs_count(kvs); i++)
-        json_kv(&w, nb_kvs_at(kvs, i));
-    nb_jout_object_end(&w);
+        ui_twin_fit(&w, &s->fit);
+    ui_twin_keys(&w, nb_weights_kvs(weights));
     nb_jout_key(&w, "tensors"), nb_jout_array(&w);
-    for (size_t i = 0; i < nb_weights_count(weights); i++)
-        json_tensor(&w, &nb_weights_at(weights, i)->t);
+    for (size_t i = 0; i < nb_weights_count(weights); i++) {
+        nb_jout_object(&w);
+        ui_twin_tensor(&w, &nb_weights_at(weights, i)->t);
+        nb_jout_object_end(&w);
+    }
     nb_jout_array_end(&w);
     nb_jout_object_end(&w);
     puts(nb_str_c(&text));
@@ -183,8 +132,9 @@ static void show_text(const nb_weights *w, const summary *s, const ui_arg *opt)
 {
     char bytes[16], a[16], b[16], c[16], d[16], e[16];
     ui_print_line(nb_weights_path(w));
-    printf("  %s, %zu tensors, %.2f M parameters, %s, %.3f bits per weight\n", container_name(w),
-           nb_weights_count(w), (double)s->params / 1e6, nb_human_bytes(bytes, s->bytes),
+    printf("  %s, %zu tensors, %.2f M parameters, %s, %.3f bits per weight\n",
+           ui_twin_container(nb_weights_container(w)), nb_weights_count(w), (double)s->params / 1e6,
+           nb_human_bytes(bytes, s->bytes),
            s->params ? 8.0 * (double)s->bytes / (double)s->params : 0);
     if (s->has_fit)
         printf("  memory at context %u: weights %s + KV %s + buffers %s = %s of %s: %s\n",
@@ -227,7 +177,7 @@ static nb_status run_show(ui_ctx *ctx, nb_err *err)
     NB_TRY(open_arg(&w, ctx, ctx->args[0], err));
     summary *s = nb_alloc(1, sizeof *s, "summary", err);
     if (s) {
-        summarise(s, w, n_ctx);
+        summarise(s, w, n_ctx, ctx->cfg.ram_limit);
         if (ctx->json)
             show_json(w, s);
         else
@@ -343,61 +293,6 @@ static nb_status block_view(const look *l, const ui_ctx *ctx, uint64_t index, nk
     return NB_OK;
 }
 
-static void json_stats(nb_jout *w, const look *l)
-{
-    const nb_stats *s = &l->stats;
-    nb_jout_key(w, "n"), nb_jout_u64(w, s->n);
-    nb_jout_key(w, "mean"), nb_jout_double(w, s->n ? s->sum / (double)s->n : 0);
-    nb_jout_key(w, "std"), nb_jout_double(w, nb_stats_std(s));
-    nb_jout_key(w, "min"), nb_jout_double(w, (double)s->min);
-    nb_jout_key(w, "max"), nb_jout_double(w, (double)s->max);
-    nb_jout_key(w, "kurtosis"), nb_jout_double(w, nb_stats_kurtosis(s));
-    nb_jout_key(w, "zeros"), nb_jout_u64(w, s->n_zero);
-    nb_jout_key(w, "nan"), nb_jout_u64(w, s->n_nan);
-    nb_jout_key(w, "inf"), nb_jout_u64(w, s->n_inf);
-    if (!l->ref)
-        return;
-    nb_jout_key(w, "rel_rmse"), nb_jout_double(w, nb_stats_rel_rmse(s));
-    nb_jout_key(w, "sqnr_db"), nb_jout_double(w, nb_stats_sqnr_db(s));
-    nb_jout_key(w, "max_error"), nb_jout_double(w, (double)s->max_err);
-    nb_jout_key(w, "max_error_at"), nb_jout_u64(w, s->max_err_at);
-}
-
-static void json_block(nb_jout *w, const look *l, uint64_t index, const nk_block_view *v,
-                       const float *original)
-{
-    nb_jout_key(w, "block"), nb_jout_object(w);
-    nb_jout_key(w, "index"), nb_jout_u64(w, index);
-    nb_jout_key(w, "d"), nb_jout_double(w, (double)v->d);
-    nb_jout_key(w, "values"), nb_jout_array(w);
-    for (uint32_t i = 0; i < v->len; i++) {
-        nb_jout_object(w);
-        nb_jout_key(w, "code"), nb_jout_i64(w, v->code[i]);
-        nb_jout_key(w, "scale"), nb_jout_double(w, (double)v->scale[i / v->group]);
-        nb_jout_key(w, "offset"), nb_jout_double(w, (double)v->offset[i / v->group]);
-        nb_jout_key(w, "decoded"), nb_jout_double(w, (double)nk_view_weight(v, i));
-        if (l->ref)
-            nb_jout_key(w, "original"), nb_jout_double(w, (double)original[i]);
-        nb_jout_object_end(w);
-    }
-    nb_jout_array_end(w);
-    nb_jout_object_end(w);
-}
-
-static void json_hist(nb_jout *w, const nb_hist *h)
-{
-    nb_jout_key(w, "histogram"), nb_jout_array(w);
-    for (size_t i = 0; i < NB_HIST_BINS; i++) {
-        if (!h->count[i])
-            continue;
-        nb_jout_array(w);
-        nb_jout_double(w, nb_hist_edge(i));
-        nb_jout_u64(w, h->count[i]);
-        nb_jout_array_end(w);
-    }
-    nb_jout_array_end(w);
-}
-
 static void inspect_text(const look *l)
 {
     enum { COLS = 64, ROWS = 8 };
@@ -442,19 +337,16 @@ static void block_text(const look *l, uint64_t index, const nk_block_view *v, co
     }
 }
 
-static void ui_inspect_json(const look *l, bool block, uint64_t index, const nk_block_view *v,
-                            const float *original)
+static void inspect_json(const look *l, bool block, uint64_t index, const nk_block_view *v,
+                         const float *original)
 {
     nb_str text = {0};
     nb_jout w = nb_jout_make(&text);
     nb_jout_object(&w);
-    nb_jout_key(&w, "name"), nb_jout_str(&w, l->view->t.name);
-    nb_jout_key(&w, "type"), nb_jout_str(&w, l->type->name);
-    nb_jout_key(&w, "bytes"), nb_jout_u64(&w, l->view->t.nbytes);
-    json_stats(&w, l);
-    json_hist(&w, &l->hist);
+    ui_twin_tensor(&w, &l->view->t);
+    ui_twin_figures(&w, &l->stats, &l->hist, l->ref != NULL);
     if (block)
-        json_block(&w, l, index, v, original);
+        ui_twin_block(&w, index, v, l->ref ? original : NULL);
     nb_jout_object_end(&w);
     puts(nb_str_c(&text));
     nb_str_free(&text);
@@ -480,7 +372,7 @@ static nb_status run_inspect(ui_ctx *ctx, nb_err *err)
     if (st == NB_OK && o[I_BLOCK].set)
         st = block_view(l, ctx, index, &view, original, err);
     if (st == NB_OK && ctx->json) {
-        ui_inspect_json(l, o[I_BLOCK].set, index, &view, original);
+        inspect_json(l, o[I_BLOCK].set, index, &view, original);
     } else if (st == NB_OK) {
         inspect_text(l);
         if (o[I_BLOCK].set)
@@ -499,7 +391,7 @@ const ui_cmd ui_cmd_inspect = {
     .args = "MODEL TENSOR",
     .summary = "histogram and statistics of one tensor, or one block value by value",
     .details =
-        "JSON keys: name, type, bytes, n, mean, std, min, max, kurtosis, zeros, nan, inf,\n"
+        "JSON keys: name, type, shape, bytes, n, mean, std, min, max, kurtosis, zeros, nan, inf,\n"
         "histogram [lower edge, count], with --against rel_rmse, sqnr_db, max_error,\n"
         "max_error_at; with --block block {index, d, values[] with code, scale, offset, decoded,\n"
         "original}. decoded = scale * code + offset.",

@@ -30,32 +30,6 @@ nb_status ui_net_open(dl_net **out, const ui_ctx *ctx, uint64_t limit, int conne
     return st;
 }
 
-bool ui_parse_size(const char *text, uint64_t *out)
-{
-    static const struct {
-        char unit;
-        double scale;
-    } units[] = {{'k', 1e3}, {'m', 1e6}, {'g', 1e9}, {'t', 1e12}};
-    char number[40];
-    size_t n = strlen(text);
-    double scale = 1, v;
-    if (n && (text[n - 1] == 'b' || text[n - 1] == 'B'))
-        n--;
-    for (size_t i = 0; n && i < countof(units); i++)
-        if ((text[n - 1] | 0x20) == units[i].unit) {
-            scale = units[i].scale;
-            n--;
-            break;
-        }
-    if (n == 0 || n >= sizeof number)
-        return false;
-    snprintf(number, sizeof number, "%.*s", (int)n, text);
-    if (!nb_parse_double(number, &v) || v < 0 || v * scale > 9e18)
-        return false;
-    *out = (uint64_t)(v * scale);
-    return true;
-}
-
 nb_status ui_net_fail(ui_ctx *ctx, nb_status st, dl_trouble trouble)
 {
     const char *remedy = dl_trouble_remedy(trouble);

@@ -9,8 +9,6 @@
  * stderr. limit (bytes/s) and connections as in dl_options, 0 = default. */
 nb_status ui_net_open(dl_net **out, const ui_ctx *ctx, uint64_t limit, int connections,
                       nb_err *err);
-/* "2M", "500K", "1.5G" (decimal units) -> bytes; false when it is no size. */
-bool ui_parse_size(const char *text, uint64_t *out);
 /* The failure's sentence will end in the trouble's remedy. Returns st. */
 nb_status ui_net_fail(ui_ctx *ctx, nb_status st, dl_trouble trouble);
 

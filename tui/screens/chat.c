@@ -265,6 +265,10 @@ static bool pane_action(chat *c, ui_action a)
         ui_app_say(c->app, c->together ? "panes run together: tok/s is marked (shared)"
                                        : "panes run one after another");
         return true;
+    case UI_ACT_CHAT_FORMAT:
+        c->raw = !c->raw;
+        ui_app_say(c->app, c->raw ? "answers as written" : "answers as Markdown");
+        return true;
     case UI_ACT_CHAT_PARAMS:
         ui_chat_params_open(c);
         return true;
@@ -470,8 +474,7 @@ static bool restore(chat *c, const char *file)
     for (int p = 0; p < UI_PANES && ui_transcript_model(c->log, p)[0]; p++) {
         c->pane[p].used = true;
         snprintf(c->pane[p].path, sizeof c->pane[p].path, "%s", ui_transcript_model(c->log, p));
-        snprintf(c->pane[p].label, sizeof c->pane[p].label, "%.90s",
-                 ui_transcript_label(c->log, p));
+        nb_short(c->pane[p].label, sizeof c->pane[p].label, ui_transcript_label(c->log, p));
     }
     return true;
 }
@@ -509,6 +512,7 @@ static void close_screen(void **self)
         return;
     ui_chat_release(c);
     ui_chat_diff_free(&c->diff);
+    ui_chat_forget_rows(c);
     for (size_t i = 0; i < c->n_rows; i++) {
         nb_str_free(&c->rows[i].text);
         free(c->rows[i].row);
@@ -539,6 +543,7 @@ const ui_screen ui_screen_chat = {
     .why_not = why_not,
     .hints = hints,
     .tick = tick,
+    .rate = 8000,
     .busy = busy,
     .json = json,
     .show = show,

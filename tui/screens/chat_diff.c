@@ -187,8 +187,7 @@ void ui_chat_diff_draw(chat *c, ui_canvas *canvas, ui_rect r)
     if (!a || !b)
         return;
     compute(d, a, b);
-    snprintf(title, sizeof title, "A %.90s = %c %.90s", c->pane[0].label, 'A' + p,
-             c->pane[p].label);
+    snprintf(title, sizeof title, "A %s = %c %s", c->pane[0].label, 'A' + p, c->pane[p].label);
     ui_box(canvas, r, title, "= or Esc back", true);
     ui_spots_add(&c->spots, r, CHAT_SPOT_DIFF);
     ui_rect in = ui_inside(r);

@@ -44,6 +44,10 @@ static int token_under(const chat *c, int x, int y)
 
 static void press_pane(chat *c, int pane, const ui_key *k)
 {
+    if (k->button == 2 && c->token >= 0) {
+        c->top = true; /* Enter would close it where the first press found it open */
+        return;
+    }
     if (k->button == 2) {
         ui_screen_chat.action(c, UI_ACT_ANY_OPEN);
         return;

@@ -74,19 +74,6 @@ static nb_status check_memory(struct chat_work *k, nb_err *err)
     return st;
 }
 
-/* FNV-1a over every piece: equal for files of one model, whatever their precision. */
-static uint64_t print_of(const nb_tok *t)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-    for (uint32_t id = 0; id < nb_tok_count(t); id++) {
-        const char *bytes = "";
-        size_t n = nb_tok_piece(t, (int32_t)id, true, &bytes);
-        for (size_t i = 0; i <= n; i++) /* a byte no text holds ends each piece */
-            h = (h ^ (i < n ? (unsigned char)bytes[i] : 0xffu)) * 0x100000001b3u;
-    }
-    return h ? h : 1;
-}
-
 static nb_status load(nb_job *job, void *arg, nb_err *err)
 {
     struct chat_work *k = arg;
@@ -94,7 +81,7 @@ static nb_status load(nb_job *job, void *arg, nb_err *err)
     NB_TRY(check_memory(k, err));
     const nb_session_options opt = {.n_ctx = k->ctx};
     NB_TRY(nb_local_open(&k->made, k->path, k->ops, k->sched, k->threads, &opt, err));
-    k->vocabulary = print_of(nb_local_tok(k->made));
+    k->vocabulary = ui_transcript_vocabulary(nb_local_tok(k->made));
     return NB_OK;
 }
 
@@ -172,6 +159,7 @@ static void loaded(chat *c, chat_pane *pane, const nb_err *err)
 
 static void name_pane(chat_pane *pane, const char *path)
 {
+    enum { LABEL = 71 }; /* the type comes behind it */
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/')
         n--;
@@ -180,7 +168,7 @@ static void name_pane(chat_pane *pane, const char *path)
     size_t len = strlen(base);
     if (len > 5 && strcmp(base + len - 5, ".gguf") == 0)
         len -= 5;
-    snprintf(pane->label, sizeof pane->label, "%.*s", (int)(len < 70 ? len : 70), base);
+    nb_elide(pane->label, LABEL, snprintf(pane->label, LABEL, "%.*s", (int)len, base));
 }
 
 static void clear_pane(chat_pane *pane)
@@ -210,8 +198,7 @@ static void fresh_log(chat *c)
         if (c->pane[p].used)
             ui_transcript_name_pane(c->log, p, c->pane[p].label, c->pane[p].path);
     }
-    for (size_t i = 0; i < c->n_rows; i++)
-        c->rows[i].width = 0;
+    ui_chat_forget_rows(c);
 }
 
 /* The panes asked for, once no job holds the present ones. */

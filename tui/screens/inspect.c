@@ -33,10 +33,8 @@ static void open_wanted(inspect *s)
     memcpy(s->open_arg.other, s->wanted_other, sizeof s->open_arg.other);
     s->wanted[0] = '\0';
     s->problem[0] = '\0';
-    char label[160];
-    snprintf(label, sizeof label, "%.150s", nb_path_base(s->open_arg.path));
-    if (ui_app_job(s->app, &s->opening, UI_INSPECT, "open", label, open_files, &s->open_arg,
-                   &err) != NB_OK)
+    if (ui_app_job(s->app, &s->opening, UI_INSPECT, "open", nb_path_base(s->open_arg.path),
+                   open_files, &s->open_arg, &err) != NB_OK)
         memcpy(s->problem, err.msg, sizeof s->problem);
 }
 

@@ -7,6 +7,7 @@
 #ifndef NIBBLE_SCREEN_INSPECT_H
 #define NIBBLE_SCREEN_INSPECT_H
 
+#include "core/base/json.h"
 #include "core/files/weights.h"
 #include "core/quant/hist.h"
 #include "tui/screens/parts.h"
@@ -88,6 +89,8 @@ uint64_t ui_inspect_blocks(const nb_view *v);
 void ui_inspect_go(inspect *s, uint64_t block);
 bool ui_inspect_block_action(inspect *s, ui_action a);
 void ui_inspect_draw_block(inspect *s, ui_canvas *c, ui_rect r, bool focused);
+/* The block shown as member of the tensor under the cursor; nothing for a type without blocks. */
+void ui_inspect_block_json(const inspect *s, nb_jout *w);
 
 /* ui_inspect_draw.c */
 /* What a column of the table sorts by; INSPECT_FILE = it does not. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tui/screens/inspect.h"
+#include "tui/twin.h"
 
 enum { PLAIN_BLOCK = 32 }; /* values shown together for types without blocks */
 
@@ -36,10 +37,18 @@ static uint32_t len_of(const nb_view *v, uint64_t block)
     return (uint32_t)(left < block_len(v) ? left : block_len(v));
 }
 
+/* The same tensor of the file compared with, where it can be decoded; NULL = there is none. */
+static const nb_view *other_of(const inspect *s, const nb_view *v)
+{
+    const nb_view *o = s->other ? nb_weights_find(s->other, v->t.name) : NULL;
+    bool same = o && memcmp(o->t.shape, v->t.shape, sizeof o->t.shape) == 0;
+    return same && type_of(o) && type_of(o)->decode ? o : NULL;
+}
+
 static bool read_rows(inspect *s, const nb_view *v, uint64_t row)
 {
     size_t cols = (size_t)nb_tensor_cols(&v->t);
-    const nb_view *o = s->other ? nb_weights_find(s->other, v->t.name) : NULL;
+    const nb_view *o = other_of(s, v);
     if (!type_of(v) || !type_of(v)->decode)
         return false;
     if (cols > s->cap_cols) {
@@ -50,8 +59,7 @@ static bool read_rows(inspect *s, const nb_view *v, uint64_t row)
         s->cap_cols = cols;
     }
     type_of(v)->decode(nb_weights_row(v, row), s->mine, cols);
-    s->have_theirs = o && memcmp(o->t.shape, v->t.shape, sizeof o->t.shape) == 0 && type_of(o) &&
-                     type_of(o)->decode;
+    s->have_theirs = o != NULL;
     if (s->have_theirs)
         type_of(o)->decode(nb_weights_row(o, row), s->theirs, cols);
     return true;
@@ -256,4 +264,23 @@ void ui_inspect_draw_block(inspect *s, ui_canvas *c, ui_rect r, bool focused)
     ui_parts_line(&l, UI_DIM,
                   focused ? "j k weight  h l block  = a file for originals"
                           : "Enter looks at it value by value");
+}
+
+void ui_inspect_block_json(const inspect *s, nb_jout *w)
+{
+    size_t index;
+    const nb_view *v = ui_inspect_current(s, &index);
+    const nk_type *t = v ? type_of(v) : NULL;
+    nk_block_view view;
+    if (!t || !t->explain || s->block_of != index || s->block >= ui_inspect_blocks(v))
+        return;
+    uint64_t row = s->block / blocks_per_row(v), in_row = s->block % blocks_per_row(v);
+    const nb_view *o = other_of(s, v);
+    size_t cols = (size_t)nb_tensor_cols(&v->t);
+    float *original = o ? ui_xcalloc(cols, sizeof *original) : NULL;
+    t->explain(nb_weights_row(v, row) + in_row * t->block_size, &view);
+    if (o)
+        type_of(o)->decode(nb_weights_row(o, row), original, cols);
+    ui_twin_block(w, s->block, &view, o ? original + in_row * t->block_len : NULL);
+    free(original);
 }

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "core/base/file.h"
-#include "core/base/json.h"
 #include "tui/screens/inspect.h"
+#include "tui/twin.h"
 
 enum { NARROW = 100 };
 enum { COL_TENSOR, COL_SHAPE, COL_TYPE, COL_BYTES, COL_REL, COL_MAX, COLS };
@@ -131,10 +131,12 @@ static void draw_tensors(inspect *s, ui_canvas *c, ui_rect r, bool meta)
         {"TENSOR", 0, false, 0}, {"SHAPE", 9, true, 5}, {"TYPE", 5, true, 1},
         {"BYTES", 8, true, 2},   {"REL%", 6, true, 3},  {"MAXERR", 7, true, 4},
     };
-    char title[200], note[96];
-    snprintf(title, sizeof title, "%.120s  %zu tensors", nb_path_base(s->path), s->n_tensors);
+    char title[200], note[96], name[124], other[64];
+    snprintf(title, sizeof title, "%s  %zu tensors",
+             nb_short(name, sizeof name, nb_path_base(s->path)), s->n_tensors);
     if (s->other)
-        snprintf(note, sizeof note, "vs %.60s", nb_path_base(s->other_path));
+        snprintf(note, sizeof note, "vs %s",
+                 nb_short(other, sizeof other, nb_path_base(s->other_path)));
     else
         snprintf(note, sizeof note, "sort %s  s", sort_word[s->sort]);
     ui_box(c, r, title, note, !s->block_view);
@@ -274,30 +276,19 @@ void ui_inspect_draw(void *self, ui_canvas *c, ui_rect r)
         draw_hist(s, c, bottom);
 }
 
-/* --- the same as JSON ------------------------------------------------------------------------ */
+/* --- the same as JSON, keys of `nibble inspect --json`, and keys and tensors of `show` -------- */
 
 static void tensor_json(const inspect *s, nb_jout *w, size_t i)
 {
-    const nb_tensor *t = &nb_weights_at(s->weights, i)->t;
     const inspect_result *r = result_of(s, i);
+    size_t here = SIZE_MAX;
+    ui_inspect_current(s, &here);
     nb_jout_object(w);
-    nb_jout_key(w, "name");
-    nb_jout_str(w, t->name);
-    nb_jout_key(w, "type");
-    nb_jout_str(w, type_name(t));
-    nb_jout_key(w, "shape");
-    nb_jout_array(w);
-    for (uint32_t d = 0; d < t->n_dims; d++)
-        nb_jout_u64(w, t->shape[d]);
-    nb_jout_array_end(w);
-    nb_jout_key(w, "bytes");
-    nb_jout_u64(w, t->nbytes);
-    if (r && r->compared) {
-        nb_jout_key(w, "rel_rmse");
-        nb_jout_double(w, nb_stats_rel_rmse(&r->stats));
-        nb_jout_key(w, "max_error");
-        nb_jout_double(w, (double)r->stats.max_err);
-    }
+    ui_twin_tensor(w, &nb_weights_at(s->weights, i)->t);
+    if (r && r->readable)
+        ui_twin_figures(w, &r->stats, &r->hist, r->compared);
+    if (i == here)
+        ui_inspect_block_json(s, w);
     nb_jout_object_end(w);
 }
 
@@ -308,6 +299,8 @@ void ui_inspect_json(const void *self, nb_str *out)
     nb_jout_object(&w);
     nb_jout_key(&w, "path");
     nb_jout_str(&w, s->path);
+    if (s->weights)
+        ui_twin_keys(&w, nb_weights_kvs(s->weights));
     nb_jout_key(&w, "tensors");
     nb_jout_array(&w);
     for (size_t i = 0; i < s->n_tensors; i++)

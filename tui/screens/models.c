@@ -45,7 +45,7 @@ static void drop_scan(models_scan *s)
     s->speed = NULL;
 }
 
-static void start_scan(models *m)
+void ui_models_scan(models *m)
 {
     const ui_app_options *opt = ui_app_options_of(m->app);
     nb_err err = {0};
@@ -64,7 +64,7 @@ static void start_scan(models *m)
 static void event(void *self, const nb_event *e)
 {
     models *m = self;
-    if (e->kind != NB_EVENT_DONE || e->job != m->job)
+    if (ui_models_hub_event(m, e) || e->kind != NB_EVENT_DONE || e->job != m->job)
         return;
     m->job = NULL;
     if (e->err.status != NB_OK) {
@@ -258,7 +258,16 @@ static bool action_here(models *m, ui_action a)
         ui_models_arrange(m);
         return true;
     case UI_ACT_MODELS_RESCAN:
-        start_scan(m);
+        ui_models_scan(m);
+        return true;
+    case UI_ACT_MODELS_ACCOUNT:
+        ui_app_account(m->app);
+        return true;
+    case UI_ACT_MODELS_DELETE:
+        ui_models_trash(m);
+        return true;
+    case UI_ACT_ANY_UNDO:
+        ui_models_restore(m);
         return true;
     default:
         return false;
@@ -268,6 +277,8 @@ static bool action_here(models *m, ui_action a)
 static bool action(void *self, ui_action a)
 {
     models *m = self;
+    if (ui_models_hub_action(m, a))
+        return true;
     if (m->typing && ui_keyrow_of(a)->scope != UI_MODELS) { /* no letter comes as an action */
         if (a != UI_ACT_ANY_OPEN && a != UI_ACT_ANY_ESCAPE)
             return false;
@@ -309,12 +320,15 @@ static bool action(void *self, ui_action a)
 
 static bool text_mode(const void *self)
 {
-    return ((const models *)self)->typing;
+    const models *m = self;
+    return m->typing || m->hub.typing;
 }
 
 static bool key(void *self, const ui_key *k)
 {
     models *m = self;
+    if (m->hub.typing)
+        return ui_models_hub_key(m, k);
     if (!m->typing)
         return false;
     if (k->code == UI_K_UP || k->code == UI_K_DOWN)
@@ -350,6 +364,8 @@ static bool mouse(void *self, const ui_key *k)
     models *m = self;
     int column = ui_table_hit(&m->list, k->x, k->y);
     int spot = ui_spots_hit(&m->spots, k->x, k->y);
+    if (ui_models_hub_mouse(m, k))
+        return true;
     if (ui_list_mouse(&m->list, k)) {
         m->typing = m->typing && k->button >= 4;
         if (k->button == 2)
@@ -372,7 +388,13 @@ static const char *why_not(const void *self, ui_action a)
 {
     const models *m = self;
     const ui_keyrow *row = ui_keyrow_of(a);
-    bool needs = row->scope == UI_MODELS && a != UI_ACT_MODELS_RESCAN;
+    bool about_hub = a == UI_ACT_MODELS_HUB || a == UI_ACT_MODELS_ACCOUNT ||
+                     a == UI_ACT_MODELS_GET || a == UI_ACT_MODELS_RESCAN;
+    bool needs = row->scope == UI_MODELS && !about_hub;
+    if (a == UI_ACT_MODELS_GET && !ui_models_hub_current(m))
+        return "needs a repository of the Hub: u shows it";
+    if (needs && m->hub.focus)
+        return "needs a model that is here: Enter opens this one, d downloads it";
     if (needs && !ui_models_current(m))
         return "needs a model in the list";
     if (a == UI_ACT_MODELS_RESCAN && m->job)
@@ -383,6 +405,13 @@ static const char *why_not(const void *self, ui_action a)
 static const char *hints(const void *self, bool narrow)
 {
     const models *m = self;
+    if (m->hub.typing)
+        return narrow
+                   ? "Enter keep  Esc leave"
+                   : "Enter keeps the search  Esc leaves it  author:x task:x lic:x gguf params:<4b";
+    if (m->hub.focus)
+        return narrow ? "Enter open  / search  s  u"
+                      : "Enter open  / search  s sort  Tab local  u view";
     if (m->typing)
         return narrow ? "Enter keep  Esc leave"
                       : "Enter keeps the filter  Esc leaves it  arrows move";
@@ -395,14 +424,15 @@ static const char *hints(const void *self, bool narrow)
 static double tick(void *self, double now)
 {
     models *m = self;
-    (void)now;
     ui_parts_memory(m->app, &m->available, &m->total);
-    return m->job ? 0.5 : 5;
+    double hub = ui_models_hub_tick(m, now), in = m->job ? 0.5 : 5;
+    return hub >= 0 && hub < in ? hub : in;
 }
 
 static int busy(const void *self)
 {
-    return ((const models *)self)->job ? 1 : 0;
+    const models *m = self;
+    return m->job || m->hub.job ? 1 : 0;
 }
 
 static void show(void *self, const char *const *paths, const char *note)
@@ -435,7 +465,8 @@ static nb_status open(void **self, ui_app *app, nb_err *err)
     if (opt->n_paths || at) /* what was asked for now beats what was looked at last */
         snprintf(m->wanted, sizeof m->wanted, "%s", opt->n_paths ? opt->paths[0] : at);
     *self = m;
-    start_scan(m);
+    ui_models_hub_open(m);
+    ui_models_scan(m);
     return NB_OK;
 }
 
@@ -456,6 +487,7 @@ static void close_screen(void **self)
     if (!m)
         return;
     remember(m);
+    ui_models_hub_close(m);
     drop_scan(&m->scan);
     nb_library_close(&m->lib);
     nb_runs_close(&m->runs);

@@ -2,8 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/base/json.h"
+#include "core/base/file.h"
 #include "tui/screens/models.h"
+#include "tui/twin.h"
 
 enum { COL_NAME, COL_PARAM, COL_BPW, COL_SIZE, COL_FIT, COL_SPEED, COLS };
 enum { BAR = 18 };
@@ -110,7 +111,8 @@ static void draw_empty(models *m, ui_canvas *c, ui_rect r)
     static const char *const none[] = {"no models found", "",
                                        "nibble looks in the current folder, the Hugging Face cache",
                                        "and the paths it is given: nibble PATH", NULL};
-    static const char *const no_match[] = {"no model matches the filter", "Esc clears it", NULL};
+    static const char *const no_match[] = {"no model matches the filter", "",
+                                           "Esc clears it, u asks the Hub for it", NULL};
     const char *failed[] = {"the models could not be listed", m->problem, "r looks again", NULL};
     if (m->problem[0] && !m->lib)
         ui_parts_empty(c, r, failed);
@@ -131,7 +133,7 @@ static void draw_list(models *m, ui_canvas *c, ui_rect r)
              m->sort == MODELS_FOUND && !m->reverse ? ""
              : m->reverse                           ? " down"
                                                     : " up");
-    ui_box(c, r, title, note, true);
+    ui_box(c, r, title, note, !m->hub.focus);
     ui_rect in = ui_inside(r), filter, table;
     if (in.h < 1)
         return;
@@ -149,7 +151,7 @@ static void draw_list(models *m, ui_canvas *c, ui_rect r)
         {"SIZE", 8, true, 2},  {m->fit_title, 10, true, 1}, {"TOK/S", 7, true, 4},
     };
     ui_table t = {.col = col, .n_col = COLS, .cell = cell, .mark = row_mark, .arg = m};
-    ui_table_draw(c, table, &t, &m->list, !m->typing);
+    ui_table_draw(c, table, &t, &m->list, !m->typing && !m->hub.focus);
 }
 
 /* --- preview --------------------------------------------------------------------------------- */
@@ -224,6 +226,10 @@ static void draw_legend(models *m, parts_lines *l)
 
 static void draw_preview(models *m, ui_canvas *c, ui_rect r)
 {
+    if (m->hub.focus) {
+        ui_models_hub_preview(m, c, r);
+        return;
+    }
     const nb_entry *e = ui_models_current(m);
     char num[48], ctx[16];
     ui_box(c, r, e ? e->name : "model", NULL, false);
@@ -253,6 +259,10 @@ static void draw_preview(models *m, ui_canvas *c, ui_rect r)
 /* Four rows below a narrow list. */
 static void draw_brief(models *m, ui_canvas *c, ui_rect r)
 {
+    if (m->hub.focus) {
+        ui_models_hub_preview(m, c, r);
+        return;
+    }
     const nb_entry *e = ui_models_current(m);
     char a[48], b[16], w[16], k[16], x[16], t[16];
     ui_box(c, r, e ? e->name : "model", e ? "+ more" : NULL, false);
@@ -276,6 +286,23 @@ static void draw_brief(models *m, ui_canvas *c, ui_rect r)
                   ui_glyph_text(c, UI_G_CHECK), ui_parts_ctx(b, m->ctx), m->kv_f32 ? "f32" : "f16");
 }
 
+/* The local list, the Hub's, or one over the other. */
+static void draw_lists(models *m, ui_canvas *c, ui_rect r)
+{
+    ui_rect top, bottom;
+    bool both = m->hub.view == MODELS_BOTH && r.h >= 20;
+    if (both) {
+        int local = (int)m->n_row + 4, most = r.h / 2;
+        ui_parts_rows(r, local < 7 ? 7 : local < most ? local : most, &top, &bottom);
+        draw_list(m, c, top);
+        ui_models_hub_draw(m, c, bottom);
+    } else if (m->hub.focus) {
+        ui_models_hub_draw(m, c, r);
+    } else {
+        draw_list(m, c, r);
+    }
+}
+
 void ui_models_draw(void *self, ui_canvas *c, ui_rect r)
 {
     models *m = self;
@@ -283,51 +310,50 @@ void ui_models_draw(void *self, ui_canvas *c, ui_rect r)
     m->canvas = c;
     m->spots.n = 0;
     ui_list_hide(&m->list);
+    ui_list_hide(&m->hub.list);
     m->after_scan = UI_ACT_NONE; /* came back before it was brought */
     if (m->zoom) {
         draw_preview(m, c, r);
     } else if (r.w >= 100 && r.h >= 12) {
         ui_parts_columns(r, r.w - (r.w >= 150 ? 60 : 46), &list, &preview);
-        draw_list(m, c, list);
+        draw_lists(m, c, list);
         draw_preview(m, c, preview);
     } else if (r.h >= 16) {
         ui_parts_rows(r, r.h - 6, &list, &preview);
-        draw_list(m, c, list);
+        draw_lists(m, c, list);
         draw_brief(m, c, preview);
     } else {
-        draw_list(m, c, r);
+        draw_lists(m, c, r);
     }
     m->canvas = NULL;
 }
 
-/* --- the same as JSON ------------------------------------------------------------------------ */
+/* --- the same as JSON, keys of `nibble show --json` ------------------------------------------ */
 
 static void entry_json(const models *m, nb_jout *w, size_t entry)
 {
     const nb_entry *e = nb_library_at(m->lib, entry);
-    const nb_fit *f = &m->fit[entry];
-    const struct {
-        const char *key;
-        uint64_t v;
-    } row[] = {{"params", e->params}, {"bytes", e->bytes},
-               {"context", e->n_ctx}, {"weights", f->weights},
-               {"kv", f->kv},         {"compute", f->compute},
-               {"total", f->total},   {"available", f->available}};
+    const twin_model t = {.path = e->path,
+                          .container = e->is_dir                         ? NB_HF_DIR
+                                       : nb_has_suffix(e->path, ".gguf") ? NB_GGUF
+                                                                         : NB_SAFETENSORS,
+                          .file_bytes = e->bytes,
+                          .tensor_bytes = e->tensor_bytes,
+                          .params = e->params};
     nb_jout_object(w);
     nb_jout_key(w, "name");
     nb_jout_str(w, e->name);
-    nb_jout_key(w, "path");
-    nb_jout_str(w, e->path);
     nb_jout_key(w, "type");
     nb_jout_str(w, e->type_name);
-    nb_jout_key(w, "bpw");
-    nb_jout_double(w, e->bpw);
-    for (size_t i = 0; i < countof(row); i++) {
-        nb_jout_key(w, row[i].key);
-        nb_jout_u64(w, row[i].v);
+    ui_twin_model(w, &t);
+    if (e->problem[0]) {
+        nb_jout_key(w, "problem");
+        nb_jout_str(w, e->problem);
+    } else {
+        ui_twin_fit(w, &m->fit[entry]);
     }
-    nb_jout_key(w, "fit");
-    nb_jout_str(w, e->problem[0] ? e->problem : nb_fit_name(f->word));
+    nb_jout_key(w, "context");
+    nb_jout_u64(w, e->n_ctx);
     nb_jout_key(w, "marked");
     nb_jout_bool(w, ui_models_marked(m, e->path));
     nb_jout_object_end(w);
@@ -345,5 +371,7 @@ void ui_models_json(const void *self, nb_str *out)
     for (size_t i = 0; i < m->n_row; i++)
         entry_json(m, &w, m->row[i].entry);
     nb_jout_array_end(&w);
+    if (m->hub.view != MODELS_LOCAL)
+        ui_models_hub_json(m, &w);
     nb_jout_object_end(&w);
 }

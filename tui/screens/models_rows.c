@@ -90,8 +90,7 @@ size_t ui_models_source(const models *m, size_t entry)
 
 /* --- filter ---------------------------------------------------------------------------------- */
 
-/* "4b" -> 4e9, "512m", "1.5g", "3k"; false if no number. */
-static bool amount(const char *s, size_t n, double *out)
+bool ui_models_amount(const char *s, size_t n, double *out)
 {
     char text[32];
     double unit = 1;
@@ -157,10 +156,11 @@ static bool word_matches(const models *m, size_t entry, const char *w, size_t n)
         bool known;
         double have = field(m, entry, w, name, &known), want;
         char op = left ? *v : '\0';
-        if (known && (op == '<' || op == '>' || op == '=') && amount(v + 1, left - 1, &want))
+        if (known && (op == '<' || op == '>' || op == '=') &&
+            ui_models_amount(v + 1, left - 1, &want))
             return op == '<' ? have < want : op == '>' ? have > want : have == want;
         if (known)
-            return left == 0 || !amount(v, left, &want) || have == want;
+            return left == 0 || !ui_models_amount(v, left, &want) || have == want;
         if (name == 4 && strncasecmp(w, "type", 4) == 0)
             return contains(e->type_name, v, left);
         if (name == 4 && strncasecmp(w, "arch", 4) == 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tui/app_private.h"
+#include "tui/screens/parts.h"
 
 static void open(ui_app *app)
 {
@@ -55,16 +56,6 @@ static void draw_row(ui_canvas *c, ui_rect r, const app_entry *e, bool here)
         ui_tint(c, r, UI_SELECT, 0);
 }
 
-static void draw_whole(ui_canvas *c, ui_rect r, const app_entry *e)
-{
-    ui_row *rows = NULL;
-    size_t n = 0, cap = 0;
-    if (ui_wrap(e->text, strlen(e->text), r.w, &rows, &n, &cap, NULL) == NB_OK)
-        for (int i = 0; i < r.h && i < (int)n; i++)
-            ui_textn(c, r.x, r.y + i, UI_TEXT, 0, e->text + rows[i].start, rows[i].len, r.w);
-    free(rows);
-}
-
 static void draw(ui_app *app, ui_canvas *c, ui_rect area)
 {
     int w = area.w >= APP_WIDE ? area.w - 8 : area.w - 2;
@@ -84,8 +75,9 @@ static void draw(ui_app *app, ui_canvas *c, ui_rect area)
         draw_row(c, ui_list_row(l, i), entry_at(app, i), i == l->at);
     const app_entry *e = entry_at(app, l->at);
     ui_rect below = {in.x, in.y + in.h - whole, in.w, whole};
+    parts_lines text = ui_parts_begin(c, below);
     if (e)
-        draw_whole(c, below, e);
+        ui_parts_wrap(&text, UI_TEXT, e->text);
     else
         ui_textn(c, in.x, in.y + 1, UI_DIM, 0, "nothing went wrong so far", 25, in.w);
     if (!app->errors_typing) {

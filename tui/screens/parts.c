@@ -88,8 +88,11 @@ void ui_parts_wrap(parts_lines *l, ui_role role, const char *text)
     size_t n = 0, cap = 0;
     if (l->r.w < 1 || ui_wrap(text, strlen(text), l->r.w, &rows, &n, &cap, NULL) != NB_OK)
         n = 0;
-    for (size_t i = 0; i < n && ui_parts_left(l); i++, l->y++)
-        ui_textn(l->c, l->r.x, l->r.y + l->y, role, 0, text + rows[i].start, rows[i].len, l->r.w);
+    for (size_t i = 0; i < n && ui_parts_left(l); i++, l->y++) {
+        bool last = i + 1 < n && ui_parts_left(l) == 1; /* of those that fit: all that is left */
+        size_t len = last ? strlen(text + rows[i].start) : rows[i].len;
+        ui_textn(l->c, l->r.x, l->r.y + l->y, role, 0, text + rows[i].start, len, l->r.w);
+    }
     free(rows);
 }
 

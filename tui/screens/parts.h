@@ -27,7 +27,7 @@ void ui_parts_line(parts_lines *l, ui_role role, const char *fmt, ...)
 void ui_parts_pair(parts_lines *l, int label_w, const char *label, ui_role role, const char *fmt,
                    ...) __attribute__((format(printf, 5, 6)));
 void ui_parts_skip(parts_lines *l); /* an empty row */
-/* As ui_parts_line, wrapped over as many rows as it takes. */
+/* As ui_parts_line, over as many rows as it takes; an ellipsis ends the last one that fits. */
 void ui_parts_wrap(parts_lines *l, ui_role role, const char *text);
 int ui_parts_left(const parts_lines *l); /* rows still free */
 

@@ -15,9 +15,10 @@ static void describe(quantize_source *s, const char *path)
     size_t n;
     snprintf(s->path, sizeof s->path, "%s", path);
     if (nb_kvs_str(kvs, "general.name", &name, &n) && n)
-        snprintf(s->name, sizeof s->name, "%.*s", (int)(n < 120 ? n : 120), name);
+        nb_elide(s->name, sizeof s->name,
+                 snprintf(s->name, sizeof s->name, "%.*s", (int)(n < 1024 ? n : 1024), name));
     else
-        snprintf(s->name, sizeof s->name, "%.120s", nb_path_base(path));
+        nb_short(s->name, sizeof s->name, nb_path_base(path));
     ui_parts_type(s->weights, s->type);
     s->runs = nb_hparams_read(&s->hp, kvs, NULL) == NB_OK;
 }
@@ -43,7 +44,6 @@ static nb_status open_source(nb_job *job, void *arg, nb_err *err)
 static void choose(quantize *q, const char *model)
 {
     nb_err err = {0};
-    char label[160];
     if (q->opening) { /* the last choice wins, when the one being opened is there */
         snprintf(q->wanted, sizeof q->wanted, "%s", model);
         return;
@@ -52,11 +52,9 @@ static void choose(quantize *q, const char *model)
     q->wanted[0] = '\0';
     q->open_arg.made = NULL;
     if (nb_library_resolve(ui_app_config(q->app), model, q->open_arg.path, sizeof q->open_arg.path,
-                           &err) == NB_OK) {
-        snprintf(label, sizeof label, "%.150s", nb_path_base(q->open_arg.path));
-        ui_app_job(q->app, &q->opening, UI_QUANTIZE, "open", label, open_source, &q->open_arg,
-                   &err);
-    }
+                           &err) == NB_OK)
+        ui_app_job(q->app, &q->opening, UI_QUANTIZE, "open", nb_path_base(q->open_arg.path),
+                   open_source, &q->open_arg, &err);
     if (!q->opening)
         snprintf(q->problem, sizeof q->problem, "%s", err.msg);
 }

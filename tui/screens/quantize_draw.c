@@ -1,11 +1,12 @@
 /* The left side, the recipe with its dry run; before a run the right side is the dry run by type.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
-#include "core/base/json.h"
 #include "tui/screens/quantize.h"
+#include "tui/twin.h"
 
 enum { LABEL_W = 10, NARROW = 100 };
 
@@ -34,7 +35,7 @@ static void fill_texts(const quantize *q, form_text *t)
     const nb_preset *p = q->recipe.preset;
     snprintf(t->type, sizeof t->type, "%s", p->name);
     snprintf(t->note, sizeof t->note, "%s bpw base", nb_fmt_fixed(num, base_bpw(p), 2));
-    snprintf(t->output, sizeof t->output, "%.150s", nb_path_base(q->output));
+    nb_short(t->output, sizeof t->output, nb_path_base(q->output));
     snprintf(t->threads, sizeof t->threads, "%d of %d", q->threads, ui_app_threads(q->app));
     for (n = 0; n < q->recipe.n_rules; n++) {
         const nk_type *type = nk_type_get((uint32_t)q->recipe.rule[n].type);
@@ -316,51 +317,22 @@ void ui_quantize_draw(void *self, ui_canvas *c, ui_rect r)
 /* --- the same as JSON, keys of `nibble quantize --json` ----------------------------------------
  */
 
-static void tensor_json(const quantize *q, nb_jout *w, size_t i)
-{
-    const quantize_live *l = &q->live;
-    const nb_plan *p = l->run ? &l->plan : &q->plan;
-    nb_jout_object(w);
-    nb_jout_key(w, "name");
-    nb_jout_str(w, p->layout[i].name);
-    nb_jout_key(w, "type");
-    nb_jout_str(w, p->tensor[i].type->name);
-    nb_jout_key(w, "bytes");
-    nb_jout_u64(w, p->tensor[i].nbytes);
-    if (l->run && l->tensor[i].done) {
-        nb_jout_key(w, "rel_rmse");
-        nb_jout_double(w, l->tensor[i].rel);
-        nb_jout_key(w, "sqnr_db");
-        nb_jout_double(w, l->tensor[i].sqnr);
-        nb_jout_key(w, "max_error");
-        nb_jout_double(w, (double)l->tensor[i].stats.max_err);
-    }
-    nb_jout_object_end(w);
-}
-
 void ui_quantize_json(const void *self, nb_str *out)
 {
     const quantize *q = self;
-    const nb_plan *p = q->live.run ? &q->live.plan : q->planned ? &q->plan : NULL;
-    const quantize_source *from = q->live.run ? q->live.source : q->source;
+    const quantize_live *l = &q->live;
     nb_jout w = nb_jout_make(out);
+    nb_tensor_report *report = l->run ? ui_xcalloc(1, sizeof *report) : NULL;
+    double seconds = ui_app_scripted(q->app) ? 0.1 : l->view.elapsed;
     nb_jout_object(&w);
-    nb_jout_key(&w, "source");
-    nb_jout_str(&w, from ? from->path : "");
-    if (p) {
-        nb_jout_key(&w, "output");
-        nb_jout_str(&w, q->live.run ? q->live.out : q->output);
-        nb_jout_key(&w, "preset");
-        nb_jout_str(&w, p->preset->name);
-        nb_jout_key(&w, "bytes");
-        nb_jout_u64(&w, p->file_bytes);
-        nb_jout_key(&w, "bpw");
-        nb_jout_double(&w, p->bpw);
-        nb_jout_key(&w, "tensors");
-        nb_jout_array(&w);
-        for (size_t i = 0; i < p->n; i++)
-            tensor_json(q, &w, i);
-        nb_jout_array_end(&w);
+    if (l->run)
+        ui_twin_quantize(&w, &l->plan, l->out, l->run, seconds, report);
+    else if (q->planned)
+        ui_twin_quantize(&w, &q->plan, q->output, NULL, 0, NULL);
+    else {
+        nb_jout_key(&w, "source");
+        nb_jout_str(&w, q->source ? q->source->path : "");
     }
     nb_jout_object_end(&w);
+    free(report);
 }

@@ -141,7 +141,7 @@ static void remember_speed(quantize *q)
 
 void ui_quantize_start(quantize *q)
 {
-    char question[320], size[16], room[16], took[40] = "", time[16];
+    char question[320], name[160], size[16], room[16], took[40] = "", time[16];
     if (q->live.state == QUANTIZE_RUNNING) {
         ui_app_say(q->app, "a quantize runs already: x cancels it");
         return;
@@ -161,7 +161,8 @@ void ui_quantize_start(quantize *q)
     }
     if (seconds > 0)
         snprintf(took, sizeof took, ", about %s", nb_human_time(time, seconds));
-    snprintf(question, sizeof question, "Write %.200s (%s, %s free%s)?", nb_path_base(q->output),
+    snprintf(question, sizeof question, "Write %s (%s, %s free%s)?",
+             nb_short(name, sizeof name, nb_path_base(q->output)),
              nb_human_bytes(size, q->plan.file_bytes), nb_human_bytes(room, q->disk_free), took);
     ui_app_confirm(q->app, question, start, q);
 }
@@ -280,7 +281,8 @@ void ui_quantize_finished(quantize *q, const nb_event *e)
     collect(l);
     remember_speed(q);
     ui_app_log(q->app, "quantized %s to %s", l->source->path, l->out);
-    l->replay = l->view.elapsed < REPLAY_BELOW && l->n_walk > 1;
+    bool quick = ui_app_scripted(q->app) || l->view.elapsed < REPLAY_BELOW;
+    l->replay = quick && l->n_walk > 1; /* a script's screens do not depend on the machine */
     l->replay_from = -1;
     ui_app_rescan(q->app);
     ui_quantize_plan(q); /* the name is taken now: the next one gets -2 */

@@ -34,6 +34,9 @@ typedef struct ui_screen {
     const char *(*hints)(const void *self, bool narrow);
     /* Called before drawing; returns seconds until it wants to be drawn again, < 0 = no need. */
     double (*tick)(void *self, double now);
+    /* Bytes a second that frames nobody asked for by a key may take for long, so that a slow line
+     * carries them (tui 10); 0 = as many as 30 frames a second do. */
+    double rate;
     /* Work in progress shown in the tab ("Quantize·1"); 0 = none. NULL allowed. */
     int (*busy)(const void *self);
     /* The screen's content as JSON, equal to the matching command's --json (tui 29). NULL allowed.

@@ -64,20 +64,22 @@ static void draw_caret(ui_canvas *c, int x, int y)
     c->cursor_y = y;
 }
 
-/* One row, scrolled sideways so that the caret shows. */
+/* One row, scrolled sideways so that the caret shows; an ellipsis where text goes on. */
 static void draw_single(ui_canvas *c, ui_rect r, ui_input *in, bool focused)
 {
     const char *s = nb_str_c(&in->text);
     size_t from = 0;
     int left = ui_width(c, s, in->at); /* cells from `from` to the caret */
-    while (from < in->at && left >= r.w) {
+    while (from < in->at && left >= r.w - (in->at < in->text.len)) {
         size_t next = ui_input_step(s, in->text.len, from);
         left -= ui_width(c, s + from, next - from);
         from = next;
     }
     in->from = from;
     ui_rect old = ui_canvas_clip(c, r);
-    ui_textn(c, r.x, r.y, UI_TEXT, 0, s + from, in->text.len - from, -1);
+    ui_textn(c, r.x, r.y, UI_TEXT, 0, s + from, in->text.len - from, r.w);
+    if (from)
+        ui_fill(c, (ui_rect){r.x, r.y, 1, 1}, UI_DIM, ui_glyph_text(c, UI_G_ELLIPSIS));
     c->clip = old;
     if (focused)
         draw_caret(c, r.x + ui_width(c, s + from, in->at - from), r.y);
@@ -128,7 +130,7 @@ void ui_input_draw(ui_canvas *c, ui_rect r, ui_input *in, const char *prompt, bo
     in->area = (ui_rect){0};
     if (r.w < 1 || r.h < 1)
         return;
-    int w = ui_text(c, r.x, r.y, UI_DIM, prompt);
+    int w = ui_textn(c, r.x, r.y, UI_DIM, 0, prompt, strlen(prompt), r.w);
     ui_rect inside = {r.x + w, r.y, r.w - w, r.h};
     if (inside.w < 1)
         return;
@@ -162,13 +164,13 @@ bool ui_input_press(ui_input *in, int x, int y)
     int cell = x - r->x, line = y - r->y;
     if (cell < 0 || cell >= r->w || line < 0 || line >= r->h)
         return false;
-    if (!in->multiline) {
-        in->at =
-            in->from + byte_at_cell(nb_str_c(&in->text) + in->from, in->text.len - in->from, cell);
+    if (!in->multiline) { /* the text may be shorter than in that frame */
+        size_t from = in->from < in->text.len ? in->from : in->text.len;
+        in->at = from + byte_at_cell(nb_str_c(&in->text) + from, in->text.len - from, cell);
         return true;
     }
     shown s = show(in, r->w);
-    size_t row = (size_t)(in->top + line);
+    size_t row = (size_t)in->top + (size_t)line;
     if (row >= s.n) /* below the text: behind it */
         in->at = in->text.len;
     else

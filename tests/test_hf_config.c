@@ -1,0 +1,356 @@
+/* Hugging Face folders whose files are nearly right: every number of config.json out of its range,
+ * special tokens found in one file or another, templates, names without a place (A4, A35). */
+#include "tests/check.h"
+
+#include "core/base/file.h"
+#include "core/base/str.h"
+#include "core/files/hf_private.h"
+#include "tests/hf_folder.h"
+#include "tests/util.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static nb_status keys_of(const char *dir, nb_kvs **kvs, nb_err *err)
+{
+    *err = (nb_err){.msg = ""};
+    check(nb_kvs_open(kvs, NULL) == NB_OK, "kvs");
+    return nb_hf_keys(*kvs, dir, err);
+}
+
+static void refused(const char *config, const char *says)
+{
+    nb_kvs *kvs;
+    nb_err err;
+    hf_folder f = hf_folder_make("refused", config);
+    nb_status st = keys_of(f.dir, &kvs, &err);
+    check(st == NB_FORMAT || st == NB_UNSUPPORTED, "%s: status %d", config, st);
+    check(strstr(err.msg, "config.json") && strstr(err.msg, says), "%s: %s", config, err.msg);
+    nb_kvs_close(&kvs);
+}
+
+/* --- numbers --------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    double sound, low, high; /* low, high: just outside */
+    bool needed;
+} numbers[] = {{"num_hidden_layers", 1, 0, 1025, true},
+               {"hidden_size", 8, 0, (1 << 20) + 1, true},
+               {"intermediate_size", 8, 0, (1 << 20) + 1, true},
+               {"num_attention_heads", 4, 0, 4097, true},
+               {"vocab_size", 4, 0, (1 << 20) + 1, true},
+               {"max_position_embeddings", 64, 0, (1 << 30) + 1.0, true},
+               {"num_key_value_heads", 2, 0, 5, false},
+               {"head_dim", 2, 1, 65537, false},
+               {"rope_theta", 1e4, 0.5, 1e13, false},
+               {"rms_norm_eps", 1e-5, 1e-13, 1.5, false}};
+static const char *const instead[] = {"\"8\"", "[8]", "true", "{}"};
+enum { ABSENT, LOW, HIGH, INSTEAD, WAYS = INSTEAD + countof(instead) };
+
+/* A config whose number `wrong` is so in the way `how`. */
+static void wrong_config(nb_str *s, size_t wrong, int how)
+{
+    nb_str_clear(s);
+    nb_str_add(s, "{\"architectures\":[\"LlamaForCausalLM\"]");
+    for (size_t i = 0; i < countof(numbers); i++) {
+        bool bad = i == wrong;
+        double v = !bad ? numbers[i].sound : how == LOW ? numbers[i].low : numbers[i].high;
+        if (bad && how == ABSENT)
+            continue;
+        if (bad && how >= INSTEAD)
+            nb_str_addf(s, ",\"%s\":%s", numbers[i].name, instead[how - INSTEAD]);
+        else
+            nb_str_addf(s, ",\"%s\":%.16g", numbers[i].name, v);
+    }
+    nb_str_add(s, "}");
+}
+
+CHECK_TEST(hf, every_number_of_a_config_is_asked_for_and_bounded)
+{
+    nb_str s = {0};
+    for (size_t i = 0; i < countof(numbers); i++)
+        for (int how = numbers[i].needed ? ABSENT : LOW; how < WAYS; how++) {
+            wrong_config(&s, i, how);
+            refused(s.at, numbers[i].name);
+        }
+    nb_str_free(&s);
+    refused("{\"architectures\":[\"LlamaForCausalLM\"],\"num_hidden_layers\":1,\"hidden_size\":8,"
+            "\"intermediate_size\":8,\"num_attention_heads\":4,\"vocab_size\":4,"
+            "\"max_position_embeddings\":64,\"num_key_value_heads\":3}",
+            "4 heads over 3");
+    refused(HF_LLAMA(",\"rope_parameters\":{\"rope_theta\":0}"), "rope_theta");
+    refused(HF_LLAMA(",\"rope_scaling\":{\"type\":\"linear\",\"factor\":0.5}"), "factor");
+}
+
+/* transformers' spellings of "none": all of them open. */
+CHECK_TEST(hf, absent_scaling_has_many_spellings)
+{
+    static const char *const fields[] = {
+        ",\"rope_scaling\":null", ",\"rope_scaling\":{}", ",\"rope_scaling\":[1]",
+        ",\"rope_scaling\":{\"rope_type\":\"default\"}",
+        ",\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":1e6}"};
+    for (size_t i = 0; i < countof(fields); i++) {
+        nb_kvs *kvs;
+        nb_err err;
+        char config[400];
+        float *freqs = NULL;
+        size_t n = 0;
+        double base = 0;
+        snprintf(config, sizeof config, "{\"architectures\":[\"LlamaForCausalLM\"],%s%s}", HF_SMALL,
+                 fields[i]);
+        hf_folder f = hf_folder_make("none", config);
+        check(keys_of(f.dir, &kvs, &err) == NB_OK, "%s: %s", fields[i], err.msg);
+        check(nb_kvs_float(kvs, "llama.rope.freq_base", &base) && base == (i == 4 ? 1e6 : 1e4),
+              "%s: base %g", fields[i], base);
+        check(!nb_kvs_find(kvs, "llama.rope.scaling.type"), "%s", fields[i]);
+        check(nb_hf_rope_freqs(f.dir, &freqs, &n, &err) == NB_OK && !freqs, "%s", fields[i]);
+        nb_kvs_close(&kvs);
+    }
+}
+
+CHECK_TEST(hf, wrong_llama3_scaling_is_refused)
+{
+    static const struct {
+        const char *fields, *says;
+    } row[] = {
+        {"", "hidden_size"},
+        {"\"hidden_size\":8,", "num_attention_heads"},
+        {"\"hidden_size\":8,\"num_attention_heads\":8,", "high_freq_factor"}, /* heads of one */
+        {HF_SMALL ",\"head_dim\":1,", "head_dim"},
+        {HF_SMALL ",\"rope_theta\":0,", "rope_theta"},
+        {HF_SMALL ",\"rope_parameters\":{\"type\":\"llama3\",\"rope_theta\":\"x\"},", "rope_theta"},
+        {HF_SMALL ",\"rope_parameters\":{\"type\":\"llama3\",\"factor\":0},", "factor"},
+        {HF_SMALL ",\"rope_parameters\":{\"type\":\"llama3\",\"low_freq_factor\":0},",
+         "low_freq_factor"},
+        {HF_SMALL ",\"rope_parameters\":{\"type\":\"llama3\",\"high_freq_factor\":-1},",
+         "high_freq_factor"},
+        {HF_SMALL ",\"rope_parameters\":{\"type\":\"llama3\",\"low_freq_factor\":4},",
+         "high_freq_factor"},
+        {HF_SMALL ",\"rope_parameters\":{\"type\":\"llama3\","
+                  "\"original_max_position_embeddings\":0},",
+         "original_max_position_embeddings"},
+    };
+    for (size_t i = 0; i < countof(row); i++) {
+        char config[500];
+        float *freqs = NULL;
+        size_t n;
+        nb_err err = {.msg = ""};
+        snprintf(config, sizeof config, "{%s\"rope_scaling\":{\"type\":\"llama3\"}}",
+                 row[i].fields);
+        hf_folder f = hf_folder_make("llama3-wrong", config);
+        check(nb_hf_rope_freqs(f.dir, &freqs, &n, &err) == NB_FORMAT && !freqs, "%s", config);
+        check(strstr(err.msg, row[i].says), "%s: %s", config, err.msg);
+    }
+}
+
+/* --- tokenizer ------------------------------------------------------------------------------- */
+
+static void put(const hf_folder *f, const char *name, const char *text)
+{
+    test_spit(test_path(f->dir, name), text, strlen(text));
+}
+
+/* tokenizer_config.json before special_tokens_map.json before numbers, config.json's first. */
+CHECK_TEST(hf, a_special_token_is_looked_for_in_four_files)
+{
+    static const struct {
+        const char *tok, *map, *config, *gen;
+        int id; /* -1: none */
+    } row[] = {
+        {"{\"eos_token\":\"a\"}", "{\"eos_token\":\"<unk>\"}", ",\"eos_token_id\":3", "{}", 1},
+        {"{\"eos_token\":\"b\"}", "{\"eos_token\":\"<unk>\"}", ",\"eos_token_id\":3", "{}", 0},
+        {"{\"eos_token\":\"<nk>>\"}", "{\"eos_token\":{\"content\":\"x\"}}", ",\"eos_token_id\":3",
+         "{}", 3},
+        {"{\"eos_token\":7}", "[]", ",\"eos_token_id\":-1", "{\"eos_token_id\":2}", 2},
+        {"{}", "{}", ",\"eos_token_id\":4", "{\"eos_token_id\":[]}", -1},
+        {"{}", "{}", ",\"eos_token_id\":\"2\"", "{\"eos_token_id\":[1.5]}", -1},
+    };
+    for (size_t i = 0; i < countof(row); i++) {
+        nb_kvs *kvs;
+        nb_err err;
+        char config[400];
+        uint64_t id = 99;
+        snprintf(config, sizeof config, "{\"architectures\":[\"LlamaForCausalLM\"],%s%s}", HF_SMALL,
+                 row[i].config);
+        hf_folder f = hf_folder_make("special", config);
+        put(&f, "tokenizer_config.json", row[i].tok);
+        put(&f, "special_tokens_map.json", row[i].map);
+        put(&f, "generation_config.json", row[i].gen);
+        check(keys_of(f.dir, &kvs, &err) == NB_OK, "%zu: %s", i, err.msg);
+        bool got = nb_kvs_uint(kvs, "tokenizer.ggml.eos_token_id", &id);
+        check(got == (row[i].id >= 0) && (!got || id == (uint64_t)row[i].id), "%zu: %d", i,
+              (int)id);
+        nb_kvs_close(&kvs);
+    }
+}
+
+/* Only the shape <|...|> is control by its looks. */
+CHECK_TEST(hf, added_tokens_are_control_by_mark_or_by_shape)
+{
+    static const struct {
+        const char *content;
+        double type;
+    } row[] = {{"\"<|>\"", 4},
+               {"\"<|ab\"", 4},
+               {"\"ab|>\"", 4},
+               {"\"<||>\"", 3},
+               {"\"\"", 4},
+               {"\"x\",\"special\":true", 3},
+               {"\"x\",\"special\":1", 4}};
+    for (size_t i = 0; i < countof(row); i++) {
+        nb_kvs *kvs;
+        nb_err err;
+        char tok[200];
+        double type = 0;
+        hf_folder f = hf_folder_make("shapes", HF_LLAMA(""));
+        snprintf(tok, sizeof tok, "{\"added_tokens_decoder\":{\"3\":{\"content\":%s}}}",
+                 row[i].content);
+        put(&f, "tokenizer_config.json", tok);
+        check(keys_of(f.dir, &kvs, &err) == NB_OK, "%s: %s", tok, err.msg);
+        check(nb_kv_elem_num(nb_kvs_find(kvs, "tokenizer.ggml.token_type"), 3, &type) &&
+                  type == row[i].type,
+              "%s has type %g", row[i].content, type);
+        nb_kvs_close(&kvs);
+    }
+}
+
+CHECK_TEST(hf, templates_are_chosen_by_name_and_bounded)
+{
+    static const struct {
+        const char *tok, *want; /* NULL: no template */
+    } row[] = {{"{\"chat_template\":\"T\"}", "T"},
+               {"{\"chat_template\":7}", NULL},
+               {"{\"chat_template\":[]}", NULL},
+               {"{\"chat_template\":[{\"name\":\"rag\",\"template\":\"R\"},{\"template\":\"N\"},"
+                "{\"name\":3},7]}",
+                NULL},
+               {"{\"chat_template\":[{\"name\":\"default\"}]}", NULL}};
+    enum { OVER = (1 << 20) + 1 };
+    nb_kvs *kvs;
+    nb_err err;
+    hf_folder f = hf_folder_make("templates", HF_LLAMA(""));
+    for (size_t i = 0; i < countof(row); i++) {
+        const char *s = NULL;
+        size_t n;
+        put(&f, "tokenizer_config.json", row[i].tok);
+        check(keys_of(f.dir, &kvs, &err) == NB_OK, "%s: %s", row[i].tok, err.msg);
+        bool got = nb_kvs_str(kvs, "tokenizer.chat_template", &s, &n);
+        check(got == (row[i].want != NULL) && (!got || (n == 1 && *s == *row[i].want)), "%s",
+              row[i].tok);
+        nb_kvs_close(&kvs);
+    }
+    nb_str big = {0};
+    nb_str_addf(&big, "{\"chat_template\":\"%0*d\"}", OVER, 0);
+    put(&f, "tokenizer_config.json", big.at);
+    check(keys_of(f.dir, &kvs, &err) == NB_FORMAT && strstr(err.msg, "1048576"), "%s", err.msg);
+    nb_kvs_close(&kvs);
+    test_spit(test_path(f.dir, "chat_template.jinja"), big.at, OVER);
+    check(keys_of(f.dir, &kvs, &err) == NB_FORMAT && strstr(err.msg, "chat_template.jinja"), "%s",
+          err.msg);
+    nb_kvs_close(&kvs);
+    nb_str_free(&big);
+}
+
+/* --- names and shards ------------------------------------------------------------------------ */
+
+static nb_status map_name(const nb_kvs *kvs, const char *name, uint32_t n_dims, nb_view *v,
+                          nb_err *err)
+{
+    static char out[NB_MAX_NAME + 1];
+    bool drop = false;
+    nb_tensor t = {.name = name, .type = NK_F16, .n_dims = n_dims, .shape = {8, 8, 1, 1}};
+    *err = (nb_err){.msg = ""};
+    return nb_hf_map(kvs, &t, out, v, &drop, err);
+}
+
+CHECK_TEST(hf, tensor_names_map_only_when_whole)
+{
+    static const char *const bad[] = {"",
+                                      "lm_head",
+                                      ".weight",
+                                      "lm_head.scale",
+                                      "xm_head.weight",
+                                      "model.layers..input_layernorm.weight",
+                                      "model.layers.12345.input_layernorm.weight",
+                                      "model.layers.1input_layernorm.weight",
+                                      "model.layers.1",
+                                      "model.layers.1.weight",
+                                      "model.layers.-1.input_layernorm.weight",
+                                      "model.layers.1.input_layernorm.bias.x"};
+    nb_kvs *kvs;
+    nb_view v;
+    nb_err err;
+    check(nb_kvs_open(&kvs, NULL) == NB_OK, "kvs");
+    for (size_t i = 0; i < countof(bad); i++)
+        check(map_name(kvs, bad[i], 2, &v, &err) == NB_UNSUPPORTED && strstr(err.msg, "no place"),
+              "\"%s\": %s", bad[i], err.msg);
+    check(map_name(kvs, "lm_head.bias", 1, &v, &err) == NB_OK &&
+              strcmp(v.t.name, "output.bias") == 0 && v.out_type == NK_F32,
+          "%s", err.msg);
+    check(map_name(kvs, "model.layers.9999.mlp.up_proj.weight", 2, &v, &err) == NB_OK &&
+              strcmp(v.t.name, "blk.9999.ffn_up.weight") == 0 && v.out_type == NK_F16,
+          "%s", err.msg);
+    nb_kvs_close(&kvs);
+}
+
+/* The rows of q and k are reordered by heads: a count that is missing or does not divide them is
+ * told, whatever the file claims. */
+CHECK_TEST(hf, rows_of_q_and_k_need_their_heads)
+{
+    static const char q[] = "model.layers.0.self_attn.q_proj.weight",
+                      k[] = "model.layers.0.self_attn.k_proj.weight";
+    nb_kvs *kvs;
+    nb_view v;
+    nb_err err;
+    check(nb_kvs_open(&kvs, NULL) == NB_OK, "kvs");
+    check(map_name(kvs, q, 2, &v, &err) == NB_FORMAT && strstr(err.msg, "0 heads"), "no arch: %s",
+          err.msg);
+    nb_kvs_put_str(kvs, "general.architecture", "llama", 5, NULL);
+    check(map_name(kvs, q, 2, &v, &err) == NB_FORMAT && strstr(err.msg, "0 heads"), "no count: %s",
+          err.msg);
+    nb_kv huge = {.key = "llama.attention.head_count", .type = NB_KV_U64, .v.u = 1ull << 33};
+    nb_kvs_put(kvs, &huge, true, NULL);
+    check(map_name(kvs, q, 2, &v, &err) == NB_FORMAT && strstr(err.msg, "0 heads"), "2^33: %s",
+          err.msg);
+    nb_kvs_put_u32(kvs, "llama.attention.head_count", 3, NULL);
+    check(map_name(kvs, q, 2, &v, &err) == NB_FORMAT && strstr(err.msg, "into 3 heads"), "%s",
+          err.msg);
+    nb_kvs_put_u32(kvs, "llama.attention.head_count", 4, NULL);
+    nb_kvs_put_u32(kvs, "llama.attention.head_count_kv", 2, NULL);
+    check(map_name(kvs, q, 2, &v, &err) == NB_OK && v.order == NB_ROWS_QK && v.heads == 4, "%s",
+          err.msg);
+    check(map_name(kvs, k, 2, &v, &err) == NB_OK && v.order == NB_ROWS_QK && v.heads == 2, "%s",
+          err.msg);
+    nb_kvs_close(&kvs);
+}
+
+CHECK_TEST(hf, shards_are_found_counted_and_bounded)
+{
+    enum { MOST = 4096 };
+    hf_folder f = hf_folder_make("shards", HF_LLAMA(""));
+    nb_hf_shards s;
+    nb_err err = {.msg = ""};
+    check(nb_hf_shards_open(&s, f.dir, &err) == NB_NOTFOUND && strstr(err.msg, "neither"), "%s",
+          err.msg);
+    for (int over = 0; over < 2; over++) {
+        nb_str json = {0};
+        for (int i = 0; i < MOST + over; i++)
+            nb_str_addf(&json, "%s\"t%d\":\"s%d\"", i ? "," : "{\"weight_map\":{", i, i);
+        nb_str_add(&json, "}}");
+        put(&f, "model.safetensors.index.json", json.at);
+        nb_str_free(&json);
+        nb_status st = nb_hf_shards_open(&s, f.dir, &err);
+        check(st == (over ? NB_FORMAT : NB_OK), "%d over: %s", over, err.msg);
+        check(over || s.n == MOST, "%zu shards", s.n);
+        check(!over || strstr(err.msg, "4096"), "%s", err.msg);
+        if (st == NB_OK)
+            nb_hf_shards_close(&s);
+    }
+    static char endless[PATH_MAX + 10];
+    memset(endless, 'x', sizeof endless - 1);
+    check(nb_hf_shards_open(&s, endless, &err) == NB_NOTFOUND, "a path longer than any");
+}
