@@ -52,23 +52,33 @@ static bool is_quant(const char *s, size_t n)
     return true;
 }
 
-/* The quant a run of text names: its last part between '-' and '.' that is one, with unsloth's
+/* Where the quant that ends a part begins: "Q4_K_M", or its longest tail behind an underscore,
+ * "model_7b_Q4_K_M". n = it names none. */
+static size_t quant_start(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((i == 0 || s[i - 1] == '_') && is_quant(s + i, n - i))
+            return i;
+    return n;
+}
+
+/* The quant a run of text names: in its last part between '-' and '.' that has one, with unsloth's
  * "UD-" before it. False when it names none. */
 static bool find_quant(const char *s, size_t n, const char **at, size_t *len)
 {
     bool found = false;
-    for (size_t i = 0; i < n;) {
-        size_t k = i;
+    for (size_t i = 0, k; i < n; i = k + 1) {
+        k = i;
         while (k < n && s[k] != '-' && s[k] != '.')
             k++;
-        if (is_quant(s + i, k - i)) {
-            bool dynamic = i >= 3 && strncmp(s + i - 3, "UD-", 3) == 0 &&
-                           (i == 3 || s[i - 4] == '-' || s[i - 4] == '.' || s[i - 4] == '/');
-            *at = s + i - (dynamic ? 3 : 0);
-            *len = k - i + (dynamic ? 3 : 0);
-            found = true;
-        }
-        i = k + 1;
+        size_t q = i + quant_start(s + i, k - i);
+        if (q == k)
+            continue;
+        bool dynamic = q == i && i >= 3 && strncmp(s + i - 3, "UD-", 3) == 0 &&
+                       (i == 3 || s[i - 4] == '-' || s[i - 4] == '.' || s[i - 4] == '/');
+        *at = s + q - (dynamic ? 3 : 0);
+        *len = k - q + (dynamic ? 3 : 0);
+        found = true;
     }
     return found;
 }

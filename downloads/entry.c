@@ -75,7 +75,7 @@ nb_status dl_hub_entry(dl_net *net, const dl_repo *repo, const dl_choices *choic
         return nb_fail(err, NB_NOTFOUND, "%s: holds no GGUF and no safetensors model",
                        repo->model.id);
     }
-    if (!e.params)
+    if (!e.params && !repo->model.params_guessed) /* a name's guess would pass for a count */
         e.params = repo->model.params;
     *out = e;
     return NB_OK;

@@ -138,8 +138,8 @@ const dl_choice *dl_pick_mmproj(const dl_repo *repo, const dl_choices *c, const 
 
 /* What the repository's model is, for fits and figures before anything is downloaded: from
  * config.json when there is a checkpoint, else from the header of the smallest GGUF. out->params
- * from the Hub when the files do not tell. NB_NOTFOUND: it holds no model. One or two files are
- * read in part. */
+ * from the Hub when the files do not tell, never from a name. NB_NOTFOUND: it holds no model. One
+ * or two files are read in part. */
 nb_status dl_hub_entry(dl_net *net, const dl_repo *repo, const dl_choices *choices, nb_entry *out,
                        const nb_hooks *hooks, nb_err *err);
 

@@ -103,6 +103,21 @@ void dl_net_hold(dl_net *net, double seconds)
     pthread_mutex_unlock(&net->lock);
 }
 
+/* Fewer bytes of a token cut off by the text's end tell nobody anything. */
+enum { HIDDEN_MIN = 6 };
+
+static void hide(char *text, size_t n, const char *token)
+{
+    size_t len = strlen(token);
+    if (n < HIDDEN_MIN)
+        return;
+    for (char *p = text, *end = text + n; len && (p = memmem(p, (size_t)(end - p), token, len));)
+        memset(p, '*', len);
+    for (size_t k = len < n ? len : n; k >= HIDDEN_MIN; k--)
+        if (memcmp(text + n - k, token, k) == 0)
+            memset(text + n - k, '*', k);
+}
+
 void dl_net_warn(dl_net *net, const char *text, size_t n)
 {
     char topic[sizeof net->topics[0]];
@@ -117,6 +132,7 @@ void dl_net_warn(dl_net *net, const char *text, size_t n)
         memcpy(net->topics[net->n_topics++ % DL_TOPICS], topic, sizeof topic);
         size_t cut = n < sizeof net->warning ? n : nb_utf8_whole(text, sizeof net->warning - 1);
         snprintf(net->warning, sizeof net->warning, "%.*s", (int)cut, text);
+        hide(net->warning, strlen(net->warning), net->env.token);
     }
     pthread_mutex_unlock(&net->lock);
 }
@@ -138,6 +154,13 @@ bool dl_net_copy_token(dl_net *net, char *out)
     memcpy(out, net->env.token, sizeof net->env.token);
     pthread_mutex_unlock(&net->lock);
     return *out != '\0';
+}
+
+void dl_net_hide_token(dl_net *net, char *text, size_t n)
+{
+    pthread_mutex_lock(&net->lock);
+    hide(text, n, net->env.token);
+    pthread_mutex_unlock(&net->lock);
 }
 
 void *dl_net_swap_kept(dl_net *net, void *kept)

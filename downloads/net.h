@@ -111,6 +111,9 @@ void dl_net_hold(dl_net *net, double seconds);
 void dl_net_warn(dl_net *net, const char *text, size_t n);
 /* Under the lock, out[NB_TOKEN_MAX]; false ("" in out) when there is none. The caller wipes. */
 bool dl_net_copy_token(dl_net *net, char *out);
+/* Stars over the token wherever it stands in text[n], and over what of it stands at the end: a
+ * server may send back what it was sent, and messages are shown and logged. */
+void dl_net_hide_token(dl_net *net, char *text, size_t n);
 void dl_net_wake(dl_net *net);
 
 /* --- stream.c, net thread only -----------------------------------------------------------------

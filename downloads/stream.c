@@ -122,6 +122,7 @@ void dl_stream_end(dl_stream *s, nb_status status)
         s->reply.trouble = DL_OK;
         nb_fail(&s->err, status, "%s: cancelled", s->subject);
     }
+    dl_net_hide_token(s->net, s->err.msg, strlen(s->err.msg));
     s->sink.done(s->sink.ud, &s->reply, status, &s->err);
     stream_free(s);
 }

@@ -119,15 +119,17 @@ static bool tag_text(const nb_str *body, const char *open, const char **at, size
 
 /* Appends at most `room` bytes of it, made safe to show on one line; an ellipsis ends what is cut.
  */
-static void add_safe(nb_str *out, const char *text, size_t n, size_t room)
+static void add_safe(dl_net *net, nb_str *out, const char *text, size_t n, size_t room)
 {
     static const char more[] = "\xe2\x80\xa6";
-    nb_str safe = {0};
+    nb_str raw = {0}, safe = {0};
     while (n > 0 && (*text == ' ' || *text == '\n' || *text == '\r')) {
         text++;
         n--;
     }
-    nb_safe_text(&safe, text, n < 4 * room ? n : nb_utf8_whole(text, 4 * room), NB_SAFE_ONE_LINE);
+    nb_str_addn(&raw, text, n < 4 * room ? n : nb_utf8_whole(text, 4 * room));
+    dl_net_hide_token(net, raw.at, raw.len); /* before the cut, which could leave a part of it */
+    nb_safe_text(&safe, nb_str_c(&raw), raw.len, NB_SAFE_ONE_LINE);
     while (safe.len > 0 && safe.at[safe.len - 1] == ' ')
         safe.len--;
     if (safe.len <= room) {
@@ -136,11 +138,12 @@ static void add_safe(nb_str *out, const char *text, size_t n, size_t room)
         nb_str_addn(out, safe.at, nb_utf8_whole(safe.at, room - (sizeof more - 1)));
         nb_str_add(out, more);
     }
+    nb_str_free(&raw);
     nb_str_free(&safe);
 }
 
 /* The server's own words: X-Error-Message, or what the body holds. Untrusted. */
-static void server_words(nb_str *out, const dl_reply *r, size_t room)
+static void server_words(dl_net *net, nb_str *out, const dl_reply *r, size_t room)
 {
     const char *text = r->error_message;
     size_t n = strlen(text);
@@ -159,7 +162,7 @@ static void server_words(nb_str *out, const dl_reply *r, size_t room)
             n = strcspn(text, "\n");
         }
     }
-    add_safe(out, text, n, room);
+    add_safe(net, out, text, n, room);
     nb_json_close(&doc);
 }
 
@@ -206,14 +209,14 @@ void dl_judge_reply(dl_stream *s)
     add_token_source(s, &tail);
     if (*r->request_id) {
         nb_str_add(&tail, ", request ");
-        add_safe(&tail, r->request_id, strlen(r->request_id), 64);
+        add_safe(s->net, &tail, r->request_id, strlen(r->request_id), 64);
     }
     nb_str_addf(&words, "%s: %s (HTTP %d)", s->subject, sentence[r->trouble], r->status);
     size_t used = words.len + tail.len + 3, cap = sizeof s->err.msg;
     size_t before = words.len;
     if (used < cap) {
         nb_str_add(&words, ": ");
-        server_words(&words, r, cap - used);
+        server_words(s->net, &words, r, cap - used);
         if (words.len == before + 2)
             words.len = before;
     }

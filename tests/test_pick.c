@@ -92,6 +92,22 @@ CHECK_TEST(pick, quants_are_named_by_their_whole_token)
     drop(&f);
 }
 
+/* Underscores part names as often as dashes, and are in quants' own names. */
+CHECK_TEST(pick, quants_behind_underscores_are_found)
+{
+    static const char *const names[] = {"model_7b_Q4_K_M.gguf", "model_7b_q8_0.gguf",
+                                        "model_IQ4_XS.gguf",    "model_f16.gguf",
+                                        "model_q_4.gguf",       NULL};
+    fixture f = make(names);
+    expect(&f, "Q4_K_M", "Q4_K_M", NB_OK, NULL);
+    expect(&f, "Q8_0", "q8_0", NB_OK, NULL);
+    expect(&f, "iq4_xs", "IQ4_XS", NB_OK, NULL);
+    expect(&f, "F16", "f16", NB_OK, NULL);
+    expect(&f, "K_M", NULL, NB_NOTFOUND, "no K_M here");
+    expect(&f, "model_q_4", "model_q_4", NB_OK, NULL); /* none: called by its own name */
+    drop(&f);
+}
+
 CHECK_TEST(pick, shards_are_one_choice_and_a_gap_is_refused)
 {
     static const char *const names[] = {

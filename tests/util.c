@@ -180,3 +180,18 @@ void test_guard_free(void *p)
             return;
         }
 }
+
+uint64_t test_rss_peak(int reset)
+{
+    char line[256];
+    unsigned long kb = 0;
+    FILE *f = fopen(reset ? "/proc/self/clear_refs" : "/proc/self/status", reset ? "w" : "r");
+    if (f && reset)
+        fputs("5", f);
+    while (f && !reset && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmHWM: %lu", &kb) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return kb * 1024ull;
+}

@@ -31,6 +31,9 @@ const char *test_shared(const char *name);
 void *test_guard(size_t n, int at_end);
 void test_guard_free(void *p);
 
+/* Largest resident set since the last reset, in bytes; 0 where the system does not tell. */
+uint64_t test_rss_peak(int reset);
+
 /* SHA-256 of bytes as 64 hex digits in out[65]. */
 void test_sha256(const void *bytes, size_t n, char out[65]);
 

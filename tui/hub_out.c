@@ -36,7 +36,7 @@ const char *ui_hub_params(char out[16], const dl_model *m)
     const char *about = m->params_guessed ? "~" : "";
     if (!m->params)
         snprintf(out, 16, "?");
-    else if (m->params < 1000000000)
+    else if (m->params < 999500000) /* more is 1000M when rounded */
         snprintf(out, 16, "%s%.3gM", about, (double)m->params / 1e6);
     else
         snprintf(out, 16, "%s%.1fB", about, (double)m->params / 1e9);
@@ -49,7 +49,7 @@ const char *ui_hub_count(char out[16], int64_t n)
         snprintf(out, 16, "?");
     else if (n < 10000)
         snprintf(out, 16, "%lld", (long long)n);
-    else if (n < 1000000)
+    else if (n < 999500)
         snprintf(out, 16, "%.0fk", (double)n / 1e3);
     else
         snprintf(out, 16, "%.1fM", (double)n / 1e6);
