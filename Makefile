@@ -170,7 +170,7 @@ WRAPPED := malloc calloc realloc strdup aligned_alloc posix_memalign mmap mmap64
            posix_fallocate posix_fallocate64 ftruncate ftruncate64 sync_file_range rename close eventfd pipe getentropy \
            openat openat64 mkdirat symlinkat renameat
 FAULTS  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/faults/*.c))
-$(B)/tests/faults: $(OBJ) $(FAULTS) $(B)/obj/tests/util.o $(B)/obj/tests/pty/vt.o $(B)/obj/tests/tree.o $(B)/obj/tests/hash.o
+$(B)/tests/faults: $(OBJ) $(FAULTS) $(B)/obj/tests/util.o $(B)/obj/tests/pty/vt.o $(B)/obj/tests/tree.o $(B)/obj/tests/hash.o $(HUB:%.c=$(B)/obj/%.o)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) $(WRAPPED:%=-Wl$(comma)--wrap=%) -o $@ $^ $(LIBS) -lutil
