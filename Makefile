@@ -100,7 +100,8 @@ $(B)/gen/themes_embedded.c: $(sort $(wildcard themes/*.theme)) Makefile
 	  END { if (NR) print "    },"; print "    {0, 0},\n};" }' $(sort $(wildcard themes/*.theme)) /dev/null > $@.tmp && mv $@.tmp $@
 
 # Where tests/run_child.c finds this flavour's program.
-$(B)/obj/tests/run_child.o $(B)/obj/plain/tests/run_child.o $(B)/obj/tests/test_pull.o $(B)/obj/plain/tests/test_pull.o: CFLAGS_ALL += -DNB_TEST_BUILD='"$(B)"'
+$(B)/obj/tests/run_child.o $(B)/obj/plain/tests/run_child.o $(B)/obj/tests/pull.o $(B)/obj/plain/tests/pull.o \
+$(B)/obj/tests/test_pull_ends.o $(B)/obj/plain/tests/test_pull_ends.o: CFLAGS_ALL += -DNB_TEST_BUILD='"$(B)"'
 
 # Preloaded into nibble by tests of kills and of file systems without flock.
 $(B)/tests/preload.so: tests/preload/preload.c
