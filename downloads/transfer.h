@@ -113,9 +113,9 @@ struct dl_transfer {
 };
 
 /* --- transfer_ask.c, worker ------------------------------------------------------------------- */
-/* "/ns/repo/resolve/revision/path", encoded; false when too long. */
-bool dl_resolve_path(char out[DL_URL_MAX], const char *repo, const char *revision,
-                     const char *path);
+/* "/ns/repo/resolve/revision/path", encoded. NB_REFUSED when it is too long. */
+nb_status dl_resolve_path(char out[DL_URL_MAX], const char *repo, const char *revision,
+                          const char *path, nb_err *err);
 /* dl_resolve of this file, with the transfer's own hooks. */
 nb_status dl_transfer_resolve(dl_transfer *t, dl_resolved *out, dl_trouble *trouble, nb_err *err);
 /* Fills oid and size, and address when the Hub names one. */
