@@ -106,7 +106,8 @@ CHECK_TEST(cli, man_page_has_every_command_and_every_exit_code)
     check(page.code == 0, "status %d: %s", page.code, page.err);
     for (size_t i = 0; i < n; i++) {
         char head[64];
-        snprintf(head, sizeof head, "\n.SS \"nibble %s ", cmd[i]->name);
+        snprintf(head, sizeof head, "\n.SS \"nibble %s%s", cmd[i]->name,
+                 *cmd[i]->args ? " " : "\"");
         check(cmd[i] == &ui_cmd_ui || has(page.out, head), "%s", head);
     }
 #define CLI_EXIT(name, code, text) check(has(page.out, "\n.B " #code "\n" text), #code);

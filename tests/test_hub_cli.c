@@ -220,6 +220,27 @@ CHECK_TEST(hub_cli, json_prints_the_documented_keys_and_no_others)
     stage_down(&s);
 }
 
+/* Every variable that is read is in the man page. */
+CHECK_TEST(hub_cli, the_man_page_names_the_environment_of_the_hub)
+{
+    size_t n, names = 0;
+    char *source = test_slurp(NB_TEST_ROOT "/core/base/hub_env.c", &n);
+    child page = child_run(&(child_how){.args = {"completion", "man"}});
+    check(source && page.code == 0, "status %d: %s", page.code, page.err);
+    for (const char *p = source; (p = strchr(p, '"')); p++) {
+        char name[64];
+        size_t len = strspn(p + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+        if (len < 4 || len >= sizeof name || p[1 + len] != '"')
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)len, p + 1);
+        check(has(&page, name), "%s is read and not told", name);
+        names++;
+    }
+    check(names >= 15, "only %zu names", names);
+    child_free(&page);
+    free(source);
+}
+
 /* --- exit codes --------------------------------------------------------------------------------
  */
 

@@ -55,8 +55,9 @@ void ui_help_print(const ui_cmd *cmd, nb_str *out)
         help_program(out);
         return;
     }
-    nb_str_addf(out, "usage: nibble %s %s\n\n%s\n", cmd == &ui_cmd_ui ? "" : cmd->name, cmd->args,
-                cmd->summary);
+    const char *name = cmd == &ui_cmd_ui ? "" : cmd->name;
+    nb_str_addf(out, "usage: nibble %s%s%s\n\n%s\n", name, *name && *cmd->args ? " " : "",
+                cmd->args, cmd->summary);
     if (cmd->details)
         nb_str_addf(out, "\n%s\n", cmd->details);
     nb_str_add(out, "\noptions:\n");
@@ -129,7 +130,7 @@ static void man_commands(nb_str *out)
     for (size_t i = 0; i < n; i++) {
         if (cmd[i] == &ui_cmd_ui)
             continue;
-        nb_str_addf(out, ".SS \"nibble %s ", cmd[i]->name);
+        nb_str_addf(out, ".SS \"nibble %s%s", cmd[i]->name, *cmd[i]->args ? " " : "");
         man_text(out, cmd[i]->args);
         nb_str_add(out, "\"\n");
         man_text(out, cmd[i]->summary);
@@ -170,6 +171,40 @@ static void man_tables(nb_str *out)
     nb_str_add(out, "Fatal signals are re-raised after the terminal is restored.\n");
 }
 
+/* Variables; those of the Hub as huggingface_hub reads them (core/base/hub_env.h). */
+static const struct {
+    const char *names, *text;
+} environment[] = {
+    {"NIBBLE_CPU",
+     "ceiling of the kernels: scalar, avx2, avxvnni, avx512, amx; neon, dotprod, i8mm"},
+    {"NO_COLOR", "no colours"},
+    {"HF_ENDPOINT", "address of the Hub or of a mirror (default: https://huggingface.co; with "
+                    "HUGGINGFACE_CO_STAGING its test site)"},
+    {"HF_TOKEN, HUGGING_FACE_HUB_TOKEN",
+     "the token; else it is read from the file HF_TOKEN_PATH names ($HF_HOME/token by default), "
+     "unless HF_HUB_DISABLE_IMPLICIT_TOKEN is set"},
+    {"HF_HOME, HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE",
+     "where the Hugging Face cache lies (default: huggingface/hub in XDG_CACHE_HOME or ~/.cache)"},
+    {"HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE", "1 = ask nobody, use what is on this machine"},
+    {"HF_HUB_ETAG_TIMEOUT, HF_HUB_DOWNLOAD_TIMEOUT",
+     "seconds without a byte before a question or a download is tried again (default: 10)"},
+    {"HF_HUB_DISABLE_SYMLINKS", "1 = files instead of links in the cache"},
+    {"HF_HUB_USER_AGENT_ORIGIN", "added to the name nibble gives itself"},
+    {"HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY", "proxies, and hosts that are asked without"},
+    {"SSL_CERT_FILE, SSL_CERT_DIR", "certificate authorities instead of the system's"},
+    {"OLLAMA_MODELS", "where Ollama keeps its models"},
+};
+
+static void man_environment(nb_str *out)
+{
+    nb_str_add(out, ".SH ENVIRONMENT\n");
+    for (size_t i = 0; i < countof(environment); i++) {
+        nb_str_addf(out, ".TP\n.B %s\n", environment[i].names);
+        man_text(out, environment[i].text);
+        nb_str_add(out, "\n");
+    }
+}
+
 void ui_manpage(nb_str *out)
 {
     nb_str_addf(out, ".TH NIBBLE 1 \"\" \"nibble %s\" \"User Commands\"\n", NB_VERSION);
@@ -181,10 +216,7 @@ void ui_manpage(nb_str *out)
     man_options(out, &ui_cmd_ui);
     man_commands(out);
     man_tables(out);
-    nb_str_add(out, ".SH ENVIRONMENT\n.TP\n.B NIBBLE_CPU\nceiling of the kernels: scalar, avx2, "
-                    "avxvnni, avx512, amx; neon, dotprod, i8mm\n.TP\n.B NO_COLOR\nno colours\n"
-                    ".TP\n.B HF_HOME, HF_HUB_CACHE\nwhere the Hugging Face cache lies\n"
-                    ".TP\n.B OLLAMA_MODELS\nwhere Ollama keeps its models\n");
+    man_environment(out);
 }
 
 /* --- completion ----------------------------------------------------------------------------------
