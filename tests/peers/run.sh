@@ -1,8 +1,9 @@
 #!/bin/sh
-# Real programs against what nibble writes: llama.cpp (through node-llama-cpp) must load every
-# quantized demo file, tokenize alike and agree with nibble's greedy tokens on the F32 file;
-# @huggingface/gguf must parse the headers. Needs node 20, npm and a reachable npm registry; says
-# what it skips. NIBBLE_PEERS is a node_modules that has both already.
+# Real programs against what nibble writes and reads: llama.cpp (through node-llama-cpp) must load
+# every quantized demo file, tokenize alike and agree with nibble's greedy tokens on the F32 file;
+# @huggingface/gguf must parse the headers; @huggingface/hub and nibble must find in one Hugging Face
+# cache what the other downloaded from the fake Hub. Needs node 20, npm and a reachable npm registry;
+# says what it skips. NIBBLE_PEERS is a node_modules that has all of them already.
 set -eu
 cd "$(dirname "$0")"
 skip() {
@@ -10,17 +11,22 @@ skip() {
     exit 0
 }
 nibble=$(realpath "${NIBBLE:-../../build/nibble}")
-[ -x "$nibble" ] || {
-    echo "real peers: $nibble is not built (make)" >&2
-    exit 1
-}
+fake_hub=$(dirname "$nibble")/tests/fake_hub
+PEER_DEMO=$(realpath ../data/nibble-demo)
+export PEER_DEMO
+for program in "$nibble" "$fake_hub"; do
+    [ -x "$program" ] || {
+        echo "real peers: $program is not built (make, make build/tests/fake_hub)" >&2
+        exit 1
+    }
+done
 command -v node >/dev/null 2>&1 || skip "node is not installed"
 major=$(node -p 'process.versions.node.split(".")[0]')
 [ "$major" -ge 20 ] || skip "node $major is older than 20"
 case $(uname -m) in
-x86_64) binary=@node-llama-cpp/linux-x64 ;;
-aarch64) binary=@node-llama-cpp/linux-arm64 ;;
-*) skip "no llama.cpp package for $(uname -m)" ;;
+x86_64) binary=@node-llama-cpp/linux-x64@3 ;;
+aarch64) binary=@node-llama-cpp/linux-arm64@3 ;;
+*) binary= ;;
 esac
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -33,14 +39,31 @@ else
     # Only the CPU package of this machine: the optional GPU packages are hundreds of megabytes.
     cp package.json "$dir/"
     timeout 90 npm install --prefix "$dir" --no-audit --no-fund --ignore-scripts --omit=optional \
-        --no-save "$binary@3" >"$dir/npm.log" 2>&1 || {
+        --no-save ${binary:+"$binary"} >"$dir/npm.log" 2>&1 || {
         tail -n 5 "$dir/npm.log"
-        skip "npm did not install node-llama-cpp within 90 s"
+        skip "npm did not install the peers within 90 s"
     }
 fi
-cp llama.mjs "$dir/"
-timeout -k 5 100 node "$dir/llama.mjs" "$nibble" "$dir" || {
-    rc=$?
-    [ $rc != 124 ] || echo "real peers: no end after 100 s" >&2
-    exit 1
+
+failed=0
+peer() { # SCRIPT PACKAGE [ARGUMENT...]
+    [ -d "$dir/node_modules/$2" ] || {
+        echo "real peers: skipped: $2 is not there"
+        return 0
+    }
+    script=$1
+    shift 2
+    cp "$script" "$dir/"
+    mkdir "$dir/$script.d"
+    rc=0
+    timeout -k 5 100 node "$dir/$script" "$nibble" "$@" "$dir/$script.d" || rc=$?
+    [ $rc != 124 ] || echo "real peers: $script: no end after 100 s" >&2
+    [ $rc = 0 ] || failed=1
 }
+peer hub.mjs @huggingface/hub "$fake_hub"
+if [ -n "$binary" ]; then
+    peer llama.mjs node-llama-cpp
+else
+    echo "real peers: skipped: no llama.cpp package for $(uname -m)"
+fi
+exit $failed
