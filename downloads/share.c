@@ -40,7 +40,7 @@ static int part(const dl_share *s, int m)
     int members = 0, rank = 0;
     for (int i = 0; i < DL_SHARE_MEMBERS; i++) {
         members += s->member[i].in;
-        rank += s->member[i].in && i < m;
+        rank += i < m && s->member[i].in;
     }
     return s->total / members + (rank < s->total % members);
 }
