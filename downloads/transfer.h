@@ -86,8 +86,9 @@ struct dl_transfer {
     bool through;               /* ranges do not work here: one stream over all */
     unsigned strikes, misfits;  /* odd replies; replies of another size */
     uint64_t received;          /* bytes of bodies, those fetched again included */
-    double last_byte;           /* dl_clock */
-    unsigned retries, barren;   /* in all; since the last byte */
+    double last_byte, gained;   /* dl_clock; gained: of the last that was new */
+    uint64_t farthest;          /* bytes written at most, while one stream goes over all */
+    unsigned retries, barren;   /* in all; since the last gain */
     double retried;             /* dl_clock of the last */
     double rest_until;          /* dl_clock; nobody starts before while barren */
     double best_rate, measured; /* bytes/s of the fastest stream lately; dl_clock */

@@ -71,6 +71,25 @@ static bool on_head(void *ud, const dl_reply *r)
     return go;
 }
 
+/* Under the lock: something was gained. */
+static void renew(dl_transfer *t, dl_slot *s)
+{
+    s->failures = 0;
+    t->barren = 0;
+    t->gained = t->last_byte;
+}
+
+/* Under the lock. One stream over all starts from 0 each time it breaks: only getting farther than
+ * ever is a gain then, or a server that always breaks at one place would be asked for ever. */
+static void renew_through(dl_transfer *t, dl_slot *s)
+{
+    uint64_t written = dl_runs_written(&t->runs);
+    if (written <= t->farthest)
+        return;
+    t->farthest = written;
+    renew(t, s);
+}
+
 /* Writes what the slot holds, where its run says. False: no more of it, please. */
 static bool flush(dl_transfer *t, dl_slot *s)
 {
@@ -95,6 +114,8 @@ static bool flush(dl_transfer *t, dl_slot *s)
             dl_runs_wrote(&t->runs, s->no, &piece);
         else
             dl_transfer_failed(t, st, dl_trouble_of(st), &err);
+        if (st == NB_OK && piece.mine && t->through)
+            renew_through(t, s);
         if (st == NB_OK && piece.whole)
             pthread_cond_signal(&t->news);
         go = st == NB_OK;
@@ -113,10 +134,10 @@ static void count(dl_transfer *t, dl_slot *s, size_t n)
 {
     pthread_mutex_lock(&t->lock);
     s->got += n;
-    s->failures = 0;
     t->received += n;
     t->last_byte = dl_clock();
-    t->barren = 0;
+    if (!t->through)
+        renew(t, s);
     pthread_mutex_unlock(&t->lock);
 }
 

@@ -49,11 +49,11 @@ static bool given_up(dl_transfer *t, double now)
     nb_err err;
     dl_net_look(t->net, &v);
     if (v.hold > 0)
-        t->last_byte = now;
-    if (now - t->last_byte < t->patience)
+        t->gained = now;
+    if (now - t->gained < t->patience)
         return false;
-    nb_fail(&err, dl_trouble_status(t->cause_trouble), "%.170s; no byte for %.0f s, %u tries",
-            t->cause.msg, now - t->last_byte, t->barren);
+    nb_fail(&err, dl_trouble_status(t->cause_trouble), "%.170s; no new byte for %.0f s, %u tries",
+            t->cause.msg, now - t->gained, t->barren);
     dl_transfer_failed(t, err.status, t->cause_trouble, &err);
     return true;
 }
