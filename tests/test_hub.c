@@ -228,7 +228,7 @@ CHECK_TEST(hub, pages_stay_with_a_mirror_that_leaks_origins_hub_13)
                                                        .link_origin = origins[i % 3],
                                                        .tree_page = 1});
         for (int k = 0; k < 4; k++) {
-            char id[16];
+            char id[24];
             snprintf(id, sizeof id, "ns/more%d", k);
             fake_hub_add(rig.hub, &(fake_repo_info){.id = id});
         }

@@ -157,7 +157,7 @@ CHECK_TEST(mouse, chat_panes_tokens_and_input)
     nb_str_add(&s, two_models);
     nb_str_add(
         &s, "keys gg Space Space t\nwait\ntext What is Q2_K?\nkeys Enter\nwait\n"
-            "click 63,6\nsave-roles token\ndouble 63,6\nsave-screen why\nclick 8,6\n"
+            "keys Esc f\nclick 63,6\nsave-roles token\ndouble 63,6\nsave-screen why\nclick 8,6\n"
             "save-screen other\ndouble 8,6\nsave-screen still\nkeys Esc Esc\nclick Ask something\n"
             "save-screen writes\ntext hello\nclick 70,20\nsave-screen leaves\n"
             "keys m\nclick p>.9\nsave-screen legend\nclick H<.3\nsave-screen off\n");

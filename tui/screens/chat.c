@@ -265,6 +265,10 @@ static bool pane_action(chat *c, ui_action a)
         ui_app_say(c->app, c->together ? "panes run together: tok/s is marked (shared)"
                                        : "panes run one after another");
         return true;
+    case UI_ACT_CHAT_FORMAT:
+        c->raw = !c->raw;
+        ui_app_say(c->app, c->raw ? "answers as written" : "answers as Markdown");
+        return true;
     case UI_ACT_CHAT_PARAMS:
         ui_chat_params_open(c);
         return true;
@@ -508,6 +512,7 @@ static void close_screen(void **self)
         return;
     ui_chat_release(c);
     ui_chat_diff_free(&c->diff);
+    ui_chat_forget_rows(c);
     for (size_t i = 0; i < c->n_rows; i++) {
         nb_str_free(&c->rows[i].text);
         free(c->rows[i].row);

@@ -11,6 +11,7 @@
 #include "core/model/chat.h"
 #include "tui/screens/parts.h"
 #include "tui/transcript.h"
+#include "tui/widgets/md.h"
 
 typedef struct chat_pane {
     bool used;
@@ -77,7 +78,7 @@ typedef enum chat_param {
     CP_COUNT
 } chat_param;
 
-/* One message as display rows. */
+/* One message as display rows: as written, or an answer as Markdown. */
 typedef struct chat_rows {
     int width;
     size_t len; /* of the message when wrapped */
@@ -86,6 +87,8 @@ typedef struct chat_rows {
     nb_str text; /* message with the marker in it */
     ui_row *row; /* [n] owned */
     size_t n, cap;
+    bool markdown; /* md is shown */
+    ui_md *md;     /* owned; NULL = never was */
 } chat_rows;
 
 typedef struct chat_span {
@@ -121,6 +124,7 @@ typedef struct chat {
     chat_pane pane[UI_PANES];
     int focus; /* pane */
     bool typing, zoom, together;
+    bool raw;    /* answers as written; else as Markdown */
     int editing; /* user message being edited, -1 = none */
     int token;   /* token the cursor is on in the focused pane's last answer, -1 = none */
     bool top;    /* the popup of that token's alternatives */
@@ -168,9 +172,13 @@ const ui_message *ui_chat_answer(const chat *c, int pane, int *index);
 /* First token in which this answer departs from pane A's answer of the same turn, -1 = nowhere. */
 long ui_chat_difference(const chat *c, int pane, int message);
 const chat_rows *ui_chat_wrap(chat *c, const ui_canvas *canvas, int pane, int message, int width);
-void ui_chat_draw_row(const chat *c, ui_canvas *canvas, int x, int y, int width, int pane,
-                      int message, const chat_rows *rows, size_t row);
-/* Token of the message at a cell of one of its rows, -1 = none. */
+size_t ui_chat_row_count(const chat_rows *rows);
+/* The rows from `top` on that fit into r, as wide as they were wrapped. */
+void ui_chat_draw_rows(const chat *c, ui_canvas *canvas, ui_rect r, int pane, int message,
+                       const chat_rows *rows, size_t top);
+void ui_chat_forget_rows(chat *c); /* messages are others now */
+/* Token of the message at a cell of one of its rows, -1 = none; a text shown as Markdown has none.
+ */
 int ui_chat_token_at(const chat *c, int message, size_t row, int cell);
 void ui_chat_piece(const chat *c, int pane, int32_t id, char *out, size_t cap);
 

@@ -28,9 +28,9 @@ static void draw_status(const chat *c, ui_canvas *canvas, ui_rect r)
     char ctx[32] = "not loaded";
     if (p->ctx)
         snprintf(ctx, sizeof ctx, "ctx %u/%u", p->ctx_used, p->ctx);
-    snprintf(text, sizeof text, "%s · %s · system: %s · %s · metric: %s%s", number, params,
+    snprintf(text, sizeof text, "%s · %s · system: %s · %s · metric: %s%s%s", number, params,
              c->system ? "set" : "none", ctx, metric_word[c->metric],
-             c->together ? " · together" : "");
+             c->together ? " · together" : "", c->raw ? " · raw" : "");
     ui_textn(canvas, r.x + 1, r.y, UI_DIM, 0, text, strlen(text), r.w - 1);
 }
 
@@ -185,7 +185,7 @@ static int rows_of(chat *c, ui_canvas *canvas, int pane, int message, int width)
 {
     const ui_message *m = ui_transcript_at(c->log, message);
     int w = m->role == NB_USER ? width - INDENT : width;
-    return (int)ui_chat_wrap(c, canvas, pane, message, w > 1 ? w : 1)->n + 1;
+    return (int)ui_chat_row_count(ui_chat_wrap(c, canvas, pane, message, w > 1 ? w : 1)) + 1;
 }
 
 static void draw_message(chat *c, ui_canvas *canvas, ui_rect r, int pane, int message, int first)
@@ -195,13 +195,11 @@ static void draw_message(chat *c, ui_canvas *canvas, ui_rect r, int pane, int me
     const chat_rows *rows = ui_chat_wrap(c, canvas, pane, message, w);
     if (indent && first >= 0 && first < r.h)
         ui_text(canvas, r.x, r.y + first, UI_TITLE, "you");
-    for (size_t i = 0; i < rows->n; i++) {
-        int y = first + (int)i;
-        if (y < 0 || y >= r.h)
-            continue;
-        ui_chat_draw_row(c, canvas, r.x + indent, r.y + y, w, pane, message, rows, i);
-        ui_chat_mouse_row(c, (chat_seen){r.x + indent, r.y + y, w, message, i});
-    }
+    int y = first > 0 ? first : 0, top = first < 0 ? -first : 0;
+    ui_chat_draw_rows(c, canvas, (ui_rect){r.x + indent, r.y + y, w, r.h - y}, pane, message, rows,
+                      (size_t)top);
+    for (int i = top; i < (int)ui_chat_row_count(rows) && first + i < r.h; i++)
+        ui_chat_mouse_row(c, (chat_seen){r.x + indent, r.y + first + i, w, message, (size_t)i});
 }
 
 /* Rows left empty below an answer being written: it moves up half a pane at once, because a pane

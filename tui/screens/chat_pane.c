@@ -198,8 +198,7 @@ static void fresh_log(chat *c)
         if (c->pane[p].used)
             ui_transcript_name_pane(c->log, p, c->pane[p].label, c->pane[p].path);
     }
-    for (size_t i = 0; i < c->n_rows; i++)
-        c->rows[i].width = 0;
+    ui_chat_forget_rows(c);
 }
 
 /* The panes asked for, once no job holds the present ones. */

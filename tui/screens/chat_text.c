@@ -1,5 +1,6 @@
 /* A message as display rows, and its rows as tokens: the marker at the first difference, colour by
- * probability or entropy. Wrapping is kept per message and grows with the stream. */
+ * probability or entropy. Wrapping is kept per message and grows with the stream. An answer is
+ * shown as Markdown, which knows the marker too, except where single tokens are looked at. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,11 +81,34 @@ static void with_marker(chat_rows *r, const ui_message *m, const char *mark)
     nb_str_addn(&r->text, nb_str_c(&m->text) + at, m->text.len - at);
 }
 
+/* Colours and the cursor belong to tokens, and those to the text as written. */
+static bool as_markdown(const chat *c, int pane, int message)
+{
+    bool cursor = pane == c->focus && c->token >= 0 && message == ui_transcript_leaf(c->log, pane);
+    return !c->raw && c->metric == CHAT_METRIC_OFF && !cursor &&
+           ui_transcript_at(c->log, message)->role == NB_ASSISTANT;
+}
+
+static void lay_markdown(chat_rows *r, const ui_message *m, int width, bool ascii, long diff)
+{
+    ui_md_look look = {.width = width, .ascii = ascii, .chat = true, .mark = diff >= 0};
+    if (diff >= 0) {
+        look.mark_at = diff_start(m, diff);
+        look.mark_len = (size_t)diff < m->n_token ? m->token[diff].len : 0;
+    }
+    ui_md_lay(&r->md, nb_str_c(&m->text), m->text.len, &look, NULL); /* out of memory: no rows */
+}
+
 const chat_rows *ui_chat_wrap(chat *c, const ui_canvas *canvas, int pane, int message, int width)
 {
     const ui_message *m = ui_transcript_at(c->log, message);
     long diff = ui_chat_difference(c, pane, message);
     chat_rows *r = slot(c, message);
+    r->markdown = as_markdown(c, pane, message);
+    if (r->markdown) {
+        lay_markdown(r, m, width, canvas->ascii, diff);
+        return r;
+    }
     if (r->width == width && r->len == m->text.len && r->diff == diff && r->ascii == canvas->ascii)
         return r;
     bool grown = r->width == width && r->len < m->text.len && r->diff == diff;
@@ -97,6 +121,19 @@ const chat_rows *ui_chat_wrap(chat *c, const ui_canvas *canvas, int pane, int me
     if (ui_wrap(nb_str_c(&r->text), r->text.len, width, &r->row, &r->n, &r->cap, NULL) != NB_OK)
         r->n = 0;
     return r;
+}
+
+size_t ui_chat_row_count(const chat_rows *rows)
+{
+    return rows->markdown ? ui_md_rows(rows->md) : rows->n;
+}
+
+void ui_chat_forget_rows(chat *c)
+{
+    for (size_t i = 0; i < c->n_rows; i++) {
+        c->rows[i].width = 0;
+        ui_md_close(&c->rows[i].md);
+    }
 }
 
 /* --- colour ---------------------------------------------------------------------------------- */
@@ -150,8 +187,8 @@ static void put(pen *p, ui_role role, unsigned attrs, const char *text, size_t n
         p->x += ui_textn(p->canvas, p->x, p->y, role, attrs, text, n, p->end - p->x);
 }
 
-void ui_chat_draw_row(const chat *c, ui_canvas *canvas, int x, int y, int width, int pane,
-                      int message, const chat_rows *rows, size_t row)
+static void draw_row(const chat *c, ui_canvas *canvas, int x, int y, int width, int pane,
+                     int message, const chat_rows *rows, size_t row)
 {
     const ui_message *m = ui_transcript_at(c->log, message);
     const char *text = nb_str_c(&rows->text);
@@ -189,6 +226,17 @@ void ui_chat_draw_row(const chat *c, ui_canvas *canvas, int x, int y, int width,
     }
 }
 
+void ui_chat_draw_rows(const chat *c, ui_canvas *canvas, ui_rect r, int pane, int message,
+                       const chat_rows *rows, size_t top)
+{
+    if (rows->markdown) {
+        ui_md_draw(rows->md, canvas, r, top);
+        return;
+    }
+    for (int y = 0; y < r.h && top + (size_t)y < rows->n; y++)
+        draw_row(c, canvas, r.x, r.y + y, r.w, pane, message, rows, top + (size_t)y);
+}
+
 void ui_chat_piece(const chat *c, int pane, int32_t id, char *out, size_t cap)
 {
     const nb_local *l = c->pane[pane].local;
@@ -219,7 +267,7 @@ int ui_chat_token_at(const chat *c, int message, size_t row, int cell)
 {
     const ui_message *m = ui_transcript_at(c->log, message);
     const chat_rows *r = (size_t)message < c->n_rows ? &c->rows[message] : NULL;
-    if (!m || !m->n_token || !r || row >= r->n || cell < 0)
+    if (!m || !m->n_token || !r || r->markdown || row >= r->n || cell < 0)
         return -1;
     const ui_canvas like = {.ascii = r->ascii};
     const char *text = nb_str_c(&r->text) + r->row[row].start;

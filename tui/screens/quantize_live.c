@@ -281,7 +281,8 @@ void ui_quantize_finished(quantize *q, const nb_event *e)
     collect(l);
     remember_speed(q);
     ui_app_log(q->app, "quantized %s to %s", l->source->path, l->out);
-    l->replay = l->view.elapsed < REPLAY_BELOW && l->n_walk > 1;
+    bool quick = ui_app_scripted(q->app) || l->view.elapsed < REPLAY_BELOW;
+    l->replay = quick && l->n_walk > 1; /* a script's screens do not depend on the machine */
     l->replay_from = -1;
     ui_app_rescan(q->app);
     ui_quantize_plan(q); /* the name is taken now: the next one gets -2 */

@@ -71,10 +71,10 @@ static md_leaf *push_leaf(blocks *b, md_kind kind)
     md_lay *l = b->l;
     md_leaf *leaf = md_more(l, l->leaf, l->n_leaf, &l->cap_leaf, sizeof *leaf);
     size_t box = l->n_box;
+    l->leaf = leaf ? leaf : l->leaf;
     push_boxes(b);
-    if (!leaf || l->failed)
+    if (l->failed)
         return &l->spare_leaf;
-    l->leaf = leaf;
     leaf += l->n_leaf++;
     *leaf = (md_leaf){.kind = (uint8_t)kind,
                       .gap = b->blank,

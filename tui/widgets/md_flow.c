@@ -25,6 +25,8 @@ static void add(md_lay *l, ui_role role, unsigned attrs, const char *text, size_
         nb_str_addn(&l->m->shown, text, n);
     else
         ui_shown(&l->m->shown, text, n, l->look.ascii);
+    if (l->n_run && l->run[l->n_run - 1].at == l->m->shown.len)
+        l->n_run--; /* ASCII drops combining marks: no run is empty */
 }
 
 static ui_role role_of(const md_style *s)
@@ -315,9 +317,10 @@ void md_prefix(md_lay *l, const md_box *box, size_t n, size_t common)
         skip--;
     }
     common = common > skip ? common - skip : 0;
-    l->first_at = add_boxes(l, box + skip, n - skip, true, &l->first_len);
-    l->rest_at = add_boxes(l, box + skip, n - skip, false, &l->rest_len);
-    l->bar_at = add_boxes(l, box + skip, common, false, &l->bar_len);
+    box = n ? box + skip : box;
+    l->first_at = add_boxes(l, box, n - skip, true, &l->first_len);
+    l->rest_at = add_boxes(l, box, n - skip, false, &l->rest_len);
+    l->bar_at = add_boxes(l, box, common, false, &l->bar_len);
     l->left = left;
     l->room = l->look.width - left;
 }

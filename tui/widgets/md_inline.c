@@ -110,9 +110,9 @@ static uint32_t delimiter(inline_text *i, uint32_t at)
     push(i, MD_IT_DELIM, at, n);
     d.item = (uint32_t)l->n_item - 1;
     md_delim *all = md_more(l, l->delim, l->n_delim, &l->cap_delim, sizeof *all);
-    if (!all || l->failed)
+    l->delim = all ? all : l->delim;
+    if (l->failed)
         return next;
-    l->delim = all;
     int32_t id = (int32_t)l->n_delim++;
     all[id] = d;
     if (i->tail >= 0)

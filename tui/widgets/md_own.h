@@ -108,6 +108,7 @@ typedef struct md_lay {
     md_bracket bracket[MD_BRACKETS];
     uint32_t ticks[MD_TICKS + 1]; /* where the last run of so many backticks begins */
     /* the text being written: */
+    uint32_t leaf_at;      /* where in the text its block begins */
     const char *s;         /* the whole text, or join */
     size_t mark, mark_end; /* in s; SIZE_MAX = not in this block */
     md_style style;

@@ -234,24 +234,30 @@ static void columns(md_lay *l, const int *width, uint32_t cols, bool head)
 
 /* --- as a list ------------------------------------------------------------------------------- */
 
-/* The heading's text, cut to `most` cells, and ": "; returns its cells. */
-static int put_heading(md_lay *l, const md_cell *head, int most)
+/* Cuts a heading to `most` cells: pen is where it ends then, width its cells. */
+static void cut_heading(const md_lay *l, md_cell *head, int most)
 {
-    md_pen p = {head->flow.at, head->flow.run}, from = p;
-    uint32_t end = md_wrap(l, &head->flow, &p, most, false);
-    const md_flow part = {from.at, end, from.run, head->flow.run_end};
-    int x = md_flow_width(l, &part);
-    md_row_put(l, &head->flow, from, end, l->left);
-    md_row_text(l, ": ", l->left + x);
-    return x + 2;
+    md_flow part = head->flow;
+    md_pen p = {part.at, part.run};
+    part.end = md_wrap(l, &head->flow, &p, most, false);
+    head->pen.at = part.end;
+    head->width = md_flow_width(l, &part);
+}
+
+/* The heading and ": "; returns its cells. */
+static int put_heading(md_lay *l, const md_cell *head)
+{
+    md_row_put(l, &head->flow, (md_pen){head->flow.at, head->flow.run}, head->pen.at, l->left);
+    md_row_text(l, ": ", l->left + head->width);
+    return head->width + 2;
 }
 
 /* `heading: cell`, its next rows hanging; head NULL: it has none. */
-static void put_entry(md_lay *l, const md_cell *head, const md_cell *c, int most)
+static void put_entry(md_lay *l, const md_cell *head, const md_cell *c)
 {
     int hang = l->room > 8 ? HANG : 0, x;
     md_row_begin(l, MD_PLAIN, 0);
-    x = head && most > 0 ? put_heading(l, head, most) : 0;
+    x = head ? put_heading(l, head) : 0;
     for (md_pen p = {c->flow.at, c->flow.run}; !l->full && !l->failed; x = hang) {
         md_pen from = p;
         uint32_t end = md_wrap(l, &c->flow, &p, l->room - x, true);
@@ -264,11 +270,11 @@ static void put_entry(md_lay *l, const md_cell *head, const md_cell *c, int most
 
 static void list(md_lay *l, bool head)
 {
-    const md_cell *cell = l->cell;
+    md_cell *cell = l->cell;
     size_t heads = 0;
     int most = at_most(l->room / 2 - 2, HEADINGS);
-    while (head && heads < l->n_cell && cell[heads].row == 0)
-        heads++;
+    for (; head && heads < l->n_cell && cell[heads].row == 0; heads++)
+        cut_heading(l, &cell[heads], most);
     size_t begin = heads == l->n_cell ? 0 : heads, k = 0; /* nothing below: the heading itself */
     for (size_t i = begin; i < l->n_cell && !l->full && !l->failed; i++) {
         if (i > begin && cell[i].row != cell[i - 1].row) {
@@ -278,7 +284,8 @@ static void list(md_lay *l, bool head)
         while (k < begin && cell[k].col < cell[i].col)
             k++;
         if (cell[i].flow.at < cell[i].flow.end)
-            put_entry(l, k < begin && cell[k].col == cell[i].col ? &cell[k] : NULL, &cell[i], most);
+            put_entry(l, most > 0 && k < begin && cell[k].col == cell[i].col ? &cell[k] : NULL,
+                      &cell[i]);
     }
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+enum { EXPAND = 4096 }; /* bytes */
+
 /* --- targets --------------------------------------------------------------------------------- */
 
 /* Before a target: one space. */
@@ -57,11 +59,13 @@ void md_target(md_lay *l, uint32_t at, uint32_t len, uint32_t text, uint32_t tex
     l->style.dim--;
 }
 
-/* A definition's target may be asked for again and again: together no more than the text. */
+/* A definition's target may be asked for again and again: together no more than the text so far and
+ * a little. (Not all of the text: what is laid may not change when it grows.) */
 static void def_target(md_lay *l, const md_item *it)
 {
     const char *to = l->text + it->to;
-    if (l->table || !it->to_len || to[0] == '#' || l->m->expanded + it->to_len > l->n)
+    if (l->table || !it->to_len || to[0] == '#' ||
+        l->m->expanded + it->to_len > l->leaf_at + EXPAND)
         return;
     l->m->expanded += it->to_len;
     open_target(l, it->at);

@@ -86,12 +86,12 @@ static size_t joined_at(const md_lay *l, const md_leaf *leaf, size_t at)
 /* Makes l->s the leaf's lines as one text: *at up to *end, without white at the end. */
 static void aim(md_lay *l, const md_leaf *leaf, uint32_t *at, uint32_t *end)
 {
-    const md_line *line = &l->line[leaf->line];
+    const md_line *line = leaf->n_line ? &l->line[leaf->line] : NULL;
     l->s = l->text;
     l->mark = l->look.mark ? l->look.mark_at : SIZE_MAX;
     l->mark_end = l->look.mark ? l->look.mark_at + l->look.mark_len : SIZE_MAX;
-    *at = leaf->n_line ? line->at : 0;
-    *end = leaf->n_line ? line->end : 0;
+    *at = line ? line->at : 0;
+    *end = line ? line->end : 0;
     if (leaf->n_line > 1) {
         nb_str_clear(&l->join);
         for (size_t i = 0; i < leaf->n_line; i++) {
@@ -111,7 +111,7 @@ static void aim(md_lay *l, const md_leaf *leaf, uint32_t *at, uint32_t *end)
 
 static void prefix(md_lay *l, const md_leaf *leaf)
 {
-    md_prefix(l, l->box + leaf->box, leaf->n_box, leaf->common);
+    md_prefix(l, leaf->n_box ? &l->box[leaf->box] : NULL, leaf->n_box, leaf->common);
 }
 
 static bool begins_item(const md_lay *l, const md_leaf *leaf)
@@ -249,6 +249,7 @@ static void lay_leaf(md_lay *l, const md_leaf *leaf)
     l->m->gap |= leaf->gap || (leaf->kind == MD_HEAD && !begins_item(l, leaf));
     l->style = (md_style){0};
     l->n_run = 0;
+    l->leaf_at = leaf->n_line ? l->line[leaf->line].at : 0;
     lay_kind[leaf->kind](l, leaf);
 }
 
