@@ -52,7 +52,7 @@ static nb_status transfer_open(dl_transfer **out, dl_net *net, const dl_cache *c
     t->size = rq->oid[0] ? rq->size : UINT64_MAX;
     t->patience = patience;
     t->jitter = (uint64_t)(1e9 * dl_clock()) ^ (uint64_t)(uintptr_t)t;
-    t->last_byte = dl_clock();
+    t->last_byte = t->gained = dl_clock();
     snprintf(t->oid, sizeof t->oid, "%s", rq->oid);
     snprintf(t->subject, sizeof t->subject, "%s/%.200s", rq->repo, rq->path);
     nb_status st = dl_resolve_path(t->canonical, rq->repo, rq->commit, rq->path, err);

@@ -32,6 +32,8 @@ static const server_case cases[] = {
     {"200 to the second range", "GET cdn:* #2 ignore_range", DL_OK, NULL, NULL, false},
     {"200 to a range, broken", "GET cdn:* ignore_range\nGET cdn:* #1-2 drop_after=1200000", DL_OK,
      NULL, NULL, false},
+    {"200 to a range, always broken", "GET cdn:* ignore_range drop_after=1200000", DL_UNREACHABLE,
+     "no new byte", NULL, false},
     {"206 from another byte once", "GET cdn:* #1 shift_range=1000", DL_OK, NULL, NULL, false},
     {"206 from another byte always", "GET cdn:* shift_range=1000", DL_OK, NULL, NULL, false},
     {"206 from an earlier byte", "GET cdn:* #2 shift_range=-1000", DL_OK, NULL, NULL, false},
