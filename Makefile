@@ -100,7 +100,8 @@ $(B)/gen/themes_embedded.c: $(sort $(wildcard themes/*.theme)) Makefile
 	  END { if (NR) print "    },"; print "    {0, 0},\n};" }' $(sort $(wildcard themes/*.theme)) /dev/null > $@.tmp && mv $@.tmp $@
 
 # Where tests/run_child.c finds this flavour's program.
-$(B)/obj/tests/run_child.o $(B)/obj/plain/tests/run_child.o $(B)/obj/tests/test_pull.o $(B)/obj/plain/tests/test_pull.o: CFLAGS_ALL += -DNB_TEST_BUILD='"$(B)"'
+$(B)/obj/tests/run_child.o $(B)/obj/plain/tests/run_child.o $(B)/obj/tests/pull.o $(B)/obj/plain/tests/pull.o \
+$(B)/obj/tests/test_pull_ends.o $(B)/obj/plain/tests/test_pull_ends.o: CFLAGS_ALL += -DNB_TEST_BUILD='"$(B)"'
 
 # Preloaded into nibble by tests of kills and of file systems without flock.
 $(B)/tests/preload.so: tests/preload/preload.c
@@ -170,7 +171,7 @@ WRAPPED := malloc calloc realloc strdup aligned_alloc posix_memalign mmap mmap64
            posix_fallocate posix_fallocate64 ftruncate ftruncate64 sync_file_range rename close eventfd pipe getentropy \
            openat openat64 mkdirat symlinkat renameat
 FAULTS  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/faults/*.c))
-$(B)/tests/faults: $(OBJ) $(FAULTS) $(B)/obj/tests/util.o $(B)/obj/tests/pty/vt.o $(B)/obj/tests/tree.o $(B)/obj/tests/hash.o
+$(B)/tests/faults: $(OBJ) $(FAULTS) $(B)/obj/tests/util.o $(B)/obj/tests/pty/vt.o $(B)/obj/tests/tree.o $(B)/obj/tests/hash.o $(HUB:%.c=$(B)/obj/%.o)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) $(WRAPPED:%=-Wl$(comma)--wrap=%) -o $@ $^ $(LIBS) -lutil
@@ -228,10 +229,17 @@ TSAN_SUITES ?= nb pool sched job file kernels chat fake_server fake_faults \
   output/a_pause_holds_every_thread output/cancel_leaves_nothing \
   forward/any_thread_count_gives_the_same_bits_A24 forward/a_cancelled_prompt_leaves_a_usable_session \
   forward/a_model_changed_under_us_is_an_error_A19 quantize/threads_change_neither_bytes_nor_figures \
-  net net_retry net_safety $(NET_STREAMS:%=net_stream/%)
+  net net_retry net_safety $(NET_STREAMS:%=net_stream/%) $(TRANSFERS:%=transfer/%) $(QUEUES:%=queue/%)
 # The other streams' tests hold a slowed server to the second.
 NET_STREAMS := brings_the_bytes_that_were_asked each_end_is_told_once_with_its_cause \
   stops_when_asked_and_when_the_sink_has_enough timers_run_in_their_order streams_start_from_callbacks
+# Of downloads, what two threads and the network work on at once.
+TRANSFERS := round_trip_hub_1 drops_cost_nothing_hub_3 the_second_run_asks_only_what_is_missing_hub_4 \
+  a_byte_flipped_on_disk_costs_its_segment_hub_6a a_byte_flipped_once_is_found_and_replaced_hub_6b \
+  always_wrong_bytes_never_land_hub_6c an_expired_address_is_asked_anew_once_hub_14
+QUEUES := two_files_share_four_connections pause_answers_at_once_and_goes_on_hub_18 \
+  cancel_can_delete_what_came_hub_18 order_is_the_users survives_quit_and_crash_A15 \
+  a_gated_repository_stops_with_one_request_hub_20
 # Libraries are not instrumented: what they lock among themselves is not seen (libcrypto's counts).
 TSAN_RULES := halt_on_error=1:allocator_may_return_null=1:ignore_noninstrumented_modules=1
 ## tsan: threaded suites under ThreadSanitizer

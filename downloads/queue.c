@@ -1,17 +1,15 @@
 #include "downloads/queue.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
-#include "downloads/partial.h"
 #include "core/base/job.h"
+#include "downloads/partial.h"
 #include "downloads/queue_private.h"
 
-enum { THREAD_STACK = 1 << 20 /* bytes */ };
 static const double WAKE_EVERY = .1;   /* s, of progress */
 static const double HISTORY_EVERY = 1; /* s */
 
@@ -228,20 +226,9 @@ static void *saver_main(void *ud)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-/* Signals belong to the thread that draws. */
 static nb_status start_thread(pthread_t *out, void *(*run_thread)(void *), dl_queue *q, nb_err *err)
 {
-    pthread_attr_t attr;
-    sigset_t all, before;
-    sigfillset(&all);
-    int rc = pthread_attr_init(&attr);
-    if (rc == 0) {
-        pthread_attr_setstacksize(&attr, THREAD_STACK);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        rc = pthread_create(out, &attr, run_thread, q);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        pthread_attr_destroy(&attr);
-    }
+    int rc = nb_thread_start(out, run_thread, q);
     return rc == 0 ? NB_OK
                    : nb_fail(err, NB_NOMEM, "downloads: cannot start a thread (error %d)", rc);
 }

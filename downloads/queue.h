@@ -75,7 +75,9 @@ typedef struct dl_item {
     char landed[1024]; /* DONE: snapshot path */
 } dl_item;
 
-/* wake(ud) after every change worth drawing (any thread, at most 10 a second while running). */
+/* net must outlive the queue. state_dir NULL = in memory only. NB_OK with *err filled tells what
+ * was wrong with the file: another process has it, or it was set aside as downloads.bad. wake(ud)
+ * after every change worth drawing (any thread, at most 10 a second while running). */
 nb_status dl_queue_open(dl_queue **out, dl_net *net, const dl_cache *cache, const char *state_dir,
                         void (*wake)(void *ud), void *ud, nb_err *err);
 /* Pauses everything, keeps the file. Returns within 200 ms of the slowest disk write. */

@@ -52,12 +52,13 @@ static nb_status transfer_open(dl_transfer **out, dl_net *net, const dl_cache *c
     t->size = rq->oid[0] ? rq->size : UINT64_MAX;
     t->patience = patience;
     t->jitter = (uint64_t)(1e9 * dl_clock()) ^ (uint64_t)(uintptr_t)t;
-    t->last_byte = dl_clock();
+    t->last_byte = t->gained = dl_clock();
     snprintf(t->oid, sizeof t->oid, "%s", rq->oid);
     snprintf(t->subject, sizeof t->subject, "%s/%.200s", rq->repo, rq->path);
-    if (!dl_resolve_path(t->canonical, rq->repo, rq->commit, rq->path)) {
+    nb_status st = dl_resolve_path(t->canonical, rq->repo, rq->commit, rq->path, err);
+    if (st != NB_OK) {
         free(t);
-        return nb_fail(err, NB_REFUSED, "%s: name too long", rq->repo);
+        return st;
     }
     init_locks(t);
     dl_share_open(&t->own, dl_net_connections(net));
@@ -224,6 +225,15 @@ static nb_status get(dl_transfer *t)
     return st;
 }
 
+static nb_status entry_path(const dl_transfer *t, char *out, size_t cap, nb_err *err)
+{
+    char dir[1300];
+    bool fits =
+        dl_cache_repo_dir(t->cache, t->rq->repo, dir, sizeof dir) &&
+        snprintf(out, cap, "%s/snapshots/%s/%s", dir, t->rq->commit, t->rq->path) < (int)cap;
+    return fits ? NB_OK : nb_fail(err, NB_IO, "%s: its path is too long", t->subject);
+}
+
 static nb_status fetch(dl_transfer *t, dl_fetched *out)
 {
     nb_err err = {0};
@@ -238,11 +248,7 @@ static nb_status fetch(dl_transfer *t, dl_fetched *out)
     if (!t->oid[0] || t->size == UINT64_MAX)
         NB_TRY(dl_transfer_ask(t));
     NB_TRY(get(t));
-    if (!landed(t, out->path, sizeof out->path)) {
-        nb_fail(&err, NB_IO, "%s: landed, but cannot be found again", t->subject);
-        return failed(t, NB_IO, &err);
-    }
-    return NB_OK;
+    return failed(t, entry_path(t, out->path, sizeof out->path, &err), &err);
 }
 
 nb_status dl_fetch(dl_net *net, const dl_cache *cache, const dl_fetch_request *rq, dl_fetched *out,

@@ -1,7 +1,7 @@
 /* One file on its way: the inside of dl_fetch, private to transfer.c (the order of steps),
  * transfer_ask.c (what the Hub says, who else fetches, is there room), transfer_net.c (streams),
- * transfer_head.c (is this reply what was asked), transfer_read.c (hash, checks, repair) and
- * transfer_view.c (what the screens see).
+ * transfer_retry.c (streams that end early), transfer_head.c (is this reply what was asked),
+ * transfer_read.c (hash, checks, repair) and transfer_view.c (what the screens see).
  *
  * Two threads meet here. The net thread starts streams and writes what they bring; the worker, who
  * called dl_fetch, re-reads what an earlier run left, hashes in order behind the first gap and
@@ -86,8 +86,9 @@ struct dl_transfer {
     bool through;               /* ranges do not work here: one stream over all */
     unsigned strikes, misfits;  /* odd replies; replies of another size */
     uint64_t received;          /* bytes of bodies, those fetched again included */
-    double last_byte;           /* dl_clock */
-    unsigned retries, barren;   /* in all; since the last byte */
+    double last_byte, gained;   /* dl_clock; gained: of the last that was new */
+    uint64_t farthest;          /* bytes written at most, while one stream goes over all */
+    unsigned retries, barren;   /* in all; since the last gain */
     double retried;             /* dl_clock of the last */
     double rest_until;          /* dl_clock; nobody starts before while barren */
     double best_rate, measured; /* bytes/s of the fastest stream lately; dl_clock */
@@ -113,9 +114,9 @@ struct dl_transfer {
 };
 
 /* --- transfer_ask.c, worker ------------------------------------------------------------------- */
-/* "/ns/repo/resolve/revision/path", encoded; false when too long. */
-bool dl_resolve_path(char out[DL_URL_MAX], const char *repo, const char *revision,
-                     const char *path);
+/* "/ns/repo/resolve/revision/path", encoded. NB_REFUSED when it is too long. */
+nb_status dl_resolve_path(char out[DL_URL_MAX], const char *repo, const char *revision,
+                          const char *path, nb_err *err);
 /* dl_resolve of this file, with the transfer's own hooks. */
 nb_status dl_transfer_resolve(dl_transfer *t, dl_resolved *out, dl_trouble *trouble, nb_err *err);
 /* Fills oid and size, and address when the Hub names one. */
@@ -132,9 +133,17 @@ void dl_transfer_pump(void *transfer); /* net thread */
 void dl_transfer_prod(dl_transfer *t);
 /* Ends all streams and waits until the net thread knows nothing of t any more. */
 void dl_transfer_quiet(dl_transfer *t);
-/* Sets the verdict unless there is one. fail: takes the lock; failed: has it. err may be t->err. */
+
+/* --- transfer_retry.c ------------------------------------------------------------------------- */
+/* Sets the verdict unless there is one. fail: any thread, takes the lock; failed: has it. */
 void dl_transfer_fail(dl_transfer *t, nb_status status, dl_trouble trouble, const nb_err *err);
 void dl_transfer_failed(dl_transfer *t, nb_status status, dl_trouble trouble, const nb_err *err);
+/* Under the lock, any thread: asks the stream, or all of them, to end; nothing counts any more. */
+void dl_slot_let_go(dl_slot *s);
+void dl_transfer_let_all_go(dl_transfer *t);
+/* Under the lock, net thread: why the stream did not bring all of its run, and what follows. */
+void dl_slot_weigh(dl_transfer *t, dl_slot *s, const dl_reply *r, nb_status status,
+                   const nb_err *err);
 
 /* --- transfer_head.c, pure -------------------------------------------------------------------- */
 typedef enum dl_head {

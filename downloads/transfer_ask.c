@@ -16,19 +16,25 @@ static const double BARREN = 5; /* s a file may stand still in another's hands *
 /* --- resolve -----------------------------------------------------------------------------------
  */
 
-bool dl_resolve_path(char out[DL_URL_MAX], const char *repo, const char *revision, const char *path)
+nb_status dl_resolve_path(char out[DL_URL_MAX], const char *repo, const char *revision,
+                          const char *path, nb_err *err)
 {
     nb_str url = {0};
+    nb_status st = NB_OK;
     nb_str_add(&url, "/");
     dl_url_encode(&url, repo, true);
     nb_str_add(&url, "/resolve/");
     dl_url_encode(&url, revision, false);
     nb_str_add(&url, "/");
     dl_url_encode(&url, path, true);
-    bool fits = !url.failed && url.len < DL_URL_MAX;
-    snprintf(out, DL_URL_MAX, "%s", fits ? nb_str_c(&url) : "");
+    if (url.failed)
+        st = nb_fail(err, NB_NOMEM, "%s: no memory for its address", repo);
+    else if (url.len >= DL_URL_MAX)
+        st = nb_fail(err, NB_REFUSED, "%s: a name of %zu bytes is too long", repo, url.len);
+    else
+        memcpy(out, url.at, url.len + 1);
     nb_str_free(&url);
-    return fits;
+    return st;
 }
 
 /* The reply's identity, each part checked before it becomes a path. */
@@ -69,10 +75,11 @@ nb_status dl_resolve(dl_net *net, const char *repo, const char *revision, const 
                        repo, revision);
     NB_TRY(dl_path_ok(path, err));
     snprintf(subject, sizeof subject, "%s/%.200s", repo, path);
-    if (!dl_resolve_path(url, repo, revision, path))
-        return nb_fail(err, NB_REFUSED, "%s: name too long", subject);
+    nb_status st = dl_resolve_path(url, repo, revision, path, err);
+    *trouble = dl_trouble_of(st);
+    NB_TRY(st);
     dl_request rq = {.method = DL_HEAD, .follow = DL_FOLLOW_HUB, .url = url, .subject = subject};
-    nb_status st = dl_call(net, &rq, &reply, hooks, err);
+    st = dl_call(net, &rq, &reply, hooks, err);
     *trouble = reply.trouble;
     if (st == NB_OK)
         st = take_reply(&reply, subject, revision, out, trouble, err);

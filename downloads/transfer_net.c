@@ -9,173 +9,11 @@
 #include "core/base/str.h"
 #include "downloads/transfer.h"
 
-static const double REST_MIN = .5, REST_MAX = 8; /* s, see hub 12 */
-static const double FLUSH_AGE = .2;              /* s bytes wait for more before they are written */
-static const double RATE_EVERY = .25;            /* s */
-static const double YOUNG = 1;                   /* s a stream's own rate is not yet believed */
-static const double WORTH = 2;                   /* s a run must still take to be split */
-static const double FADE = 3;                    /* s in which a best rate counts half */
-static const double TIRED = 2; /* failures in a row after which the Hub is asked anew */
-
-/* --- verdicts ----------------------------------------------------------------------------------
- */
-
-void dl_transfer_failed(dl_transfer *t, nb_status status, dl_trouble trouble, const nb_err *err)
-{
-    if (t->status != NB_OK)
-        return;
-    t->status = status;
-    t->trouble = trouble;
-    t->err = *err;
-    pthread_cond_signal(&t->news);
-}
-
-void dl_transfer_fail(dl_transfer *t, nb_status status, dl_trouble trouble, const nb_err *err)
-{
-    pthread_mutex_lock(&t->lock);
-    dl_transfer_failed(t, status, trouble, err);
-    pthread_mutex_unlock(&t->lock);
-}
-
-/* Uniform in [0, 1): splitmix64 (public domain). */
-static double random_share(dl_transfer *t)
-{
-    uint64_t z = t->jitter += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
-}
-
-static void forget_address(dl_transfer *t)
-{
-    explicit_bzero(t->address, sizeof t->address);
-    t->address_good = false;
-    t->serial++; /* whoever asks it still has an old one */
-}
-
-/* No byte for too long. Waiting as a server told us is no failure. */
-static bool given_up(dl_transfer *t, double now)
-{
-    dl_net_view v;
-    nb_err err;
-    dl_net_look(t->net, &v);
-    if (v.hold > 0)
-        t->last_byte = now;
-    if (now - t->last_byte < t->patience)
-        return false;
-    nb_fail(&err, dl_trouble_status(t->cause_trouble), "%.170s; no byte for %.0f s, %u tries",
-            t->cause.msg, now - t->last_byte, t->barren);
-    dl_transfer_failed(t, err.status, t->cause_trouble, &err);
-    return true;
-}
-
-/* The slot rests, longer each time, and tries again; the budget is time without a byte. A silent
- * connection has taken its rest already. */
-static void retry(dl_transfer *t, dl_slot *s, dl_trouble trouble, const nb_err *err)
-{
-    double now = dl_clock();
-    unsigned before = s->failures > t->barren ? s->failures : t->barren;
-    double rest = REST_MIN * pow(2, before < 5 ? before : 5) * (1 + random_share(t));
-    if (trouble == DL_STALLED)
-        rest = 0;
-    s->failures++;
-    s->rest_until = t->rest_until = now + fmin(rest, REST_MAX);
-    t->retries++;
-    t->barren++;
-    t->retried = now;
-    t->cause = *err;
-    t->cause_trouble = trouble;
-    if (given_up(t, now))
-        return;
-    if (s->failures >= TIRED && s->serial == t->serial)
-        forget_address(t); /* another address may lead elsewhere */
-}
-
-static void let_go(dl_slot *s)
-{
-    if (!s->stream || s->let_go)
-        return;
-    s->let_go = true;
-    dl_stream_stop(s->t->net, s->stream);
-}
-
-static void let_all_go(dl_transfer *t)
-{
-    for (unsigned i = 0; i < t->n_slots; i++)
-        let_go(&t->slot[i]);
-}
-
-/* From now on one stream over the whole file, as servers without ranges need it. */
-static void go_through(dl_transfer *t)
-{
-    t->through = true;
-    t->strikes = 0;
-    for (unsigned i = 0; i < t->n_slots; i++) {
-        let_go(&t->slot[i]);
-        dl_runs_drop(&t->runs, i);
-    }
-}
-
-/* A reply that is not what was asked. */
-static void strike(dl_transfer *t, dl_slot *s, dl_trouble trouble, const nb_err *why)
-{
-    nb_err err;
-    nb_fail(&err, dl_trouble_status(trouble), "%s: %s", t->subject, why->msg);
-    bool other = trouble != DL_BAD_REPLY; /* another file, or none */
-    if (other ? ++t->misfits >= 2 : ++t->strikes >= DL_STRIKES && t->through) {
-        dl_transfer_failed(t, err.status, trouble, &err);
-        return;
-    }
-    if (!other && t->strikes >= DL_STRIKES)
-        go_through(t);
-    if (s->serial == t->serial)
-        forget_address(t);
-    retry(t, s, trouble, &err);
-}
-
-/* The storage refuses an address: it has expired if it ever served, else the storage means it. */
-static bool expired(dl_transfer *t, const dl_slot *s, const dl_reply *r)
-{
-    bool refused = r->status == 401 || r->status == 403 || r->status == 410;
-    if (!refused || s->serial == 0 || (s->serial == t->serial && !t->address_good))
-        return false;
-    if (s->serial == t->serial)
-        forget_address(t);
-    return true;
-}
-
-static bool worth_a_retry(dl_trouble t)
-{
-    return t == DL_SERVER || t == DL_UNREACHABLE || t == DL_STALLED || t == DL_RATE_LIMITED;
-}
-
-/* Why the stream did not bring all of its run. */
-static void weigh(dl_transfer *t, dl_slot *s, const dl_reply *r, nb_status status,
-                  const nb_err *err)
-{
-    nb_err why;
-    if (s->trouble != DL_OK) {
-        strike(t, s, s->trouble, &s->why);
-    } else if (status == NB_OK) { /* all it announced came, but that was less */
-        nb_fail(&why, NB_NETWORK, "%s: %" PRIu64 " bytes came, more were asked for", t->subject,
-                s->got);
-        if (s->got == 0)
-            retry(t, s, DL_BAD_REPLY, &why);
-    } else if (expired(t, s, r)) {
-        s->rest_until = 0;
-    } else if (r->status == 416) {
-        nb_fail(&why, NB_NETWORK, "the server says it has no such bytes (HTTP 416)");
-        strike(t, s, DL_BAD_REPLY, &why);
-    } else if (worth_a_retry(r->trouble)) {
-        retry(t, s, r->trouble, err);
-    } else if (r->trouble == DL_BAD_REPLY) {
-        nb_fail(&why, NB_NETWORK, "%s", err->msg);
-        strike(t, s, DL_BAD_REPLY, &why);
-    } else {
-        dl_transfer_failed(t, status, r->trouble != DL_OK ? r->trouble : dl_trouble_of(status),
-                           err);
-    }
-}
+static const double FLUSH_AGE = .2;   /* s bytes wait for more before they are written */
+static const double RATE_EVERY = .25; /* s */
+static const double YOUNG = 1;        /* s a stream's own rate is not yet believed */
+static const double WORTH = 2;        /* s a run must still take to be split */
+static const double FADE = 3;         /* s in which a best rate counts half */
 
 /* --- a stream's life ---------------------------------------------------------------------------
  */
@@ -204,7 +42,7 @@ static bool take_whole(dl_transfer *t, dl_slot *s)
     t->through = true;
     for (unsigned i = 0; first && i < t->n_slots; i++) {
         if (i != s->no)
-            let_go(&t->slot[i]);
+            dl_slot_let_go(&t->slot[i]);
         dl_runs_drop(&t->runs, i);
     }
     return !first || dl_runs_take_through(&t->runs, s->no);
@@ -233,6 +71,25 @@ static bool on_head(void *ud, const dl_reply *r)
     return go;
 }
 
+/* Under the lock: something was gained. */
+static void renew(dl_transfer *t, dl_slot *s)
+{
+    s->failures = 0;
+    t->barren = 0;
+    t->gained = t->last_byte;
+}
+
+/* Under the lock. One stream over all starts from 0 each time it breaks: only getting farther than
+ * ever is a gain then, or a server that always breaks at one place would be asked for ever. */
+static void renew_through(dl_transfer *t, dl_slot *s)
+{
+    uint64_t written = dl_runs_written(&t->runs);
+    if (written <= t->farthest)
+        return;
+    t->farthest = written;
+    renew(t, s);
+}
+
 /* Writes what the slot holds, where its run says. False: no more of it, please. */
 static bool flush(dl_transfer *t, dl_slot *s)
 {
@@ -257,6 +114,8 @@ static bool flush(dl_transfer *t, dl_slot *s)
             dl_runs_wrote(&t->runs, s->no, &piece);
         else
             dl_transfer_failed(t, st, dl_trouble_of(st), &err);
+        if (st == NB_OK && piece.mine && t->through)
+            renew_through(t, s);
         if (st == NB_OK && piece.whole)
             pthread_cond_signal(&t->news);
         go = st == NB_OK;
@@ -275,10 +134,10 @@ static void count(dl_transfer *t, dl_slot *s, size_t n)
 {
     pthread_mutex_lock(&t->lock);
     s->got += n;
-    s->failures = 0;
     t->received += n;
     t->last_byte = dl_clock();
-    t->barren = 0;
+    if (!t->through)
+        renew(t, s);
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -348,7 +207,7 @@ static void on_done(void *ud, const dl_reply *r, nb_status status, const nb_err 
     dl_share_give(t->share, t->member);
     dl_runs_drop(&t->runs, s->no);
     if (!s->let_go && !whole && t->status == NB_OK)
-        weigh(t, s, r, status, err);
+        dl_slot_weigh(t, s, r, status, err);
     t->streams--;
     pump(t);
     pthread_cond_signal(&t->news);
@@ -375,7 +234,7 @@ static bool steal(dl_transfer *t, dl_slot *s, double now)
         return false;
     t->slot[victim].cut = true;
     if (dl_run_left(&t->runs.slot[victim]) == 0)
-        let_go(&t->slot[victim]);
+        dl_slot_let_go(&t->slot[victim]);
     return true;
 }
 
@@ -495,7 +354,7 @@ static void pump(dl_transfer *t)
 {
     double now = dl_clock();
     if (t->stop || t->status != NB_OK) {
-        let_all_go(t);
+        dl_transfer_let_all_go(t);
         return;
     }
     measure(t, now);
@@ -515,7 +374,7 @@ static void flush_old(dl_transfer *t)
         if (!s->n_held || dl_clock() - s->flushed <= FLUSH_AGE || flush(t, s))
             continue;
         pthread_mutex_lock(&t->lock);
-        let_go(s);
+        dl_slot_let_go(s);
         pthread_mutex_unlock(&t->lock);
     }
 }
@@ -554,7 +413,7 @@ void dl_transfer_quiet(dl_transfer *t)
 {
     pthread_mutex_lock(&t->lock);
     t->stop = true;
-    let_all_go(t); /* a stream is there until its done had the lock */
+    dl_transfer_let_all_go(t); /* a stream is there until its done had the lock */
     while (t->streams > 0 || t->pumping)
         pthread_cond_wait(&t->news, &t->lock);
     pthread_mutex_unlock(&t->lock);

@@ -242,7 +242,7 @@ static void begin(dl_transfer *t)
         if (dl_partial_state(t->partial, i) == DL_SEG_TODO)
             dl_runs_offer(&t->runs, i);
     bool fetch = t->runs.n_free > 0;
-    t->last_byte = dl_clock();
+    t->last_byte = t->gained = dl_clock();
     pthread_mutex_unlock(&t->lock);
     t->stage = fetch ? DL_GET_BYTES : DL_READ;
     if (fetch)

@@ -1,9 +1,12 @@
-/* Preloaded into nibble by tests: flock that always succeeds (as on file systems that have none),
- * and a kill right behind the n-th call of one kind.
+/* Preloaded into nibble by tests: flock that always succeeds and fallocate that never does (as on
+ * file systems that have none), and a kill right behind the n-th call of one kind.
  *
  *     NB_NO_FLOCK=1
+ *     NB_NO_FALLOCATE=1              blocks cannot be taken beforehand: 60 GB of holes stay holes
  *     NB_KILL_AFTER="renameat 1"     also symlinkat, unlinkat */
 #include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -33,6 +36,15 @@ int flock(int fd, int operation)
 {
     REAL(flock, int, int);
     return getenv("NB_NO_FLOCK") ? 0 : real(fd, operation);
+}
+
+int fallocate64(int fd, int mode, off64_t at, off64_t n)
+{
+    REAL(fallocate64, int, int, off64_t, off64_t);
+    if (!getenv("NB_NO_FALLOCATE"))
+        return real(fd, mode, at, n);
+    errno = EOPNOTSUPP;
+    return -1;
 }
 
 int renameat(int from_dir, const char *from, int to_dir, const char *to)

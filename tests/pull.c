@@ -1,0 +1,70 @@
+#include "tests/pull.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tests/check.h"
+#include "tests/util.h"
+
+pull_env pull_place(rig *r)
+{
+    pull_env p;
+    snprintf(p.endpoint, sizeof p.endpoint, "HF_ENDPOINT=%s", r->env.endpoint);
+    snprintf(p.home, sizeof p.home, "HF_HOME=%s", r->env.home);
+    snprintf(p.timeout, sizeof p.timeout, "HF_HUB_DOWNLOAD_TIMEOUT=%d", r->env.download_timeout);
+    snprintf(p.preload, sizeof p.preload, "LD_PRELOAD=%s/%s/tests/preload.so", NB_TEST_ROOT,
+             NB_TEST_BUILD);
+    return p;
+}
+
+child pull_how(rig *r, child_how how, const char *const *args)
+{
+    pull_env p = pull_place(r);
+    how.args[0] = "pull";
+    for (int i = 0; args[i]; i++)
+        how.args[i + 1] = args[i];
+    int n = 0;
+    while (how.env[n])
+        n++;
+    how.env[n] = p.endpoint;
+    how.env[n + 1] = p.home;
+    how.env[n + 2] = p.timeout;
+    if (n) /* something for the preloaded library */
+        how.env[n + 3] = p.preload;
+    return child_run(&how);
+}
+
+child pull(rig *r, const char *name)
+{
+    return pull_how(r, (child_how){0}, (const char *[]){name, NULL});
+}
+
+void pull_expect_landed(rig *r, const char *path)
+{
+    char rest[300];
+    snprintf(rest, sizeof rest, "snapshots/%s/%s", fake_repo_head(r->repo), path);
+    r->err = (nb_err){0};
+    check(fake_repo_listed(r->repo, path, &r->got.size, r->got.oid), "no %s", path);
+    snprintf(r->got.path, sizeof r->got.path, "%s", rig_path(r, rest));
+    rig_expect_landed(r, path);
+}
+
+void pull_expect_sound(rig *r, const char *path, const char *when)
+{
+    char rest[300], target[300];
+    struct stat st;
+    size_t n;
+    snprintf(rest, sizeof rest, "snapshots/%s/%s", fake_repo_head(r->repo), path);
+    const char *entry = rig_path(r, rest);
+    if (lstat(entry, &st) == 0)
+        check(stat(entry, &st) == 0, "%s: the link dangles", when);
+    char *ref = test_slurp(rig_path(r, "refs/main"), &n);
+    if (ref) {
+        snprintf(target, sizeof target, "snapshots/%.40s", ref);
+        check(n == 40 && stat(rig_path(r, target), &st) == 0, "%s: the ref leads nowhere", when);
+        check(stat(entry, &st) == 0, "%s: the ref came before the file", when);
+    }
+    free(ref);
+}
