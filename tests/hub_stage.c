@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tests/check.h"
 #include "tests/gguf_file.h"
@@ -35,7 +36,9 @@ stage stage_up(void)
     fake_hub_add(s.hub, &(fake_repo_info){.id = "ns/off", .disabled = true});
     snprintf(name, sizeof name, "stage%d", n++);
     snprintf(s.endpoint, sizeof s.endpoint, "HF_ENDPOINT=%s", fake_hub_origin(s.hub, FAKE_HUB));
-    snprintf(s.home, sizeof s.home, "HF_HOME=%s", test_path(test_tmpdir(), name));
+    snprintf(s.dir, sizeof s.dir, "%s", test_path(test_tmpdir(), name));
+    snprintf(s.home, sizeof s.home, "HOME=%s", s.dir);
+    check(mkdir(s.dir, 0700) == 0, "%s is there", s.dir);
     return s;
 }
 
