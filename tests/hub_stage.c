@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tests/check.h"
 #include "tests/gguf_file.h"
@@ -33,9 +34,11 @@ stage stage_up(void)
     fake_repo_noise(gated, "m-Q8_0.gguf", 3000, 1);
     fake_repo_text(gated, "README.md", "secret");
     fake_hub_add(s.hub, &(fake_repo_info){.id = "ns/off", .disabled = true});
-    snprintf(name, sizeof name, "hf%d", n++);
+    snprintf(name, sizeof name, "stage%d", n++);
     snprintf(s.endpoint, sizeof s.endpoint, "HF_ENDPOINT=%s", fake_hub_origin(s.hub, FAKE_HUB));
-    snprintf(s.home, sizeof s.home, "HF_HOME=%s", test_path(test_tmpdir(), name));
+    snprintf(s.dir, sizeof s.dir, "%s", test_path(test_tmpdir(), name));
+    snprintf(s.home, sizeof s.home, "HOME=%s", s.dir);
+    check(mkdir(s.dir, 0700) == 0, "%s is there", s.dir);
     return s;
 }
 

@@ -13,8 +13,9 @@
 typedef struct stage {
     fake_hub *hub;
     fake_repo *repo; /* ns/repo: fix_repo's, s-Q4_0.gguf, a card with STAGE_EVIL, half a Q8_0 */
+    char dir[600];   /* its user's home folder, nobody else's */
     /* Of the environment, NAME=VALUE; token "" = none. */
-    char endpoint[600], home[600], token[80];
+    char endpoint[600], home[620], token[80];
 } stage;
 /* Also ns/gated (a Q8_0 nobody may read) and ns/off (disabled). STAGE_TOKEN is tester's. */
 stage stage_up(void);

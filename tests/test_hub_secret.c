@@ -19,15 +19,13 @@
 /* What the program writes to a terminal; its exit code. Free it. */
 static char *on_terminal(const stage *s, const char *const *args, size_t *n, int *code)
 {
-    char home[600], *buffer = NULL;
+    char *buffer = NULL;
     size_t cap = 0;
     int fd, status;
-    snprintf(home, sizeof home, "HOME=%s", test_tmpdir());
     const char *argv[20] = {
-        "env",       "-i",    home,        "TERM=xterm-256color", "LC_ALL=C.UTF-8",
-        s->endpoint, s->home, child_nibble};
+        "env", "-i", s->home, s->endpoint, "TERM=xterm-256color", "LC_ALL=C.UTF-8", child_nibble};
     for (int i = 0; args[i]; i++)
-        argv[8 + i] = args[i];
+        argv[7 + i] = args[i];
     fflush(NULL);
     pid_t pid = forkpty(&fd, NULL, NULL, &(struct winsize){24, 80, 0, 0});
     check(pid >= 0, "no terminal: %s", strerror(errno));
@@ -232,7 +230,7 @@ CHECK_TEST(hub_secret, the_token_is_in_no_output_and_no_file_A22)
     }
     check(sent > 20, "%zu requests had it", sent);
     fake_hub_log_free(log, n);
-    check(grep_below(test_tmpdir(), STAGE_TOKEN) > 5, "no files were written");
+    check(grep_below(s.dir, STAGE_TOKEN) > 5, "no files were written");
     size_t rows;
     const ui_cmd *const *cmd = ui_cmds(&rows); /* what is typed is seen by `ps` */
     for (size_t i = 0; i < rows; i++)
