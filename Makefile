@@ -120,11 +120,12 @@ $(B)/tests/plain: $(OBJ) $(POBJ) | $(B)/nibble $(B)/tests/preload.so
 
 # The workbench on a pty: build/tests/pty [ROW]
 PTY := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/pty/*.c))
-$(PTY): CFLAGS_ALL += -DNB_TEST_BUILD='"$(B)"'
-$(B)/tests/pty: $(PTY) $(OBJ) $(B)/obj/tests/util.o | $(B)/nibble
+PTY_HUB := $(HUB:%.c=$(B)/obj/plain/%.o) $(addprefix $(B)/obj/plain/tests/,hub_shelf.o test_tiny.o util.o)
+$(PTY): CFLAGS_ALL += -DNB_PLAIN -DNB_TEST_BUILD='"$(B)"'
+$(B)/tests/pty: $(PTY) $(PTY_HUB) $(OBJ) | $(B)/nibble
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $(PTY) $(OBJ) $(B)/obj/tests/util.o $(LIBS) -lutil
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $(PTY) $(PTY_HUB) $(OBJ) $(LIBS) -lutil
 -include $(PTY:.o=.d)
 
 # A Hugging Face Hub on loopback, for other clients and hand trials: build/tests/fake_hub --demo

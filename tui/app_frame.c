@@ -22,6 +22,8 @@ static void tab_text(const ui_app *app, const ui_canvas *c, size_t i, int style,
 {
     const app_page *p = &app->page[i];
     int busy = p->self && p->row->busy ? p->row->busy(p->self) : 0;
+    if (p->row->scope == UI_DOWNLOADS) /* they run before anybody opens their screen */
+        busy = (int)app->net.running;
     bool here = i == shown_tab(app);
     const char *title = style == 2 ? p->row->title : p->row->title_narrow;
     char count[16] = "";

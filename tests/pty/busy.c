@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/pty/hub.h"
 #include "tests/pty/make.h"
 #include "tests/util.h"
 
@@ -28,10 +29,14 @@ static void escape(pty *p, const char *keys)
     pty_pump(p, 70);
 }
 
-/* That many precisions of a folder side by side, asked, all to answer at once. */
-static void ask_panes(pty *p, int panes, const char *folder, const char *question)
+static void open_folder(pty *p, const char *folder)
 {
     pty_open(p, &(pty_options){.w = 120, .h = 40}, folder);
+}
+
+/* That many precisions of a folder side by side, asked, all to answer at once. */
+static void ask_panes(pty *p, int panes, const char *question)
+{
     pty_check(pty_wait(p, ".gguf", 3000), "no models");
     pty_pump(p, 100);
     pty_send(p, "j"); /* past the demo */
@@ -50,7 +55,7 @@ static void ask_panes(pty *p, int panes, const char *folder, const char *questio
 
 static void stream_panes(pty *p, int panes)
 {
-    ask_panes(p, panes, make_big(), "hello\r");
+    ask_panes(p, panes, "hello\r");
     for (int i = 0; i < 60 && times(&p->screen, "tok  writing") < panes; i++)
         pty_pump(p, 50);
     pty_check(times(&p->screen, "tok  writing") == panes, "%d panes do not stream: \"%s\"", panes,
@@ -106,6 +111,7 @@ static void resizes_while_two_panes_stream(pty *p)
 {
     int resizes = getenv("NB_TEST_LONG") ? 1000 : 333;
     test_rng rng = test_rng_make(30);
+    open_folder(p, make_big());
     stream_panes(p, 2);
     for (int i = 0; i < resizes; i++) {
         pty_resize(p, 1 + (int)test_below(&rng, 300), 1 + (int)test_below(&rng, 100));
@@ -147,9 +153,26 @@ static double echo_p99(pty *p, test_rng *rng)
     return took[KEYS - 2];
 }
 
-/* All that tui 9 names but the downloads, which start here once there are some. */
+/* Two files on their way, at a pace that outlasts the row. */
+static void start_downloads(pty *p)
+{
+    hub_open_repo(p, "slow-lm/Slow-GGUF");
+    hub_fault("GET cdn:* rate=200K");
+    pty_send(p, "djd");
+    pty_check(pty_wait(p, "queued, 2 shows", 3000), "nothing is queued");
+    pty_send(p, "1");
+    pty_check(pty_wait(p, "[1 Models", 3000), "no Models");
+    pty_send(p, "uu"); /* the local list again */
+    pty_check(pty_wait(p, "local ", 3000), "no local list");
+}
+
+/* All that tui 9 names. */
 static void keep_everything_busy(pty *p)
 {
+    enum { FILE_BYTES = 128 << 20 };
+    hub_up(FILE_BYTES);
+    pty_open(p, &(pty_options){.w = 120, .h = 40, .env = hub_env}, make_big());
+    start_downloads(p);
     stream_panes(p, 3);
     escape(p, "");
     start_quantizing(p);
@@ -174,6 +197,9 @@ static void keys_echo_while_all_cores_work(pty *p)
     }
     pty_check(percent(&p->screen) >= 0, "the job ended before the typing did");
     pty_check(times(&p->screen, "tok  writing") == 3, "the panes ended before the typing did");
+    pty_check(vt_shows(&p->screen, "2 Downloads\xc2\xb7"
+                                   "2"),
+              "the downloads ended: \"%s\"", vt_row(&p->screen, 0));
     printf("    key to echo, p99: %.0f ms\n", best * 1e3);
     pty_check(best <= 0.050, "%.0f ms", best * 1e3);
 }
@@ -192,9 +218,11 @@ static double bytes_per_second(pty *p, double seconds)
 /* tui 10: at the pace of letters and at the pace of prose that nobody can read. */
 static void four_panes_write_little(pty *p)
 {
+    open_folder(p, make_big());
     stream_panes(p, 4);
     double letters = bytes_per_second(p, 4);
-    ask_panes(p, 4, make_demos(), "Once upon a time\r");
+    open_folder(p, make_demos());
+    ask_panes(p, 4, "Once upon a time\r");
     bytes_per_second(p, 20);
     escape(p, "R"); /* the first answers may have used what was spare */
     double prose = bytes_per_second(p, 20);
@@ -268,6 +296,7 @@ static void charts_move_pause_holds_cancel_cleans(pty *p)
 /* tui 28 */
 static void ctrl_c_stops_all_panes(pty *p)
 {
+    open_folder(p, make_big());
     stream_panes(p, 2);
     pty_pump(p, 500);
     static vt seen;

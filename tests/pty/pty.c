@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pty.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/check.h"
 #include "tests/util.h"
 
 /* What the leader tells: the program's pid first, then each state waitpid saw. */
@@ -20,6 +22,18 @@ typedef struct note {
     pid_t pid;
     int status;
 } note;
+
+/* What the shelf and the models of tests/ call when they cannot go on. */
+void check_fail(const char *file, int line, const char *cond, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    printf("    %s:%d: %s: ", file, line, cond);
+    vprintf(fmt, ap);
+    printf("\n");
+    va_end(ap);
+    longjmp(pty_row, 1);
+}
 
 double pty_now(void)
 {

@@ -298,12 +298,6 @@ static double tick(void *self, double now)
     return d->count[DL_RUNNING] ? LOOK : 5;
 }
 
-static int busy(const void *self)
-{
-    const downloads *d = self;
-    return (int)d->count[DL_RUNNING];
-}
-
 /* --- life ----------------------------------------------------------------------------------------
  */
 
@@ -344,6 +338,5 @@ const ui_screen ui_screen_downloads = {
     .why_not = why_not,
     .hints = hints,
     .tick = tick,
-    .busy = busy,
     .json = ui_downloads_json,
 };

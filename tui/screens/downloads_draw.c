@@ -166,7 +166,7 @@ static void draw_list(downloads *d, ui_canvas *c, ui_rect r)
         {"FILE", 0, false, 0},
         {"PROGRESS", c->w >= 100 ? BAR : BAR_NARROW, false, 2},
         {"DONE", 17, true, 4},
-        {"RATE", 19, true, 1},
+        {"RATE", 21, true, 1},
         {"ETA", 7, true, 3},
     };
     ui_table t = {.col = col, .n_col = COLS, .cell = cell, .mark = mark, .arg = d};
