@@ -150,7 +150,7 @@ static void every_trouble_says_what_to_press(pty *p)
         press(p, "2", "[2 Downloads");
         pty_check(row_says(p, "Q8_0", row[i].word, 15000), "%s: \"%s\"", row[i].fault,
                   row_of(&p->screen, "Q8_0"));
-        pty_check(vt_shows(&p->screen, row[i].key), "%s: no \"%s\"", row[i].fault, row[i].key);
+        pty_check(pty_wait(p, row[i].key, 1000), "%s: no \"%s\"", row[i].fault, row[i].key);
         pty_check(!is_listed(p, "Reed-1M"), "%s: listed as a model", row[i].fault);
         fake_hub_faults_clear(hub);
         pty_send(p, "r");
@@ -169,7 +169,7 @@ static void a_gated_one_takes_a_token(pty *p)
     hub_open_repo(p, "lock-lm/Lock-1M-GGUF");
     pty_send(p, "d");
     press(p, "2", "gated, no token");
-    pty_check(vt_shows(&p->screen, "A stores a token, r tries again"), "no keys");
+    pty_check(pty_wait(p, "A stores a token, r tries again", 1000), "no keys");
     press(p, "A", "Hugging Face account");
     pty_send(p, "\x1b[200~" SHELF_TOKEN "\x1b[201~");
     pty_check(pty_wait(p, "> ****", 2000) && !vt_shows(&p->screen, "hf_Granted"),
@@ -197,7 +197,7 @@ static void a_full_disk_keeps_what_came(pty *p)
     pty_send(p, "jd");
     press(p, "2", "[2 Downloads");
     pty_check(row_says(p, "Q8_0", "disk full", ANSWER), "\"%s\"", row_of(&p->screen, "Q8_0"));
-    pty_check(vt_shows(&p->screen, "r goes on from there"), "no key");
+    pty_check(pty_wait(p, "r goes on from there", 1000), "no key");
     pty_check(!is_listed(p, "Reed-1M"), "listed as a model");
     pty_check(prlimit(p->pid, RLIMIT_FSIZE, NULL, &all) == 0, "prlimit");
     all.rlim_cur = all.rlim_max;
