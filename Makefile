@@ -312,8 +312,8 @@ bench-download: all
 ## soak: the long forms of the tests, outside CI
 soak: deps
 	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty $(B)/tests/faults $(B)/tests/fake_hub
-	NB_TEST_LONG=1 NB_TEST_PPL=all NB_TEST_PRESETS=all $(B)/tests/run --timeout 3600 -j2
-	NB_TEST_LONG=1 $(B)/tests/pty
+	NB_TEST_STRICT=1 NB_TEST_LONG=1 NB_TEST_PPL=all NB_TEST_PRESETS=all $(B)/tests/run --timeout 3600 -j2
+	NB_TEST_STRICT=1 NB_TEST_LONG=1 $(B)/tests/pty
 	$(B)/tests/faults --all
 
 ## install: binary, man page, completion, themes and demo model (PREFIX, DESTDIR)

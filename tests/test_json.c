@@ -354,7 +354,8 @@ CHECK_TEST(json, many_keys_take_linear_time) /* A7 */
     wide_object(&half, 30000);
     wide_object(&whole, 60000);
     double a = seconds_to_parse(&half), b = seconds_to_parse(&whole);
-    check(b < 1 && b < 3 * a, "30 k keys %g s, 60 k keys %g s", a, b); /* quadratic: 4 a */
+    check(b < test_within(1) && b < 3.5 * a, "30 k keys %g s, 60 k keys %g s", a,
+          b); /* quadratic: 4 a */
     nb_str_free(&half);
     nb_str_free(&whole);
 }

@@ -181,6 +181,14 @@ void test_guard_free(void *p)
         }
 }
 
+double test_within(double seconds)
+{
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+    seconds *= 6;
+#endif
+    return getenv("NB_TEST_STRICT") ? seconds : 5 * seconds;
+}
+
 uint64_t test_rss_peak(int reset)
 {
     char line[256];

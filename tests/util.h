@@ -31,6 +31,10 @@ const char *test_shared(const char *name);
 void *test_guard(size_t n, int at_end);
 void test_guard_free(void *p);
 
+/* Seconds that a test grants where nibble promises `seconds`: those in the long runs, five times as
+ * many elsewhere, where a busy machine must not fail what is right; more under a sanitizer. */
+double test_within(double seconds);
+
 /* Largest resident set since the last reset, in bytes; 0 where the system does not tell. */
 uint64_t test_rss_peak(int reset);
 

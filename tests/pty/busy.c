@@ -201,7 +201,7 @@ static void keys_echo_while_all_cores_work(pty *p)
                                    "2"),
               "the downloads ended: \"%s\"", vt_row(&p->screen, 0));
     printf("    key to echo, p99: %.0f ms\n", best * 1e3);
-    pty_check(best <= 0.050, "%.0f ms", best * 1e3);
+    pty_check(best <= test_within(0.050), "%.0f ms", best * 1e3);
 }
 
 /* Bytes a second while panes are at work, at most that many seconds. */
@@ -268,7 +268,7 @@ static void charts_move_pause_holds_cancel_cleans(pty *p)
         last = p->screen;
     }
     printf("    %.1f chart updates/s\n", changes / 2.0);
-    pty_check(changes >= 10 && changes <= 24, "%d chart updates in 2 s", changes);
+    pty_check(changes >= 10 / test_within(1) && changes <= 24, "%d chart updates in 2 s", changes);
     pty_send(p, "p");
     pty_check(pty_wait(p, "paused", 1000), "p does not pause");
     pty_pump(p, 300);
@@ -289,7 +289,7 @@ static void charts_move_pause_holds_cancel_cleans(pty *p)
         pty_pump(p, 3);
     double took = pty_now() - start;
     printf("    canceled in %.0f ms\n", took * 1e3);
-    pty_check(took <= 0.200, "cancel took %.0f ms", took * 1e3);
+    pty_check(took <= test_within(0.200), "cancel took %.0f ms", took * 1e3);
     pty_check(files_ending(".gguf") == outputs, "cancel left an output");
 }
 
@@ -306,7 +306,7 @@ static void ctrl_c_stops_all_panes(pty *p)
     pty_check(pty_wait_gone(p, "writing", 2000), "still writing");
     double took = pty_now() - start;
     printf("    stopped in %.0f ms\n", took * 1e3);
-    pty_check(took <= 0.200, "%.0f ms", took * 1e3);
+    pty_check(took <= test_within(0.200), "%.0f ms", took * 1e3);
     pty_check(vt_same(&seen, &p->screen, 4, 6), "the text changed: \"%s\"", vt_row(&p->screen, 5));
     pty_send(p, "\x03");
     pty_pump(p, 300);

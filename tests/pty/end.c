@@ -155,7 +155,7 @@ static void a_closed_terminal_ends_the_program(pty *p)
     double start = pty_now();
     bool gone = false;
     double cpu = pty_cpu(p);
-    while (!gone && pty_now() - start < 2) {
+    while (!gone && pty_now() - start < test_within(2)) {
         gone = kill(p->pid, 0) != 0;
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }

@@ -82,7 +82,8 @@ static const char *row_of(const vt *t, const char *file)
 
 static bool row_says(pty *p, const char *file, const char *word, int ms)
 {
-    for (double end = pty_now() + ms / 1000.0; pty_now() < end && !p->ended; pty_pump(p, 20))
+    for (double end = pty_now() + test_within(ms / 1000.0); pty_now() < end && !p->ended;
+         pty_pump(p, 20))
         if (strstr(row_of(&p->screen, file), word))
             return true;
     return false;
@@ -268,7 +269,7 @@ static void fetch_slowly(pty *p, const char *rate)
 
 static bool wait_bytes(uint64_t bytes, double seconds, pty *p)
 {
-    for (double end = pty_now() + seconds; pty_now() < end; pty_pump(p, 20))
+    for (double end = pty_now() + test_within(seconds); pty_now() < end; pty_pump(p, 20))
         if (fake_hub_bytes(hub, FAKE_CDN, "*slow-Q*") >= bytes)
             return true;
     return false;

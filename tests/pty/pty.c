@@ -215,7 +215,7 @@ size_t pty_pump(pty *p, int ms)
 
 static bool wait_text(pty *p, const char *text, int ms, bool there)
 {
-    for (double end = pty_now() + ms / 1000.0; pty_now() < end && !p->ended;) {
+    for (double end = pty_now() + test_within(ms / 1000.0); pty_now() < end && !p->ended;) {
         if (vt_shows(&p->screen, text) == there)
             return true;
         pump_once(p, 5);
@@ -256,7 +256,7 @@ void pty_resize(pty *p, int w, int h)
 
 bool pty_wait_end(pty *p, int ms)
 {
-    for (double end = pty_now() + ms / 1000.0; pty_now() < end && !p->ended;)
+    for (double end = pty_now() + test_within(ms / 1000.0); pty_now() < end && !p->ended;)
         pump_once(p, 10);
     drain(p);
     return p->ended;
@@ -264,7 +264,8 @@ bool pty_wait_end(pty *p, int ms)
 
 bool pty_wait_stop(pty *p, int ms)
 {
-    for (double end = pty_now() + ms / 1000.0; pty_now() < end && !p->ended && !p->stopped;)
+    for (double end = pty_now() + test_within(ms / 1000.0);
+         pty_now() < end && !p->ended && !p->stopped;)
         pump_once(p, 10);
     drain(p);
     return p->stopped;
