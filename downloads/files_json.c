@@ -16,11 +16,8 @@ typedef struct entry {
 static void take_lfs(nb_jpull *p, entry *e)
 {
     char key[64];
-    nb_jtoken t = nb_jpull_next(p);
-    if (t != NB_JT_OBJECT) {
-        dl_rest(p, t);
+    if (!dl_open_object(p))
         return;
-    }
     e->lfs = true;
     while (dl_next_member(p, key)) {
         if (strcmp(key, "oid") == 0 || strcmp(key, "sha256") == 0)
@@ -35,11 +32,8 @@ static void take_lfs(nb_jpull *p, entry *e)
 static void take_security(nb_jpull *p, entry *e)
 {
     char key[64];
-    nb_jtoken t = nb_jpull_next(p);
-    if (t != NB_JT_OBJECT) {
-        dl_rest(p, t);
+    if (!dl_open_object(p))
         return;
-    }
     while (dl_next_member(p, key))
         if (strcmp(key, "status") == 0)
             dl_take_text(p, e->security, sizeof e->security);
