@@ -495,6 +495,8 @@ bool dl_stream_answered(dl_stream *s, CURLcode code)
     }
     dl_judge_reply(s);
     if (s->reply.trouble == DL_RATE_LIMITED)
-        dl_net_hold(s->net, s->reply.retry_after >= 0 ? s->reply.retry_after : 1);
+        dl_net_hold(s->net, s->reply.retry_after >= 0 ? s->reply.retry_after : 1, "rate limited");
+    else if (dl_reply_busy(&s->reply))
+        dl_net_hold(s->net, s->reply.retry_after, "server busy");
     return true;
 }
