@@ -174,5 +174,6 @@ const ui_cmd ui_cmd_pull = {
     .min_args = 1,
     .max_args = -1,
     .writes = true,
+    .force = "try although the disk looks too full",
     .run = run_pull,
 };

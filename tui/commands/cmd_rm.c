@@ -229,6 +229,7 @@ const ui_cmd ui_cmd_rm = {
     .min_args = 0,
     .max_args = -1,
     .writes = true,
+    .force = "a name that is not in the cache is no failure",
     .run = run_rm,
 };
 
@@ -336,5 +337,6 @@ const ui_cmd ui_cmd_gc = {
     .min_args = 0,
     .max_args = 0,
     .writes = true,
+    .force = "unfinished downloads go whatever their age",
     .run = run_gc,
 };
