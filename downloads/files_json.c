@@ -122,7 +122,9 @@ static nb_status each_entry(const char *json, size_t n, const char *what, dl_rep
     while (st == NB_OK && (t = nb_jpull_next(&p)) != NB_JT_ARRAY_END) {
         if (t == NB_JT_OBJECT) {
             take_entry(&p, &e);
-            st = p.status != NB_OK ? p.status : fn(r, &e, err);
+            st = p.status;
+            if (st == NB_OK) /* a path that is lost must not be a file that is not there */
+                st = e.path.failed ? nb_fail(err, NB_NOMEM, "%s: a path", what) : fn(r, &e, err);
         } else {
             dl_rest(&p, t);
             r->dropped++;
@@ -131,8 +133,6 @@ static nb_status each_entry(const char *json, size_t n, const char *what, dl_rep
     }
     if (st == NB_OK)
         st = dl_expect(&p, nb_jpull_next(&p), NB_JT_END, "single list", err);
-    if (st == NB_OK && e.path.failed)
-        st = nb_fail(err, NB_NOMEM, "%s: a path", what);
     nb_str_free(&e.path);
     return nb_jpull_end(&p, st);
 }

@@ -123,7 +123,7 @@ nb_status dl_hub_tree(dl_net *net, dl_repo *r, size_t *pages, dl_trouble *troubl
     nb_status st = NB_OK;
     add_repo_path(&url, "/api/models/", id);
     nb_str_addf(&url, "/tree/%s?recursive=true&expand=false", r->commit);
-    for (*pages = 0; st == NB_OK && url.len; ++*pages) {
+    for (*pages = 0; st == NB_OK && (url.len || url.failed); ++*pages) {
         dl_reply reply;
         if (*pages == DL_PAGES_MAX) {
             *trouble = DL_TOO_BIG;
@@ -211,7 +211,7 @@ nb_status dl_hub_repo(dl_net *net, const char *id, const char *revision, dl_repo
 nb_status dl_hub_card(dl_net *net, const char *id, const char *commit, nb_str *out,
                       dl_trouble *trouble, const nb_hooks *hooks, nb_err *err)
 {
-    dl_trouble unused;
+    dl_trouble unused = DL_OK;
     trouble = trouble ? trouble : &unused;
     *trouble = DL_OK;
     if (!dl_repo_ok(id) || !dl_commit_ok(commit))
