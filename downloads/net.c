@@ -96,7 +96,7 @@ void dl_net_limit(dl_net *net, uint64_t bytes_per_second)
     dl_net_wake(net);
 }
 
-void dl_net_hold(dl_net *net, double seconds, const char *why)
+static void hold(dl_net *net, double seconds, const char *why)
 {
     double until = dl_clock() + fmin(seconds, DL_HOLD_MAX);
     pthread_mutex_lock(&net->lock);
@@ -105,6 +105,14 @@ void dl_net_hold(dl_net *net, double seconds, const char *why)
         net->held = why;
     }
     pthread_mutex_unlock(&net->lock);
+}
+
+void dl_net_heed(dl_net *net, const dl_reply *r)
+{
+    if (r->trouble == DL_RATE_LIMITED)
+        hold(net, r->retry_after >= 0 ? r->retry_after : 1, "rate limited");
+    else if (dl_reply_busy(r))
+        hold(net, r->retry_after, "server busy");
 }
 
 /* Fewer bytes of a token cut off by the text's end tell nobody anything. */

@@ -105,10 +105,8 @@ struct dl_stream {
 void dl_net_count(dl_net *net, size_t n);
 /* May a transfer's body go on now? Net thread. */
 bool dl_net_may_take(dl_net *net, double now);
-/* No request starts for that many seconds, at most DL_HOLD_MAX. why: constant, for
- * dl_net_view.held.
- */
-void dl_net_hold(dl_net *net, double seconds, const char *why);
+/* A server that asks to wait, by 429 or 503: no request starts before, for at most DL_HOLD_MAX. */
+void dl_net_heed(dl_net *net, const dl_reply *r);
 /* "topic; text" into dl_net_view.warning, unless the topic was there before. */
 void dl_net_warn(dl_net *net, const char *text, size_t n);
 /* Under the lock, out[NB_TOKEN_MAX]; false ("" in out) when there is none. The caller wipes. */

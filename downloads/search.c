@@ -152,7 +152,7 @@ nb_status dl_hub_search(dl_net *net, const char *cache_dir, const dl_search *q, 
     char path[1300];
     nb_str url = {0};
     double age = -1;
-    dl_trouble unused;
+    dl_trouble unused = DL_OK;
     dl_page old = {.n = 0};
     trouble = trouble ? trouble : &unused;
     *trouble = DL_OK;
