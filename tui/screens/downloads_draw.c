@@ -139,7 +139,7 @@ static void note_text(const downloads *d, char *buf, size_t cap)
 {
     char size[16], wait[16];
     if (d->net.hold > 0)
-        snprintf(buf, cap, "rate limited, resumes in %s", nb_human_time(wait, d->net.hold));
+        snprintf(buf, cap, "%s, resumes in %s", d->net.held, nb_human_time(wait, d->net.hold));
     else if (d->net.limit)
         snprintf(buf, cap, "limit %s/s  L", nb_human_bytes(size, d->net.limit));
     else
