@@ -136,11 +136,12 @@ typedef struct words {
     bool cased;         /* an upper-case run ends a word that has lower case */
 } words;
 
-/* ((?=LETTERS)[^a-z])*((?=LETTERS)[^A-Z])+|((?=LETTERS)[^a-z])+((?=LETTERS)[^A-Z])* : only ASCII
- * has a case. Greedy, so: the run of what is not lower case, then of what is not upper; when
- * nothing follows, the first run gives back what lies behind its last caseless letter, if it has
- * one. */
-static size_t cased_letters(const nb_pre_text *x, size_t at, size_t end, unsigned letters)
+/* ((?=LETTERS)[^a-z])*((?=LETTERS)[^A-Z])+ or, when not `lower`, with + and * exchanged: a run of
+ * what is not lower case, then one of what is not upper; only ASCII has a case. When nothing
+ * follows the first run, it gives back what lies behind its last caseless letter. `at`: no match.
+ */
+static size_t cased_letters(const nb_pre_text *x, size_t at, size_t end, unsigned letters,
+                            bool lower)
 {
     size_t back = at, to = at;
     chr c;
@@ -148,28 +149,37 @@ static size_t cased_letters(const nb_pre_text *x, size_t at, size_t end, unsigne
         if (!(c.cp >= 'A' && c.cp <= 'Z'))
             back = to + c.n;
     if (!(c.kind & letters))
-        return back > at ? back : to;
+        return lower ? back : to;
     for (; (c = chr_at(x, to, end)).kind & letters && !(c.cp >= 'A' && c.cp <= 'Z'); to += c.n)
         continue;
     return to;
 }
 
-static size_t letters_of(const words *w, const nb_pre_text *x, size_t at, size_t end)
+/* `lead` bytes that may stand before the letters are taken if letters follow. */
+static size_t cased_word(const words *w, const nb_pre_text *x, size_t at, size_t end, size_t lead)
 {
-    return w->cased ? cased_letters(x, at, end, w->letters) : run(x, at, end, w->letters, SIZE_MAX);
+    for (int lower = 1; lower >= 0; lower--) {
+        size_t to = cased_letters(x, at + lead, end, w->letters, lower);
+        if (to == at + lead)
+            to = cased_letters(x, at, end, w->letters, lower);
+        if (to > at)
+            return to;
+    }
+    return at;
 }
 
 /* The letters of a word, with the one character that may stand before them; `at`: none. */
-static size_t whole_word(const words *w, const nb_pre_text *x, size_t at, size_t end, chr c)
+static size_t whole_word(const words *w, const nb_pre_text *x, size_t at, size_t end)
 {
-    size_t to = at;
-    if (!newline(c.cp) && !(c.kind & (LETTER | NUMBER))) {
-        to = letters_of(w, x, at + c.n, end);
-        if (to == at + c.n)
-            to = at;
+    chr c = chr_at(x, at, end);
+    size_t to, lead = newline(c.cp) || c.kind & (LETTER | NUMBER) ? 0 : c.n;
+    if (w->cased) {
+        to = cased_word(w, x, at, end, lead);
+    } else {
+        to = run(x, at + lead, end, w->letters, SIZE_MAX);
+        if (to == at + lead)
+            to = run(x, at, end, w->letters, SIZE_MAX);
     }
-    if (to == at)
-        to = letters_of(w, x, at, end);
     return to > at && w->behind ? contraction(x, to, end, true) : to;
 }
 
@@ -183,10 +193,9 @@ static bool in_tail(const char *tail, uint8_t byte)
 static bool word(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
 {
     const words *w = arg;
-    chr c = chr_at(x, at, end);
     if (w->front && matched(at, contraction(x, at, end, true), to))
         return true;
-    if (matched(at, whole_word(w, x, at, end, c), to) ||
+    if (matched(at, whole_word(w, x, at, end), to) ||
         matched(at, run(x, at, end, NUMBER, w->digits), to))
         return true;
     if (matched(at, spaced(x, at, end, ANY & ~(SPACE | w->skip)), to)) {
@@ -254,19 +263,29 @@ static bool three_digits(const nb_pre_text *x, size_t at, size_t end, const void
     return n == 3;
 }
 
-/* \d{1,3}(?=(?:\d{3})*\b) : digits by threes from the right, unless the run goes on as a word. */
-static bool grouped_digits(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+/* \d{1,3}(?=(?:\d{3})*\b) in two steps, for the sake of time: \d+\b, then by threes from the right.
+ * A piece that ends in a digit is such a run: what lies between runs ends before one or in a word.
+ */
+static bool digit_run(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
 {
     (void)arg;
-    size_t n = 0;
-    while (at + n < end && ascii_digit(x->bytes[at + n]))
-        n++;
-    if (n == 0)
+    size_t p = at;
+    while (p < end && ascii_digit(x->bytes[p]))
+        p++;
+    if (p == at)
         return no_match(at, chr_at(x, at, end), to);
-    uint32_t next = chr_at(x, at + n, end).cp;
-    bool goes_on = ascii_alpha(next) || next == '_';
-    *to = goes_on ? at + n : at + (n % 3 ? n % 3 : 3);
-    return !goes_on;
+    uint32_t next = chr_at(x, p, end).cp;
+    *to = p;
+    return !ascii_alpha(next) && next != '_';
+}
+
+static bool digit_groups(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+{
+    (void)arg;
+    bool digits = ascii_digit(x->bytes[end - 1]);
+    size_t first = (end - at) % 3;
+    *to = !digits ? end : at + (first ? first : 3);
+    return digits;
 }
 
 /* [\r\n] */
@@ -437,7 +456,7 @@ const nb_pre_rule nb_pre_families[NB_PRE_FAMILIES][NB_PRE_RULES + 1] = {
     [NB_PRE_TEKKEN] = {{word, &tekken}},
     [NB_PRE_GPT4O] = {{word, &gpt4o}},
     [NB_PRE_GRANITE_MULTI] = {{word, &granite_multi}},
-    [NB_PRE_TINY_AYA] = {{grouped_digits, 0}, {word, &tiny_aya}},
+    [NB_PRE_TINY_AYA] = {{digit_run, 0}, {digit_groups, 0}, {word, &tiny_aya}},
     [NB_PRE_DEEPSEEK_LLM] = {{one_newline, 0},
                              {span_run, &llm_letters},
                              {span_run, &llm_signs},
