@@ -64,22 +64,24 @@ uint32_t nb_bpe_show(const uint8_t *spelling, uint32_t n, uint8_t *out)
 /* --- merges -------------------------------------------------------------------------------------
  */
 
-/* Ordinary text may become this token and reads back the same: a normal one, or a user-defined one
- * whose spelling is its bytes. */
-static bool usable(const nb_tok *t, int32_t id)
+/* Its spelling is its bytes. */
+static bool plain(const nb_tok *t, int32_t id)
 {
-    if (t->kind[id] == NB_PIECE_NORMAL)
-        return true;
     for (uint32_t i = t->at[id]; i < t->at[id + 1]; i++)
         if (t->text[i] <= 0x20 || t->text[i] >= 0x7f)
             return false;
     return true;
 }
 
+/* The token that ordinary text may become and that reads back the same: a normal one, else a
+ * user-defined one that is plain. */
 static int32_t find_usable(const nb_tok *t, const uint8_t *spelling, size_t n)
 {
     int32_t id = nb_spell_find(t, &t->words, spelling, n);
-    return id >= 0 && usable(t, id) ? id : -1;
+    if (id >= 0)
+        return id;
+    id = nb_spell_find(t, &t->specials, spelling, n);
+    return id >= 0 && t->kind[id] == NB_PIECE_USER && plain(t, id) ? id : -1;
 }
 
 /* Slot of the pair, or the free one where it belongs; NULL after too many probes. */

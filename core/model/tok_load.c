@@ -352,10 +352,7 @@ nb_status nb_tok_load(nb_tok *t, const nb_kvs *kvs, nb_err *err)
     NB_TRY(read_pieces(t, kvs, err));
     NB_TRY(read_numbers(t, kvs, err));
     NB_TRY(settle(t, err));
-    unsigned words = 1u << NB_PIECE_NORMAL;
-    if (t->model == NB_TOK_BPE)
-        words |= 1u << NB_PIECE_USER;
-    NB_TRY(nb_spell_build(&t->words, t, words, err));
+    NB_TRY(nb_spell_build(&t->words, t, 1u << NB_PIECE_NORMAL, err));
     NB_TRY(nb_spell_build(&t->specials, t, special, err));
     NB_TRY(nb_specials_build(t, err));
     if (t->model == NB_TOK_BPE)

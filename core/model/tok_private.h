@@ -57,7 +57,7 @@ struct nb_tok {
     float *score;       /* [n]; owned */
     uint8_t *kind;      /* [n] NB_PIECE_*; owned */
     uint8_t *end;       /* [n] 1 = generation stops; owned */
-    nb_spell words;     /* normal, in BPE user-defined too */
+    nb_spell words;     /* normal */
     nb_spell specials;  /* control and user-defined */
     nb_special *sorted; /* [n_sorted] specials by spelling, for matching in text; owned */
     uint32_t n_sorted;
