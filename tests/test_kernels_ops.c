@@ -112,7 +112,7 @@ CHECK_TEST(kernels, silu_is_within_4_ulp_over_the_whole_range)
     memcpy(g, special, sizeof special);
     for (size_t l = 0; l < levels; l++)
         for (size_t n = MAX_N - 9; n <= MAX_N; n++) {
-            lv[l].ops.silu_mul(y, g, up, n);
+            lv[l].ops.glu[NK_GLU_SILU](y, g, up, n);
             for (size_t i = 0; i < n; i++) {
                 double exact = (double)g[i] / (1 + exp(-(double)g[i]));
                 if (g[i] < -88.0f ||
@@ -173,7 +173,7 @@ CHECK_TEST(kernels, nan_is_not_hidden_by_any_op)
             check(isnan(y[at]) && isnan(y[(at + 1) % 19]), "%s softmax", lv[l].name);
             lv[l].ops.rmsnorm(y, x, w, 19, 0);
             check(isnan(y[at]) && isnan(y[(at + 1) % 19]), "%s rmsnorm", lv[l].name);
-            lv[l].ops.silu_mul(y, x, w, 19);
+            lv[l].ops.glu[NK_GLU_SILU](y, x, w, 19);
             check(isnan(y[at]) && y[(at + 1) % 19] == 0, "%s silu", lv[l].name);
         }
 }

@@ -67,7 +67,7 @@ typedef struct bad_key {
 static void spoil_key(void *arg, nb_kvs *kvs)
 {
     const bad_key *b = arg;
-    const int32_t list[] = {4, 4};
+    const int32_t list[] = {4, (int32_t)b->value};
     switch (b->as) {
     case DROP:
         nb_kvs_drop(kvs, b->key);
@@ -112,7 +112,7 @@ CHECK_TEST(model, keys_that_lie_are_refused_by_name_A4)
         {"llama.context_length", UINT, 0, 0, NB_FORMAT, "context_length"},
         {"llama.attention.head_count", UINT, 0, 0, NB_FORMAT, "head_count"},
         {"llama.attention.head_count", UINT, 3, 0, NB_FORMAT, "head_count"},
-        {"llama.attention.head_count", LIST, 0, 0, NB_UNSUPPORTED, "layer to layer"},
+        {"llama.attention.head_count", LIST, 2, 0, NB_UNSUPPORTED, "layer to layer"},
         {"llama.attention.head_count", UINT, 64, 0, NB_FORMAT, "key_length"},
         {"llama.attention.head_count_kv", UINT, 0, 0, NB_FORMAT, "head_count_kv"},
         {"llama.attention.head_count_kv", UINT, 3, 0, NB_FORMAT, "multiple"},
@@ -130,14 +130,15 @@ CHECK_TEST(model, keys_that_lie_are_refused_by_name_A4)
         {"llama.rope.freq_base", FLOAT, 0, 0, NB_FORMAT, "freq_base"},
         {"llama.rope.freq_base", FLOAT, INFINITY, 0, NB_FORMAT, "freq_base"},
         {"llama.rope.freq_base", TEXT, 0, "x", NB_FORMAT, "freq_base"},
-        {"llama.rope.scaling.type", TEXT, 0, "yarn", NB_UNSUPPORTED, "yarn"},
+        {"llama.rope.scaling.type", TEXT, 0, "su", NB_UNSUPPORTED, "su"},
         {"llama.rope.scaling.factor", FLOAT, NAN, 0, NB_FORMAT, "factor"},
         {"llama.rope.scaling.factor", FLOAT, -4, 0, NB_FORMAT, "factor"},
         {"llama.vocab_size", UINT, 0, 0, NB_FORMAT, "vocab_size"},
         {"llama.vocab_size", UINT, 41, 0, NB_FORMAT, "token_embd"},
         {"llama.vocab_size", UINT, 4294967295.0, 0, NB_FORMAT, "vocab_size"},
         {"llama.vocab_size", DROP, 0, 0, NB_FORMAT, "vocab_size"},
-        {"llama.expert_count", UINT, 8, 0, NB_UNSUPPORTED, "8 experts"},
+        {"llama.expert_count", UINT, 8, 0, NB_FORMAT, "expert_used_count"},
+        {"llama.expert_count", UINT, 4097, 0, NB_FORMAT, "expert_count"},
     };
     tiny t = one_layer();
     for (size_t i = 0; i < countof(bad); i++) {
@@ -158,6 +159,7 @@ CHECK_TEST(model, keys_that_may_be_absent_have_defaults)
         {"llama.rope.scaling.type", TEXT, 0, "linear", NB_OK, ""},
         {"llama.rope.scaling.factor", FLOAT, 0, 0, NB_OK, ""}, /* converters' way to say none */
         {"llama.attention.key_length", UINT, 16, 0, NB_OK, ""},
+        {"llama.attention.head_count", LIST, 4, 0, NB_OK, ""}, /* the same for all layers */
     };
     tiny t = one_layer();
     for (size_t i = 0; i < countof(fine); i++) {
@@ -206,7 +208,7 @@ CHECK_TEST(model, tensors_that_do_not_fit_are_refused_by_name)
         {"output_norm.weight", LEAVE_OUT, 0, 0, 0, NB_FORMAT, "output_norm.weight"},
         {"blk.0.ffn_up.weight", LEAVE_OUT, 0, 0, 0, NB_FORMAT, "blk.0.ffn_up.weight"},
         {"blk.0.ffn_up.weight", RENAME, "blk.0.ffn_uq.weight", 0, 0, NB_FORMAT, "ffn_up"},
-        {"output.weight", RENAME, "blk.0.attn_q.bias", 0, 0, NB_UNSUPPORTED, "attn_q.bias"},
+        {"output.weight", RENAME, "blk.0.attn_q_norm.weight", 0, 0, NB_UNSUPPORTED, "attn_q_norm"},
         {"output.weight", RENAME, "blk.9.attn_q.weight", 0, 0, NB_UNSUPPORTED, "blk.9"},
         {"output.weight", RENAME, "blk.99999999999.attn_q.weight", 0, 0, NB_UNSUPPORTED, "blk.9"},
         {"output.weight", RENAME, "stranger", 0, 0, NB_UNSUPPORTED, "stranger"},
@@ -258,7 +260,8 @@ CHECK_TEST(model, gguf_weights_are_used_where_they_lie)
     check(m->layer[1].w[NB_FFN_UP].data == nb_weights_find(w, "blk.1.ffn_up.weight")->t.bytes,
           "in place");
     check(m->hp.n_head_kv == 2 && m->hp.head_dim == 64 && m->hp.n_rot == 64 && !m->hp.tied, "keys");
-    check(fabsf(m->rope_freq[16] - 0.01f) < 1e-8f, "10000^(-32/64): %g", (double)m->rope_freq[16]);
+    check(fabsf(m->rope_freq[NB_TURNS_MAIN][16] - 0.01f) < 1e-8f, "10000^(-32/64): %g",
+          (double)m->rope_freq[NB_TURNS_MAIN][16]);
     nb_model_close(&m);
     nb_weights_close(&w);
 }
@@ -290,7 +293,7 @@ CHECK_TEST(model, rope_scaling_divides_the_angles)
         check(nb_weights_open(&w, path, &err) == NB_OK, "%s", err.msg);
         check(nb_model_open(&m, w, &err) == NB_OK, "%s", err.msg);
         float want = both ? 0.5f : 0.25f;
-        check(m->rope_freq[0] == want, "%g", (double)m->rope_freq[0]);
+        check(m->rope_freq[NB_TURNS_MAIN][0] == want, "%g", (double)m->rope_freq[NB_TURNS_MAIN][0]);
         nb_model_close(&m);
         nb_weights_close(&w);
     }
