@@ -247,12 +247,12 @@ static const arch_row rows[] = {
     {"falcon", MODEL("falcon", 2, 1, .fused_qkv = true), false},
     {"falcon-two-norms", MODEL("falcon", 2, 2, .fused_qkv = true, .optional = true), false},
     {"command-r", MODEL("command-r", 2, 2, .keys = command_r, .tied = true), false},
-    {"command-r-plus", MODEL("command-r", 2, 2, .keys = command_r, .tied = true, .optional = true),
+    {"command-r-plus", MODEL("command-r", 64, 2, .keys = command_r, .tied = true, .optional = true),
      false},
     {"gpt-oss", MODEL("gpt-oss", 3, 2, .keys = gpt_oss), false},
     {"bitnet", MODEL("bitnet", 2, 2, .tied = true), false},
     {"bitnet-scales", MODEL("bitnet", 2, 2, .tied = true, .optional = true), false},
-    {"bitnet-relu2", MODEL("bitnet", 2, 2, .tied = true, .keys = bitnet_relu2), false},
+    {"bitnet-relu2", MODEL("bitnet", 2, 2, .tied = true, .keys = bitnet_relu2), true},
     {"bitnet-25", MODEL("bitnet-25", 2, 2, .tied = true), true},
     {"bitnet-b1.58", MODEL("bitnet-b1.58", 2, 2, .tied = true), true},
 };
@@ -274,7 +274,7 @@ static bool keep(void *arg, nb_tensor *t, float *values)
 {
     const arch_row *row = arg;
     (void)values;
-    if (strcmp(row->model.arch, "command-r") == 0) /* 35B has no biases, 104B q and k norms */
+    if (strcmp(row->model.arch, "command-r") == 0) /* no biases; q and k norms from 64 layers on */
         return !strstr(t->name, ".bias") && !strstr(t->name, "norm_2");
     if (strcmp(row->model.arch, "falcon") == 0)
         return !strstr(t->name, "attn_qkv.bias");

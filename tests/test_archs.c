@@ -152,9 +152,9 @@ CHECK_TEST(archs, no_tensor_is_without_effect)
         static float want[N_VOCAB], have[N_VOCAB];
         rig r;
         rig_open(&r, row_path(&rows[i], NK_F32), nk_cpu_detect(), 1);
-        char names[256][NB_MAX_NAME + 1];
+        static char names[2048][NB_MAX_NAME + 1];
         size_t n_names = nb_weights_count(r.weights);
-        for (size_t k = 0; k < n_names && k < 256; k++)
+        for (size_t k = 0; k < n_names && k < countof(names); k++)
             snprintf(names[k], sizeof names[k], "%s", nb_weights_at(r.weights, k)->t.name);
         rig_close(&r);
         spoiler s = {0};

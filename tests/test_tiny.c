@@ -26,9 +26,9 @@ tiny tiny_default(void)
 
 /* Tensors under construction: encoded bytes owned, names in their own storage. */
 typedef struct writer {
-    nb_tensor t[256];
-    char name[256][NB_MAX_NAME + 1];
-    uint8_t *bytes[256];
+    nb_tensor t[2048];
+    char name[2048][NB_MAX_NAME + 1];
+    uint8_t *bytes[2048];
     size_t n;
 } writer;
 
@@ -37,7 +37,8 @@ static void add(writer *w, const nb_tensor *t, const float *values)
 {
     const nk_type *type = nk_type_get(t->type);
     uint64_t row_size = 0, rows = nb_tensor_rows(t), cols = nb_tensor_cols(t);
-    check(w->n < 256 && type && type->encode && nk_row_size(type, cols, &row_size), "%s", t->name);
+    check(w->n < countof(w->t) && type && type->encode && nk_row_size(type, cols, &row_size), "%s",
+          t->name);
     w->t[w->n] = *t;
     snprintf(w->name[w->n], sizeof w->name[0], "%s", t->name);
     w->t[w->n].name = w->name[w->n];
