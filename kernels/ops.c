@@ -93,7 +93,7 @@ static void gelu_erf(float *y, const float *gate, const float *up, size_t n)
 static void relu2(float *y, const float *gate, const float *up, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        float x = gate[i] > 0 ? gate[i] : 0.0f;
+        float x = gate[i] < 0 ? 0.0f : gate[i]; /* NaN stays */
         y[i] = x * x * (up ? up[i] : 1.0f);
     }
 }

@@ -1,3 +1,4 @@
+#include "tests/arch_rows.h"
 #include "tests/check.h"
 #include "tests/tiny.h"
 #include "tests/util.h"
@@ -149,6 +150,110 @@ CHECK_TEST(model, keys_that_lie_are_refused_by_name_A4)
         check(status == key.status, "row %zu (%s): status %d, %s", i, key.key, status, err.msg);
         check(strstr(err.msg, key.says), "row %zu: \"%s\" does not say %s", i, err.msg, key.says);
     }
+}
+
+/* As above for a mixture that turns by yarn, looks back 9 positions and has sinks. */
+CHECK_TEST(model, keys_of_other_families_are_checked_alike)
+{
+    static const bad_key bad[] = {
+        {"gpt-oss.expert_count", DROP, 0, 0, NB_FORMAT, "expert_count"},
+        {"gpt-oss.expert_count", UINT, 5, 0, NB_FORMAT, "ffn_gate_inp"},
+        {"gpt-oss.expert_used_count", UINT, 0, 0, NB_FORMAT, "expert_used_count"},
+        {"gpt-oss.expert_used_count", UINT, 5, 0, NB_FORMAT, "expert_used_count"},
+        {"gpt-oss.expert_feed_forward_length", UINT, 32, 0, NB_FORMAT, "ffn_gate_exps"},
+        {"gpt-oss.expert_gating_func", UINT, 2, 0, NB_UNSUPPORTED, "expert_gating_func"},
+        {"gpt-oss.expert_gating_func", UINT, 3, 0, NB_OK, ""},
+        {"gpt-oss.expert_weights_scale", FLOAT, INFINITY, 0, NB_FORMAT, "expert_weights_scale"},
+        {"gpt-oss.hidden_activation", TEXT, 0, "mish", NB_UNSUPPORTED, "mish"},
+        {"gpt-oss.attention.sliding_window", TEXT, 0, "9", NB_FORMAT, "sliding_window"},
+        {"gpt-oss.attention.sliding_window_pattern", UINT, 0, 0, NB_FORMAT, "window_pattern"},
+        {"gpt-oss.attention.sliding_window_pattern", LIST, 0, 0, NB_OK, ""},
+        {"gpt-oss.attention.scale", FLOAT, NAN, 0, NB_FORMAT, "attention.scale"},
+        {"gpt-oss.attn_logit_softcapping", FLOAT, -1, 0, NB_FORMAT, "softcapping"},
+        {"gpt-oss.rope.freq_base", FLOAT, 1, 0, NB_FORMAT, "freq_base"},
+        {"gpt-oss.rope.scaling.original_context_length", UINT, 0, 0, NB_FORMAT, "original"},
+        {"gpt-oss.rope.scaling.attn_factor", FLOAT, 0, 0, NB_FORMAT, "attn_factor"},
+        {"gpt-oss.rope.scaling.yarn_beta_fast", FLOAT, 0, 0, NB_FORMAT, "beta_fast"},
+        {"gpt-oss.rope.scaling.yarn_ext_factor", FLOAT, 2, 0, NB_FORMAT, "ext_factor"},
+    };
+    const arch_row *rows;
+    size_t n = arch_rows(&rows), which = 0;
+    while (which < n && strcmp(rows[which].label, "gpt-oss") != 0)
+        which++;
+    check(which < n, "no such row");
+    for (size_t i = 0; i < countof(bad); i++) {
+        bad_key key = bad[i];
+        tiny_hooks hooks = {.keys = spoil_key, .arg = &key};
+        nb_err err = {0};
+        nb_status status = open_with(&rows[which].model, &hooks, &err);
+        check(status == key.status, "row %zu (%s): status %d, %s", i, key.key, status, err.msg);
+        check(strstr(err.msg, key.says), "row %zu: \"%s\" does not say %s", i, err.msg, key.says);
+    }
+}
+
+/* One sentence that names the architecture, and what it is where that is known. */
+CHECK_TEST(model, what_does_not_run_is_named_with_its_kind)
+{
+    static const bad_key others[] = {
+        {"general.architecture", TEXT, 0, "mamba2", NB_UNSUPPORTED, "\"mamba2\" (a state-space"},
+        {"general.architecture", TEXT, 0, "clip", NB_UNSUPPORTED, "vision half"},
+        {"general.architecture", TEXT, 0, "falcon-h1", NB_UNSUPPORTED, "hybrid"},
+        {"general.architecture", TEXT, 0, "deepseek2", NB_UNSUPPORTED, "latent attention"},
+        {"general.architecture", TEXT, 0, "gemma3n", NB_UNSUPPORTED, "per-layer embeddings"},
+        {"general.architecture", TEXT, 0, "nomic-bert", NB_UNSUPPORTED, "encoder"},
+        {"general.architecture", TEXT, 0, "newest", NB_UNSUPPORTED, "\"newest\" does not run"},
+    };
+    tiny t = one_layer();
+    for (size_t i = 0; i < countof(others); i++) {
+        bad_key key = others[i];
+        tiny_hooks hooks = {.keys = spoil_key, .arg = &key};
+        nb_err err = {0};
+        check(open_with(&t, &hooks, &err) == key.status, "%s: %s", key.text, err.msg);
+        check(strstr(err.msg, key.says), "\"%s\" does not say %s", err.msg, key.says);
+    }
+}
+
+static bool leave_out(void *arg, nb_tensor *t, float *values)
+{
+    (void)values;
+    return strcmp(t->name, arg) != 0;
+}
+
+/* What a row's own keys make of its architecture. */
+static int features_of(const arch_row *row)
+{
+    const char *path = test_path(test_tmpdir(), "whole.gguf");
+    nb_weights *w = NULL;
+    nb_hparams hp;
+    nb_err err = {0};
+    arch_row_write(path, row, NK_F32);
+    check(nb_weights_open(&w, path, &err) == NB_OK, "%s", err.msg);
+    check(nb_hparams_read(&hp, nb_weights_kvs(w), &err) == NB_OK, "%s", err.msg);
+    nb_weights_close(&w);
+    return hp.features;
+}
+
+CHECK_TEST(model, every_required_tensor_is_missed_by_name)
+{
+    const arch_row *rows;
+    size_t n = arch_rows(&rows), missed = 0;
+    for (size_t i = 0; i < n; i++) {
+        int features = features_of(&rows[i]);
+        for (int slot = 0; slot < NB_SLOT_COUNT; slot++) {
+            char name[NB_MAX_NAME + 1];
+            bool split = rows[i].model.fused_qkv && slot >= NB_ATTN_Q && slot <= NB_ATTN_V_BIAS;
+            if (split || !nb_slot_required((nb_slot)slot, features))
+                continue;
+            nb_slot_name((nb_slot)slot, rows[i].model.n_layer - 1, name);
+            tiny_hooks hooks = {.tensor = leave_out, .arg = name};
+            nb_err err = {0};
+            nb_status st = open_with(&rows[i].model, &hooks, &err);
+            check(st == NB_FORMAT && strstr(err.msg, name), "%s without %s: %d %s", rows[i].label,
+                  name, st, err.msg);
+            missed++;
+        }
+    }
+    check(missed > 300, "%zu tensors were left out", missed);
 }
 
 CHECK_TEST(model, keys_that_may_be_absent_have_defaults)
