@@ -17,8 +17,8 @@ typedef struct part {
 
 typedef struct plan {
     uint32_t n_ctx, n_batch;
-    uint64_t kv_row, kv_bytes, scratch_bytes;
-    part parts[13];
+    uint64_t kv_row, kv_bytes, scratch_bytes, score_row;
+    part parts[20];
 } plan;
 
 /* Saturates: a length that cannot be is refused by the allocation. */
@@ -27,6 +27,11 @@ static uint64_t times(uint64_t a, uint64_t b)
     uint64_t r = UINT64_MAX / 4;
     nb_mul(a, b, &r);
     return r < UINT64_MAX / 4 ? r : UINT64_MAX / 4;
+}
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
 }
 
 static plan plan_of(const nb_hparams *hp, const nb_session_options *opt)
@@ -40,24 +45,34 @@ static plan plan_of(const nb_hparams *hp, const nb_session_options *opt)
     p.n_batch = p.n_batch > p.n_ctx ? p.n_ctx : p.n_batch;
     uint64_t kv = (uint64_t)hp->n_head_kv * hp->head_dim, q = (uint64_t)hp->n_head * hp->head_dim;
     uint64_t m = p.n_batch > NB_HEAD_ROWS ? p.n_batch : NB_HEAD_ROWS, f = sizeof(float);
-    uint64_t widest = hp->n_embd > hp->n_ff ? hp->n_embd : hp->n_ff;
-    widest = widest > q ? widest : q;
+    uint64_t ff = most(hp->n_ff, most(hp->n_expert_ff, hp->n_shared_ff));
+    uint64_t widest = most(most(hp->n_embd, ff), q), used = m * hp->n_expert_used;
+    bool experts = hp->features & NB_ARCH_EXPERTS, local = hp->features & NB_ARCH_LOCAL_ROPE;
+    bool apart = hp->features & (NB_ARCH_EXPERTS | NB_ARCH_PARALLEL | NB_ARCH_MAY_PARALLEL);
     p.kv_row = kv * (o->kv_f32 ? 4 : 2);
     p.kv_bytes = times(times(p.kv_row, p.n_ctx), 2 * (uint64_t)hp->n_layer);
+    p.score_row = p.n_ctx + (hp->features & NB_ARCH_SINKS ? 1 : 0);
     const part parts[] = {
         {offsetof(nb_session, x), m * hp->n_embd * f},
         {offsetof(nb_session, norm), m * hp->n_embd * f},
+        {offsetof(nb_session, out), apart ? m * hp->n_embd * f : 0},
         {offsetof(nb_session, q), m * q * f},
         {offsetof(nb_session, att), m * q * f},
         {offsetof(nb_session, k), m * kv * f},
         {offsetof(nb_session, v), m * kv * f},
-        {offsetof(nb_session, gate), m * hp->n_ff * f},
-        {offsetof(nb_session, up), m * hp->n_ff * f},
-        {offsetof(nb_session, cs), m * hp->n_rot * f},
-        {offsetof(nb_session, score), (uint64_t)NB_ATTN_SLOTS * p.n_ctx * f},
+        {offsetof(nb_session, gate), m * ff * f},
+        {offsetof(nb_session, up), m * ff * f},
+        {offsetof(nb_session, cs[0]), m * hp->n_rot * f},
+        {offsetof(nb_session, cs[1]), local && hp->window ? m * hp->n_rot * f : 0},
+        {offsetof(nb_session, score), (uint64_t)NB_ATTN_SLOTS * p.score_row * f},
         {offsetof(nb_session, logits), (uint64_t)NB_HEAD_ROWS * hp->n_vocab * f},
         {offsetof(nb_session, ids), (uint64_t)p.n_ctx * sizeof(int32_t)},
         {offsetof(nb_session, matmul), nk_matmul_scratch((size_t)widest, (size_t)m)},
+        {offsetof(nb_session, route), m * hp->n_expert * f},
+        {offsetof(nb_session, routed), used * sizeof(nb_routed)},
+        {offsetof(nb_session, by_expert), used * sizeof(nb_routed)},
+        {offsetof(nb_session, start), experts ? (hp->n_expert + 1) * sizeof(uint32_t) : 0},
+        {offsetof(nb_session, taken), experts ? 2 * m * hp->n_embd * f : 0},
     };
     memcpy(p.parts, parts, sizeof parts);
     p.scratch_bytes = ALIGN;
@@ -74,10 +89,41 @@ void nb_session_plan(const nb_hparams *hp, const nb_session_options *opt, uint64
     *scratch = p.scratch_bytes;
 }
 
+/* Parts of no length stay NULL. */
+static void place_scratch(nb_session *s, const plan *p)
+{
+    uint8_t *at = s->scratch;
+    at += ALIGN - (uintptr_t)at % ALIGN;
+    for (size_t i = 0; i < countof(p->parts); i++) {
+        if (p->parts[i].bytes)
+            memcpy((uint8_t *)s + p->parts[i].field, &at, sizeof at);
+        at += (p->parts[i].bytes + ALIGN - 1) / ALIGN * ALIGN;
+    }
+    size_t rows = s->n_batch > NB_HEAD_ROWS ? s->n_batch : NB_HEAD_ROWS;
+    s->given = s->taken ? s->taken + rows * s->model->hp.n_embd : NULL;
+    s->out = s->out ? s->out : s->norm;
+}
+
+/* longrope has other angles for contexts longer than the first training's (build_rope_factors of
+ * src/llama.cpp @ c392e50: the session's size decides, so that cached keys stay right). */
+static void choose_turns(nb_session *s)
+{
+    const nb_model *m = s->model;
+    bool far = s->n_ctx > m->hp.rope.n_ctx_orig && m->rope_freq[NB_TURNS_LONG];
+    nb_turns main = far ? NB_TURNS_LONG : NB_TURNS_MAIN;
+    s->freq[0] = m->rope_freq[main];
+    s->gain[0] = m->rope_gain[main];
+    s->freq[1] = m->rope_freq[NB_TURNS_LOCAL];
+    s->gain[1] = m->rope_gain[NB_TURNS_LOCAL];
+}
+
 nb_status nb_session_open(nb_session **out, const nb_model *m, const nk_ops *ops, nk_pool *pool,
                           const nb_session_options *opt, nb_err *err)
 {
     plan p = plan_of(&m->hp, opt);
+    if ((m->hp.features & NB_ARCH_LEARNED) && p.n_ctx > m->hp.n_ctx_train)
+        return nb_fail(err, NB_USAGE, "context of %u tokens: this model has learned %u positions",
+                       p.n_ctx, m->hp.n_ctx_train);
     nb_session *s = nb_alloc(1, sizeof *s, "session", err);
     if (!s)
         return NB_NOMEM;
@@ -89,6 +135,7 @@ nb_status nb_session_open(nb_session **out, const nb_model *m, const nk_ops *ops
                       .kv_type = opt && opt->kv_f32 ? NK_F32 : NK_F16,
                       .kv_row = (size_t)p.kv_row,
                       .kv_bytes = p.kv_bytes,
+                      .score_row = (size_t)p.score_row,
                       .scratch_bytes = p.scratch_bytes};
     s->kv = nb_alloc(p.kv_bytes, 1, "KV cache", NULL);
     s->scratch = nb_alloc(p.scratch_bytes, 1, "scratch", NULL);
@@ -99,12 +146,8 @@ nb_status nb_session_open(nb_session **out, const nb_model *m, const nk_ops *ops
                        " bytes of KV cache and %" PRIu64 " bytes of scratch",
                        p.n_ctx, p.kv_bytes, p.scratch_bytes);
     }
-    uint8_t *at = s->scratch;
-    at += ALIGN - (uintptr_t)at % ALIGN;
-    for (size_t i = 0; i < countof(p.parts); i++) {
-        memcpy((uint8_t *)s + p.parts[i].field, &at, sizeof at);
-        at += (p.parts[i].bytes + ALIGN - 1) / ALIGN * ALIGN;
-    }
+    place_scratch(s, &p);
+    choose_turns(s);
     *out = s;
     return NB_OK;
 }

@@ -157,9 +157,18 @@ NK_INLINE __m256 silu8(__m256 g)
     return _mm256_div_ps(g, _mm256_add_ps(one, e));
 }
 
-static void silu_mul(float *y, const float *gate, const float *up, size_t n)
+static void silu(float *y, const float *gate, const float *up, size_t n)
 {
     size_t i = 0;
+    if (!up) {
+        for (; i + 8 <= n; i += 8)
+            _mm256_storeu_ps(y + i, silu8(_mm256_loadu_ps(gate + i)));
+        if (i < n) {
+            __m256i rest = first_lanes(n - i);
+            _mm256_maskstore_ps(y + i, rest, silu8(_mm256_maskload_ps(gate + i, rest)));
+        }
+        return;
+    }
     for (; i + 8 <= n; i += 8)
         _mm256_storeu_ps(y + i,
                          _mm256_mul_ps(silu8(_mm256_loadu_ps(gate + i)), _mm256_loadu_ps(up + i)));
@@ -257,7 +266,9 @@ NK_INLINE void attend(const nk_attn *a, const int is_f16)
 {
     for (size_t p = 0; p < a->n_pos; p++)
         a->score[p] = kv_dot(a->q, (bytes *)a->k + p * a->k_stride, a->head_dim, is_f16);
-    softmax(a->score, a->score, a->n_pos, a->scale);
+    bool bent = a->cap > 0 || a->sink;
+    size_t n = bent ? nk_attn_bend(a) : a->n_pos;
+    softmax(a->score, a->score, n, bent ? 1.0f : a->scale);
     size_t i = 0;
     for (; i + 32 <= a->head_dim; i += 32)
         mix_values(a, i, 4, is_f16);
@@ -280,7 +291,7 @@ void nk_x86_ops_avx2(nk_ops *ops)
     ops->rmsnorm = rmsnorm;
     ops->rope = rope;
     ops->softmax = softmax;
-    ops->silu_mul = silu_mul;
+    ops->glu[NK_GLU_SILU] = silu;
     ops->add = add;
     ops->attention = attention;
 }

@@ -1,0 +1,179 @@
+/* Every architecture's forward pass against itself: any split, any thread count, any level, and no
+ * tensor without effect. What the numbers ought to be: goldens (NumPy) and tests/peers (llama.cpp).
+ */
+#include "tests/arch_rows.h"
+#include "tests/check.h"
+#include "tests/util.h"
+
+#include "core/model/session.h"
+#include "kernels/cpu.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N_IDS = 40, N_VOCAB = 300 };
+
+typedef struct rig {
+    nb_weights *weights;
+    nb_model *model;
+    nk_ops ops;
+    nk_pool *pool;
+} rig;
+
+static void rig_open(rig *r, const char *path, unsigned flags, int threads)
+{
+    nb_err err = {0};
+    *r = (rig){0};
+    check(nb_weights_open(&r->weights, path, &err) == NB_OK, "%s", err.msg);
+    check(nb_model_open(&r->model, r->weights, &err) == NB_OK, "%s: %s", path, err.msg);
+    check(nk_pool_open(&r->pool, threads, &err) == NB_OK, "%s", err.msg);
+    nk_ops_init(&r->ops, flags);
+}
+
+static void rig_close(rig *r)
+{
+    nk_pool_close(&r->pool);
+    nb_model_close(&r->model);
+    nb_weights_close(&r->weights);
+}
+
+static const char *row_path(const arch_row *row, nk_type_id type)
+{
+    char name[96];
+    snprintf(name, sizeof name, "%s-%s.gguf", row->label, nk_type_get(type)->name);
+    const char *path = test_path(test_tmpdir(), name);
+    arch_row_write(path, row, type);
+    return path;
+}
+
+static void some_ids(int32_t ids[N_IDS])
+{
+    test_rng rng = test_rng_make(4);
+    for (size_t i = 0; i < N_IDS; i++)
+        ids[i] = (int32_t)test_below(&rng, N_VOCAB);
+}
+
+/* Logits after the last of ids, fed in calls of `step` tokens with chunks of n_batch. */
+static void logits_of(rig *r, const int32_t ids[N_IDS], uint32_t n_batch, size_t step,
+                      float out[N_VOCAB])
+{
+    nb_session *s = NULL;
+    nb_err err = {0};
+    nb_session_options opt = {.n_ctx = 64, .n_batch = n_batch};
+    check(nb_session_open(&s, r->model, &r->ops, r->pool, &opt, &err) == NB_OK, "%s", err.msg);
+    for (size_t n = step; n < N_IDS + step; n += step)
+        check(nb_session_feed(s, ids, n < N_IDS ? n : N_IDS, NULL, NULL, &err) == NB_OK, "%s",
+              err.msg);
+    memcpy(out, nb_session_logits(s), N_VOCAB * sizeof *out);
+    nb_session_close(&s);
+}
+
+CHECK_TEST(archs, no_split_and_no_thread_count_changes_a_bit)
+{
+    static const nk_type_id types[] = {NK_F32, NK_Q8_0};
+    const arch_row *rows;
+    int32_t ids[N_IDS];
+    size_t n = arch_rows(&rows);
+    some_ids(ids);
+    for (size_t i = 0; i < 2 * n; i++) {
+        static float want[N_VOCAB], have[N_VOCAB];
+        const char *path = row_path(&rows[i / 2], types[i % 2]);
+        rig one, two;
+        rig_open(&one, path, nk_cpu_detect(), 1);
+        rig_open(&two, path, nk_cpu_detect(), 3);
+        logits_of(&one, ids, 64, N_IDS, want);
+        static const struct {
+            uint32_t batch;
+            size_t step;
+        } how[] = {{1, N_IDS}, {7, N_IDS}, {64, 1}, {16, 11}};
+        for (size_t k = 0; k < countof(how); k++) {
+            logits_of(k % 2 ? &one : &two, ids, how[k].batch, how[k].step, have);
+            check(memcmp(want, have, sizeof want) == 0, "%s: batch %u, step %zu", rows[i / 2].label,
+                  how[k].batch, how[k].step);
+        }
+        rig_close(&one);
+        rig_close(&two);
+    }
+}
+
+static double distance(const float *a, const float *b)
+{
+    double most = 0, off = 0;
+    for (size_t i = 0; i < N_VOCAB; i++) {
+        most = fmax(most, fabs((double)a[i]));
+        off = fmax(off, fabs((double)a[i] - (double)b[i]));
+    }
+    return off / most;
+}
+
+CHECK_TEST(archs, every_level_is_near_the_c_reference)
+{
+    const arch_row *rows;
+    int32_t ids[N_IDS];
+    size_t n = arch_rows(&rows);
+    some_ids(ids);
+    for (size_t i = 0; i < n; i++) {
+        static float want[N_VOCAB], have[N_VOCAB];
+        const char *path = row_path(&rows[i], NK_F32);
+        rig c, best;
+        rig_open(&c, path, 0, 1);
+        rig_open(&best, path, nk_cpu_detect(), 1);
+        logits_of(&c, ids, 64, N_IDS, want);
+        logits_of(&best, ids, 64, N_IDS, have);
+        check(distance(want, have) < 1e-3, "%s: %g", rows[i].label, distance(want, have));
+        rig_close(&c);
+        rig_close(&best);
+    }
+}
+
+/* The name of the i-th tensor, then every value of it times 1.5. */
+typedef struct spoiler {
+    const char *name;
+} spoiler;
+
+static bool spoil(void *arg, nb_tensor *t, float *values)
+{
+    const spoiler *s = arg;
+    for (uint64_t i = 0; s->name && strcmp(t->name, s->name) == 0 && i < nb_tensor_count(t); i++)
+        values[i] = values[i] * 1.5f + 0.01f * (float)(i % 7);
+    return true;
+}
+
+CHECK_TEST(archs, no_tensor_is_without_effect)
+{
+    const arch_row *rows;
+    int32_t ids[N_IDS];
+    size_t n = arch_rows(&rows);
+    some_ids(ids);
+    const char *path = test_path(test_tmpdir(), "spoiled.gguf");
+    for (size_t i = 0; i < n; i++) {
+        static float want[N_VOCAB], have[N_VOCAB];
+        rig r;
+        rig_open(&r, row_path(&rows[i], NK_F32), nk_cpu_detect(), 1);
+        static char names[2048][NB_MAX_NAME + 1];
+        size_t n_names = nb_weights_count(r.weights);
+        for (size_t k = 0; k < n_names && k < countof(names); k++)
+            snprintf(names[k], sizeof names[k], "%s", nb_weights_at(r.weights, k)->t.name);
+        rig_close(&r);
+        spoiler s = {0};
+        tiny_hooks hooks = {.tensor = spoil, .arg = &s};
+        for (size_t k = 0; k <= n_names; k++) { /* first as it is */
+            s.name = k ? names[k - 1] : NULL;
+            if (k && strncmp(s.name, "blk.", 4) == 0 && strncmp(s.name, "blk.0.", 6) != 0)
+                continue;
+            if (k && strcmp(s.name, "rope_factors_short.weight") == 0 &&
+                strcmp(rows[i].label, "phi3-longrope") == 0)
+                continue; /* the other half of the pair has its own row */
+            if (k && strcmp(s.name, "rope_factors_long.weight") == 0 &&
+                strcmp(rows[i].label, "phi3-shortrope") == 0)
+                continue;
+            tiny_write(path, &rows[i].model, &hooks);
+            rig_open(&r, path, nk_cpu_detect(), 1);
+            logits_of(&r, ids, 64, N_IDS, k ? have : want);
+            rig_close(&r);
+            check(k == 0 || memcmp(want, have, sizeof want) != 0, "%s: %s", rows[i].label, s.name);
+        }
+    }
+}
