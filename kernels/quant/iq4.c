@@ -11,31 +11,28 @@ enum { TRIES = 7, GROUPS = NK_SUPER_LEN / NK_LEN };
 
 /* --- the scale of 32 weights ------------------------------------------------------------------ */
 
-/* The nearest level, the higher one on ties (best_index_int8). */
-static uint8_t nearest_level(float x)
+/* Number of each weight's nearest level, the higher one on ties: of the 15 middles between levels
+ * those at or below it. The reference halves the table and compares x - low < high - x; both are
+ * exact where it matters, near a middle (best_index_int8). */
+static void nearest_levels(const float *x, float inverse, int32_t code[NK_LEN])
 {
-    const int8_t *level = nk_levels_iq4;
-    if (x <= (float)level[0])
-        return 0;
-    if (x >= (float)level[NK_LEVELS - 1])
-        return NK_LEVELS - 1;
-    int lo = 0, hi = NK_LEVELS - 1;
-    while (hi - lo > 1) {
-        int mid = (lo + hi) / 2;
-        if (x < (float)level[mid])
-            hi = mid;
-        else
-            lo = mid;
+    for (int j = 0; j < NK_LEN; j++)
+        code[j] = 0;
+    for (int k = 0; k + 1 < NK_LEVELS; k++) {
+        float middle = (float)(nk_levels_iq4[k] + nk_levels_iq4[k + 1]) * 0.5f;
+        for (int j = 0; j < NK_LEN; j++)
+            code[j] += inverse * x[j] >= middle;
     }
-    return (uint8_t)(x - (float)level[lo] < (float)level[hi] - x ? lo : hi);
 }
 
 /* sum w q x and sum w q^2 of the levels nearest to x / scale */
 static void weigh(const float *x, const float *w, float inverse, float *qx, float *qq)
 {
+    int32_t code[NK_LEN];
+    nearest_levels(x, inverse, code);
     *qx = *qq = 0;
     for (int j = 0; j < NK_LEN; j++) {
-        float q = (float)nk_levels_iq4[nearest_level(inverse * x[j])];
+        float q = (float)nk_levels_iq4[code[j]];
         *qx += w[j] * q * x[j];
         *qq += w[j] * q * q;
     }
@@ -65,9 +62,10 @@ static float fit(const float *x, const float *w)
 
 static void code_all(const float *x, float scale, uint8_t code[NK_LEN])
 {
-    float inverse = scale != 0 ? 1 / scale : 0;
+    int32_t nearest[NK_LEN];
+    nearest_levels(x, scale != 0 ? 1 / scale : 0, nearest);
     for (int j = 0; j < NK_LEN; j++)
-        code[j] = nearest_level(inverse * x[j]);
+        code[j] = (uint8_t)nearest[j];
 }
 
 /* importance * sqrt(2 mean x^2 of the block + x^2), or x^2. */
