@@ -38,6 +38,19 @@ static nb_status name_token(nb_jparser *p, const char *wanted, nb_jv *out)
     return nb_jp_next(p);
 }
 
+/* The name of a filter or test: it may have dots, as those that users of Jinja add. */
+static nb_status dotted_name(nb_jparser *p, const char *wanted, nb_jv *out)
+{
+    nb_jv part = nb_jv_none();
+    NB_TRY(name_token(p, wanted, out));
+    while (is_op(p, ".")) {
+        NB_TRY(nb_jp_next(p));
+        NB_TRY(name_token(p, wanted, &part));
+        *out = nb_jv_text(out->at, (size_t)(part.at + part.len - out->at));
+    }
+    return NB_OK;
+}
+
 /* --- arguments and suffixes ------------------------------------------------------------------ */
 
 static nb_status argument(nb_jparser *p, uint32_t *out)
@@ -125,7 +138,7 @@ static nb_status filter(nb_jparser *p, uint32_t *out)
 {
     nb_jv name;
     NB_TRY(nb_jp_node(p, NB_JN_FILTER, out));
-    NB_TRY(name_token(p, "the name of a filter", &name));
+    NB_TRY(dotted_name(p, "the name of a filter", &name));
     p->t->node[*out].v = name;
     return is_op(p, "(") ? arguments(p, *out) : NB_OK;
 }
@@ -156,7 +169,7 @@ static nb_status test(nb_jparser *p, uint32_t *out)
         p->t->node[*out].op = 1;
         NB_TRY(nb_jp_next(p));
     }
-    NB_TRY(name_token(p, "the name of a test", &name));
+    NB_TRY(dotted_name(p, "the name of a test", &name));
     p->t->node[*out].v = name;
     if (is_op(p, "("))
         return arguments(p, *out);
@@ -388,10 +401,12 @@ static nb_status binary(nb_jparser *p, unsigned least, uint32_t *out)
 
 nb_status nb_jp_expr(nb_jparser *p, bool with_cond, uint32_t *out)
 {
+    uint32_t depth = p->depth;
     NB_TRY(nb_jp_enter(p));
     NB_TRY(binary(p, L_OR, out));
     while (with_cond && nb_jp_is(p, NB_JTK_NAME, "if")) {
         uint32_t cond, other, node, last = 0;
+        NB_TRY(nb_jp_enter(p)); /* what was read so far goes inside of this one */
         NB_TRY(nb_jp_next(p));
         NB_TRY(binary(p, L_OR, &cond));
         NB_TRY(nb_jp_node(p, NB_JN_COND, &node));
@@ -404,7 +419,7 @@ nb_status nb_jp_expr(nb_jparser *p, bool with_cond, uint32_t *out)
         NB_TRY(nb_jp_expr(p, true, &other));
         nb_jp_add(p, node, &last, other);
     }
-    p->depth--;
+    p->depth = depth;
     return NB_OK;
 }
 

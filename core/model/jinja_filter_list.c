@@ -5,8 +5,10 @@
 
 /* --- attributes and keys --------------------------------------------------------------------- */
 
-/* item.a.0 for attribute "a.0", or item[attribute] for a number; ABSENT: the item itself. */
-static nb_status dig(nb_jvm *vm, const nb_jv *item, const nb_jv *attribute, nb_jv *out)
+/* item.a.0 for attribute "a.0", or item[attribute] for a number; ABSENT: the item itself. `other`
+ * (may be NULL) stands for what is undefined on the way. */
+static nb_status dig_or(nb_jvm *vm, const nb_jv *item, const nb_jv *attribute, const nb_jv *other,
+                        nb_jv *out)
 {
     *out = *item;
     if (attribute->kind == NB_JV_INT)
@@ -26,8 +28,15 @@ static nb_status dig(nb_jvm *vm, const nb_jv *item, const nb_jv *attribute, nb_j
         if (number)
             part = nb_jv_int(index);
         NB_TRY(nb_jvm_item(vm, out, &part, out));
+        if (other && out->kind == NB_JV_UNDEFINED)
+            *out = *other;
     }
     return NB_OK;
+}
+
+static nb_status dig(nb_jvm *vm, const nb_jv *item, const nb_jv *attribute, nb_jv *out)
+{
+    return dig_or(vm, item, attribute, NULL, out);
 }
 
 /* What an item is sorted or told apart by. */
@@ -310,9 +319,7 @@ static nb_status map(nb_jvm *vm, nb_jcall *c, nb_jv *out)
         if (row)
             NB_TRY(nb_jrow_run(vm, row, &item, c->pos + 1, c->n - 1, c->named, &one));
         else
-            NB_TRY(dig(vm, &item, attribute, &one));
-        if (!row && other && one.kind == NB_JV_UNDEFINED)
-            one = *other;
+            NB_TRY(dig_or(vm, &item, attribute, other, &one));
         NB_TRY(nb_jvm_step(vm, 1));
         NB_TRY(nb_jlist_add(vm, out->list, &one));
     }

@@ -342,20 +342,19 @@ typedef struct brace_args {
     bool user;
 } brace_args;
 
-/* name, name.attr or name[key] before ! and : */
+/* name or name[key]... before ! and : */
 static nb_status brace_arg(nb_jvm *vm, brace_args *a, const char *at, const char *end, nb_jv *out)
 {
-    const char *stop = at;
-    while (stop < end && *stop != '.' && *stop != '[')
-        stop++;
+    const char *stop = memchr(at, '[', (size_t)(end - at));
     const nb_jv *found = NULL;
     size_t index = a->next;
+    stop = stop ? stop : end;
     if (stop == at)
         a->next++;
     if (stop == at || (*at >= '0' && *at <= '9')) {
         if (stop > at)
             index = (size_t)read_int(&at, stop);
-        found = index < a->n ? &a->pos[index] : NULL;
+        found = at == stop && index < a->n ? &a->pos[index] : NULL;
     } else if (a->named) {
         found = nb_jdict_text(a->named, at, (size_t)(stop - at));
     }
@@ -363,13 +362,12 @@ static nb_status brace_arg(nb_jvm *vm, brace_args *a, const char *at, const char
         return nb_jvm_fail(vm, NB_FORMAT, "format has no argument for a field");
     *out = *found;
     while (stop < end) {
-        bool item = *stop == '[';
-        const char *from = ++stop;
-        while (stop < end && *stop != (item ? ']' : '.') && (item || *stop != '['))
-            stop++;
-        nb_jv key = nb_jv_text(from, (size_t)(stop - from));
-        NB_TRY(item ? nb_jvm_item(vm, out, &key, out) : nb_jvm_attr(vm, out, &key, out));
-        stop += item && stop < end;
+        const char *from = stop + 1, *close = memchr(from, ']', (size_t)(end - from));
+        if (*stop != '[' || !close)
+            return nb_jvm_fail(vm, NB_FORMAT, "format has a field it cannot read");
+        nb_jv key = nb_jv_text(from, (size_t)(close - from));
+        NB_TRY(nb_jvm_item(vm, out, &key, out));
+        stop = close + 1;
     }
     return NB_OK;
 }

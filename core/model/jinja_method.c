@@ -275,12 +275,9 @@ static nb_status split_space(nb_jvm *vm, const nb_jv *s, int64_t most, nb_jlist 
             if (nb_jspace(cp))
                 break;
         }
-        nb_jv part = nb_jv_part(*s, from, at - from), none = nb_jv_none();
-        if (most == 0) { /* all the rest, but for white space at its end */
-            part = nb_jv_part(*s, from, s->len - from);
-            NB_TRY(nb_jstr_strip(vm, &part, &none, NB_JRIGHT, &part));
+        if (most == 0)
             at = s->len;
-        }
+        nb_jv part = nb_jv_part(*s, from, at - from);
         most -= most > 0;
         NB_TRY(nb_jlist_add(vm, to, &part));
     }

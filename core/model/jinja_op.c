@@ -156,7 +156,7 @@ static bool is_sequence(const nb_jv *v)
     return v->kind == NB_JV_STR || v->kind == NB_JV_LIST || v->kind == NB_JV_TUPLE;
 }
 
-nb_status nb_jvm_arith(nb_jvm *vm, nb_jop op, const nb_jv *a, const nb_jv *b, nb_jv *out)
+static nb_status arith(nb_jvm *vm, nb_jop op, const nb_jv *a, const nb_jv *b, nb_jv *out)
 {
     size_t start = vm->n_out;
     NB_TRY(nb_jvm_step(vm, 1));
@@ -181,6 +181,14 @@ nb_status nb_jvm_arith(nb_jvm *vm, nb_jop op, const nb_jv *a, const nb_jv *b, nb
         return repeat(vm, b, whole(a), out);
     return nb_jvm_fail(vm, NB_FORMAT, "unsupported operand types for %s: '%s' and '%s'",
                        spelling[op], nb_jv_type(a), nb_jv_type(b));
+}
+
+nb_status nb_jvm_arith(nb_jvm *vm, nb_jop op, const nb_jv *a, const nb_jv *b, nb_jv *out)
+{
+    nb_jv v; /* out may be a or b */
+    NB_TRY(arith(vm, op, a, b, &v));
+    *out = v;
+    return NB_OK;
 }
 
 nb_status nb_jvm_compare(nb_jvm *vm, nb_jop op, const nb_jv *a, const nb_jv *b, bool *out)
@@ -278,6 +286,13 @@ nb_status nb_jvm_slice(nb_jvm *vm, const nb_jv *v, const nb_jv part[3], nb_jv *o
     if (v->kind == NB_JV_STR) {
         NB_TRY(nb_jvm_bulk(vm, v->len));
         return slice_str(vm, v, n ? from : 0, n, step, out);
+    }
+    if (v->kind == NB_JV_RANGE) {
+        nb_jrange *r = NULL;
+        NB_TRY(nb_jvm_take(vm, 1, sizeof *r, &r));
+        *r = (nb_jrange){v->range->start + from * v->range->step, v->range->step * step, n};
+        *out = (nb_jv){.kind = NB_JV_RANGE, .range = r};
+        return NB_OK;
     }
     NB_TRY(nb_jlist_make(vm, v->kind == NB_JV_TUPLE ? NB_JV_TUPLE : NB_JV_LIST, NULL, 0, out));
     NB_TRY(nb_jvm_take(vm, (uint64_t)n, sizeof(nb_jv), &out->list->at));

@@ -261,7 +261,6 @@ struct nb_jloop {
     nb_jv over; /* what is gone through */
     int64_t index0, n;
     nb_jv changed; /* arguments of the last changed(); ABSENT = none yet */
-    nb_jloop *outer;
 };
 
 typedef struct nb_jstretch { /* of out: from start on */

@@ -155,17 +155,19 @@ static nb_status loop_near(const nb_jloop *l, int64_t i, const char *why, nb_jv 
 
 nb_status nb_jvm_loop_attr(nb_jvm *vm, const nb_jloop *l, const nb_jv *name, nb_jv *out)
 {
-    int64_t depth = 1, i = l->index0;
-    for (const nb_jloop *o = l->outer; o; o = o->outer)
-        depth++;
+    int64_t i = l->index0;
     const struct {
         const char *name;
         nb_jv v;
-    } plain[] = {{"index", nb_jv_int(i + 1)},       {"index0", nb_jv_int(i)},
-                 {"revindex", nb_jv_int(l->n - i)}, {"revindex0", nb_jv_int(l->n - i - 1)},
-                 {"first", nb_jv_bool(i == 0)},     {"last", nb_jv_bool(i + 1 == l->n)},
-                 {"length", nb_jv_int(l->n)},       {"depth", nb_jv_int(depth)},
-                 {"depth0", nb_jv_int(depth - 1)}};
+    } plain[] = {{"index", nb_jv_int(i + 1)},
+                 {"index0", nb_jv_int(i)},
+                 {"revindex", nb_jv_int(l->n - i)},
+                 {"revindex0", nb_jv_int(l->n - i - 1)},
+                 {"first", nb_jv_bool(i == 0)},
+                 {"last", nb_jv_bool(i + 1 == l->n)},
+                 {"length", nb_jv_int(l->n)},
+                 {"depth", nb_jv_int(1)}, /* of recursion, which there is none */
+                 {"depth0", nb_jv_int(0)}};
     NB_TRY(nb_jvm_step(vm, 1));
     *out = (nb_jv){.kind = NB_JV_ABSENT};
     for (size_t k = 0; k < countof(plain); k++)
@@ -215,7 +217,7 @@ static nb_status turn(nb_jvm *vm, const nb_jnode *node, uint32_t body, nb_jloop 
 static nb_status run_for(nb_jvm *vm, const nb_jnode *node)
 {
     uint32_t iter = next_of(vm, node->first), cond = next_of(vm, iter), body = next_of(vm, cond);
-    nb_jv over, outer = nb_jvm_name(vm, NB_JSYM_LOOP);
+    nb_jv over;
     nb_jloop *l = NULL;
     int64_t n;
     NB_TRY(nb_jvm_eval(vm, iter, &over));
@@ -223,7 +225,7 @@ static nb_status run_for(nb_jvm *vm, const nb_jnode *node)
     if (vm->t->node[cond].kind != NB_JN_NOTHING)
         NB_TRY(sift(vm, node, cond, &over, &n));
     NB_TRY(nb_jvm_take(vm, 1, sizeof *l, &l));
-    *l = (nb_jloop){.over = over, .n = n, .outer = outer.kind == NB_JV_LOOP ? outer.loop : NULL};
+    *l = (nb_jloop){.over = over, .n = n};
     for (; l->index0 < n && vm->flow == NB_JFLOW_ON; l->index0++)
         NB_TRY(turn(vm, node, body, l));
     vm->flow = NB_JFLOW_ON;
