@@ -64,7 +64,10 @@ static const char *named(const char *tag)
 
 static child offline(rig *r, const char *name)
 {
-    return pull_how(r, (child_how){.env = {"HF_HUB_OFFLINE=1"}}, (const char *[]){name, NULL});
+    pull_env p = pull_place(r);
+    child_how how = {.args = {"pull", name},
+                     .env = {p.endpoint, p.home, p.timeout, p.kept, "HF_HUB_OFFLINE=1"}};
+    return child_run(&how);
 }
 
 /* The one file in the folder of kept lists. */
