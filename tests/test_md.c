@@ -156,8 +156,9 @@ CHECK_TEST(md, links_in_tables_are_noted_beneath)
          "│ • a │ b\n│   ──┼──────\n│   1 │ 2 [1]\n│   [1]\n│   https://a.example/a/lo\n│   "
          "ng/one\n"},
         {"<table><tr><td><a href='/u'>A</a><td>B</table>", "A [1] │ B\n[1] /u\n"},
-        {"a|b|c|d|e\n-|-|-|-|-\n1|2|3|4|[5](x)\nx|x|x|x|xxxxxxxxxxxxx",
-         "a: 1\nb: 2\nc: 3\nd: 4\ne: 5 [1]\n\na: x\nb: x\nc: x\nd: x\ne: xxxxxxxxxxxxx\n[1] x\n"},
+        {"a|b|c|d\n-|-|-|-\nsome|more|words|[5](x)\nxxxxxx|xxxxxx|xxxxxx|xxxxxx",
+         "a: some\nb: more\nc: words\nd: 5 [1]\n\na: xxxxxx\nb: xxxxxx\nc: xxxxxx\nd: xxxxxx\n"
+         "[1] x\n"},
     };
     ui_md_look look = {.width = 26};
     look_like(rows, countof(rows), &look);
