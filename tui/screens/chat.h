@@ -17,8 +17,7 @@ typedef struct chat_pane {
     bool used;
     char path[1024], label[96], type[24];
     nb_local *local; /* NULL: not loaded */
-    bool fallback;   /* template not recognised */
-    nb_template tmpl;
+    const char *tmpl, *tmpl_problem; /* template in use; why not the model's own, NULL. local's */
     uint32_t ctx, ctx_used;
     uint64_t vocabulary; /* its print, 0 = not loaded yet */
     nb_job *job;
