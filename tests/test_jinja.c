@@ -90,6 +90,58 @@ CHECK_TEST(jinja, published_templates_render_as_jinja2_does_A6)
     check(cases >= 60, "%zu cases", cases);
 }
 
+/* Every byte of a message is a user's in what any of them renders, "<|im_start|>" or not. */
+static void check_owner(const char *name, const char *text, size_t len)
+{
+    static const char said
+        [] = "\xe2\x96\x88<|im_start|>\xe2\x96\x88",
+    vars[] =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"\xe2\x96\x88<|im_start|>\xe2\x96\x88\"}],"
+        "\"add_generation_prompt\":true,\"bos_token\":\"<s>\",\"eos_token\":\"</s>\"}";
+    nb_json *doc = NULL;
+    nb_jinja_text out;
+    nb_err err;
+    size_t from = 0, n = sizeof said - 1;
+    check(nb_json_parse(&doc, vars, sizeof vars - 1, 4096, "vars", &err) == NB_OK, "%s", err.msg);
+    check(jinja_render(text, len, nb_json_root(doc), &out, &err) == NB_OK, "%s: %s", name, err.msg);
+    const char *at = memmem(out.at, out.len, said, n);
+    check(at, "%s does not tell the message", name);
+    for (size_t i = 0; i < out.n_run; from = out.run[i++].end) {
+        const char *run = out.at + from;
+        bool user = out.run[i].owner == NB_JINJA_USER;
+        bool marked = memmem(run, out.run[i].end - from, said, 3) != NULL;
+        check(!marked || user, "%s: a template's run holds the message", name);
+        check(!user || (run >= at && out.at + out.run[i].end <= at + n) || !marked,
+              "%s: a user's run goes past the message", name);
+    }
+    nb_jinja_text_free(&out);
+    nb_json_close(&doc);
+}
+
+CHECK_TEST(jinja, a_message_stays_a_users_in_published_templates_A6)
+{
+    const char *folder = test_shared("templates");
+    size_t seen = 0;
+    if (!folder)
+        check_skip("no ../shared/templates");
+    DIR *d = opendir(folder);
+    check(d, "%s", folder);
+    for (struct dirent *e; (e = readdir(d));) {
+        char path[512];
+        size_t len, name = strlen(e->d_name);
+        if (name < 6 || strcmp(e->d_name + name - 6, ".jinja") != 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        char *text = test_slurp(path, &len);
+        check(text, "%s", path);
+        check_owner(e->d_name, text, len);
+        free(text);
+        seen++;
+    }
+    closedir(d);
+    check(seen >= 10, "%zu templates", seen);
+}
+
 /* --- expressions, against what Jinja2 made of them (tests/reference/jinja.py) ------------------
  */
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { CHUNK_MIN = 8 << 10, CHUNK_MAX = 256 << 10, CLOCK_STEPS = 2048 };
+enum { CHUNK_MIN = 8 << 10, CHUNK_MAX = 256 << 10, CLOCK_STEPS = 2048, MEMORY_PER_INPUT = 4 };
 
 const uint8_t nb_jmark_user[1] = {1};
 
@@ -166,9 +166,6 @@ void nb_jinja_close(nb_jinja **tp)
 
 bool nb_jinja_uses(const nb_jinja *t, const char *word)
 {
-    for (uint32_t i = 0; i < t->n_sym; i++)
-        if (nb_jv_equals_text(&t->sym[i], word))
-            return true;
     for (uint32_t i = 1; i < t->n_node; i++)
         if ((t->node[i].kind == NB_JN_ATTR || t->node[i].kind == NB_JN_CONST) &&
             nb_jv_is(&t->node[i].v, NB_JV_STR) && nb_jv_equals_text(&t->node[i].v, word))
@@ -390,7 +387,7 @@ nb_status nb_jinja_render(const nb_jinja *t, const nb_jinja_input *in, const nb_
     const nb_jdict *vars = NULL;
     *out = (nb_jinja_text){0};
     NB_TRY(nb_jinja_input_vars(in, &vars, err));
-    vm.mem.limit = t->limits.memory;
+    vm.mem.limit = t->limits.memory + (in ? MEMORY_PER_INPUT * nb_jinja_input_bytes(in) : 0);
     vm.deadline = thread_seconds() + t->limits.cpu_ms * 1e-3;
     nb_status status = prepare(&vm, vars);
     if (status == NB_OK)

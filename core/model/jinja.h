@@ -17,7 +17,7 @@
 
 typedef struct nb_jinja_limits {
     uint64_t steps;  /* nodes visited, and bytes handled in bulk / 64 */
-    size_t memory;   /* bytes of one compilation, and of one rendering beside its input */
+    size_t memory;   /* bytes of one compilation, and of one rendering; there 4x the input more */
     size_t output;   /* bytes */
     unsigned cpu_ms; /* of this thread */
 } nb_jinja_limits;
@@ -34,7 +34,7 @@ typedef struct nb_jinja nb_jinja;
 nb_status nb_jinja_open(nb_jinja **out, const char *text, size_t len, const char *name,
                         const nb_jinja_limits *limits, nb_err *err);
 void nb_jinja_close(nb_jinja **t);
-/* Whether the template names this variable, attribute or key anywhere. */
+/* Whether the template names this attribute or key anywhere. */
 bool nb_jinja_uses(const nb_jinja *t, const char *word);
 
 /* --- input ----------------------------------------------------------------------------------- */

@@ -101,7 +101,7 @@ bool nb_jp_is(const nb_jparser *p, nb_jtok_kind kind, const char *spelling)
 
 nb_status nb_jp_unexpected(nb_jparser *p, const char *wanted)
 {
-    static const char *const what[] = {[NB_JTK_EOF] = "the end of the template",
+    static const char *const what[NB_JTK_OP + 1] = {[NB_JTK_EOF] = "the end of the template",
                                        [NB_JTK_DATA] = "text",
                                        [NB_JTK_PRINT_BEGIN] = "{{",
                                        [NB_JTK_PRINT_END] = "}}",

@@ -19,8 +19,7 @@ struct nb_local {
     const nk_ops *ops; /* borrowed */
     nb_sched *sched;   /* borrowed, may be NULL: one thread */
     int threads;
-    nb_template template;
-    bool fallback;
+    nb_chat *chat;
     int32_t *ids; /* [n_ctx] conversation and answer */
     char label[128];
 };
@@ -85,6 +84,18 @@ static void tell_rest(answer *a)
         emit(a, &e, a->n_pending);
 }
 
+/* The prompt has opened a thought: the answer that goes on with it is shown whole. */
+static void tell_thinking(const answer *a)
+{
+    static const char open[] = "<think>\n";
+    nb_token_event e = {.id = -1, .len = sizeof open - 1};
+    memcpy(e.text, open, sizeof open - 1);
+    for (int i = 0; i < NB_TOP; i++)
+        e.top_id[i] = -1;
+    if (a->ask->token)
+        a->ask->token(a->ask->arg, &e);
+}
+
 static nb_status generate(answer *a, const nb_hooks *hooks, nb_err *err)
 {
     nb_local *l = a->l;
@@ -122,9 +133,9 @@ static nb_status answer_ask(answer *a, const nb_hooks *hooks, nb_err *err)
     nb_local *l = a->l;
     const nb_ask *ask = a->ask;
     uint32_t ctx = nb_session_ctx(l->session);
-    a->n = nb_chat_encode(l->template, l->tok, ask->messages, ask->n_messages, l->ids, ctx);
-    if (a->n == SIZE_MAX)
-        return nb_fail(err, NB_NOMEM, "not enough memory to encode the conversation");
+    nb_prompt prompt;
+    NB_TRY(nb_chat_encode(l->chat, ask->messages, ask->n_messages, l->ids, ctx, &prompt, err));
+    a->n = prompt.n;
     if (a->n > UINT32_MAX)
         return nb_fail(err, NB_REFUSED, "the conversation is too long");
     a->stats->n_prompt = (uint32_t)a->n;
@@ -144,6 +155,8 @@ static nb_status answer_ask(answer *a, const nb_hooks *hooks, nb_err *err)
     NB_TRY(nb_session_feed(l->session, l->ids, a->n, &reused, hooks, err));
     a->stats->n_reused = (uint32_t)reused;
     nb_sampler_reset(l->sampler, &ask->sampling);
+    if (prompt.thinking)
+        tell_thinking(a);
     return generate(a, hooks, err);
 }
 
@@ -180,7 +193,7 @@ static nb_status load(nb_local *l, const char *path, const nb_session_options *o
     if (nb_tok_count(l->tok) > l->model->hp.n_vocab)
         return nb_fail(err, NB_FORMAT, "the tokenizer has %u tokens, the model %u",
                        nb_tok_count(l->tok), l->model->hp.n_vocab);
-    l->template = nb_template_for(nb_weights_kvs(l->weights), l->tok, &l->fallback);
+    NB_TRY(nb_chat_open(&l->chat, nb_weights_kvs(l->weights), l->tok, err));
     l->ids = nb_alloc(nb_session_ctx(l->session), sizeof *l->ids, "conversation", err);
     return l->ids ? NB_OK : NB_NOMEM;
 }
@@ -212,6 +225,7 @@ void nb_local_close(nb_local **lp)
         return;
     nb_sampler_close(&l->sampler);
     nb_session_close(&l->session);
+    nb_chat_close(&l->chat);
     nb_tok_close(&l->tok);
     nb_model_close(&l->model);
     nb_weights_close(&l->weights);
@@ -235,10 +249,9 @@ const nb_tok *nb_local_tok(const nb_local *l)
     return l->tok;
 }
 
-nb_template nb_local_template(const nb_local *l, bool *fallback)
+const nb_chat *nb_local_chat(const nb_local *l)
 {
-    *fallback = l->fallback;
-    return l->template;
+    return l->chat;
 }
 
 uint32_t nb_local_ctx(const nb_local *l)
