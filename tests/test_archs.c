@@ -3,6 +3,7 @@
  */
 #include "tests/arch_rows.h"
 #include "tests/check.h"
+#include "tests/run_child.h"
 #include "tests/util.h"
 
 #include "core/model/session.h"
@@ -55,19 +56,24 @@ static void some_ids(int32_t ids[N_IDS])
         ids[i] = (int32_t)test_below(&rng, N_VOCAB);
 }
 
-/* Logits after the last of ids, fed in calls of `step` tokens with chunks of n_batch. */
-static void logits_of(rig *r, const int32_t ids[N_IDS], uint32_t n_batch, size_t step,
-                      float out[N_VOCAB])
+/* Logits after the last of ids, fed in calls of `step` tokens. */
+static void logits_with(rig *r, const int32_t ids[N_IDS], nb_session_options opt, size_t step,
+                        float out[N_VOCAB])
 {
     nb_session *s = NULL;
     nb_err err = {0};
-    nb_session_options opt = {.n_ctx = 64, .n_batch = n_batch};
     check(nb_session_open(&s, r->model, &r->ops, r->pool, &opt, &err) == NB_OK, "%s", err.msg);
     for (size_t n = step; n < N_IDS + step; n += step)
         check(nb_session_feed(s, ids, n < N_IDS ? n : N_IDS, NULL, NULL, &err) == NB_OK, "%s",
               err.msg);
     memcpy(out, nb_session_logits(s), N_VOCAB * sizeof *out);
     nb_session_close(&s);
+}
+
+static void logits_of(rig *r, const int32_t ids[N_IDS], uint32_t n_batch, size_t step,
+                      float out[N_VOCAB])
+{
+    logits_with(r, ids, (nb_session_options){.n_ctx = 64, .n_batch = n_batch}, step, out);
 }
 
 CHECK_TEST(archs, no_split_and_no_thread_count_changes_a_bit)
@@ -128,6 +134,71 @@ CHECK_TEST(archs, every_level_is_near_the_c_reference)
     }
 }
 
+/* --- types of the cache ------------------------------------------------------------------------
+ */
+
+static const arch_row *row_named(const char *label)
+{
+    const arch_row *rows;
+    size_t n = arch_rows(&rows);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(rows[i].label, label) == 0)
+            return &rows[i];
+    check(false, "%s", label);
+}
+
+CHECK_TEST(archs, each_cache_type_is_as_near_as_its_bits)
+{
+    static const struct {
+        const char *name;
+        double off, bits;
+    } types[] = {{"f16", 5e-3, 16}, {"bf16", 4e-2, 16}, {"q8_0", 5e-2, 8.5}, {"q4_0", 0.6, 4.5}};
+    int32_t ids[N_IDS];
+    some_ids(ids);
+    rig r;
+    rig_open(&r, row_path(row_named("gemma3"), NK_F32), nk_cpu_detect(), 2);
+    static float want[N_VOCAB], have[N_VOCAB], again[N_VOCAB];
+    logits_with(&r, ids, (nb_session_options){.n_ctx = 64, .kv_f32 = true}, N_IDS, want);
+    for (size_t i = 0; i < 2 * countof(types); i++) {
+        const nk_type *t = nb_session_kv_type(types[i / 2].name);
+        nb_session_options opt = {.n_ctx = 64, .kv_f32 = true, .k_type = t};
+        if (i % 2)
+            opt.v_type = t;
+        logits_with(&r, ids, opt, N_IDS, have);
+        double off = distance(want, have);
+        check(off > 0 && off < types[i / 2].off, "%s: %g", t->name, off);
+        opt.n_batch = 5;
+        logits_with(&r, ids, opt, 7, again);
+        check(memcmp(have, again, sizeof have) == 0, "%s: another split", t->name);
+        uint64_t kv, scratch;
+        nb_session_plan(&r.model->hp, &opt, &kv, &scratch);
+        double bits = 8.0 * (double)kv / (64.0 * 7 * 2 * 32), other = i % 2 ? 0 : 32;
+        check(fabs(bits - (i % 2 ? 2 * types[i / 2].bits : types[i / 2].bits + other)) < 1e-9,
+              "%s: %g bits", t->name, bits);
+    }
+    rig_close(&r);
+}
+
+CHECK_TEST(archs, a_cache_type_that_heads_do_not_fill_is_refused)
+{
+    rig r;
+    rig_open(&r, row_path(row_named("llama"), NK_F32), nk_cpu_detect(), 1); /* heads of 16 */
+    nb_session *s = NULL;
+    nb_err err = {0};
+    nb_session_options opt = {.n_ctx = 64, .v_type = nb_session_kv_type("q8_0")};
+    check(nb_session_open(&s, r.model, &r.ops, NULL, &opt, &err) == NB_USAGE && !s, "opened");
+    check(strstr(err.msg, "q8_0") && strstr(err.msg, "16"), "%s", err.msg);
+    static const char *const none[] = {"q4_K", "q5_1", "i8", "", "f64"};
+    for (size_t i = 0; i < countof(none); i++)
+        check(!nb_session_kv_type(none[i]), "%s", none[i]);
+    rig_close(&r);
+    rig_open(&r, row_path(row_named("gpt2"), NK_F32), nk_cpu_detect(), 1);
+    opt = (nb_session_options){.n_ctx = 129};
+    check(nb_session_open(&s, r.model, &r.ops, NULL, &opt, &err) == NB_USAGE && !s, "opened");
+    check(strstr(err.msg, "129") && strstr(err.msg, "128"), "%s", err.msg);
+    rig_close(&r);
+}
+
 /* The name of the i-th tensor, then every value of it times 1.5. */
 typedef struct spoiler {
     const char *name;
@@ -176,4 +247,34 @@ CHECK_TEST(archs, no_tensor_is_without_effect)
             check(k == 0 || memcmp(want, have, sizeof want) != 0, "%s: %s", rows[i].label, s.name);
         }
     }
+}
+
+/* --- the program ------------------------------------------------------------------------------
+ */
+
+static child run(const char *const *args)
+{
+    child_how how = {0};
+    for (int i = 0; i < CHILD_ARGS && args[i]; i++)
+        how.args[i] = args[i];
+    return child_run(&how);
+}
+
+CHECK_TEST(archs, commands_take_a_cache_type_and_refuse_others)
+{
+    const char *demo = NB_TEST_ROOT "/tests/data/nibble-demo", *text = test_data("eval.txt");
+    child plain = run((const char *const[]){"eval", demo, "-f", text, "-c", "64", "--chunks", "1",
+                                            "--json", NULL});
+    child small =
+        run((const char *const[]){"eval", demo, "-f", text, "-c", "64", "--chunks", "1", "--json",
+                                  "--cache-type-k", "Q8_0", "--cache-type-v", "q4_0", NULL});
+    check(plain.code == 0 && small.code == 0, "%s%s", plain.err, small.err);
+    check(strcmp(plain.out, small.out) != 0, "the same figures: %s", plain.out);
+    child wrong =
+        run((const char *const[]){"chat", demo, "-p", "a", "--cache-type-v", "q5_0", NULL});
+    check(wrong.code == 2 && strstr(wrong.err, "cache-type-v") && strstr(wrong.err, "q8_0"),
+          "status %d: %s", wrong.code, wrong.err);
+    child_free(&plain);
+    child_free(&small);
+    child_free(&wrong);
 }

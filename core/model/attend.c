@@ -35,12 +35,6 @@ static void rotate(const nb_step *p, float *row, size_t heads, size_t column)
     s->ops->rope(row, heads, hp->head_dim, cs, hp->n_rot, kind);
 }
 
-static void store(const nb_session *s, uint8_t *cache, size_t pos, const float *row)
-{
-    size_t n = (size_t)s->model->hp.n_head_kv * s->model->hp.head_dim;
-    s->ops->encode[s->kv_type](row, cache + pos * s->kv_row, 1, n, NULL);
-}
-
 /* Finishes and rotates q and k, appends k and v to the cache. */
 static void rotate_store(void *arg, size_t begin, size_t end, int thread)
 {
@@ -60,8 +54,8 @@ static void rotate_store(void *arg, size_t begin, size_t end, int thread)
                    &p->l->w[NB_ATTN_K_NORM]);
         finish_row(s, p->l, v, hp->n_head_kv, NB_ATTN_V_SCALE, NB_ATTN_V_BIAS, NULL);
         rotate(p, k, hp->n_head_kv, j);
-        store(s, p->k, p->at + j, k);
-        store(s, p->v, p->at + j, v);
+        s->ops->encode[s->k_type](k, p->k + (p->at + j) * s->k_row, 1, nkv, NULL);
+        s->ops->encode[s->v_type](v, p->v + (p->at + j) * s->v_row, 1, nkv, NULL);
     }
 }
 
@@ -71,7 +65,8 @@ static void attend(void *arg, size_t begin, size_t end, int thread)
     const nb_step *p = arg;
     const nb_session *s = p->s;
     const nb_hparams *hp = &s->model->hp;
-    size_t group = hp->n_head / hp->n_head_kv, head_bytes = s->kv_row / hp->n_head_kv;
+    size_t group = hp->n_head / hp->n_head_kv;
+    size_t k_head = s->k_row / hp->n_head_kv, v_head = s->v_row / hp->n_head_kv;
     size_t skipped = p->first * hp->n_head, window = p->l->window;
     const float *sinks = p->l->w[NB_ATTN_SINKS].data;
     (void)thread;
@@ -79,14 +74,14 @@ static void attend(void *arg, size_t begin, size_t end, int thread)
         for (size_t t = skipped + slot; t < skipped + p->tasks; t += p->slots) {
             size_t j = t / hp->n_head, h = t % hp->n_head, n_pos = p->at + j + 1;
             size_t unseen = window && n_pos > window ? n_pos - window : 0;
-            size_t start = unseen * s->kv_row + h / group * head_bytes;
             nk_attn a = {
                 .q = s->q + t * hp->head_dim,
-                .k = p->k + start,
-                .v = p->v + start,
-                .k_stride = s->kv_row,
-                .v_stride = s->kv_row,
-                .kv_type = s->kv_type,
+                .k = p->k + unseen * s->k_row + h / group * k_head,
+                .v = p->v + unseen * s->v_row + h / group * v_head,
+                .k_stride = s->k_row,
+                .v_stride = s->v_row,
+                .k_type = s->k_type,
+                .v_type = s->v_type,
                 .n_pos = n_pos - unseen,
                 .head_dim = hp->head_dim,
                 .scale = hp->attn_scale,

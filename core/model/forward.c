@@ -151,15 +151,15 @@ nb_status nb_forward(nb_session *s, const int32_t *ids, size_t m, size_t at, siz
 {
     const nb_hparams *hp = &s->model->hp;
     nb_step p = {.s = s, .ids = ids, .m = m, .at = at};
-    size_t cache = s->n_ctx * s->kv_row;
+    size_t k_size = s->n_ctx * s->k_row, v_size = s->n_ctx * s->v_row;
     nb_step_run(s, m, 8 * m * hp->n_embd, embed, &p);
     for (uint32_t i = 0; i < hp->n_layer; i++) {
         const nb_layer *l = &s->model->layer[i];
         bool parallel = (hp->features & NB_ARCH_PARALLEL) ||
                         ((hp->features & NB_ARCH_MAY_PARALLEL) && !l->w[NB_FFN_NORM].data);
         bool two = l->w[NB_ATTN_NORM_2].data;
-        p.k = s->kv + 2 * i * cache;
-        p.v = p.k + cache;
+        p.k = s->kv + i * (k_size + v_size);
+        p.v = p.k + k_size;
         norm_step(&p, l, two ? NB_ATTN_NORM_2 : NB_ATTN_NORM,
                   two ? NB_ATTN_NORM_2_BIAS : NB_ATTN_NORM_BIAS);
         if (nb_canceled(hooks))

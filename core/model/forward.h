@@ -22,11 +22,11 @@ struct nb_session {
     const nk_ops *ops;     /* borrowed */
     nk_pool *pool;         /* borrowed, may be NULL */
     uint32_t n_ctx, n_batch;
-    nk_type_id kv_type;
-    size_t kv_row;    /* bytes of one position of one layer's K (or V): [n_head_kv, head_dim] */
-    uint8_t *kv;      /* [n_layer][K, V][n_ctx][kv_row]; owned */
-    void *scratch;    /* owned; everything below points into it */
-    float *x;         /* [n_batch, n_embd] residual stream */
+    nk_type_id k_type, v_type;
+    size_t k_row, v_row; /* bytes of one position of one layer: [n_head_kv, head_dim] */
+    uint8_t *kv;         /* [n_layer]{K [n_ctx][k_row], V [n_ctx][v_row]}; owned */
+    void *scratch;       /* owned; everything below points into it */
+    float *x;            /* [n_batch, n_embd] residual stream */
     float *norm;      /* [n_batch, n_embd] normed input of a block, then the dense ffn's output */
     float *out;       /* [n_batch, n_embd] output of attention and experts; where no block needs
                          both, it is norm */

@@ -17,7 +17,8 @@ typedef struct part {
 
 typedef struct plan {
     uint32_t n_ctx, n_batch;
-    uint64_t kv_row, kv_bytes, scratch_bytes, score_row;
+    const nk_type *k_type, *v_type;
+    uint64_t k_row, v_row, kv_bytes, scratch_bytes, score_row;
     part parts[20];
 } plan;
 
@@ -49,8 +50,12 @@ static plan plan_of(const nb_hparams *hp, const nb_session_options *opt)
     uint64_t widest = most(most(hp->n_embd, ff), q), used = m * hp->n_expert_used;
     bool experts = hp->features & NB_ARCH_EXPERTS, local = hp->features & NB_ARCH_LOCAL_ROPE;
     bool apart = hp->features & (NB_ARCH_EXPERTS | NB_ARCH_PARALLEL | NB_ARCH_MAY_PARALLEL);
-    p.kv_row = kv * (o->kv_f32 ? 4 : 2);
-    p.kv_bytes = times(times(p.kv_row, p.n_ctx), 2 * (uint64_t)hp->n_layer);
+    const nk_type *plain = nk_type_get(o->kv_f32 ? NK_F32 : NK_F16);
+    p.k_type = o->k_type ? o->k_type : plain;
+    p.v_type = o->v_type ? o->v_type : plain;
+    p.k_row = kv / p.k_type->block_len * p.k_type->block_size;
+    p.v_row = kv / p.v_type->block_len * p.v_type->block_size;
+    p.kv_bytes = times(times(p.k_row + p.v_row, p.n_ctx), hp->n_layer);
     p.score_row = p.n_ctx + (hp->features & NB_ARCH_SINKS ? 1 : 0);
     const part parts[] = {
         {offsetof(nb_session, x), m * hp->n_embd * f},
@@ -117,13 +122,35 @@ static void choose_turns(nb_session *s)
     s->gain[1] = m->rope_gain[NB_TURNS_LOCAL];
 }
 
+const nk_type *nb_session_kv_type(const char *name)
+{
+    static const nk_type_id types[] = {NK_F32, NK_F16, NK_BF16, NK_Q8_0, NK_Q4_0};
+    const nk_type *t = nk_type_find(name);
+    for (size_t i = 0; t && i < countof(types); i++)
+        if (t->id == types[i])
+            return t;
+    return NULL;
+}
+
+static nb_status check_options(const nb_hparams *hp, const plan *p, nb_err *err)
+{
+    if ((hp->features & NB_ARCH_LEARNED) && p->n_ctx > hp->n_ctx_train)
+        return nb_fail(err, NB_USAGE, "context of %u tokens: this model has learned %u positions",
+                       p->n_ctx, hp->n_ctx_train);
+    const nk_type *const types[] = {p->k_type, p->v_type};
+    for (size_t i = 0; i < countof(types); i++)
+        if (!types[i]->is_float && hp->head_dim % NK_ATTN_BLOCK)
+            return nb_fail(err, NB_USAGE,
+                           "cache in %s: heads of %u values do not consist of blocks of %d",
+                           types[i]->name, hp->head_dim, NK_ATTN_BLOCK);
+    return NB_OK;
+}
+
 nb_status nb_session_open(nb_session **out, const nb_model *m, const nk_ops *ops, nk_pool *pool,
                           const nb_session_options *opt, nb_err *err)
 {
     plan p = plan_of(&m->hp, opt);
-    if ((m->hp.features & NB_ARCH_LEARNED) && p.n_ctx > m->hp.n_ctx_train)
-        return nb_fail(err, NB_USAGE, "context of %u tokens: this model has learned %u positions",
-                       p.n_ctx, m->hp.n_ctx_train);
+    NB_TRY(check_options(&m->hp, &p, err));
     nb_session *s = nb_alloc(1, sizeof *s, "session", err);
     if (!s)
         return NB_NOMEM;
@@ -132,8 +159,10 @@ nb_status nb_session_open(nb_session **out, const nb_model *m, const nk_ops *ops
                       .pool = pool,
                       .n_ctx = p.n_ctx,
                       .n_batch = p.n_batch,
-                      .kv_type = opt && opt->kv_f32 ? NK_F32 : NK_F16,
-                      .kv_row = (size_t)p.kv_row,
+                      .k_type = p.k_type->id,
+                      .v_type = p.v_type->id,
+                      .k_row = (size_t)p.k_row,
+                      .v_row = (size_t)p.v_row,
                       .kv_bytes = p.kv_bytes,
                       .score_row = (size_t)p.score_row,
                       .scratch_bytes = p.scratch_bytes};

@@ -15,13 +15,21 @@
 typedef struct nb_session nb_session;
 
 typedef struct nb_session_options {
-    uint32_t n_ctx;   /* 0 = min(n_ctx_train, 4096) */
-    bool kv_f32;      /* cache in F32 instead of F16 */
+    uint32_t n_ctx; /* 0 = min(n_ctx_train, 4096) */
+    bool kv_f32;    /* cache in F32 instead of F16 */
+    /* Types of cached keys and values; NULL: by kv_f32. nb_session_kv_type names those there are.
+     */
+    const nk_type *k_type, *v_type;
     uint32_t n_batch; /* prefill chunk, 0 = 128; cancel is polled per chunk */
 } nb_session_options;
 
+/* "f32", "f16", "bf16", "q8_0", "q4_0" (llama.cpp's --cache-type-k); NULL: no cache of that type.
+ */
+const nk_type *nb_session_kv_type(const char *name);
+
 /* ops is borrowed and outlives the session. pool may be NULL (one thread) and may be changed
- * between calls with nb_session_use_pool. NB_NOMEM names the bytes of KV and scratch. */
+ * between calls with nb_session_use_pool. NB_NOMEM names the bytes of KV and scratch. NB_USAGE for
+ * a context longer than learned positions, and for a block type that heads do not consist of. */
 nb_status nb_session_open(nb_session **out, const nb_model *m, const nk_ops *ops, nk_pool *pool,
                           const nb_session_options *opt, nb_err *err);
 void nb_session_use_pool(nb_session *s, nk_pool *pool);

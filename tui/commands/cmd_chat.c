@@ -7,7 +7,7 @@
 #include "core/files/library.h"
 #include "core/model/chat.h"
 #include "tui/app.h"
-#include "tui/commands/cmd.h"
+#include "tui/commands/session_opt.h"
 #include "tui/transcript.h"
 
 enum {
@@ -21,6 +21,8 @@ enum {
     C_PENALTY,
     C_SYSTEM,
     C_CTX,
+    C_CACHE_K,
+    C_CACHE_V,
     C_COUNT
 };
 static const ui_opt chat_opt[C_COUNT] = {
@@ -35,6 +37,8 @@ static const ui_opt chat_opt[C_COUNT] = {
     {"system", 0, UI_OPT_TEXT, "TEXT", NULL, 0, 0, "system prompt"},
     {"ctx", 'c', UI_OPT_INT, "N", "the model's, at most 4096", 1, 1 << 20,
      "context size in tokens"},
+    {"cache-type-k", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached keys: " UI_CACHE_TYPES},
+    {"cache-type-v", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached values"},
 };
 
 enum { STDIN_LIMIT = 64 << 20 };
@@ -111,6 +115,7 @@ static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sc
     nb_turn_stats stats = {0};
     bool fallback = false;
     int question;
+    NB_TRY(ui_cache_types(&opt, &ctx->opt[C_CACHE_K], &ctx->opt[C_CACHE_V], err));
     NB_TRY(nb_library_resolve(&ctx->cfg, model, path, sizeof path, err));
     NB_TRY(nb_local_open(&local, path, &ctx->ops, sched, ctx->threads, &opt, err));
     nb_template tmpl = nb_local_template(local, &fallback);
