@@ -249,6 +249,133 @@ CHECK_TEST(archs, no_tensor_is_without_effect)
     }
 }
 
+/* --- several sequences -------------------------------------------------------------------------
+ */
+
+/* Three timelines of other lengths, stepped together, are what each is alone. */
+static void check_sequences(const arch_row *row, uint32_t n_batch)
+{
+    enum { SEQS = 3, STEPS = 6 };
+    static const size_t length[SEQS] = {11, 1, 23};
+    int32_t ids[N_IDS], chosen[SEQS][STEPS];
+    static float want[SEQS][N_VOCAB];
+    nb_sampler *smp[SEQS] = {0};
+    nb_session *alone = NULL, *s = NULL;
+    nb_choice c[SEQS];
+    nb_err err = {0};
+    rig r;
+    some_ids(ids);
+    rig_open(&r, row_path(row, NK_Q8_0), nk_cpu_detect(), 2);
+    nb_sampling greedy = nb_sampling_greedy();
+    nb_session_options opt = {.n_ctx = 64, .n_batch = n_batch};
+    check(nb_session_open(&alone, r.model, &r.ops, r.pool, &opt, &err) == NB_OK, "%s", err.msg);
+    opt.n_seq = SEQS;
+    check(nb_session_open(&s, r.model, &r.ops, r.pool, &opt, &err) == NB_OK, "%s", err.msg);
+    for (uint32_t q = 0; q < SEQS; q++) {
+        check(nb_sampler_open(&smp[q], &greedy, N_VOCAB, &err) == NB_OK, "%s", err.msg);
+        check(nb_session_feed(alone, ids + q, length[q], NULL, NULL, &err) == NB_OK, "feed");
+        for (int i = 0; i < STEPS; i++) {
+            check(nb_session_next(alone, smp[q], c, NULL, &err) == NB_OK, "%s", err.msg);
+            chosen[q][i] = c->id;
+        }
+        memcpy(want[q], nb_session_logits(alone), sizeof want[q]);
+        nb_session_use_seq(s, q);
+        check(nb_session_feed(s, ids + q, length[q], NULL, NULL, &err) == NB_OK, "feed");
+    }
+    static const uint32_t order[SEQS] = {2, 0, 1};
+    nb_sampler *const by_order[SEQS] = {smp[2], smp[0], smp[1]};
+    for (int i = 0; i < STEPS; i++) {
+        check(nb_session_next_each(s, order, SEQS, by_order, c, NULL, &err) == NB_OK, "%s",
+              err.msg);
+        for (int k = 0; k < SEQS; k++)
+            check(c[k].id == chosen[order[k]][i], "%s: step %d of %u", row->label, i, order[k]);
+    }
+    for (uint32_t q = 0; q < SEQS; q++) {
+        size_t n;
+        nb_session_use_seq(s, q);
+        check(nb_session_tokens(s, &n) && n == length[q] + STEPS, "%zu tokens", n);
+        check(memcmp(want[q], nb_session_logits(s), sizeof want[q]) == 0, "%s: sequence %u",
+              row->label, q);
+        nb_sampler_close(&smp[q]);
+    }
+    nb_session_close(&alone);
+    nb_session_close(&s);
+    rig_close(&r);
+}
+
+CHECK_TEST(archs, sequences_side_by_side_are_what_each_is_alone)
+{
+    static const char *const labels[] = {"llama",    "gemma3",  "gpt2",
+                                         "qwen3moe", "gpt-oss", "falcon"};
+    for (size_t i = 0; i < countof(labels); i++)
+        check_sequences(row_named(labels[i]), i % 2 ? 2 : 16);
+}
+
+CHECK_TEST(archs, a_branch_shares_its_past_and_goes_its_own_way)
+{
+    int32_t ids[N_IDS], other[N_IDS];
+    static float want[N_VOCAB];
+    nb_session *s = NULL;
+    nb_err err = {0};
+    rig r;
+    some_ids(ids);
+    memcpy(other, ids, sizeof ids);
+    for (int i = 30; i < N_IDS; i++)
+        other[i] = (ids[i] + 1) % N_VOCAB;
+    rig_open(&r, row_path(row_named("gemma2"), NK_F32), nk_cpu_detect(), 1);
+    nb_session_options opt = {.n_ctx = 64, .n_seq = 2};
+    logits_with(&r, other, (nb_session_options){.n_ctx = 64}, N_IDS, want);
+    check(nb_session_open(&s, r.model, &r.ops, NULL, &opt, &err) == NB_OK, "%s", err.msg);
+    check(nb_session_feed(s, ids, N_IDS, NULL, NULL, &err) == NB_OK, "%s", err.msg);
+    nb_session_use_seq(s, 1);
+    check(!nb_session_logits(s), "nothing yet");
+    nb_session_copy_seq(s, 0);
+    size_t reused;
+    check(nb_session_logits(s), "the copy's logits");
+    check(nb_session_feed(s, other, N_IDS, &reused, NULL, &err) == NB_OK, "%s", err.msg);
+    check(reused == 30, "%zu reused", reused);
+    check(memcmp(want, nb_session_logits(s), sizeof want) == 0, "bits of the branch");
+    nb_session_use_seq(s, 0);
+    logits_with(&r, ids, (nb_session_options){.n_ctx = 64}, N_IDS, want);
+    check(memcmp(want, nb_session_logits(s), sizeof want) == 0, "the trunk is untouched");
+    nb_session_close(&s);
+    opt.n_seq = NB_MAX_SEQ + 1;
+    check(nb_session_open(&s, r.model, &r.ops, NULL, &opt, &err) == NB_USAGE, "too many");
+    rig_close(&r);
+}
+
+/* One without room fails all of them, and nobody's state moves. */
+CHECK_TEST(archs, sequences_without_room_or_logits_are_named)
+{
+    int32_t ids[N_IDS];
+    nb_session *s = NULL;
+    nb_sampler *smp = NULL;
+    nb_choice c[2];
+    nb_err err = {0};
+    rig r;
+    some_ids(ids);
+    rig_open(&r, row_path(row_named("llama"), NK_F32), nk_cpu_detect(), 1);
+    nb_session_options opt = {.n_ctx = 16, .n_seq = 2};
+    nb_sampling greedy = nb_sampling_greedy();
+    check(nb_sampler_open(&smp, &greedy, N_VOCAB, &err) == NB_OK, "%s", err.msg);
+    nb_sampler *const both[] = {smp, smp};
+    static const uint32_t seq[] = {0, 1};
+    check(nb_session_open(&s, r.model, &r.ops, NULL, &opt, &err) == NB_OK, "%s", err.msg);
+    check(nb_session_feed(s, ids, 5, NULL, NULL, &err) == NB_OK, "%s", err.msg);
+    check(nb_session_next_each(s, seq, 2, both, c, NULL, &err) == NB_REFUSED, "no logits");
+    check(strstr(err.msg, "sequence 1") && strstr(err.msg, "no logits"), "%s", err.msg);
+    nb_session_use_seq(s, 1);
+    check(nb_session_feed(s, ids, 16, NULL, NULL, &err) == NB_OK, "%s", err.msg);
+    check(nb_session_next_each(s, seq, 2, both, c, NULL, &err) == NB_REFUSED, "full");
+    check(strstr(err.msg, "sequence 1: context full"), "%s", err.msg);
+    nb_session_use_seq(s, 0);
+    size_t n;
+    check(nb_session_tokens(s, &n) && n == 5 && nb_session_logits(s), "sequence 0 moved");
+    nb_sampler_close(&smp);
+    nb_session_close(&s);
+    rig_close(&r);
+}
+
 /* --- the program ------------------------------------------------------------------------------
  */
 

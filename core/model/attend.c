@@ -54,8 +54,10 @@ static void rotate_store(void *arg, size_t begin, size_t end, int thread)
                    &p->l->w[NB_ATTN_K_NORM]);
         finish_row(s, p->l, v, hp->n_head_kv, NB_ATTN_V_SCALE, NB_ATTN_V_BIAS, NULL);
         rotate(p, k, hp->n_head_kv, j);
-        s->ops->encode[s->k_type](k, p->k + (p->at + j) * s->k_row, 1, nkv, NULL);
-        s->ops->encode[s->v_type](v, p->v + (p->at + j) * s->v_row, 1, nkv, NULL);
+        uint8_t *cache = s->kv + s->column[j].seq * p->seq_size;
+        size_t pos = s->column[j].pos;
+        s->ops->encode[s->k_type](k, cache + p->k_at + pos * s->k_row, 1, nkv, NULL);
+        s->ops->encode[s->v_type](v, cache + p->v_at + pos * s->v_row, 1, nkv, NULL);
     }
 }
 
@@ -72,12 +74,13 @@ static void attend(void *arg, size_t begin, size_t end, int thread)
     (void)thread;
     for (size_t slot = begin; slot < end; slot++)
         for (size_t t = skipped + slot; t < skipped + p->tasks; t += p->slots) {
-            size_t j = t / hp->n_head, h = t % hp->n_head, n_pos = p->at + j + 1;
+            size_t j = t / hp->n_head, h = t % hp->n_head, n_pos = s->column[j].pos + 1;
             size_t unseen = window && n_pos > window ? n_pos - window : 0;
+            const uint8_t *cache = s->kv + s->column[j].seq * p->seq_size;
             nk_attn a = {
                 .q = s->q + t * hp->head_dim,
-                .k = p->k + unseen * s->k_row + h / group * k_head,
-                .v = p->v + unseen * s->v_row + h / group * v_head,
+                .k = cache + p->k_at + unseen * s->k_row + h / group * k_head,
+                .v = cache + p->v_at + unseen * s->v_row + h / group * v_head,
                 .k_stride = s->k_row,
                 .v_stride = s->v_row,
                 .k_type = s->k_type,
@@ -123,7 +126,7 @@ void nb_attention_block(nb_step *p)
     p->slots = p->tasks < NB_ATTN_SLOTS ? p->tasks : NB_ATTN_SLOTS;
     if (m == 0)
         return;
-    nb_step_run(s, p->slots, p->tasks * (p->at + p->m) * hp->head_dim, attend, p);
+    nb_step_run(s, p->slots, p->tasks * p->reach * hp->head_dim, attend, p);
     if (l->w[NB_ATTN_SUB_NORM].data)
         nb_step_run(s, m, m * nq, sub_norm, p);
     nk_matmul(s->ops, s->pool, s->out + kept, out->rows, out, s->att + p->first * nq, m, s->matmul);
