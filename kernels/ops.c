@@ -116,17 +116,12 @@ static void add(float *y, const float *x, size_t n)
         y[i] += x[i];
 }
 
-/* Element i of a KV row. */
-static float kv_at(const unsigned char *row, nk_type_id type, size_t i)
+/* Elements of a cached row from i on, at most NK_ATTN_BLOCK of n; returns how many. */
+static size_t kv_part(const unsigned char *row, const nk_type *t, size_t i, size_t n, float *out)
 {
-    if (type == NK_F16) {
-        uint16_t h;
-        memcpy(&h, row + 2 * i, sizeof h);
-        return nk_f16_to_f32(h);
-    }
-    float f;
-    memcpy(&f, row + 4 * i, sizeof f);
-    return f;
+    size_t len = n - i < NK_ATTN_BLOCK ? n - i : NK_ATTN_BLOCK;
+    t->decode(row + i / t->block_len * t->block_size, out, len);
+    return len;
 }
 
 size_t nk_attn_bend(const nk_attn *a)
@@ -140,25 +135,38 @@ size_t nk_attn_bend(const nk_attn *a)
     return a->n_pos + (a->sink ? 1 : 0);
 }
 
+static double kv_dot(const float *q, const unsigned char *k, const nk_type *t, size_t n)
+{
+    float part[NK_ATTN_BLOCK];
+    double sum = 0;
+    for (size_t i = 0; i < n; i += NK_ATTN_BLOCK) {
+        size_t len = kv_part(k, t, i, n, part);
+        for (size_t j = 0; j < len; j++)
+            sum += (double)q[i + j] * (double)part[j];
+    }
+    return sum;
+}
+
 static void attention(const nk_attn *a)
 {
+    const nk_type *kt = nk_type_get(a->k_type), *vt = nk_type_get(a->v_type);
     bool bent = a->cap > 0 || a->sink;
-    for (size_t p = 0; p < a->n_pos; p++) {
-        const unsigned char *k = (const unsigned char *)a->k + p * a->k_stride;
-        double sum = 0;
-        for (size_t i = 0; i < a->head_dim; i++)
-            sum += (double)a->q[i] * (double)kv_at(k, a->kv_type, i);
-        a->score[p] = (float)sum;
-    }
+    for (size_t p = 0; p < a->n_pos; p++)
+        a->score[p] =
+            (float)kv_dot(a->q, (const unsigned char *)a->k + p * a->k_stride, kt, a->head_dim);
     size_t n = bent ? nk_attn_bend(a) : a->n_pos;
     softmax(a->score, a->score, n, bent ? 1.0f : a->scale);
-    for (size_t i = 0; i < a->head_dim; i++) {
-        double sum = 0;
+    for (size_t i = 0; i < a->head_dim; i += NK_ATTN_BLOCK) {
+        double sum[NK_ATTN_BLOCK] = {0};
+        float part[NK_ATTN_BLOCK];
+        size_t len = 0;
         for (size_t p = 0; p < a->n_pos; p++) {
-            const unsigned char *v = (const unsigned char *)a->v + p * a->v_stride;
-            sum += (double)a->score[p] * (double)kv_at(v, a->kv_type, i);
+            len = kv_part((const unsigned char *)a->v + p * a->v_stride, vt, i, a->head_dim, part);
+            for (size_t j = 0; j < len; j++)
+                sum[j] += (double)a->score[p] * (double)part[j];
         }
-        a->out[i] = (float)sum;
+        for (size_t j = 0; j < len; j++)
+            a->out[i + j] = (float)sum[j];
     }
 }
 

@@ -29,14 +29,17 @@ typedef enum nk_glu_kind {
 /* y[n] = act(gate[n]) * up[n], in place allowed; up NULL: without it. */
 typedef void nk_glu_fn(float *y, const float *gate, const float *up, size_t n);
 
+enum { NK_ATTN_BLOCK = 32 }; /* elements of a cached row decoded in one go */
+
 /* One query head against its KV head, causal by construction: positions 0..n_pos-1. */
 typedef struct nk_attn {
-    const float *q;     /* [head_dim] */
-    const void *k;      /* row p at k + p*k_stride: [head_dim] of kv_type, this KV head */
-    const void *v;      /* likewise */
-    size_t k_stride;    /* bytes */
-    size_t v_stride;    /* bytes */
-    nk_type_id kv_type; /* NK_F32 or NK_F16 */
+    const float *q;    /* [head_dim] */
+    const void *k;     /* row p at k + p*k_stride: [head_dim] of k_type, this KV head */
+    const void *v;     /* likewise */
+    size_t k_stride;   /* bytes */
+    size_t v_stride;   /* bytes */
+    nk_type_id k_type; /* any type that decodes, NK_ATTN_BLOCK a multiple of its blocks; head_dim */
+    nk_type_id v_type; /*   a multiple of NK_ATTN_BLOCK unless it is F32, F16 or BF16 */
     size_t n_pos;
     size_t head_dim;
     float scale;

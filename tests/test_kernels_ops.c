@@ -272,9 +272,9 @@ static double mix(const nk_attn *a, const double *p, size_t i, double *size)
         const unsigned char *row = (const unsigned char *)a->v + k * a->v_stride;
         float v;
         uint16_t h;
-        memcpy(&v, row + 4 * i * (a->kv_type == NK_F32), 4);
-        memcpy(&h, row + 2 * i * (a->kv_type == NK_F16), 2);
-        double d = a->kv_type == NK_F16 ? (double)nk_f16_to_f32(h) : (double)v;
+        memcpy(&v, row + 4 * i * (a->v_type == NK_F32), 4);
+        memcpy(&h, row + 2 * i * (a->v_type == NK_F16), 2);
+        double d = a->v_type == NK_F16 ? (double)nk_f16_to_f32(h) : (double)v;
         sum += p[k] * d;
         *size += fabs(p[k] * d);
     }
@@ -329,7 +329,8 @@ CHECK_TEST(kernels, attention_is_within_tolerance)
                      .v = half ? (void *)vh : (void *)vf,
                      .k_stride = STRIDE * (half ? 2 : 4),
                      .v_stride = STRIDE * (half ? 2 : 4),
-                     .kv_type = half ? NK_F16 : NK_F32,
+                     .k_type = half ? NK_F16 : NK_F32,
+                     .v_type = half ? NK_F16 : NK_F32,
                      .n_pos = positions[v / 2 % countof(positions)],
                      .head_dim = dims[v / 2 / countof(positions) % countof(dims)],
                      .scale = 0.2f,
@@ -348,6 +349,56 @@ CHECK_TEST(kernels, attention_is_within_tolerance)
                       a.n_pos, half, i, (double)out[i], exact);
             }
             check(out[a.head_dim] == 12345, "%s dim %zu: wrote past out", lv[l].name, a.head_dim);
+        }
+    }
+}
+
+/* Every type a cache may have, keys and values apart, against F32 rows of what they decode to. */
+CHECK_TEST(kernels, attention_reads_every_type_a_cache_may_have)
+{
+    enum { POS = 150, ROW = 4 * MAX_DIM };
+    static const nk_type_id types[] = {NK_F32, NK_F16, NK_BF16, NK_Q8_0, NK_Q4_0};
+    static float plain[2][countof(types)][POS * MAX_DIM], q[MAX_DIM], score[POS];
+    static unsigned char rows[2][countof(types)][POS * ROW];
+    test_rng r = test_rng_make(9);
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    fill(&r, q, MAX_DIM, 1.0f);
+    for (size_t kv = 0; kv < 2; kv++)
+        for (size_t t = 0; t < countof(types); t++)
+            for (size_t p = 0; p < POS; p++) {
+                const nk_type *type = nk_type_get(types[t]);
+                float *f = plain[kv][t] + p * MAX_DIM;
+                fill(&r, f, MAX_DIM, 1.0f);
+                type->encode(f, rows[kv][t] + p * ROW, 1, MAX_DIM, NULL);
+                type->decode(rows[kv][t] + p * ROW, f, MAX_DIM);
+            }
+    for (size_t v = 0; v < countof(types) * countof(types) * 2; v++) {
+        size_t kt = v / 2 / countof(types), vt = v / 2 % countof(types);
+        float want[MAX_DIM], out[MAX_DIM];
+        nk_attn a = {.q = q,
+                     .k = plain[0][kt],
+                     .v = plain[1][vt],
+                     .k_stride = MAX_DIM * sizeof(float),
+                     .v_stride = MAX_DIM * sizeof(float),
+                     .k_type = NK_F32,
+                     .v_type = NK_F32,
+                     .n_pos = POS,
+                     .head_dim = v % 2 ? 128 : 32,
+                     .scale = 0.1f,
+                     .score = score,
+                     .out = want};
+        lv[0].ops.attention(&a);
+        a.k = rows[0][kt], a.v = rows[1][vt];
+        a.k_stride = a.v_stride = ROW;
+        a.k_type = types[kt], a.v_type = types[vt];
+        a.out = out;
+        for (size_t l = 0; l < levels; l++) {
+            lv[l].ops.attention(&a);
+            for (size_t i = 0; i < a.head_dim; i++)
+                check(fabsf(out[i] - want[i]) < 4e-6f, "%s %s/%s: out[%zu] %g, %g", lv[l].name,
+                      nk_type_get(types[kt])->name, nk_type_get(types[vt])->name, i, (double)out[i],
+                      (double)want[i]);
         }
     }
 }

@@ -35,12 +35,6 @@ static void rotate(const nb_step *p, float *row, size_t heads, size_t column)
     s->ops->rope(row, heads, hp->head_dim, cs, hp->n_rot, kind);
 }
 
-static void store(const nb_session *s, uint8_t *cache, size_t pos, const float *row)
-{
-    size_t n = (size_t)s->model->hp.n_head_kv * s->model->hp.head_dim;
-    s->ops->encode[s->kv_type](row, cache + pos * s->kv_row, 1, n, NULL);
-}
-
 /* Finishes and rotates q and k, appends k and v to the cache. */
 static void rotate_store(void *arg, size_t begin, size_t end, int thread)
 {
@@ -60,8 +54,10 @@ static void rotate_store(void *arg, size_t begin, size_t end, int thread)
                    &p->l->w[NB_ATTN_K_NORM]);
         finish_row(s, p->l, v, hp->n_head_kv, NB_ATTN_V_SCALE, NB_ATTN_V_BIAS, NULL);
         rotate(p, k, hp->n_head_kv, j);
-        store(s, p->k, p->at + j, k);
-        store(s, p->v, p->at + j, v);
+        uint8_t *cache = s->kv + s->column[j].seq * p->seq_size;
+        size_t pos = s->column[j].pos;
+        s->ops->encode[s->k_type](k, cache + p->k_at + pos * s->k_row, 1, nkv, NULL);
+        s->ops->encode[s->v_type](v, cache + p->v_at + pos * s->v_row, 1, nkv, NULL);
     }
 }
 
@@ -71,22 +67,24 @@ static void attend(void *arg, size_t begin, size_t end, int thread)
     const nb_step *p = arg;
     const nb_session *s = p->s;
     const nb_hparams *hp = &s->model->hp;
-    size_t group = hp->n_head / hp->n_head_kv, head_bytes = s->kv_row / hp->n_head_kv;
+    size_t group = hp->n_head / hp->n_head_kv;
+    size_t k_head = s->k_row / hp->n_head_kv, v_head = s->v_row / hp->n_head_kv;
     size_t skipped = p->first * hp->n_head, window = p->l->window;
     const float *sinks = p->l->w[NB_ATTN_SINKS].data;
     (void)thread;
     for (size_t slot = begin; slot < end; slot++)
         for (size_t t = skipped + slot; t < skipped + p->tasks; t += p->slots) {
-            size_t j = t / hp->n_head, h = t % hp->n_head, n_pos = p->at + j + 1;
+            size_t j = t / hp->n_head, h = t % hp->n_head, n_pos = s->column[j].pos + 1;
             size_t unseen = window && n_pos > window ? n_pos - window : 0;
-            size_t start = unseen * s->kv_row + h / group * head_bytes;
+            const uint8_t *cache = s->kv + s->column[j].seq * p->seq_size;
             nk_attn a = {
                 .q = s->q + t * hp->head_dim,
-                .k = p->k + start,
-                .v = p->v + start,
-                .k_stride = s->kv_row,
-                .v_stride = s->kv_row,
-                .kv_type = s->kv_type,
+                .k = cache + p->k_at + unseen * s->k_row + h / group * k_head,
+                .v = cache + p->v_at + unseen * s->v_row + h / group * v_head,
+                .k_stride = s->k_row,
+                .v_stride = s->v_row,
+                .k_type = s->k_type,
+                .v_type = s->v_type,
                 .n_pos = n_pos - unseen,
                 .head_dim = hp->head_dim,
                 .scale = hp->attn_scale,
@@ -128,7 +126,7 @@ void nb_attention_block(nb_step *p)
     p->slots = p->tasks < NB_ATTN_SLOTS ? p->tasks : NB_ATTN_SLOTS;
     if (m == 0)
         return;
-    nb_step_run(s, p->slots, p->tasks * (p->at + p->m) * hp->head_dim, attend, p);
+    nb_step_run(s, p->slots, p->tasks * p->reach * hp->head_dim, attend, p);
     if (l->w[NB_ATTN_SUB_NORM].data)
         nb_step_run(s, m, m * nq, sub_norm, p);
     nk_matmul(s->ops, s->pool, s->out + kept, out->rows, out, s->att + p->first * nq, m, s->matmul);

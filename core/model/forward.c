@@ -56,11 +56,11 @@ static void embed(void *arg, size_t begin, size_t end, int thread)
         if (scale < 1 || scale > 1)
             times(x, w->cols, scale);
         if (pos->data) {
-            s->ops->decode[pos->type->id]((const uint8_t *)pos->data + (p->at + j) * pos->row_size,
-                                          add, w->cols);
+            s->ops->decode[pos->type->id](
+                (const uint8_t *)pos->data + s->column[j].pos * pos->row_size, add, w->cols);
             s->ops->add(x, add, w->cols);
         }
-        turn(s, j, p->at + j);
+        turn(s, j, s->column[j].pos);
     }
 }
 
@@ -146,20 +146,22 @@ static void finish_layer(nb_step *p, bool parallel)
     }
 }
 
-nb_status nb_forward(nb_session *s, const int32_t *ids, size_t m, size_t at, size_t want,
+nb_status nb_forward(nb_session *s, const int32_t *ids, size_t m, size_t want,
                      const nb_hooks *hooks, nb_err *err)
 {
     const nb_hparams *hp = &s->model->hp;
-    nb_step p = {.s = s, .ids = ids, .m = m, .at = at};
-    size_t cache = s->n_ctx * s->kv_row;
+    size_t k_size = s->n_ctx * s->k_row, v_size = s->n_ctx * s->v_row;
+    nb_step p = {.s = s, .ids = ids, .m = m, .seq_size = hp->n_layer * (k_size + v_size)};
+    for (size_t j = 0; j < m; j++)
+        p.reach = s->column[j].pos >= p.reach ? s->column[j].pos + 1 : p.reach;
     nb_step_run(s, m, 8 * m * hp->n_embd, embed, &p);
     for (uint32_t i = 0; i < hp->n_layer; i++) {
         const nb_layer *l = &s->model->layer[i];
         bool parallel = (hp->features & NB_ARCH_PARALLEL) ||
                         ((hp->features & NB_ARCH_MAY_PARALLEL) && !l->w[NB_FFN_NORM].data);
         bool two = l->w[NB_ATTN_NORM_2].data;
-        p.k = s->kv + 2 * i * cache;
-        p.v = p.k + cache;
+        p.k_at = i * (k_size + v_size);
+        p.v_at = p.k_at + k_size;
         norm_step(&p, l, two ? NB_ATTN_NORM_2 : NB_ATTN_NORM,
                   two ? NB_ATTN_NORM_2_BIAS : NB_ATTN_NORM_BIAS);
         if (nb_canceled(hooks))
