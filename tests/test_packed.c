@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 64, COLS = 96 }; /* of mlp.down_proj */
-
 static char *slurp(const char *folder, const char *name, const char *suffix, size_t *n)
 {
     char path[128];
@@ -28,32 +26,48 @@ static hf_folder folder_of(const char *name)
     hf_folder f = hf_folder_make(name, config);
     char *weights = slurp("packed", name, ".safetensors", &n);
     test_spit(test_path(f.dir, "model.safetensors"), weights, n);
+    if (strstr(name, "quanto")) {
+        char *map = slurp("packed", name, ".qmap.json", &n);
+        test_spit(test_path(f.dir, "quanto_qmap.json"), map, n);
+        free(map);
+    }
     free(config);
     free(weights);
     return f;
 }
 
-/* Largest |have - want| over the largest |want|. */
-static double difference(const float *have, const float *want, size_t *at)
+/* One tensor against its part of the golden; allowed in units of its largest weight. Returns what
+ * follows it there. */
+static const float *compare(const nb_weights *w, const char *tensor, const float *want,
+                            const float *end, double allowed)
 {
+    const nb_view *v = nb_weights_find(w, tensor);
     double worst = 0, largest = 0;
-    *at = 0;
-    for (size_t i = 0; i < ROWS * COLS; i++) {
+    size_t at = 0;
+    check(v && v->t.type == NK_F32, "no tensor %s of F32", tensor);
+    check(nb_tensor_count(&v->t) <= (uint64_t)(end - want), "%s: larger than expected", tensor);
+    const float *have = (const float *)(const void *)v->t.bytes;
+    for (size_t i = 0; i < nb_tensor_count(&v->t); i++) {
         double d = fabs((double)have[i] - (double)want[i]);
         largest = fmax(largest, fabs((double)want[i]));
         if (!(d <= worst)) {
             worst = d;
-            *at = i;
+            at = i;
         }
     }
-    return worst / largest;
+    size_t cols = nb_tensor_cols(&v->t);
+    check(worst <= allowed * largest,
+          "%s: %.2e of the largest at row %zu, column %zu; allowed %.0e", tensor, worst / largest,
+          at / cols, at % cols, allowed);
+    return want + nb_tensor_count(&v->t);
 }
 
-static void check_packed(const char *name, double allowed)
+/* tensors: NULL-ended, in the golden's order. */
+static void check_packed(const char *name, const char *const *tensors, double allowed)
 {
     nb_weights *w = NULL;
     nb_err err = {.msg = ""};
-    size_t n, at;
+    size_t n;
     hf_folder f = folder_of(name);
     nb_status st = nb_weights_open(&w, f.dir, &err);
     if (st == NB_UNSUPPORTED)
@@ -62,25 +76,27 @@ static void check_packed(const char *name, double allowed)
     quant_job job = {.w = w, .preset = "F32", .out = test_path(f.dir, "out.gguf"), .quiet = true};
     check(quant_run(&job, &err) == NB_OK, "%s", err.msg);
     nb_weights *out = quant_open(job.out);
-    const nb_view *v = nb_weights_find(out, "blk.0.ffn_down.weight");
-    check(v && v->t.type == NK_F32 && v->t.shape[0] == COLS && v->t.shape[1] == ROWS, "%s", name);
-    char *want = slurp("../golden/packed", name, ".f32", &n);
-    check(n == 4 * ROWS * COLS, "%s: %zu bytes", name, n);
-    double d =
-        difference((const float *)(const void *)v->t.bytes, (const float *)(void *)want, &at);
-    check(d <= allowed, "%.2e of the largest weight at row %zu, column %zu; allowed %.0e", d,
-          at / COLS, at % COLS, allowed);
-    free(want);
+    char *golden = slurp("../golden/packed", name, ".f32", &n);
+    const float *want = (const float *)(void *)golden, *end = want + n / sizeof *want;
+    for (size_t i = 0; tensors[i]; i++)
+        want = compare(out, tensors[i], want, end, allowed);
+    check(want == end, "%s: %td weights too many", name, end - want);
+    free(golden);
     nb_weights_close(&out);
     nb_weights_close(&w);
 }
 
+static const char *const linear[] = {"blk.0.ffn_down.weight", NULL};
+static const char *const experts[] = {"blk.0.ffn_gate_exps.weight", "blk.0.ffn_up_exps.weight",
+                                      "blk.0.ffn_down_exps.weight", NULL};
+
 /* Name, largest difference in units of the largest weight: nothing where codes and steps fit the
  * type it lands in (quant.md 2.5), else what that type's float16 step, offset or codes cost. */
-#define PACKED(name, allowed)                                                                      \
+#define PACKED(name, allowed) ROW(name, linear, allowed)
+#define ROW(name, tensors, allowed)                                                                \
     CHECK_TEST(packed, name)                                                                       \
     {                                                                                              \
-        check_packed(#name, allowed);                                                              \
+        check_packed(#name, tensors, allowed);                                                     \
     }
 PACKED(gptq4, 0)
 PACKED(gptq4_asym, 1e-3)
@@ -104,3 +120,7 @@ PACKED(fp8_block_pow2, 0)
 PACKED(nvfp4, 0)
 PACKED(bitnet_packed, 0)
 PACKED(bitnet_offline, 0)
+PACKED(hqq4, 2e-3)
+PACKED(quanto_int8, 0)
+PACKED(quanto_int4, 2e-3)
+ROW(gpt_oss_mxfp4, experts, 0)

@@ -7,7 +7,7 @@ Each is a Qwen2 model of one layer whose seven projections are packed one way. C
 zeros come from the hash of weights.py, in the natural order [out, in]; the decoded value is computed
 from those, not from the packed bytes, so a reader is held to the layout and to the formula at once.
 Sources of the layouts are named at each packer. NAME.f32 holds, little-endian float32, the decoded
-weights of mlp.down_proj [64, 96].
+weights of mlp.down_proj [64, 96]; of gpt_oss_mxfp4 the experts' gate, up and down [2, 64, 64].
 """
 
 import json
@@ -255,6 +255,65 @@ def bitnet(offline):
     return pack, config | ({"linear_class": "autobitlinear", "quantization_mode": "offline"} if offline else {})
 
 
+def hqq():
+    """mobiusml/hqq, core/quantize.py and bitpack.py (pack_4bit_u8): the matrix as rows of one group, the
+    first half of them in the high nibbles; w = (q - zero) scale, zero a float. Settings are
+    tensors too, text as bytes."""
+    group = 32
+
+    def pack(name, rows, cols):
+        q = bits(name, (rows * cols // group, group), 4)
+        half = len(q) // 2
+        s = steps(name + ".s", (len(q), 1))
+        z = bits(name + ".z", (len(q), 1), 4).astype(np.float32) + np.float32(0.5)
+        number = lambda x: ("I32", np.array([x], dtype="<i4"))
+        flag = lambda x: ("U8", np.array([x], dtype=np.uint8))
+        stored = {".W_q": ("U8", q[:half] << 4 | q[half:]), ".scale": ("F16", s.astype("<f2")),
+                  ".zero": ("F16", z.astype("<f2")), ".shape": ("I64", np.array([rows, cols], dtype="<i8")),
+                  ".nbits": number(4), ".group_size": number(group), ".axis": number(1),
+                  ".channel_wise": flag(1), ".optimize": flag(1), ".round_zero": flag(0), ".view_as_float": flag(0),
+                  ".packing": ("U8", np.frombuffer(b"4bit_u8", dtype=np.uint8)),
+                  ".unpack_view_dtype": ("U8", np.frombuffer(b"uint8", dtype=np.uint8))}
+        return stored, ((q.astype(np.float32) - z) * s).reshape(rows, cols)
+
+    parameters = {"nbits": 4, "group_size": group, "axis": 1, "channel_wise": True, "optimize": True,
+                  "round_zero": False, "view_as_float": False}
+    return pack, {"quant_method": "hqq", "skip_modules": ["lm_head"], "quant_config": {
+        "weight_quant_params": parameters, "scale_quant_params": None, "zero_quant_params": None, "offload_meta": False}}
+
+
+def quanto(n):
+    """huggingface/optimum-quanto, tensor/weights/qbytes.py, qbits.py, tensor/packed.py. qint8: a scale per row.
+    qint4: rows of one group, the later half in the high nibbles; w = scale q - shift. Which layers:
+    quanto_qmap.json; config.json says nothing."""
+
+    def pack(name, rows, cols):
+        ones = {f".{x}_scale": ("F32", np.array(np.float32(1))) for x in ("input", "output")}
+        if n == 8:
+            q, s = bits(name, (rows, cols), 8).view(np.int8), steps(name + ".s", (rows, 1))
+            return {".weight._data": ("I8", q), ".weight._scale": ("F16", s.astype("<f2"))} | ones, q.astype(np.float32) * s
+        group = 128  # nn/qmodule.py: less by 32 until it divides the columns
+        while cols % group and group > 32:
+            group -= 32
+        q = bits(name, (rows * cols // group, group), 4)
+        half = len(q) // 2
+        s, shift = steps(name + ".s", (len(q), 1)), steps(name + ".z", (len(q), 1)) * 8
+        stored = {".weight._data._data": ("U8", q[:half] | q[half:] << 4), ".weight._scale": ("F16", s.astype("<f2")),
+                  ".weight._shift": ("F16", shift.astype("<f2"))}
+        return stored | ones, (s * q.astype(np.float32) - shift).reshape(rows, cols)
+
+    return pack, None
+
+
+def mxfp4(name, experts, rows, cols):
+    """openai/gpt-oss, torch/weights.py (_get_mxfp4_tensor): e2m1 pairs, first in the low nibble, 16 bytes
+    to a block of 32 along in; one exponent byte, less 127, per block. -> stored, [experts, rows, cols]"""
+    q = bits(name, (experts, rows, cols // 32, 32), 4)
+    e = bits(name + ".s", (experts, rows, cols // 32), 3) + np.uint8(118)
+    stored = {name + "_blocks": ("U8", q[..., 0::2] | q[..., 1::2] << 4), name + "_scales": ("U8", e)}
+    return stored, (E2M1[q] * np.float32(2) ** (e.astype(np.float32) - 127)[..., None]).reshape(experts, rows, cols)
+
+
 PACKINGS = {
     "gptq4": gptq(4, True), "gptq4_asym": gptq(4, False), "gptq4_order": gptq(4, True, act_order=True),
     "gptq4_v2": gptq(4, False, v2=True), "gptq2": gptq(2, True), "gptq3": gptq(3, False), "gptq8": gptq(8, True),
@@ -264,6 +323,7 @@ PACKINGS = {
     "ct_int8": compressed("int-quantized"), "ct_fp8": compressed("float-quantized"),
     "fp8_block": fp8(6), "fp8_block_pow2": fp8(0), "nvfp4": nvfp4(),
     "bitnet_packed": bitnet(False), "bitnet_offline": bitnet(True),
+    "hqq4": hqq(), "quanto_int8": quanto(8), "quanto_int4": quanto(4),
 }
 
 
@@ -293,6 +353,19 @@ def write_safetensors(path, tensors):
         out.write(struct.pack("<Q", len(text)) + text + data)
 
 
+def write_model(name, config, tensors, decoded):
+    config |= {"num_hidden_layers": 1, "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS,
+               "hidden_size": HIDDEN, "vocab_size": VOCAB, "max_position_embeddings": 64, "hidden_act": "silu",
+               "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "bos_token_id": 0, "eos_token_id": 1, "torch_dtype": "float16"}
+    with open(os.path.join(DATA, name + ".json"), "w") as out:
+        out.write(json.dumps(config, indent=1) + "\n")
+    write_safetensors(os.path.join(DATA, name + ".safetensors"), tensors)
+    with open(os.path.join(GOLDEN, name + ".f32"), "wb") as out:
+        for w in decoded:
+            out.write(np.ascontiguousarray(w).astype("<f4").tobytes())
+    print(f"{name:16} {sum(t[1].nbytes for t in tensors.values()):6} bytes, largest {max(np.abs(w).max() for w in decoded):.3f}")
+
+
 def write(name):
     pack, quantization = PACKINGS[name]
     tensors = {n: ("F16", x.astype("<f2")) for n, x in plain_tensors()}
@@ -300,18 +373,42 @@ def write(name):
     for linear, shape in LINEARS.items():
         stored, decoded[linear] = pack(linear, *shape)
         tensors |= {f"model.layers.0.{linear}{suffix}": t for suffix, t in stored.items()}
-    config = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": HIDDEN,
-              "intermediate_size": FF, "num_hidden_layers": 1, "num_attention_heads": HEADS,
-              "num_key_value_heads": KV_HEADS, "vocab_size": VOCAB, "max_position_embeddings": 64,
-              "hidden_act": "silu", "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "bos_token_id": 0,
-              "eos_token_id": 1, "tie_word_embeddings": True, "torch_dtype": "float16",
-              "quantization_config": quantization}
-    with open(os.path.join(DATA, name + ".json"), "w") as out:
-        out.write(json.dumps(config, indent=1) + "\n")
-    write_safetensors(os.path.join(DATA, name + ".safetensors"), tensors)
-    with open(os.path.join(GOLDEN, name + ".f32"), "wb") as out:
-        out.write(np.ascontiguousarray(decoded[CHECKED]).astype("<f4").tobytes())
-    print(f"{name:16} {sum(t[1].nbytes for t in tensors.values()):6} bytes, largest {max(np.abs(w).max() for w in decoded.values()):.3f}")
+    config = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "intermediate_size": FF, "tie_word_embeddings": True}
+    if quantization:
+        config["quantization_config"] = quantization
+    else:
+        with open(os.path.join(DATA, name + ".qmap.json"), "w") as out:
+            kind = {"weights": "qint8" if name.endswith("8") else "qint4", "activations": "none"}
+            json.dump({f"model.layers.0.{linear}": kind for linear in LINEARS}, out, indent=1)
+    write_model(name, config, tensors, [decoded[CHECKED]])
+
+
+def write_gpt_oss():
+    """One layer, two experts of 64: gate and up rows interleaved in gate_up_proj."""
+    experts, ff, p = 2, 64, "model.layers.0."
+    linear = lambda name, rows, cols: ("BF16", bf16(values(name, 1, 0, -2, (rows, cols))))
+    vector = lambda name, *shape: ("BF16", bf16(values(name, 1, 0, -3, shape)))
+    tensors = {n: ("F16", x.astype("<f2")) for n, x in plain_tensors()}
+    tensors["lm_head.weight"] = linear("lm_head", VOCAB, HIDDEN)
+    for n, rows, cols in (("q", HIDDEN, HIDDEN), ("k", HEAD_DIM, HIDDEN), ("v", HEAD_DIM, HIDDEN), ("o", HIDDEN, HIDDEN)):
+        tensors[f"{p}self_attn.{n}_proj.weight"] = linear(n, rows, cols)
+        tensors[f"{p}self_attn.{n}_proj.bias"] = vector(n + ".bias", rows)
+    tensors[p + "self_attn.sinks"] = vector("sinks", HEADS)
+    tensors[p + "mlp.router.weight"] = linear("router", experts, HIDDEN)
+    tensors[p + "mlp.router.bias"] = vector("router.bias", experts)
+    gate_up, w = mxfp4(p + "mlp.experts.gate_up_proj", experts, 2 * ff, HIDDEN)
+    down, w_down = mxfp4(p + "mlp.experts.down_proj", experts, HIDDEN, ff)
+    tensors |= gate_up | down
+    tensors[p + "mlp.experts.gate_up_proj_bias"] = vector("gu.bias", experts, 2 * ff)
+    tensors[p + "mlp.experts.down_proj_bias"] = vector("d.bias", experts, HIDDEN)
+    config = {"architectures": ["GptOssForCausalLM"], "model_type": "gpt_oss", "intermediate_size": ff, "head_dim": HEAD_DIM,
+              "num_local_experts": experts, "num_experts_per_tok": 1, "experts_per_token": 1, "attention_bias": True,
+              "sliding_window": 8, "layer_types": ["sliding_attention"], "swiglu_limit": 7.0, "tie_word_embeddings": False,
+              "rope_scaling": {"beta_fast": 32.0, "beta_slow": 1.0, "factor": 2.0, "original_max_position_embeddings": 32,
+                               "rope_type": "yarn", "truncate": False},
+              "quantization_config": {"quant_method": "mxfp4", "modules_to_not_convert": [
+                  "model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]}}
+    write_model("gpt_oss_mxfp4", config, tensors, [w[:, 0::2], w[:, 1::2], w_down])
 
 
 if __name__ == "__main__":
@@ -319,3 +416,4 @@ if __name__ == "__main__":
     os.makedirs(GOLDEN, exist_ok=True)
     for each in PACKINGS:
         write(each)
+    write_gpt_oss()
