@@ -131,7 +131,8 @@ def best_seed(config, rows, tokens):
 def make(name):
     config = json.load(open(os.path.join(DATA, name + ".json")))
     rows = families.tensors(config)
-    tokens = tokens_for(config["vocab_size"])
+    vocab = config.get("text_config", config)["vocab_size"]
+    tokens = tokens_for(vocab)
     seed = best_seed(config, rows, tokens)
     weights.write_manifest(os.path.join(DATA, name + ".tensors"), seed, rows)
     tensors = weights.build(*weights.read_manifest(os.path.join(DATA, name + ".tensors")))
@@ -141,7 +142,7 @@ def make(name):
     first, last = (0, 8) if run.f32.act is forward.ACTIVATIONS["gelu"] else (Q8_FIRST, Q8_LAST)
     scale = float(np.abs(run.logits).max())
     golden = {
-        "tokens": tokens, "vocab": config["vocab_size"], "q8_first": first, "q8_last": last,
+        "tokens": tokens, "vocab": vocab, "q8_first": first, "q8_last": last,
         "sha256": weights.sha256(tensors, rows), "scale": scale,
         "q8_shift": float(np.abs(run.q8_logits - run.logits).max() / scale),
         "trace": [round(t, 6) for t in run.f32.trace], "q8_trace": [round(t, 6) for t in run.q8.trace],
