@@ -110,8 +110,10 @@ static inline uint8_t nk_f32_to_nvfp4(float x)
         return 0;
     x = x > 448.0f ? 448.0f : x;
     uint32_t u = nk_f32_bits(x);
-    if (u < 0x3c800000u) /* below 2^-6: units of 2^-9, at most 7 of them */
-        return x * 512.0f + 0.5f > 7.0f ? 7 : (uint8_t)(x * 512.0f + 0.5f);
+    if (u < 0x3c800000u) { /* below 2^-6: units of 2^-9, at most 7 of them */
+        unsigned units = (unsigned)(x * 512.0f + 0.5f);
+        return (uint8_t)(units > 7 ? 7 : units);
+    }
     u = ((u >> 19) - (120u << 4) + 1) >> 1; /* exponent bias 127 -> 7, the 4th mantissa bit up */
     return u > 0x7e || u >> 3 == 15 ? 0x7e : (uint8_t)u;
 }

@@ -250,7 +250,7 @@ static void explain_xs(const void *block, nk_block_view *v)
     unpack_scales(b, scale);
     v->d = nk_f16_to_f32(b->d);
     for (int g = 0; g < GROUPS; g++) {
-        v->scale_code[g] = scale[g];
+        v->scale_code[g] = (int32_t)scale[g];
         v->scale[g] = v->d * (float)scale[g];
     }
 }

@@ -32,12 +32,12 @@ void nk_levels_view(nk_block_view *v, const int8_t levels[NK_LEVELS], const uint
 {
     v->len = len;
     v->group = group;
-    v->code_min = v->code_max = levels[0];
+    v->code_min = v->code_max = (int)levels[0];
     v->code_step = 1;
     for (int k = 0; k < NK_LEVELS; k++) {
         int gap = gap_above(levels, k);
-        v->code_min = levels[k] < v->code_min ? levels[k] : v->code_min;
-        v->code_max = levels[k] > v->code_max ? levels[k] : v->code_max;
+        v->code_min = levels[k] < v->code_min ? (int)levels[k] : v->code_min;
+        v->code_max = levels[k] > v->code_max ? (int)levels[k] : v->code_max;
         v->code_step = gap > v->code_step ? gap : v->code_step;
     }
     v->dmin = 0;
@@ -46,5 +46,5 @@ void nk_levels_view(nk_block_view *v, const int8_t levels[NK_LEVELS], const uint
         v->min_code[g] = 0;
     }
     for (uint32_t i = 0; i < len; i++)
-        v->code[i] = levels[code[i]];
+        v->code[i] = (int16_t)levels[code[i]];
 }

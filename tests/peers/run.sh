@@ -58,8 +58,8 @@ peer() { # SCRIPT PACKAGE [ARGUMENT...]
     cp "$script" "$dir/"
     mkdir "$dir/$script.d"
     rc=0
-    timeout -k 5 100 node "$dir/$script" "$nibble" "$@" "$dir/$script.d" || rc=$?
-    [ $rc != 124 ] || echo "real peers: $script: no end after 100 s" >&2
+    timeout -k 5 160 node "$dir/$script" "$nibble" "$@" "$dir/$script.d" || rc=$?
+    [ $rc != 124 ] || echo "real peers: $script: no end after 160 s" >&2
     [ $rc = 0 ] || failed=1
 }
 peer hub.mjs @huggingface/hub "$fake_hub"
