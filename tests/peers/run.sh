@@ -1,9 +1,10 @@
 #!/bin/sh
 # Real programs against what nibble writes and reads: llama.cpp (through node-llama-cpp) must load
-# every quantized demo file, tokenize alike and agree with nibble's greedy tokens on the F32 file;
-# @huggingface/gguf must parse the headers; @huggingface/hub and nibble must find in one Hugging Face
-# cache what the other downloaded from the fake Hub. Needs node 20, npm and a reachable npm registry;
-# says what it skips. NIBBLE_PEERS is a node_modules that has all of them already.
+# every quantized demo file, tokenize alike and agree with nibble's greedy tokens on the F32 file, and
+# cut words alike for every family of pre-tokenizers; @huggingface/gguf must parse the headers;
+# @huggingface/hub and nibble must find in one Hugging Face cache what the other downloaded from the
+# fake Hub. Needs node 20, npm and a reachable npm registry; says what it skips. NIBBLE_PEERS is a
+# node_modules that has all of them already.
 set -eu
 cd "$(dirname "$0")"
 skip() {
@@ -63,6 +64,7 @@ peer() { # SCRIPT PACKAGE [ARGUMENT...]
 peer hub.mjs @huggingface/hub "$fake_hub"
 if [ -n "$binary" ]; then
     peer llama.mjs node-llama-cpp
+    peer words.mjs node-llama-cpp
 else
     echo "real peers: skipped: no llama.cpp package for $(uname -m)"
 fi
