@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Written \d{1,3}(?=(?:\d{3})*\b) there; what llama.cpp does is this (tests/peers/words.mjs). */
+#define THREES         "\\p{N}{1,3}(?=(?:\\p{N}{3})*(?!\\p{N}))"
 #define GPT2           "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 #define SHORT          "'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]"
 #define BLANKS         "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
@@ -85,7 +87,7 @@ static const struct {
     {"gpt-4o", {CASED("\\p{L}", "(?:" SHORT ")?", "{1,3}")}},
     {"granite-embed-multi-97m", {CASED("\\p{L}\\p{M}", "(?:" SHORT ")?", "{1,3}")}},
     {"tiny_aya",
-     {"\\d{1,3}(?=(?:\\d{3})*\\b)",
+     {THREES,
       "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+(?:" SHORT ")?|[^\\r\\n\\p{L}\\p{N}]?" UPPER
       "+" LOWER "*(?:" SHORT ")?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" BLANKS}},
     {"deepseek-llm", {"[\r\n]", DEEPSEEK_LETTERS, DEEPSEEK_SIGNS, "\\s+$", CJK, "\\p{N}+"}},

@@ -37,6 +37,8 @@ void nb_tok_close(nb_tok **tp)
     free(t->sorted);
     free(t->merges.slot);
     free(t->char_kinds);
+    free(t->trie.node);
+    free(t->charsmap.bytes);
     free(t);
     *tp = NULL;
 }
@@ -44,8 +46,14 @@ void nb_tok_close(nb_tok **tp)
 static bool encode_text(const nb_tok *t, nb_merger *m, const uint8_t *text, size_t len, bool space,
                         nb_ids *ids)
 {
-    return t->model == NB_TOK_BPE ? nb_bpe_encode(t, m, text, len, ids)
-                                  : nb_spm_encode(t, m, text, len, space, ids);
+    switch (t->model) {
+    case NB_TOK_BPE:
+        return nb_bpe_encode(t, m, text, len, ids);
+    case NB_TOK_UNIGRAM:
+        return nb_unigram_encode(t, text, len, space, ids);
+    default:
+        return nb_spm_encode(t, m, text, len, space, ids);
+    }
 }
 
 /* The special token at text[at], parsed within its span alone; user-defined ones anywhere. */

@@ -1,5 +1,6 @@
-/* Text <-> token ids, from GGUF tokenizer keys: SentencePiece BPE with byte fallback ("llama") and
- * byte-level BPE ("gpt2"), whose pre-tokenizer is tokenizer.ggml.pre (pretok.def).
+/* Text <-> token ids, from GGUF tokenizer keys: SentencePiece BPE with byte fallback ("llama"),
+ * SentencePiece unigram ("t5"), and byte-level BPE ("gpt2"), whose pre-tokenizer is
+ * tokenizer.ggml.pre (pretok.def).
  *
  * Any bytes are accepted, in linear or n log n time (A5). Text never becomes a control token unless
  * NB_TOK_SPECIAL is given, and that is for text of our own templates only (A6). */

@@ -263,29 +263,16 @@ static bool three_digits(const nb_pre_text *x, size_t at, size_t end, const void
     return n == 3;
 }
 
-/* \d{1,3}(?=(?:\d{3})*\b) in two steps, for the sake of time: \d+\b, then by threes from the right.
- * A piece that ends in a digit is such a run: what lies between runs ends before one or in a word.
- */
-static bool digit_run(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+/* What a run of numbers has in front of its groups of three: by threes from the right, in linear
+ * time, is \p{N}+, then this, then \p{N}{1,3}. A piece is a whole run, or has no number. */
+static bool odd_numbers(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
 {
     (void)arg;
-    size_t p = at;
-    while (p < end && ascii_digit(x->bytes[p]))
-        p++;
-    if (p == at)
-        return no_match(at, chr_at(x, at, end), to);
-    uint32_t next = chr_at(x, p, end).cp;
-    *to = p;
-    return !ascii_alpha(next) && next != '_';
-}
-
-static bool digit_groups(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
-{
-    (void)arg;
-    bool digits = ascii_digit(x->bytes[end - 1]);
-    size_t first = (end - at) % 3;
-    *to = !digits ? end : at + (first ? first : 3);
-    return digits;
+    size_t n = 0;
+    for (size_t p = at, next; (next = run(x, p, end, NUMBER, 1)) > p; p = next)
+        n++;
+    *to = n % 3 ? run(x, at, end, NUMBER, n % 3) : end;
+    return n % 3 != 0;
 }
 
 /* [\r\n] */
@@ -456,7 +443,7 @@ const nb_pre_rule nb_pre_families[NB_PRE_FAMILIES][NB_PRE_RULES + 1] = {
     [NB_PRE_TEKKEN] = {{word, &tekken}},
     [NB_PRE_GPT4O] = {{word, &gpt4o}},
     [NB_PRE_GRANITE_MULTI] = {{word, &granite_multi}},
-    [NB_PRE_TINY_AYA] = {{digit_run, 0}, {digit_groups, 0}, {word, &tiny_aya}},
+    [NB_PRE_TINY_AYA] = {{numbers, &all}, {odd_numbers, 0}, {numbers, &three}, {word, &tiny_aya}},
     [NB_PRE_DEEPSEEK_LLM] = {{one_newline, 0},
                              {span_run, &llm_letters},
                              {span_run, &llm_signs},
