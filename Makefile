@@ -144,7 +144,7 @@ $(B)/tests/net_get: $(B)/obj/tests/peers/net_get.o $(OBJ)
 -include $(B)/obj/tests/peers/net_get.d
 
 # The kernels alone, without any library, for machines reached through qemu.
-ARM_TESTS := plain util test_cpu test_fp test_types test_kernels test_kernels_ops test_measure test_matmul
+ARM_TESTS := plain util test_cpu test_fp test_types test_levels test_repack test_kernels test_kernels_ops test_measure test_matmul
 $(B)/tests/kernels: $(filter $(B)/obj/kernels/%,$(OBJ)) $(ARM_TESTS:%=$(B)/obj/plain/tests/%.o)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
