@@ -38,7 +38,7 @@ CHECK_TEST(hf, llama3_scaling_becomes_a_tensor)
     const nb_view *v = nb_weights_find(w, "rope_freqs.weight");
     check(v && v->t.n_dims == 1 && v->t.shape[0] == 64 && v->t.type == NK_F32, "rope_freqs");
     check(!nb_weights_find(w, "output.weight"), "tied: no output");
-    const float *x = (const float *)nb_weights_row(v, 0);
+    const float *x = (const float *)nb_weights_row(v, 0, NULL);
     for (int i = 0; i < 64; i++) {
         double wave = 2 * M_PI * pow(500000.0, 2.0 * i / 128), t = (8192 / wave - 1) / 3;
         double want = wave < 2048 ? 1 : wave > 8192 ? 32 : 1 / ((1 - t) / 32 + t);
@@ -190,7 +190,10 @@ CHECK_TEST(hf, wrong_configs_are_refused)
         {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL ",\"rope_theta\":0}", "rope_theta"},
         {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL
          ",\"rope_scaling\":{\"type\":\"yarn\"}}",
-         "yarn"},
+         "factor"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL
+         ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}}",
+         "dynamic"},
         {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL
          ",\"rope_scaling\":{\"type\":\"linear\"}}",
          "factor"},
@@ -406,9 +409,12 @@ CHECK_TEST(hf, tensors_without_a_place_are_refused)
         {"{" HF_EMBED ",\"model.layers.x.input_layernorm.weight\":{\"dtype\":\"F16\",\"shape\":[8],"
          "\"data_offsets\":[64,80]}}",
          "layers.x", 80},
-        {"{" HF_EMBED ",\"model.layers.0.self_attn.q_proj.bias\":{\"dtype\":\"F16\",\"shape\":[8],"
+        {"{" HF_EMBED ",\"model.layers.0.self_attn.q_proj.bias\":{\"dtype\":\"F16\",\"shape\":[6],"
+         "\"data_offsets\":[64,76]}}",
+         "6 rows do not divide", 76},
+        {"{" HF_EMBED ",\"model.layers.0.mlp.up_proj.weight\":{\"dtype\":\"I16\",\"shape\":[8],"
          "\"data_offsets\":[64,80]}}",
-         "biases", 80},
+         "not as floats", 80},
         {"{" HF_EMBED
          ",\"model.layers.0.self_attn.q_proj.weight\":{\"dtype\":\"F16\",\"shape\":[3,8],"
          "\"data_offsets\":[64,112]}}",

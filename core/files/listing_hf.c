@@ -45,9 +45,9 @@ static uint64_t number(const nb_jval *obj, const char *key)
 static void read_root(nb_entry *e, const nb_jval *root)
 {
     const char *type;
-    const nb_hf_arch *known = NULL;
+    const nb_hf_class *known = NULL;
     if (nb_jstr(nb_jfirst(nb_jget(root, "architectures")), &type))
-        known = nb_hf_arch_find(type);
+        known = nb_hf_class_find(type);
     if (known || nb_jstr(nb_jget(root, "model_type"), &type))
         nb_listing_copy(e->arch, sizeof e->arch, known ? known->gguf : type,
                         strlen(known ? known->gguf : type));

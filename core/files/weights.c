@@ -31,7 +31,10 @@ void nb_weights_close(nb_weights **out)
     free(w->paths);
     free(w->views);
     free(w->names);
-    free(w->rope_freqs);
+    nb_made_close(&w->made);
+    free(w->gathers);
+    free(w->means);
+    free((void *)w->parts);
     free(w->path);
     free(w);
 }
@@ -329,17 +332,6 @@ const nb_view *nb_weights_find(const nb_weights *w, const char *name)
     lookup l = {w, name};
     size_t i = nb_index_find(&w->index, name, strlen(name), same_name, &l);
     return i == SIZE_MAX ? NULL : &w->views[i];
-}
-
-const uint8_t *nb_weights_row(const nb_view *v, uint64_t r)
-{
-    uint64_t rows = nb_tensor_rows(&v->t);
-    if (v->order == NB_ROWS_QK) {
-        /* stored [head][2][half]: output row 2j + k of a head is stored row k * half + j */
-        uint64_t dim = rows / v->heads, half = dim / 2, in = r % dim;
-        r = r - in + (in % 2) * half + in / 2;
-    }
-    return v->t.bytes + r * (v->t.nbytes / rows);
 }
 
 bool nb_weights_lost(const nb_weights *w)

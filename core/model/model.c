@@ -70,9 +70,10 @@ static nb_status check_view(nk_matrix *m, const nb_view *v, const nb_hparams *hp
 static uint64_t copy_size(const nb_view *v, const nk_matrix *m, nb_slot slot)
 {
     bool odd = m->type->is_float && (uintptr_t)m->data % m->type->block_size;
-    if (is_vector(slot) && (m->type->id != NK_F32 || odd))
+    bool made = v->order != NB_ROWS_PLAIN || v->gather;
+    if (is_vector(slot) && (m->type->id != NK_F32 || odd || made))
         return m->cols * sizeof(float);
-    if (v->order != NB_ROWS_PLAIN || odd)
+    if (made || odd)
         return (uint64_t)m->rows * m->row_size;
     return 0;
 }
@@ -89,12 +90,11 @@ static nb_status place(nb_model *m, nk_matrix *into, const nb_view *v, nb_slot s
     if (size && m->unpacked) {
         uint8_t *copy = (uint8_t *)m->unpacked + start;
         if (is_vector(slot)) {
-            w.type->decode(w.data, (float *)(void *)copy, w.cols);
+            nb_weights_floats(v, (float *)(void *)copy);
             w.type = nk_type_get(NK_F32);
             w.row_size = w.cols * sizeof(float);
         } else {
-            for (size_t r = 0; r < w.rows; r++)
-                memcpy(copy + r * w.row_size, nb_weights_row(v, r), w.row_size);
+            nb_weights_unpack(v, copy);
         }
         w.data = copy;
     }

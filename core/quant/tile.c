@@ -34,6 +34,9 @@ static nb_status cut_tensor(nb_run *run, size_t i, nb_err *err)
     c->first_tile = run->n_tiles;
     run->n_tiles += c->n_tiles;
 
+    size_t scratch = p->src ? nb_weights_scratch(p->src) : 0;
+    run->row_cap = scratch > run->row_cap ? scratch : run->row_cap;
+
     uint64_t piece_bytes = c->row_bytes, strip_rows = NB_STRIP_WEIGHTS / c->tile_cols;
     if (c->pieces > 1)
         nk_row_size(p->type, c->tile_cols, &piece_bytes);
@@ -135,7 +138,7 @@ static void read_strip(const nb_run *run, nb_workspace *ws, const strip *s)
     nk_decode_fn *decode = decoder(run, s->plan->src_type);
     uint64_t skip = row_bytes(from, s->col);
     for (uint64_t r = 0; r < s->rows; r++) {
-        const uint8_t *bytes = nb_weights_row(s->plan->src, s->row + r) + skip;
+        const uint8_t *bytes = nb_weights_row(s->plan->src, s->row + r, ws->row) + skip;
         if (s->copy)
             memcpy(s->out + r * s->piece, bytes, s->piece);
         if (decode)
