@@ -392,8 +392,35 @@ CHECK_TEST(hf, broken_tokenizer_files_are_refused)
     unlink(test_path(f.dir, "tokenizer.model"));
     nb_weights *w = NULL;
     nb_err err = {.msg = ""};
-    check(nb_weights_open(&w, f.dir, &err) == NB_UNSUPPORTED && strstr(err.msg, "tokenizer.model"),
+    check(nb_weights_open(&w, f.dir, &err) == NB_NOTFOUND && strstr(err.msg, "tokenizer.json"),
           "%s", err.msg);
+}
+
+/* No tokenizer.model: tokenizer.json speaks, for a class whose vocabulary is not in its config
+ * (Gemma 3) it also counts; the embedding is cut to it. */
+CHECK_TEST(hf, tokenizer_json_serves_where_there_is_no_sentencepiece)
+{
+    static const char json[] =
+        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]},"
+        "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}}";
+    static const char *const config[] = {
+        "{\"architectures\":[\"Qwen2ForCausalLM\"]," HF_SMALL "}",
+        "{\"architectures\":[\"Gemma3ForCausalLM\"],\"hidden_size\":8,\"intermediate_size\":8,"
+        "\"num_hidden_layers\":1,\"num_attention_heads\":2,\"num_key_value_heads\":1}"};
+    static const uint64_t tokens[] = {4, 3}; /* Qwen2's config has four rows: one is a pad */
+    for (size_t i = 0; i < countof(config); i++) {
+        hf_folder f = hf_folder_make("json", config[i]);
+        unlink(test_path(f.dir, "tokenizer.model"));
+        test_spit(test_path(f.dir, "tokenizer.json"), json, sizeof json - 1);
+        hf_put_tensors(test_path(f.dir, "model.safetensors"), "{" HF_EMBED "}", 64);
+        nb_weights *w = opened(f.dir);
+        const nb_kv *list = nb_kvs_find(nb_weights_kvs(w), "tokenizer.ggml.tokens");
+        expect_text(nb_weights_kvs(w), "tokenizer.ggml.model", "gpt2");
+        expect_text(nb_weights_kvs(w), "tokenizer.ggml.pre", "gpt-2");
+        check(list && list->n == tokens[i], "%zu: %d tokens", i, list ? (int)list->n : -1);
+        check(nb_weights_find(w, "token_embd.weight")->t.shape[1] == tokens[i], "rows");
+        nb_weights_close(&w);
+    }
 }
 
 CHECK_TEST(hf, tensors_without_a_place_are_refused)

@@ -12,7 +12,6 @@ enum {
     MAX_FILE = 32 << 20,
     MAX_SPM = 128 << 20,
     MAX_TEMPLATE = 1 << 20,
-    GEMMA3_VOCAB = 262208, /* transformers, configuration_gemma3.py */
     TOKEN_CONTROL = 3,
     TOKEN_USER = 4,
 };
@@ -279,19 +278,34 @@ static nb_status put_template(nb_hf_config *c, const nb_jval *tok)
     return nb_kvs_put_str(c->kvs, "tokenizer.chat_template", text, strlen(text), c->err);
 }
 
-/* CodeGemma's tokens, written for every Gemma of the first generation. */
-static nb_status put_code_gemma(nb_hf_config *c)
+/* Ids that llama.cpp's converter knows by heart: of CodeGemma, written for every Gemma of the first
+ * generation, and of CodeLlama, known by the size of its vocabulary (conversion/gemma.py,
+ * llama.py). */
+static nb_status put_known_ids(nb_hf_config *c)
 {
-    static const struct {
-        const char *key;
-        uint32_t id;
-    } row[] = {{"tokenizer.ggml.prefix_token_id", 67},
-               {"tokenizer.ggml.suffix_token_id", 69},
-               {"tokenizer.ggml.middle_token_id", 68},
-               {"tokenizer.ggml.eot_token_id", 107}};
-    for (size_t i = 0; i < countof(row); i++)
-        if (row[i].id < c->vocab)
-            NB_TRY(nb_kvs_put_u32(c->kvs, row[i].key, row[i].id, c->err));
+    static const char *const key[] = {"prefix", "suffix", "middle", "eot"};
+    static const uint32_t gemma[] = {67, 69, 68, 107}, llama[] = {32007, 32008, 32009, 32010};
+    bool is_gemma = c->class->flags & NB_HF_CODE_GEMMA;
+    bool is_llama = (c->class->flags & NB_HF_ROPE_DIMS) && c->vocab == 32016;
+    for (size_t i = 0; i < countof(key) && (is_gemma || is_llama); i++) {
+        char name[64];
+        uint32_t id = is_gemma ? gemma[i] : llama[i];
+        snprintf(name, sizeof name, "tokenizer.ggml.%s_token_id", key[i]);
+        if (id < c->vocab && !nb_kvs_find(c->kvs, name))
+            NB_TRY(nb_kvs_put_u32(c->kvs, name, id, c->err));
+    }
+    return NB_OK;
+}
+
+/* After everything the files say. */
+static nb_status put_overrides(nb_hf_config *c)
+{
+    NB_TRY(put_known_ids(c));
+    if (c->class->flags & NB_HF_NO_SPACE && nb_kvs_find(c->kvs, "tokenizer.ggml.scores"))
+        NB_TRY(nb_kvs_put_bool(c->kvs, "tokenizer.ggml.add_space_prefix", false, c->err));
+    /* small Granite models, by the size of their vocabulary (conversion/llama.py) */
+    if ((c->class->flags & NB_HF_ROPE_DIMS) && c->vocab == 49152)
+        NB_TRY(nb_kvs_put_bool(c->kvs, "tokenizer.ggml.add_bos_token", false, c->err));
     return NB_OK;
 }
 
@@ -318,23 +332,12 @@ static nb_status put_side_files(nb_hf_config *c, const side_files *f)
     if (tok || f->added)
         NB_TRY(add_tokens(c, tok, root_of(f->added)));
     NB_TRY(put_special(c, tok, root_of(f->map), root_of(f->gen)));
-    if (c->class->flags & NB_HF_NO_SPACE)
-        NB_TRY(nb_kvs_put_bool(c->kvs, "tokenizer.ggml.add_space_prefix", false, c->err));
-    if (c->class->flags & NB_HF_CODE_GEMMA)
-        NB_TRY(put_code_gemma(c));
     return tok ? put_template(c, tok) : NB_OK;
 }
 
-nb_status nb_hf_keys_of_tokens(nb_hf_config *c)
+static nb_status read_spm(nb_hf_config *c, const char *path)
 {
-    char path[PATH_MAX];
     side_files f = {0};
-    if (!nb_path_join(path, sizeof path, c->dir, "tokenizer.model") || !nb_exists(path)) {
-        c->vocab = c->vocab ? c->vocab : GEMMA3_VOCAB;
-        return nb_fail(c->err, NB_UNSUPPORTED,
-                       "%s: no tokenizer.model (SentencePiece); tokenizer.json is not supported",
-                       c->dir);
-    }
     NB_TRY(put_spm(c, path));
     nb_status st = load_side_files(c, &f);
     if (st == NB_OK)
@@ -344,4 +347,24 @@ nb_status nb_hf_keys_of_tokens(nb_hf_config *c)
     nb_json_close(&f.gen);
     nb_json_close(&f.added);
     return st;
+}
+
+static nb_status read_json(nb_hf_config *c)
+{
+    nb_status st = nb_tok_json_keys(c->kvs, c->dir, (uint64_t)c->vocab, c->err);
+    if (st == NB_NOTFOUND)
+        return nb_fail(c->err, NB_NOTFOUND,
+                       "%s: neither tokenizer.model nor tokenizer.json is here", c->dir);
+    return st;
+}
+
+nb_status nb_hf_keys_of_tokens(nb_hf_config *c)
+{
+    char path[PATH_MAX];
+    bool spm = nb_path_join(path, sizeof path, c->dir, "tokenizer.model") && nb_exists(path);
+    NB_TRY(spm ? read_spm(c, path) : read_json(c));
+    const nb_kv *tokens = nb_kvs_find(c->kvs, "tokenizer.ggml.tokens");
+    if (!c->vocab && tokens)
+        c->vocab = (int64_t)tokens->n;
+    return put_overrides(c);
 }
