@@ -35,6 +35,7 @@ void nb_weights_close(nb_weights **out)
     free(w->gathers);
     free(w->means);
     free((void *)w->parts);
+    nb_packs_close(&w->packs);
     free(w->path);
     free(w);
 }
@@ -357,7 +358,8 @@ static bool is_side_file(const nb_weights *w, const struct stat *st)
                                        "tokenizer_config.json", "generation_config.json",
                                        "tokenizer.json",        "special_tokens_map.json",
                                        "added_tokens.json",     "README.md",
-                                       "chat_template.jinja",   "model.safetensors.index.json"};
+                                       "chat_template.jinja",   "model.safetensors.index.json",
+                                       "quantize_config.json"};
     for (size_t i = 0; w->container == NB_HF_DIR && i < countof(name); i++) {
         char path[PATH_MAX];
         struct stat other;

@@ -34,13 +34,14 @@ typedef enum nb_change {
  * `part_rows` rows, and element c of its row l is stored element first + l * row_step + c * stride
  * of that part. */
 typedef struct nb_gather {
-    const uint8_t *const *part; /* [parts] borrowed: mappings; NULL: part_bytes apart */
+    const void *const *part; /* [parts] where each begins, or a nb_packed; NULL: part_bytes apart */
     uint64_t part_bytes, part_rows;
     uint64_t first, row_step, stride; /* elements */
     uint64_t part_elems;              /* stored in each part */
     nk_type_id stored;
     nb_change change;
-    struct nb_mean *mean; /* NB_TERNARY: owned by the model */
+    struct nb_mean *mean;           /* NB_TERNARY: owned by the model */
+    const struct nb_packed *packed; /* codes of another quantizer: of the only, or the first part */
 } nb_gather;
 
 typedef struct nb_view {
@@ -72,6 +73,11 @@ size_t nb_weights_scratch(const nb_view *v);
 /* Row r as t.type has it: the mapping's own bytes, or made in scratch (aligned for floats,
  * nb_weights_scratch bytes, NULL when that is 0). Any thread. */
 const uint8_t *nb_weights_row(const nb_view *v, uint64_t r, void *scratch);
+/* Row r as the packing of a checkpoint defines it, where t.type need not hold it exactly: true; all
+ * others, and NULL out: only tells. */
+bool nb_weights_exact(const nb_view *v, uint64_t r, float *out);
+/* "gptq", "awq" ...; NULL: not packed. */
+const char *nb_weights_packing(const nb_view *v);
 /* All rows, one after another: as t.type has them (t.nbytes), or as floats (a type that decodes and
  * is no wider than they are). */
 void nb_weights_unpack(const nb_view *v, uint8_t *out);

@@ -28,8 +28,8 @@ static nb_status parse_files(nb_weights *w, nb_err *err)
     for (size_t i = 0; i < w->n_files; i++) {
         nb_file_slot *f = &w->files[i];
         NB_TRY(nb_weights_impostor(&f->map, w->paths[i], err));
-        NB_TRY(nb_safetensors_parse(&f->safetensors, f->map.at, f->map.len, f->map.len, w->paths[i],
-                                    err));
+        NB_TRY(nb_safetensors_parse_packed(&f->safetensors, f->map.at, f->map.len, f->map.len,
+                                           w->paths[i], err));
     }
     return NB_OK;
 }
@@ -81,7 +81,7 @@ static nb_status read_folder(nb_weights *w, nb_hf_config *c, nb_err *err)
     NB_TRY(nb_hf_make_tensors(&w->made, c));
     NB_TRY(map_files(w, w->dir, err));
     NB_TRY(parse_files(w, err));
-    NB_TRY(nb_weights_map(w, c->class, err));
+    NB_TRY(nb_weights_map(w, c, err));
     NB_TRY(put_size_label(w, err));
     return check_tied(w, err);
 }

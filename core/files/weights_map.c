@@ -15,7 +15,8 @@ typedef struct mapper {
     size_t n_parts, cap_parts;
     size_t cap; /* views */
     uint32_t heads, heads_kv, experts;
-    uint64_t vocab; /* tokens */
+    uint64_t vocab;          /* tokens */
+    const nb_packed *packed; /* what the tensor at hand stands for; NULL: itself */
     nb_err *err;
 } mapper;
 
@@ -141,8 +142,9 @@ static nb_status count_bytes(const mapper *m, nb_view *v)
 /* Whether the view is its stored tensor, row after row: then it needs no gather. */
 static bool is_plain(const nb_gather *g, const nb_view *v, const nb_tensor *stored)
 {
-    return !g->part && g->stride == 1 && g->row_step == stored->shape[0] && g->first == 0 &&
-           g->change == NB_KEEP && (v->t.n_dims > 1 || v->order == NB_ROWS_PLAIN) &&
+    return !g->part && !g->packed && g->stride == 1 && g->row_step == stored->shape[0] &&
+           g->first == 0 && g->change == NB_KEEP &&
+           (v->t.n_dims > 1 || v->order == NB_ROWS_PLAIN) &&
            memcmp(v->t.shape, stored->shape, sizeof stored->shape) == 0;
 }
 
@@ -150,7 +152,12 @@ static nb_status shape_view(const mapper *m, nb_view *v, nb_gather *g, const nb_
                             unsigned how)
 {
     const nk_type *type = nk_type_get(stored->type);
-    if (stored->type != NK_F32 && stored->type != NK_F16 && stored->type != NK_BF16)
+    if (m->packed)
+        how &= ~(unsigned)NB_HF_TURNED; /* packers turn Conv1D themselves */
+    else if (stored->dtype != NB_DTYPE_GGML)
+        return nb_fail(m->err, NB_UNSUPPORTED, "tensor \"%.120s\": its bytes are of no known use",
+                       stored->name);
+    else if (stored->type != NK_F32 && stored->type != NK_F16 && stored->type != NK_BF16)
         return nb_fail(m->err, NB_UNSUPPORTED, "tensor \"%.120s\": stored as %s, not as floats",
                        stored->name, type->name);
     uint64_t matrix = stored->n_dims > 1 ? stored->shape[0] * stored->shape[1] : stored->shape[0];
@@ -159,7 +166,8 @@ static nb_status shape_view(const mapper *m, nb_view *v, nb_gather *g, const nb_
                      .part_elems = matrix,
                      .row_step = stored->shape[0],
                      .stride = 1,
-                     .stored = stored->type};
+                     .stored = stored->type,
+                     .packed = m->packed};
     if (how & NB_HF_TURNED)
         NB_TRY(turn(m, v, g));
     NB_TRY(pick(m, v, g, how));
@@ -250,14 +258,15 @@ static nb_status add_to_stack(mapper *m, const nb_tensor *stored, uint32_t shard
     uint64_t n = v->t.shape[v->t.n_dims - 1];
     uint64_t elems = stored->shape[0] * stored->shape[1];
     bool fits = p->index < n && stored->type == g->stored && elems == g->part_elems &&
-                stored->n_dims + 1 == v->t.n_dims && stored->shape[0] == g->row_step;
+                stored->n_dims + 1 == v->t.n_dims && stored->shape[0] == g->row_step &&
+                !m->packed == !g->packed;
     if (!fits)
         return nb_fail(m->err, NB_FORMAT, "tensor \"%.120s\" does not fit among its %llu",
                        stored->name, (unsigned long long)n);
-    const uint8_t **slot = (const uint8_t **)m->w->parts + (g->part - m->w->parts) + p->index;
+    const void **slot = m->w->parts + (g->part - m->w->parts) + p->index;
     if (*slot)
         return nb_fail(m->err, NB_FORMAT, "tensor \"%.120s\" stands twice", stored->name);
-    *slot = stored->bytes;
+    *slot = m->packed ? (const void *)m->packed : stored->bytes;
     return NB_OK;
 }
 
@@ -284,6 +293,32 @@ static nb_status map_tensor(mapper *m, const nb_tensor *stored, uint32_t shard)
         NB_TRY((stack ? add_to_stack : add_single)(m, stored, shard, &place[i]));
     }
     return NB_OK;
+}
+
+/* Every packed weight is a stored tensor of the type it lands in. */
+static nb_status map_packs(mapper *m)
+{
+    nb_packs *packs = &m->w->packs;
+    NB_TRY(nb_packs_settle(packs, m->err));
+    for (size_t i = 0; i < packs->n; i++) {
+        const nb_packed *p = &packs->at[i];
+        nb_tensor t = {.name = p->name,
+                       .type = p->type,
+                       .n_dims = 2,
+                       .shape = {p->cols, p->rows, 1, 1},
+                       .bytes = p->part[NB_PACK_CODES]->bytes};
+        m->packed = p;
+        NB_TRY(map_tensor(m, &t, p->shard));
+        m->packed = NULL;
+    }
+    return NB_OK;
+}
+
+static nb_status map_stored(mapper *m, const nb_tensor *t, uint32_t shard)
+{
+    bool taken;
+    NB_TRY(nb_packs_take(&m->w->packs, t, shard, &taken, m->err));
+    return taken ? NB_OK : map_tensor(m, t, shard);
 }
 
 /* Tensors that config.json holds as numbers. */
@@ -317,17 +352,19 @@ static nb_status map_all(mapper *m)
         return NB_NOMEM;
     for (size_t i = 0; i < w->n_files; i++)
         for (size_t k = 0; k < w->files[i].safetensors.n_tensors; k++)
-            NB_TRY(map_tensor(m, &w->files[i].safetensors.tensors[k], (uint32_t)i));
+            NB_TRY(map_stored(m, &w->files[i].safetensors.tensors[k], (uint32_t)i));
+    NB_TRY(map_packs(m));
     NB_TRY(check_stacks(m));
     add_made(w);
     return NB_OK;
 }
 
-nb_status nb_weights_map(nb_weights *w, const nb_hf_class *class, nb_err *err)
+nb_status nb_weights_map(nb_weights *w, const nb_hf_config *c, nb_err *err)
 {
-    mapper m = {.w = w, .class = class, .err = err};
+    mapper m = {.w = w, .class = c->class, .err = err};
     for (size_t i = 0; i < w->n_files; i++)
         m.cap += NB_HF_PLACES * w->files[i].safetensors.n_tensors;
+    NB_TRY(nb_packs_open(&w->packs, c, m.cap / NB_HF_PLACES, err));
     m.cap_parts = m.cap + 1; /* every part of a stack is a stored tensor */
     m.cap += NB_MADE_MAX;
     read_keys(&m);

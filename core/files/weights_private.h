@@ -7,6 +7,7 @@
 
 #include "core/files/gguf.h"
 #include "core/files/hf_private.h"
+#include "core/files/hfquant.h"
 #include "core/files/index.h"
 #include "core/files/safetensors.h"
 #include "core/files/weights.h"
@@ -37,7 +38,8 @@ struct nb_weights {
     char *names;           /* [n][NB_MAX_NAME + 1] */
     nb_gather *gathers;    /* [n] */
     struct nb_mean *means; /* [n] */
-    const uint8_t **parts; /* of all stacks, one after another */
+    const void **parts;    /* of all stacks, one after another */
+    nb_packs packs;        /* of a checkpoint that is quantized */
     nb_made made;          /* tensors made from config.json */
 };
 
@@ -49,6 +51,6 @@ nb_status nb_weights_index(nb_weights *w, nb_err *err);
 nb_status nb_weights_impostor(const nb_map *m, const char *path, nb_err *err);
 nb_status nb_weights_open_hf(nb_weights *w, const char *dir, nb_err *err);
 /* Views of all stored tensors as the class sees them, unsorted. */
-nb_status nb_weights_map(nb_weights *w, const nb_hf_class *class, nb_err *err);
+nb_status nb_weights_map(nb_weights *w, const nb_hf_config *c, nb_err *err);
 
 #endif

@@ -102,6 +102,8 @@ static void make_row(const nb_view *v, const nb_gather *g, const uint8_t *at, ui
 static bool lies_as_seen(const nb_view *v)
 {
     const nb_gather *g = v->gather;
+    if (g && g->packed)
+        return false;
     return !g || (g->stride == 1 && g->change == NB_KEEP &&
                   (v->t.n_dims > 1 || v->order == NB_ROWS_PLAIN));
 }
@@ -114,16 +116,49 @@ size_t nb_weights_scratch(const nb_view *v)
     return lies_as_seen(v) ? 0 : (size_t)(v->t.nbytes / nb_tensor_rows(&v->t));
 }
 
+/* Row r of a packed view: whose, and which of its rows. */
+static const nb_packed *packed_row(const nb_view *v, uint64_t r, uint64_t *stored)
+{
+    const nb_gather *g = v->gather;
+    uint64_t l = stored_row(v, r % g->part_rows, g->part_rows);
+    const nb_packed *p = g->part ? g->part[r / g->part_rows] : g->packed;
+    *stored = (g->first + l * g->row_step) / p->cols;
+    return p;
+}
+
+bool nb_weights_exact(const nb_view *v, uint64_t r, float *out)
+{
+    uint64_t stored;
+    if (!v->gather || !v->gather->packed)
+        return false;
+    if (out) {
+        const nb_packed *p = packed_row(v, r, &stored);
+        nb_packed_values(p, stored, out);
+    }
+    return true;
+}
+
+const char *nb_weights_packing(const nb_view *v)
+{
+    return v->gather && v->gather->packed ? v->gather->packed->how->name : NULL;
+}
+
 const uint8_t *nb_weights_row(const nb_view *v, uint64_t r, void *scratch)
 {
     const uint64_t rows = nb_tensor_rows(&v->t);
     const nb_gather *g = v->gather;
     if (!g)
         return v->t.bytes + stored_row(v, r, rows) * (v->t.nbytes / rows);
+    if (g->packed) {
+        uint64_t stored;
+        const nb_packed *packed = packed_row(v, r, &stored);
+        nb_packed_row(packed, stored, scratch);
+        return scratch;
+    }
     uint64_t p = r / g->part_rows, l = r % g->part_rows;
     if (v->t.n_dims > 1)
         l = stored_row(v, l, g->part_rows);
-    const uint8_t *at = g->part ? g->part[p] : v->t.bytes + p * g->part_bytes;
+    const uint8_t *at = g->part ? (const uint8_t *)g->part[p] : v->t.bytes + p * g->part_bytes;
     at += (g->first + l * g->row_step) * nk_type_get(g->stored)->block_size;
     if (lies_as_seen(v))
         return at;
@@ -146,6 +181,8 @@ void nb_weights_floats(const nb_view *v, float *out)
     const uint64_t rows = nb_tensor_rows(&v->t), cols = nb_tensor_cols(&v->t);
     const size_t size = (size_t)(v->t.nbytes / rows);
     for (uint64_t r = 0; r < rows; r++, out += cols) {
+        if (nb_weights_exact(v, r, out))
+            continue;
         /* made at the row's end: widening goes forward and never runs into what it reads */
         uint8_t *tail = (uint8_t *)out + cols * sizeof *out - size;
         const uint8_t *row = nb_weights_row(v, r, tail);
