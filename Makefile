@@ -143,6 +143,14 @@ $(B)/tests/net_get: $(B)/obj/tests/peers/net_get.o $(OBJ)
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 -include $(B)/obj/tests/peers/net_get.d
 
+# A tiny model of every architecture and its logits: tests/peers/archs.mjs
+$(B)/obj/tests/peers/archs.o: CFLAGS_ALL += -DNB_PLAIN
+$(B)/tests/archs: $(B)/obj/tests/peers/archs.o $(addprefix $(B)/obj/plain/tests/,arch_rows.o test_tiny.o util.o) $(OBJ)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+-include $(B)/obj/tests/peers/archs.d
+
 # The kernels alone, without any library, for machines reached through qemu.
 ARM_TESTS := plain util test_cpu test_fp test_types test_kernels test_kernels_ops test_measure test_matmul
 $(B)/tests/kernels: $(filter $(B)/obj/kernels/%,$(OBJ)) $(ARM_TESTS:%=$(B)/obj/plain/tests/%.o)

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Real programs against what nibble writes and reads: llama.cpp (through node-llama-cpp) must load
-# every quantized demo file, tokenize alike and agree with nibble's greedy tokens on the F32 file;
-# @huggingface/gguf must parse the headers; @huggingface/hub and nibble must find in one Hugging Face
-# cache what the other downloaded from the fake Hub. Needs node 20, npm and a reachable npm registry;
-# says what it skips. NIBBLE_PEERS is a node_modules that has all of them already.
+# every quantized demo file, tokenize alike and agree with nibble's greedy tokens on the F32 file; a
+# tiny model of every architecture must have llama.cpp's logits; @huggingface/gguf must parse the
+# headers; @huggingface/hub and nibble must find in one Hugging Face cache what the other downloaded
+# from the fake Hub. Needs node 20, npm and a reachable npm registry; says what it skips.
+# NIBBLE_PEERS is a node_modules that has all of them already.
 set -eu
 cd "$(dirname "$0")"
 skip() {
@@ -12,11 +13,12 @@ skip() {
 }
 nibble=$(realpath "${NIBBLE:-../../build/nibble}")
 fake_hub=$(dirname "$nibble")/tests/fake_hub
+archs=$(dirname "$nibble")/tests/archs
 PEER_DEMO=$(realpath ../data/nibble-demo)
 export PEER_DEMO
-for program in "$nibble" "$fake_hub"; do
+for program in "$nibble" "$fake_hub" "$archs"; do
     [ -x "$program" ] || {
-        echo "real peers: $program is not built (make, make build/tests/fake_hub)" >&2
+        echo "real peers: $program is not built (make, make build/tests/fake_hub build/tests/archs)" >&2
         exit 1
     }
 done
@@ -63,6 +65,7 @@ peer() { # SCRIPT PACKAGE [ARGUMENT...]
 peer hub.mjs @huggingface/hub "$fake_hub"
 if [ -n "$binary" ]; then
     peer llama.mjs node-llama-cpp
+    peer archs.mjs node-llama-cpp "$archs"
 else
     echo "real peers: skipped: no llama.cpp package for $(uname -m)"
 fi
