@@ -183,6 +183,13 @@ static const nb_packing *find(const nb_pack_config *c)
     return NULL;
 }
 
+bool nb_packing_is_plain(const nb_jval *quantization_config)
+{
+    const nb_jval *q = quantization_config;
+    return strcmp(text_of(q, "quant_method", ""), "bitnet") == 0 &&
+           strcmp(text_of(q, "quantization_mode", ""), "online") == 0;
+}
+
 const nb_packing *nb_packing_of(const nb_jval *quantization_config)
 {
     nb_pack_config c = {.bits = 4};
@@ -211,7 +218,7 @@ nb_status nb_packs_open(nb_packs *out, const nb_hf_config *c, size_t n_tensors, 
 {
     const nb_jval *q = nb_hf_get(c, "quantization_config");
     nb_packs p = {.cap = n_tensors};
-    if (nb_jkind_of(q) != NB_JOBJECT) {
+    if (nb_jkind_of(q) != NB_JOBJECT || nb_packing_is_plain(q)) {
         *out = p;
         return NB_OK;
     }

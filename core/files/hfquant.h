@@ -70,6 +70,8 @@ typedef struct nb_packs {
 
 /* The row that reads such a quantization_config; NULL: none does. */
 const nb_packing *nb_packing_of(const nb_jval *quantization_config);
+/* BitNet models rounded as they run store plain weights; the class's rows round them. */
+bool nb_packing_is_plain(const nb_jval *quantization_config);
 
 /* Reads config.json and quantize_config.json; NB_UNSUPPORTED names a packing that is not read. */
 nb_status nb_packs_open(nb_packs *out, const nb_hf_config *c, size_t n_tensors, nb_err *err);
