@@ -1,7 +1,7 @@
 /* A Hugging Face directory seen as GGUF: config.json keys, tensor names, row orders, tokenizer and
  * special tokens become GGUF keys and names (quant.md 2.1-2.3), so that everything above knows one
- * vocabulary. Which class maps how is the architecture's row (core/model/archs.def names classes;
- * here: the name and key tables). */
+ * vocabulary. Which class maps how is its row in hf_class.c: name and key tables, flags, defaults.
+ */
 #ifndef NIBBLE_HF_H
 #define NIBBLE_HF_H
 
@@ -13,11 +13,6 @@
  * README.md. Unsupported classes fail with NB_UNSUPPORTED naming the class and what is supported.
  */
 nb_status nb_hf_keys(nb_kvs *kvs, const char *dir, nb_err *err);
-
-/* GGUF name, row order and out_type for one stored tensor. *drop: not carried over (rotary
- * inv_freq). Unknown names fail with NB_UNSUPPORTED. name_out has NB_MAX_NAME + 1 bytes. */
-nb_status nb_hf_map(const nb_kvs *kvs, const nb_tensor *stored, char *name_out, nb_view *view,
-                    bool *drop, nb_err *err);
 
 /* SentencePiece tokenizer.model -> tokenizer.ggml.{model,tokens,scores,token_type,...}. Bytes are
  * bounded and validated (A4). */
