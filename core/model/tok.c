@@ -43,6 +43,11 @@ void nb_tok_close(nb_tok **tp)
     *tp = NULL;
 }
 
+static bool is_blank(uint8_t c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 static bool encode_text(const nb_tok *t, nb_merger *m, const uint8_t *text, size_t len, bool space,
                         nb_ids *ids)
 {
@@ -93,6 +98,8 @@ size_t nb_tok_encode_spans(const nb_tok *t, const char *text, const nb_tok_span 
         if (special) {
             nb_ids_put(&ids, special->id);
             at += special->len;
+            while (special->strip && flags & NB_TOK_SPECIAL && at < len && is_blank(s[at]))
+                at++;
             space = t->add_space;
         }
     }

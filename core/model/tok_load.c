@@ -348,6 +348,23 @@ static nb_status read_model(nb_tok *t, const nb_kvs *kvs, nb_err *err)
     return NB_OK;
 }
 
+/* Phi-3 was trained without white space behind its special tokens; no key says so, only the name
+ * does (llama-vocab.cpp, per token attributes). */
+static bool strips_behind(const nb_kvs *kvs)
+{
+    const char *name;
+    size_t n;
+    if (!nb_kvs_str(kvs, "general.name", &name, &n))
+        return false;
+    for (size_t i = 0; i + 4 <= n; i++) {
+        bool phi =
+            (name[i] | 0x20) == 'p' && (name[i + 1] | 0x20) == 'h' && (name[i + 2] | 0x20) == 'i';
+        if (phi && (name[i + 3] == '3' || (i + 5 <= n && name[i + 3] == '-' && name[i + 4] == '3')))
+            return true;
+    }
+    return false;
+}
+
 nb_status nb_tok_load(nb_tok *t, const nb_kvs *kvs, nb_err *err)
 {
     const unsigned special = 1u << NB_PIECE_CONTROL | 1u << NB_PIECE_USER;
@@ -357,7 +374,7 @@ nb_status nb_tok_load(nb_tok *t, const nb_kvs *kvs, nb_err *err)
     NB_TRY(settle(t, err));
     NB_TRY(nb_spell_build(&t->words, t, 1u << NB_PIECE_NORMAL, err));
     NB_TRY(nb_spell_build(&t->specials, t, special, err));
-    NB_TRY(nb_specials_build(t, err));
+    NB_TRY(nb_specials_build(t, strips_behind(kvs), err));
     if (t->model == NB_TOK_BPE)
         NB_TRY(nb_bpe_load(t, kvs, err));
     if (t->model == NB_TOK_UNIGRAM)

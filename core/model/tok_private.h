@@ -30,7 +30,8 @@ typedef struct nb_special {
     const uint8_t *bytes; /* borrowed: nb_tok.text */
     uint32_t len;
     int32_t id;
-    bool user; /* recognised in any text, not only in templates */
+    bool user;  /* recognised in any text, not only in templates */
+    bool strip; /* white space behind it in a template is left out */
 } nb_special;
 
 typedef struct nb_rank { /* a merge of byte-level BPE: two tokens that become one */
@@ -97,8 +98,8 @@ struct nb_tok {
 int32_t nb_spell_find(const nb_tok *t, const nb_spell *s, const uint8_t *bytes, size_t n);
 /* Tables over the kinds given as bits (1 << NB_PIECE_*); the last of equal spellings is found. */
 nb_status nb_spell_build(nb_spell *s, const nb_tok *t, unsigned kinds, nb_err *err);
-/* Fills sorted and starts. */
-nb_status nb_specials_build(nb_tok *t, nb_err *err);
+/* Fills sorted and starts. strip: white space behind them is left out, but for the oldest three. */
+nb_status nb_specials_build(nb_tok *t, bool strip, nb_err *err);
 /* The longest special that text[0..len) begins with; NULL: none. Without `all` user-defined only.
  */
 const nb_special *nb_special_at(const nb_tok *t, const uint8_t *text, size_t len, bool all);

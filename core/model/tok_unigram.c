@@ -41,7 +41,8 @@ static nb_status sorted_pieces(const nb_tok *t, nb_special **out, uint32_t *n, u
     *n = 0;
     *total = 0;
     for (uint32_t id = 0; id < t->n; id++) {
-        nb_special p = {t->text + t->at[id], t->at[id + 1] - t->at[id], (int32_t)id, false};
+        nb_special p = {
+            .bytes = t->text + t->at[id], .len = t->at[id + 1] - t->at[id], .id = (int32_t)id};
         if (t->kind[id] != NB_PIECE_NORMAL || p.len == 0)
             continue;
         if (p.len > LONGEST) {
