@@ -403,8 +403,8 @@ static float *importance_of(const nb_weights *file, const char *name, size_t col
     check(sums && counts && nb_tensor_count(&sums->t) == cols, "%s", name);
     float *out = malloc(cols * sizeof *out), count;
     check(out, "memory");
-    memcpy(out, nb_weights_row(sums, 0), cols * sizeof *out);
-    memcpy(&count, nb_weights_row(counts, 0), sizeof count);
+    memcpy(out, nb_weights_row(sums, 0, NULL), cols * sizeof *out);
+    memcpy(&count, nb_weights_row(counts, 0, NULL), sizeof count);
     for (size_t j = 0; j < cols; j++)
         out[j] /= count;
     return out;

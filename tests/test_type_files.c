@@ -162,7 +162,7 @@ CHECK_TEST(type_files, types_without_kernels_are_copied_or_named)
     copy = quant_open(out);
     c = nb_weights_find(copy, tensor);
     check(c && c->t.type == NK_IQ2_XXS && c->t.nbytes == v->t.nbytes &&
-              memcmp(nb_weights_row(c, 0), nb_weights_row(v, 0), v->t.nbytes) == 0,
+              memcmp(nb_weights_row(c, 0, NULL), nb_weights_row(v, 0, NULL), v->t.nbytes) == 0,
           "the copy differs");
     nb_weights_close(&copy);
     nb_weights_close(&w);
