@@ -116,7 +116,7 @@ static void words_of_the_hub_stay_text(pty *p)
 static bool is_listed(pty *p, const char *file)
 {
     press(p, "1", "[1 Models");
-    for (int i = 0; i < 3 && vt_shows(&p->screen, "hub"); i++) {
+    for (int i = 0; i < 3 && vt_shows(&p->screen, "\xe2\x94\x80 hub"); i++) { /* its title */
         pty_send(p, "u");
         pty_pump(p, 100);
     }
