@@ -69,7 +69,7 @@ static void answers(pty *p, const char *keys, const char *file, const char *word
 static void pause_keeps_and_drop_removes(pty *p)
 {
     hub_up(40 * MIB);
-    hub_fetch_slowly(p, "1M");
+    hub_fetch_slowly(p, "2M");
     pty_check(bytes_come(p, 0, 9 * MIB), "too slow");
     answers(p, "p", "slow-Q4_0", "paused");
     pty_pump(p, 150);
@@ -104,7 +104,7 @@ static void what_is_left_is_listed(pty *p)
 {
     char line[700];
     hub_up(40 * MIB);
-    hub_fetch_slowly(p, "1M");
+    hub_fetch_slowly(p, "2M");
     pty_check(bytes_come(p, 0, 5 * MIB), "too slow");
     hub_press(p, "x", "Drop slow-Q4_0.gguf and the ");
     answers(p, "y", "slow-Q4_0", NULL);

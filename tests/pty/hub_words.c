@@ -1,8 +1,9 @@
 /* What the words of the Hub may do to a terminal: nothing (tui 14, hub 22, A32). Every byte that
  * comes is looked at: only sequences of nibble's own, no hidden character. */
+#include <stdlib.h>
 #include <string.h>
 
-#include "tests/check.h"
+#include "core/base/str.h"
 #include "tests/pty/hub.h"
 #include "tests/pty/pty.h"
 #include "tests/util.h"
@@ -38,11 +39,16 @@ static void add_hostile(fake_hub *hub)
                                .downloads = 666,
                                .trending = 100,
                                .gguf = "{\"total\":1,\"architecture\":\"\\u001b[2J\"}"});
-    fake_repo_text(repo, "README.md",
-                   "---\nlicense: x\n---\n# " EVIL "\n\n" EVIL "\n\n- " EVIL "\n\n| " EVIL
-                   " | b |\n|---|---|\n| [a](https://x/" EVIL ") | " EVIL "\n\n```\n" EVIL
-                   "\n```\n\n<a href=\"" EVIL "\">" EVIL "</a>\n\n[" EVIL "](http://y/" EVIL ")\n"
-                   "\x9b\xff\xc3\n");
+    nb_str card = {0};
+    nb_str_add(&card,
+               "---\nlicense: x\n---\n# " EVIL "\n\n" EVIL "\n\n- " EVIL "\n\n| " EVIL
+               " | b |\n|---|---|\n| [a](https://x/" EVIL ") | " EVIL "\n\n```\n" EVIL
+               "\n```\n\n<a href=\"" EVIL "\">" EVIL "</a>\n\n[" EVIL "](http://y/" EVIL ")\n"
+               "\x9b\xff\xc3\n\ne");
+    for (int i = 0; i < 10000; i++)
+        nb_str_add(&card, "\xcc\x81");
+    fake_repo_text(repo, "README.md", card.at);
+    nb_str_free(&card);
     fake_repo_text(repo, "q\x1b]52;c;aGk=\x07-Q4_0.gguf", "GGUF");
     fake_repo_text(repo, "w" C1 "-Q5_0.gguf", "GGUF");
     fake_repo_text(repo, "r" BIDI "-Q8_0.gguf", "GGUF");
@@ -134,7 +140,8 @@ static void words_of_the_hub_stay_text(pty *p)
 {
     hub_up(0);
     add_hostile(hub_server());
-    listings_stay_text(p, "odd-lm/Odd-1M-GGUF");
+    if (getenv("NB_TEST_LONG"))
+        listings_stay_text(p, "odd-lm/Odd-1M-GGUF");
     listings_stay_text(p, "odd-lm/Evil-1M-GGUF");
     refusals_stay_text(p);
     hub_down();

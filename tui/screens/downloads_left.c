@@ -87,9 +87,7 @@ void ui_downloads_left_draw(const downloads *d, ui_canvas *c, ui_rect r)
     parts_lines l = ui_parts_begin(c, r);
     if (!n)
         return;
-    ui_parts_line(&l, UI_DIM,
-                  "left by earlier downloads: %s; a new one of the file goes on, "
-                  "nibble gc removes them",
+    ui_parts_line(&l, UI_DIM, "left by earlier downloads, %s of disk: nibble gc removes them",
                   nb_human_bytes(have, bytes));
     for (size_t i = 0; i < d->left.store.n_left; i++) {
         const dl_leftover *k = &d->left.store.left[i];
