@@ -123,7 +123,7 @@ static void what_is_left_is_listed(pty *p)
     pty_check(found("*.incomplete") == 2, "no partial: %s", listing);
     hub_start(p);
     hub_press(p, "2", "left by earlier downloads");
-    pty_check(pty_wait(p, "of 41.9 MB", 2000) && vt_shows(&p->screen, "old  slow-lm/Slow-GGUF"),
+    pty_check(pty_wait(p, "of 41.9 MB", 2000) && pty_wait(p, "old  slow-lm/Slow-GGUF", 2000),
               "size and age are not told");
     pty_close(p);
     snprintf(line, sizeof line, "'%s' gc --older 0 --dry-run; '%s' gc --older 0 --yes", pty_program,
@@ -231,7 +231,7 @@ static void offline_asks_nobody(pty *p)
     hub_start_with(p, "HF_HUB_OFFLINE=1");
     pty_check(pty_wait(p, "Reed-1M", ANSWER), "what is in the cache is not listed");
     hub_press(p, "u", "\xe2\x94\x80 offline: ");
-    pty_check(vt_shows(&p->screen, "lock-lm/Lock-1M-GGUF"), "the last list is not shown");
+    pty_check(pty_wait(p, "lock-lm/Lock-1M-GGUF", 2000), "the last list is not shown");
     hub_press(p, "s", "offline");
     pty_check(pty_wait(p, "HF_HUB_OFFLINE", 2000), "the remedy is not told");
     hub_press(p, "A", "Hugging Face account");

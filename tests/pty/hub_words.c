@@ -93,7 +93,7 @@ static void listings_stay_text(pty *p, const char *id)
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         look(p, keys[i], 80);
     look(p, "A", 300);
-    pty_check(vt_shows(&p->screen, "you are"), "the account is not told");
+    pty_check(pty_wait(p, "you are", ANSWER), "the account is not told");
     is_aligned(p, "account");
     look(p, "\x1b", 80);
 }

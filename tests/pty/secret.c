@@ -80,7 +80,7 @@ static void gated_is_told_beforehand(pty *p)
     hub_up(0);
     hub_start(p);
     hub_press(p, "u", "lock-lm/Lock-1M-GGUF");
-    pty_check(strstr(hub_row(&p->screen, "lock-lm/Lock-1M"), "gated"), "the list does not say so");
+    pty_check(hub_row_says(p, "lock-lm/Lock-1M", "gated", 2000), "the list does not say so");
     pty_send(p, "jjj");
     pty_pump(p, 100);
     for (int i = 0; i < 4 && !strstr(hub_row(&p->screen, "> "), "lock-lm"); i++) {
