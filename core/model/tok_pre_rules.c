@@ -363,7 +363,9 @@ typedef struct spans {
 
 static bool in_spans(const spans *s, uint32_t cp)
 {
-    size_t lo = 0, hi = s->n;
+    size_t lo = 0, hi = cp < 0x80 ? 0 : s->n;
+    while (cp < 0x80 && lo < s->n && s->at[lo].last < cp)
+        lo++; /* few spans lie below, and most text is there */
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         if (s->at[mid].last < cp)
