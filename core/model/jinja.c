@@ -57,7 +57,7 @@ void *nb_jmem_take(nb_jmem *m, uint64_t count, size_t size)
     uint64_t bytes;
     if (!nb_mul(count, size, &bytes) || !nb_align_up(bytes, 16, &bytes) || bytes > m->limit)
         return NULL;
-    if (m->room - m->at < bytes && !new_chunk(m, (size_t)bytes))
+    if ((!m->chunk || m->room - m->at < bytes) && !new_chunk(m, (size_t)bytes))
         return NULL;
     void *p = m->chunk->bytes + m->at;
     m->at += (size_t)bytes;
@@ -85,7 +85,7 @@ static nb_status no_room(const nb_jmem *m, const char *name, uint32_t line, nb_e
                    m->limit);
 }
 
-nb_status nb_jp_fail(nb_jparser *p, nb_status status, uint32_t line, const char *fmt, ...)
+nb_status(nb_jp_fail)(nb_jparser *p, nb_status status, uint32_t line, const char *fmt, ...)
 {
     char text[sizeof p->err->msg];
     va_list ap;
@@ -175,7 +175,7 @@ bool nb_jinja_uses(const nb_jinja *t, const char *word)
 
 /* --- limits ---------------------------------------------------------------------------------- */
 
-nb_status nb_jvm_fail(nb_jvm *vm, nb_status status, const char *fmt, ...)
+nb_status(nb_jvm_fail)(nb_jvm *vm, nb_status status, const char *fmt, ...)
 {
     char text[sizeof vm->err->msg];
     va_list ap;
@@ -185,7 +185,7 @@ nb_status nb_jvm_fail(nb_jvm *vm, nb_status status, const char *fmt, ...)
     return nb_fail(vm->err, status, "%s line %u: %s", vm->t->name, vm->line, text);
 }
 
-nb_status nb_jvm_fail_undefined(nb_jvm *vm, const nb_jv *v)
+nb_status(nb_jvm_fail_undefined)(nb_jvm *vm, const nb_jv *v)
 {
     return nb_jvm_fail(vm, NB_FORMAT, "%.*s", v->len > 160 ? 160 : (int)v->len, v->at);
 }

@@ -332,7 +332,7 @@ static nb_status func_range(nb_jvm *vm, nb_jcall *c, nb_jv *out)
     from = one ? 0 : from;
     if (step == 0)
         return nb_jvm_fail(vm, NB_FORMAT, "range() step must not be zero");
-    if (from < -(1ll << 62) || from > 1ll << 62 || to < -(1ll << 62) || to > 1ll << 62)
+    if (from < -(1LL << 62) || from > 1LL << 62 || to < -(1LL << 62) || to > 1LL << 62)
         return nb_jvm_fail(vm, NB_FORMAT, "range() is too long");
     uint64_t width = step > 0 ? (uint64_t)(to - from) : (uint64_t)(from - to);
     uint64_t stride = step > 0 ? (uint64_t)step : 0 - (uint64_t)step;

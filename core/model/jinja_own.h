@@ -299,6 +299,10 @@ nb_status nb_jvm_fail(nb_jvm *vm, nb_status status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4), cold));
 /* What an operation on something undefined says. */
 nb_status nb_jvm_fail_undefined(nb_jvm *vm, const nb_jv *v);
+#ifdef __clang_analyzer__ /* as nb_fail: it cannot see across files that the status comes back */
+#define nb_jvm_fail(vm, status, ...) ((void)(nb_jvm_fail)((vm), (status), __VA_ARGS__), (status))
+#define nb_jvm_fail_undefined(vm, v) ((void)(nb_jvm_fail_undefined)((vm), (v)), NB_FORMAT)
+#endif
 nb_status nb_jvm_step(nb_jvm *vm, uint64_t cost); /* counts; fails past a limit */
 static inline nb_status nb_jvm_bulk(nb_jvm *vm, uint64_t bytes)
 {
@@ -469,6 +473,11 @@ typedef struct nb_jparser {
 
 nb_status nb_jp_fail(nb_jparser *p, nb_status status, uint32_t line, const char *fmt, ...)
     __attribute__((format(printf, 4, 5), cold));
+#ifdef __clang_analyzer__
+#define nb_jp_fail(p, status, line, ...)                                                           \
+    ((void)(nb_jp_fail)((p), (status), (line), __VA_ARGS__), (status))
+#define nb_jp_unexpected(p, wanted) ((void)(nb_jp_unexpected)((p), (wanted)), NB_FORMAT)
+#endif
 nb_status nb_jp_take(nb_jparser *p, uint64_t count, size_t size, void *out);
 /* jinja_lex.c */
 nb_status nb_jp_next(nb_jparser *p); /* p->tok becomes the next token */
@@ -476,7 +485,7 @@ nb_status nb_jp_peek(nb_jparser *p); /* p->next is filled */
 /* jinja_node.c */
 bool nb_jp_is(const nb_jparser *p, nb_jtok_kind kind, const char *spelling); /* current token */
 nb_status nb_jp_expect(nb_jparser *p, nb_jtok_kind kind, const char *spelling);
-nb_status nb_jp_unexpected(nb_jparser *p, const char *wanted);
+nb_status(nb_jp_unexpected)(nb_jparser *p, const char *wanted);
 nb_status nb_jp_enter(nb_jparser *p); /* p->depth-- leaves */
 nb_status nb_jp_node(nb_jparser *p, nb_jnode_kind kind, uint32_t *out);
 nb_status nb_jp_wrap(nb_jparser *p, nb_jnode_kind kind, uint32_t child, uint32_t *out);
