@@ -5,6 +5,7 @@
 #include "tests/workbench.h"
 
 #include "core/base/json.h"
+#include "core/model/channel.h"
 #include "core/model/chat.h"
 #include "kernels/cpu.h"
 #include "tui/screens/chat.h"
@@ -154,4 +155,40 @@ CHECK_TEST(chat_template, the_pane_names_one_that_cannot_run)
     ui_screen_chat.close(&self);
     ui_workspace_close(&app->ws);
     workbench_drop(app);
+}
+
+/* gpt-oss: <|channel|>analysis<|message|>...<|end|><|start|>assistant<|channel|>final<|message|>.
+ */
+CHECK_TEST(chat_template, channels_are_told_as_thoughts)
+{
+    enum { START = 1, CHANNEL, MESSAGE, END, TEXT };
+    static const struct {
+        int32_t id;
+        const char *text;
+    } tokens[] = {{CHANNEL, ""},       {TEXT, "ana"},   {TEXT, "lysis"},    {MESSAGE, ""},
+                  {TEXT, "2 + 2"},     {TEXT, " is 4"}, {END, ""},          {START, ""},
+                  {TEXT, "assistant"}, {CHANNEL, ""},   {TEXT, "analysis"}, {MESSAGE, ""},
+                  {TEXT, "sure"},      {END, ""},       {START, ""},        {TEXT, "assistant"},
+                  {CHANNEL, ""},       {TEXT, "final"}, {MESSAGE, ""},      {TEXT, "Four"},
+                  {TEXT, "."}};
+    nb_channel c = {.start = START,
+                    .channel = CHANNEL,
+                    .message = MESSAGE,
+                    .end = END,
+                    .on = true,
+                    .header = true};
+    nb_str all = {0};
+    nb_thought t;
+    for (size_t i = 0; i < countof(tokens); i++) {
+        const char *text = tokens[i].text;
+        size_t n = nb_channel_piece(&c, tokens[i].id, &text, strlen(text));
+        nb_str_addn(&all, text, n);
+    }
+    check(strcmp(all.at, "<think>\n2 + 2 is 4\nsure\n</think>\n\nFour.") == 0, "%s", all.at);
+    check(nb_chat_thought(all.at, all.len, &t) && t.done && strcmp(all.at + t.answer, "Four.") == 0,
+          "%s", all.at);
+    nb_channel off = {.start = -1, .channel = -1, .message = -1, .end = -1};
+    const char *text = "as it is";
+    check(nb_channel_piece(&off, TEXT, &text, 8) == 8 && strcmp(text, "as it is") == 0, "%s", text);
+    nb_str_free(&all);
 }
