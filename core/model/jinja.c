@@ -1,6 +1,6 @@
 /* Templates opened and rendered: the arena, the counters that stop foreign code, and the stack of
  * bytes on which text is put together. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
 #include <stdio.h>
 #include <stdlib.h>

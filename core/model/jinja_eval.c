@@ -1,5 +1,5 @@
 /* Expressions. The depth of calls is counted; locals of the recursive function are few. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Methods of strings, as Python's str has them. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
 #include <string.h>
 

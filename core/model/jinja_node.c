@@ -1,5 +1,5 @@
 /* What both parsers build with: nodes, the table of variables' names, the current token. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_node.h"
 
 #include <string.h>
 

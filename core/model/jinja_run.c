@@ -1,5 +1,5 @@
 /* Statements. Output goes to the stack of bytes, from where blocks that catch it take it off. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
 #include <assert.h>
 #include <stdio.h>
