@@ -2,6 +2,7 @@
 #include "kernels/fp.h"
 
 #include <math.h>
+#include <string.h>
 
 /* C reference: obvious before fast. Long sums run in double, so that the reference is the more
  * exact side of every comparison. */
@@ -14,6 +15,21 @@ static void rmsnorm(float *y, const float *x, const float *w, size_t n, float ep
     float scale = (float)(1.0 / sqrt(sum / (double)n + (double)eps));
     for (size_t i = 0; i < n; i++)
         y[i] = x[i] * scale * w[i];
+}
+
+static void layernorm(float *y, const float *x, const float *w, const float *b, size_t n, float eps)
+{
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i];
+    double mean = sum / (double)n;
+    for (size_t i = 0; i < n; i++)
+        squares += ((double)x[i] - mean) * ((double)x[i] - mean);
+    double scale = 1.0 / sqrt(squares / (double)n + (double)eps);
+    for (size_t i = 0; i < n; i++) {
+        float v = (float)(((double)x[i] - mean) * scale) * w[i];
+        y[i] = b ? v + b[i] : v;
+    }
 }
 
 static void rotate(float *a, float *b, float c, float s)
@@ -51,10 +67,47 @@ static void softmax(float *y, const float *x, size_t n, float scale)
         y[i] *= inv;
 }
 
-static void silu_mul(float *y, const float *gate, const float *up, size_t n)
+static void silu(float *y, const float *gate, const float *up, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        y[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
+        y[i] = gate[i] / (1.0f + expf(-gate[i])) * (up ? up[i] : 1.0f);
+}
+
+static void gelu(float *y, const float *gate, const float *up, size_t n)
+{
+    const float root = 0.79788456080286535588f; /* sqrt(2 / pi) */
+    for (size_t i = 0; i < n; i++) {
+        float x = gate[i], inner = root * x * (1.0f + 0.044715f * x * x);
+        y[i] = 0.5f * x * (1.0f + tanhf(inner)) * (up ? up[i] : 1.0f);
+    }
+}
+
+static void gelu_erf(float *y, const float *gate, const float *up, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float x = gate[i];
+        y[i] = 0.5f * x * (1.0f + erff(x * 0.70710678118654752440f)) * (up ? up[i] : 1.0f);
+    }
+}
+
+static void relu2(float *y, const float *gate, const float *up, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float x = gate[i] < 0 ? 0.0f : gate[i]; /* NaN stays */
+        y[i] = x * x * (up ? up[i] : 1.0f);
+    }
+}
+
+/* ggml_swiglu_oai with alpha 1.702, limit 7 (ops.cpp of llama.cpp @ 5c880d9; the published gpt-oss
+ * code clamps alike). NaN passes through. */
+static void swiglu_oai(float *y, const float *gate, const float *up, size_t n)
+{
+    const float alpha = 1.702f, limit = 7.0f;
+    for (size_t i = 0; i < n; i++) {
+        float x = gate[i] > limit ? limit : gate[i], u = up ? up[i] : 0.0f;
+        u = u > limit ? limit : u < -limit ? -limit : u;
+        y[i] = x / (1.0f + expf(-alpha * x)) * (u + 1.0f);
+    }
 }
 
 static void add(float *y, const float *x, size_t n)
@@ -63,36 +116,57 @@ static void add(float *y, const float *x, size_t n)
         y[i] += x[i];
 }
 
-/* Element i of a KV row. */
-static float kv_at(const unsigned char *row, nk_type_id type, size_t i)
+/* Elements of a cached row from i on, at most NK_ATTN_BLOCK of n; returns how many. */
+static size_t kv_part(const unsigned char *row, const nk_type *t, size_t i, size_t n, float *out)
 {
-    if (type == NK_F16) {
-        uint16_t h;
-        memcpy(&h, row + 2 * i, sizeof h);
-        return nk_f16_to_f32(h);
+    size_t len = n - i < NK_ATTN_BLOCK ? n - i : NK_ATTN_BLOCK;
+    t->decode(row + i / t->block_len * t->block_size, out, len);
+    return len;
+}
+
+size_t nk_attn_bend(const nk_attn *a)
+{
+    for (size_t p = 0; p < a->n_pos; p++) {
+        float s = a->score[p] * a->scale;
+        a->score[p] = a->cap > 0 ? a->cap * tanhf(s / a->cap) : s;
     }
-    float f;
-    memcpy(&f, row + 4 * i, sizeof f);
-    return f;
+    if (a->sink)
+        a->score[a->n_pos] = *a->sink;
+    return a->n_pos + (a->sink ? 1 : 0);
+}
+
+static double kv_dot(const float *q, const unsigned char *k, const nk_type *t, size_t n)
+{
+    float part[NK_ATTN_BLOCK];
+    double sum = 0;
+    for (size_t i = 0; i < n; i += NK_ATTN_BLOCK) {
+        size_t len = kv_part(k, t, i, n, part);
+        for (size_t j = 0; j < len; j++)
+            sum += (double)q[i + j] * (double)part[j];
+    }
+    return sum;
 }
 
 static void attention(const nk_attn *a)
 {
-    for (size_t p = 0; p < a->n_pos; p++) {
-        const unsigned char *k = (const unsigned char *)a->k + p * a->k_stride;
-        double sum = 0;
-        for (size_t i = 0; i < a->head_dim; i++)
-            sum += (double)a->q[i] * (double)kv_at(k, a->kv_type, i);
-        a->score[p] = (float)sum;
-    }
-    softmax(a->score, a->score, a->n_pos, a->scale);
-    for (size_t i = 0; i < a->head_dim; i++) {
-        double sum = 0;
+    const nk_type *kt = nk_type_get(a->k_type), *vt = nk_type_get(a->v_type);
+    bool bent = a->cap > 0 || a->sink;
+    for (size_t p = 0; p < a->n_pos; p++)
+        a->score[p] =
+            (float)kv_dot(a->q, (const unsigned char *)a->k + p * a->k_stride, kt, a->head_dim);
+    size_t n = bent ? nk_attn_bend(a) : a->n_pos;
+    softmax(a->score, a->score, n, bent ? 1.0f : a->scale);
+    for (size_t i = 0; i < a->head_dim; i += NK_ATTN_BLOCK) {
+        double sum[NK_ATTN_BLOCK] = {0};
+        float part[NK_ATTN_BLOCK];
+        size_t len = 0;
         for (size_t p = 0; p < a->n_pos; p++) {
-            const unsigned char *v = (const unsigned char *)a->v + p * a->v_stride;
-            sum += (double)a->score[p] * (double)kv_at(v, a->kv_type, i);
+            len = kv_part((const unsigned char *)a->v + p * a->v_stride, vt, i, a->head_dim, part);
+            for (size_t j = 0; j < len; j++)
+                sum[j] += (double)a->score[p] * (double)part[j];
         }
-        a->out[i] = (float)sum;
+        for (size_t j = 0; j < len; j++)
+            a->out[i + j] = (float)sum[j];
     }
 }
 
@@ -118,7 +192,12 @@ void nk_ops_init(nk_ops *ops, unsigned cpu_flags)
         .rmsnorm = rmsnorm,
         .rope = rope,
         .softmax = softmax,
-        .silu_mul = silu_mul,
+        .layernorm = layernorm,
+        .glu = {[NK_GLU_SILU] = silu,
+                [NK_GLU_GELU] = gelu,
+                [NK_GLU_GELU_ERF] = gelu_erf,
+                [NK_GLU_RELU2] = relu2,
+                [NK_GLU_OAI] = swiglu_oai},
         .add = add,
         .attention = attention,
         .measure = nk_measure_eights,

@@ -16,20 +16,42 @@ typedef enum nk_rope_kind {
     NK_ROPE_NEOX, /* pairs (i, i + n_rot/2) */
 } nk_rope_kind;
 
+/* What stands between two halves of a feed-forward block: y = act(gate) * up. */
+typedef enum nk_glu_kind {
+    NK_GLU_SILU,     /* x / (1 + e^-x) */
+    NK_GLU_GELU,     /* 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+    NK_GLU_GELU_ERF, /* 0.5 x (1 + erf(x / sqrt 2)) */
+    NK_GLU_RELU2,    /* max(x, 0)^2 */
+    NK_GLU_OAI,      /* gpt-oss: x / (1 + e^-1.702x) * (up + 1), x <= 7, |up| <= 7 */
+    NK_GLU_COUNT,
+} nk_glu_kind;
+
+/* y[n] = act(gate[n]) * up[n], in place allowed; up NULL: without it. */
+typedef void nk_glu_fn(float *y, const float *gate, const float *up, size_t n);
+
+enum { NK_ATTN_BLOCK = 32 }; /* elements of a cached row decoded in one go */
+
 /* One query head against its KV head, causal by construction: positions 0..n_pos-1. */
 typedef struct nk_attn {
-    const float *q;     /* [head_dim] */
-    const void *k;      /* row p at k + p*k_stride: [head_dim] of kv_type, this KV head */
-    const void *v;      /* likewise */
-    size_t k_stride;    /* bytes */
-    size_t v_stride;    /* bytes */
-    nk_type_id kv_type; /* NK_F32 or NK_F16 */
+    const float *q;    /* [head_dim] */
+    const void *k;     /* row p at k + p*k_stride: [head_dim] of k_type, this KV head */
+    const void *v;     /* likewise */
+    size_t k_stride;   /* bytes */
+    size_t v_stride;   /* bytes */
+    nk_type_id k_type; /* any type that decodes, NK_ATTN_BLOCK a multiple of its blocks; head_dim */
+    nk_type_id v_type; /*   a multiple of NK_ATTN_BLOCK unless it is F32, F16 or BF16 */
     size_t n_pos;
     size_t head_dim;
     float scale;
-    float *score; /* scratch [n_pos] */
-    float *out;   /* [head_dim] */
+    float cap;         /* scores become cap * tanh(score / cap); 0: as they are */
+    const float *sink; /* one more score that no value answers to; NULL: none */
+    float *score;      /* scratch [n_pos], one more with a sink */
+    float *out;        /* [head_dim] */
 } nk_attn;
+
+/* Of score[n_pos], plain products, makes what softmax is to see: scaled, capped, the sink appended.
+ * Returns their count. Softmax then scales by 1. For a->cap or a->sink. */
+size_t nk_attn_bend(const nk_attn *a);
 
 /* Four dot products of one row: y[j] = dot(w, x + j*x_stride), x_stride in bytes. Unpacks w once;
  * each result has the bits of the same table's dot. */
@@ -43,13 +65,15 @@ typedef struct nk_ops {
     nk_decode_fn *decode[NK_TYPE_SLOTS];
     /* y[n] = x / sqrt(mean(x^2) + eps) * w */
     void (*rmsnorm)(float *y, const float *x, const float *w, size_t n, float eps);
+    /* y[n] = (x - mean(x)) / sqrt(variance(x) + eps) * w + b, in place allowed; b NULL: 0 */
+    void (*layernorm)(float *y, const float *x, const float *w, const float *b, size_t n,
+                      float eps);
     /* In place on x [n_head, head_dim]; cs [n_rot/2][2] = cos, sin of this position. */
     void (*rope)(float *x, size_t n_head, size_t head_dim, const float *cs, size_t n_rot,
                  nk_rope_kind kind);
     /* y = softmax(x * scale), in place allowed; max subtracted first. */
     void (*softmax)(float *y, const float *x, size_t n, float scale);
-    /* y = silu(gate) * up */
-    void (*silu_mul)(float *y, const float *gate, const float *up, size_t n);
+    nk_glu_fn *glu[NK_GLU_COUNT];
     void (*add)(float *y, const float *x, size_t n); /* y += x */
     void (*attention)(const nk_attn *a);
     /* measure.h; results equal the C reference's bit for bit */

@@ -125,7 +125,18 @@ static void check_attention_at_guard(const test_level *lv, size_t n_pos, size_t 
     memset(k, 0x31, bytes);
     memset(v, 0x31, bytes);
     memset(q, 0x31, dim * 4);
-    nk_attn a = {q, k, v, stride, stride, kv, n_pos, dim, 0.1f, score, out};
+    nk_attn a = {.q = q,
+                 .k = k,
+                 .v = v,
+                 .k_stride = stride,
+                 .v_stride = stride,
+                 .k_type = kv,
+                 .v_type = kv,
+                 .n_pos = n_pos,
+                 .head_dim = dim,
+                 .scale = 0.1f,
+                 .score = score,
+                 .out = out};
     lv->ops.attention(&a);
     void *all[] = {k, v, q, out, score};
     for (size_t i = 0; i < countof(all); i++)
@@ -141,7 +152,7 @@ static void check_elementwise_at_guard(const test_level *lv, size_t n, int side)
     lv->ops.rmsnorm(y, x, w, n, 1e-5f);
     lv->ops.softmax(y, x, n, 0.5f);
     lv->ops.softmax(x, x, n, 0.5f);
-    lv->ops.silu_mul(y, x, w, n);
+    lv->ops.glu[NK_GLU_SILU](y, x, w, n);
     lv->ops.add(y, x, n);
     lv->ops.rope(y, 1, n, cs, n / 2 * 2, NK_ROPE_NORM);
     lv->ops.rope(y, 1, n, cs, n / 2 * 2, NK_ROPE_NEOX);

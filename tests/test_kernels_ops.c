@@ -112,7 +112,7 @@ CHECK_TEST(kernels, silu_is_within_4_ulp_over_the_whole_range)
     memcpy(g, special, sizeof special);
     for (size_t l = 0; l < levels; l++)
         for (size_t n = MAX_N - 9; n <= MAX_N; n++) {
-            lv[l].ops.silu_mul(y, g, up, n);
+            lv[l].ops.glu[NK_GLU_SILU](y, g, up, n);
             for (size_t i = 0; i < n; i++) {
                 double exact = (double)g[i] / (1 + exp(-(double)g[i]));
                 if (g[i] < -88.0f ||
@@ -124,6 +124,81 @@ CHECK_TEST(kernels, silu_is_within_4_ulp_over_the_whole_range)
                           (double)g[i], (double)y[i]);
             }
         }
+}
+
+/* Centred values, so that what is taken away is not what is compared. */
+CHECK_TEST(kernels, layernorm_is_within_3_ulp_of_its_size)
+{
+    test_rng r = test_rng_make(8);
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    static float x[MAX_N], w[MAX_N], b[MAX_N], y[MAX_N];
+    for (size_t n = 2; n < MAX_N; n = next_n(n)) {
+        fill(&r, x, n, 3.0f);
+        fill(&r, w, n, 1.0f);
+        fill(&r, b, n, 1.0f);
+        double mean = 0, var = 0;
+        for (size_t i = 0; i < n; i++)
+            mean += (double)x[i] / (double)n;
+        for (size_t i = 0; i < n; i++)
+            var += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)n;
+        double scale = 1 / sqrt(var + 1e-5);
+        for (size_t l = 0; l < 2 * levels; l++) {
+            const float *bias = l % 2 ? b : NULL;
+            memcpy(y, x, n * sizeof *y);
+            lv[l / 2].ops.layernorm(y, y, w, bias, n, 1e-5f);
+            for (size_t i = 0; i < n; i++) {
+                double part = ((double)x[i] - mean) * scale * (double)w[i];
+                double add = bias ? (double)b[i] : 0, size = fabs(part) + fabs(add);
+                check(fabs((double)y[i] - part - add) <= 3 * FLT_EPSILON * size + 1e-12,
+                      "%s n %zu: y[%zu] %g", lv[l / 2].name, n, i, (double)y[i]);
+            }
+        }
+    }
+}
+
+static double exact_glu(nk_glu_kind kind, double x, double up)
+{
+    switch (kind) {
+    case NK_GLU_SILU:
+        return x / (1 + exp(-x)) * up;
+    case NK_GLU_GELU:
+        return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1.0)) * (x + 0.044715 * x * x * x))) * up;
+    case NK_GLU_GELU_ERF:
+        return 0.5 * x * erfc(-x / sqrt(2.0)) * up;
+    case NK_GLU_RELU2:
+        return (x > 0 ? x * x : 0) * up;
+    default:
+        x = fmin(x, 7);
+        return x / (1 + exp(-1.702 * x)) * (fmax(-7, fmin(up, 7)) + 1);
+    }
+}
+
+/* Relative to what the sum 1 + tanh or 1 + erf loses where it is near 0: absolute there. */
+CHECK_TEST(kernels, every_activation_is_near_its_formula_with_and_without_a_gate)
+{
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    static float g[1003], up[1003], y[1003];
+    for (size_t i = 0; i < countof(g); i++) {
+        g[i] = ((float)i - 500) * 0.021f;
+        up[i] = (float)(i % 23) - 11;
+    }
+    for (size_t l = 0; l < levels; l++)
+        for (int kind = 0; kind < NK_GLU_COUNT; kind++)
+            for (int alone = 0; alone < 2; alone++) {
+                if (alone && kind == NK_GLU_OAI)
+                    continue; /* only ever gated */
+                memcpy(y, g, sizeof y);
+                lv[l].ops.glu[kind](y, y, alone ? NULL : up, countof(g));
+                for (size_t i = 0; i < countof(g); i++) {
+                    double u = alone ? 1 : (double)up[i];
+                    double exact = exact_glu((nk_glu_kind)kind, (double)g[i], u);
+                    double bound = 8 * FLT_EPSILON * (fabs(exact) + fabs((double)g[i] * u) / 2);
+                    check(fabs((double)y[i] - exact) <= bound, "%s act %d (%g, %g) = %g, exact %g",
+                          lv[l].name, kind, (double)g[i], u, (double)y[i], exact);
+                }
+            }
 }
 
 CHECK_TEST(kernels, softmax_is_within_tolerance_and_sums_to_one)
@@ -173,8 +248,16 @@ CHECK_TEST(kernels, nan_is_not_hidden_by_any_op)
             check(isnan(y[at]) && isnan(y[(at + 1) % 19]), "%s softmax", lv[l].name);
             lv[l].ops.rmsnorm(y, x, w, 19, 0);
             check(isnan(y[at]) && isnan(y[(at + 1) % 19]), "%s rmsnorm", lv[l].name);
-            lv[l].ops.silu_mul(y, x, w, 19);
+            lv[l].ops.glu[NK_GLU_SILU](y, x, w, 19);
             check(isnan(y[at]) && y[(at + 1) % 19] == 0, "%s silu", lv[l].name);
+            lv[l].ops.layernorm(y, x, w, NULL, 19, 0);
+            check(isnan(y[at]) && isnan(y[(at + 1) % 19]), "%s layernorm", lv[l].name);
+            for (int kind = 0; kind < NK_GLU_COUNT; kind++) {
+                lv[l].ops.glu[kind](y, x, w, 19);
+                check(isnan(y[at]), "%s activation %d hides the gate's NaN", lv[l].name, kind);
+                lv[l].ops.glu[kind](y, w, x, 19);
+                check(isnan(y[at]), "%s activation %d hides the other's NaN", lv[l].name, kind);
+            }
         }
 }
 
@@ -189,9 +272,9 @@ static double mix(const nk_attn *a, const double *p, size_t i, double *size)
         const unsigned char *row = (const unsigned char *)a->v + k * a->v_stride;
         float v;
         uint16_t h;
-        memcpy(&v, row + 4 * i * (a->kv_type == NK_F32), 4);
-        memcpy(&h, row + 2 * i * (a->kv_type == NK_F16), 2);
-        double d = a->kv_type == NK_F16 ? (double)nk_f16_to_f32(h) : (double)v;
+        memcpy(&v, row + 4 * i * (a->v_type == NK_F32), 4);
+        memcpy(&h, row + 2 * i * (a->v_type == NK_F16), 2);
+        double d = a->v_type == NK_F16 ? (double)nk_f16_to_f32(h) : (double)v;
         sum += p[k] * d;
         *size += fabs(p[k] * d);
     }
@@ -206,8 +289,12 @@ static void exact_weights(const nk_attn *a, const float *kf, double *p)
         for (size_t i = 0; i < a->head_dim; i++)
             s += (double)a->q[i] * (double)kf[k * STRIDE + i];
         p[k] = s * (double)a->scale;
+        if (a->cap > 0)
+            p[k] = (double)a->cap * tanh(p[k] / (double)a->cap);
         max = fmax(max, p[k]);
     }
+    max = a->sink ? fmax(max, (double)*a->sink) : max;
+    sum = a->sink ? exp((double)*a->sink - max) : 0;
     for (size_t k = 0; k < a->n_pos; k++)
         sum += p[k] = exp(p[k] - max);
     for (size_t k = 0; k < a->n_pos; k++)
@@ -216,7 +303,7 @@ static void exact_weights(const nk_attn *a, const float *kf, double *p)
 
 CHECK_TEST(kernels, attention_is_within_tolerance)
 {
-    static float kf[MAX_POS * STRIDE], vf[MAX_POS * STRIDE], q[MAX_DIM], score[MAX_POS];
+    static float kf[MAX_POS * STRIDE], vf[MAX_POS * STRIDE], q[MAX_DIM], score[MAX_POS + 1];
     static uint16_t kh[MAX_POS * STRIDE], vh[MAX_POS * STRIDE];
     static double p[MAX_POS];
     static const size_t dims[] = {4, 8, 20, 64, 96, 128, 100}, positions[] = {1, 2, 7, 129, 700};
@@ -232,7 +319,9 @@ CHECK_TEST(kernels, attention_is_within_tolerance)
         vh[i] = nk_f32_to_f16(vf[i]);
         vf[i] = nk_f16_to_f32(vh[i]);
     }
-    for (size_t v = 0; v < countof(dims) * countof(positions) * 2; v++) {
+    static const float sink = 1.5f;
+    const size_t shapes = countof(dims) * countof(positions) * 2;
+    for (size_t v = 0; v < shapes * 4; v++) {
         float out[MAX_DIM + 1];
         bool half = v % 2;
         nk_attn a = {.q = q,
@@ -240,10 +329,13 @@ CHECK_TEST(kernels, attention_is_within_tolerance)
                      .v = half ? (void *)vh : (void *)vf,
                      .k_stride = STRIDE * (half ? 2 : 4),
                      .v_stride = STRIDE * (half ? 2 : 4),
-                     .kv_type = half ? NK_F16 : NK_F32,
+                     .k_type = half ? NK_F16 : NK_F32,
+                     .v_type = half ? NK_F16 : NK_F32,
                      .n_pos = positions[v / 2 % countof(positions)],
-                     .head_dim = dims[v / 2 / countof(positions)],
+                     .head_dim = dims[v / 2 / countof(positions) % countof(dims)],
                      .scale = 0.2f,
+                     .cap = v / shapes % 2 ? 3.0f : 0.0f,
+                     .sink = v / shapes / 2 ? &sink : NULL,
                      .score = score,
                      .out = out};
         exact_weights(&a, kf, p);
@@ -257,6 +349,56 @@ CHECK_TEST(kernels, attention_is_within_tolerance)
                       a.n_pos, half, i, (double)out[i], exact);
             }
             check(out[a.head_dim] == 12345, "%s dim %zu: wrote past out", lv[l].name, a.head_dim);
+        }
+    }
+}
+
+/* Every type a cache may have, keys and values apart, against F32 rows of what they decode to. */
+CHECK_TEST(kernels, attention_reads_every_type_a_cache_may_have)
+{
+    enum { POS = 150, ROW = 4 * MAX_DIM };
+    static const nk_type_id types[] = {NK_F32, NK_F16, NK_BF16, NK_Q8_0, NK_Q4_0};
+    static float plain[2][countof(types)][POS * MAX_DIM], q[MAX_DIM], score[POS];
+    static unsigned char rows[2][countof(types)][POS * ROW];
+    test_rng r = test_rng_make(9);
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    fill(&r, q, MAX_DIM, 1.0f);
+    for (size_t kv = 0; kv < 2; kv++)
+        for (size_t t = 0; t < countof(types); t++)
+            for (size_t p = 0; p < POS; p++) {
+                const nk_type *type = nk_type_get(types[t]);
+                float *f = plain[kv][t] + p * MAX_DIM;
+                fill(&r, f, MAX_DIM, 1.0f);
+                type->encode(f, rows[kv][t] + p * ROW, 1, MAX_DIM, NULL);
+                type->decode(rows[kv][t] + p * ROW, f, MAX_DIM);
+            }
+    for (size_t v = 0; v < countof(types) * countof(types) * 2; v++) {
+        size_t kt = v / 2 / countof(types), vt = v / 2 % countof(types);
+        float want[MAX_DIM], out[MAX_DIM];
+        nk_attn a = {.q = q,
+                     .k = plain[0][kt],
+                     .v = plain[1][vt],
+                     .k_stride = MAX_DIM * sizeof(float),
+                     .v_stride = MAX_DIM * sizeof(float),
+                     .k_type = NK_F32,
+                     .v_type = NK_F32,
+                     .n_pos = POS,
+                     .head_dim = v % 2 ? 128 : 32,
+                     .scale = 0.1f,
+                     .score = score,
+                     .out = want};
+        lv[0].ops.attention(&a);
+        a.k = rows[0][kt], a.v = rows[1][vt];
+        a.k_stride = a.v_stride = ROW;
+        a.k_type = types[kt], a.v_type = types[vt];
+        a.out = out;
+        for (size_t l = 0; l < levels; l++) {
+            lv[l].ops.attention(&a);
+            for (size_t i = 0; i < a.head_dim; i++)
+                check(fabsf(out[i] - want[i]) < 4e-6f, "%s %s/%s: out[%zu] %g, %g", lv[l].name,
+                      nk_type_get(types[kt])->name, nk_type_get(types[vt])->name, i, (double)out[i],
+                      (double)want[i]);
         }
     }
 }

@@ -1,3 +1,4 @@
+#include "tests/arch_rows.h"
 #include "tests/check.h"
 #include "tests/tiny.h"
 #include "tests/util.h"
@@ -67,7 +68,7 @@ typedef struct bad_key {
 static void spoil_key(void *arg, nb_kvs *kvs)
 {
     const bad_key *b = arg;
-    const int32_t list[] = {4, 4};
+    const int32_t list[] = {4, (int32_t)b->value};
     switch (b->as) {
     case DROP:
         nb_kvs_drop(kvs, b->key);
@@ -112,7 +113,7 @@ CHECK_TEST(model, keys_that_lie_are_refused_by_name_A4)
         {"llama.context_length", UINT, 0, 0, NB_FORMAT, "context_length"},
         {"llama.attention.head_count", UINT, 0, 0, NB_FORMAT, "head_count"},
         {"llama.attention.head_count", UINT, 3, 0, NB_FORMAT, "head_count"},
-        {"llama.attention.head_count", LIST, 0, 0, NB_UNSUPPORTED, "layer to layer"},
+        {"llama.attention.head_count", LIST, 2, 0, NB_UNSUPPORTED, "layer to layer"},
         {"llama.attention.head_count", UINT, 64, 0, NB_FORMAT, "key_length"},
         {"llama.attention.head_count_kv", UINT, 0, 0, NB_FORMAT, "head_count_kv"},
         {"llama.attention.head_count_kv", UINT, 3, 0, NB_FORMAT, "multiple"},
@@ -130,14 +131,15 @@ CHECK_TEST(model, keys_that_lie_are_refused_by_name_A4)
         {"llama.rope.freq_base", FLOAT, 0, 0, NB_FORMAT, "freq_base"},
         {"llama.rope.freq_base", FLOAT, INFINITY, 0, NB_FORMAT, "freq_base"},
         {"llama.rope.freq_base", TEXT, 0, "x", NB_FORMAT, "freq_base"},
-        {"llama.rope.scaling.type", TEXT, 0, "yarn", NB_UNSUPPORTED, "yarn"},
+        {"llama.rope.scaling.type", TEXT, 0, "su", NB_UNSUPPORTED, "su"},
         {"llama.rope.scaling.factor", FLOAT, NAN, 0, NB_FORMAT, "factor"},
         {"llama.rope.scaling.factor", FLOAT, -4, 0, NB_FORMAT, "factor"},
         {"llama.vocab_size", UINT, 0, 0, NB_FORMAT, "vocab_size"},
         {"llama.vocab_size", UINT, 41, 0, NB_FORMAT, "token_embd"},
         {"llama.vocab_size", UINT, 4294967295.0, 0, NB_FORMAT, "vocab_size"},
         {"llama.vocab_size", DROP, 0, 0, NB_FORMAT, "vocab_size"},
-        {"llama.expert_count", UINT, 8, 0, NB_UNSUPPORTED, "8 experts"},
+        {"llama.expert_count", UINT, 8, 0, NB_FORMAT, "expert_used_count"},
+        {"llama.expert_count", UINT, 4097, 0, NB_FORMAT, "expert_count"},
     };
     tiny t = one_layer();
     for (size_t i = 0; i < countof(bad); i++) {
@@ -150,6 +152,110 @@ CHECK_TEST(model, keys_that_lie_are_refused_by_name_A4)
     }
 }
 
+/* As above for a mixture that turns by yarn, looks back 9 positions and has sinks. */
+CHECK_TEST(model, keys_of_other_families_are_checked_alike)
+{
+    static const bad_key bad[] = {
+        {"gpt-oss.expert_count", DROP, 0, 0, NB_FORMAT, "expert_count"},
+        {"gpt-oss.expert_count", UINT, 5, 0, NB_FORMAT, "ffn_gate_inp"},
+        {"gpt-oss.expert_used_count", UINT, 0, 0, NB_FORMAT, "expert_used_count"},
+        {"gpt-oss.expert_used_count", UINT, 5, 0, NB_FORMAT, "expert_used_count"},
+        {"gpt-oss.expert_feed_forward_length", UINT, 32, 0, NB_FORMAT, "ffn_gate_exps"},
+        {"gpt-oss.expert_gating_func", UINT, 2, 0, NB_UNSUPPORTED, "expert_gating_func"},
+        {"gpt-oss.expert_gating_func", UINT, 3, 0, NB_OK, ""},
+        {"gpt-oss.expert_weights_scale", FLOAT, INFINITY, 0, NB_FORMAT, "expert_weights_scale"},
+        {"gpt-oss.hidden_activation", TEXT, 0, "mish", NB_UNSUPPORTED, "mish"},
+        {"gpt-oss.attention.sliding_window", TEXT, 0, "9", NB_FORMAT, "sliding_window"},
+        {"gpt-oss.attention.sliding_window_pattern", UINT, 0, 0, NB_FORMAT, "window_pattern"},
+        {"gpt-oss.attention.sliding_window_pattern", LIST, 0, 0, NB_OK, ""},
+        {"gpt-oss.attention.scale", FLOAT, NAN, 0, NB_FORMAT, "attention.scale"},
+        {"gpt-oss.attn_logit_softcapping", FLOAT, -1, 0, NB_FORMAT, "softcapping"},
+        {"gpt-oss.rope.freq_base", FLOAT, 1, 0, NB_FORMAT, "freq_base"},
+        {"gpt-oss.rope.scaling.original_context_length", UINT, 0, 0, NB_FORMAT, "original"},
+        {"gpt-oss.rope.scaling.attn_factor", FLOAT, 0, 0, NB_FORMAT, "attn_factor"},
+        {"gpt-oss.rope.scaling.yarn_beta_fast", FLOAT, 0, 0, NB_FORMAT, "beta_fast"},
+        {"gpt-oss.rope.scaling.yarn_ext_factor", FLOAT, 2, 0, NB_FORMAT, "ext_factor"},
+    };
+    const arch_row *rows;
+    size_t n = arch_rows(&rows), which = 0;
+    while (which < n && strcmp(rows[which].label, "gpt-oss") != 0)
+        which++;
+    check(which < n, "no such row");
+    for (size_t i = 0; i < countof(bad); i++) {
+        bad_key key = bad[i];
+        tiny_hooks hooks = {.keys = spoil_key, .arg = &key};
+        nb_err err = {0};
+        nb_status status = open_with(&rows[which].model, &hooks, &err);
+        check(status == key.status, "row %zu (%s): status %d, %s", i, key.key, status, err.msg);
+        check(strstr(err.msg, key.says), "row %zu: \"%s\" does not say %s", i, err.msg, key.says);
+    }
+}
+
+/* One sentence that names the architecture, and what it is where that is known. */
+CHECK_TEST(model, what_does_not_run_is_named_with_its_kind)
+{
+    static const bad_key others[] = {
+        {"general.architecture", TEXT, 0, "mamba2", NB_UNSUPPORTED, "\"mamba2\" (a state-space"},
+        {"general.architecture", TEXT, 0, "clip", NB_UNSUPPORTED, "vision half"},
+        {"general.architecture", TEXT, 0, "falcon-h1", NB_UNSUPPORTED, "hybrid"},
+        {"general.architecture", TEXT, 0, "deepseek2", NB_UNSUPPORTED, "latent attention"},
+        {"general.architecture", TEXT, 0, "gemma3n", NB_UNSUPPORTED, "per-layer embeddings"},
+        {"general.architecture", TEXT, 0, "nomic-bert", NB_UNSUPPORTED, "encoder"},
+        {"general.architecture", TEXT, 0, "newest", NB_UNSUPPORTED, "\"newest\" does not run"},
+    };
+    tiny t = one_layer();
+    for (size_t i = 0; i < countof(others); i++) {
+        bad_key key = others[i];
+        tiny_hooks hooks = {.keys = spoil_key, .arg = &key};
+        nb_err err = {0};
+        check(open_with(&t, &hooks, &err) == key.status, "%s: %s", key.text, err.msg);
+        check(strstr(err.msg, key.says), "\"%s\" does not say %s", err.msg, key.says);
+    }
+}
+
+static bool leave_out(void *arg, nb_tensor *t, float *values)
+{
+    (void)values;
+    return strcmp(t->name, arg) != 0;
+}
+
+/* What a row's own keys make of its architecture. */
+static int features_of(const arch_row *row)
+{
+    const char *path = test_path(test_tmpdir(), "whole.gguf");
+    nb_weights *w = NULL;
+    nb_hparams hp;
+    nb_err err = {0};
+    arch_row_write(path, row, NK_F32);
+    check(nb_weights_open(&w, path, &err) == NB_OK, "%s", err.msg);
+    check(nb_hparams_read(&hp, nb_weights_kvs(w), &err) == NB_OK, "%s", err.msg);
+    nb_weights_close(&w);
+    return hp.features;
+}
+
+CHECK_TEST(model, every_required_tensor_is_missed_by_name)
+{
+    const arch_row *rows;
+    size_t n = arch_rows(&rows), missed = 0;
+    for (size_t i = 0; i < n; i++) {
+        int features = features_of(&rows[i]);
+        for (int slot = 0; slot < NB_SLOT_COUNT; slot++) {
+            char name[NB_MAX_NAME + 1];
+            bool split = rows[i].model.fused_qkv && slot >= NB_ATTN_Q && slot <= NB_ATTN_V_BIAS;
+            if (split || !nb_slot_required((nb_slot)slot, features))
+                continue;
+            nb_slot_name((nb_slot)slot, rows[i].model.n_layer - 1, name);
+            tiny_hooks hooks = {.tensor = leave_out, .arg = name};
+            nb_err err = {0};
+            nb_status st = open_with(&rows[i].model, &hooks, &err);
+            check(st == NB_FORMAT && strstr(err.msg, name), "%s without %s: %d %s", rows[i].label,
+                  name, st, err.msg);
+            missed++;
+        }
+    }
+    check(missed > 300, "%zu tensors were left out", missed);
+}
+
 CHECK_TEST(model, keys_that_may_be_absent_have_defaults)
 {
     const bad_key fine[] = {
@@ -158,6 +264,7 @@ CHECK_TEST(model, keys_that_may_be_absent_have_defaults)
         {"llama.rope.scaling.type", TEXT, 0, "linear", NB_OK, ""},
         {"llama.rope.scaling.factor", FLOAT, 0, 0, NB_OK, ""}, /* converters' way to say none */
         {"llama.attention.key_length", UINT, 16, 0, NB_OK, ""},
+        {"llama.attention.head_count", LIST, 4, 0, NB_OK, ""}, /* the same for all layers */
     };
     tiny t = one_layer();
     for (size_t i = 0; i < countof(fine); i++) {
@@ -206,7 +313,7 @@ CHECK_TEST(model, tensors_that_do_not_fit_are_refused_by_name)
         {"output_norm.weight", LEAVE_OUT, 0, 0, 0, NB_FORMAT, "output_norm.weight"},
         {"blk.0.ffn_up.weight", LEAVE_OUT, 0, 0, 0, NB_FORMAT, "blk.0.ffn_up.weight"},
         {"blk.0.ffn_up.weight", RENAME, "blk.0.ffn_uq.weight", 0, 0, NB_FORMAT, "ffn_up"},
-        {"output.weight", RENAME, "blk.0.attn_q.bias", 0, 0, NB_UNSUPPORTED, "attn_q.bias"},
+        {"output.weight", RENAME, "blk.0.attn_q_norm.weight", 0, 0, NB_UNSUPPORTED, "attn_q_norm"},
         {"output.weight", RENAME, "blk.9.attn_q.weight", 0, 0, NB_UNSUPPORTED, "blk.9"},
         {"output.weight", RENAME, "blk.99999999999.attn_q.weight", 0, 0, NB_UNSUPPORTED, "blk.9"},
         {"output.weight", RENAME, "stranger", 0, 0, NB_UNSUPPORTED, "stranger"},
@@ -258,7 +365,8 @@ CHECK_TEST(model, gguf_weights_are_used_where_they_lie)
     check(m->layer[1].w[NB_FFN_UP].data == nb_weights_find(w, "blk.1.ffn_up.weight")->t.bytes,
           "in place");
     check(m->hp.n_head_kv == 2 && m->hp.head_dim == 64 && m->hp.n_rot == 64 && !m->hp.tied, "keys");
-    check(fabsf(m->rope_freq[16] - 0.01f) < 1e-8f, "10000^(-32/64): %g", (double)m->rope_freq[16]);
+    check(fabsf(m->rope_freq[NB_TURNS_MAIN][16] - 0.01f) < 1e-8f, "10000^(-32/64): %g",
+          (double)m->rope_freq[NB_TURNS_MAIN][16]);
     nb_model_close(&m);
     nb_weights_close(&w);
 }
@@ -290,7 +398,7 @@ CHECK_TEST(model, rope_scaling_divides_the_angles)
         check(nb_weights_open(&w, path, &err) == NB_OK, "%s", err.msg);
         check(nb_model_open(&m, w, &err) == NB_OK, "%s", err.msg);
         float want = both ? 0.5f : 0.25f;
-        check(m->rope_freq[0] == want, "%g", (double)m->rope_freq[0]);
+        check(m->rope_freq[NB_TURNS_MAIN][0] == want, "%g", (double)m->rope_freq[NB_TURNS_MAIN][0]);
         nb_model_close(&m);
         nb_weights_close(&w);
     }

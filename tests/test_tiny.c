@@ -3,15 +3,17 @@
 #include "tests/util.h"
 
 #include "core/files/gguf.h"
-#include "core/model/arch.h"
+#include "core/model/model.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 tiny tiny_default(void)
 {
-    return (tiny){.n_layer = 2,
+    return (tiny){.arch = "llama",
+                  .n_layer = 2,
                   .n_embd = 256,
                   .n_head = 4,
                   .n_head_kv = 2,
@@ -24,9 +26,9 @@ tiny tiny_default(void)
 
 /* Tensors under construction: encoded bytes owned, names in their own storage. */
 typedef struct writer {
-    nb_tensor t[256];
-    char name[256][NB_MAX_NAME + 1];
-    uint8_t *bytes[256];
+    nb_tensor t[2048];
+    char name[2048][NB_MAX_NAME + 1];
+    uint8_t *bytes[2048];
     size_t n;
 } writer;
 
@@ -35,7 +37,8 @@ static void add(writer *w, const nb_tensor *t, const float *values)
 {
     const nk_type *type = nk_type_get(t->type);
     uint64_t row_size = 0, rows = nb_tensor_rows(t), cols = nb_tensor_cols(t);
-    check(w->n < 256 && type && type->encode && nk_row_size(type, cols, &row_size), "%s", t->name);
+    check(w->n < countof(w->t) && type && type->encode && nk_row_size(type, cols, &row_size), "%s",
+          t->name);
     w->t[w->n] = *t;
     snprintf(w->name[w->n], sizeof w->name[0], "%s", t->name);
     w->t[w->n].name = w->name[w->n];
@@ -63,82 +66,102 @@ static void finish(writer *w, const char *path, const nb_kvs *kvs)
     free(w);
 }
 
+static void put_u32(nb_kvs *kvs, const tiny *t, const char *name, uint32_t v)
+{
+    char key[128];
+    snprintf(key, sizeof key, "%s.%s", t->arch, name);
+    nb_kvs_put_u32(kvs, key, v, NULL);
+}
+
 static void put_keys(nb_kvs *kvs, const tiny *t)
 {
-    nb_kvs_put_str(kvs, "general.architecture", "llama", 5, NULL);
-    nb_kvs_put_u32(kvs, "llama.block_count", t->n_layer, NULL);
-    nb_kvs_put_u32(kvs, "llama.embedding_length", t->n_embd, NULL);
-    nb_kvs_put_u32(kvs, "llama.feed_forward_length", t->n_ff, NULL);
-    nb_kvs_put_u32(kvs, "llama.context_length", t->n_ctx, NULL);
-    nb_kvs_put_u32(kvs, "llama.attention.head_count", t->n_head, NULL);
-    nb_kvs_put_u32(kvs, "llama.attention.head_count_kv", t->n_head_kv, NULL);
-    nb_kvs_put_f32(kvs, "llama.attention.layer_norm_rms_epsilon", 1e-5f, NULL);
-    nb_kvs_put_u32(kvs, "llama.vocab_size", t->n_vocab, NULL);
+    const nb_arch *arch = nb_arch_find(t->arch);
+    char eps[128];
+    check(arch, "%s", t->arch);
+    snprintf(eps, sizeof eps, "%s.attention.layer_norm_%sepsilon", t->arch,
+             arch->flags & NB_ARCH_LAYER_NORM ? "" : "rms_");
+    nb_kvs_put_str(kvs, "general.architecture", t->arch, strlen(t->arch), NULL);
+    put_u32(kvs, t, "block_count", t->n_layer);
+    put_u32(kvs, t, "embedding_length", t->n_embd);
+    put_u32(kvs, t, "feed_forward_length", t->n_ff);
+    put_u32(kvs, t, "context_length", t->n_ctx);
+    put_u32(kvs, t, "attention.head_count", t->n_head);
+    put_u32(kvs, t, "attention.head_count_kv", t->n_head_kv);
+    nb_kvs_put_f32(kvs, eps, 1e-5f, NULL);
+    put_u32(kvs, t, "vocab_size", t->n_vocab);
+    if (t->keys)
+        t->keys(kvs);
 }
 
-typedef struct shape {
-    uint64_t cols, rows;
-} shape;
-
-static shape shape_of(const tiny *t, nb_slot slot)
+/* Norms lie around 1; gate, biases and sinks around 0; factors of rope are at least 1. */
+static float random_value(const tiny *t, const nb_slot_row *row, test_rng *rng)
 {
-    uint64_t embd = t->n_embd, kv = embd / t->n_head * t->n_head_kv;
-    switch (slot) {
-    case NB_TOKEN_EMBD:
-    case NB_OUTPUT:
-        return (shape){embd, t->n_vocab};
-    case NB_ROPE_FREQS:
-        return (shape){embd / t->n_head / 2, 1};
-    case NB_ATTN_K:
-    case NB_ATTN_V:
-        return (shape){embd, kv};
-    case NB_ATTN_Q:
-    case NB_ATTN_OUT:
-        return (shape){embd, embd};
-    case NB_FFN_GATE:
-    case NB_FFN_UP:
-        return (shape){embd, t->n_ff};
-    case NB_FFN_DOWN:
-        return (shape){t->n_ff, embd};
-    default:
-        return (shape){embd, 1};
-    }
+    const char *name = row->name;
+    if (strncmp(name, "rope", 4) == 0)
+        return 1 + fabsf(test_uniform(rng));
+    if (strstr(name, "norm") && strstr(name, ".weight"))
+        return 1 + 0.1f * test_uniform(rng);
+    if (strstr(name, ".scale"))
+        return 0.5f + fabsf(test_uniform(rng));
+    float spread = t->spread > 0 ? t->spread : 0.08f;
+    return (row->is_vector ? 0.2f : spread) * test_normal(rng);
 }
 
-static void add_random(writer *w, const tiny *t, nb_slot slot, uint32_t layer,
+static void add_random(writer *w, const tiny *t, const nb_hparams *hp, nb_slot slot, uint32_t layer,
                        const tiny_hooks *hooks)
 {
     char name[NB_MAX_NAME + 1 + 64];
-    shape s = shape_of(t, slot);
-    bool vector = s.rows == 1;
+    const nb_slot_row *row = nb_slot_of(slot);
+    uint64_t cols = nb_hparams_side(hp, row->side[0]), rows = nb_hparams_side(hp, row->side[1]),
+             depth = nb_hparams_side(hp, row->side[2]);
     test_rng rng = test_rng_make(t->seed * 1000 + slot * 100 + layer);
     nb_slot_name(slot, layer, name);
-    float *values = malloc(s.cols * s.rows * sizeof *values);
-    for (uint64_t i = 0; i < s.cols * s.rows; i++)
-        values[i] = vector ? 1 + 0.1f * test_uniform(&rng) : 0.08f * test_normal(&rng);
+    float *values = malloc(cols * rows * depth * sizeof *values);
+    for (uint64_t i = 0; i < cols * rows * depth; i++)
+        values[i] = random_value(t, row, &rng);
     nb_tensor tensor = {.name = name,
-                        .type = vector ? NK_F32 : t->type,
-                        .n_dims = vector ? 1 : 2,
-                        .shape = {s.cols, s.rows, 1, 1}};
+                        .type = row->is_vector || slot == NB_MOE_ROUTER ? NK_F32 : t->type,
+                        .n_dims = depth > 1  ? 3
+                                  : rows > 1 ? 2
+                                             : 1,
+                        .shape = {cols, rows, depth, 1}};
     if (!hooks || !hooks->tensor || hooks->tensor(hooks->arg, &tensor, values))
         add(w, &tensor, values);
     free(values);
+}
+
+static bool wanted(const tiny *t, const nb_hparams *hp, nb_slot slot)
+{
+    if (!nb_slot_exists(slot, hp->features))
+        return false;
+    if (slot == NB_OUTPUT)
+        return !t->tied;
+    if (slot == NB_ROPE_FREQS)
+        return t->rope_freqs;
+    if (slot == NB_ROPE_LONG || slot == NB_ROPE_SHORT)
+        return hp->rope.by_length;
+    return t->optional || nb_slot_required(slot, hp->features);
 }
 
 void tiny_write(const char *path, const tiny *t, const tiny_hooks *hooks)
 {
     writer *w = calloc(1, sizeof *w);
     nb_kvs *kvs = NULL;
+    nb_hparams hp;
+    nb_err err = {0};
     check(w && nb_kvs_open(&kvs, NULL) == NB_OK, "memory");
     put_keys(kvs, t);
+    check(nb_hparams_read(&hp, kvs, &err) == NB_OK, "%s", err.msg);
+    hp.features |= t->fused_qkv ? NB_ARCH_FUSED_QKV : 0;
     if (hooks && hooks->keys)
         hooks->keys(hooks->arg, kvs);
     for (int slot = 0; slot < NB_SLOT_LAYER; slot++)
-        if (!(slot == NB_OUTPUT && t->tied) && !(slot == NB_ROPE_FREQS && !t->rope_freqs))
-            add_random(w, t, (nb_slot)slot, 0, hooks);
+        if (wanted(t, &hp, (nb_slot)slot))
+            add_random(w, t, &hp, (nb_slot)slot, 0, hooks);
     for (uint32_t layer = 0; layer < t->n_layer; layer++)
         for (int slot = NB_SLOT_LAYER; slot < NB_SLOT_COUNT; slot++)
-            add_random(w, t, (nb_slot)slot, layer, hooks);
+            if (wanted(t, &hp, (nb_slot)slot))
+                add_random(w, t, &hp, (nb_slot)slot, layer, hooks);
     finish(w, path, kvs);
     nb_kvs_close(&kvs);
 }
@@ -154,7 +177,7 @@ void tiny_convert(const char *path, const char *source, nk_type_id type)
         uint64_t cols = nb_tensor_cols(&v->t), rows = nb_tensor_rows(&v->t);
         float *values = malloc(cols * rows * sizeof *values);
         for (uint64_t r = 0; r < rows; r++)
-            nk_type_get(v->t.type)->decode(nb_weights_row(v, r), values + r * cols, cols);
+            nk_type_get(v->t.type)->decode(nb_weights_row(v, r, NULL), values + r * cols, cols);
         nb_tensor t = v->t;
         t.type = rows == 1 ? NK_F32 : type;
         add(w, &t, values);

@@ -105,6 +105,8 @@ const nb_model *nb_local_model(const nb_local *l);
 const nb_tok *nb_local_tok(const nb_local *l);
 const nb_chat *nb_local_chat(const nb_local *l);
 uint32_t nb_local_ctx(const nb_local *l);
+/* To save and restore between answers; never during one. */
+nb_session *nb_local_session(nb_local *l);
 void nb_local_close(nb_local **l);
 
 #endif

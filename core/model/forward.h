@@ -11,38 +11,104 @@ enum {
     NB_ATTN_SLOTS = 64, /* parts the heads of a chunk are dealt to; each has its score row */
 };
 
+/* An expert a column was sent to, and how much of it is taken. */
+typedef struct nb_routed {
+    uint32_t expert, column;
+    float weight;
+} nb_routed;
+
+/* Where a column of a pass belongs. */
+typedef struct nb_column {
+    uint32_t seq, pos;
+} nb_column;
+
+/* One of a session's timelines. */
+typedef struct nb_seq {
+    int32_t *ids;  /* [n_ctx] tokens in the cache */
+    float *logits; /* [n_vocab] after the last token */
+    size_t n;      /* tokens in the cache */
+    bool has_logits;
+} nb_seq;
+
 struct nb_session {
     const nb_model *model; /* borrowed */
     const nk_ops *ops;     /* borrowed */
     nk_pool *pool;         /* borrowed, may be NULL */
     uint32_t n_ctx, n_batch;
-    nk_type_id kv_type;
-    size_t kv_row;    /* bytes of one position of one layer's K (or V): [n_head_kv, head_dim] */
-    uint8_t *kv;      /* [n_layer][K, V][n_ctx][kv_row]; owned */
-    void *scratch;    /* owned; everything below points into it */
-    float *x;         /* [n_batch, n_embd] residual stream */
-    float *norm;      /* [n_batch, n_embd] normed input of a matmul, then its output */
-    float *q, *att;   /* [n_batch, n_head, head_dim] */
-    float *k, *v;     /* [n_batch, n_head_kv, head_dim] */
-    float *gate, *up; /* [n_batch, n_ff] */
-    float *cs;        /* [n_batch, n_rot/2, 2] cos, sin */
-    float *score;     /* [NB_ATTN_SLOTS, n_ctx] */
-    float *logits;    /* [NB_HEAD_ROWS, n_vocab]; row 0 = after the last token */
-    int32_t *ids;     /* [n_ctx] tokens in the cache */
-    void *matmul;     /* nk_matmul_scratch */
-    size_t n;         /* tokens in the cache */
-    bool has_logits;
+    nk_type_id k_type, v_type;
+    size_t k_row, v_row; /* bytes of one position of one layer: [n_head_kv, head_dim] */
+    uint8_t *kv;         /* [n_seq][n_layer]{K [n_ctx][k_row], V [n_ctx][v_row]}; owned */
+    void *scratch;       /* owned; everything below points into it */
+    float *x;            /* [n_batch, n_embd] residual stream */
+    float *norm;       /* [n_batch, n_embd] normed input of a block, then the dense ffn's output */
+    float *out;        /* [n_batch, n_embd] output of attention and experts; where no block needs
+                          both, it is norm */
+    float *q, *att;    /* [n_batch, n_head, head_dim] */
+    float *k, *v;      /* [n_batch, n_head_kv, head_dim] */
+    float *gate, *up;  /* [n_batch, widest ffn] */
+    float *cs[2];      /* [n_batch, n_rot/2, 2] cos, sin: main, local; NULL: no layer needs it */
+    float *score;      /* [NB_ATTN_SLOTS, score_row] */
+    float *logits;     /* [NB_HEAD_ROWS, n_vocab] of one pass */
+    float *kept;       /* [n_seq, n_vocab] of each sequence; NULL with one: row 0 above */
+    int32_t *ids;      /* [n_seq, n_ctx] */
+    nb_column *column; /* [n_batch] of the pass under way */
+    void *matmul;      /* nk_matmul_scratch */
+    /* A mixture's own, else NULL */
+    float *route;         /* [n_batch, n_expert] */
+    nb_routed *routed;    /* [n_batch, n_expert_used] each column's choice, then by expert */
+    nb_routed *by_expert; /* likewise */
+    uint32_t *start;      /* [n_expert + 1] where each expert's begin */
+    float *taken, *given; /* [n_batch, n_embd] one expert's columns: input, output */
+    size_t score_row;     /* scores of one slot */
+    const float *freq[2]; /* [n_rot/2] main, local: borrowed, the model's for this context */
+    float gain[2];
+    uint32_t n_seq, now; /* the sequence that calls speak of */
+    nb_seq seq[NB_MAX_SEQ];
     uint64_t kv_bytes, scratch_bytes;
 };
 
-/* Evaluates m <= n_batch tokens at positions at..at+m: their K and V go into the cache, the last
- * hidden states of columns want..m stay in x; of the others the last layer computes no more than K
- * and V. NB_CANCELED within one matmul of the wish, NB_FORMAT when the file was changed under us;
- * s->n is the caller's to move. */
-nb_status nb_forward(nb_session *s, const int32_t *ids, size_t m, size_t at, size_t want,
+/* What a block gave and the residual stream has not got yet. */
+typedef struct nb_owed {
+    float *y;                              /* [n_batch, n_embd]; changed when it is paid */
+    const float *scale, *bias, *post_norm; /* in this order; may be NULL. scale: one number */
+} nb_owed;
+
+/* What the workers of one step see. */
+typedef struct nb_step {
+    nb_session *s;
+    const nb_layer *l;
+    const int32_t *ids;
+    size_t m;     /* columns */
+    size_t reach; /* positions of the longest look back */
+    size_t first; /* columns before it end with their K and V: no more is asked of them */
+    nb_owed owed[2];
+    const float *weight, *bias; /* of the norm */
+    size_t k_at, v_at;          /* this layer's cache within a sequence's */
+    size_t seq_size;            /* bytes of a sequence's cache */
+    size_t tasks, slots;
+    uint32_t expert;
+} nb_step;
+
+/* Evaluates m <= n_batch tokens in the places s->column[0..m): their K and V go into the cache, the
+ * last hidden states of columns want..m stay in x; of the others the last layer computes no more
+ * than K and V. NB_CANCELED within one matmul of the wish, NB_FORMAT when the file was changed
+ * under us; what the sequences hold is the caller's to say. */
+nb_status nb_forward(nb_session *s, const int32_t *ids, size_t m, size_t want,
                      const nb_hooks *hooks, nb_err *err);
 /* Logits of columns first..first+count of the last pass, first >= its want, count <= NB_HEAD_ROWS,
  * into s->logits. */
 nb_status nb_forward_head(nb_session *s, size_t first, size_t count, nb_err *err);
+
+/* Blocks of a layer, private to forward.c. From s->norm; attention's output goes to s->out, the
+ * dense ffn's to s->norm, the experts' to s->out: columns first..m. */
+void nb_attention_block(nb_step *p);
+void nb_ffn_block(nb_step *p);
+void nb_experts_block(nb_step *p);
+/* Shared by them: n items on the pool, or on this thread when the work is small. */
+void nb_step_run(const nb_session *s, size_t n, size_t work, nk_pool_fn *fn, void *arg);
+/* y = norm(x), n long, in place allowed; rms or layer as the architecture has it. bias may be
+ * NULL. */
+void nb_norm_row(const nb_session *s, float *y, const float *x, const float *weight,
+                 const float *bias, size_t n);
 
 #endif

@@ -262,3 +262,8 @@ uint32_t nb_local_ctx(const nb_local *l)
 {
     return nb_session_ctx(l->session);
 }
+
+nb_session *nb_local_session(nb_local *l)
+{
+    return l->session;
+}

@@ -1,7 +1,6 @@
 #include "core/model/model.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,50 +9,32 @@
 
 enum { ALIGN = 64 };
 
-/* Shape a slot must have: [cols] for norms, [cols, rows] for matrices. */
-static void shape_of(const nb_hparams *hp, nb_slot slot, uint64_t *cols, uint64_t *rows)
-{
-    uint64_t embd = hp->n_embd, q = (uint64_t)hp->n_head * hp->head_dim,
-             kv = (uint64_t)hp->n_head_kv * hp->head_dim;
-    const uint64_t shape[NB_SLOT_COUNT][2] = {
-        [NB_TOKEN_EMBD] = {embd, hp->n_vocab},
-        [NB_OUTPUT_NORM] = {embd, 1},
-        [NB_OUTPUT] = {embd, hp->n_vocab},
-        [NB_ROPE_FREQS] = {hp->n_rot / 2, 1},
-        [NB_ATTN_NORM] = {embd, 1},
-        [NB_ATTN_Q] = {embd, q},
-        [NB_ATTN_K] = {embd, kv},
-        [NB_ATTN_V] = {embd, kv},
-        [NB_ATTN_OUT] = {q, embd},
-        [NB_FFN_NORM] = {embd, 1},
-        [NB_FFN_GATE] = {embd, hp->n_ff},
-        [NB_FFN_UP] = {embd, hp->n_ff},
-        [NB_FFN_DOWN] = {hp->n_ff, embd},
-    };
-    *cols = shape[slot][0];
-    *rows = shape[slot][1];
-}
-
-static bool is_vector(nb_slot slot)
-{
-    return slot == NB_OUTPUT_NORM || slot == NB_ROPE_FREQS || slot == NB_ATTN_NORM ||
-           slot == NB_FFN_NORM;
-}
-
-/* Fills *m with a view's place in the file, its shape and type checked. */
+/* Fills *m with a view's place in the file, its shape and type checked. Of experts, rows counts all
+ * together. */
 static nb_status check_view(nk_matrix *m, const nb_view *v, const nb_hparams *hp, nb_slot slot,
                             nb_err *err)
 {
     const nb_tensor *t = &v->t;
-    uint64_t cols, rows, row_size, total;
-    shape_of(hp, slot, &cols, &rows);
-    if (nb_tensor_cols(t) != cols || nb_tensor_rows(t) != rows)
+    const nb_slot_row *row = nb_slot_of(slot);
+    uint64_t side[3], row_size, total;
+    bool fits = t->shape[3] == 1;
+    for (int i = 0; i < 3; i++) {
+        side[i] = nb_hparams_side(hp, row->side[i]);
+        fits &= t->shape[i] == side[i];
+    }
+    uint64_t cols = side[0], rows = side[1] * side[2];
+    if (!fits && side[2] == 1)
         return nb_fail(err, NB_FORMAT,
                        "tensor \"%s\": %" PRIu64 " x %" PRIu64 ", the model's keys say %" PRIu64
                        " x %" PRIu64,
                        t->name, nb_tensor_cols(t), nb_tensor_rows(t), cols, rows);
+    if (!fits)
+        return nb_fail(err, NB_FORMAT,
+                       "tensor \"%s\": %" PRIu64 " x %" PRIu64 " x %" PRIu64
+                       ", the model's keys say %" PRIu64 " x %" PRIu64 " x %" PRIu64,
+                       t->name, t->shape[0], t->shape[1], t->shape[2], cols, side[1], side[2]);
     const nk_type *type = nk_type_get(t->type);
-    if (!type || !type->decode || (!is_vector(slot) && !type->dot))
+    if (!type || !type->decode || (!row->is_vector && !type->dot))
         return nb_fail(err, NB_UNSUPPORTED, "tensor \"%s\": type %s does not run here yet", t->name,
                        type ? type->name : "unknown");
     if (!nk_row_size(type, cols, &row_size) || !nb_mul(row_size, rows, &total) ||
@@ -70,11 +51,25 @@ static nb_status check_view(nk_matrix *m, const nb_view *v, const nb_hparams *hp
 static uint64_t copy_size(const nb_view *v, const nk_matrix *m, nb_slot slot)
 {
     bool odd = m->type->is_float && (uintptr_t)m->data % m->type->block_size;
-    if (is_vector(slot) && (m->type->id != NK_F32 || odd))
-        return m->cols * sizeof(float);
-    if (v->order != NB_ROWS_PLAIN || odd)
+    bool made = v->order != NB_ROWS_PLAIN || v->gather;
+    if (nb_slot_of(slot)->is_vector && (m->type->id != NK_F32 || odd || made))
+        return (uint64_t)m->rows * m->cols * sizeof(float);
+    if (made || odd)
         return (uint64_t)m->rows * m->row_size;
     return 0;
+}
+
+/* The view's rows as it is seen, in memory: *m then lies there. */
+static void unpack(nk_matrix *m, const nb_view *v, nb_slot slot, uint8_t *copy)
+{
+    if (nb_slot_of(slot)->is_vector) {
+        nb_weights_floats(v, (float *)(void *)copy);
+        m->type = nk_type_get(NK_F32);
+        m->row_size = m->cols * sizeof(float);
+    } else {
+        nb_weights_unpack(v, copy);
+    }
+    m->data = copy;
 }
 
 /* Called twice: first *at counts the bytes (m->unpacked still NULL), then they are filled. */
@@ -86,18 +81,8 @@ static nb_status place(nb_model *m, nk_matrix *into, const nb_view *v, nb_slot s
     uint64_t size = copy_size(v, &w, slot), start = *at;
     if (size && (!nb_add(start, size, at) || !nb_align_up(*at, ALIGN, at)))
         return nb_fail(err, NB_FORMAT, "tensor \"%s\": too large", v->t.name);
-    if (size && m->unpacked) {
-        uint8_t *copy = (uint8_t *)m->unpacked + start;
-        if (is_vector(slot)) {
-            w.type->decode(w.data, (float *)(void *)copy, w.cols);
-            w.type = nk_type_get(NK_F32);
-            w.row_size = w.cols * sizeof(float);
-        } else {
-            for (size_t r = 0; r < w.rows; r++)
-                memcpy(copy + r * w.row_size, nb_weights_row(v, r), w.row_size);
-        }
-        w.data = copy;
-    }
+    if (size && m->unpacked)
+        unpack(&w, v, slot, (uint8_t *)m->unpacked + start);
     *into = w;
     return NB_OK;
 }
@@ -110,9 +95,11 @@ static nb_status place_all(nb_model *m, uint64_t *at, nb_err *err)
         int slot = outside ? 0 : NB_SLOT_LAYER, end = outside ? NB_SLOT_LAYER : NB_SLOT_COUNT;
         for (; slot < end; slot++) {
             nk_matrix *into = outside ? &m->global[slot] : &m->layer[layer].w[slot];
+            if (!nb_slot_exists((nb_slot)slot, m->hp.features))
+                continue;
             nb_slot_name((nb_slot)slot, layer, name);
             const nb_view *v = nb_weights_find(m->weights, name);
-            if (!v && nb_slot_of((nb_slot)slot)->required)
+            if (!v && nb_slot_required((nb_slot)slot, m->hp.features))
                 return nb_fail(err, NB_FORMAT, "tensor \"%s\" is missing", name);
             if (v)
                 NB_TRY(place(m, into, v, (nb_slot)slot, at, err));
@@ -135,7 +122,7 @@ static nb_status refuse_strangers(const nb_model *m, nb_err *err)
         int slot = inside ? NB_SLOT_LAYER : 0, end = inside ? NB_SLOT_COUNT : NB_SLOT_LAYER;
         for (; slot < end && !known && layer < m->hp.n_layer; slot++) {
             nb_slot_name((nb_slot)slot, layer, name);
-            known = strcmp(name, have) == 0;
+            known = nb_slot_exists((nb_slot)slot, m->hp.features) && strcmp(name, have) == 0;
         }
         if (!known)
             return nb_fail(err, NB_UNSUPPORTED,
@@ -145,38 +132,79 @@ static nb_status refuse_strangers(const nb_model *m, nb_err *err)
     return NB_OK;
 }
 
-/* Angle per position of each rotated pair: base^(-2i/n_rot), scaled, divided by the file's factors
- * where it has them (Llama 3). */
-static nb_status fill_rope(nb_model *m, nb_err *err)
-{
-    const nb_hparams *hp = &m->hp;
-    const float *factor = m->global[NB_ROPE_FREQS].data;
-    for (uint32_t i = 0; i < hp->n_rot / 2; i++) {
-        double f = pow((double)hp->rope_base, -2.0 * i / hp->n_rot) * (double)hp->rope_scale;
-        if (factor && !(factor[i] > 0 && factor[i] < INFINITY))
-            return nb_fail(err, NB_FORMAT, "tensor \"rope_freqs.weight\": value %u is not positive",
-                           i);
-        m->rope_freq[i] = (float)(factor ? f / (double)factor[i] : f);
-    }
-    return NB_OK;
-}
-
 static void count_bytes(nb_model *m)
 {
     const nk_matrix *out = &m->global[m->hp.tied ? NB_TOKEN_EMBD : NB_OUTPUT];
     m->weight_bytes = (uint64_t)out->rows * out->row_size;
     for (uint32_t layer = 0; layer < m->hp.n_layer; layer++)
-        for (int slot = NB_SLOT_LAYER; slot < NB_SLOT_COUNT; slot++)
-            m->weight_bytes +=
-                (uint64_t)m->layer[layer].w[slot].rows * m->layer[layer].w[slot].row_size;
+        for (int slot = NB_SLOT_LAYER; slot < NB_SLOT_COUNT; slot++) {
+            const nk_matrix *w = &m->layer[layer].w[slot];
+            uint64_t rows = w->rows;
+            if (nb_slot_of((nb_slot)slot)->side[2] == NB_SIDE_EXPERTS && rows)
+                rows = rows / m->hp.n_expert * m->hp.n_expert_used;
+            m->weight_bytes += rows * w->row_size;
+        }
+}
+
+/* *part = rows [first, first + rows) of whole; of a vector with one row, its columns. */
+static void cut(nk_matrix *part, const nk_matrix *whole, size_t first, size_t rows)
+{
+    if (!whole->data)
+        return;
+    *part = *whole;
+    bool vector = whole->rows == 1;
+    size_t step = vector ? sizeof(float) : whole->row_size;
+    part->data = (const uint8_t *)whole->data + first * step;
+    *(vector ? &part->cols : &part->rows) = rows;
+}
+
+/* Gives the tensors that hold several matrices, or bear another name, the slots the forward pass
+ * reads. */
+static void split_fused(nb_layer *l, const nb_hparams *hp)
+{
+    size_t q = (size_t)hp->n_head * hp->head_dim, kv = (size_t)hp->n_head_kv * hp->head_dim;
+    for (int bias = 0; bias < 2 && (hp->features & NB_ARCH_FUSED_QKV); bias++) {
+        const nk_matrix *all = &l->w[bias ? NB_ATTN_QKV_BIAS : NB_ATTN_QKV];
+        cut(&l->w[bias ? NB_ATTN_Q_BIAS : NB_ATTN_Q], all, 0, q);
+        cut(&l->w[bias ? NB_ATTN_K_BIAS : NB_ATTN_K], all, q, kv);
+        cut(&l->w[bias ? NB_ATTN_V_BIAS : NB_ATTN_V], all, q + kv, kv);
+    }
+    if (hp->features & NB_ARCH_FUSED_GATE) {
+        nk_matrix both = l->w[NB_FFN_UP];
+        cut(&l->w[NB_FFN_GATE], &both, 0, hp->n_ff);
+        cut(&l->w[NB_FFN_UP], &both, hp->n_ff, hp->n_ff);
+    }
+    if (hp->features & NB_ARCH_LATE_FFN_NORM)
+        l->w[NB_FFN_NORM] = l->w[NB_FFN_LATE_NORM];
+}
+
+/* Which layers look back only so far, and how they turn. */
+static void set_reach(nb_model *m)
+{
+    const nb_hparams *hp = &m->hp;
+    char key[128];
+    snprintf(key, sizeof key, "%s.attention.sliding_window_pattern", hp->arch->name);
+    const nb_kv *pattern = nb_kvs_find(nb_weights_kvs(m->weights), key);
+    for (uint32_t i = 0; i < hp->n_layer; i++) {
+        nb_layer *l = &m->layer[i];
+        double windowed = hp->window_every == 1 || (i + 1) % (hp->window_every + !hp->window_every);
+        if (pattern && pattern->type == NB_KV_ARRAY)
+            nb_kv_elem_num(pattern, i, &windowed);
+        l->window = windowed > 0 ? hp->window : 0;
+        bool still = hp->n_rot == 0 || hp->rope.off ||
+                     (hp->arch->rope_every && (i + 1) % hp->arch->rope_every == 0);
+        bool local = l->window && (hp->features & NB_ARCH_LOCAL_ROPE);
+        l->turn = still ? NB_TURN_NONE : local ? NB_TURN_LOCAL : NB_TURN_MAIN;
+    }
 }
 
 static nb_status load(nb_model *m, nb_err *err)
 {
     NB_TRY(nb_hparams_read(&m->hp, nb_weights_kvs(m->weights), err));
+    if (nb_weights_find(m->weights, "blk.0.attn_qkv.weight"))
+        m->hp.features |= NB_ARCH_FUSED_QKV;
     m->layer = nb_alloc(m->hp.n_layer, sizeof *m->layer, "model", err);
-    m->rope_freq = nb_alloc(m->hp.n_rot / 2, sizeof *m->rope_freq, "model", err);
-    if (!m->layer || !m->rope_freq)
+    if (!m->layer)
         return NB_NOMEM;
     uint64_t bytes = 0;
     NB_TRY(place_all(m, &bytes, err));
@@ -190,7 +218,10 @@ static nb_status load(nb_model *m, nb_err *err)
     }
     m->hp.tied = !m->global[NB_OUTPUT].data;
     count_bytes(m);
-    return fill_rope(m, err);
+    for (uint32_t i = 0; i < m->hp.n_layer; i++)
+        split_fused(&m->layer[i], &m->hp);
+    set_reach(m);
+    return m->hp.n_rot ? nb_rope_fill(m, err) : NB_OK;
 }
 
 nb_status nb_model_open(nb_model **out, const nb_weights *w, nb_err *err)
@@ -214,7 +245,7 @@ void nb_model_close(nb_model **mp)
     if (!m)
         return;
     free(m->layer);
-    free(m->rope_freq);
+    free(m->rope_freq[NB_TURNS_MAIN]);
     free(m->unpacked);
     free(m);
     *mp = NULL;

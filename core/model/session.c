@@ -1,5 +1,6 @@
 #include "core/model/session.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,10 @@ typedef struct part {
 } part;
 
 typedef struct plan {
-    uint32_t n_ctx, n_batch;
-    uint64_t kv_row, kv_bytes, scratch_bytes;
-    part parts[13];
+    uint32_t n_ctx, n_batch, n_seq;
+    const nk_type *k_type, *v_type;
+    uint64_t k_row, v_row, kv_bytes, scratch_bytes, score_row;
+    part parts[22];
 } plan;
 
 /* Saturates: a length that cannot be is refused by the allocation. */
@@ -27,6 +29,11 @@ static uint64_t times(uint64_t a, uint64_t b)
     uint64_t r = UINT64_MAX / 4;
     nb_mul(a, b, &r);
     return r < UINT64_MAX / 4 ? r : UINT64_MAX / 4;
+}
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
 }
 
 static plan plan_of(const nb_hparams *hp, const nb_session_options *opt)
@@ -40,24 +47,41 @@ static plan plan_of(const nb_hparams *hp, const nb_session_options *opt)
     p.n_batch = p.n_batch > p.n_ctx ? p.n_ctx : p.n_batch;
     uint64_t kv = (uint64_t)hp->n_head_kv * hp->head_dim, q = (uint64_t)hp->n_head * hp->head_dim;
     uint64_t m = p.n_batch > NB_HEAD_ROWS ? p.n_batch : NB_HEAD_ROWS, f = sizeof(float);
-    uint64_t widest = hp->n_embd > hp->n_ff ? hp->n_embd : hp->n_ff;
-    widest = widest > q ? widest : q;
-    p.kv_row = kv * (o->kv_f32 ? 4 : 2);
-    p.kv_bytes = times(times(p.kv_row, p.n_ctx), 2 * (uint64_t)hp->n_layer);
+    uint64_t ff = most(hp->n_ff, most(hp->n_expert_ff, hp->n_shared_ff));
+    uint64_t widest = most(most(hp->n_embd, ff), q), used = m * hp->n_expert_used;
+    bool experts = hp->features & NB_ARCH_EXPERTS, local = hp->features & NB_ARCH_LOCAL_ROPE;
+    bool apart = hp->features & (NB_ARCH_EXPERTS | NB_ARCH_PARALLEL | NB_ARCH_MAY_PARALLEL);
+    const nk_type *plain = nk_type_get(o->kv_f32 ? NK_F32 : NK_F16);
+    p.k_type = o->k_type ? o->k_type : plain;
+    p.v_type = o->v_type ? o->v_type : plain;
+    p.k_row = kv / p.k_type->block_len * p.k_type->block_size;
+    p.v_row = kv / p.v_type->block_len * p.v_type->block_size;
+    p.n_seq = o->n_seq ? o->n_seq : 1;
+    p.kv_bytes = times(times(times(p.k_row + p.v_row, p.n_ctx), hp->n_layer), p.n_seq);
+    p.score_row = p.n_ctx + (hp->features & NB_ARCH_SINKS ? 1 : 0);
     const part parts[] = {
         {offsetof(nb_session, x), m * hp->n_embd * f},
         {offsetof(nb_session, norm), m * hp->n_embd * f},
+        {offsetof(nb_session, out), apart ? m * hp->n_embd * f : 0},
         {offsetof(nb_session, q), m * q * f},
         {offsetof(nb_session, att), m * q * f},
         {offsetof(nb_session, k), m * kv * f},
         {offsetof(nb_session, v), m * kv * f},
-        {offsetof(nb_session, gate), m * hp->n_ff * f},
-        {offsetof(nb_session, up), m * hp->n_ff * f},
-        {offsetof(nb_session, cs), m * hp->n_rot * f},
-        {offsetof(nb_session, score), (uint64_t)NB_ATTN_SLOTS * p.n_ctx * f},
+        {offsetof(nb_session, gate), m * ff * f},
+        {offsetof(nb_session, up), m * ff * f},
+        {offsetof(nb_session, cs[0]), m * hp->n_rot * f},
+        {offsetof(nb_session, cs[1]), local && hp->window ? m * hp->n_rot * f : 0},
+        {offsetof(nb_session, score), (uint64_t)NB_ATTN_SLOTS * p.score_row * f},
         {offsetof(nb_session, logits), (uint64_t)NB_HEAD_ROWS * hp->n_vocab * f},
-        {offsetof(nb_session, ids), (uint64_t)p.n_ctx * sizeof(int32_t)},
+        {offsetof(nb_session, kept), p.n_seq > 1 ? (uint64_t)p.n_seq * hp->n_vocab * f : 0},
+        {offsetof(nb_session, ids), (uint64_t)p.n_seq * p.n_ctx * sizeof(int32_t)},
+        {offsetof(nb_session, column), m * sizeof(nb_column)},
         {offsetof(nb_session, matmul), nk_matmul_scratch((size_t)widest, (size_t)m)},
+        {offsetof(nb_session, route), m * hp->n_expert * f},
+        {offsetof(nb_session, routed), used * sizeof(nb_routed)},
+        {offsetof(nb_session, by_expert), used * sizeof(nb_routed)},
+        {offsetof(nb_session, start), experts ? (hp->n_expert + 1) * sizeof(uint32_t) : 0},
+        {offsetof(nb_session, taken), experts ? 2 * m * hp->n_embd * f : 0},
     };
     memcpy(p.parts, parts, sizeof parts);
     p.scratch_bytes = ALIGN;
@@ -74,10 +98,69 @@ void nb_session_plan(const nb_hparams *hp, const nb_session_options *opt, uint64
     *scratch = p.scratch_bytes;
 }
 
+/* Parts of no length stay NULL. */
+static void place_scratch(nb_session *s, const plan *p)
+{
+    uint8_t *at = s->scratch;
+    at += ALIGN - (uintptr_t)at % ALIGN;
+    for (size_t i = 0; i < countof(p->parts); i++) {
+        if (p->parts[i].bytes)
+            memcpy((uint8_t *)s + p->parts[i].field, &at, sizeof at);
+        at += (p->parts[i].bytes + ALIGN - 1) / ALIGN * ALIGN;
+    }
+    size_t rows = s->n_batch > NB_HEAD_ROWS ? s->n_batch : NB_HEAD_ROWS;
+    s->given = s->taken ? s->taken + rows * s->model->hp.n_embd : NULL;
+    s->out = s->out ? s->out : s->norm;
+    size_t n_vocab = s->model->hp.n_vocab;
+    for (uint32_t i = 0; i < s->n_seq; i++)
+        s->seq[i] = (nb_seq){.ids = s->ids + (size_t)i * s->n_ctx,
+                             .logits = s->kept ? s->kept + i * n_vocab : s->logits};
+}
+
+/* longrope has other angles for contexts longer than the first training's (build_rope_factors of
+ * src/llama.cpp @ c392e50: the session's size decides, so that cached keys stay right). */
+static void choose_turns(nb_session *s)
+{
+    const nb_model *m = s->model;
+    bool far = s->n_ctx > m->hp.rope.n_ctx_orig && m->rope_freq[NB_TURNS_LONG];
+    nb_turns main = far ? NB_TURNS_LONG : NB_TURNS_MAIN;
+    s->freq[0] = m->rope_freq[main];
+    s->gain[0] = m->rope_gain[main];
+    s->freq[1] = m->rope_freq[NB_TURNS_LOCAL];
+    s->gain[1] = m->rope_gain[NB_TURNS_LOCAL];
+}
+
+const nk_type *nb_session_kv_type(const char *name)
+{
+    static const nk_type_id types[] = {NK_F32, NK_F16, NK_BF16, NK_Q8_0, NK_Q4_0};
+    const nk_type *t = nk_type_find(name);
+    for (size_t i = 0; t && i < countof(types); i++)
+        if (t->id == types[i])
+            return t;
+    return NULL;
+}
+
+static nb_status check_options(const nb_hparams *hp, const plan *p, nb_err *err)
+{
+    if ((hp->features & NB_ARCH_LEARNED) && p->n_ctx > hp->n_ctx_train)
+        return nb_fail(err, NB_USAGE, "context of %u tokens: this model has learned %u positions",
+                       p->n_ctx, hp->n_ctx_train);
+    if (p->n_seq > NB_MAX_SEQ)
+        return nb_fail(err, NB_USAGE, "%u sequences: at most %d", p->n_seq, NB_MAX_SEQ);
+    const nk_type *const types[] = {p->k_type, p->v_type};
+    for (size_t i = 0; i < countof(types); i++)
+        if (!types[i]->is_float && hp->head_dim % NK_ATTN_BLOCK)
+            return nb_fail(err, NB_USAGE,
+                           "cache in %s: heads of %u values do not consist of blocks of %d",
+                           types[i]->name, hp->head_dim, NK_ATTN_BLOCK);
+    return NB_OK;
+}
+
 nb_status nb_session_open(nb_session **out, const nb_model *m, const nk_ops *ops, nk_pool *pool,
                           const nb_session_options *opt, nb_err *err)
 {
     plan p = plan_of(&m->hp, opt);
+    NB_TRY(check_options(&m->hp, &p, err));
     nb_session *s = nb_alloc(1, sizeof *s, "session", err);
     if (!s)
         return NB_NOMEM;
@@ -86,9 +169,13 @@ nb_status nb_session_open(nb_session **out, const nb_model *m, const nk_ops *ops
                       .pool = pool,
                       .n_ctx = p.n_ctx,
                       .n_batch = p.n_batch,
-                      .kv_type = opt && opt->kv_f32 ? NK_F32 : NK_F16,
-                      .kv_row = (size_t)p.kv_row,
+                      .n_seq = p.n_seq,
+                      .k_type = p.k_type->id,
+                      .v_type = p.v_type->id,
+                      .k_row = (size_t)p.k_row,
+                      .v_row = (size_t)p.v_row,
                       .kv_bytes = p.kv_bytes,
+                      .score_row = (size_t)p.score_row,
                       .scratch_bytes = p.scratch_bytes};
     s->kv = nb_alloc(p.kv_bytes, 1, "KV cache", NULL);
     s->scratch = nb_alloc(p.scratch_bytes, 1, "scratch", NULL);
@@ -99,12 +186,8 @@ nb_status nb_session_open(nb_session **out, const nb_model *m, const nk_ops *ops
                        " bytes of KV cache and %" PRIu64 " bytes of scratch",
                        p.n_ctx, p.kv_bytes, p.scratch_bytes);
     }
-    uint8_t *at = s->scratch;
-    at += ALIGN - (uintptr_t)at % ALIGN;
-    for (size_t i = 0; i < countof(p.parts); i++) {
-        memcpy((uint8_t *)s + p.parts[i].field, &at, sizeof at);
-        at += (p.parts[i].bytes + ALIGN - 1) / ALIGN * ALIGN;
-    }
+    place_scratch(s, &p);
+    choose_turns(s);
     *out = s;
     return NB_OK;
 }
@@ -138,17 +221,35 @@ static nb_status check_ids(const nb_session *s, const int32_t *ids, size_t n, nb
     return NB_OK;
 }
 
-/* Evaluates the next chunk of ids[0..n) and moves s->n; *m = its length. Hidden states are wanted
- * of positions >= from. */
+static nb_seq *now(nb_session *s)
+{
+    return &s->seq[s->now];
+}
+
+/* Logits of column j of the last pass become the sequence's. */
+static nb_status keep_logits(nb_session *s, nb_seq *q, size_t j, nb_err *err)
+{
+    NB_TRY(nb_forward_head(s, j, 1, err));
+    if (q->logits != s->logits)
+        memcpy(q->logits, s->logits, s->model->hp.n_vocab * sizeof *s->logits);
+    q->has_logits = true;
+    return NB_OK;
+}
+
+/* Evaluates the next chunk of ids[0..n) in the current sequence and moves its end; *m = its length.
+ * Hidden states are wanted of positions >= from. */
 static nb_status advance(nb_session *s, const int32_t *ids, size_t n, size_t from, size_t *m,
                          const nb_hooks *hooks, nb_err *err)
 {
-    size_t left = n - s->n, take = left < s->n_batch ? left : s->n_batch;
-    size_t want = from > s->n ? from - s->n : 0;
-    NB_TRY(nb_forward(s, ids + s->n, take, s->n, want < take ? want : take, hooks, err));
-    memmove(s->ids + s->n, ids + s->n, take * sizeof *ids);
-    s->n += take;
-    nb_report(hooks, &(nb_progress){.what = "prompt", .done = s->n, .total = n});
+    nb_seq *q = now(s);
+    size_t left = n - q->n, take = left < s->n_batch ? left : s->n_batch;
+    size_t want = from > q->n ? from - q->n : 0;
+    for (size_t j = 0; j < take; j++)
+        s->column[j] = (nb_column){.seq = s->now, .pos = (uint32_t)(q->n + j)};
+    NB_TRY(nb_forward(s, ids + q->n, take, want < take ? want : take, hooks, err));
+    memmove(q->ids + q->n, ids + q->n, take * sizeof *ids);
+    q->n += take;
+    nb_report(hooks, &(nb_progress){.what = "prompt", .done = q->n, .total = n});
     *m = take;
     return NB_OK;
 }
@@ -156,16 +257,16 @@ static nb_status advance(nb_session *s, const int32_t *ids, size_t n, size_t fro
 nb_status nb_session_feed(nb_session *s, const int32_t *ids, size_t n, size_t *reused,
                           const nb_hooks *hooks, nb_err *err)
 {
+    nb_seq *q = now(s);
     NB_TRY(check_ids(s, ids, n, err));
     size_t keep = 0, m = 0;
-    while (keep < s->n && keep < n - 1 && s->ids[keep] == ids[keep])
+    while (keep < q->n && keep < n - 1 && q->ids[keep] == ids[keep])
         keep++;
-    s->n = keep;
-    s->has_logits = false;
-    while (s->n < n)
+    q->n = keep;
+    q->has_logits = false;
+    while (q->n < n)
         NB_TRY(advance(s, ids, n, n - 1, &m, hooks, err));
-    NB_TRY(nb_forward_head(s, m - 1, 1, err));
-    s->has_logits = true;
+    NB_TRY(keep_logits(s, q, m - 1, err));
     if (reused)
         *reused = keep;
     return NB_OK;
@@ -174,37 +275,111 @@ nb_status nb_session_feed(nb_session *s, const int32_t *ids, size_t n, size_t *r
 nb_status nb_session_next(nb_session *s, nb_sampler *smp, nb_choice *choice, const nb_hooks *hooks,
                           nb_err *err)
 {
-    if (!s->has_logits)
+    nb_seq *q = now(s);
+    if (!q->has_logits)
         return nb_fail(err, NB_REFUSED, "no logits to choose a token from");
     if (nb_canceled(hooks))
         return nb_fail(err, NB_CANCELED, "cancelled");
     nb_choice c;
-    NB_TRY(nb_sampler_pick(smp, s->logits, s->ids, s->n, &c, err));
+    NB_TRY(nb_sampler_pick(smp, q->logits, q->ids, q->n, &c, err));
     *choice = c; /* stands even if its evaluation fails: logits are gone then */
-    s->has_logits = false;
-    if (s->n == s->n_ctx)
+    q->has_logits = false;
+    if (q->n == s->n_ctx)
         return nb_fail(err, NB_REFUSED, "context full: %u tokens", s->n_ctx);
-    NB_TRY(nb_forward(s, &c.id, 1, s->n, 0, hooks, err));
-    s->ids[s->n++] = c.id;
-    NB_TRY(nb_forward_head(s, 0, 1, err));
-    s->has_logits = true;
+    s->column[0] = (nb_column){.seq = s->now, .pos = (uint32_t)q->n};
+    NB_TRY(nb_forward(s, &c.id, 1, 0, hooks, err));
+    q->ids[q->n++] = c.id;
+    return keep_logits(s, q, 0, err);
+}
+
+/* --- several sequences --------------------------------------------------------------------------
+ */
+
+void nb_session_use_seq(nb_session *s, uint32_t seq)
+{
+    assert(seq < s->n_seq);
+    s->now = seq;
+}
+
+void nb_session_copy_seq(nb_session *s, uint32_t from)
+{
+    assert(from < s->n_seq);
+    nb_seq *to = now(s);
+    const nb_seq *src = &s->seq[from];
+    if (to == src)
+        return;
+    size_t size = s->kv_bytes / s->n_seq;
+    memcpy(s->kv + s->now * size, s->kv + from * size, size);
+    memcpy(to->ids, src->ids, src->n * sizeof *to->ids);
+    if (src->has_logits)
+        memcpy(to->logits, src->logits, s->model->hp.n_vocab * sizeof *to->logits);
+    to->n = src->n;
+    to->has_logits = src->has_logits;
+}
+
+static nb_status check_each(const nb_session *s, const uint32_t *seq, size_t n, nb_err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        assert(seq[i] < s->n_seq);
+        const nb_seq *q = &s->seq[seq[i]];
+        if (!q->has_logits)
+            return nb_fail(err, NB_REFUSED, "sequence %u: no logits to choose a token from",
+                           seq[i]);
+        if (q->n == s->n_ctx)
+            return nb_fail(err, NB_REFUSED, "sequence %u: context full: %u tokens", seq[i],
+                           s->n_ctx);
+    }
+    return NB_OK;
+}
+
+nb_status nb_session_next_each(nb_session *s, const uint32_t *seq, size_t n, nb_sampler *const *smp,
+                               nb_choice *choice, const nb_hooks *hooks, nb_err *err)
+{
+    int32_t ids[NB_MAX_SEQ];
+    assert(n <= s->n_seq);
+    NB_TRY(check_each(s, seq, n, err));
+    for (size_t i = 0; i < n; i++) {
+        nb_seq *q = &s->seq[seq[i]];
+        NB_TRY(nb_sampler_pick(smp[i], q->logits, q->ids, q->n, &choice[i], err));
+        ids[i] = choice[i].id;
+    }
+    for (size_t i = 0; i < n; i++)
+        s->seq[seq[i]].has_logits = false;
+    for (size_t at = 0, m; at < n; at += m) { /* as many as a pass takes */
+        m = n - at < s->n_batch ? n - at : s->n_batch;
+        for (size_t j = 0; j < m; j++)
+            s->column[j] = (nb_column){.seq = seq[at + j], .pos = (uint32_t)s->seq[seq[at + j]].n};
+        NB_TRY(nb_forward(s, ids + at, m, 0, hooks, err));
+        for (size_t j = 0; j < m; j++) {
+            nb_seq *q = &s->seq[seq[at + j]];
+            q->ids[q->n++] = ids[at + j];
+        }
+        NB_TRY(nb_forward_head(s, 0, m, err));
+        for (size_t j = 0; j < m; j++) {
+            nb_seq *q = &s->seq[seq[at + j]];
+            size_t n_vocab = s->model->hp.n_vocab;
+            memmove(q->logits, s->logits + j * n_vocab, n_vocab * sizeof *q->logits);
+            q->has_logits = true;
+        }
+    }
     return NB_OK;
 }
 
 const float *nb_session_logits(const nb_session *s)
 {
-    return s->has_logits ? s->logits : NULL;
+    return s->seq[s->now].has_logits ? s->seq[s->now].logits : NULL;
 }
 
 nb_status nb_session_score(nb_session *s, const int32_t *ids, size_t n, size_t from,
                            nb_logits_fn *fn, void *arg, const nb_hooks *hooks, nb_err *err)
 {
+    nb_seq *q = now(s);
     NB_TRY(check_ids(s, ids, n, err));
-    s->n = 0;
-    s->has_logits = false;
+    q->n = 0;
+    q->has_logits = false;
     size_t n_vocab = s->model->hp.n_vocab;
-    while (s->n < n) {
-        size_t start = s->n, m;
+    while (q->n < n) {
+        size_t start = q->n, m;
         NB_TRY(advance(s, ids, n, from, &m, hooks, err));
         for (size_t j = from > start ? from - start : 0; j < m; j += NB_HEAD_ROWS) {
             size_t count = m - j < NB_HEAD_ROWS ? m - j : NB_HEAD_ROWS;
@@ -220,8 +395,8 @@ nb_status nb_session_score(nb_session *s, const int32_t *ids, size_t n, size_t f
 
 const int32_t *nb_session_tokens(const nb_session *s, size_t *n)
 {
-    *n = s->n;
-    return s->ids;
+    *n = s->seq[s->now].n;
+    return s->seq[s->now].ids;
 }
 
 uint32_t nb_session_ctx(const nb_session *s)

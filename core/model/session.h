@@ -1,7 +1,7 @@
-/* One timeline of a model: its KV cache, scratch and position. The caller always gives the whole
- * token prefix; feed reuses what the cache already holds and evaluates only the new suffix, so
- * regenerate, edit and branch cost what changed. Results are bit-identical for any thread count and
- * for any split of the prefix into calls.
+/* One timeline of a model, or several side by side: its KV cache, scratch and position. The caller
+ * always gives the whole token prefix; feed reuses what the cache already holds and evaluates only
+ * the new suffix, so regenerate, edit and branch cost what changed. Results are bit-identical for
+ * any thread count and for any split of the prefix into calls.
  *
  *     nb_session_feed(s, ids, n, hooks, err);        // logits of the last token are ready
  *     while (nb_session_next(s, &smp, &id, err) == NB_OK && id != eos) ...
@@ -14,14 +14,25 @@
 
 typedef struct nb_session nb_session;
 
+enum { NB_MAX_SEQ = 16 };
+
 typedef struct nb_session_options {
-    uint32_t n_ctx;   /* 0 = min(n_ctx_train, 4096) */
-    bool kv_f32;      /* cache in F32 instead of F16 */
+    uint32_t n_ctx; /* 0 = min(n_ctx_train, 4096) */
+    bool kv_f32;    /* cache in F32 instead of F16 */
+    /* Types of cached keys and values; NULL: by kv_f32. nb_session_kv_type names those there are.
+     */
+    const nk_type *k_type, *v_type;
     uint32_t n_batch; /* prefill chunk, 0 = 128; cancel is polled per chunk */
+    uint32_t n_seq;   /* sequences, each of n_ctx tokens; 0 = 1, at most NB_MAX_SEQ */
 } nb_session_options;
 
+/* "f32", "f16", "bf16", "q8_0", "q4_0" (llama.cpp's --cache-type-k); NULL: no cache of that type.
+ */
+const nk_type *nb_session_kv_type(const char *name);
+
 /* ops is borrowed and outlives the session. pool may be NULL (one thread) and may be changed
- * between calls with nb_session_use_pool. NB_NOMEM names the bytes of KV and scratch. */
+ * between calls with nb_session_use_pool. NB_NOMEM names the bytes of KV and scratch. NB_USAGE for
+ * a context longer than learned positions, and for a block type that heads do not consist of. */
 nb_status nb_session_open(nb_session **out, const nb_model *m, const nk_ops *ops, nk_pool *pool,
                           const nb_session_options *opt, nb_err *err);
 void nb_session_use_pool(nb_session *s, nk_pool *pool);
@@ -37,6 +48,15 @@ nb_status nb_session_feed(nb_session *s, const int32_t *ids, size_t n, size_t *r
  * is full: the token is still returned, logits are gone. */
 nb_status nb_session_next(nb_session *s, nb_sampler *smp, nb_choice *choice, const nb_hooks *hooks,
                           nb_err *err);
+/* The sequence that all other calls speak of; 0 at first. seq < n_seq. */
+void nb_session_use_seq(nb_session *s, uint32_t seq);
+/* The current sequence becomes what `from` is: a branch that shares its past for one copy. */
+void nb_session_copy_seq(nb_session *s, uint32_t from);
+/* nb_session_next for the n <= NB_MAX_SEQ different sequences seq[i], in one pass over the weights:
+ * choice[i] by smp[i], the same bits as one by one. The first that has no logits or no room fails
+ * all, before any token is chosen. */
+nb_status nb_session_next_each(nb_session *s, const uint32_t *seq, size_t n, nb_sampler *const *smp,
+                               nb_choice *choice, const nb_hooks *hooks, nb_err *err);
 /* [n_vocab] logits after the last token; valid until the next call. */
 const float *nb_session_logits(const nb_session *s);
 /* Evaluates ids and calls fn with the logits of each position >= from, for perplexity: cache is

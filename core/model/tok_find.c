@@ -1,6 +1,6 @@
 /* Pieces by spelling: hash tables for whole spellings, a sorted list for the longest special token
  * at a place in text. */
-#include "core/model/tok_spm.h"
+#include "core/model/tok_private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ enum {
     MAX_SPECIAL = 256, /* bytes of a special token: bounds the work per byte of text */
 };
 
-static uint64_t hash(uint64_t seed, const uint8_t *bytes, size_t n)
+uint64_t nb_tok_hash(uint64_t seed, const uint8_t *bytes, size_t n)
 {
     uint64_t h = seed ^ n * 0x9e3779b97f4a7c15u;
     while (n > 0) {
@@ -38,7 +38,7 @@ static uint32_t spelling(const nb_tok *t, int32_t id, const uint8_t **bytes)
 /* Slot of the spelling, or the free one where it belongs; UINT32_MAX after too many probes. */
 static uint32_t slot_of(const nb_tok *t, const nb_spell *s, const uint8_t *bytes, size_t n)
 {
-    uint32_t at = (uint32_t)hash(s->seed, bytes, n) & s->mask;
+    uint32_t at = (uint32_t)nb_tok_hash(s->seed, bytes, n) & s->mask;
     for (int probe = 0; probe < MAX_PROBES; probe++, at = (at + 1) & s->mask) {
         if (s->slot[at] < 0)
             return at;
@@ -117,7 +117,16 @@ static void drop_twins(nb_tok *t)
     t->n_sorted = kept;
 }
 
-nb_status nb_specials_build(nb_tok *t, nb_err *err)
+static bool keeps_space(const nb_special *s)
+{
+    static const char *const names[] = {"<unk>", "<s>", "<|endoftext|>"};
+    for (size_t i = 0; i < countof(names); i++)
+        if (strlen(names[i]) == s->len && memcmp(s->bytes, names[i], s->len) == 0)
+            return true;
+    return false;
+}
+
+nb_status nb_specials_build(nb_tok *t, bool strip, nb_err *err)
 {
     const unsigned kinds = 1u << NB_PIECE_CONTROL | 1u << NB_PIECE_USER;
     uint32_t count = 0;
@@ -135,6 +144,7 @@ nb_status nb_specials_build(nb_tok *t, nb_err *err)
             return nb_fail(err, NB_UNSUPPORTED,
                            "tokenizer.ggml.tokens: special token %u has %u bytes, at most %d run",
                            id, s.len, MAX_SPECIAL);
+        s.strip = strip && !keeps_space(&s);
         t->sorted[t->n_sorted++] = s;
         t->starts[s.bytes[0]] = true;
     }

@@ -157,9 +157,18 @@ NK_INLINE __m256 silu8(__m256 g)
     return _mm256_div_ps(g, _mm256_add_ps(one, e));
 }
 
-static void silu_mul(float *y, const float *gate, const float *up, size_t n)
+static void silu(float *y, const float *gate, const float *up, size_t n)
 {
     size_t i = 0;
+    if (!up) {
+        for (; i + 8 <= n; i += 8)
+            _mm256_storeu_ps(y + i, silu8(_mm256_loadu_ps(gate + i)));
+        if (i < n) {
+            __m256i rest = first_lanes(n - i);
+            _mm256_maskstore_ps(y + i, rest, silu8(_mm256_maskload_ps(gate + i, rest)));
+        }
+        return;
+    }
     for (; i + 8 <= n; i += 8)
         _mm256_storeu_ps(y + i,
                          _mm256_mul_ps(silu8(_mm256_loadu_ps(gate + i)), _mm256_loadu_ps(up + i)));
@@ -183,42 +192,76 @@ static void add(float *y, const float *x, size_t n)
 
 typedef const unsigned char bytes;
 
-/* Elements i..i+7 of a KV row. */
-NK_INLINE __m256 kv8(bytes *row, size_t i, const int is_f16)
+/* How a cached row is read: floats are widened in registers, anything else is decoded by its type
+ * a block at a time. */
+enum { KV_F32, KV_F16, KV_BF16, KV_BLOCKS };
+
+static int kv_mode(nk_type_id type)
 {
-    return is_f16 ? _mm256_cvtph_ps(load16(row + 2 * i))
-                  : _mm256_loadu_ps((const float *)(const void *)(row + 4 * i));
+    return type == NK_F32    ? KV_F32
+           : type == NK_F16  ? KV_F16
+           : type == NK_BF16 ? KV_BF16
+                             : KV_BLOCKS;
+}
+
+/* Elements i..i+7 of a row of floats. */
+NK_INLINE __m256 kv8(bytes *row, size_t i, const int mode)
+{
+    if (mode == KV_F16)
+        return _mm256_cvtph_ps(load16(row + 2 * i));
+    if (mode == KV_BF16)
+        return _mm256_castsi256_ps(
+            _mm256_slli_epi32(_mm256_cvtepu16_epi32(load16(row + 2 * i)), 16));
+    return _mm256_loadu_ps((const float *)(const void *)(row + 4 * i));
 }
 
 /* Elements i..n-1, fewer than 8, zero-filled. */
-NK_INLINE __m256 kv_rest(bytes *row, size_t i, size_t n, const int is_f16)
+NK_INLINE __m256 kv_rest(bytes *row, size_t i, size_t n, const int mode)
 {
     unsigned char last[32] = {0};
-    size_t size = is_f16 ? 2 : 4;
+    size_t size = mode == KV_F32 ? 4 : 2;
     memcpy(last, row + i * size, (n - i) * size);
-    return kv8(last, 0, is_f16);
+    return kv8(last, 0, mode);
 }
 
-NK_INLINE float kv_dot(const float *q, bytes *k, size_t n, const int is_f16)
+NK_INLINE float kv_dot(const float *q, bytes *k, size_t n, const int mode)
 {
     __m256 even = _mm256_setzero_ps(), odd = even;
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {
-        even = _mm256_fmadd_ps(_mm256_loadu_ps(q + i), kv8(k, i, is_f16), even);
-        odd = _mm256_fmadd_ps(_mm256_loadu_ps(q + i + 8), kv8(k, i + 8, is_f16), odd);
+        even = _mm256_fmadd_ps(_mm256_loadu_ps(q + i), kv8(k, i, mode), even);
+        odd = _mm256_fmadd_ps(_mm256_loadu_ps(q + i + 8), kv8(k, i + 8, mode), odd);
     }
     for (; i + 8 <= n; i += 8)
-        even = _mm256_fmadd_ps(_mm256_loadu_ps(q + i), kv8(k, i, is_f16), even);
+        even = _mm256_fmadd_ps(_mm256_loadu_ps(q + i), kv8(k, i, mode), even);
     if (i < n)
-        odd = _mm256_fmadd_ps(_mm256_maskload_ps(q + i, first_lanes(n - i)),
-                              kv_rest(k, i, n, is_f16), odd);
+        odd = _mm256_fmadd_ps(_mm256_maskload_ps(q + i, first_lanes(n - i)), kv_rest(k, i, n, mode),
+                              odd);
+    return hsum8(_mm256_add_ps(even, odd));
+}
+
+/* n a multiple of NK_ATTN_BLOCK. */
+static float block_dot(const float *q, bytes *k, size_t n, const nk_type *t)
+{
+    __m256 even = _mm256_setzero_ps(), odd = even;
+    size_t step = NK_ATTN_BLOCK / t->block_len * t->block_size;
+    for (size_t i = 0; i < n; i += NK_ATTN_BLOCK, k += step) {
+        float part[NK_ATTN_BLOCK];
+        t->decode(k, part, NK_ATTN_BLOCK);
+        for (size_t j = 0; j < NK_ATTN_BLOCK; j += 16) {
+            even = _mm256_fmadd_ps(_mm256_loadu_ps(q + i + j), _mm256_loadu_ps(part + j), even);
+            odd =
+                _mm256_fmadd_ps(_mm256_loadu_ps(q + i + j + 8), _mm256_loadu_ps(part + j + 8), odd);
+        }
+    }
     return hsum8(_mm256_add_ps(even, odd));
 }
 
 enum { POSITIONS = 128 }; /* summed in one go, so that rounding grows with n / 128 + 128 */
 
 /* out[i..i+8*nv) = sum over positions of score * v, nv registers of 8 elements wide. */
-NK_INLINE void mix_values(const nk_attn *a, size_t i, const int nv, const int is_f16)
+NK_INLINE void mix_values(const nk_attn *a, size_t i, const int nv, const int mode,
+                          const nk_type *t)
 {
     __m256 total[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
                        _mm256_setzero_ps()};
@@ -229,9 +272,15 @@ NK_INLINE void mix_values(const nk_attn *a, size_t i, const int nv, const int is
         for (size_t p = from; p < to; p++) {
             bytes *v = (bytes *)a->v + p * a->v_stride;
             __m256 s = _mm256_set1_ps(a->score[p]);
+            float part[NK_ATTN_BLOCK];
+            if (mode == KV_BLOCKS)
+                t->decode(v + i / t->block_len * t->block_size, part, NK_ATTN_BLOCK);
 #pragma GCC unroll 4
             for (int k = 0; k < nv; k++)
-                sum[k] = _mm256_fmadd_ps(s, kv8(v, i + 8 * (size_t)k, is_f16), sum[k]);
+                sum[k] = _mm256_fmadd_ps(s,
+                                         mode == KV_BLOCKS ? _mm256_loadu_ps(part + 8 * k)
+                                                           : kv8(v, i + 8 * (size_t)k, mode),
+                                         sum[k]);
         }
 #pragma GCC unroll 4
         for (int k = 0; k < nv; k++)
@@ -242,37 +291,79 @@ NK_INLINE void mix_values(const nk_attn *a, size_t i, const int nv, const int is
         _mm256_storeu_ps(a->out + i + 8 * k, total[k]);
 }
 
-NK_INLINE void mix_rest(const nk_attn *a, size_t i, const int is_f16)
+NK_INLINE void mix_rest(const nk_attn *a, size_t i, const int mode)
 {
     __m256 total = _mm256_setzero_ps();
     for (size_t p = 0; p < a->n_pos; p++) {
         bytes *v = (bytes *)a->v + p * a->v_stride;
         total =
-            _mm256_fmadd_ps(_mm256_set1_ps(a->score[p]), kv_rest(v, i, a->head_dim, is_f16), total);
+            _mm256_fmadd_ps(_mm256_set1_ps(a->score[p]), kv_rest(v, i, a->head_dim, mode), total);
     }
     _mm256_maskstore_ps(a->out + i, first_lanes(a->head_dim - i), total);
 }
 
-NK_INLINE void attend(const nk_attn *a, const int is_f16)
+NK_INLINE void scores(const nk_attn *a, const int mode)
 {
     for (size_t p = 0; p < a->n_pos; p++)
-        a->score[p] = kv_dot(a->q, (bytes *)a->k + p * a->k_stride, a->head_dim, is_f16);
-    softmax(a->score, a->score, a->n_pos, a->scale);
+        a->score[p] = kv_dot(a->q, (bytes *)a->k + p * a->k_stride, a->head_dim, mode);
+}
+
+static void block_scores(const nk_attn *a)
+{
+    const nk_type *t = nk_type_get(a->k_type);
+    for (size_t p = 0; p < a->n_pos; p++)
+        a->score[p] = block_dot(a->q, (bytes *)a->k + p * a->k_stride, a->head_dim, t);
+}
+
+NK_INLINE void mix(const nk_attn *a, const int mode)
+{
     size_t i = 0;
     for (; i + 32 <= a->head_dim; i += 32)
-        mix_values(a, i, 4, is_f16);
+        mix_values(a, i, 4, mode, NULL);
     for (; i + 8 <= a->head_dim; i += 8)
-        mix_values(a, i, 1, is_f16);
+        mix_values(a, i, 1, mode, NULL);
     if (i < a->head_dim)
-        mix_rest(a, i, is_f16);
+        mix_rest(a, i, mode);
+}
+
+static void block_mix(const nk_attn *a)
+{
+    const nk_type *t = nk_type_get(a->v_type);
+    for (size_t i = 0; i < a->head_dim; i += NK_ATTN_BLOCK)
+        mix_values(a, i, 4, KV_BLOCKS, t);
 }
 
 static void attention(const nk_attn *a)
 {
-    if (a->kv_type == NK_F16)
-        attend(a, 1);
-    else
-        attend(a, 0);
+    switch (kv_mode(a->k_type)) {
+    case KV_F32:
+        scores(a, KV_F32);
+        break;
+    case KV_F16:
+        scores(a, KV_F16);
+        break;
+    case KV_BF16:
+        scores(a, KV_BF16);
+        break;
+    default:
+        block_scores(a);
+    }
+    bool bent = a->cap > 0 || a->sink;
+    size_t n = bent ? nk_attn_bend(a) : a->n_pos;
+    softmax(a->score, a->score, n, bent ? 1.0f : a->scale);
+    switch (kv_mode(a->v_type)) {
+    case KV_F32:
+        mix(a, KV_F32);
+        break;
+    case KV_F16:
+        mix(a, KV_F16);
+        break;
+    case KV_BF16:
+        mix(a, KV_BF16);
+        break;
+    default:
+        block_mix(a);
+    }
 }
 
 void nk_x86_ops_avx2(nk_ops *ops)
@@ -280,7 +371,7 @@ void nk_x86_ops_avx2(nk_ops *ops)
     ops->rmsnorm = rmsnorm;
     ops->rope = rope;
     ops->softmax = softmax;
-    ops->silu_mul = silu_mul;
+    ops->glu[NK_GLU_SILU] = silu;
     ops->add = add;
     ops->attention = attention;
 }

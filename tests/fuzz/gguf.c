@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/files/gguf.h"
+#include "core/model/model.h"
 
 static void check_sound(const nb_gguf_info *info, uint64_t file_len)
 {
@@ -71,6 +72,24 @@ static void check_again(const nb_gguf_info *info)
     free(t);
 }
 
+/* What an architecture makes of the keys: refused with words, or figures that fit each other. */
+static void check_figures(const nb_kvs *kvs)
+{
+    nb_hparams hp;
+    nb_err err = {.msg = ""};
+    nb_status st = nb_hparams_read(&hp, kvs, &err);
+    if (st != NB_OK) {
+        fuzz_check(err.status == st && err.msg[0], "failure without words");
+        return;
+    }
+    fuzz_check(hp.n_layer && hp.n_embd && hp.n_head_kv && hp.n_head % hp.n_head_kv == 0, "heads");
+    fuzz_check(hp.n_rot <= hp.head_dim && hp.n_rot % 2 == 0, "%u of %u turn", hp.n_rot,
+               hp.head_dim);
+    fuzz_check(hp.n_expert_used <= hp.n_expert && (!hp.n_expert || hp.n_expert_used), "experts");
+    fuzz_check(hp.attn_scale < 1e7f && hp.attn_scale > -1e7f, "scale %g", (double)hp.attn_scale);
+    fuzz_check(hp.rope.stretch <= 0 || hp.rope.base > 1, "yarn");
+}
+
 FUZZ_TARGET(gguf)
 {
     nb_gguf_info info;
@@ -83,6 +102,7 @@ FUZZ_TARGET(gguf)
     check_sound(&info, n);
     check_values(info.kvs);
     check_again(&info);
+    check_figures(info.kvs);
     nb_gguf_free(&info);
 }
 

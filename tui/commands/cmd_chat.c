@@ -4,10 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/files/library.h"
 #include "core/model/chat.h"
+#include "core/model/session_file.h"
 #include "tui/app.h"
-#include "tui/commands/cmd.h"
+#include "tui/commands/session_opt.h"
 #include "tui/transcript.h"
 
 enum {
@@ -21,6 +23,9 @@ enum {
     C_PENALTY,
     C_SYSTEM,
     C_CTX,
+    C_CACHE_K,
+    C_CACHE_V,
+    C_SESSION,
     C_COUNT
 };
 static const ui_opt chat_opt[C_COUNT] = {
@@ -35,6 +40,10 @@ static const ui_opt chat_opt[C_COUNT] = {
     {"system", 0, UI_OPT_TEXT, "TEXT", NULL, 0, 0, "system prompt"},
     {"ctx", 'c', UI_OPT_INT, "N", "the model's, at most 4096", 1, 1 << 20,
      "context size in tokens"},
+    {"cache-type-k", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached keys: " UI_CACHE_TYPES},
+    {"cache-type-v", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached values"},
+    {"session", 0, UI_OPT_FILE, "FILE", NULL, 0, 0,
+     "go on from what FILE holds, if there is one, and save it"},
 };
 
 enum { STDIN_LIMIT = 64 << 20 };
@@ -98,6 +107,14 @@ static nb_status run_turn(ui_ctx *ctx, nb_local *local, const char *prompt, turn
     return t->err.status;
 }
 
+static nb_status resume(const ui_ctx *ctx, nb_local *local, nb_err *err)
+{
+    const ui_arg *file = &ctx->opt[C_SESSION];
+    if (!file->set || !nb_exists(file->text))
+        return NB_OK;
+    return nb_session_restore(nb_local_session(local), file->text, NULL, err);
+}
+
 /* The model's answer as pane `pane` of the log. */
 static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sched,
                          ui_transcript *log, nb_err *err)
@@ -110,6 +127,9 @@ static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sc
     turn t = {.log = log, .stream = !ctx->json};
     nb_turn_stats stats = {0};
     int question;
+    if (ctx->opt[C_SESSION].set && ctx->n_args > 1)
+        return nb_fail(err, NB_USAGE, "--session: a session is of one model");
+    NB_TRY(ui_cache_types(&opt, &ctx->opt[C_CACHE_K], &ctx->opt[C_CACHE_V], err));
     NB_TRY(nb_library_resolve(&ctx->cfg, model, path, sizeof path, err));
     NB_TRY(nb_local_open(&local, path, &ctx->ops, sched, ctx->threads, &opt, err));
     const char *problem, *name = nb_chat_template(nb_local_chat(local), &problem);
@@ -127,7 +147,11 @@ static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sc
     if (st == NB_OK)
         st = ui_transcript_add(log, pane, question, NB_ASSISTANT, NULL, 0, &t.answer, err);
     if (st == NB_OK)
+        st = resume(ctx, local, err);
+    if (st == NB_OK)
         st = run_turn(ctx, local, prompt, &t, &stats, err);
+    if (st == NB_OK && ctx->opt[C_SESSION].set)
+        st = nb_session_save(nb_local_session(local), ctx->opt[C_SESSION].text, NULL, err);
     if (st == NB_OK)
         ui_transcript_end(log, t.answer, &stats);
     nb_local_close(&local);

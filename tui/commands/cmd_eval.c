@@ -8,19 +8,21 @@
 #include "core/eval/eval.h"
 #include "core/eval/runs.h"
 #include "core/files/library.h"
-#include "tui/commands/cmd.h"
+#include "tui/commands/session_opt.h"
 
 enum { TEXT_LIMIT = 1 << 30, PROMPT_LIMIT = 64 << 20 };
 
 /* --- eval
  * ------------------------------------------------------------------------------------------ */
 
-enum { E_FILE, E_CTX, E_CHUNKS, E_KV_F32, E_COUNT };
+enum { E_FILE, E_CTX, E_CHUNKS, E_KV_F32, E_CACHE_K, E_CACHE_V, E_COUNT };
 static const ui_opt eval_opt[E_COUNT] = {
     {"file", 'f', UI_OPT_FILE, "TEXT", NULL, 0, 0, "text file to read"},
     {"ctx", 'c', UI_OPT_INT, "N", "512", 8, 1 << 20, "tokens per chunk"},
     {"chunks", 0, UI_OPT_INT, "N", "all", 1, 1 << 30, "chunks at most"},
     {"kv-f32", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "KV cache in F32 instead of F16"},
+    {"cache-type-k", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached keys: " UI_CACHE_TYPES},
+    {"cache-type-v", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached values"},
 };
 
 typedef struct evaluation {
@@ -47,6 +49,7 @@ static nb_status evaluation_open(evaluation *e, const ui_ctx *ctx, uint32_t n_ct
 {
     char path[1024];
     nb_session_options opt = {.n_ctx = n_ctx, .kv_f32 = ctx->opt[E_KV_F32].flag};
+    NB_TRY(ui_cache_types(&opt, &ctx->opt[E_CACHE_K], &ctx->opt[E_CACHE_V], err));
     NB_TRY(nb_library_resolve(&ctx->cfg, ctx->args[0], path, sizeof path, err));
     NB_TRY(nb_file_read(&e->text, &e->len, ctx->opt[E_FILE].text, TEXT_LIMIT, err));
     NB_TRY(nb_weights_open(&e->weights, path, err));
