@@ -111,6 +111,28 @@ CHECK_TEST(jinja_safe, hostile_templates_are_stopped_by_a_limit_A6)
         must_stop(hostile[i][0], strlen(hostile[i][0]), hostile[i][1]);
 }
 
+/* 8 MiB for the template and its rendering; what malloc keeps around them is granted. */
+CHECK_TEST(jinja_safe, hostile_templates_take_little_memory_A6)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    check_skip("a sanitizer keeps freed memory");
+#endif
+    nb_str long_one = {0};
+    repeat(&long_one, "{{a}}", NB_JINJA_TEXT_MAX / 5);
+    for (size_t i = 0; i <= countof(hostile); i++) {
+        const char *text = i < countof(hostile) ? hostile[i][0] : long_one.at;
+        test_rss_peak(1);
+        uint64_t before = test_rss_peak(0);
+        nb_jinja_text out;
+        nb_err err;
+        check(jinja_render(text, strlen(text), NULL, &out, &err) == NB_FORMAT, "%.60s", text);
+        uint64_t after = test_rss_peak(0);
+        check(!before || after < before + (10u << 20), "%.60s: %llu bytes more", text,
+              (unsigned long long)(after - before));
+    }
+    nb_str_free(&long_one);
+}
+
 /* A6, CVE PoCs: depth of the text itself. */
 CHECK_TEST(jinja_safe, nesting_of_the_text_is_bounded_A6)
 {

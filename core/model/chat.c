@@ -124,11 +124,11 @@ bool nb_chat_thought(const char *text, size_t len, nb_thought *out)
     at = skip(text, at + OPEN, len, "\n");
     const char *end = memmem(text + at, len - at, close, CLOSE);
     size_t stop = end ? (size_t)(end - text) : len;
-    *out = (nb_thought){.start = at, .len = stop - at, .answer = len, .done = end != NULL};
-    if (end)
-        out->answer = skip(text, stop + CLOSE, len, "\n");
-    while (out->done && out->len && text[at + out->len - 1] == '\n')
-        out->len--;
+    size_t answer = end ? skip(text, stop + CLOSE, len, "\n") : len, kept = 0;
+    for (size_t i = at; i < stop && i < len; i++)
+        if (text[i] != '\n' || !end)
+            kept = i + 1 - at;
+    *out = (nb_thought){.start = at, .len = kept, .answer = answer, .done = end != NULL};
     return true;
 }
 

@@ -1,6 +1,6 @@
 /* Templates opened and rendered: the arena, the counters that stop foreign code, and the stack of
  * bytes on which text is put together. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,7 +57,7 @@ void *nb_jmem_take(nb_jmem *m, uint64_t count, size_t size)
     uint64_t bytes;
     if (!nb_mul(count, size, &bytes) || !nb_align_up(bytes, 16, &bytes) || bytes > m->limit)
         return NULL;
-    if (m->room - m->at < bytes && !new_chunk(m, (size_t)bytes))
+    if ((!m->chunk || m->room - m->at < bytes) && !new_chunk(m, (size_t)bytes))
         return NULL;
     void *p = m->chunk->bytes + m->at;
     m->at += (size_t)bytes;
@@ -85,7 +85,7 @@ static nb_status no_room(const nb_jmem *m, const char *name, uint32_t line, nb_e
                    m->limit);
 }
 
-nb_status nb_jp_fail(nb_jparser *p, nb_status status, uint32_t line, const char *fmt, ...)
+nb_status(nb_jp_fail)(nb_jparser *p, nb_status status, uint32_t line, const char *fmt, ...)
 {
     char text[sizeof p->err->msg];
     va_list ap;
@@ -175,7 +175,7 @@ bool nb_jinja_uses(const nb_jinja *t, const char *word)
 
 /* --- limits ---------------------------------------------------------------------------------- */
 
-nb_status nb_jvm_fail(nb_jvm *vm, nb_status status, const char *fmt, ...)
+nb_status(nb_jvm_fail)(nb_jvm *vm, nb_status status, const char *fmt, ...)
 {
     char text[sizeof vm->err->msg];
     va_list ap;
@@ -185,7 +185,7 @@ nb_status nb_jvm_fail(nb_jvm *vm, nb_status status, const char *fmt, ...)
     return nb_fail(vm->err, status, "%s line %u: %s", vm->t->name, vm->line, text);
 }
 
-nb_status nb_jvm_fail_undefined(nb_jvm *vm, const nb_jv *v)
+nb_status(nb_jvm_fail_undefined)(nb_jvm *vm, const nb_jv *v)
 {
     return nb_jvm_fail(vm, NB_FORMAT, "%.*s", v->len > 160 ? 160 : (int)v->len, v->at);
 }
@@ -278,7 +278,7 @@ nb_status nb_jvm_put(nb_jvm *vm, const char *at, size_t n, bool user)
     if (n > vm->t->limits.output || vm->n_out > vm->t->limits.output - n)
         return nb_jvm_fail(vm, NB_FORMAT, "the text is longer than %zu bytes",
                            vm->t->limits.output);
-    NB_TRY(grow(vm, &vm->out, &vm->cap_out, vm->n_out + n, 1));
+    NB_TRY(grow(vm, &vm->out, &vm->cap_out, vm->n_out + n + 1, 1)); /* and a NUL */
     NB_TRY(put_stretch(vm, user));
     memcpy(vm->out + vm->n_out, at, n);
     vm->n_out += n;
@@ -345,16 +345,18 @@ void nb_jinja_text_free(nb_jinja_text *text)
     *text = (nb_jinja_text){0};
 }
 
+/* The stack of bytes itself becomes the result. */
 static nb_status hand_over(nb_jvm *vm, nb_jinja_text *out)
 {
     uint32_t first = vm->n_stretch && vm->stretch[0].start == 0 ? 1 : 0;
     out->run = nb_alloc(vm->n_stretch + 1, sizeof *out->run, "chat template", vm->err);
-    out->at = nb_alloc(vm->n_out + 1, 1, "chat template", vm->err);
-    if (!out->run || !out->at)
+    if (!out->run)
         return NB_NOMEM;
-    if (vm->n_out)
-        memcpy(out->at, vm->out, vm->n_out);
+    NB_TRY(grow(vm, &vm->out, &vm->cap_out, vm->n_out + 1, 1));
+    vm->out[vm->n_out] = '\0';
+    out->at = vm->out;
     out->len = vm->n_out;
+    vm->out = NULL;
     for (uint32_t i = first; i <= vm->n_stretch && vm->n_out; i++) {
         uint32_t end = i < vm->n_stretch ? vm->stretch[i].start : (uint32_t)vm->n_out;
         bool user = i > 0 && vm->stretch[i - 1].user;
@@ -387,7 +389,9 @@ nb_status nb_jinja_render(const nb_jinja *t, const nb_jinja_input *in, const nb_
     const nb_jdict *vars = NULL;
     *out = (nb_jinja_text){0};
     NB_TRY(nb_jinja_input_vars(in, &vars, err));
-    vm.mem.limit = t->limits.memory + (in ? MEMORY_PER_INPUT * nb_jinja_input_bytes(in) : 0);
+    vm.mem.limit = t->limits.memory - t->mem.total;
+    if (in)
+        vm.mem.limit += MEMORY_PER_INPUT * nb_jinja_input_bytes(in);
     vm.deadline = thread_seconds() + t->limits.cpu_ms * 1e-3;
     nb_status status = prepare(&vm, vars);
     if (status == NB_OK)

@@ -17,7 +17,7 @@
 
 typedef struct nb_jinja_limits {
     uint64_t steps;  /* nodes visited, and bytes handled in bulk / 64 */
-    size_t memory;   /* bytes of one compilation, and of one rendering; there 4x the input more */
+    size_t memory;   /* bytes of the compiled template and one rendering, + 4x the input */
     size_t output;   /* bytes */
     unsigned cpu_ms; /* of this thread */
 } nb_jinja_limits;

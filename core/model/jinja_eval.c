@@ -1,6 +1,7 @@
 /* Expressions. The depth of calls is counted; locals of the recursive function are few. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 /* --- variables ------------------------------------------------------------------------------- */
@@ -259,6 +260,7 @@ nb_status nb_jvm_eval(nb_jvm *vm, uint32_t node, nb_jv *out)
     NB_TRY(nb_jvm_step(vm, 1));
     NB_TRY(nb_jvm_deeper(vm));
     vm->line = n->line;
+    assert(n->kind < countof(eval) && eval[n->kind]);
     NB_TRY(eval[n->kind](vm, n, out));
     vm->depth--;
     return NB_OK;

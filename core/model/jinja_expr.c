@@ -1,7 +1,7 @@
 /* Expressions to nodes: Jinja's precedence (jinja2/parser.py @ 3.1.6), by climbing. What chains at
  * one level (a + b + c, a.b.c, a | b | c) becomes one node with many children, so that the depth of
  * nodes is the depth of brackets, which is counted. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_node.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Filters on single values: text and numbers. Those on lists: jinja_filter_list.c. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Filters on lists. Where Jinja gives a generator these give the list of what it would yield. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* "%s of %d" % (a, b) and "{} {x:>8}".format(a, x=b). */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
 #include <inttypes.h>
 #include <math.h>

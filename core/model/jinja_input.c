@@ -1,5 +1,5 @@
 /* The variables of a rendering, built by the caller. They are the template's to read only. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_value.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* tojson: as json.dumps(value, ensure_ascii=False) of Python, which the transformers library gives
  * to chat templates in place of Jinja's HTML-safe one. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
 #include <stdio.h>
 #include <string.h>

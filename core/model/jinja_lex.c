@@ -2,7 +2,7 @@
  * lstrip_blocks (jinja2/lexer.py @ 3.1.6): "-" strips all white space on its side, "+" switches
  * the automatic forms off; a line end behind a tag or comment goes, and so do blanks before one
  * that begins its line. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_node.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Methods of strings, as Python's str has them. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
 #include <string.h>
 
@@ -262,7 +262,7 @@ static nb_status split_space(nb_jvm *vm, const nb_jv *s, int64_t most, nb_jlist 
     uint32_t cp;
     size_t at = 0, used;
     for (;;) {
-        for (used = 0; at < s->len; at += used) {
+        for (; at < s->len; at += used) {
             used = nb_jchar(s->at + at, s->len - at, &cp);
             if (!nb_jspace(cp))
                 break;

@@ -1,5 +1,5 @@
 /* What both parsers build with: nodes, the table of variables' names, the current token. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_node.h"
 
 #include <string.h>
 
@@ -99,17 +99,17 @@ bool nb_jp_is(const nb_jparser *p, nb_jtok_kind kind, const char *spelling)
     return p->tok.kind == kind && (!spelling || nb_jv_equals_text(&p->tok.v, spelling));
 }
 
-nb_status nb_jp_unexpected(nb_jparser *p, const char *wanted)
+nb_status(nb_jp_unexpected)(nb_jparser *p, const char *wanted)
 {
     static const char *const what[NB_JTK_OP + 1] = {[NB_JTK_EOF] = "the end of the template",
-                                       [NB_JTK_DATA] = "text",
-                                       [NB_JTK_PRINT_BEGIN] = "{{",
-                                       [NB_JTK_PRINT_END] = "}}",
-                                       [NB_JTK_TAG_BEGIN] = "{%",
-                                       [NB_JTK_TAG_END] = "%}",
-                                       [NB_JTK_STRING] = "a string",
-                                       [NB_JTK_INTEGER] = "a number",
-                                       [NB_JTK_FLOAT] = "a number"};
+                                                    [NB_JTK_DATA] = "text",
+                                                    [NB_JTK_PRINT_BEGIN] = "{{",
+                                                    [NB_JTK_PRINT_END] = "}}",
+                                                    [NB_JTK_TAG_BEGIN] = "{%",
+                                                    [NB_JTK_TAG_END] = "%}",
+                                                    [NB_JTK_STRING] = "a string",
+                                                    [NB_JTK_INTEGER] = "a number",
+                                                    [NB_JTK_FLOAT] = "a number"};
     const nb_jv *v = &p->tok.v;
     const char *found = what[p->tok.kind];
     if (found)

@@ -1,6 +1,6 @@
 /* Operators on values, with Python's rules. Whole numbers have 64 bits here: what does not fit is
  * an error, not another number. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
 #include <math.h>
 #include <string.h>

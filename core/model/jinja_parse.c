@@ -1,5 +1,5 @@
 /* Statements to nodes. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_node.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* What follows a value: attributes, items, slices, calls, filters and tests. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
 #include <stdio.h>
 #include <string.h>

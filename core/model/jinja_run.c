@@ -1,6 +1,7 @@
 /* Statements. Output goes to the stack of bytes, from where blocks that catch it take it off. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -363,6 +364,7 @@ nb_status nb_jvm_run(nb_jvm *vm, uint32_t node)
     NB_TRY(nb_jvm_step(vm, 1));
     NB_TRY(nb_jvm_deeper(vm));
     vm->line = n->line;
+    assert(n->kind < countof(run) && run[n->kind]);
     NB_TRY(run[n->kind](vm, n));
     vm->depth--;
     return NB_OK;

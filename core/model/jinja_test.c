@@ -1,5 +1,5 @@
 /* Tests: what may stand behind "is". */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
 #include <string.h>
 

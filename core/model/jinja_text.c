@@ -1,5 +1,5 @@
 /* Values as text, the way Python's str and repr write them. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
 #include <inttypes.h>
 #include <math.h>

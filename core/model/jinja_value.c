@@ -1,6 +1,6 @@
 /* Values as Python has them: truth, equality, order, membership; lists, and dicts in order of
  * insertion. Dicts of templates are small and are searched in line; the search is counted. */
-#include "core/model/jinja_own.h"
+#include "core/model/jinja_vm.h"
 
 #include <string.h>
 

@@ -8,6 +8,7 @@
 #include "core/base/file.h"
 #include "core/base/job.h"
 #include "core/base/str.h"
+#include "core/model/channel.h"
 
 struct nb_local {
     nb_responder responder;
@@ -32,6 +33,7 @@ typedef struct answer {
     nb_lease *lease;
     size_t n; /* ids in l->ids */
     double start, first, last;
+    nb_channel channel;
     bool strip;       /* the space that stands for the start of text is still to come */
     size_t n_pending; /* bytes of an unfinished character, then of a piece too long for one event */
     char pending[sizeof((nb_token_event *)0)->text];
@@ -57,6 +59,7 @@ static void tell(answer *a, const nb_choice *c)
     memcpy(e.top_logprob, c->top_logprob, sizeof e.top_logprob);
     const char *piece;
     size_t n = nb_tok_piece(a->l->tok, c->id, false, &piece);
+    n = nb_channel_piece(&a->channel, c->id, &piece, n);
     bool follows = nb_tok_space_follows(a->l->tok, c->id);
     size_t skip = a->strip && !follows && n && piece[0] == ' ';
     piece += skip;
@@ -146,6 +149,7 @@ static nb_status answer_ask(answer *a, const nb_hooks *hooks, nb_err *err)
     }
     if (a->n == 0)
         return nb_fail(err, NB_USAGE, "nothing to answer");
+    a->channel = nb_channel_open(l->tok, l->ids, a->n);
     a->strip = nb_tok_space_follows(l->tok, l->ids[a->n - 1]);
     if (l->sched) {
         NB_TRY(nb_lease_take(&a->lease, l->sched, NB_WORK_CHAT, l->threads, err));
