@@ -1,6 +1,7 @@
 /* Adapters: a model with one is the model whose matrices it was merged into. */
 #include "tests/arch_rows.h"
 #include "tests/check.h"
+#include "tests/run_child.h"
 #include "tests/util.h"
 
 #include "core/files/gguf.h"
@@ -362,4 +363,45 @@ CHECK_TEST(lora, what_is_no_adapter_of_the_model_is_refused_by_name)
         nb_weights_close(&w);
     }
     rig_close(&r);
+}
+
+static child run(const char *const *args)
+{
+    child_how how = {0};
+    for (int i = 0; i < CHILD_ARGS && args[i]; i++)
+        how.args[i] = args[i];
+    return child_run(&how);
+}
+
+CHECK_TEST(lora, commands_take_an_adapter_and_its_scale)
+{
+    const char *demo = NB_TEST_ROOT "/tests/data/nibble-demo", *text = test_data("eval.txt");
+    const char *adapter = test_path(test_tmpdir(), "demo.gguf");
+    write_adapter(adapter, demo, "llama", NULL);
+    const char *args[] = {"eval", demo,     "-f",     text,    "-c",           "64", "--chunks",
+                          "1",    "--json", "--lora", adapter, "--lora-scale", "0",  NULL};
+    child none = run(args);
+    args[12] = "0.1";
+    child some = run(args);
+    args[9] = NULL;
+    child plain = run(args);
+    check(none.code == 0 && some.code == 0 && plain.code == 0, "%s%s%s", none.err, some.err,
+          plain.err);
+    nb_json *a = child_json(&none), *b = child_json(&some), *c = child_json(&plain);
+    double x = 0, y = 0, z = 0;
+    check(nb_jnum(nb_jget(nb_json_root(a), "perplexity"), &x) &&
+              nb_jnum(nb_jget(nb_json_root(b), "perplexity"), &y) &&
+              nb_jnum(nb_jget(nb_json_root(c), "perplexity"), &z),
+          "%s", none.out);
+    check(fabs(x - z) < 1e-9 && fabs(y - z) > 1e-3, "%g, %g, %g", x, y, z);
+    const char *const chat[] = {"chat", demo, "-p", "a", "-n", "4", "--lora", demo, NULL};
+    child bad = run(chat);
+    check(bad.code == 3 && strstr(bad.err, "adapter.type"), "%d: %s", bad.code, bad.err);
+    nb_json_close(&a);
+    nb_json_close(&b);
+    nb_json_close(&c);
+    child_free(&none);
+    child_free(&some);
+    child_free(&plain);
+    child_free(&bad);
 }
