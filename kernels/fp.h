@@ -1,6 +1,7 @@
-/* The only f16 / bf16 <-> f32 conversions: IEEE, round to nearest even, NaN kept a NaN, subnormals
- * kept. Scalar and exact; SIMD kernels use the CPU's own instructions, which agree bit for bit.
- * bf16 rounding as ggml_compute_fp32_to_bf16 (ggml-impl.h @ d99724f): NaN gets its quiet bit. */
+/* The only f16 / bf16 / fp8 <-> f32 conversions: IEEE, round to nearest even, NaN kept a NaN,
+ * subnormals kept. Scalar and exact; SIMD kernels use the CPU's own instructions, which agree bit
+ * for bit. bf16 rounding as ggml_compute_fp32_to_bf16 (ggml-impl.h @ d99724f): NaN gets its quiet
+ * bit. */
 #ifndef NIBBLE_FP_H
 #define NIBBLE_FP_H
 
@@ -49,6 +50,23 @@ static inline uint16_t nk_f32_to_f16(float f)
     }
     uint32_t odd = (abs >> 13) & 1u;
     return (uint16_t)(sign | ((abs - 0x38000000u + 0xfffu + odd) >> 13));
+}
+
+/* OCP 8-bit floats (arXiv 2209.05433): e4m3 has no infinity, S.1111.111 is NaN. */
+static inline float nk_e4m3_to_f32(uint8_t b)
+{
+    uint32_t sign = (uint32_t)(b & 0x80u) << 24, exp = (b >> 3) & 15u, man = b & 7u;
+    if (exp == 15 && man == 7)
+        return nk_bits_f32(sign | 0x7fc00000u);
+    if (exp == 0) /* man * 2^-9 */
+        return nk_bits_f32(sign | nk_f32_bits((float)man * 0x1p-9f));
+    return nk_bits_f32(sign | ((exp + 120u) << 23) | (man << 20));
+}
+
+/* e5m2 is the upper byte of an f16. */
+static inline float nk_e5m2_to_f32(uint8_t b)
+{
+    return nk_f16_to_f32((uint16_t)((uint16_t)b << 8));
 }
 
 static inline float nk_bf16_to_f32(uint16_t h)

@@ -215,16 +215,16 @@ CHECK_TEST(card, size_labels_have_two_digits_at_least)
     const char *s = "";
     size_t n = 0;
     check(nb_kvs_open(&kvs, NULL) == NB_OK, "kvs");
-    check(nb_hf_size_label(kvs, 0, NULL) == NB_OK && nb_kvs_count(kvs) == 0, "no weights");
+    check(nb_hf_size_label(kvs, 0, 0, NULL) == NB_OK && nb_kvs_count(kvs) == 0, "no weights");
     for (size_t i = 0; i < countof(row); i++) {
-        check(nb_hf_size_label(kvs, row[i].params, NULL) == NB_OK, "label");
+        check(nb_hf_size_label(kvs, row[i].params, 0, NULL) == NB_OK, "label");
         check(nb_kvs_str(kvs, "general.size_label", &s, &n) && n == strlen(row[i].label) &&
                   memcmp(s, row[i].label, n) == 0,
               "%llu: %.*s", (unsigned long long)row[i].params, (int)n, s);
         nb_kvs_drop(kvs, "general.size_label");
     }
     check(nb_kvs_put_str(kvs, "general.size_label", "7x8B", 4, NULL) == NB_OK, "put");
-    check(nb_hf_size_label(kvs, 32, NULL) == NB_OK, "label");
+    check(nb_hf_size_label(kvs, 32, 0, NULL) == NB_OK, "label");
     check(nb_kvs_str(kvs, "general.size_label", &s, &n) && memcmp(s, "7x8B", 4) == 0,
           "the card's own label stays");
     nb_kvs_close(&kvs);

@@ -38,7 +38,7 @@ CHECK_TEST(hf, llama3_scaling_becomes_a_tensor)
     const nb_view *v = nb_weights_find(w, "rope_freqs.weight");
     check(v && v->t.n_dims == 1 && v->t.shape[0] == 64 && v->t.type == NK_F32, "rope_freqs");
     check(!nb_weights_find(w, "output.weight"), "tied: no output");
-    const float *x = (const float *)nb_weights_row(v, 0);
+    const float *x = (const float *)nb_weights_row(v, 0, NULL);
     for (int i = 0; i < 64; i++) {
         double wave = 2 * M_PI * pow(500000.0, 2.0 * i / 128), t = (8192 / wave - 1) / 3;
         double want = wave < 2048 ? 1 : wave > 8192 ? 32 : 1 / ((1 - t) / 32 + t);
@@ -190,7 +190,10 @@ CHECK_TEST(hf, wrong_configs_are_refused)
         {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL ",\"rope_theta\":0}", "rope_theta"},
         {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL
          ",\"rope_scaling\":{\"type\":\"yarn\"}}",
-         "yarn"},
+         "factor"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL
+         ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}}",
+         "dynamic"},
         {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL
          ",\"rope_scaling\":{\"type\":\"linear\"}}",
          "factor"},
@@ -389,8 +392,35 @@ CHECK_TEST(hf, broken_tokenizer_files_are_refused)
     unlink(test_path(f.dir, "tokenizer.model"));
     nb_weights *w = NULL;
     nb_err err = {.msg = ""};
-    check(nb_weights_open(&w, f.dir, &err) == NB_UNSUPPORTED && strstr(err.msg, "tokenizer.model"),
+    check(nb_weights_open(&w, f.dir, &err) == NB_NOTFOUND && strstr(err.msg, "tokenizer.json"),
           "%s", err.msg);
+}
+
+/* No tokenizer.model: tokenizer.json speaks, for a class whose vocabulary is not in its config
+ * (Gemma 3) it also counts; the embedding is cut to it. */
+CHECK_TEST(hf, tokenizer_json_serves_where_there_is_no_sentencepiece)
+{
+    static const char json[] =
+        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]},"
+        "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}}";
+    static const char *const config[] = {
+        "{\"architectures\":[\"Qwen2ForCausalLM\"]," HF_SMALL "}",
+        "{\"architectures\":[\"Gemma3ForCausalLM\"],\"hidden_size\":8,\"intermediate_size\":8,"
+        "\"num_hidden_layers\":1,\"num_attention_heads\":2,\"num_key_value_heads\":1}"};
+    static const uint64_t tokens[] = {4, 3}; /* Qwen2's config has four rows: one is a pad */
+    for (size_t i = 0; i < countof(config); i++) {
+        hf_folder f = hf_folder_make("json", config[i]);
+        unlink(test_path(f.dir, "tokenizer.model"));
+        test_spit(test_path(f.dir, "tokenizer.json"), json, sizeof json - 1);
+        hf_put_tensors(test_path(f.dir, "model.safetensors"), "{" HF_EMBED "}", 64);
+        nb_weights *w = opened(f.dir);
+        const nb_kv *list = nb_kvs_find(nb_weights_kvs(w), "tokenizer.ggml.tokens");
+        expect_text(nb_weights_kvs(w), "tokenizer.ggml.model", "gpt2");
+        expect_text(nb_weights_kvs(w), "tokenizer.ggml.pre", "gpt-2");
+        check(list && list->n == tokens[i], "%zu: %d tokens", i, list ? (int)list->n : -1);
+        check(nb_weights_find(w, "token_embd.weight")->t.shape[1] == tokens[i], "rows");
+        nb_weights_close(&w);
+    }
 }
 
 CHECK_TEST(hf, tensors_without_a_place_are_refused)
@@ -406,9 +436,12 @@ CHECK_TEST(hf, tensors_without_a_place_are_refused)
         {"{" HF_EMBED ",\"model.layers.x.input_layernorm.weight\":{\"dtype\":\"F16\",\"shape\":[8],"
          "\"data_offsets\":[64,80]}}",
          "layers.x", 80},
-        {"{" HF_EMBED ",\"model.layers.0.self_attn.q_proj.bias\":{\"dtype\":\"F16\",\"shape\":[8],"
+        {"{" HF_EMBED ",\"model.layers.0.self_attn.q_proj.bias\":{\"dtype\":\"F16\",\"shape\":[6],"
+         "\"data_offsets\":[64,76]}}",
+         "6 rows do not divide", 76},
+        {"{" HF_EMBED ",\"model.layers.0.mlp.up_proj.weight\":{\"dtype\":\"I16\",\"shape\":[8],"
          "\"data_offsets\":[64,80]}}",
-         "biases", 80},
+         "not as floats", 80},
         {"{" HF_EMBED
          ",\"model.layers.0.self_attn.q_proj.weight\":{\"dtype\":\"F16\",\"shape\":[3,8],"
          "\"data_offsets\":[64,112]}}",

@@ -21,6 +21,22 @@ static nb_status keys_of(const char *dir, nb_kvs **kvs, nb_err *err)
     return nb_hf_keys(*kvs, dir, err);
 }
 
+/* Made and freed again: how many there were stays in made->n. */
+static nb_status make_tensors(const char *dir, nb_made *made, nb_err *err)
+{
+    nb_hf_config c;
+    *err = (nb_err){.msg = ""};
+    *made = (nb_made){.n = 99};
+    NB_TRY(nb_hf_config_open(&c, dir, err));
+    nb_status st = nb_hf_make_tensors(made, &c);
+    nb_hf_config_close(&c);
+    size_t n = made->n;
+    if (st == NB_OK)
+        nb_made_close(made);
+    made->n = n;
+    return st;
+}
+
 static void refused(const char *config, const char *says)
 {
     nb_kvs *kvs;
@@ -97,8 +113,7 @@ CHECK_TEST(hf, absent_scaling_has_many_spellings)
         nb_kvs *kvs;
         nb_err err;
         char config[400];
-        float *freqs = NULL;
-        size_t n = 0;
+        nb_made made;
         double base = 0;
         snprintf(config, sizeof config, "{\"architectures\":[\"LlamaForCausalLM\"],%s%s}", HF_SMALL,
                  fields[i]);
@@ -107,8 +122,8 @@ CHECK_TEST(hf, absent_scaling_has_many_spellings)
         check(nb_kvs_float(kvs, "llama.rope.freq_base", &base) && base == (i == 4 ? 1e6 : 1e4),
               "%s: base %g", fields[i], base);
         check(!nb_kvs_find(kvs, "llama.rope.scaling.type"), "%s", fields[i]);
-        check(nb_hf_rope_freqs(f.dir, &freqs, &n, &err) == NB_OK && !freqs, "%s", fields[i]);
         nb_kvs_close(&kvs);
+        check(make_tensors(f.dir, &made, &err) == NB_OK && made.n == 0, "%s", fields[i]);
     }
 }
 
@@ -117,9 +132,8 @@ CHECK_TEST(hf, wrong_llama3_scaling_is_refused)
     static const struct {
         const char *fields, *says;
     } row[] = {
-        {"", "hidden_size"},
-        {"\"hidden_size\":8,", "num_attention_heads"},
-        {"\"hidden_size\":8,\"num_attention_heads\":8,", "high_freq_factor"}, /* heads of one */
+        {"\"hidden_size\":8,\"num_attention_heads\":8,\"num_hidden_layers\":1,\"vocab_size\":4,",
+         "high_freq_factor"}, /* heads of one */
         {HF_SMALL ",\"head_dim\":1,", "head_dim"},
         {HF_SMALL ",\"rope_theta\":0,", "rope_theta"},
         {HF_SMALL ",\"rope_parameters\":{\"type\":\"llama3\",\"rope_theta\":\"x\"},", "rope_theta"},
@@ -136,13 +150,14 @@ CHECK_TEST(hf, wrong_llama3_scaling_is_refused)
     };
     for (size_t i = 0; i < countof(row); i++) {
         char config[500];
-        float *freqs = NULL;
-        size_t n;
-        nb_err err = {.msg = ""};
-        snprintf(config, sizeof config, "{%s\"rope_scaling\":{\"type\":\"llama3\"}}",
+        nb_made made;
+        nb_err err;
+        snprintf(config, sizeof config,
+                 "{\"architectures\":[\"LlamaForCausalLM\"],%s"
+                 "\"rope_scaling\":{\"type\":\"llama3\"}}",
                  row[i].fields);
         hf_folder f = hf_folder_make("llama3-wrong", config);
-        check(nb_hf_rope_freqs(f.dir, &freqs, &n, &err) == NB_FORMAT && !freqs, "%s", config);
+        check(make_tensors(f.dir, &made, &err) == NB_FORMAT, "%s", config);
         check(strstr(err.msg, row[i].says), "%s: %s", config, err.msg);
     }
 }
@@ -257,14 +272,11 @@ CHECK_TEST(hf, templates_are_chosen_by_name_and_bounded)
 
 /* --- names and shards ------------------------------------------------------------------------ */
 
-static nb_status map_name(const nb_kvs *kvs, const char *name, uint32_t n_dims, nb_view *v,
-                          nb_err *err)
+static nb_status place(const char *class_name, const char *name, nb_hf_place out[NB_HF_PLACES],
+                       size_t *n, nb_err *err)
 {
-    static char out[NB_MAX_NAME + 1];
-    bool drop = false;
-    nb_tensor t = {.name = name, .type = NK_F16, .n_dims = n_dims, .shape = {8, 8, 1, 1}};
     *err = (nb_err){.msg = ""};
-    return nb_hf_map(kvs, &t, out, v, &drop, err);
+    return nb_hf_places(nb_hf_class_find(class_name), name, out, n, err);
 }
 
 CHECK_TEST(hf, tensor_names_map_only_when_whole)
@@ -275,57 +287,68 @@ CHECK_TEST(hf, tensor_names_map_only_when_whole)
                                       "lm_head.scale",
                                       "xm_head.weight",
                                       "model.layers..input_layernorm.weight",
-                                      "model.layers.12345.input_layernorm.weight",
+                                      "model.layers.123456.input_layernorm.weight",
                                       "model.layers.1input_layernorm.weight",
                                       "model.layers.1",
                                       "model.layers.1.weight",
                                       "model.layers.-1.input_layernorm.weight",
                                       "model.layers.1.input_layernorm.bias.x"};
-    nb_kvs *kvs;
-    nb_view v;
+    static const struct {
+        const char *class_name, *name, *want; /* NULL: dropped */
+        size_t n;
+    } good[] = {
+        {"LlamaForCausalLM", "lm_head.bias", "output.bias", 1},
+        {"LlamaForCausalLM", "model.layers.9999.mlp.up_proj.weight", "blk.9999.ffn_up.weight", 1},
+        {"LlamaForCausalLM", "model.layers.0.self_attn.rotary_emb.inv_freq", NULL, 0},
+        {"GemmaForCausalLM", "lm_head.weight", NULL, 0},
+        {"Gemma3ForConditionalGeneration", "language_model.model.norm.weight", "output_norm.weight",
+         1},
+        {"Gemma3ForConditionalGeneration", "model.language_model.norm.weight", "output_norm.weight",
+         1},
+        {"Gemma3ForConditionalGeneration", "vision_tower.vision_model.x.weight", NULL, 0},
+        {"GPT2LMHeadModel", "h.3.attn.bias", NULL, 0},
+        {"GPT2LMHeadModel", "h.3.attn.c_attn.bias", "blk.3.attn_qkv.bias", 1},
+        {"GPT2LMHeadModel", "transformer.wte.weight", "token_embd.weight", 1},
+        {"Qwen3MoeForCausalLM", "model.layers.0.mlp.experts.gate_up_proj",
+         "blk.0.ffn_gate_exps.weight", 2},
+        {"GptOssForCausalLM", "model.layers.0.mlp.experts.gate_up_proj_bias",
+         "blk.0.ffn_gate_exps.bias", 2},
+        {"GptOssForCausalLM", "model.layers.0.self_attn.sinks", "blk.0.attn_sinks.weight", 1},
+    };
+    nb_hf_place p[NB_HF_PLACES];
+    size_t n;
     nb_err err;
-    check(nb_kvs_open(&kvs, NULL) == NB_OK, "kvs");
     for (size_t i = 0; i < countof(bad); i++)
-        check(map_name(kvs, bad[i], 2, &v, &err) == NB_UNSUPPORTED && strstr(err.msg, "no place"),
+        check(place("LlamaForCausalLM", bad[i], p, &n, &err) == NB_UNSUPPORTED &&
+                  strstr(err.msg, "no place"),
               "\"%s\": %s", bad[i], err.msg);
-    check(map_name(kvs, "lm_head.bias", 1, &v, &err) == NB_OK &&
-              strcmp(v.t.name, "output.bias") == 0 && v.out_type == NK_F32,
+    for (size_t i = 0; i < countof(good); i++) {
+        check(place(good[i].class_name, good[i].name, p, &n, &err) == NB_OK && n == good[i].n,
+              "%s: %zu places, %s", good[i].name, n, err.msg);
+        check(!n || strcmp(p[0].name, good[i].want) == 0, "%s: %s", good[i].name, p[0].name);
+    }
+    check(place("LlamaForCausalLM", "model.layers.0.self_attn.q_norm.weight", p, &n, &err) == NB_OK,
           "%s", err.msg);
-    check(map_name(kvs, "model.layers.9999.mlp.up_proj.weight", 2, &v, &err) == NB_OK &&
-              strcmp(v.t.name, "blk.9999.ffn_up.weight") == 0 && v.out_type == NK_F16,
+    check(place("MixtralForCausalLM", "model.layers.7.block_sparse_moe.experts.12.w2.weight", p, &n,
+                &err) == NB_OK &&
+              n == 1 && p[0].index == 12 && strcmp(p[0].name, "blk.7.ffn_down_exps.weight") == 0,
           "%s", err.msg);
-    nb_kvs_close(&kvs);
 }
 
-/* The rows of q and k are reordered by heads: a count that is missing or does not divide them is
- * told, whatever the file claims. */
-CHECK_TEST(hf, rows_of_q_and_k_need_their_heads)
+/* Each class has one row, its name finds it, and the list of a refusal fits an error's text. */
+CHECK_TEST(hf, an_unknown_class_is_told_what_is_known)
 {
-    static const char q[] = "model.layers.0.self_attn.q_proj.weight",
-                      k[] = "model.layers.0.self_attn.k_proj.weight";
+    hf_folder f =
+        hf_folder_make("unknown", "{\"architectures\":[\"MambaForCausalLM\"]," HF_SMALL "}");
     nb_kvs *kvs;
-    nb_view v;
     nb_err err;
-    check(nb_kvs_open(&kvs, NULL) == NB_OK, "kvs");
-    check(map_name(kvs, q, 2, &v, &err) == NB_FORMAT && strstr(err.msg, "0 heads"), "no arch: %s",
-          err.msg);
-    nb_kvs_put_str(kvs, "general.architecture", "llama", 5, NULL);
-    check(map_name(kvs, q, 2, &v, &err) == NB_FORMAT && strstr(err.msg, "0 heads"), "no count: %s",
-          err.msg);
-    nb_kv huge = {.key = "llama.attention.head_count", .type = NB_KV_U64, .v.u = 1ull << 33};
-    nb_kvs_put(kvs, &huge, true, NULL);
-    check(map_name(kvs, q, 2, &v, &err) == NB_FORMAT && strstr(err.msg, "0 heads"), "2^33: %s",
-          err.msg);
-    nb_kvs_put_u32(kvs, "llama.attention.head_count", 3, NULL);
-    check(map_name(kvs, q, 2, &v, &err) == NB_FORMAT && strstr(err.msg, "into 3 heads"), "%s",
-          err.msg);
-    nb_kvs_put_u32(kvs, "llama.attention.head_count", 4, NULL);
-    nb_kvs_put_u32(kvs, "llama.attention.head_count_kv", 2, NULL);
-    check(map_name(kvs, q, 2, &v, &err) == NB_OK && v.order == NB_ROWS_QK && v.heads == 4, "%s",
-          err.msg);
-    check(map_name(kvs, k, 2, &v, &err) == NB_OK && v.order == NB_ROWS_QK && v.heads == 2, "%s",
-          err.msg);
+    check(keys_of(f.dir, &kvs, &err) == NB_UNSUPPORTED && strstr(err.msg, "MambaForCausalLM") &&
+              strstr(err.msg, "Llama ") && strstr(err.msg, " Bitnet)"),
+          "%s", err.msg);
     nb_kvs_close(&kvs);
+    check(!nb_hf_class_find("") && !nb_hf_class_find("Llama") && !nb_hf_class_find("|"),
+          "no class");
+    check(nb_hf_class_find("RWForCausalLM") == nb_hf_class_find("FalconForCausalLM"), "one row");
 }
 
 CHECK_TEST(hf, shards_are_found_counted_and_bounded)

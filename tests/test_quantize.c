@@ -209,7 +209,7 @@ static void decode_all(const nb_weights *w, const char *name, float *dst)
     const nb_view *v = nb_weights_find(w, name);
     uint64_t cols = nb_tensor_cols(&v->t);
     for (uint64_t r = 0; r < nb_tensor_rows(&v->t); r++)
-        nk_type_get(v->t.type)->decode(nb_weights_row(v, r), dst + r * cols, cols);
+        nk_type_get(v->t.type)->decode(nb_weights_row(v, r, NULL), dst + r * cols, cols);
 }
 
 /* Writes value over one weight of an F32 file. */
@@ -239,7 +239,7 @@ static uint64_t count_clips(const nb_weights *q, const char *name, const float *
         for (uint64_t c = 0; c < nb_tensor_cols(&v->t); c += t->block_len) {
             nk_block_view b;
             uint64_t at = r * nb_tensor_cols(&v->t) + c;
-            t->explain(nb_weights_row(v, r) + c / t->block_len * t->block_size, &b);
+            t->explain(nb_weights_row(v, r, NULL) + c / t->block_len * t->block_size, &b);
             nb_stats_add_clips(&all, &b, src + at, dec + at);
         }
     return all.n_clip;

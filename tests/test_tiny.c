@@ -177,7 +177,7 @@ void tiny_convert(const char *path, const char *source, nk_type_id type)
         uint64_t cols = nb_tensor_cols(&v->t), rows = nb_tensor_rows(&v->t);
         float *values = malloc(cols * rows * sizeof *values);
         for (uint64_t r = 0; r < rows; r++)
-            nk_type_get(v->t.type)->decode(nb_weights_row(v, r), values + r * cols, cols);
+            nk_type_get(v->t.type)->decode(nb_weights_row(v, r, NULL), values + r * cols, cols);
         nb_tensor t = v->t;
         t.type = rows == 1 ? NK_F32 : type;
         add(w, &t, values);

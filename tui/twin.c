@@ -178,6 +178,8 @@ static void planned(nb_jout *w, const nb_plan *plan, size_t i, const nb_stats *s
     str(w, "type", p->type->name);
     u64(w, "bytes", p->nbytes);
     str(w, "why", p->why);
+    if (p->src && nb_weights_packing(p->src))
+        str(w, "packing", nb_weights_packing(p->src));
     if (s) {
         errors(w, s);
         u64(w, "clipped", s->n_clip);

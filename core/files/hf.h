@@ -1,7 +1,7 @@
 /* A Hugging Face directory seen as GGUF: config.json keys, tensor names, row orders, tokenizer and
  * special tokens become GGUF keys and names (quant.md 2.1-2.3), so that everything above knows one
- * vocabulary. Which class maps how is the architecture's row (core/model/archs.def names classes;
- * here: the name and key tables). */
+ * vocabulary. Which class maps how is its row in hf_class.c: name and key tables, flags, defaults.
+ */
 #ifndef NIBBLE_HF_H
 #define NIBBLE_HF_H
 
@@ -14,14 +14,15 @@
  */
 nb_status nb_hf_keys(nb_kvs *kvs, const char *dir, nb_err *err);
 
-/* GGUF name, row order and out_type for one stored tensor. *drop: not carried over (rotary
- * inv_freq). Unknown names fail with NB_UNSUPPORTED. name_out has NB_MAX_NAME + 1 bytes. */
-nb_status nb_hf_map(const nb_kvs *kvs, const nb_tensor *stored, char *name_out, nb_view *view,
-                    bool *drop, nb_err *err);
-
 /* SentencePiece tokenizer.model -> tokenizer.ggml.{model,tokens,scores,token_type,...}. Bytes are
  * bounded and validated (A4). */
 nb_status nb_spm_keys(nb_kvs *kvs, const uint8_t *bytes, size_t n, uint64_t vocab_size,
                       const char *name, nb_err *err);
+
+/* dir/tokenizer.json (byte-level BPE, BPE over marked spaces) and the files beside it ->
+ * tokenizer.ggml.* and tokenizer.chat_template; vocab_size rows, 0: as many as there are tokens.
+ * Ids without a token become [PADn], tokens past the rows are left out. NB_NOTFOUND: no such file;
+ * NB_UNSUPPORTED names the part that is not known. */
+nb_status nb_tok_json_keys(nb_kvs *kvs, const char *dir, uint64_t vocab_size, nb_err *err);
 
 #endif

@@ -310,10 +310,10 @@ nb_status nb_hf_identity(nb_kvs *kvs, const char *dir, const nb_jval *config, co
 }
 
 /* Two digits at least: "5.8M", "13B", "360M" (gguf-py/gguf/utility.py). */
-nb_status nb_hf_size_label(nb_kvs *kvs, uint64_t params, nb_err *err)
+nb_status nb_hf_size_label(nb_kvs *kvs, uint64_t params, uint64_t experts, nb_err *err)
 {
     static const char unit[] = "KMBT";
-    char number[48], label[64];
+    char number[48], label[80];
     double v = (double)params / 1000;
     size_t u = 0;
     if (params == 0 || nb_kvs_find(kvs, "general.size_label"))
@@ -321,6 +321,9 @@ nb_status nb_hf_size_label(nb_kvs *kvs, uint64_t params, nb_err *err)
     for (; v > 1000 && u + 1 < sizeof unit - 1; u++)
         v /= 1000;
     nb_fmt_fixed(number, v, v >= 9.5 ? 0 : v >= 0.5 ? 1 : 2);
-    snprintf(label, sizeof label, "%s%c", number, unit[u]);
+    if (experts)
+        snprintf(label, sizeof label, "%llux%s%c", (unsigned long long)experts, number, unit[u]);
+    else
+        snprintf(label, sizeof label, "%s%c", number, unit[u]);
     return nb_kvs_put_str(kvs, "general.size_label", label, strlen(label), err);
 }

@@ -9,6 +9,7 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/files/hf_private.h"
+#include "core/files/hfquant.h"
 #include "core/files/safetensors.h"
 
 enum { MAX_CONFIG = 4 << 20 };
@@ -45,9 +46,9 @@ static uint64_t number(const nb_jval *obj, const char *key)
 static void read_root(nb_entry *e, const nb_jval *root)
 {
     const char *type;
-    const nb_hf_arch *known = NULL;
+    const nb_hf_class *known = NULL;
     if (nb_jstr(nb_jfirst(nb_jget(root, "architectures")), &type))
-        known = nb_hf_arch_find(type);
+        known = nb_hf_class_find(type);
     if (known || nb_jstr(nb_jget(root, "model_type"), &type))
         nb_listing_copy(e->arch, sizeof e->arch, known ? known->gguf : type,
                         strlen(known ? known->gguf : type));
@@ -63,29 +64,30 @@ static void read_root(nb_entry *e, const nb_jval *root)
         e->n_head_kv = e->n_head;
     if (!e->head_dim && e->n_head)
         e->head_dim = e->n_embd / e->n_head;
-    if (nb_jkind_of(nb_jget(root, "quantization_config")) == NB_JOBJECT && !e->problem[0]) {
+    const nb_jval *q = nb_jget(root, "quantization_config");
+    if (nb_jkind_of(q) == NB_JOBJECT && !nb_packing_of(q) && !e->problem[0]) {
         const char *method;
-        bool named =
-            nb_jstr(nb_jget(nb_jget(root, "quantization_config"), "quant_method"), &method);
+        bool named = nb_jstr(nb_jget(q, "quant_method"), &method);
         e->unsupported = true;
         snprintf(e->problem, sizeof e->problem, "packed by %s, which cannot be read yet",
                  named ? method : "another quantizer");
     }
 }
 
-static void read_config(nb_listing *l, const char *dir)
+/* The document, or NULL. */
+static nb_json *read_config(nb_listing *l, const char *dir)
 {
     char path[1100];
     nb_json *doc;
     nb_err err;
     if (!nb_path_join(path, sizeof path, dir, "config.json"))
-        return;
+        return NULL;
     if (nb_json_load(&doc, path, MAX_CONFIG, &err) != NB_OK) {
         note(l, &err);
-        return;
+        return NULL;
     }
     read_root(&l->e, nb_json_root(doc));
-    nb_json_close(&doc);
+    return doc;
 }
 
 nb_status nb_entry_from_config(nb_entry *out, const char *json, size_t n, const char *what,
@@ -106,7 +108,19 @@ nb_status nb_entry_from_config(nb_entry *out, const char *json, size_t n, const 
 /* --- weights -----------------------------------------------------------------------------------
  */
 
-static void read_shard(nb_listing *l, nb_tally *t, const char *path)
+/* quantization: of a checkpoint that is packed and read; else NULL. */
+static void add_tensors(nb_tally *t, const nb_safetensors_info *info, const nb_jval *quantization)
+{
+    const nb_packing *how = quantization ? nb_packing_of(quantization) : NULL;
+    if (!how)
+        nb_tally_add(t, info->tensors, info->n_tensors);
+    for (size_t i = 0; how && i < info->n_tensors; i++) {
+        t->params += nb_packing_weights(how, quantization, &info->tensors[i]);
+        t->bytes += info->tensors[i].nbytes;
+    }
+}
+
+static void read_shard(nb_listing *l, nb_tally *t, const char *path, const nb_jval *quantization)
 {
     nb_map map;
     nb_safetensors_info info;
@@ -120,8 +134,10 @@ static void read_shard(nb_listing *l, nb_tally *t, const char *path)
         l->ino = map.ino;
     }
     l->e.bytes += map.len;
-    if (nb_safetensors_parse(&info, map.at, map.len, map.len, nb_path_base(path), &err) == NB_OK) {
-        nb_tally_add(t, info.tensors, info.n_tensors);
+    nb_status st = (quantization ? nb_safetensors_parse_packed : nb_safetensors_parse)(
+        &info, map.at, map.len, map.len, nb_path_base(path), &err);
+    if (st == NB_OK) {
+        add_tensors(t, &info, quantization);
         for (size_t i = 0; i < info.n_tensors; i++)
             l->e.tied = l->e.tied && strcmp(info.tensors[i].name, "lm_head.weight") != 0;
         nb_safetensors_free(&info);
@@ -131,7 +147,7 @@ static void read_shard(nb_listing *l, nb_tally *t, const char *path)
     nb_map_close(&map);
 }
 
-static void read_shards(nb_listing *l, nb_tally *t, const char *dir)
+static void read_shards(nb_listing *l, nb_tally *t, const char *dir, const nb_jval *quantization)
 {
     char path[PATH_MAX];
     nb_err err;
@@ -142,7 +158,7 @@ static void read_shards(nb_listing *l, nb_tally *t, const char *dir)
     }
     for (size_t i = 0; i < s.n; i++)
         if (nb_path_join(path, sizeof path, dir, s.name[i]))
-            read_shard(l, t, path);
+            read_shard(l, t, path, quantization);
     nb_hf_shards_close(&s);
 }
 
@@ -164,12 +180,20 @@ void nb_listing_hf(nb_listing *l, const char *path, bool is_dir)
     nb_tally t = {0};
     if (is_dir) {
         snprintf(dir, sizeof dir, "%s", e->path);
-        read_config(l, dir);
-        read_shards(l, &t, dir);
+        nb_json *config = read_config(l, dir);
+        const nb_jval *q = config ? nb_jget(nb_json_root(config), "quantization_config") : NULL;
+        const nb_packing *how = nb_jkind_of(q) == NB_JOBJECT ? nb_packing_of(q) : NULL;
+        read_shards(l, &t, dir, how ? q : NULL);
+        nb_tally_finish(l, &t, UINT64_MAX);
+        if (how) {
+            l->is_float = false;
+            nb_listing_copy(e->type_name, sizeof e->type_name, how->name, strlen(how->name));
+        }
+        nb_json_close(&config);
     } else {
-        read_shard(l, &t, e->path);
+        read_shard(l, &t, e->path, NULL);
+        nb_tally_finish(l, &t, UINT64_MAX);
     }
-    nb_tally_finish(l, &t, UINT64_MAX);
     if (is_dir)
         nb_listing_check_arch(e);
     e->tied = e->tied && t.params > 0;

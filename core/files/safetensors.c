@@ -15,14 +15,19 @@ enum {
 };
 #define MAX_ELEMENTS (1ull << 40)
 
-/* Stored dtype -> element type; NULL type: known to the format, without a ggml type. */
+/* Stored dtype -> element type, or an integer type as wide where ggml has none. */
 static const struct {
-    const char *dtype;
-    int type; /* nk_type_id or -1 */
-} dtypes[] = {{"F64", NK_F64}, {"F32", NK_F32}, {"F16", NK_F16}, {"BF16", NK_BF16},
-              {"I64", NK_I64}, {"I32", NK_I32}, {"I16", NK_I16}, {"I8", NK_I8},
-              {"U8", -1},      {"U16", -1},     {"U32", -1},     {"U64", -1},
-              {"BOOL", -1},    {"F8_E4M3", -1}, {"F8_E5M2", -1}, {"F8_E8M0", -1}};
+    const char *name;
+    nk_type_id type;
+    nb_dtype dtype;
+} dtypes[] = {{"F64", NK_F64, NB_DTYPE_GGML},       {"F32", NK_F32, NB_DTYPE_GGML},
+              {"F16", NK_F16, NB_DTYPE_GGML},       {"BF16", NK_BF16, NB_DTYPE_GGML},
+              {"I64", NK_I64, NB_DTYPE_GGML},       {"I32", NK_I32, NB_DTYPE_GGML},
+              {"I16", NK_I16, NB_DTYPE_GGML},       {"I8", NK_I8, NB_DTYPE_GGML},
+              {"U8", NK_I8, NB_DTYPE_U8},           {"F8_E4M3", NK_I8, NB_DTYPE_F8_E4M3},
+              {"F8_E5M2", NK_I8, NB_DTYPE_F8_E5M2}, {"F8_E8M0", NK_I8, NB_DTYPE_OTHER},
+              {"BOOL", NK_I8, NB_DTYPE_OTHER},      {"U16", NK_I16, NB_DTYPE_OTHER},
+              {"U32", NK_I32, NB_DTYPE_OTHER},      {"U64", NK_I64, NB_DTYPE_OTHER}};
 
 typedef struct parse {
     nb_jpull json;
@@ -33,6 +38,7 @@ typedef struct parse {
     nb_str names;    /* NUL-terminated names, one after another */
     size_t *name_at; /* [cap] offset into names */
     nb_index index;
+    bool packed; /* dtypes without a ggml type are taken */
     nb_err *err;
 } parse;
 
@@ -107,16 +113,17 @@ static nb_status read_fields(parse *p, const char *tensor, fields *f)
     return NB_OK;
 }
 
-static nb_status find_type(const parse *p, const char *tensor, const char *dtype, nk_type_id *out)
+static nb_status find_type(const parse *p, const char *tensor, const char *dtype, nb_tensor *out)
 {
     for (size_t i = 0; i < countof(dtypes); i++) {
-        if (strcmp(dtypes[i].dtype, dtype) != 0)
+        if (strcmp(dtypes[i].name, dtype) != 0)
             continue;
-        if (dtypes[i].type < 0)
+        if (dtypes[i].dtype != NB_DTYPE_GGML && !p->packed)
             return nb_fail(p->err, NB_UNSUPPORTED,
                            "%s: tensor \"%.80s\": dtype %s is not supported", p->name, tensor,
                            dtype);
-        *out = (nk_type_id)dtypes[i].type;
+        out->type = dtypes[i].type;
+        out->dtype = dtypes[i].dtype;
         return NB_OK;
     }
     return bad(p, tensor, "dtype is no known name");
@@ -211,7 +218,7 @@ static nb_status read_tensor(parse *p)
     NB_TRY(grow(p));
     nb_tensor *out = &p->tensors[p->n];
     *out = (nb_tensor){0};
-    NB_TRY(find_type(p, name, f.dtype_name, &out->type));
+    NB_TRY(find_type(p, name, f.dtype_name, out));
     NB_TRY(set_shape(p, name, &f, out));
     NB_TRY(set_span(p, name, &f, out));
     p->name_at[p->n] = p->names.len;
@@ -297,12 +304,16 @@ static nb_status header_length(const uint8_t *bytes, uint64_t n, uint64_t file_l
     return NB_OK;
 }
 
-nb_status nb_safetensors_parse(nb_safetensors_info *out, const uint8_t *bytes, uint64_t n,
-                               uint64_t file_len, const char *name, nb_err *err)
+static nb_status parse_file(nb_safetensors_info *out, const uint8_t *bytes, uint64_t n,
+                            uint64_t file_len, const char *name, bool packed, nb_err *err)
 {
     uint64_t header;
     NB_TRY(header_length(bytes, n, file_len, name, &header, err));
-    parse p = {.name = name, .file_len = file_len, .data_len = file_len - 8 - header, .err = err};
+    parse p = {.name = name,
+               .file_len = file_len,
+               .data_len = file_len - 8 - header,
+               .packed = packed,
+               .err = err};
     nb_jpull_open(&p.json, (const char *)bytes + 8, (size_t)header, name, err);
     nb_status st = read_header(&p);
     for (size_t i = 0; st == NB_OK && i < p.n; i++)
@@ -326,6 +337,18 @@ nb_status nb_safetensors_parse(nb_safetensors_info *out, const uint8_t *bytes, u
     }
     *out = (nb_safetensors_info){.n_tensors = p.n, .tensors = p.tensors, .names = p.names.at};
     return NB_OK;
+}
+
+nb_status nb_safetensors_parse(nb_safetensors_info *out, const uint8_t *bytes, uint64_t n,
+                               uint64_t file_len, const char *name, nb_err *err)
+{
+    return parse_file(out, bytes, n, file_len, name, false, err);
+}
+
+nb_status nb_safetensors_parse_packed(nb_safetensors_info *out, const uint8_t *bytes, uint64_t n,
+                                      uint64_t file_len, const char *name, nb_err *err)
+{
+    return parse_file(out, bytes, n, file_len, name, true, err);
 }
 
 void nb_safetensors_free(nb_safetensors_info *info)

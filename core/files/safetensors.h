@@ -16,6 +16,10 @@ typedef struct nb_safetensors_info {
  * are refused with NB_UNSUPPORTED naming the tensor and dtype. 0-d tensors become one element. */
 nb_status nb_safetensors_parse(nb_safetensors_info *out, const uint8_t *bytes, uint64_t n,
                                uint64_t file_len, const char *name, nb_err *err);
+/* The same, but those dtypes are taken as integers of their width and told in nb_tensor.dtype: for
+ * readers of packed checkpoints. */
+nb_status nb_safetensors_parse_packed(nb_safetensors_info *out, const uint8_t *bytes, uint64_t n,
+                                      uint64_t file_len, const char *name, nb_err *err);
 void nb_safetensors_free(nb_safetensors_info *info);
 
 /* weight_map of a *.index.json: tensor name -> file name (one component, checked: no '/', "..",

@@ -3,7 +3,7 @@
  * {add_dummy_prefix = 3}. Its remove_extra_whitespaces is not carried over: llama.cpp's converter
  * leaves it out for llama models, whose text keeps its spaces. Piece types equal GGUF's token
  * types. */
-#include "core/files/hf.h"
+#include "core/files/hf_private.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -128,6 +128,16 @@ static nb_status read_model(vocab *v, const uint8_t *bytes, size_t n, const char
         }
     }
     return v->n ? NB_OK : nb_fail(err, NB_FORMAT, "%s: no SentencePiece model: no pieces", name);
+}
+
+size_t nb_spm_count(const uint8_t *bytes, size_t n)
+{
+    nb_cursor c = nb_cursor_make(bytes, n);
+    field f;
+    size_t pieces = 0;
+    while (nb_cursor_left(&c) && read_field(&c, &f))
+        pieces += f.number == 1 && f.wire == BYTES;
+    return pieces;
 }
 
 static nb_status put_keys(nb_kvs *kvs, const vocab *v, nb_err *err)

@@ -6,11 +6,21 @@
 
 enum { NB_MAX_DIMS = 4, NB_MAX_NAME = 63 };
 
+/* What a safetensors file stores that no ggml type has: `type` is then an integer of its width. */
+typedef enum nb_dtype {
+    NB_DTYPE_GGML, /* as type says */
+    NB_DTYPE_U8,
+    NB_DTYPE_F8_E4M3,
+    NB_DTYPE_F8_E5M2,
+    NB_DTYPE_OTHER, /* U16, U32, U64, BOOL, F8_E8M0 */
+} nb_dtype;
+
 /* shape[0] is the contiguous dimension (a row's length), as in GGUF; safetensors shapes are
  * reversed on reading. Unused dims are 1. */
 typedef struct nb_tensor {
     const char *name; /* borrowed: its container */
     nk_type_id type;
+    nb_dtype dtype;
     uint32_t n_dims;
     uint64_t shape[NB_MAX_DIMS];
     const uint8_t *bytes; /* borrowed: mapping; NULL when only planned */

@@ -31,7 +31,11 @@ void nb_weights_close(nb_weights **out)
     free(w->paths);
     free(w->views);
     free(w->names);
-    free(w->rope_freqs);
+    nb_made_close(&w->made);
+    free(w->gathers);
+    free(w->means);
+    free((void *)w->parts);
+    nb_packs_close(&w->packs);
     free(w->path);
     free(w);
 }
@@ -331,17 +335,6 @@ const nb_view *nb_weights_find(const nb_weights *w, const char *name)
     return i == SIZE_MAX ? NULL : &w->views[i];
 }
 
-const uint8_t *nb_weights_row(const nb_view *v, uint64_t r)
-{
-    uint64_t rows = nb_tensor_rows(&v->t);
-    if (v->order == NB_ROWS_QK) {
-        /* stored [head][2][half]: output row 2j + k of a head is stored row k * half + j */
-        uint64_t dim = rows / v->heads, half = dim / 2, in = r % dim;
-        r = r - in + (in % 2) * half + in / 2;
-    }
-    return v->t.bytes + r * (v->t.nbytes / rows);
-}
-
 bool nb_weights_lost(const nb_weights *w)
 {
     for (size_t i = 0; i < w->n_files; i++)
@@ -365,7 +358,8 @@ static bool is_side_file(const nb_weights *w, const struct stat *st)
                                        "tokenizer_config.json", "generation_config.json",
                                        "tokenizer.json",        "special_tokens_map.json",
                                        "added_tokens.json",     "README.md",
-                                       "chat_template.jinja",   "model.safetensors.index.json"};
+                                       "chat_template.jinja",   "model.safetensors.index.json",
+                                       "quantize_config.json"};
     for (size_t i = 0; w->container == NB_HF_DIR && i < countof(name); i++) {
         char path[PATH_MAX];
         struct stat other;

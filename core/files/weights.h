@@ -3,8 +3,9 @@
  * tensor names. Owns the mappings; immutable and shareable after open; everything is validated
  * before it returns.
  *
- * A Hugging Face tensor may need its rows reordered (q/k of llama-family models, quant.md 2.2):
- * then `rows` of the view is set and readers go through nb_weights_row. */
+ * A Hugging Face tensor may be seen in another form than it lies in (quant.md 2.2): rows reordered,
+ * experts stacked, a fused one split, a transposed one turned, a norm raised by one. Readers take
+ * rows through nb_weights_row, which hands out the mapping's own bytes wherever they serve. */
 #ifndef NIBBLE_WEIGHTS_H
 #define NIBBLE_WEIGHTS_H
 
@@ -20,15 +21,37 @@ typedef enum nb_container { NB_GGUF, NB_SAFETENSORS, NB_HF_DIR } nb_container;
 typedef enum nb_row_order {
     NB_ROWS_PLAIN,
     NB_ROWS_QK, /* llama q/k: reshape(n_head, 2, hd/2) -> swap: HF half-split to interleaved */
+    NB_ROWS_FALCON_QKV, /* groups of q.. k v -> all q, all k, all v */
 } nb_row_order;
 
+typedef enum nb_change {
+    NB_KEEP,
+    NB_PLUS_ONE, /* Gemma's norms: the row is F32 */
+    NB_TERNARY,  /* BitNet: round(w / mean|w|) in -1..1, times mean|w| */
+} nb_change;
+
+/* Where the elements of a view lie that are not simply its rows one after another: part p gives
+ * `part_rows` rows, and element c of its row l is stored element first + l * row_step + c * stride
+ * of that part. */
+typedef struct nb_gather {
+    const void *const *part; /* [parts] where each begins, or a nb_packed; NULL: part_bytes apart */
+    uint64_t part_bytes, part_rows;
+    uint64_t first, row_step, stride; /* elements */
+    uint64_t part_elems;              /* stored in each part */
+    nk_type_id stored;
+    nb_change change;
+    struct nb_mean *mean;           /* NB_TERNARY: owned by the model */
+    const struct nb_packed *packed; /* codes of another quantizer: of the only, or the first part */
+} nb_gather;
+
 typedef struct nb_view {
-    nb_tensor t; /* GGUF name, type and shape; bytes of the stored tensor */
+    nb_tensor t; /* GGUF name, type and shape as seen; bytes: where the stored tensor begins */
     nb_row_order order;
-    uint32_t heads;          /* NB_ROWS_QK */
-    const char *stored_name; /* name in the file; equals t.name for GGUF */
-    nk_type_id out_type;     /* the type it converts to without quantizing: F32 for norms and 1-d
-                                (HF), t.type otherwise */
+    uint32_t heads, heads_kv; /* NB_ROWS_QK: of this tensor; NB_ROWS_FALCON_QKV: of both kinds */
+    const nb_gather *gather;  /* NULL: rows lie one after another; borrowed: the model */
+    const char *stored_name;  /* name in the file; equals t.name for GGUF */
+    nk_type_id out_type;      /* the type it converts to without quantizing: F32 for norms and 1-d
+                                 (HF), t.type otherwise */
 } nb_view;
 
 /* path: file or directory. Fails NB_NOTFOUND, NB_FORMAT, NB_UNSUPPORTED, NB_IO, NB_NOMEM; a git-LFS
@@ -45,8 +68,20 @@ size_t nb_weights_count(const nb_weights *w);
  * does (non-block tensors first, then by layer number, then name; quant.md 1.1). */
 const nb_view *nb_weights_at(const nb_weights *w, size_t i);
 const nb_view *nb_weights_find(const nb_weights *w, const char *name); /* O(1); NULL */
-/* Pointer to the bytes of output row r (order applied); borrowed from the mapping. */
-const uint8_t *nb_weights_row(const nb_view *v, uint64_t r);
+/* Bytes that nb_weights_row needs for rows of v; 0 when all of them lie in the mapping. */
+size_t nb_weights_scratch(const nb_view *v);
+/* Row r as t.type has it: the mapping's own bytes, or made in scratch (aligned for floats,
+ * nb_weights_scratch bytes, NULL when that is 0). Any thread. */
+const uint8_t *nb_weights_row(const nb_view *v, uint64_t r, void *scratch);
+/* Row r as the packing of a checkpoint defines it, where t.type need not hold it exactly: true; all
+ * others, and NULL out: only tells. */
+bool nb_weights_exact(const nb_view *v, uint64_t r, float *out);
+/* "gptq", "awq" ...; NULL: not packed. */
+const char *nb_weights_packing(const nb_view *v);
+/* All rows, one after another: as t.type has them (t.nbytes), or as floats (a type that decodes and
+ * is no wider than they are). */
+void nb_weights_unpack(const nb_view *v, uint8_t *out);
+void nb_weights_floats(const nb_view *v, float *out);
 /* True once a mapped file was cut or written to under us: contents are not to be believed (A19).
  * One fstat per file: for once a token or a tile, not once a row. */
 bool nb_weights_lost(const nb_weights *w);

@@ -23,15 +23,13 @@ static nb_status map_files(nb_weights *w, const char *dir, nb_err *err)
     return st;
 }
 
-static nb_status parse_files(nb_weights *w, size_t *total, nb_err *err)
+static nb_status parse_files(nb_weights *w, nb_err *err)
 {
-    *total = 0;
     for (size_t i = 0; i < w->n_files; i++) {
         nb_file_slot *f = &w->files[i];
         NB_TRY(nb_weights_impostor(&f->map, w->paths[i], err));
-        NB_TRY(nb_safetensors_parse(&f->safetensors, f->map.at, f->map.len, f->map.len, w->paths[i],
-                                    err));
-        *total += f->safetensors.n_tensors;
+        NB_TRY(nb_safetensors_parse_packed(&f->safetensors, f->map.at, f->map.len, f->map.len,
+                                           w->paths[i], err));
     }
     return NB_OK;
 }
@@ -64,59 +62,43 @@ static nb_status check_tied(const nb_weights *w, nb_err *err)
                 : nb_fail(err, NB_FORMAT, "%s: no tensor model.embed_tokens.weight", w->dir);
 }
 
-/* rope_scaling of type llama3 is carried as a tensor of its own. */
-static nb_status add_rope_freqs(nb_weights *w, char *name, nb_err *err)
+/* Weights, and per expert those that one token sees (gguf-py, get_total_parameter_count). */
+static nb_status put_size_label(nb_weights *w, nb_err *err)
 {
-    size_t n = 0;
-    NB_TRY(nb_hf_rope_freqs(w->dir, &w->rope_freqs, &n, err));
-    if (!w->rope_freqs)
-        return NB_OK;
-    snprintf(name, NB_MAX_NAME + 1, "rope_freqs.weight");
-    w->views[w->n++] = (nb_view){
-        .t = {.name = name,
-              .type = NK_F32,
-              .n_dims = 1,
-              .shape = {n, 1, 1, 1},
-              .bytes = (const uint8_t *)w->rope_freqs,
-              .nbytes = n * sizeof *w->rope_freqs},
-        .stored_name = name,
-        .out_type = NK_F32,
-    };
-    return NB_OK;
+    uint64_t params = 0, experts = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        const nb_tensor *t = &w->views[i].t;
+        bool stacked = strstr(t->name, "_exps.") && t->n_dims == 3;
+        params += nb_tensor_count(t) / (stacked ? t->shape[2] : 1);
+        experts = stacked ? t->shape[2] : experts;
+    }
+    return nb_hf_size_label(w->kvs, params, experts, err);
+}
+
+static nb_status read_folder(nb_weights *w, nb_hf_config *c, nb_err *err)
+{
+    NB_TRY(nb_hf_keys_of_folder(c, w->kvs));
+    NB_TRY(nb_hf_make_tensors(&w->made, c));
+    NB_TRY(map_files(w, w->dir, err));
+    NB_TRY(parse_files(w, err));
+    NB_TRY(nb_weights_map(w, c, err));
+    NB_TRY(put_size_label(w, err));
+    return check_tied(w, err);
 }
 
 nb_status nb_weights_open_hf(nb_weights *w, const char *dir, nb_err *err)
 {
-    size_t total;
-    enum { NAME = NB_MAX_NAME + 1 };
+    nb_hf_config c;
     w->container = NB_HF_DIR;
     if (strlen(dir) >= sizeof w->dir)
         return nb_fail(err, NB_USAGE, "%.80s...: path of %zu bytes, limit %zu", dir, strlen(dir),
                        sizeof w->dir - 1);
     snprintf(w->dir, sizeof w->dir, "%s", dir);
     NB_TRY(nb_kvs_open(&w->kvs, err));
-    NB_TRY(nb_hf_keys(w->kvs, dir, err));
-    NB_TRY(map_files(w, dir, err));
-    NB_TRY(parse_files(w, &total, err));
-    w->views = nb_alloc(total + 1, sizeof *w->views, "tensor views", err);
-    w->names = nb_alloc(total + 1, NAME, "tensor names", err);
-    if (!w->views || !w->names)
-        return NB_NOMEM;
-    for (size_t i = 0; i < w->n_files; i++)
-        for (size_t k = 0; k < w->files[i].safetensors.n_tensors; k++) {
-            bool drop;
-            nb_view *v = &w->views[w->n];
-            NB_TRY(nb_hf_map(w->kvs, &w->files[i].safetensors.tensors[k], w->names + w->n * NAME, v,
-                             &drop, err));
-            v->t.shard = (uint32_t)i;
-            w->n += !drop;
-        }
-    uint64_t params = 0;
-    for (size_t i = 0; i < w->n; i++)
-        params += nb_tensor_count(&w->views[i].t);
-    NB_TRY(nb_hf_size_label(w->kvs, params, err));
-    NB_TRY(add_rope_freqs(w, w->names + w->n * NAME, err));
-    NB_TRY(check_tied(w, err));
+    NB_TRY(nb_hf_config_open(&c, dir, err));
+    nb_status st = read_folder(w, &c, err);
+    nb_hf_config_close(&c);
+    NB_TRY(st);
     qsort(w->views, w->n, sizeof *w->views, by_place);
     return nb_weights_index(w, err);
 }

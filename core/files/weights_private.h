@@ -1,10 +1,13 @@
-/* The inside of nb_weights, shared by weights.c and weights_hf.c. */
+/* The inside of nb_weights, shared by weights*.c. */
 #ifndef NIBBLE_WEIGHTS_PRIVATE_H
 #define NIBBLE_WEIGHTS_PRIVATE_H
 
 #include <limits.h>
+#include <stdatomic.h>
 
 #include "core/files/gguf.h"
+#include "core/files/hf_private.h"
+#include "core/files/hfquant.h"
 #include "core/files/index.h"
 #include "core/files/safetensors.h"
 #include "core/files/weights.h"
@@ -14,6 +17,11 @@ typedef struct nb_file_slot {
     nb_gguf_info gguf;               /* NB_GGUF */
     nb_safetensors_info safetensors; /* the others */
 } nb_file_slot;
+
+/* mean|w| of a tensor, found when first asked for: bits of the float, 0 = not yet. */
+struct nb_mean {
+    _Atomic uint32_t bits;
+};
 
 struct nb_weights {
     nb_container container;
@@ -26,8 +34,13 @@ struct nb_weights {
     nb_view *views;
     size_t n;
     nb_index index;
-    char *names;       /* mapped names of a Hugging Face model */
-    float *rope_freqs; /* synthesised tensor */
+    /* NB_HF_DIR: what the views borrow */
+    char *names;           /* [n][NB_MAX_NAME + 1] */
+    nb_gather *gathers;    /* [n] */
+    struct nb_mean *means; /* [n] */
+    const void **parts;    /* of all stacks, one after another */
+    nb_packs packs;        /* of a checkpoint that is quantized */
+    nb_made made;          /* tensors made from config.json */
 };
 
 /* Maps one more file. */
@@ -37,5 +50,7 @@ nb_status nb_weights_index(nb_weights *w, nb_err *err);
 /* NB_FORMAT with a sentence for an empty file, a git-LFS pointer, an HTML page. */
 nb_status nb_weights_impostor(const nb_map *m, const char *path, nb_err *err);
 nb_status nb_weights_open_hf(nb_weights *w, const char *dir, nb_err *err);
+/* Views of all stored tensors as the class sees them, unsorted. */
+nb_status nb_weights_map(nb_weights *w, const nb_hf_config *c, nb_err *err);
 
 #endif

@@ -51,9 +51,10 @@ static nb_status check_view(nk_matrix *m, const nb_view *v, const nb_hparams *hp
 static uint64_t copy_size(const nb_view *v, const nk_matrix *m, nb_slot slot)
 {
     bool odd = m->type->is_float && (uintptr_t)m->data % m->type->block_size;
-    if (nb_slot_of(slot)->is_vector && (m->type->id != NK_F32 || odd))
+    bool made = v->order != NB_ROWS_PLAIN || v->gather;
+    if (nb_slot_of(slot)->is_vector && (m->type->id != NK_F32 || odd || made))
         return (uint64_t)m->rows * m->cols * sizeof(float);
-    if (v->order != NB_ROWS_PLAIN || odd)
+    if (made || odd)
         return (uint64_t)m->rows * m->row_size;
     return 0;
 }
@@ -62,14 +63,11 @@ static uint64_t copy_size(const nb_view *v, const nk_matrix *m, nb_slot slot)
 static void unpack(nk_matrix *m, const nb_view *v, nb_slot slot, uint8_t *copy)
 {
     if (nb_slot_of(slot)->is_vector) {
-        size_t size = m->cols * sizeof(float);
-        for (size_t r = 0; r < m->rows; r++)
-            m->type->decode(nb_weights_row(v, r), (float *)(void *)(copy + r * size), m->cols);
+        nb_weights_floats(v, (float *)(void *)copy);
         m->type = nk_type_get(NK_F32);
-        m->row_size = size;
+        m->row_size = m->cols * sizeof(float);
     } else {
-        for (size_t r = 0; r < m->rows; r++)
-            memcpy(copy + r * m->row_size, nb_weights_row(v, r), m->row_size);
+        nb_weights_unpack(v, copy);
     }
     m->data = copy;
 }

@@ -1,5 +1,5 @@
-/* Text <-> token ids, from GGUF tokenizer keys. SentencePiece BPE ("llama") with byte fallback now;
- * byte-level BPE and unigram arrive with the models issue behind the same functions.
+/* Text <-> token ids, from GGUF tokenizer keys: SentencePiece BPE with byte fallback ("llama") and
+ * byte-level BPE ("gpt2"), whose pre-tokenizer is tokenizer.ggml.pre (pretok.def).
  *
  * Any bytes are accepted, in linear or n log n time (A5). Text never becomes a control token unless
  * NB_TOK_SPECIAL is given, and that is for text of our own templates only (A6). */
@@ -16,7 +16,8 @@ enum {
     NB_TOK_NO_PREFIX = 4, /* no space in front even if add_space_prefix: a continuation */
 };
 
-/* Copies what it needs; kvs may go. NB_UNSUPPORTED names a tokenizer model it cannot run. */
+/* Copies what it needs; kvs may go. NB_UNSUPPORTED names a tokenizer model or pre-tokenizer that it
+ * cannot run. */
 nb_status nb_tok_open(nb_tok **out, const nb_kvs *kvs, nb_err *err);
 void nb_tok_close(nb_tok **t);
 

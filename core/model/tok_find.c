@@ -1,6 +1,6 @@
 /* Pieces by spelling: hash tables for whole spellings, a sorted list for the longest special token
  * at a place in text. */
-#include "core/model/tok_spm.h"
+#include "core/model/tok_private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ enum {
     MAX_SPECIAL = 256, /* bytes of a special token: bounds the work per byte of text */
 };
 
-static uint64_t hash(uint64_t seed, const uint8_t *bytes, size_t n)
+uint64_t nb_tok_hash(uint64_t seed, const uint8_t *bytes, size_t n)
 {
     uint64_t h = seed ^ n * 0x9e3779b97f4a7c15u;
     while (n > 0) {
@@ -38,7 +38,7 @@ static uint32_t spelling(const nb_tok *t, int32_t id, const uint8_t **bytes)
 /* Slot of the spelling, or the free one where it belongs; UINT32_MAX after too many probes. */
 static uint32_t slot_of(const nb_tok *t, const nb_spell *s, const uint8_t *bytes, size_t n)
 {
-    uint32_t at = (uint32_t)hash(s->seed, bytes, n) & s->mask;
+    uint32_t at = (uint32_t)nb_tok_hash(s->seed, bytes, n) & s->mask;
     for (int probe = 0; probe < MAX_PROBES; probe++, at = (at + 1) & s->mask) {
         if (s->slot[at] < 0)
             return at;

@@ -93,6 +93,7 @@ static void free_space(nb_run *run)
         free(run->space[i].src);
         free(run->space[i].dec);
         free(run->space[i].out);
+        free(run->space[i].row);
     }
     free(run->space);
     run->space = NULL;
@@ -207,7 +208,8 @@ static nb_status make_space(nb_run *run, int threads, nb_err *err)
         ws->src = nb_alloc(run->strip + 1, sizeof *ws->src, "buffers", err);
         ws->dec = nb_alloc(run->strip + 1, sizeof *ws->dec, "buffers", err);
         ws->out = nb_alloc(run->out_cap + 1, 1, "buffers", err);
-        if (!ws->src || !ws->dec || !ws->out)
+        ws->row = nb_alloc(run->row_cap + 1, 1, "buffers", err);
+        if (!ws->src || !ws->dec || !ws->out || !ws->row)
             return NB_NOMEM;
     }
     return NB_OK;

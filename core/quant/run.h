@@ -50,6 +50,7 @@ typedef struct nb_tile {
 typedef struct nb_workspace {
     float *src, *dec; /* [strip] owned */
     uint8_t *out;     /* [out_cap] one encoded tile, owned */
+    uint8_t *row;     /* [row_cap] a source row that does not lie as it is seen, owned */
     nb_hist before, after, error;
     nk_block_view view;
 } nb_workspace;
@@ -66,11 +67,11 @@ struct nb_run {
 
     const nk_ops *ops; /* borrowed while running */
     const nb_hooks *hooks;
-    nb_cut *cut;           /* [plan->n] */
-    uint64_t n_tiles;      /* of all tensors */
-    uint64_t *mark;        /* [n_tiles] digest of each tile's encoded bytes */
-    size_t strip, out_cap; /* floats, bytes: the largest any tile needs */
-    nb_workspace *space;   /* [n_space] owned */
+    nb_cut *cut;                    /* [plan->n] */
+    uint64_t n_tiles;               /* of all tensors */
+    uint64_t *mark;                 /* [n_tiles] digest of each tile's encoded bytes */
+    size_t strip, out_cap, row_cap; /* floats, bytes, bytes: the largest any tile needs */
+    nb_workspace *space;            /* [n_space] owned */
     int n_space;
 
     atomic_uint_fast64_t next; /* tile, or tensor while verifying */

@@ -34,6 +34,9 @@ static nb_status cut_tensor(nb_run *run, size_t i, nb_err *err)
     c->first_tile = run->n_tiles;
     run->n_tiles += c->n_tiles;
 
+    size_t scratch = p->src ? nb_weights_scratch(p->src) : 0;
+    run->row_cap = scratch > run->row_cap ? scratch : run->row_cap;
+
     uint64_t piece_bytes = c->row_bytes, strip_rows = NB_STRIP_WEIGHTS / c->tile_cols;
     if (c->pieces > 1)
         nk_row_size(p->type, c->tile_cols, &piece_bytes);
@@ -114,6 +117,7 @@ typedef struct strip {
     uint8_t *out; /* encoded bytes of this strip */
     size_t piece; /* bytes of one encoded row */
     bool copy;    /* same type: bytes are taken as they are */
+    bool packed;  /* of a quantized checkpoint: held against what that defines */
     const float *dec;
 } strip;
 
@@ -135,9 +139,11 @@ static void read_strip(const nb_run *run, nb_workspace *ws, const strip *s)
     nk_decode_fn *decode = decoder(run, s->plan->src_type);
     uint64_t skip = row_bytes(from, s->col);
     for (uint64_t r = 0; r < s->rows; r++) {
-        const uint8_t *bytes = nb_weights_row(s->plan->src, s->row + r) + skip;
+        const uint8_t *bytes = nb_weights_row(s->plan->src, s->row + r, ws->row) + skip;
         if (s->copy)
             memcpy(s->out + r * s->piece, bytes, s->piece);
+        if (s->packed && nb_weights_exact(s->plan->src, s->row + r, ws->src + r * s->cols))
+            continue;
         if (decode)
             decode(bytes, ws->src + r * s->cols, (size_t)s->cols);
     }
@@ -165,9 +171,10 @@ static nb_status encode_strip(const nb_run *run, nb_workspace *ws, strip *s, nb_
         return NB_OK;
     if (!run->ops->all_finite(ws->src, s->n))
         return not_finite(s, ws->src, NULL, err);
-    if (s->copy)
+    if (s->copy && !s->packed)
         return NB_OK;
-    run->method->encode(run->ops, to, ws->src, s->out, (size_t)s->rows, (size_t)s->cols, NULL);
+    if (!s->copy)
+        run->method->encode(run->ops, to, ws->src, s->out, (size_t)s->rows, (size_t)s->cols, NULL);
     decoder(run, to->id)(s->out, ws->dec, s->n);
     s->dec = ws->dec;
     return run->ops->all_finite(ws->dec, s->n) ? NB_OK : not_finite(s, ws->dec, ws->src, err);
@@ -196,14 +203,14 @@ static void measure_strip(const nb_run *run, nb_workspace *ws, const strip *s, b
                           nb_stats *stats)
 {
     nb_stats_add(stats, run->ops, ws->src, s->dec, s->n, s->at);
-    if (s->plan->type->explain && !s->copy)
+    if (s->plan->type->explain && !s->copy && !s->packed)
         count_clips(run, ws, s, stats);
     if (!sampled)
         return;
     nb_hist_add(&ws->before, ws->src, s->n);
     nb_hist_add(&ws->after, s->dec, s->n);
     for (size_t i = 0; i < s->n; i++)
-        ws->src[i] = s->copy ? 0.0f : s->dec[i] - ws->src[i];
+        ws->src[i] = s->dec == ws->src ? 0.0f : s->dec[i] - ws->src[i];
     nb_hist_add(&ws->error, ws->src, s->n);
 }
 
@@ -229,6 +236,10 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
     uint64_t step = run->strip / t->cols;
     nb_err err;
     s.copy = !run->rows && s.plan->src_type == s.plan->type->id;
+    /* A float landing type is what llama.cpp's converter would write: another type starts there. */
+    s.packed = !run->rows && run->cut[t->tensor].pieces == 1 &&
+               nb_weights_exact(s.plan->src, 0, NULL) &&
+               (s.copy || !nk_type_get(s.plan->src_type)->is_float);
     s.piece = (size_t)row_bytes(s.plan->type, t->cols);
     for (uint64_t r = 0; r < t->rows; r += step) {
         s.row = t->row + r;

@@ -22,10 +22,14 @@ static void check_keys(const nb_kvs *kvs)
     for (size_t i = 0; i < countof(id); i++)
         fuzz_check(!nb_kvs_uint(kvs, id[i], &v) || v < tokens->n, "%s is %llu", id[i],
                    (unsigned long long)v);
-    fuzz_check(nb_kvs_uint(kvs, "llama.attention.head_count", &heads) &&
-                   nb_kvs_uint(kvs, "llama.attention.head_count_kv", &heads_kv) && heads_kv &&
-                   heads % heads_kv == 0,
-               "heads");
+    const char *arch;
+    char key[96];
+    size_t n;
+    fuzz_check(nb_kvs_str(kvs, "general.architecture", &arch, &n) && n < 32, "no architecture");
+    snprintf(key, sizeof key, "%.*s.attention.head_count", (int)n, arch);
+    fuzz_check(nb_kvs_uint(kvs, key, &heads) && heads, "no heads");
+    snprintf(key, sizeof key, "%.*s.attention.head_count_kv", (int)n, arch);
+    fuzz_check(!nb_kvs_uint(kvs, key, &heads_kv) || (heads_kv && heads % heads_kv == 0), "heads");
     for (uint64_t i = 0; i < types->n; i++) {
         double type;
         fuzz_check(nb_kv_elem_num(types, i, &type) && type >= 1 && type <= 6, "type of token %llu",

@@ -187,7 +187,7 @@ static void write_model(const char *path, const nb_weights *w, const nb_kvs *kvs
     char *bytes = calloc(1, len);
     memcpy(bytes, head.at, head.len);
     for (size_t i = 0; i < n; i++)
-        memcpy(bytes + t[i].offset, nb_weights_row(nb_weights_at(w, i), 0), t[i].nbytes);
+        memcpy(bytes + t[i].offset, nb_weights_row(nb_weights_at(w, i), 0, NULL), t[i].nbytes);
     test_spit(path, bytes, len);
     free(bytes);
     free(t);

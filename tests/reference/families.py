@@ -106,7 +106,7 @@ def llama(c):
                 yield matrix(p + "mlp.shared_expert_gate.weight", 1, h)
         else:
             yield from gated(p + "mlp.", h, c["intermediate_size"], c.get("mlp_bias", False))
-        if kind == "llama" and c.get("num_key_value_heads") == c["num_attention_heads"]:
+        if kind == "llama" and c.get("num_key_value_heads", c["num_attention_heads"]) == c["num_attention_heads"]:
             # Left in old Llama 1 and 2 repositories; not a weight.
             yield norm(p + "self_attn.rotary_emb.inv_freq", head_dim(c) // 2)
 
@@ -133,6 +133,16 @@ def gemma(c):
 
     layers = (t for i in range(c["num_hidden_layers"]) for t in layer(i))
     return list(ends(c, "model.norm", layers, embed_gain=-2, one=0))
+
+
+def gemma3_vision(c):
+    """models/gemma3: the language model inside, and two tensors of the part that sees, not carried
+    over."""
+    vision = c["vision_config"]
+    yield embedding("vision_tower.vision_model.embeddings.position_embedding.weight", 4, vision["hidden_size"])
+    yield norm("multi_modal_projector.mm_soft_emb_norm.weight", vision["hidden_size"], one=0)
+    for name, *rest in gemma(c["text_config"]):
+        yield ("language_model." + name, *rest)
 
 
 def phi3(c):
@@ -266,7 +276,7 @@ def gpt_oss(c):
 
 LLAMA_LIKE = ("llama", "mistral", "mixtral", "smollm3", "granite", "qwen2", "qwen2_moe", "qwen3",
               "qwen3_moe", "olmo2", "bitnet")
-TABLE = {"gemma": gemma, "gemma2": gemma, "gemma3_text": gemma, "phi3": phi3, "gpt2": gpt2,
+TABLE = {"gemma": gemma, "gemma2": gemma, "gemma3_text": gemma, "gemma3": gemma3_vision, "phi3": phi3, "gpt2": gpt2,
          "stablelm": stablelm, "starcoder2": starcoder2, "falcon": falcon, "cohere": cohere,
          "gpt_oss": gpt_oss, **{name: llama for name in LLAMA_LIKE}}
 

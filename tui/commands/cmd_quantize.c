@@ -1,4 +1,5 @@
 /* quantize, synth: commands that write models. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,43 @@ static void print_plan(const nb_plan *plan, const char *out_path)
     print_safe_line("would write ", out_path);
 }
 
+/* Of weights that another quantizer packed and whose codes were taken over: how far what the file
+ * decodes to lies from what the checkpoint defines, and where. */
+static void print_import(const nb_plan *plan, nb_run *run)
+{
+    nb_tensor_report *r = nb_alloc(1, sizeof *r, "report", NULL);
+    size_t n = 0, exact = 0, worst = 0;
+    float most = 0;
+    uint64_t at = 0;
+    const char *packing = NULL;
+    for (size_t i = 0; r && i < plan->n; i++) {
+        const nb_planned *p = &plan->tensor[i];
+        const char *name = p->src ? nb_weights_packing(p->src) : NULL;
+        if (!name || p->src_type != p->type->id || !nb_run_report(run, i, r) || !r->done)
+            continue;
+        packing = name;
+        n++;
+        exact += r->stats.max_err == 0;
+        if (fabsf(r->stats.max_err) > most) {
+            most = fabsf(r->stats.max_err);
+            at = r->stats.max_err_at;
+            worst = i;
+        }
+    }
+    free(r);
+    if (n && exact == n)
+        printf("%zu tensors imported from %s: every weight equals the checkpoint's\n", n, packing);
+    else if (n) {
+        uint64_t cols = nb_tensor_cols(&plan->layout[worst]);
+        char number[32], place[160];
+        printf("%zu tensors imported from %s, %zu of them exactly; largest difference %s\n", n,
+               packing, exact, nb_fmt_double(number, (double)most));
+        snprintf(place, sizeof place, "%s, row %llu, column %llu", plan->layout[worst].name,
+                 (unsigned long long)(at / cols), (unsigned long long)(at % cols));
+        print_safe_line("  at ", place);
+    }
+}
+
 static void print_result(const nb_plan *plan, const char *out_path, nb_run *run)
 {
     nb_run_view v;
@@ -120,6 +158,7 @@ static void print_result(const nb_plan *plan, const char *out_path, nb_run *run)
            nb_human_bytes(bytes, plan->file_bytes), nb_fmt_fixed(bpw, plan->bpw, 3),
            nb_fmt_fixed(rel, 100 * nb_stats_rel_rmse(&v.total), 2),
            nb_fmt_fixed(sqnr, nb_stats_sqnr_db(&v.total), 1), nb_fmt_fixed(sec, v.elapsed, 2));
+    print_import(plan, run);
 }
 
 /* Said before the writer refuses, with the way out; an input is refused there in its own words. */
@@ -217,7 +256,10 @@ const ui_cmd ui_cmd_quantize = {
         "nothing.\n"
         "JSON keys: source, output, preset, dry_run, bytes, tensor_bytes, params, bpw, seconds,\n"
         "rel_rmse, sqnr_db, tensors[] with name, type, bytes, why, rel_rmse, sqnr_db, max_error,\n"
-        "max_error_at, clipped. A figure that is not finite is null: sqnr_db of an exact tensor.\n"
+        "max_error_at, clipped, and packing where another quantizer's codes are read: then the "
+        "error\n"
+        "is against what those codes mean. A figure that is not finite is null: sqnr_db of an "
+        "exact tensor.\n"
         "A dry run has no figures, only names, types, bytes and why.",
     .opt = quantize_opt,
     .n_opt = Q_COUNT,

@@ -223,7 +223,7 @@ static const ui_opt inspect_opt[I_COUNT] = {
 typedef struct look {
     const nb_view *view, *ref; /* ref NULL without --against */
     const nk_type *type;
-    float *row, *ref_row; /* [cols] */
+    float *row, *ref_row; /* [2 cols]: a row decoded, and room to make its bytes */
     nb_stats stats;
     nb_hist hist;
 } look;
@@ -244,14 +244,15 @@ static nb_status look_open(look *l, const nb_weights *w, const nb_weights *ref, 
         return nb_fail(err, NB_REFUSED, "tensor \"%s\" has another shape in %s", name,
                        nb_weights_path(ref));
     uint64_t cols = nb_tensor_cols(&l->view->t);
-    l->row = nb_alloc(cols, sizeof *l->row, "row", err);
-    l->ref_row = nb_alloc(cols, sizeof *l->ref_row, "row", err);
+    l->row = nb_alloc(cols, 2 * sizeof *l->row, "row", err);
+    l->ref_row = nb_alloc(cols, 2 * sizeof *l->ref_row, "row", err);
     return l->row && l->ref_row ? NB_OK : NB_NOMEM;
 }
 
 static void decode_row(const ui_ctx *ctx, const nb_view *v, uint64_t r, float *out)
 {
-    ctx->ops.decode[v->t.type](nb_weights_row(v, r), out, nb_tensor_cols(&v->t));
+    size_t cols = (size_t)nb_tensor_cols(&v->t);
+    ctx->ops.decode[v->t.type](nb_weights_row(v, r, out + cols), out, cols);
 }
 
 static nb_status look_all(look *l, ui_ctx *ctx, nb_err *err)
@@ -285,7 +286,7 @@ static nb_status block_view(const look *l, const ui_ctx *ctx, uint64_t index, nk
         return nb_fail(err, NB_USAGE, "--block: tensor \"%s\" has blocks 0..%llu", l->view->t.name,
                        (unsigned long long)total - 1);
     uint64_t row = index / per_row, in_row = index % per_row;
-    l->type->explain(nb_weights_row(l->view, row) + in_row * l->type->block_size, view);
+    l->type->explain(nb_weights_row(l->view, row, l->row) + in_row * l->type->block_size, view);
     if (l->ref) {
         decode_row(ctx, l->ref, row, l->ref_row);
         memcpy(original, l->ref_row + in_row * l->type->block_len, view->len * sizeof *original);

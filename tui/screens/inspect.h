@@ -68,7 +68,7 @@ typedef struct inspect {
     uint64_t block;       /* in the current tensor */
     ui_list values;       /* weights of the block */
     size_t block_of;      /* tensor the block view belongs to */
-    float *mine, *theirs; /* [cols] decoded row of the block, of both files */
+    float *mine, *theirs; /* [2 cols] decoded row of the block, of both files; room for its bytes */
     size_t cap_cols;
     bool have_theirs;
     ui_spots spots; /* inspect_spot */

@@ -54,14 +54,14 @@ static bool read_rows(inspect *s, const nb_view *v, uint64_t row)
     if (cols > s->cap_cols) {
         free(s->mine);
         free(s->theirs);
-        s->mine = ui_xcalloc(cols, sizeof *s->mine);
-        s->theirs = ui_xcalloc(cols, sizeof *s->theirs);
+        s->mine = ui_xcalloc(2 * cols, sizeof *s->mine);
+        s->theirs = ui_xcalloc(2 * cols, sizeof *s->theirs);
         s->cap_cols = cols;
     }
-    type_of(v)->decode(nb_weights_row(v, row), s->mine, cols);
+    type_of(v)->decode(nb_weights_row(v, row, s->mine + cols), s->mine, cols);
     s->have_theirs = o != NULL;
     if (s->have_theirs)
-        type_of(o)->decode(nb_weights_row(o, row), s->theirs, cols);
+        type_of(o)->decode(nb_weights_row(o, row, s->theirs + cols), s->theirs, cols);
     return true;
 }
 
@@ -245,7 +245,7 @@ void ui_inspect_draw_block(inspect *s, ui_canvas *c, ui_rect r, bool focused)
         return;
     }
     nk_block_view view;
-    const uint8_t *bytes = nb_weights_row(v, row);
+    const uint8_t *bytes = nb_weights_row(v, row, s->mine + nb_tensor_cols(&v->t));
     uint64_t size = 0, skip = 0;
     nk_row_size(t, t->explain ? t->block_len : len_of(v, s->block), &size);
     if (first)
@@ -277,10 +277,10 @@ void ui_inspect_block_json(const inspect *s, nb_jout *w)
     uint64_t row = s->block / blocks_per_row(v), in_row = s->block % blocks_per_row(v);
     const nb_view *o = other_of(s, v);
     size_t cols = (size_t)nb_tensor_cols(&v->t);
-    float *original = o ? ui_xcalloc(cols, sizeof *original) : NULL;
-    t->explain(nb_weights_row(v, row) + in_row * t->block_size, &view);
+    float *original = ui_xcalloc(2 * cols, sizeof *original); /* a row, and room for its bytes */
+    t->explain(nb_weights_row(v, row, original + cols) + in_row * t->block_size, &view);
     if (o)
-        type_of(o)->decode(nb_weights_row(o, row), original, cols);
+        type_of(o)->decode(nb_weights_row(o, row, original + cols), original, cols);
     ui_twin_block(w, s->block, &view, o ? original + in_row * t->block_len : NULL);
     free(original);
 }

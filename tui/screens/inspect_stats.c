@@ -18,7 +18,7 @@ typedef struct found {
 } found;
 
 typedef struct row_buffers {
-    float *mine, *theirs; /* [cols] */
+    float *mine, *theirs; /* [2 cols]: a row decoded, and room to make its bytes */
 } row_buffers;
 
 static const nk_type *type_of(const nb_view *v)
@@ -36,7 +36,8 @@ static const nb_view *twin(const nb_weights *other, const nb_view *v)
 
 static void decode_row(const nb_view *v, uint64_t r, float *out)
 {
-    type_of(v)->decode(nb_weights_row(v, r), out, (size_t)nb_tensor_cols(&v->t));
+    size_t cols = (size_t)nb_tensor_cols(&v->t);
+    type_of(v)->decode(nb_weights_row(v, r, out + cols), out, cols);
 }
 
 static nb_status first_pass(inspect_result *out, const nb_view *v, const nb_view *o, row_buffers b,
@@ -77,8 +78,8 @@ static nb_status visit(const inspect_work *k, size_t i, inspect_result **made, n
     inspect_result *out = nb_alloc(1, sizeof *out, "figures of a tensor", err);
     size_t cols = (size_t)nb_tensor_cols(&v->t);
     nb_status st = out ? NB_OK : NB_NOMEM;
-    row_buffers b = {nb_alloc(cols, sizeof(float), "a row", err),
-                     nb_alloc(cols, sizeof(float), "a row", err)};
+    row_buffers b = {nb_alloc(cols, 2 * sizeof(float), "a row", err),
+                     nb_alloc(cols, 2 * sizeof(float), "a row", err)};
     if (!out || !b.mine || !b.theirs)
         st = NB_NOMEM;
     if (st == NB_OK) {

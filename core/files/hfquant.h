@@ -1,0 +1,128 @@
+/* Checkpoints that others have quantized (quant.md 2.4, 2.5), seen as weights again: the stored
+ * pieces of a linear (codes, scales, zeros ...) are one tensor of a landing type that holds the
+ * same codes where ggml has such a type. A packing is a row of hfquant.c. */
+#ifndef NIBBLE_HFQUANT_H
+#define NIBBLE_HFQUANT_H
+
+#include "core/files/hf_private.h"
+#include "core/files/index.h"
+#include "core/files/tensor.h"
+
+enum { /* stored pieces of one weight, by role */
+       NB_PACK_CODES,
+       NB_PACK_SCALES,
+       NB_PACK_ZEROS,
+       NB_PACK_ORDER,  /* which group a column belongs to (act-order) */
+       NB_PACK_MAP,    /* value of each code */
+       NB_PACK_NESTED, /* scales of the scales, and their map */
+       NB_PACK_NESTED_MAP,
+       NB_PACK_STATE, /* JSON */
+       NB_PACK_PARTS,
+};
+
+typedef struct nb_packed nb_packed;
+
+/* quantization_config as far as the packings read it. */
+typedef struct nb_pack_config {
+    const char *method, *format; /* borrowed: config.json; "" = not said */
+    int64_t bits, group;         /* group <= 0: one per row */
+    bool symmetric, order;
+    int64_t block[2];  /* rows and columns that share an fp8 scale */
+    int64_t zero_bias; /* added to stored zeros: 1 in GPTQ's first format */
+} nb_pack_config;
+
+typedef struct nb_packing {
+    const char *name;                  /* for people: "gptq" */
+    const char *methods, *format;      /* quant_method "a|b"; format NULL: any */
+    const char *suffix[NB_PACK_PARTS]; /* behind the weight's stem; NULL: has none; "?x": may be */
+    nb_dtype codes_dtype;              /* what the codes are stored as, and */
+    nk_type_id codes_type;
+    /* Sizes, shapes of the parts, landing type. */
+    nb_status (*open)(nb_packed *p, nb_err *err);
+    /* Integer codes of n columns from col, and what makes weights of them:
+     * scale * (code - zero). NULL: values says all. */
+    void (*codes)(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
+    float (*scale)(const nb_packed *p, uint64_t row, uint64_t group);
+    int (*zero)(const nb_packed *p, uint64_t row, uint64_t group);
+    void (*values)(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
+} nb_packing;
+
+struct nb_packed {
+    const nb_packing *how;
+    const nb_pack_config *cfg;
+    char *name;                           /* "stem.weight", owned */
+    const nb_tensor *part[NB_PACK_PARTS]; /* borrowed: the files; NULL: absent */
+    uint32_t shard;
+    uint64_t rows, cols, group; /* group: columns that share a scale */
+    unsigned bits;
+    double offset;   /* of nested scales */
+    nk_type_id type; /* it lands in */
+};
+
+/* All packed weights of a model, and which stored tensors they consist of. */
+typedef struct nb_packs {
+    nb_pack_config cfg;
+    const nb_packing *how; /* NULL: nothing is packed */
+    nb_packed *at;         /* [n] owned */
+    size_t n, cap;
+    nb_index index; /* names */
+} nb_packs;
+
+/* The row that reads such a quantization_config; NULL: none does. */
+const nb_packing *nb_packing_of(const nb_jval *quantization_config);
+
+/* Reads config.json and quantize_config.json; NB_UNSUPPORTED names a packing that is not read. */
+nb_status nb_packs_open(nb_packs *out, const nb_hf_config *c, size_t n_tensors, nb_err *err);
+/* Takes a stored tensor if it is a piece of a packed weight, or nothing that is carried over. */
+nb_status nb_packs_take(nb_packs *p, const nb_tensor *t, uint32_t shard, bool *taken, nb_err *err);
+/* After the last one: every weight has its pieces, sizes and landing type. */
+nb_status nb_packs_settle(nb_packs *p, nb_err *err);
+void nb_packs_close(nb_packs *p);
+
+/* Weights that a stored tensor of such a checkpoint stands for: of its codes what they unpack to, 0
+ * for what lies beside them, else its elements. */
+uint64_t nb_packing_weights(const nb_packing *how, const nb_jval *quantization_config,
+                            const nb_tensor *t);
+
+/* One row as its landing type has it; bytes of nk_row_size. */
+void nb_packed_row(const nb_packed *p, uint64_t row, uint8_t *out);
+/* The same as the packing itself defines it, computed from its codes and scales in f32. */
+void nb_packed_values(const nb_packed *p, uint64_t row, float *out);
+
+/* hfquant_int.c, hfquant_float.c: what the rows of the table point to. */
+nb_status nb_gptq_open(nb_packed *p, nb_err *err);
+void nb_gptq_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
+float nb_gptq_scale(const nb_packed *p, uint64_t row, uint64_t group);
+int nb_gptq_zero(const nb_packed *p, uint64_t row, uint64_t group);
+nb_status nb_awq_open(nb_packed *p, nb_err *err);
+void nb_awq_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
+int nb_awq_zero(const nb_packed *p, uint64_t row, uint64_t group);
+nb_status nb_gemv_open(nb_packed *p, nb_err *err);
+void nb_gemv_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
+float nb_gemv_scale(const nb_packed *p, uint64_t row, uint64_t group);
+int nb_gemv_zero(const nb_packed *p, uint64_t row, uint64_t group);
+nb_status nb_ct_open(nb_packed *p, nb_err *err);
+int nb_ct_zero(const nb_packed *p, uint64_t row, uint64_t group);
+nb_status nb_int8_open(nb_packed *p, nb_err *err);
+void nb_int8_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
+float nb_int8_scale(const nb_packed *p, uint64_t row, uint64_t group);
+float nb_scb_scale(const nb_packed *p, uint64_t row, uint64_t group);
+int nb_no_zero(const nb_packed *p, uint64_t row, uint64_t group);
+nb_status nb_fp8_open(nb_packed *p, nb_err *err);
+void nb_fp8_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
+nb_status nb_bnb4_open(nb_packed *p, nb_err *err);
+void nb_bnb4_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
+nb_status nb_fp4_open(nb_packed *p, nb_err *err);
+void nb_fp4_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
+float nb_fp4_scale(const nb_packed *p, uint64_t row, uint64_t group);
+
+/* Element i of a float tensor (F32, F16, BF16) as f32; 0 for others. */
+float nb_stored_float(const nb_tensor *t, uint64_t i);
+/* `bits` bits from bit `at` of little-endian 32-bit words that lie `stride` words apart. */
+uint32_t nb_packed_bits(const uint8_t *words, uint64_t stride, uint64_t at, unsigned bits);
+/* NB_FORMAT: "tensor X: its scales have 3 x 4 elements, expected ..." */
+nb_status nb_packed_wrong(const nb_packed *p, int role, uint64_t rows, uint64_t cols, nb_err *err);
+/* Whether part `role` has that many rows and columns. */
+bool nb_packed_is(const nb_packed *p, int role, uint64_t rows, uint64_t cols);
+
+#endif

@@ -1,0 +1,115 @@
+/* Rows of packed weights: as floats, by the packing's own definition, and as blocks of the type
+ * they land in. Integer codes keep their codes; floats are encoded as that type's reference does.
+ */
+#include <string.h>
+
+#include "core/files/hfquant.h"
+#include "kernels/blocks.h"
+#include "kernels/fp.h"
+
+enum { BLOCK = 32 };
+
+static uint64_t group_of(const nb_packed *p, uint64_t col)
+{
+    const nb_tensor *order = p->part[NB_PACK_ORDER];
+    int32_t group;
+    if (!order)
+        return col / p->group;
+    memcpy(&group, order->bytes + col * sizeof group, sizeof group);
+    return (uint64_t)group; /* checked on opening */
+}
+
+static void affine_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out)
+{
+    int code[BLOCK];
+    p->how->codes(p, row, col, n, code);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t g = group_of(p, col + i);
+        out[i] = p->how->scale(p, row, g) * (float)(code[i] - p->how->zero(p, row, g));
+    }
+}
+
+static void some_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out)
+{
+    if (p->how->values)
+        p->how->values(p, row, col, n, out);
+    else if (p->how->codes)
+        affine_values(p, row, col, n, out);
+}
+
+void nb_packed_values(const nb_packed *p, uint64_t row, float *out)
+{
+    for (uint64_t c = 0; c < p->cols; c += BLOCK)
+        some_values(p, row, c, p->cols - c < BLOCK ? (size_t)(p->cols - c) : BLOCK, out + c);
+}
+
+/* --- blocks -------------------------------------------------------------------------------------
+ */
+
+static void put_nibbles(const int code[BLOCK], uint8_t qs[BLOCK / 2])
+{
+    for (int j = 0; j < BLOCK / 2; j++)
+        qs[j] = (uint8_t)(code[j] | code[j + BLOCK / 2] << 4);
+}
+
+/* w = (q - 8) d */
+static void put_q4_0(int code[BLOCK], float scale, int zero, nk_block_q4_0 *b)
+{
+    b->d = nk_f32_to_f16(scale);
+    for (int j = 0; j < BLOCK; j++)
+        code[j] += 8 - zero;
+    put_nibbles(code, b->qs);
+}
+
+/* w = q d + m */
+static void put_q4_1(const int code[BLOCK], float scale, int zero, nk_block_q4_1 *b)
+{
+    b->d = nk_f32_to_f16(scale);
+    b->m = nk_f32_to_f16(-(float)zero * scale);
+    put_nibbles(code, b->qs);
+}
+
+/* w = q d */
+static void put_q8_0(const int code[BLOCK], float scale, int zero, nk_block_q8_0 *b)
+{
+    b->d = nk_f32_to_f16(scale);
+    for (int j = 0; j < BLOCK; j++)
+        b->qs[j] = (int8_t)(code[j] - zero);
+}
+
+static void code_block(const nb_packed *p, uint64_t row, uint64_t col, uint8_t *out)
+{
+    int code[BLOCK];
+    uint64_t g = col / p->group;
+    float scale = p->how->scale(p, row, g);
+    int zero = p->how->zero(p, row, g);
+    p->how->codes(p, row, col, BLOCK, code);
+    if (p->type == NK_Q4_0)
+        put_q4_0(code, scale, zero, (nk_block_q4_0 *)(void *)out);
+    else if (p->type == NK_Q4_1)
+        put_q4_1(code, scale, zero, (nk_block_q4_1 *)(void *)out);
+    else
+        put_q8_0(code, scale, zero, (nk_block_q8_0 *)(void *)out);
+}
+
+static void float_block(const nb_packed *p, uint64_t row, uint64_t col, size_t n, uint8_t *out)
+{
+    const nk_type *type = nk_type_get(p->type);
+    float v[BLOCK];
+    some_values(p, row, col, n, v);
+    type->encode(v, out, 1, n, NULL);
+}
+
+void nb_packed_row(const nb_packed *p, uint64_t row, uint8_t *out)
+{
+    const nk_type *type = nk_type_get(p->type);
+    bool codes = p->how->codes && !type->is_float;
+    for (uint64_t c = 0; c < p->cols; c += BLOCK) {
+        size_t n = p->cols - c < BLOCK ? (size_t)(p->cols - c) : BLOCK;
+        uint8_t *at = out + c / type->block_len * type->block_size;
+        if (codes)
+            code_block(p, row, c, at);
+        else
+            float_block(p, row, c, n, at);
+    }
+}

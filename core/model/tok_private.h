@@ -1,0 +1,139 @@
+/* Private to tok*.c: the vocabulary in memory, and what turns one stretch of text without special
+ * tokens into ids, a file per model of tokenizer. Pieces lie back to back in one buffer; two hash
+ * tables find them by spelling: what ordinary text may become, and the special tokens that only a
+ * template may name. */
+#ifndef NIBBLE_TOK_PRIVATE_H
+#define NIBBLE_TOK_PRIVATE_H
+
+#include "core/model/tok.h"
+#include "core/model/tok_pre.h"
+
+enum { /* tokenizer.ggml.token_type */
+       NB_PIECE_NONE,
+       NB_PIECE_NORMAL,
+       NB_PIECE_UNKNOWN,
+       NB_PIECE_CONTROL,
+       NB_PIECE_USER,
+       NB_PIECE_UNUSED,
+       NB_PIECE_BYTE,
+       NB_PIECE_KINDS
+};
+
+typedef struct nb_spell {
+    int32_t *slot; /* [mask + 1] id or -1; owned */
+    uint32_t mask;
+    uint64_t seed;
+    uint32_t max_len; /* longest spelling held, bytes */
+} nb_spell;
+
+typedef struct nb_special {
+    const uint8_t *bytes; /* borrowed: nb_tok.text */
+    uint32_t len;
+    int32_t id;
+    bool user; /* recognised in any text, not only in templates */
+} nb_special;
+
+typedef struct nb_rank { /* a merge of byte-level BPE: two tokens that become one */
+    int32_t left, right; /* left -1: free slot */
+    int32_t id;
+    uint32_t rank; /* place in the list: the lowest goes first */
+} nb_rank;
+
+typedef struct nb_merges {
+    nb_rank *slot; /* [mask + 1]; owned */
+    uint32_t mask;
+    uint64_t seed;
+} nb_merges;
+
+typedef enum nb_tok_model { NB_TOK_SPM, NB_TOK_BPE } nb_tok_model;
+
+struct nb_tok {
+    nb_tok_model model;
+    uint32_t n;
+    uint8_t *text;      /* spellings, as in the file; owned */
+    uint32_t *at;       /* [n + 1] offsets into text; owned */
+    uint8_t *shown;     /* what tokens print: spaces unescaped, byte tokens as their byte; owned */
+    uint32_t *shown_at; /* [n + 1]; owned */
+    float *score;       /* [n]; owned */
+    uint8_t *kind;      /* [n] NB_PIECE_*; owned */
+    uint8_t *end;       /* [n] 1 = generation stops; owned */
+    nb_spell words;     /* normal */
+    nb_spell specials;  /* control and user-defined */
+    nb_special *sorted; /* [n_sorted] specials by spelling, for matching in text; owned */
+    uint32_t n_sorted;
+    bool starts[256];     /* first bytes of specials */
+    int32_t byte_id[256]; /* -1: no such byte token */
+    int32_t bos, eos, unk;
+    bool add_bos, add_space;
+    bool words_split;  /* SPM: no word has a space mark after another character: text may be cut */
+    const nb_pre *pre; /* BPE */
+    nb_merges merges;  /* BPE */
+    uint8_t *char_kinds; /* BPE: [65536] nb_cp_kind; owned */
+};
+
+/* -1: not held. */
+int32_t nb_spell_find(const nb_tok *t, const nb_spell *s, const uint8_t *bytes, size_t n);
+/* Tables over the kinds given as bits (1 << NB_PIECE_*); the last of equal spellings is found. */
+nb_status nb_spell_build(nb_spell *s, const nb_tok *t, unsigned kinds, nb_err *err);
+/* Fills sorted and starts. */
+nb_status nb_specials_build(nb_tok *t, nb_err *err);
+/* The longest special that text[0..len) begins with; NULL: none. Without `all` user-defined only.
+ */
+const nb_special *nb_special_at(const nb_tok *t, const uint8_t *text, size_t len, bool all);
+uint64_t nb_tok_hash(uint64_t seed, const uint8_t *bytes, size_t n);
+
+/* Fills t from GGUF keys; what it made is nb_tok_close's even after a failure. */
+nb_status nb_tok_load(nb_tok *t, const nb_kvs *kvs, nb_err *err);
+
+/* Where ids go: counts past cap too. */
+typedef struct nb_ids {
+    int32_t *out;
+    size_t cap, n;
+} nb_ids;
+
+void nb_ids_put(nb_ids *ids, int32_t id);
+
+/* --- joining neighbours, best first (tok_merge.c) --- */
+typedef struct nb_symbol {
+    uint32_t at, len; /* bytes in the text; len 0 = joined to its left */
+    int32_t prev, next;
+    int32_t id; /* -1: no token */
+} nb_symbol;
+
+typedef struct nb_pair { /* two neighbours that could be joined */
+    float score;
+    int32_t left, right;
+    uint32_t len; /* of both when queued: else it is out of date */
+    int32_t id;   /* of the joined symbol */
+} nb_pair;
+
+/* Whether two neighbours join, how good that is, and what they become. */
+typedef bool nb_joins(const nb_tok *t, const uint8_t *text, const nb_symbol *left,
+                      const nb_symbol *right, float *score, int32_t *id);
+
+typedef struct nb_merger { /* memory of one encode call; zero-initialise */
+    nb_symbol *sym;        /* [cap] */
+    nb_pair *heap;         /* [2 * cap]: n - 1 at first, each join takes one and adds two */
+    size_t cap, n_heap;
+} nb_merger;
+
+/* Room for n symbols. False: no memory, or too many. */
+bool nb_merger_reserve(nb_merger *m, size_t n);
+/* Joins m->sym[0..n), already filled and linked: the highest score first, then the leftmost. What
+ * is left is linked by next from m->sym[0]. */
+void nb_merger_join(nb_merger *m, const nb_tok *t, const uint8_t *text, size_t n, nb_joins *joins);
+void nb_merger_free(nb_merger *m);
+
+/* --- models --- */
+/* Encodes text without special tokens; `space` puts one space mark in front. False: no memory. */
+bool nb_spm_encode(const nb_tok *t, nb_merger *m, const uint8_t *text, size_t len, bool space,
+                   nb_ids *ids);
+bool nb_bpe_encode(const nb_tok *t, nb_merger *m, const uint8_t *text, size_t len, nb_ids *ids);
+
+/* Merges and byte tokens, once the pieces and t->words are there. */
+nb_status nb_bpe_load(nb_tok *t, const nb_kvs *kvs, nb_err *err);
+/* The bytes that a byte-level spelling stands for, to out[n]; how many. A spelling with other
+ * characters is copied. */
+uint32_t nb_bpe_show(const uint8_t *spelling, uint32_t n, uint8_t *out);
+
+#endif

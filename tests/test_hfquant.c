@@ -1,0 +1,433 @@
+/* Checkpoints that others have quantized: packed here by the published layouts from known codes,
+ * scales and zeros, read back two ways (the packing's own values, and the type they land in), and
+ * written by the quantizer (quant.md 2.4, 2.5). */
+#include "tests/check.h"
+
+#include "core/base/str.h"
+#include "core/files/hfquant.h"
+#include "core/files/listing.h"
+#include "core/files/weights.h"
+#include "kernels/fp.h"
+#include "tests/pack_rig.h"
+#include "tests/quantize.h"
+#include "tests/util.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { GROUP = 64, GROUPS = PACK_COLS / GROUP }; /* columns that share a scale */
+
+/* --- what is packed --------------------------------------------------------------------------- */
+
+typedef struct plain {
+    int code[PACK_ROWS][PACK_COLS], zero[PACK_ROWS][GROUPS];
+    float scale[PACK_ROWS][GROUPS];
+    int group[PACK_COLS]; /* of a column */
+} plain;
+
+/* sym: zero is 2^(bits - 1); scales are F16 values. */
+static plain plain_make(unsigned bits, bool sym, uint64_t seed)
+{
+    plain p;
+    test_rng rng = test_rng_make(seed);
+    for (int r = 0; r < PACK_ROWS; r++) {
+        for (int c = 0; c < PACK_COLS; c++)
+            p.code[r][c] = (int)test_below(&rng, 1u << bits);
+        for (int g = 0; g < GROUPS; g++) {
+            p.zero[r][g] = sym ? 1 << (bits - 1) : 1 + (int)test_below(&rng, (1u << bits) - 1);
+            p.scale[r][g] = nk_f16_to_f32(nk_f32_to_f16(0.01f + 0.1f * test_uniform(&rng)));
+        }
+    }
+    for (int c = 0; c < PACK_COLS; c++)
+        p.group[c] = c / GROUP;
+    return p;
+}
+
+static double plain_value(const plain *p, int r, int c)
+{
+    int g = p->group[c];
+    return (double)p->scale[r][g] * (p->code[r][c] - p->zero[r][g]);
+}
+
+static void put_bits(uint32_t *words, size_t stride, size_t at, unsigned bits, unsigned v)
+{
+    for (unsigned b = 0; b < bits; b++, at++)
+        words[at / 32 * stride] |= (v >> b & 1u) << (at % 32);
+}
+
+static const char *shape2(size_t a, size_t b)
+{
+    static char text[4][40];
+    static int next;
+    snprintf(text[next = (next + 1) % 4], sizeof text[0], "[%zu,%zu]", a, b);
+    return text[next];
+}
+
+/* AutoGPTQ, qlinear_cuda_old.py pack(): codes down the inputs, zeros - bias along the outputs. */
+static void put_gptq(pack_rig *r, const char *stem, const plain *p, unsigned bits, int bias,
+                     bool order)
+{
+    char name[200];
+    uint32_t *q = calloc(PACK_COLS * PACK_ROWS, 4), *z = calloc(PACK_ROWS * GROUPS, 4);
+    uint16_t s[GROUPS][PACK_ROWS];
+    int32_t g_idx[PACK_COLS];
+    for (int row = 0; row < PACK_ROWS; row++) {
+        for (int c = 0; c < PACK_COLS; c++)
+            put_bits(q + row, PACK_ROWS, (size_t)c * bits, bits, (unsigned)p->code[row][c]);
+        for (int g = 0; g < GROUPS; g++) {
+            put_bits(z + (size_t)g * PACK_ROWS * bits / 32, 1, (size_t)row * bits, bits,
+                     (unsigned)(p->zero[row][g] - bias));
+            s[g][row] = nk_f32_to_f16(p->scale[row][g]);
+        }
+    }
+    for (int c = 0; c < PACK_COLS; c++)
+        g_idx[c] = p->group[c];
+    snprintf(name, sizeof name, "%s.qweight", stem);
+    pack_rig_put(r, name, "I32", shape2(PACK_COLS * bits / 32, PACK_ROWS), q,
+                 (size_t)PACK_COLS * bits / 8 * PACK_ROWS);
+    snprintf(name, sizeof name, "%s.qzeros", stem);
+    pack_rig_put(r, name, "I32", shape2(GROUPS, PACK_ROWS * bits / 32), z,
+                 (size_t)PACK_ROWS * bits / 8 * GROUPS);
+    snprintf(name, sizeof name, "%s.scales", stem);
+    pack_rig_put(r, name, "F16", shape2(GROUPS, PACK_ROWS), s, sizeof s);
+    snprintf(name, sizeof name, "%s.g_idx", stem);
+    if (order)
+        pack_rig_put(r, name, "I32", "[128]", g_idx, sizeof g_idx);
+    free(q);
+    free(z);
+}
+
+/* --- looking at it ---------------------------------------------------------------------------- */
+
+static const char GATE[] = "model.layers.0.mlp.gate_proj";
+
+/* Every row of blk.0.ffn_gate by the packing's values and by its landing type: the first equal, the
+ * second within `bound` of each value's own step. */
+static void compare(const nb_weights *w, const char *name, const plain *p, nk_type_id type,
+                    double bound)
+{
+    const nb_view *v = nb_weights_find(w, name);
+    check(v && v->t.type == type, "%s lands in %s", name,
+          v ? nk_type_get(v->t.type)->name : "nothing");
+    check(v->t.shape[0] == PACK_COLS && v->t.shape[1] == PACK_ROWS && nb_weights_packing(v), "%s",
+          name);
+    float exact[PACK_COLS], landed[PACK_COLS];
+    uint8_t *bytes = malloc(nb_weights_scratch(v));
+    for (int r = 0; r < PACK_ROWS; r++) {
+        check(nb_weights_exact(v, (uint64_t)r, exact), "row %d", r);
+        nk_type_get(type)->decode(nb_weights_row(v, (uint64_t)r, bytes), landed, PACK_COLS);
+        for (int c = 0; c < PACK_COLS; c++) {
+            double want = plain_value(p, r, c), step = (double)p->scale[r][p->group[c]];
+            check((double)exact[c] == want, "%s[%d][%d]: %g, expected %g", name, r, c,
+                  (double)exact[c], want);
+            check(fabs((double)landed[c] - want) <= bound * step, "%s[%d][%d]: %g, expected %g",
+                  name, r, c, (double)landed[c], want);
+        }
+    }
+    free(bytes);
+}
+
+CHECK_TEST(hfquant, gptq_of_every_width_lands_with_its_codes)
+{
+    static const struct {
+        unsigned bits;
+        int bias;
+        bool sym;
+        nk_type_id type;
+        double bound; /* in steps: m of q4_1 is rounded to 11 bits */
+    } row[] = {{4, 1, true, NK_Q4_0, 0},
+               {4, 0, true, NK_Q4_0, 0},
+               {4, 1, false, NK_Q4_1, 16. / 2048},
+               {3, 1, true, NK_Q4_0, 0},
+               {3, 0, false, NK_Q4_1, 8. / 2048},
+               {2, 1, true, NK_Q4_0, 0},
+               {2, 1, false, NK_Q4_1, 4. / 2048},
+               {8, 1, true, NK_Q8_0, 0},
+               {8, 0, false, NK_F32, 0}};
+    for (size_t i = 0; i < countof(row); i++) {
+        char config[300];
+        snprintf(config, sizeof config,
+                 "{\"quant_method\":\"gptq\",\"bits\":%u,\"group_size\":64,\"sym\":%s%s}",
+                 row[i].bits, row[i].sym ? "true" : "false",
+                 row[i].bias ? "" : ",\"checkpoint_format\":\"gptq_v2\"");
+        pack_rig r = pack_rig_make("gptq", config);
+        plain p = plain_make(row[i].bits, row[i].sym, 7 + i);
+        put_gptq(&r, GATE, &p, row[i].bits, row[i].bias, i % 2);
+        nb_weights *w = pack_rig_opened(&r);
+        compare(w, "blk.0.ffn_gate.weight", &p, row[i].type, row[i].bound);
+        nb_weights_close(&w);
+    }
+}
+
+/* A file may say sym and hold other zeros, or shuffle its columns: then no code is lost either. */
+CHECK_TEST(hfquant, gptq_that_is_not_what_it_says_lands_elsewhere)
+{
+    pack_rig r = pack_rig_make(
+        "zeros", "{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":64,\"sym\":true}");
+    plain p = plain_make(4, true, 3);
+    p.zero[5][1] = 7;
+    put_gptq(&r, GATE, &p, 4, 1, true);
+    nb_weights *w = pack_rig_opened(&r);
+    compare(w, "blk.0.ffn_gate.weight", &p, NK_Q4_1, 16. / 2048);
+    nb_weights_close(&w);
+    r = pack_rig_make("order",
+                      "{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":64,\"sym\":true,"
+                      "\"desc_act\":true}");
+    p = plain_make(4, true, 4);
+    for (int c = 0; c < PACK_COLS; c++)
+        p.group[c] = c * 37 % PACK_COLS / GROUP;
+    put_gptq(&r, GATE, &p, 4, 1, true);
+    w = pack_rig_opened(&r);
+    compare(w, "blk.0.ffn_gate.weight", &p, NK_F32, 0);
+    nb_weights_close(&w);
+}
+
+/* Rows of q are permuted with their codes. */
+CHECK_TEST(hfquant, permuted_rows_keep_their_codes)
+{
+    pack_rig r = pack_rig_make(
+        "perm", "{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":64,\"sym\":true}");
+    plain p = plain_make(4, true, 5), turned = p;
+    put_gptq(&r, "model.layers.0.self_attn.q_proj", &p, 4, 1, false);
+    for (int h = 0; h < 4; h++)
+        for (int k = 0; k < 2; k++)
+            for (int j = 0; j < 8; j++) {
+                int to = h * 16 + 2 * j + k, from = h * 16 + 8 * k + j;
+                memcpy(turned.code[to], p.code[from], sizeof p.code[0]);
+                memcpy(turned.scale[to], p.scale[from], sizeof p.scale[0]);
+            }
+    nb_weights *w = pack_rig_opened(&r);
+    compare(w, "blk.0.attn_q.weight", &turned, NK_Q4_0, 0);
+    nb_weights_close(&w);
+}
+
+/* AutoAWQ, utils/packing_utils.py: nibble k of a word is output order[k]. */
+static void put_awq(pack_rig *r, const plain *p, bool gemv)
+{
+    static const int order[8] = {0, 2, 4, 6, 1, 3, 5, 7};
+    enum { PAD = 8 }; /* groups of gemv, padded to whole words */
+    uint32_t q[PACK_COLS][PACK_ROWS / 8] = {{0}}, z[GROUPS][PACK_ROWS / 8] = {{0}};
+    uint32_t qv[PACK_ROWS][PACK_COLS / 8] = {{0}}, zv[PACK_ROWS][PAD / 8] = {{0}};
+    uint16_t s[GROUPS][PACK_ROWS], sv[PACK_ROWS][PAD] = {{0}};
+    for (int row = 0; row < PACK_ROWS; row++) {
+        int word = row / 8, k = 0;
+        while (order[k] != row % 8)
+            k++;
+        for (int c = 0; c < PACK_COLS; c++) {
+            q[c][word] |= (uint32_t)p->code[row][c] << (4 * k);
+            qv[row][c / 8] |= (uint32_t)p->code[row][c] << (4 * (c % 8));
+        }
+        for (int g = 0; g < GROUPS; g++) {
+            z[g][word] |= (uint32_t)p->zero[row][g] << (4 * k);
+            zv[row][g / 8] |= (uint32_t)p->zero[row][g] << (4 * (g % 8));
+            s[g][row] = sv[row][g] = nk_f32_to_f16(p->scale[row][g]);
+        }
+    }
+    pack_rig_put(r, "model.layers.0.mlp.gate_proj.qweight", "I32",
+                 gemv ? shape2(PACK_ROWS, PACK_COLS / 8) : shape2(PACK_COLS, PACK_ROWS / 8),
+                 gemv ? (void *)qv : (void *)q, sizeof q);
+    pack_rig_put(r, "model.layers.0.mlp.gate_proj.qzeros", "I32",
+                 gemv ? shape2(PACK_ROWS, PAD / 8) : shape2(GROUPS, PACK_ROWS / 8),
+                 gemv ? (void *)zv : (void *)z, gemv ? sizeof zv : sizeof z);
+    pack_rig_put(r, "model.layers.0.mlp.gate_proj.scales", "F16",
+                 gemv ? shape2(PACK_ROWS, PAD) : shape2(GROUPS, PACK_ROWS),
+                 gemv ? (void *)sv : (void *)s, gemv ? sizeof sv : sizeof s);
+}
+
+CHECK_TEST(hfquant, awq_of_both_layouts_lands_with_its_codes)
+{
+    static const char *const version[] = {"gemm", "GEMM", "gemv"};
+    for (size_t i = 0; i < countof(version); i++) {
+        char config[200];
+        snprintf(config, sizeof config,
+                 "{\"quant_method\":\"awq\",\"bits\":4,\"group_size\":64,\"zero_point\":true,"
+                 "\"version\":\"%s\"}",
+                 version[i]);
+        pack_rig r = pack_rig_make("awq", config);
+        plain p = plain_make(4, false, 11 + i);
+        put_awq(&r, &p, i == 2);
+        nb_weights *w = pack_rig_opened(&r);
+        compare(w, "blk.0.ffn_gate.weight", &p, NK_Q4_1, 16. / 2048);
+        nb_weights_close(&w);
+    }
+}
+
+/* compressed-tensors: codes along the inputs, zeros down the outputs. */
+CHECK_TEST(hfquant, compressed_tensors_land_with_their_codes)
+{
+    for (int asym = 0; asym < 2; asym++) {
+        char config[400];
+        snprintf(config, sizeof config,
+                 "{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\","
+                 "\"config_groups\":{\"group_0\":{\"weights\":{\"num_bits\":4,\"group_size\":64,"
+                 "\"symmetric\":%s}}}}",
+                 asym ? "false" : "true");
+        pack_rig r = pack_rig_make("ct", config);
+        plain p = plain_make(4, !asym, 21);
+        uint32_t q[PACK_ROWS][PACK_COLS / 8] = {{0}}, z[PACK_ROWS / 8][GROUPS] = {{0}};
+        float s[PACK_ROWS][GROUPS];
+        static const int64_t shape[2] = {PACK_ROWS, PACK_COLS};
+        for (int row = 0; row < PACK_ROWS; row++) {
+            for (int c = 0; c < PACK_COLS; c++)
+                q[row][c / 8] |= (uint32_t)p.code[row][c] << (4 * (c % 8));
+            for (int g = 0; g < GROUPS; g++) {
+                z[row / 8][g] |= (uint32_t)p.zero[row][g] << (4 * (row % 8));
+                s[row][g] = p.scale[row][g];
+            }
+        }
+        pack_rig_put(&r, "model.layers.0.mlp.gate_proj.weight_packed", "I32", "[64,16]", q,
+                     sizeof q);
+        pack_rig_put(&r, "model.layers.0.mlp.gate_proj.weight_scale", "F32", "[64,2]", s, sizeof s);
+        pack_rig_put(&r, "model.layers.0.mlp.gate_proj.weight_shape", "I64", "[2]", shape,
+                     sizeof shape);
+        if (asym)
+            pack_rig_put(&r, "model.layers.0.mlp.gate_proj.weight_zero_point", "I32", "[8,2]", z,
+                         sizeof z);
+        nb_weights *w = pack_rig_opened(&r);
+        compare(w, "blk.0.ffn_gate.weight", &p, asym ? NK_Q4_1 : NK_Q4_0, asym ? 16. / 2048 : 0);
+        nb_weights_close(&w);
+    }
+}
+
+/* --- written ---------------------------------------------------------------------------------- */
+
+/* The quantizer copies the codes and holds each weight against the packing's own values: the
+ * largest difference and its place are in the report. */
+CHECK_TEST(hfquant, a_written_file_has_the_codes_and_a_proof)
+{
+    for (int asym = 0; asym < 2; asym++) {
+        char out[700], config[200];
+        snprintf(config, sizeof config,
+                 "{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":64,\"sym\":%s}",
+                 asym ? "false" : "true");
+        pack_rig r = pack_rig_make("write", config);
+        plain p = plain_make(4, !asym, 31);
+        put_gptq(&r, GATE, &p, 4, 1, false);
+        nb_weights *w = pack_rig_opened(&r);
+        nb_tensor_report report[2];
+        nb_err err = {.msg = ""};
+        snprintf(out, sizeof out, "%s/written-%d.gguf", test_tmpdir(), asym);
+        quant_job job = {
+            .w = w, .preset = asym ? "Q4_1" : "Q4_0", .out = out, .threads = 2, .reports = report};
+        check(quant_run(&job, &err) == NB_OK, "%s", err.msg);
+        const nb_stats *s = &report[1].stats;
+        check(strcmp(report[1].name, "blk.0.ffn_gate.weight") == 0 && s->n == PACK_ROWS * PACK_COLS,
+              "%s", report[1].name);
+        double want = 0, most = 0;
+        uint64_t at = 0;
+        for (int i = 0; asym && i < PACK_ROWS * PACK_COLS; i++) {
+            int row = i / PACK_COLS, c = i % PACK_COLS, g = p.group[c];
+            float m = nk_f16_to_f32(nk_f32_to_f16(-(float)p.zero[row][g] * p.scale[row][g]));
+            float error =
+                p.scale[row][g] * (float)p.code[row][c] + m - (float)plain_value(&p, row, c);
+            if (fabsf(error) > most) {
+                most = fabsf(error);
+                want = (double)error;
+                at = (uint64_t)i;
+            }
+        }
+        check((double)s->max_err == want && s->max_err_at == at, "%g at %llu, expected %g at %llu",
+              (double)s->max_err, (unsigned long long)s->max_err_at, want, (unsigned long long)at);
+        check(!asym == (most == 0), "the case has something to find");
+        nb_weights *g = quant_open(out);
+        const nb_view *a = nb_weights_find(w, "blk.0.ffn_gate.weight"),
+                      *b = nb_weights_find(g, "blk.0.ffn_gate.weight");
+        uint8_t *bytes = malloc(a->t.nbytes);
+        nb_weights_unpack(a, bytes);
+        check(b->t.type == a->t.type && memcmp(b->t.bytes, bytes, a->t.nbytes) == 0, "codes");
+        free(bytes);
+        nb_weights_close(&g);
+        nb_weights_close(&w);
+    }
+}
+
+/* A listing counts the weights, not the words they are packed in. */
+CHECK_TEST(hfquant, listings_count_weights)
+{
+    nb_weights *w;
+    nb_err err;
+    nb_listing l;
+    pack_rig r =
+        pack_rig_make("listed", "{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":64}");
+    plain p = plain_make(4, true, 41);
+    put_gptq(&r, GATE, &p, 4, 1, true);
+    check(pack_rig_open(&r, &w, &err) == NB_OK, "%s", err.msg);
+    nb_weights_close(&w);
+    nb_listing_hf(&l, r.dir, true);
+    check(l.e.params == PACK_ROWS * PACK_COLS + 4 * PACK_COLS && !l.e.unsupported && !l.is_float,
+          "%llu weights, %s", (unsigned long long)l.e.params, l.e.problem);
+    check(strcmp(l.e.type_name, "gptq") == 0, "%s", l.e.type_name);
+    r = pack_rig_make("unread", "{\"quant_method\":\"hqq\"}");
+    check(pack_rig_open(&r, &w, &err) == NB_UNSUPPORTED, "%s", err.msg);
+    nb_listing_hf(&l, r.dir, true);
+    check(l.e.unsupported && strstr(l.e.problem, "hqq"), "%s", l.e.problem);
+}
+
+/* --- refusals --------------------------------------------------------------------------------- */
+
+CHECK_TEST(hfquant, what_cannot_be_read_is_named)
+{
+    static const struct {
+        const char *config, *says;
+    } row[] = {
+        {"{\"quant_method\":\"mxfp4\"}", "mxfp4"},
+        {"{\"quant_method\":\"hqq\"}", "hqq"},
+        {"{\"quant_method\":\"bitnet\"}", "tq2_0"},
+        {"{\"quant_method\":\"awq\",\"version\":\"marlin\"}", "awq marlin"},
+        {"{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\"}",
+         "config_groups"},
+        {"{}", "another quantizer"},
+        {"{\"quant_method\":\"gptq\",\"bits\":9}", "bits"},
+        {"{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":32}", "groups"},
+        {"{\"quant_method\":\"gptq\",\"bits\":5,\"group_size\":64}", "5 bits"},
+    };
+    for (size_t i = 0; i < countof(row); i++) {
+        nb_weights *w;
+        nb_err err;
+        pack_rig r = pack_rig_make("refused", row[i].config);
+        plain p = plain_make(4, true, 1);
+        put_gptq(&r, GATE, &p, 4, 1, false);
+        nb_status st = pack_rig_open(&r, &w, &err);
+        check(!w && (st == NB_UNSUPPORTED || st == NB_FORMAT), "%s: status %d", row[i].config, st);
+        check(strstr(err.msg, row[i].says), "%s: %s", row[i].config, err.msg);
+    }
+}
+
+CHECK_TEST(hfquant, missing_and_misshapen_pieces_are_refused)
+{
+    static const char config[] = "{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":64}";
+    static const uint32_t words[PACK_COLS / 8 * PACK_ROWS];
+    static const int32_t wild[PACK_COLS] = {[9] = 77};
+    static const struct {
+        const char *scales, *zeros; /* shapes; NULL: absent */
+        size_t n_scales, n_zeros;
+        bool order;
+        const char *says;
+    } row[] = {{NULL, "[2,8]", 0, 16, false, "scales is missing"},
+               {"[2,64]", NULL, 128, 0, false, "qzeros is missing"},
+               {"[2,63]", "[2,8]", 126, 16, false, "scales"},
+               {"[2,64]", "[2,7]", 128, 14, false, "qzeros"},
+               {"[3,64]", "[2,8]", 192, 16, false, "groups"},
+               {"[2,64]", "[2,8]", 128, 16, true, "group 77"}};
+    for (size_t i = 0; i < countof(row); i++) {
+        nb_weights *w;
+        nb_err err;
+        pack_rig r = pack_rig_make("pieces", config);
+        pack_rig_put(&r, "model.layers.0.mlp.gate_proj.qweight", "I32", "[16,64]", words,
+                     sizeof words);
+        if (row[i].scales)
+            pack_rig_put(&r, "model.layers.0.mlp.gate_proj.scales", "F16", row[i].scales, words,
+                         2 * row[i].n_scales);
+        if (row[i].zeros)
+            pack_rig_put(&r, "model.layers.0.mlp.gate_proj.qzeros", "I32", row[i].zeros, words,
+                         4 * row[i].n_zeros);
+        if (row[i].order)
+            pack_rig_put(&r, "model.layers.0.mlp.gate_proj.g_idx", "I32", "[128]", wild,
+                         sizeof wild);
+        check(pack_rig_open(&r, &w, &err) == NB_FORMAT && !w, "%zu", i);
+        check(strstr(err.msg, row[i].says), "%zu: %s", i, err.msg);
+    }
+}
