@@ -105,6 +105,8 @@ const nb_model *nb_local_model(const nb_local *l);
 const nb_tok *nb_local_tok(const nb_local *l);
 const nb_chat *nb_local_chat(const nb_local *l);
 uint32_t nb_local_ctx(const nb_local *l);
+/* Answers from now on with the adapter in this file (lora.h), scaled. */
+nb_status nb_local_add_lora(nb_local *l, const char *path, float scale, nb_err *err);
 /* To save and restore between answers; never during one. */
 nb_session *nb_local_session(nb_local *l);
 void nb_local_close(nb_local **l);

@@ -9,6 +9,7 @@
 #include "core/base/job.h"
 #include "core/base/str.h"
 #include "core/model/channel.h"
+#include "core/model/lora.h"
 
 struct nb_local {
     nb_responder responder;
@@ -17,6 +18,8 @@ struct nb_local {
     nb_tok *tok;
     nb_session *session;
     nb_sampler *sampler;
+    nb_weights *adapter[NB_MAX_LORA];
+    nb_lora *lora[NB_MAX_LORA];
     const nk_ops *ops; /* borrowed */
     nb_sched *sched;   /* borrowed, may be NULL: one thread */
     int threads;
@@ -230,6 +233,10 @@ void nb_local_close(nb_local **lp)
     nb_sampler_close(&l->sampler);
     nb_session_close(&l->session);
     nb_chat_close(&l->chat);
+    for (int i = 0; i < NB_MAX_LORA; i++) {
+        nb_lora_close(&l->lora[i]);
+        nb_weights_close(&l->adapter[i]);
+    }
     nb_tok_close(&l->tok);
     nb_model_close(&l->model);
     nb_weights_close(&l->weights);
@@ -266,4 +273,16 @@ uint32_t nb_local_ctx(const nb_local *l)
 nb_session *nb_local_session(nb_local *l)
 {
     return l->session;
+}
+
+nb_status nb_local_add_lora(nb_local *l, const char *path, float scale, nb_err *err)
+{
+    int i = 0;
+    while (i < NB_MAX_LORA && l->adapter[i])
+        i++;
+    if (i == NB_MAX_LORA)
+        return nb_fail(err, NB_REFUSED, "%d adapters at most", NB_MAX_LORA);
+    NB_TRY(nb_weights_open(&l->adapter[i], path, err));
+    NB_TRY(nb_lora_open(&l->lora[i], l->model, l->adapter[i], err));
+    return nb_session_add_lora(l->session, l->lora[i], scale, err);
 }

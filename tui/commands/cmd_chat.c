@@ -26,6 +26,8 @@ enum {
     C_CACHE_K,
     C_CACHE_V,
     C_SESSION,
+    C_LORA,
+    C_LORA_SCALE,
     C_COUNT
 };
 static const ui_opt chat_opt[C_COUNT] = {
@@ -44,6 +46,8 @@ static const ui_opt chat_opt[C_COUNT] = {
     {"cache-type-v", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached values"},
     {"session", 0, UI_OPT_FILE, "FILE", NULL, 0, 0,
      "go on from what FILE holds, if there is one, and save it"},
+    {"lora", 0, UI_OPT_FILE, "FILE", NULL, 0, 0, "LoRA adapter (GGUF) of every model named"},
+    {"lora-scale", 0, UI_OPT_NUM, "S", "1", -1e6, 1e6, "how much of the adapter is added"},
 };
 
 enum { STDIN_LIMIT = 64 << 20 };
@@ -107,9 +111,13 @@ static nb_status run_turn(ui_ctx *ctx, nb_local *local, const char *prompt, turn
     return t->err.status;
 }
 
+/* Adapter first: a saved session knows it. */
 static nb_status resume(const ui_ctx *ctx, nb_local *local, nb_err *err)
 {
-    const ui_arg *file = &ctx->opt[C_SESSION];
+    const ui_arg *file = &ctx->opt[C_SESSION], *o = ctx->opt;
+    float scale = o[C_LORA_SCALE].set ? (float)o[C_LORA_SCALE].num : 1;
+    if (o[C_LORA].set)
+        NB_TRY(nb_local_add_lora(local, o[C_LORA].text, scale, err));
     if (!file->set || !nb_exists(file->text))
         return NB_OK;
     return nb_session_restore(nb_local_session(local), file->text, NULL, err);
