@@ -348,3 +348,21 @@ CHECK_TEST(tok_pre, long_runs_take_no_longer_than_their_length_A5)
     free(ends);
     free(text);
 }
+
+/* As many code points of each kind as Unicode 15.1 has (White_Space first, then the category). */
+CHECK_TEST(tok_pre, kinds_are_those_of_unicode)
+{
+    enum { ALL = 0x110000 };
+    static const uint32_t want[NB_KINDS] = {964463, 136726, 2450, 1831, 842, 7775, 25};
+    uint32_t count[NB_KINDS] = {0};
+    uint8_t *kinds = malloc(ALL);
+    nb_cp_kinds(kinds, ALL);
+    for (uint32_t cp = 0; cp < ALL; cp++) {
+        check(kinds[cp] == nb_cp_kind_of(cp), "U+%04X", (unsigned)cp);
+        count[kinds[cp]]++;
+    }
+    for (int k = 0; k < NB_KINDS; k++)
+        check(count[k] == want[k], "kind %d: %u code points", k, (unsigned)count[k]);
+    check(nb_cp_kind_of(ALL) == NB_KIND_OTHER, "past the end");
+    free(kinds);
+}

@@ -29,7 +29,7 @@ typedef enum nb_cp_kind {
 
 /* Unicode 15.1; binary search. */
 nb_cp_kind nb_cp_kind_of(uint32_t cp);
-/* out[cp] = kind of cp for all cp < n. */
+/* out[cp] = kind of cp for all cp < n, n <= 0x110000. */
 void nb_cp_kinds(uint8_t *out, uint32_t n);
 
 #endif

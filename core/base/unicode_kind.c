@@ -7,6 +7,8 @@
  * that is no White_Space, C and unassigned are NB_KIND_OTHER. */
 #include "core/base/unicode.h"
 
+#include <string.h>
+
 #define O(cp) ((cp) << 3 | NB_KIND_OTHER)
 #define L(cp) ((cp) << 3 | NB_KIND_LETTER)
 #define M(cp) ((cp) << 3 | NB_KIND_MARK)
@@ -311,10 +313,9 @@ nb_cp_kind nb_cp_kind_of(uint32_t cp)
 
 void nb_cp_kinds(uint8_t *out, uint32_t n)
 {
-    size_t row = 0;
-    for (uint32_t cp = 0; cp < n; cp++) {
-        while (row + 1 < countof(starts) && starts[row + 1] >> 3 <= cp)
-            row++;
-        out[cp] = starts[row] & 7;
+    for (size_t row = 0; row < countof(starts) && starts[row] >> 3 < n; row++) {
+        uint32_t from = starts[row] >> 3;
+        uint32_t to = row + 1 < countof(starts) ? starts[row + 1] >> 3 : 0x110000;
+        memset(out + from, starts[row] & 7, (to < n ? to : n) - from);
     }
 }
