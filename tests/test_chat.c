@@ -145,6 +145,31 @@ CHECK_TEST(chat, no_template_makes_control_tokens_of_user_text_A6)
     }
 }
 
+/* Phi-3's special tokens take the white space behind them along, in templates too. */
+CHECK_TEST(chat, tokens_that_strip_do_so_in_templates)
+{
+    static const char *const templates[] = {
+        "<|user|>{{ messages[0].content }}<|end|><|assistant|>",
+        "<|user|>\n{{ messages[0].content }}<|end|>\n<|assistant|>{{ '\n' }}"};
+    int32_t ids[2][64];
+    size_t n[2];
+    for (int i = 0; i < 2; i++) {
+        nb_kvs *kvs;
+        nb_tok *tok = demo_tok(&kvs, templates[i]);
+        nb_tok_close(&tok);
+        nb_kvs_put_str(kvs, "general.name", "Phi-3 mini", 10, NULL);
+        check(nb_tok_open(&tok, kvs, NULL) == NB_OK, "tokenizer");
+        nb_chat *c = open_chat(kvs, tok);
+        nb_message msg[] = {say(NB_USER, "What is Q4_K?")};
+        n[i] = encode(c, msg, 1, ids[i], 64);
+        nb_chat_close(&c);
+        nb_tok_close(&tok);
+        nb_kvs_close(&kvs);
+    }
+    check(n[0] == n[1] && n[0] < 64 && memcmp(ids[0], ids[1], n[0] * sizeof **ids) == 0,
+          "%zu and %zu ids", n[0], n[1]);
+}
+
 static void check_template(const char *template, const char *name, const char *why)
 {
     nb_kvs *kvs;

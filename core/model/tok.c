@@ -98,7 +98,7 @@ size_t nb_tok_encode_spans(const nb_tok *t, const char *text, const nb_tok_span 
         if (special) {
             nb_ids_put(&ids, special->id);
             at += special->len;
-            while (special->strip && flags & NB_TOK_SPECIAL && at < len && is_blank(s[at]))
+            while (special->strip && span->special && at < len && is_blank(s[at]))
                 at++;
             space = t->add_space;
         }
