@@ -130,7 +130,7 @@ static void add_tensors(nb_tally *t, const nb_safetensors_info *info, const nb_j
 static void read_shard(nb_listing *l, nb_tally *t, const char *path, const nb_jval *quantization)
 {
     nb_map map;
-    nb_safetensors_info info;
+    nb_safetensors_info info = {0};
     nb_err err;
     if (nb_map_open(&map, path, &err) != NB_OK) {
         note(l, &err);
