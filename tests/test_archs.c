@@ -376,6 +376,29 @@ CHECK_TEST(archs, sequences_without_room_or_logits_are_named)
     rig_close(&r);
 }
 
+/* The plan a fit is told by, for every kind of session of every architecture. */
+CHECK_TEST(archs, plan_is_what_every_session_holds)
+{
+    const arch_row *rows;
+    size_t n = arch_rows(&rows);
+    for (size_t i = 0; i < n; i++) {
+        rig r;
+        rig_open(&r, row_path(&rows[i], NK_F32), 0, 1);
+        for (uint32_t k = 0; k < 4; k++) {
+            nb_session_options opt = {.n_ctx = 7 + k, .n_batch = 1 + 9 * k, .n_seq = k};
+            uint64_t kv, scratch, have_kv, have_scratch;
+            nb_session *s = NULL;
+            nb_err err = {0};
+            nb_session_plan(&r.model->hp, &opt, &kv, &scratch);
+            check(nb_session_open(&s, r.model, &r.ops, NULL, &opt, &err) == NB_OK, "%s", err.msg);
+            nb_session_bytes(s, &have_kv, &have_scratch);
+            check(kv == have_kv && scratch == have_scratch, "%s, options %u", rows[i].label, k);
+            nb_session_close(&s);
+        }
+        rig_close(&r);
+    }
+}
+
 /* --- the program ------------------------------------------------------------------------------
  */
 

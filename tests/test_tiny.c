@@ -139,7 +139,7 @@ static bool wanted(const tiny *t, const nb_hparams *hp, nb_slot slot)
     if (slot == NB_ROPE_FREQS)
         return t->rope_freqs;
     if (slot == NB_ROPE_LONG || slot == NB_ROPE_SHORT)
-        return hp->rope.by_length;
+        return t->rope_lengths;
     return t->optional || nb_slot_required(slot, hp->features);
 }
 

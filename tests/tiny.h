@@ -10,6 +10,7 @@ typedef struct tiny {
     uint32_t n_layer, n_embd, n_head, n_head_kv, n_ff, n_vocab, n_ctx;
     nk_type_id type; /* of the matrices; vectors are F32 */
     bool tied, rope_freqs;
+    bool rope_lengths;         /* rope factors for short and for long contexts */
     bool optional;             /* with every tensor the architecture may have */
     bool fused_qkv;            /* attn_qkv instead of attn_q, attn_k, attn_v */
     void (*keys)(nb_kvs *kvs); /* the architecture's own keys; may be NULL */

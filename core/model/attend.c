@@ -121,6 +121,10 @@ void nb_attention_block(nb_step *p)
     nk_matmul_many(s->ops, s->pool, y, stride, w, p->first ? 2 : 3, s->norm, p->m, s->matmul);
     if (p->first && m)
         nk_matmul(s->ops, s->pool, s->q + p->first * nq, nq, w[2], s->norm + kept, m, s->matmul);
+    nb_adapt(s, p->layer, NB_ATTN_K, s->k, stride[0], s->norm, p->m);
+    nb_adapt(s, p->layer, NB_ATTN_V, s->v, stride[1], s->norm, p->m);
+    if (m)
+        nb_adapt(s, p->layer, NB_ATTN_Q, s->q + p->first * nq, nq, s->norm + kept, m);
     nb_step_run(s, p->m, p->m * (nq + 2 * w[0]->rows), rotate_store, p);
     p->tasks = m * hp->n_head;
     p->slots = p->tasks < NB_ATTN_SLOTS ? p->tasks : NB_ATTN_SLOTS;
@@ -130,4 +134,5 @@ void nb_attention_block(nb_step *p)
     if (l->w[NB_ATTN_SUB_NORM].data)
         nb_step_run(s, m, m * nq, sub_norm, p);
     nk_matmul(s->ops, s->pool, s->out + kept, out->rows, out, s->att + p->first * nq, m, s->matmul);
+    nb_adapt(s, p->layer, NB_ATTN_OUT, s->out + kept, out->rows, s->att + p->first * nq, m);
 }

@@ -60,10 +60,13 @@ void nb_ffn_block(nb_step *p)
     const nk_matrix *const w[] = {&l->w[NB_FFN_UP], &l->w[NB_FFN_GATE]}, *down = &l->w[NB_FFN_DOWN];
     const size_t stride[] = {n_ff, n_ff};
     nk_matmul_many(s->ops, s->pool, y, stride, w, w[1]->data ? 2 : 1, norm, m, s->matmul);
+    nb_adapt(s, p->layer, NB_FFN_UP, s->up, n_ff, norm, m);
+    nb_adapt(s, p->layer, NB_FFN_GATE, s->gate, n_ff, norm, m);
     nb_step_run(s, m * ((n_ff + SLICE - 1) / SLICE), 16 * m * n_ff, gated, p);
     if (l->w[NB_FFN_SUB_NORM].data)
         nb_step_run(s, m, m * n_ff, sub_norm, p);
     nk_matmul(s->ops, s->pool, norm, down->rows, down, s->gate, m, s->matmul);
+    nb_adapt(s, p->layer, NB_FFN_DOWN, norm, down->rows, s->gate, m);
 }
 
 /* --- experts ----------------------------------------------------------------------------------
@@ -250,8 +253,11 @@ static void run_shared(nb_step *p, size_t m)
     const size_t stride[] = {n_ff, n_ff};
     const float *x = s->norm + p->first * hp->n_embd;
     nk_matmul_many(s->ops, s->pool, y, stride, w, 2, x, m, s->matmul);
+    nb_adapt(s, p->layer, NB_SHARED_GATE, s->gate, n_ff, x, m);
+    nb_adapt(s, p->layer, NB_SHARED_UP, s->up, n_ff, x, m);
     nb_step_run(s, m, 16 * m * n_ff, shared_gated, p);
     nk_matmul(s->ops, s->pool, s->given, hp->n_embd, &l->w[NB_SHARED_DOWN], s->gate, m, s->matmul);
+    nb_adapt(s, p->layer, NB_SHARED_DOWN, s->given, hp->n_embd, s->gate, m);
     nb_step_run(s, m, m * hp->n_embd, shared_give, p);
 }
 

@@ -160,6 +160,7 @@ nb_status nb_forward(nb_session *s, const int32_t *ids, size_t m, size_t want,
         bool parallel = (hp->features & NB_ARCH_PARALLEL) ||
                         ((hp->features & NB_ARCH_MAY_PARALLEL) && !l->w[NB_FFN_NORM].data);
         bool two = l->w[NB_ATTN_NORM_2].data;
+        p.layer = i;
         p.k_at = i * (k_size + v_size);
         p.v_at = p.k_at + k_size;
         norm_step(&p, l, two ? NB_ATTN_NORM_2 : NB_ATTN_NORM,
@@ -197,6 +198,7 @@ nb_status nb_forward_head(nb_session *s, size_t first, size_t count, nb_err *err
         nb_norm_row(s, s->norm + j * n, s->x + (first + j) * n, model->global[NB_OUTPUT_NORM].data,
                     model->global[NB_OUTPUT_NORM_BIAS].data, n);
     nk_matmul(s->ops, s->pool, s->logits, out->rows, out, s->norm, count, s->matmul);
+    nb_adapt(s, 0, NB_OUTPUT, s->logits, out->rows, s->norm, count);
     bend_logits(s, count * out->rows);
     NB_TRY(check_weights(s, err));
     for (size_t i = 0; i < count * out->rows; i++)

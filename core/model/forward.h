@@ -4,6 +4,7 @@
 #ifndef NIBBLE_FORWARD_H
 #define NIBBLE_FORWARD_H
 
+#include "core/model/lora.h"
 #include "core/model/session.h"
 
 enum {
@@ -29,6 +30,11 @@ typedef struct nb_seq {
     size_t n;      /* tokens in the cache */
     bool has_logits;
 } nb_seq;
+
+typedef struct nb_session_lora {
+    const nb_lora *lora; /* borrowed */
+    float scale;
+} nb_session_lora;
 
 struct nb_session {
     const nb_model *model; /* borrowed */
@@ -62,6 +68,9 @@ struct nb_session {
     size_t score_row;     /* scores of one slot */
     const float *freq[2]; /* [n_rot/2] main, local: borrowed, the model's for this context */
     float gain[2];
+    nb_session_lora lora[NB_MAX_LORA];
+    uint32_t n_lora;
+    float *thin, *wide;  /* A x and B A x of an adapter; thin owned, NULL without one */
     uint32_t n_seq, now; /* the sequence that calls speak of */
     nb_seq seq[NB_MAX_SEQ];
     uint64_t kv_bytes, scratch_bytes;
@@ -77,6 +86,7 @@ typedef struct nb_owed {
 typedef struct nb_step {
     nb_session *s;
     const nb_layer *l;
+    uint32_t layer;
     const int32_t *ids;
     size_t m;     /* columns */
     size_t reach; /* positions of the longest look back */
@@ -104,6 +114,9 @@ nb_status nb_forward_head(nb_session *s, size_t first, size_t count, nb_err *err
 void nb_attention_block(nb_step *p);
 void nb_ffn_block(nb_step *p);
 void nb_experts_block(nb_step *p);
+/* Adds what the session's adapters have for this slot to y [m, rows] = W x, x [m, columns]. */
+void nb_adapt(nb_session *s, uint32_t layer, nb_slot slot, float *y, size_t stride, const float *x,
+              size_t m);
 /* Shared by them: n items on the pool, or on this thread when the work is small. */
 void nb_step_run(const nb_session *s, size_t n, size_t work, nk_pool_fn *fn, void *arg);
 /* y = norm(x), n long, in place allowed; rms or layer as the architecture has it. bias may be

@@ -111,6 +111,9 @@ static nb_status read_rope(nb_hparams *hp, const nb_kvs *kvs, nb_err *err)
     bool finetuned = true;
     nb_kvs_bool(kvs, key_of(a, "rope.scaling.finetuned").text, &finetuned);
     r->off = !finetuned && (hp->features & NB_ARCH_MAY_NOT_TURN);
+    NB_TRY(read_float(kvs, a, "rope.scaling.attn_factor", 1e-6, 1e6, &r->attn_factor, err));
+    NB_TRY(read_uint(kvs, a, "rope.scaling.original_context_length", 1, 1u << 30, &r->n_ctx_orig,
+                     err));
     NB_TRY(scaling_of(hp, kvs, &type, err));
     if (type == NONE)
         return NB_OK;
@@ -118,10 +121,6 @@ static nb_status read_rope(nb_hparams *hp, const nb_kvs *kvs, nb_err *err)
     NB_TRY(read_float(kvs, a, "rope.scale_linear", 0, 1e6, &factor, err));
     NB_TRY(read_float(kvs, a, "rope.scaling.factor", 0, 1e6, &factor, err));
     r->scale = factor > 0 ? 1 / factor : 1; /* some converters write 0 for "off" */
-    NB_TRY(read_float(kvs, a, "rope.scaling.attn_factor", 1e-6, 1e6, &r->attn_factor, err));
-    NB_TRY(read_uint(kvs, a, "rope.scaling.original_context_length", 1, 1u << 30, &r->n_ctx_orig,
-                     err));
-    r->by_length = type == LONGROPE;
     if (type != YARN)
         return NB_OK;
     r->stretch = 1;

@@ -18,7 +18,6 @@ typedef struct nb_rope_keys {
     float beta_fast, beta_slow; /* yarn: turns within n_ctx_orig where the ramp begins and ends */
     float attn_factor;          /* times cos and sin */
     uint32_t n_ctx_orig;        /* context before scaling */
-    bool by_length;             /* longrope: factors for long contexts, others for short */
     bool off;                   /* no layer turns */
 } nb_rope_keys;
 

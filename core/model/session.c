@@ -204,6 +204,7 @@ void nb_session_close(nb_session **sp)
         return;
     free(s->kv);
     free(s->scratch);
+    free(s->thin);
     free(s);
     *sp = NULL;
 }

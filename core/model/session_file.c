@@ -75,11 +75,24 @@ static void write_head(uint8_t out[NB_SESSION_HEAD], const nb_session_head *h)
     put(&at, 0, 4);
 }
 
+/* The model's, and that of every adapter with its scale. */
+static uint64_t fingerprint_of(const nb_session *s)
+{
+    uint64_t f = nb_weights_fingerprint(s->model->weights);
+    for (uint32_t i = 0; i < s->n_lora; i++) {
+        uint32_t scale;
+        memcpy(&scale, &s->lora[i].scale, sizeof scale);
+        f = (f ^ scale) * 0x100000001b3u; /* FNV-1a's step */
+        f = (f ^ nb_weights_fingerprint(s->lora[i].lora->weights)) * 0x100000001b3u;
+    }
+    return f;
+}
+
 static nb_session_head head_of(const nb_session *s)
 {
     const nb_model *m = s->model;
     bool far = s->freq[0] && s->freq[0] == m->rope_freq[NB_TURNS_LONG];
-    return (nb_session_head){.fingerprint = nb_weights_fingerprint(m->weights),
+    return (nb_session_head){.fingerprint = fingerprint_of(s),
                              .k_row = s->k_row,
                              .v_row = s->v_row,
                              .n_layer = m->hp.n_layer,
@@ -174,7 +187,8 @@ static nb_status check_head(const nb_session *s, const nb_session_head *h, const
 {
     nb_session_head own = head_of(s);
     if (h->fingerprint != own.fingerprint || h->n_layer != own.n_layer)
-        return nb_fail(err, NB_REFUSED, "%s: saved from another model", name);
+        return nb_fail(err, NB_REFUSED, "%s: saved from another model or with other adapters",
+                       name);
     if (h->k_type != own.k_type || h->v_type != own.v_type || h->k_row != own.k_row ||
         h->v_row != own.v_row) {
         const nk_type *k = nk_type_get(h->k_type), *v = nk_type_get(h->v_type);

@@ -26,6 +26,8 @@ enum {
     C_CACHE_K,
     C_CACHE_V,
     C_SESSION,
+    C_LORA,
+    C_LORA_SCALE,
     C_COUNT
 };
 static const ui_opt chat_opt[C_COUNT] = {
@@ -44,6 +46,8 @@ static const ui_opt chat_opt[C_COUNT] = {
     {"cache-type-v", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached values"},
     {"session", 0, UI_OPT_FILE, "FILE", NULL, 0, 0,
      "go on from what FILE holds, if there is one, and save it"},
+    {"lora", 0, UI_OPT_FILE, "FILE", NULL, 0, 0, "LoRA adapter (GGUF) of every model named"},
+    {"lora-scale", 0, UI_OPT_NUM, "S", "1", -1e6, 1e6, "how much of the adapter is added"},
 };
 
 enum { STDIN_LIMIT = 64 << 20 };
@@ -107,9 +111,13 @@ static nb_status run_turn(ui_ctx *ctx, nb_local *local, const char *prompt, turn
     return t->err.status;
 }
 
+/* Adapter first: a saved session knows it. */
 static nb_status resume(const ui_ctx *ctx, nb_local *local, nb_err *err)
 {
-    const ui_arg *file = &ctx->opt[C_SESSION];
+    const ui_arg *file = &ctx->opt[C_SESSION], *o = ctx->opt;
+    float scale = o[C_LORA_SCALE].set ? (float)o[C_LORA_SCALE].num : 1;
+    if (o[C_LORA].set)
+        NB_TRY(nb_local_add_lora(local, o[C_LORA].text, scale, err));
     if (!file->set || !nb_exists(file->text))
         return NB_OK;
     return nb_session_restore(nb_local_session(local), file->text, NULL, err);
@@ -126,17 +134,20 @@ static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sc
     nb_session_options opt = {.n_ctx = ctx_opt->set ? (uint32_t)ctx_opt->i : 0};
     turn t = {.log = log, .stream = !ctx->json};
     nb_turn_stats stats = {0};
-    bool fallback = false;
     int question;
     if (ctx->opt[C_SESSION].set && ctx->n_args > 1)
         return nb_fail(err, NB_USAGE, "--session: a session is of one model");
     NB_TRY(ui_cache_types(&opt, &ctx->opt[C_CACHE_K], &ctx->opt[C_CACHE_V], err));
     NB_TRY(nb_library_resolve(&ctx->cfg, model, path, sizeof path, err));
     NB_TRY(nb_local_open(&local, path, &ctx->ops, sched, ctx->threads, &opt, err));
-    nb_template tmpl = nb_local_template(local, &fallback);
-    if (fallback && !ctx->quiet)
-        fprintf(stderr, "nibble: the model's own chat template is not known; using %s\n",
-                nb_template_name(tmpl));
+    const char *problem, *name = nb_chat_template(nb_local_chat(local), &problem);
+    if (problem && !ctx->quiet) {
+        nb_str safe = {0};
+        nb_safe_text(&safe, problem, strlen(problem), NB_SAFE_ONE_LINE);
+        fprintf(stderr, "nibble: the model's own chat template cannot be run (%s); using %s\n",
+                nb_str_c(&safe), name);
+        nb_str_free(&safe);
+    }
     ui_transcript_set_vocabulary(log, pane, ui_transcript_vocabulary(nb_local_tok(local)));
     ui_transcript_name_pane(log, pane, model, model);
     nb_status st =

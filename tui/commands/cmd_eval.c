@@ -8,6 +8,7 @@
 #include "core/eval/eval.h"
 #include "core/eval/runs.h"
 #include "core/files/library.h"
+#include "core/model/lora.h"
 #include "tui/commands/session_opt.h"
 
 enum { TEXT_LIMIT = 1 << 30, PROMPT_LIMIT = 64 << 20 };
@@ -15,7 +16,7 @@ enum { TEXT_LIMIT = 1 << 30, PROMPT_LIMIT = 64 << 20 };
 /* --- eval
  * ------------------------------------------------------------------------------------------ */
 
-enum { E_FILE, E_CTX, E_CHUNKS, E_KV_F32, E_CACHE_K, E_CACHE_V, E_COUNT };
+enum { E_FILE, E_CTX, E_CHUNKS, E_KV_F32, E_CACHE_K, E_CACHE_V, E_LORA, E_LORA_SCALE, E_COUNT };
 static const ui_opt eval_opt[E_COUNT] = {
     {"file", 'f', UI_OPT_FILE, "TEXT", NULL, 0, 0, "text file to read"},
     {"ctx", 'c', UI_OPT_INT, "N", "512", 8, 1 << 20, "tokens per chunk"},
@@ -23,6 +24,8 @@ static const ui_opt eval_opt[E_COUNT] = {
     {"kv-f32", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "KV cache in F32 instead of F16"},
     {"cache-type-k", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached keys: " UI_CACHE_TYPES},
     {"cache-type-v", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached values"},
+    {"lora", 0, UI_OPT_FILE, "FILE", NULL, 0, 0, "LoRA adapter (GGUF) of the model"},
+    {"lora-scale", 0, UI_OPT_NUM, "S", "1", -1e6, 1e6, "how much of the adapter is added"},
 };
 
 typedef struct evaluation {
@@ -31,6 +34,8 @@ typedef struct evaluation {
     nb_tok *tok;
     nk_pool *pool;
     nb_session *session;
+    nb_weights *adapter;
+    nb_lora *lora;
     char *text;
     size_t len;
 } evaluation;
@@ -38,6 +43,8 @@ typedef struct evaluation {
 static void evaluation_close(evaluation *e)
 {
     nb_session_close(&e->session);
+    nb_lora_close(&e->lora);
+    nb_weights_close(&e->adapter);
     nk_pool_close(&e->pool);
     nb_tok_close(&e->tok);
     nb_model_close(&e->model);
@@ -56,7 +63,13 @@ static nb_status evaluation_open(evaluation *e, const ui_ctx *ctx, uint32_t n_ct
     NB_TRY(nb_model_open(&e->model, e->weights, err));
     NB_TRY(nb_tok_open(&e->tok, nb_weights_kvs(e->weights), err));
     NB_TRY(nk_pool_open(&e->pool, ctx->threads, err));
-    return nb_session_open(&e->session, e->model, &ctx->ops, e->pool, &opt, err);
+    NB_TRY(nb_session_open(&e->session, e->model, &ctx->ops, e->pool, &opt, err));
+    const ui_arg *file = &ctx->opt[E_LORA], *scale = &ctx->opt[E_LORA_SCALE];
+    if (!file->set)
+        return NB_OK;
+    NB_TRY(nb_weights_open(&e->adapter, file->text, err));
+    NB_TRY(nb_lora_open(&e->lora, e->model, e->adapter, err));
+    return nb_session_add_lora(e->session, e->lora, scale->set ? (float)scale->num : 1, err);
 }
 
 static void on_chunk(void *arg, const nb_ppl *p)
@@ -88,11 +101,13 @@ static void eval_json(const ui_ctx *ctx, const nb_ppl *p, const char *sha256)
     nb_str_free(&text);
 }
 
-/* A result is worth keeping, but never worth failing for. */
+/* A result is worth keeping, but never worth failing for. What an adapter or another cache type
+ * gave is not the file's own. */
 static void remember(const ui_ctx *ctx, const evaluation *e, const char *sha256, const nb_ppl *p)
 {
     nb_runs *runs = NULL;
-    if (!ctx->cfg.writable || nb_runs_open(&runs, &ctx->cfg, NULL) != NB_OK)
+    bool plain = !e->lora && !ctx->opt[E_CACHE_K].set && !ctx->opt[E_CACHE_V].set;
+    if (!plain || !ctx->cfg.writable || nb_runs_open(&runs, &ctx->cfg, NULL) != NB_OK)
         return;
     nb_runs_add_ppl(runs, nb_weights_fingerprint(e->weights), sha256, p, NULL);
     nb_runs_close(&runs);
