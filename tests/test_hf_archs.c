@@ -3,6 +3,7 @@
 #include "tests/check.h"
 
 #include "core/files/hf_private.h"
+#include "core/files/listing.h"
 #include "core/files/weights.h"
 #include "tests/hf_folder.h"
 #include "tests/hf_golden.h"
@@ -127,6 +128,30 @@ CHECK_TEST(hf_archs, folders_are_seen_as_the_converter_writes_them)
         hf_golden g = hf_golden_read(families[i]);
         nb_weights *w = opened(hf_golden_folder(&g, families[i]));
         compare(&g, families[i], w, false);
+        nb_weights_close(&w);
+        hf_golden_free(&g);
+    }
+}
+
+/* What a library's row shows of a folder, without opening it, is what its keys say. */
+CHECK_TEST(hf_archs, listings_know_the_sizes)
+{
+    for (size_t i = 0; i < countof(families); i++) {
+        hf_golden g = hf_golden_read(families[i]);
+        const char *dir = hf_golden_folder(&g, families[i]);
+        nb_weights *w = opened(dir);
+        nb_listing l;
+        char key[96];
+        uint64_t width = 0, layers = 0;
+        nb_listing_hf(&l, dir, true);
+        snprintf(key, sizeof key, "%s.embedding_length", arch_of(families[i]));
+        nb_kvs_uint(nb_weights_kvs(w), key, &width);
+        snprintf(key, sizeof key, "%s.block_count", arch_of(families[i]));
+        nb_kvs_uint(nb_weights_kvs(w), key, &layers);
+        check(strcmp(l.e.arch, arch_of(families[i])) == 0 && !l.e.problem[0], "%s: %s %s",
+              families[i], l.e.arch, l.e.problem);
+        check(l.e.n_embd == width && l.e.n_layer == layers, "%s: %d wide, %d layers", families[i],
+              (int)l.e.n_embd, (int)l.e.n_layer);
         nb_weights_close(&w);
         hf_golden_free(&g);
     }

@@ -37,10 +37,16 @@ static void note(nb_listing *l, const nb_err *err)
 /* --- config.json -------------------------------------------------------------------------------
  */
 
-static uint64_t number(const nb_jval *obj, const char *key)
+/* Under either spelling, GPT-2's being the second, of text_config where there is one. */
+static uint64_t number(const nb_jval *root, const char *key, const char *old)
 {
     int64_t v;
-    return nb_jint(nb_jget(obj, key), &v) && v > 0 ? (uint64_t)v : 0;
+    const nb_jval *text = nb_jget(root, "text_config");
+    return (nb_jint(nb_jget(text, key), &v) || nb_jint(nb_jget(root, key), &v) ||
+            nb_jint(nb_jget(root, old), &v)) &&
+                   v > 0
+               ? (uint64_t)v
+               : 0;
 }
 
 static void read_root(nb_entry *e, const nb_jval *root)
@@ -52,14 +58,14 @@ static void read_root(nb_entry *e, const nb_jval *root)
     if (known || nb_jstr(nb_jget(root, "model_type"), &type))
         nb_listing_copy(e->arch, sizeof e->arch, known ? known->gguf : type,
                         strlen(known ? known->gguf : type));
-    e->n_layer = number(root, "num_hidden_layers");
-    e->n_ctx = number(root, "max_position_embeddings");
-    e->n_embd = number(root, "hidden_size");
-    e->n_ff = number(root, "intermediate_size");
-    e->n_head = number(root, "num_attention_heads");
-    e->n_head_kv = number(root, "num_key_value_heads");
-    e->head_dim = number(root, "head_dim");
-    e->n_vocab = number(root, "vocab_size");
+    e->n_layer = number(root, "num_hidden_layers", "n_layer");
+    e->n_ctx = number(root, "max_position_embeddings", "n_ctx");
+    e->n_embd = number(root, "hidden_size", "n_embd");
+    e->n_ff = number(root, "intermediate_size", "n_inner");
+    e->n_head = number(root, "num_attention_heads", "n_head");
+    e->n_head_kv = number(root, "num_key_value_heads", "n_head_kv");
+    e->head_dim = number(root, "head_dim", "head_dim");
+    e->n_vocab = number(root, "vocab_size", "vocab_size");
     if (!e->n_head_kv)
         e->n_head_kv = e->n_head;
     if (!e->head_dim && e->n_head)
@@ -124,7 +130,7 @@ static void add_tensors(nb_tally *t, const nb_safetensors_info *info, const nb_j
 static void read_shard(nb_listing *l, nb_tally *t, const char *path, const nb_jval *quantization)
 {
     nb_map map;
-    nb_safetensors_info info;
+    nb_safetensors_info info = {0};
     nb_err err;
     if (nb_map_open(&map, path, &err) != NB_OK) {
         note(l, &err);
