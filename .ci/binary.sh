@@ -10,7 +10,7 @@ readelf -lW "$dir/nibble" | grep 'GNU_STACK' | grep -q 'RWE' && say "executable 
 for f in listen bind accept system popen strcpy strcat sprintf gets; do
     nm -D --undefined-only "$dir/nibble" | grep -qE " U $f(@|$)" && say "imports $f"
 done
-for pair in kernels:nk_ core:nb_ tui:ui_; do
+for pair in kernels:nk_ core:nb_ downloads:dl_ tui:ui_; do
     folder=${pair%%:*} prefix=${pair##*:}
     extra=$(find "$dir/obj/$folder" -name '*.o' ! -name main.o -exec nm --defined-only -g {} + 2>/dev/null |
         awk 'NF == 3 {print $3}' | grep -vE "^($prefix|nb_)")

@@ -106,6 +106,11 @@ nb_status dl_store_files(const dl_cache *c, const char *repo, dl_file_fn *fn, vo
  * the trash. *bytes: what gc will free. Refuses while a live download writes there. */
 nb_status dl_store_trash(const dl_cache *c, const char *repo, const char *revision,
                          const char *path, bool dry_run, uint64_t *bytes, nb_err *err);
+/* The same for the shards of a set that are there, all in one step: part is any of them. */
+nb_status dl_store_trash_set(const dl_cache *c, const char *repo, const char *revision,
+                             const char *part, bool dry_run, uint64_t *bytes, nb_err *err);
+/* "m-00001-of-00003.gguf" and "m-00002-of-00003.gguf": parts of one set. */
+bool dl_store_same_set(const char *a, const char *b);
 /* Newest thing trashed goes back where it was (z). NB_NOTFOUND when the trash is empty. */
 nb_status dl_store_restore(const dl_cache *c, char *what, size_t cap, nb_err *err);
 /* Empties trash, dead leftovers older than `age` seconds; *bytes freed (or that would be). */

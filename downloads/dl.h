@@ -35,7 +35,8 @@ void dl_net_token(dl_net *net, const char *token, const char *from);
 
 /* What the network does now, for strips and screens. */
 typedef struct dl_net_view {
-    double hold;       /* s until the server's rate limit ends; 0 = none. All requests wait */
+    double hold;       /* s the server asked to wait yet; 0 = none. All requests wait */
+    const char *held;  /* constant: "rate limited", "server busy"; of the last time */
     double rate;       /* bytes per second received, mean of the last 5 s */
     uint64_t limit;    /* 0 = none */
     uint64_t received; /* bytes of bodies since open; never decreases */

@@ -16,11 +16,8 @@ typedef struct entry {
 static void take_lfs(nb_jpull *p, entry *e)
 {
     char key[64];
-    nb_jtoken t = nb_jpull_next(p);
-    if (t != NB_JT_OBJECT) {
-        dl_rest(p, t);
+    if (!dl_open_object(p))
         return;
-    }
     e->lfs = true;
     while (dl_next_member(p, key)) {
         if (strcmp(key, "oid") == 0 || strcmp(key, "sha256") == 0)
@@ -35,11 +32,8 @@ static void take_lfs(nb_jpull *p, entry *e)
 static void take_security(nb_jpull *p, entry *e)
 {
     char key[64];
-    nb_jtoken t = nb_jpull_next(p);
-    if (t != NB_JT_OBJECT) {
-        dl_rest(p, t);
+    if (!dl_open_object(p))
         return;
-    }
     while (dl_next_member(p, key))
         if (strcmp(key, "status") == 0)
             dl_take_text(p, e->security, sizeof e->security);
@@ -83,7 +77,7 @@ static void take_entry(nb_jpull *p, entry *e)
 }
 
 /* Paths are kept as offsets into names until the last page is in: names moves while it grows. */
-static nb_status add_entry(dl_repo *r, const entry *e, nb_err *err)
+nb_status dl_repo_add(dl_repo *r, const char *path, size_t n, const dl_file *file, nb_err *err)
 {
     if ((r->n_file & (r->n_file - 1)) == 0) {
         dl_file *more = realloc(r->file, (r->n_file ? r->n_file * 2 : 1) * sizeof *more);
@@ -91,14 +85,21 @@ static nb_status add_entry(dl_repo *r, const entry *e, nb_err *err)
             return nb_fail(err, NB_NOMEM, "list of %zu files", r->n_file + 1);
         r->file = more;
     }
-    dl_file *f = &r->file[r->n_file++];
-    *f = (dl_file){.size = e->size, .lfs = e->lfs, .path_at = r->names.len};
+    r->file[r->n_file] = *file;
+    r->file[r->n_file++].path_at = r->names.len;
+    nb_str_addn(&r->names, path, n);
+    nb_str_addn(&r->names, "", 1);
+    return r->names.failed ? nb_fail(err, NB_NOMEM, "names of %zu files", r->n_file) : NB_OK;
+}
+
+static nb_status add_entry(dl_repo *r, const entry *e, nb_err *err)
+{
+    dl_file f = {.size = e->size, .lfs = e->lfs};
     const char *oid = e->lfs ? e->lfs_oid : e->oid;
     if (dl_oid_ok(oid) && strlen(oid) == (e->lfs ? 64u : 40u))
-        memcpy(f->oid, oid, sizeof f->oid);
-    memcpy(f->security, e->security, sizeof f->security);
-    nb_str_addn(&r->names, nb_str_c(&e->path), e->path.len + 1);
-    return r->names.failed ? nb_fail(err, NB_NOMEM, "names of %zu files", r->n_file) : NB_OK;
+        memcpy(f.oid, oid, sizeof f.oid);
+    memcpy(f.security, e->security, sizeof f.security);
+    return dl_repo_add(r, nb_str_c(&e->path), e->path.len, &f, err);
 }
 
 /* fn per object of a list of files. */
@@ -115,7 +116,9 @@ static nb_status each_entry(const char *json, size_t n, const char *what, dl_rep
     while (st == NB_OK && (t = nb_jpull_next(&p)) != NB_JT_ARRAY_END) {
         if (t == NB_JT_OBJECT) {
             take_entry(&p, &e);
-            st = p.status != NB_OK ? p.status : fn(r, &e, err);
+            st = p.status;
+            if (st == NB_OK) /* a path that is lost must not be a file that is not there */
+                st = e.path.failed ? nb_fail(err, NB_NOMEM, "%s: a path", what) : fn(r, &e, err);
         } else {
             dl_rest(&p, t);
             r->dropped++;
@@ -124,8 +127,6 @@ static nb_status each_entry(const char *json, size_t n, const char *what, dl_rep
     }
     if (st == NB_OK)
         st = dl_expect(&p, nb_jpull_next(&p), NB_JT_END, "single list", err);
-    if (st == NB_OK && e.path.failed)
-        st = nb_fail(err, NB_NOMEM, "%s: a path", what);
     nb_str_free(&e.path);
     return nb_jpull_end(&p, st);
 }

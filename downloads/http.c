@@ -9,7 +9,7 @@
 static const double TICK = .05;       /* s between looks at canceled */
 static const double BACKOFF_MIN = .5; /* s (hub 12) */
 static const double BACKOFF_MAX = 8;  /* s */
-enum { RATE_LIMITS_MAX = 8, CONNECTS_MAX = 3 };
+enum { WAITS_MAX = 8, CONNECTS_MAX = 3 };
 
 void dl_reply_free(dl_reply *r)
 {
@@ -93,7 +93,7 @@ static void report(call *c, const char *text)
     nb_progress p = {.what = text, .done = c->farthest};
     dl_net_look(c->net, &view);
     if (view.hold > 0) {
-        snprintf(line, sizeof line, "rate limited, resumes in %.0f s", ceil(view.hold));
+        snprintf(line, sizeof line, "%s, resumes in %.0f s", view.held, ceil(view.hold));
         p.what = line;
         c->since = dl_clock();
     }
@@ -167,11 +167,19 @@ static void attempt(call *c)
 
 /* --- trying again --- */
 
-static bool worth_another(const call *c, unsigned tries, unsigned limited)
+/* It is the server that says how long to wait; told: how often it did. */
+static bool told_to_wait(const dl_reply *r)
+{
+    return r->trouble == DL_RATE_LIMITED || dl_reply_busy(r);
+}
+
+static bool worth_another(const call *c, unsigned tries, unsigned told)
 {
     const dl_reply *r = c->out;
-    if (r->trouble == DL_RATE_LIMITED)
-        return limited < RATE_LIMITS_MAX && r->retry_after <= DL_HOLD_MAX;
+    if (dl_reply_away(r))
+        return false;
+    if (told_to_wait(r))
+        return told < WAITS_MAX && r->retry_after <= DL_HOLD_MAX;
     if (r->trouble == DL_UNREACHABLE && !r->sent) /* nobody there: say so soon */
         return tries < CONNECTS_MAX;
     return r->trouble == DL_UNREACHABLE || r->trouble == DL_STALLED ||
@@ -190,13 +198,13 @@ static double backoff(call *c, unsigned tries)
 
 static void try_all(call *c)
 {
-    unsigned tries = 0, limited = 0;
+    unsigned tries = 0, told = 0;
     for (;;) {
         char text[96];
         attempt(c);
         tries++;
-        limited += c->out->trouble == DL_RATE_LIMITED;
-        if (c->status == NB_OK || c->status == NB_CANCELED || !worth_another(c, tries, limited))
+        told += told_to_wait(c->out);
+        if (c->status == NB_OK || c->status == NB_CANCELED || !worth_another(c, tries, told))
             break;
         double wait = backoff(c, tries);
         if (dl_clock() + wait > c->since + c->net->patience)

@@ -7,7 +7,12 @@
 #include "core/base/str.h"
 #include "downloads/dl.h"
 
-enum { DL_REDIRECT_MAX = 10, DL_HEADER_MAX = 256 * 1024, DL_ERROR_BODY = 64 * 1024 };
+enum {
+    DL_REDIRECT_MAX = 10,
+    DL_HEADER_MAX = 256 * 1024,
+    DL_ERROR_BODY = 64 * 1024,
+    DL_HOLD_MAX = 3600, /* s a server that asks for it is waited for at most */
+};
 
 typedef enum dl_method { DL_GET, DL_HEAD, DL_POST } dl_method;
 typedef enum dl_follow {
@@ -52,17 +57,21 @@ typedef struct dl_reply {
     nb_str body;           /* blocking calls: whole, or an error's text; owned */
 } dl_reply;
 void dl_reply_free(dl_reply *r);
+/* A 503 that says when to come back (RFC 9110 10.2.3): waited for as a rate limit is; away: but not
+ * for longer than DL_HOLD_MAX. */
+bool dl_reply_busy(const dl_reply *r);
+bool dl_reply_away(const dl_reply *r);
 
 /* Monotonic seconds that nb_now_set does not stop: servers do not know of it. */
 double dl_clock(void);
 
 /* Blocking, any thread but the net thread. Waits out rate limits (all requests together), retries
  * 408, 429, 5xx, resets with backoff 0.5-8 s and jitter while progress renews the budget (hub 11,
- * 12), 429 at most 8 times and a server that takes no connection 3 times; every other non-2xx
- * becomes an error by the table of hub.md 1.5, with out->trouble set and the token's source in the
- * message where it matters. hooks->canceled is polled every 50 ms; progress says "rate limited,
- * resumes in 12 s". out is valid (and to be freed) in any case. A 3xx kept by DL_FOLLOW_HUB is a
- * success. */
+ * 12), 429 and 503 with Retry-After at most 8 times and a server that takes no connection 3 times;
+ * every other non-2xx becomes an error by the table of hub.md 1.5, with out->trouble set and the
+ * token's source in the message where it matters. hooks->canceled is polled every 50 ms; progress
+ * says "rate limited, resumes in 12 s". out is valid (and to be freed) in any case. A 3xx kept by
+ * DL_FOLLOW_HUB is a success. */
 nb_status dl_call(dl_net *net, const dl_request *rq, dl_reply *out, const nb_hooks *hooks,
                   nb_err *err);
 
@@ -71,9 +80,9 @@ nb_status dl_call(dl_net *net, const dl_request *rq, dl_reply *out, const nb_hoo
  * of a 2xx, false = stop. done: exactly once, last; status NB_OK only if the whole announced body
  * came; reply->trouble says why not (DL_OK with NB_CANCELED and NB_NOMEM), and an error's text, at
  * most DL_ERROR_BODY bytes, is in reply->body until done returns. Redirects do not reach the sink;
- * a 429 makes all requests wait, but this one is over. A rate limit cap slows bodies; a stall ends
- * the stream with DL_STALLED after `timeout` seconds without a byte, or three windows of it below 1
- * KiB/s. */
+ * a 429, or a 503 with Retry-After, makes all requests wait, but this one is over. A rate limit cap
+ * slows bodies; a stall ends the stream with DL_STALLED after `timeout` seconds without a byte, or
+ * three windows of it below 1 KiB/s. */
 typedef struct dl_sink {
     bool (*head)(void *ud, const dl_reply *reply);
     bool (*body)(void *ud, const void *bytes, size_t n);

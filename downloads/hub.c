@@ -14,6 +14,15 @@ static nb_status bad_name(nb_err *err, const char *id)
     return nb_fail(err, NB_USAGE, "%s: not the name of a repository, such as org/model", id);
 }
 
+nb_status dl_hub_names_ok(const char *id, const char *revision, nb_err *err)
+{
+    if (!dl_repo_ok(id))
+        return bad_name(err, id);
+    if (!dl_revision_ok(revision))
+        return nb_fail(err, NB_USAGE, "%s: %s is no branch, tag or commit", id, revision);
+    return NB_OK;
+}
+
 static void add_repo_path(nb_str *url, const char *prefix, const char *id)
 {
     nb_str_add(url, prefix);
@@ -56,8 +65,8 @@ nb_status dl_believed(nb_status st, dl_trouble *trouble, nb_err *err)
 /* --- one repository ------------------------------------------------------------------------------
  */
 
-static nb_status read_info(dl_net *net, const char *id, const char *revision, dl_repo *r,
-                           dl_trouble *trouble, const nb_hooks *hooks, nb_err *err)
+nb_status dl_hub_info(dl_net *net, const char *id, const char *revision, dl_repo *r,
+                      dl_trouble *trouble, const nb_hooks *hooks, nb_err *err)
 {
     static const char *const wanted[] = {
         "author",  "cardData",    "config",       "createdAt",    "disabled",    "downloads",
@@ -92,8 +101,7 @@ static int by_path(const void *a, const void *b)
     return strcmp(((const dl_file *)a)->path, ((const dl_file *)b)->path);
 }
 
-/* Offsets become pointers; sorted, and a path listed twice is kept once. */
-static void settle_files(dl_repo *r)
+void dl_repo_settle(dl_repo *r)
 {
     size_t n = 0;
     for (size_t i = 0; i < r->n_file; i++)
@@ -107,15 +115,15 @@ static void settle_files(dl_repo *r)
     r->n_file = n;
 }
 
-static nb_status read_tree(dl_net *net, dl_repo *r, size_t *pages, dl_trouble *trouble,
-                           const nb_hooks *hooks, nb_err *err)
+nb_status dl_hub_tree(dl_net *net, dl_repo *r, size_t *pages, dl_trouble *trouble,
+                      const nb_hooks *hooks, nb_err *err)
 {
     const char *id = r->model.id;
     nb_str url = {0};
     nb_status st = NB_OK;
     add_repo_path(&url, "/api/models/", id);
     nb_str_addf(&url, "/tree/%s?recursive=true&expand=false", r->commit);
-    for (*pages = 0; st == NB_OK && url.len; ++*pages) {
+    for (*pages = 0; st == NB_OK && (url.len || url.failed); ++*pages) {
         dl_reply reply;
         if (*pages == DL_PAGES_MAX) {
             *trouble = DL_TOO_BIG;
@@ -138,7 +146,7 @@ static nb_status read_tree(dl_net *net, dl_repo *r, size_t *pages, dl_trouble *t
     }
     nb_str_free(&url);
     if (st == NB_OK)
-        settle_files(r);
+        dl_repo_settle(r);
     return st;
 }
 
@@ -184,13 +192,10 @@ nb_status dl_hub_repo(dl_net *net, const char *id, const char *revision, dl_repo
     trouble = trouble ? trouble : &unused;
     *trouble = DL_OK;
     revision = revision && *revision ? revision : "main";
-    if (!dl_repo_ok(id))
-        return bad_name(err, id);
-    if (!dl_revision_ok(revision))
-        return nb_fail(err, NB_USAGE, "%s: %s is no branch, tag or commit", id, revision);
-    nb_status st = read_info(net, id, revision, &r, trouble, hooks, err);
+    NB_TRY(dl_hub_names_ok(id, revision, err));
+    nb_status st = dl_hub_info(net, id, revision, &r, trouble, hooks, err);
     if (st == NB_OK)
-        st = read_tree(net, &r, &pages, trouble, hooks, err);
+        st = dl_hub_tree(net, &r, &pages, trouble, hooks, err);
     if (st == NB_OK && pages == 1)
         read_security(net, &r, hooks);
     if (st != NB_OK)
@@ -206,7 +211,7 @@ nb_status dl_hub_repo(dl_net *net, const char *id, const char *revision, dl_repo
 nb_status dl_hub_card(dl_net *net, const char *id, const char *commit, nb_str *out,
                       dl_trouble *trouble, const nb_hooks *hooks, nb_err *err)
 {
-    dl_trouble unused;
+    dl_trouble unused = DL_OK;
     trouble = trouble ? trouble : &unused;
     *trouble = DL_OK;
     if (!dl_repo_ok(id) || !dl_commit_ok(commit))

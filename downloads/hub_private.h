@@ -25,6 +25,23 @@ nb_status dl_json_security(const char *json, size_t n, const char *what, dl_repo
 /* Parameters a repository's name tells: "Qwen3-1.7B-GGUF" -> 1.7e9; 0 = none. */
 uint64_t dl_params_of_name(const char *id);
 
+/* The steps of dl_hub_repo. names: NB_USAGE. info: r->model and r->commit, one request. tree: the
+ * files at r->commit, settled; *pages requests. */
+nb_status dl_hub_names_ok(const char *id, const char *revision, nb_err *err);
+nb_status dl_hub_info(dl_net *net, const char *id, const char *revision, dl_repo *r,
+                      dl_trouble *trouble, const nb_hooks *hooks, nb_err *err);
+nb_status dl_hub_tree(dl_net *net, dl_repo *r, size_t *pages, dl_trouble *trouble,
+                      const nb_hooks *hooks, nb_err *err);
+/* After the last entry: offsets become pointers; sorted, and a path listed twice is kept once. */
+void dl_repo_settle(dl_repo *r);
+/* A file at the end of the list, its path at the offset the list's names had. */
+nb_status dl_repo_add(dl_repo *r, const char *path, size_t n, const dl_file *file, nb_err *err);
+
+/* Answers kept on disk, one file each (kept.c). Writes one atomically; then the oldest of its
+ * folder make room until `most` files and `bytes` are left. What cannot be written is not kept: no
+ * error. */
+void dl_kept_write(const char *path, const nb_str *text, size_t most, uint64_t bytes);
+
 /* GET of a JSON document below the endpoint; out is to be freed in any case. */
 nb_status dl_get_json(dl_net *net, const nb_str *url, const char *subject, dl_reply *out,
                       const nb_hooks *hooks, nb_err *err);

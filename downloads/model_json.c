@@ -141,39 +141,38 @@ static void take_tags(nb_jpull *p, reading *r)
     }
 }
 
+/* {"BF16": n, ...} */
+static void take_dtypes(nb_jpull *p, reading *r)
+{
+    char key[64];
+    uint64_t v;
+    if (!dl_open_object(p))
+        return;
+    while (dl_next_member(p, key))
+        if (dl_take_count(p, &v))
+            nb_add(r->dtype_params, v, &r->dtype_params);
+}
+
 /* {"parameters": {"BF16": n, ...}, "total": n} */
 static void take_safetensors(nb_jpull *p, reading *r)
 {
     char key[64];
-    uint64_t v;
-    nb_jtoken t = nb_jpull_next(p);
-    if (t != NB_JT_OBJECT) {
-        dl_rest(p, t);
+    if (!dl_open_object(p))
         return;
-    }
-    while (dl_next_member(p, key)) {
-        if (strcmp(key, "total") == 0) {
+    while (dl_next_member(p, key))
+        if (strcmp(key, "total") == 0)
             dl_take_count(p, &r->m->params);
-        } else if (strcmp(key, "parameters") == 0 && (t = nb_jpull_next(p)) == NB_JT_OBJECT) {
-            while (dl_next_member(p, key))
-                if (dl_take_count(p, &v))
-                    nb_add(r->dtype_params, v, &r->dtype_params);
-        } else if (strcmp(key, "parameters") == 0) {
-            dl_rest(p, t);
-        } else {
+        else if (strcmp(key, "parameters") == 0)
+            take_dtypes(p, r);
+        else
             nb_jpull_skip(p);
-        }
-    }
 }
 
 static void take_gguf(nb_jpull *p, reading *r)
 {
     char key[64];
-    nb_jtoken t = nb_jpull_next(p);
-    if (t != NB_JT_OBJECT) {
-        dl_rest(p, t);
+    if (!dl_open_object(p))
         return;
-    }
     r->m->gguf = true;
     while (dl_next_member(p, key)) {
         if (strcmp(key, "total") == 0)
@@ -211,11 +210,8 @@ static void take_first_text(nb_jpull *p, char *out, size_t cap)
 static void take_card(nb_jpull *p, reading *r)
 {
     char key[64], name[64] = "", base[200] = "";
-    nb_jtoken t = nb_jpull_next(p);
-    if (t != NB_JT_OBJECT) {
-        dl_rest(p, t);
+    if (!dl_open_object(p))
         return;
-    }
     while (dl_next_member(p, key)) {
         if (strcmp(key, "license") == 0)
             take_first_text(p, r->m->license, sizeof r->m->license);
@@ -235,11 +231,8 @@ static void take_card(nb_jpull *p, reading *r)
 static void take_config(nb_jpull *p, reading *r)
 {
     char key[64];
-    nb_jtoken t = nb_jpull_next(p);
-    if (t != NB_JT_OBJECT) {
-        dl_rest(p, t);
+    if (!dl_open_object(p))
         return;
-    }
     while (dl_next_member(p, key))
         if (strcmp(key, "model_type") == 0)
             dl_take_text(p, r->model_type, sizeof r->model_type);

@@ -63,6 +63,7 @@ void dl_net_look(dl_net *net, dl_net_view *out)
     slots_turn(net, now);
     out->rate = (double)slots_sum(net) / fmax(1, fmin(now - net->rate_from, RATE_SPAN));
     out->hold = fmax(0, net->hold_until - now);
+    out->held = net->held ? net->held : "";
     out->received = net->received;
     out->requests = net->requests;
     out->active = net->active;
@@ -95,12 +96,23 @@ void dl_net_limit(dl_net *net, uint64_t bytes_per_second)
     dl_net_wake(net);
 }
 
-void dl_net_hold(dl_net *net, double seconds)
+static void hold(dl_net *net, double seconds, const char *why)
 {
     double until = dl_clock() + fmin(seconds, DL_HOLD_MAX);
     pthread_mutex_lock(&net->lock);
-    net->hold_until = fmax(net->hold_until, until);
+    if (until > net->hold_until) {
+        net->hold_until = until;
+        net->held = why;
+    }
     pthread_mutex_unlock(&net->lock);
+}
+
+void dl_net_heed(dl_net *net, const dl_reply *r)
+{
+    if (r->trouble == DL_RATE_LIMITED)
+        hold(net, r->retry_after >= 0 ? r->retry_after : 1, "rate limited");
+    else if (dl_reply_busy(r))
+        hold(net, r->retry_after, "server busy");
 }
 
 /* Fewer bytes of a token cut off by the text's end tell nobody anything. */

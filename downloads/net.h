@@ -13,7 +13,6 @@
 enum {
     DL_SLOTS = 50,       /* of 0.1 s: the mean of dl_net_view */
     DL_TOPICS = 16,      /* warnings remembered as shown */
-    DL_HOLD_MAX = 3600,  /* s a server's rate limit is waited for at most */
     DL_PATIENCE = 60,    /* s, see dl_options */
     DL_CONNECTIONS = 4,  /* see dl_options */
     DL_DROP_MAX = 65536, /* bytes of an unwanted body that are read to keep the connection */
@@ -43,6 +42,7 @@ struct dl_net {
     dl_stream *fresh, **fresh_tail; /* started, not yet seen by the net thread */
     dl_timer *timers;               /* soonest first */
     double hold_until;              /* dl_clock; no request starts before */
+    const char *held;               /* constant: why; NULL = never was */
     uint64_t received, requests;    /* as in dl_net_view */
     int active;                     /* as in dl_net_view */
     uint64_t slots[DL_SLOTS];       /* bytes by tenth of a second, a ring */
@@ -105,8 +105,8 @@ struct dl_stream {
 void dl_net_count(dl_net *net, size_t n);
 /* May a transfer's body go on now? Net thread. */
 bool dl_net_may_take(dl_net *net, double now);
-/* No request starts for that many seconds, at most DL_HOLD_MAX. */
-void dl_net_hold(dl_net *net, double seconds);
+/* A server that asks to wait, by 429 or 503: no request starts before, for at most DL_HOLD_MAX. */
+void dl_net_heed(dl_net *net, const dl_reply *r);
 /* "topic; text" into dl_net_view.warning, unless the topic was there before. */
 void dl_net_warn(dl_net *net, const char *text, size_t n);
 /* Under the lock, out[NB_TOKEN_MAX]; false ("" in out) when there is none. The caller wipes. */

@@ -2,13 +2,11 @@
  * does not. A cached answer is one file named by the query's fingerprint: the query in the first
  * line (two queries may share a fingerprint), the next page's URL in the second, then the Hub's own
  * JSON, read by the same parser as a fresh one. */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "core/base/digest.h"
 #include "core/base/file.h"
@@ -79,43 +77,12 @@ static bool kept_path(char *out, size_t cap, const char *cache_dir, dl_net *net,
     return n > 0 && (size_t)n < cap;
 }
 
-/* Removes the oldest answers beyond KEPT_MAX. */
-static void make_room(const char *dir)
-{
-    char oldest[1300];
-    for (;;) {
-        size_t n = 0;
-        time_t least = 0;
-        DIR *d = opendir(dir);
-        for (struct dirent *e; d && (e = readdir(d));) {
-            char path[1300];
-            struct stat st;
-            if (e->d_name[0] == '.' || !nb_path_join(path, sizeof path, dir, e->d_name) ||
-                lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
-                continue;
-            if (n++ == 0 || st.st_mtime < least) {
-                least = st.st_mtime;
-                snprintf(oldest, sizeof oldest, "%s", path);
-            }
-        }
-        if (d)
-            closedir(d);
-        if (n <= KEPT_MAX || unlink(oldest) != 0)
-            return;
-    }
-}
-
-/* A cache that cannot be written is none: no error. */
 static void keep(const char *path, const char *query, const dl_reply *reply)
 {
-    char dir[1300];
     nb_str text = {0};
-    snprintf(dir, sizeof dir, "%.*s", (int)(nb_path_base(path) - path - 1), path);
     nb_str_addf(&text, "%s\n%s\n", query, reply->next);
     nb_str_addn(&text, nb_str_c(&reply->body), reply->body.len);
-    if (!text.failed && nb_mkdirs(dir, NULL) == NB_OK &&
-        nb_replace_file(path, text.at, text.len, 0600, NULL) == NB_OK)
-        make_room(dir);
+    dl_kept_write(path, &text, KEPT_MAX, UINT64_MAX);
     nb_str_free(&text);
 }
 
@@ -185,7 +152,7 @@ nb_status dl_hub_search(dl_net *net, const char *cache_dir, const dl_search *q, 
     char path[1300];
     nb_str url = {0};
     double age = -1;
-    dl_trouble unused;
+    dl_trouble unused = DL_OK;
     dl_page old = {.n = 0};
     trouble = trouble ? trouble : &unused;
     *trouble = DL_OK;

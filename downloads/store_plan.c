@@ -10,6 +10,15 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/files/gguf.h"
+
+bool dl_store_same_set(const char *a, const char *b)
+{
+    size_t n, m;
+    uint32_t no, of, other;
+    return nb_gguf_split_name(a, &n, &no, &of) && nb_gguf_split_name(b, &m, &no, &other) &&
+           of == other && n == m && memcmp(a, b, n) == 0;
+}
 
 nb_status dl_store_plan_add(dl_store_plan *p, dl_where at, const char *name)
 {
@@ -34,7 +43,8 @@ void dl_store_plan_free(dl_store_plan *p)
 static bool goes(const dl_store_plan *p, const dl_entry *e)
 {
     return (!p->commit || strcmp(p->commit, e->commit) == 0) &&
-           (!p->path || strcmp(p->path, e->path) == 0);
+           (!p->path || strcmp(p->path, e->path) == 0 ||
+            (p->set && dl_store_same_set(p->path, e->path)));
 }
 
 /* Blobs by name: first those of entries that go, then, sorted, the question who else has them. */

@@ -41,6 +41,7 @@ typedef struct dl_store_plan {
     char folder[DL_FOLDER_MAX], repo[200];
     const char *commit; /* NULL = of every snapshot */
     const char *path;   /* NULL = whole snapshots */
+    bool set;           /* path stands for all parts of its set */
     dl_move *at;        /* owned */
     size_t n, cap;
     uint64_t bytes; /* on disk, that emptying the trash frees */
@@ -48,8 +49,8 @@ typedef struct dl_store_plan {
     nb_err *err;
 } dl_store_plan;
 nb_status dl_store_plan_add(dl_store_plan *p, dl_where at, const char *name);
-/* p: c, folder, repo, path and err are set. commit is its memory. Refuses while a download writes
- * into the repository. */
+/* p: c, folder, repo, path, set and err are set. commit is its memory. Refuses while a download
+ * writes into the repository. */
 nb_status dl_plan_make(dl_store_plan *p, const char *revision, char commit[41]);
 void dl_store_plan_free(dl_store_plan *p);
 

@@ -131,11 +131,11 @@ static nb_status move_out(const dl_store_plan *p, int item, nb_err *err)
     return dl_dir_sync(item, p->c->trash, err);
 }
 
-nb_status dl_store_trash(const dl_cache *c, const char *repo, const char *revision,
-                         const char *path, bool dry_run, uint64_t *bytes, nb_err *err)
+static nb_status trash(const dl_cache *c, const char *repo, const char *revision, const char *path,
+                       bool set, bool dry_run, uint64_t *bytes, nb_err *err)
 {
     char commit[41], name[32], where_is[1300];
-    dl_store_plan p = {.c = c, .path = path, .err = err};
+    dl_store_plan p = {.c = c, .path = path, .set = set, .err = err};
     int trash, item;
     if (!dl_folder_of(p.folder, repo))
         return nb_fail(err, NB_USAGE, "\"%.100s\" is no repository name", repo);
@@ -160,6 +160,18 @@ nb_status dl_store_trash(const dl_cache *c, const char *repo, const char *revisi
         *bytes = p.bytes;
     dl_store_plan_free(&p);
     return st;
+}
+
+nb_status dl_store_trash(const dl_cache *c, const char *repo, const char *revision,
+                         const char *path, bool dry_run, uint64_t *bytes, nb_err *err)
+{
+    return trash(c, repo, revision, path, false, dry_run, bytes, err);
+}
+
+nb_status dl_store_trash_set(const dl_cache *c, const char *repo, const char *revision,
+                             const char *part, bool dry_run, uint64_t *bytes, nb_err *err)
+{
+    return trash(c, repo, revision, part, true, dry_run, bytes, err);
 }
 
 /* --- and back ----------------------------------------------------------------------------------
@@ -268,20 +280,28 @@ static nb_status move_back(const dl_store_plan *p, int item)
     return NB_OK;
 }
 
+static const char *path_below(const char *name)
+{
+    const char *slash = strchr(name, '/');
+    return slash ? slash + 1 : NULL;
+}
+
 static void describe(const dl_store_plan *p, char *what, size_t cap)
 {
     char bytes[16];
-    size_t files = 0;
-    const char *one = NULL;
+    const char *one = NULL, *path = NULL;
+    bool others = false;
     for (size_t i = 0; i < p->n; i++)
         if (p->at[i].at == DL_AT_SNAPSHOTS) {
+            const char *before = path;
             one = p->at[i].name;
-            files++;
+            path = path_below(one);
+            others = others || (before && path && strcmp(before, path) != 0);
         }
-    const char *path = one ? strchr(one, '/') : NULL;
     nb_human_bytes(bytes, p->bytes);
     if (path)
-        snprintf(what, cap, "%s:%s, %s", p->repo, path + 1, bytes);
+        snprintf(what, cap, "%s:%s%s, %s", p->repo, path, others ? " and the rest of its set" : "",
+                 bytes);
     else
         snprintf(what, cap, "%s%s%.7s, %s", p->repo, one ? "@" : "", one ? one : "", bytes);
 }

@@ -494,7 +494,6 @@ bool dl_stream_answered(dl_stream *s, CURLcode code)
         return s->status != NB_OK;
     }
     dl_judge_reply(s);
-    if (s->reply.trouble == DL_RATE_LIMITED)
-        dl_net_hold(s->net, s->reply.retry_after >= 0 ? s->reply.retry_after : 1);
+    dl_net_heed(s->net, &s->reply);
     return true;
 }

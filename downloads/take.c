@@ -60,6 +60,14 @@ void dl_take_time(nb_jpull *p, int64_t *out)
         *out = dl_unix_time(text);
 }
 
+bool dl_open_object(nb_jpull *p)
+{
+    nb_jtoken t = nb_jpull_next(p);
+    if (t != NB_JT_OBJECT)
+        dl_rest(p, t);
+    return t == NB_JT_OBJECT;
+}
+
 bool dl_next_member(nb_jpull *p, char key[64])
 {
     if (nb_jpull_next(p) != NB_JT_KEY)

@@ -16,6 +16,8 @@ void dl_take_bool(nb_jpull *p, bool *out);
 bool dl_take_count(nb_jpull *p, uint64_t *out);
 void dl_take_signed(nb_jpull *p, int64_t *out);
 void dl_take_time(nb_jpull *p, int64_t *out); /* as dl_unix_time */
+/* True: the value is an object, its members follow. False: it was another one and is passed. */
+bool dl_open_object(nb_jpull *p);
 /* Each member of an object: its key in key (cut), the reader behind the key. False at the end. */
 bool dl_next_member(nb_jpull *p, char key[64]);
 /* got == want, or an error that names p's document: "the answer is no list". */

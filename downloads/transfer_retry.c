@@ -7,7 +7,10 @@
 #include "downloads/transfer.h"
 
 static const double REST_MIN = .5, REST_MAX = 8; /* s, see hub 12 */
-enum { TIRED = 2 /* failures in a row after which the Hub is asked anew */ };
+enum {
+    TIRED = 2,     /* failures in a row after which the Hub is asked anew */
+    WAITS_MAX = 8, /* a connection, as a busy server asked for, that cost no patience */
+};
 
 void dl_transfer_failed(dl_transfer *t, nb_status status, dl_trouble trouble, const nb_err *err)
 {
@@ -42,13 +45,15 @@ static void forget_address(dl_transfer *t)
     t->serial++; /* whoever asks it still has an old one */
 }
 
-/* No byte for too long. Waiting as a server told us is no failure. */
+/* No byte for too long. Waiting as a server told us is no failure, but a busy one that never serves
+ * is not waited for for ever. */
 static bool given_up(dl_transfer *t, double now)
 {
+    bool for_ever = t->cause_trouble == DL_SERVER && t->barren > WAITS_MAX * t->n_slots;
     dl_net_view v;
     nb_err err;
     dl_net_look(t->net, &v);
-    if (v.hold > 0)
+    if (v.hold > 0 && !for_ever)
         t->gained = now;
     if (now - t->gained < t->patience)
         return false;
@@ -133,8 +138,12 @@ static bool expired(dl_transfer *t, const dl_slot *s, const dl_reply *r)
     return true;
 }
 
-static bool worth_a_retry(dl_trouble t)
+/* A server that will be away for hours says so: then it is the user who tries again. */
+static bool worth_a_retry(const dl_reply *r)
 {
+    const dl_trouble t = r->trouble;
+    if (dl_reply_away(r))
+        return false;
     return t == DL_SERVER || t == DL_UNREACHABLE || t == DL_STALLED || t == DL_RATE_LIMITED;
 }
 
@@ -155,7 +164,7 @@ void dl_slot_weigh(dl_transfer *t, dl_slot *s, const dl_reply *r, nb_status stat
     } else if (r->status == 416) {
         nb_fail(&why, NB_NETWORK, "the server says it has no such bytes (HTTP 416)");
         strike(t, s, DL_BAD_REPLY, &why);
-    } else if (worth_a_retry(r->trouble)) {
+    } else if (worth_a_retry(r)) {
         retry(t, s, r->trouble, err);
     } else if (r->trouble == DL_BAD_REPLY) {
         nb_fail(&why, NB_NETWORK, "%s", err->msg);

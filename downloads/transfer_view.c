@@ -47,7 +47,7 @@ static void draw_map(const dl_transfer *t, dl_fetch_view *v)
     }
 }
 
-static void note(const dl_transfer *t, double hold, double now, dl_fetch_view *v)
+static void note(const dl_transfer *t, const dl_net_view *net, double now, dl_fetch_view *v)
 {
     char left[16];
     v->note[0] = '\0';
@@ -56,9 +56,9 @@ static void note(const dl_transfer *t, double hold, double now, dl_fetch_view *v
                  t->waits_for ? t->waits_for : "another program");
     else if (t->said[0])
         snprintf(v->note, sizeof v->note, "%s", t->said);
-    else if (hold > 0)
-        snprintf(v->note, sizeof v->note, "rate limited, resumes in %s",
-                 nb_human_time(left, ceil(hold)));
+    else if (net->hold > 0)
+        snprintf(v->note, sizeof v->note, "%s, resumes in %s", net->held,
+                 nb_human_time(left, ceil(net->hold)));
     else if (t->barren && now - t->retried < fmax(TOLD, now - t->last_byte))
         snprintf(v->note, sizeof v->note, "try %u: %.130s", t->barren + 1, t->cause.msg);
 }
@@ -82,7 +82,7 @@ static void look(dl_transfer *t, double now)
     v->stalled = t->stage == DL_GET_BYTES && fetching ? now - t->last_byte : 0;
     if (t->runs.state)
         draw_map(t, v);
-    note(t, net.hold, now, v);
+    note(t, &net, now, v);
     pthread_mutex_unlock(&t->lock);
 }
 

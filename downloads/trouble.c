@@ -96,6 +96,16 @@ dl_trouble dl_judge(const nb_hub_env *env, const dl_reply *r)
     return DL_BAD_REQUEST;
 }
 
+bool dl_reply_away(const dl_reply *r)
+{
+    return r->status == 503 && r->retry_after > DL_HOLD_MAX;
+}
+
+bool dl_reply_busy(const dl_reply *r)
+{
+    return r->status == 503 && r->retry_after > 0 && r->retry_after <= DL_HOLD_MAX;
+}
+
 /* --- what the server says --- */
 
 /* First string of {"error": s | [s]} or {"errors": [{"message": s}]}; false when there is none. */

@@ -1,7 +1,7 @@
-/* Every on-disk block nibble computes with, byte for byte. Source: ggml-common.h @ d99724f (MIT);
- * the size of each is asserted here, the meaning of each bit is pinned by the golden bytes in
- * tests/test_types.c. Integers and f16 are little-endian; structs are packed because a block in a
- * mapped file may start at any address.
+/* Every on-disk block nibble computes with, byte for byte. Source: ggml-common.h @ d99724f
+ * (mxfp4, nvfp4 @ 01243c5), MIT; the size of each is asserted here, the meaning of each bit is
+ * pinned by the golden bytes in tests/test_types.c. Integers and f16 are little-endian; structs are
+ * packed because a block in a mapped file may start at any address.
  *
  * In the diagrams a cell names its field and its bytes; [k] is weight k of the block. */
 #ifndef NIBBLE_BLOCKS_H
@@ -14,6 +14,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "blocks are read in pl
 enum {
     NK_LEN = 32,        /* weights of a simple block */
     NK_SUPER_LEN = 256, /* weights of a super-block (K types) */
+    NK_NVFP4_LEN = 64,
+    NK_NVFP4_GROUP = 16, /* weights under one scale */
 };
 
 typedef uint16_t nk_f16; /* IEEE binary16 bits, see fp.h */
@@ -117,6 +119,58 @@ typedef struct __attribute__((packed)) nk_block_q6_k {
     nk_f16 d;
 } nk_block_q6_k;
 _Static_assert(sizeof(nk_block_q6_k) == 210, "q6_K");
+
+/* | e 1 | qs 16 |   w = level[q] * 2^(e - 128), twice the value of e2m1 under half of e8m0
+ * level: quant/levels.h; nibbles as q4_0. No NaN: e 255 is 2^127 */
+typedef struct __attribute__((packed)) nk_block_mxfp4 {
+    uint8_t e;
+    uint8_t qs[NK_LEN / 2];
+} nk_block_mxfp4;
+_Static_assert(sizeof(nk_block_mxfp4) == 17, "mxfp4");
+
+/* | d 4 | qs 32 |   w = level[q] * scale(d[s]), one d per 16, scale: nk_nvfp4_scale of fp.h
+ * qs: 8 bytes per 16 weights, byte j low nibble [j], high nibble [j + 8] of the 16 */
+typedef struct __attribute__((packed)) nk_block_nvfp4 {
+    uint8_t d[NK_NVFP4_LEN / NK_NVFP4_GROUP];
+    uint8_t qs[NK_NVFP4_LEN / 2];
+} nk_block_nvfp4;
+_Static_assert(sizeof(nk_block_nvfp4) == 36, "nvfp4");
+
+/* | d 2 | qs 16 |   w = level[q] * d; level: quant/levels.h; nibbles as q4_0 */
+typedef struct __attribute__((packed)) nk_block_iq4_nl {
+    nk_f16 d;
+    uint8_t qs[NK_LEN / 2];
+} nk_block_iq4_nl;
+_Static_assert(sizeof(nk_block_iq4_nl) == 18, "iq4_nl");
+
+/* | d 2 | scales_h 2 | scales_l 4 | qs 128 |   w = level[q] * d * (sc - 32), one sc per 32
+ * sc of group g: low four in scales_l[g / 2] (low nibble g even), top two in the u16 scales_h at
+ * bit 2g; qs: 16 bytes per group, nibbles as q4_0 */
+typedef struct __attribute__((packed)) nk_block_iq4_xs {
+    nk_f16 d;
+    uint8_t scales_h[2];
+    uint8_t scales_l[NK_SUPER_LEN / 64];
+    uint8_t qs[NK_SUPER_LEN / 2];
+} nk_block_iq4_xs;
+_Static_assert(sizeof(nk_block_iq4_xs) == 136, "iq4_xs");
+
+/* | qs 48 | qh 4 | d 2 |   w = (q - 1) * d, five q of 0..2 a byte
+ * a byte is ceil(v * 256 / 243), v = 81 q0 + 27 q1 + 9 q2 + 3 q3 + q4, so that
+ * q_n = (byte * 3^n mod 256) * 3 >> 8
+ * qs[m]: q_n = [32n + m], n < 5; qs[32 + m]: [160 + 16n + m]; qh[m]: [240 + 4n + m], n < 4 */
+typedef struct __attribute__((packed)) nk_block_tq1_0 {
+    uint8_t qs[48];
+    uint8_t qh[4];
+    nk_f16 d;
+} nk_block_tq1_0;
+_Static_assert(sizeof(nk_block_tq1_0) == 54, "tq1_0");
+
+/* | qs 64 | d 2 |   w = (q - 1) * d; qs as q2_K. Encoders write 0..2, a reader takes 3 as well */
+typedef struct __attribute__((packed)) nk_block_tq2_0 {
+    uint8_t qs[NK_SUPER_LEN / 4];
+    nk_f16 d;
+} nk_block_tq2_0;
+_Static_assert(sizeof(nk_block_tq2_0) == 66, "tq2_0");
 
 /* | d 4 | qs 256 | bsums 32 |   w = q * d; bsums[g] = sum of q over group g of 16. Activations
  * only. */

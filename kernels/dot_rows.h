@@ -1,6 +1,7 @@
 /* From one kernel to a dot and a dot4 per type. Each level has one kernel for the simple block
  * types and one for the super-block types, `kernel(type, n, w, x, x_stride, y, columns)`, that a
- * constant type specialises; these tables name the types once for all levels. */
+ * constant type specialises; these tables name the types once for all levels.
+ * A level leaves out lists it has nothing for. */
 #ifndef NIBBLE_DOT_ROWS_H
 #define NIBBLE_DOT_ROWS_H
 
@@ -8,6 +9,7 @@
 
 /* X(enum suffix, symbol) */
 #define NK_SIMPLE_TYPES(X) X(Q4_0, q4_0) X(Q4_1, q4_1) X(Q5_0, q5_0) X(Q5_1, q5_1) X(Q8_0, q8_0)
+#define NK_LEVEL_TYPES(X)  X(IQ4_NL, iq4_nl) X(MXFP4, mxfp4) /* simple, codes through a table */
 #define NK_SUPER_TYPES(X)  X(Q2_K, q2_k) X(Q3_K, q3_k) X(Q4_K, q4_k) X(Q5_K, q5_k) X(Q6_K, q6_k)
 
 #define NK_DOT_PAIR(kernel, sym)                                                                   \

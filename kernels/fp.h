@@ -52,23 +52,6 @@ static inline uint16_t nk_f32_to_f16(float f)
     return (uint16_t)(sign | ((abs - 0x38000000u + 0xfffu + odd) >> 13));
 }
 
-/* OCP 8-bit floats (arXiv 2209.05433): e4m3 has no infinity, S.1111.111 is NaN. */
-static inline float nk_e4m3_to_f32(uint8_t b)
-{
-    uint32_t sign = (uint32_t)(b & 0x80u) << 24, exp = (b >> 3) & 15u, man = b & 7u;
-    if (exp == 15 && man == 7)
-        return nk_bits_f32(sign | 0x7fc00000u);
-    if (exp == 0) /* man * 2^-9 */
-        return nk_bits_f32(sign | nk_f32_bits((float)man * 0x1p-9f));
-    return nk_bits_f32(sign | ((exp + 120u) << 23) | (man << 20));
-}
-
-/* e5m2 is the upper byte of an f16. */
-static inline float nk_e5m2_to_f32(uint8_t b)
-{
-    return nk_f16_to_f32((uint16_t)((uint16_t)b << 8));
-}
-
 static inline float nk_bf16_to_f32(uint16_t h)
 {
     return nk_bits_f32((uint32_t)h << 16);
@@ -80,6 +63,59 @@ static inline uint16_t nk_f32_to_bf16(float f)
     if ((u & 0x7fffffffu) > 0x7f800000u)
         return (uint16_t)((u >> 16) | 64u);
     return (uint16_t)((u + (0x7fffu + ((u >> 16) & 1u))) >> 16);
+}
+
+/* --- eight bits: OCP 8-bit floating point 1.0, microscaling formats 1.0 ------------------------
+ */
+
+/* Sign, 4 exponent bits of bias 7, 3 of mantissa; no infinity, NaN is 0x7f and 0xff. */
+static inline float nk_e4m3_to_f32(uint8_t v)
+{
+    if ((v & 0x7f) == 0x7f)
+        return nk_bits_f32((uint32_t)(v & 0x80) << 24 | 0x7fc00000u);
+    /* f16 with the exponent field one bit shorter: its bias is 15, so 2^8 too small */
+    return nk_f16_to_f32((uint16_t)((v & 0x80) << 8 | (v & 0x7f) << 7)) * 256.0f;
+}
+
+/* The upper half of an f16. */
+static inline float nk_e5m2_to_f32(uint8_t v)
+{
+    return nk_f16_to_f32((uint16_t)(v << 8));
+}
+
+/* 2^(v - 127), NaN for 255. */
+static inline float nk_e8m0_to_f32(uint8_t v)
+{
+    return nk_bits_f32(v == 0 ? 0x00400000u : v == 255 ? 0x7fc00000u : (uint32_t)v << 23);
+}
+
+/* Scale of an mxfp4 block, 2^(v - 128): levels are doubled, so it is half of e8m0, and 255 is a
+ * number (ggml_e8m0_to_fp32_half, ggml-impl.h @ 0096646). */
+static inline float nk_mxfp4_scale(uint8_t v)
+{
+    return nk_bits_f32(v < 2 ? 0x00200000u << v : (uint32_t)(v - 1) << 23);
+}
+
+/* Scale of 16 nvfp4 weights: half of e4m3 without its sign; 0x7f is 0, 0xff is 240
+ * (ggml_ue4m3_to_fp32, ggml-impl.h @ 0096646). */
+static inline float nk_nvfp4_scale(uint8_t v)
+{
+    return v == 0x7f ? 0.0f : nk_f16_to_f32((uint16_t)((v & 0x7f) << 7)) * 128.0f;
+}
+
+/* The nvfp4 scale code for x >= 0, half up, 448 at most (ggml_fp32_to_ue4m3). */
+static inline uint8_t nk_f32_to_nvfp4(float x)
+{
+    if (!(x > 0))
+        return 0;
+    x = x > 448.0f ? 448.0f : x;
+    uint32_t u = nk_f32_bits(x);
+    if (u < 0x3c800000u) { /* below 2^-6: units of 2^-9, at most 7 of them */
+        unsigned units = (unsigned)(x * 512.0f + 0.5f);
+        return (uint8_t)(units > 7 ? 7 : units);
+    }
+    u = ((u >> 19) - (120u << 4) + 1) >> 1; /* exponent bias 127 -> 7, the 4th mantissa bit up */
+    return u > 0x7e || u >> 3 == 15 ? 0x7e : (uint8_t)u;
 }
 
 #endif

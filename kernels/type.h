@@ -38,10 +38,12 @@ typedef struct nk_block_view {
     uint32_t len;                 /* weights in the block = block_len */
     uint32_t group;               /* weights that share scale and offset; len is a multiple */
     int code_min, code_max;       /* what the type can store: q4_0 -8..7, q4_K 0..15 */
-    int16_t code[NK_VIEW_LEN];    /* [len] stored integers, bias removed where decode does so */
+    int code_step;                /* widest gap between neighbours: 1, more for tables of levels */
+    int16_t code[NK_VIEW_LEN];    /* [len] stored integers, bias removed where decode does so; of a
+                                     table of levels the level */
     float scale[NK_VIEW_GROUPS];  /* [len / group] step between codes, may be negative */
     float offset[NK_VIEW_GROUPS]; /* [len / group] weight of code 0; -0.0 if symmetric */
-    int16_t
+    int32_t
         scale_code[NK_VIEW_GROUPS]; /* [len / group] integer in scale = d * scale_code; 1 if none */
     int16_t min_code[NK_VIEW_GROUPS]; /* [len / group] integer in offset = -(dmin * min_code) */
     float d;                          /* the block's own scale */

@@ -13,6 +13,7 @@ pull_env pull_place(rig *r)
     pull_env p;
     snprintf(p.endpoint, sizeof p.endpoint, "HF_ENDPOINT=%s", r->env.endpoint);
     snprintf(p.home, sizeof p.home, "HF_HOME=%s", r->env.home);
+    snprintf(p.kept, sizeof p.kept, "XDG_CACHE_HOME=%s/cache", r->env.home);
     snprintf(p.timeout, sizeof p.timeout, "HF_HUB_DOWNLOAD_TIMEOUT=%d", r->env.download_timeout);
     snprintf(p.preload, sizeof p.preload, "LD_PRELOAD=%s/%s/tests/preload.so", NB_TEST_ROOT,
              NB_TEST_BUILD);
@@ -31,8 +32,9 @@ child pull_how(rig *r, child_how how, const char *const *args)
     how.env[n] = p.endpoint;
     how.env[n + 1] = p.home;
     how.env[n + 2] = p.timeout;
+    how.env[n + 3] = p.kept;
     if (n) /* something for the preloaded library */
-        how.env[n + 3] = p.preload;
+        how.env[n + 4] = p.preload;
     return child_run(&how);
 }
 

@@ -9,7 +9,7 @@
 enum { PULL_PRELOADS = RIG_SLOW == 1 };
 
 typedef struct pull_env { /* NAME=value each */
-    char endpoint[600], home[1100], timeout[64], preload[600];
+    char endpoint[600], home[1100], timeout[64], kept[1200], preload[600];
 } pull_env;
 pull_env pull_place(rig *r);
 /* args end with NULL; how's arguments and environment are filled in. What is in its environment

@@ -70,10 +70,26 @@ _Noreturn static void become(const child_how *how, const char *out, const char *
     _exit(127);
 }
 
-/* Waits in small steps: sends the interrupt when its moment has come, ends what hangs. */
-static int await(pid_t pid, const child_how *how, double *after_signal)
+/* What it has had in memory since it became the program; 0 once it has ended. */
+static uint64_t memory_peak(pid_t pid)
 {
-    double start = nb_now(), sent = 0;
+    char name[64], line[256];
+    unsigned long kb = 0;
+    snprintf(name, sizeof name, "/proc/%d/status", (int)pid);
+    FILE *f = fopen(name, "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmHWM: %lu", &kb) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return kb * 1024ull;
+}
+
+/* Waits in small steps: sends the interrupt when its moment has come, ends what hangs. */
+static int await(pid_t pid, const child_how *how, double *after_signal, uint64_t *peak)
+{
+    double start = nb_now(), sent = 0, limit = how->seconds > 0 ? how->seconds : LIMIT_S;
+    bool program = false; /* before, it is a copy of this one */
     int status = 0;
     while (waitpid(pid, &status, WNOHANG) == 0) {
         double age = nb_now() - start;
@@ -83,7 +99,12 @@ static int await(pid_t pid, const child_how *how, double *after_signal)
             kill(pid, SIGINT);
             sent = nb_now();
         }
-        if (age > LIMIT_S || (how->kill_after > 0 && age >= how->kill_after))
+        if (how->peak) {
+            uint64_t now = memory_peak(pid);
+            program = program || age > .1;
+            *peak = program && now ? now : *peak;
+        }
+        if (age > limit || (how->kill_after > 0 && age >= how->kill_after))
             kill(pid, SIGKILL);
         usleep(STEP_US);
     }
@@ -103,7 +124,7 @@ child child_run(const child_how *how)
     check(pid >= 0, "fork: errno %d", errno);
     if (pid == 0)
         become(how, out, err);
-    c.code = await(pid, how, &c.after_signal);
+    c.code = await(pid, how, &c.after_signal, &c.peak);
     c.out = how->out ? calloc(1, 1) : test_slurp(out, &c.n_out);
     c.err = test_slurp(err, &c.n_err);
     bool killed = how->may_die && c.code > 1000;

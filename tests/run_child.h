@@ -1,5 +1,6 @@
 /* Runs build/nibble (this flavour's) as a user's shell would: as a child without a terminal, in a
- * scratch home, its output captured. Ends a child that takes over a minute. */
+ * scratch home, its output captured. Ends a child that takes over a minute, unless told otherwise.
+ */
 #ifndef NIBBLE_TEST_RUN_CHILD_H
 #define NIBBLE_TEST_RUN_CHILD_H
 
@@ -20,6 +21,8 @@ typedef struct child_how {
     double interrupt_after;       /* SIGINT after so many seconds; 0 = not */
     double kill_after;            /* SIGKILL likewise; both count from the child's start */
     bool may_die;                 /* of a signal */
+    double seconds;               /* it may take; 0 = a minute */
+    bool peak;                    /* look at its memory meanwhile */
     uint64_t file_limit;          /* RLIMIT_FSIZE in bytes, 0 = none */
 } child_how;
 
@@ -28,6 +31,7 @@ typedef struct child {
     char *out, *err;
     size_t n_out, n_err;
     double after_signal; /* seconds from SIGINT to its end; 0 = not interrupted */
+    uint64_t peak;       /* bytes of resident memory at most, if asked for; 0 = nobody knows */
 } child;
 
 extern const char child_nibble[]; /* full path of the program */

@@ -85,6 +85,7 @@ static void end(scene *s)
         free(s->chat.rows[i].row);
     }
     free(s->chat.rows);
+    free(s->chat.seen);
     ui_transcript_close(&s->chat.log);
     ui_canvas_free(&s->canvas);
     nb_str_free(&s->text);

@@ -1,3 +1,4 @@
+#include "tests/canvas_text.h"
 #include "tests/check.h"
 #include "tests/util.h"
 
@@ -5,23 +6,6 @@
 #include <string.h>
 
 #include "tui/canvas.h"
-
-static ui_canvas open_canvas(int w, int h)
-{
-    ui_canvas c = {0};
-    nb_err err = {0};
-    check(ui_canvas_resize(&c, w, h, &err) == NB_OK, "%s", err.msg);
-    return c;
-}
-
-/* The canvas as text must be `want`. */
-static void shows(const ui_canvas *c, const char *want)
-{
-    nb_str s = {0};
-    ui_canvas_text(c, &s, false);
-    check(strcmp(nb_str_c(&s), want) == 0, "shows\n%swanted\n%s", nb_str_c(&s), want);
-    nb_str_free(&s);
-}
 
 /* Every cell: valid UTF-8 of one cluster, no control or bidi byte, halves in pairs, a known role.
  */
@@ -53,10 +37,10 @@ static void well_formed(const ui_canvas *c, const char *what)
 
 CHECK_TEST(canvas, sizes_are_clamped_and_contents_cleared)
 {
-    ui_canvas c = open_canvas(4, 2);
+    ui_canvas c = canvas_open(4, 2);
     ui_text(&c, 0, 0, UI_OK, "abcd");
     check(ui_canvas_resize(&c, -3, 0, NULL) == NB_OK && c.w == 1 && c.h == 1, "%dx%d", c.w, c.h);
-    shows(&c, "\n");
+    canvas_shows(&c, "\n");
     check(ui_canvas_resize(&c, 5000, 2, NULL) == NB_OK && c.w == 1000, "%d", c.w);
     ui_canvas_free(&c);
     check(!c.cell && c.w == 0, "free leaves nothing");
@@ -65,16 +49,16 @@ CHECK_TEST(canvas, sizes_are_clamped_and_contents_cleared)
 
 CHECK_TEST(canvas, wide_cells_never_stand_half)
 {
-    ui_canvas c = open_canvas(6, 1);
+    ui_canvas c = canvas_open(6, 1);
     check(ui_text(&c, 0, 0, UI_TEXT, "日本語") == 6, "three wide characters take six cells");
     ui_text(&c, 1, 0, UI_TEXT, "x"); /* over a right half */
     ui_text(&c, 4, 0, UI_TEXT, "y"); /* over a left half */
     well_formed(&c, "overwritten halves");
-    shows(&c, " x本y\n");
+    canvas_shows(&c, " x本y\n");
     ui_canvas_clear(&c);
     ui_text(&c, 5, 0, UI_TEXT, "日"); /* half of it lies outside */
     well_formed(&c, "cut at the edge");
-    shows(&c, "\n");
+    canvas_shows(&c, "\n");
     ui_text(&c, 0, 0, UI_TEXT, "z");
     ui_text(&c, -1, 0, UI_TEXT, "日");
     well_formed(&c, "cut at the left edge");
@@ -85,7 +69,7 @@ CHECK_TEST(canvas, long_text_ends_in_an_ellipsis_within_its_limit)
 {
     static const char *const texts[] = {"tensor", "日本語のモデル", "a日b本c", "e\xcc\x81t\xc3\xa9",
                                         ""};
-    ui_canvas c = open_canvas(40, 1);
+    ui_canvas c = canvas_open(40, 1);
     for (int ascii = 0; ascii < 2; ascii++)
         for (size_t i = 0; i < countof(texts); i++)
             for (int max = 0; max < 20; max++) {
@@ -113,7 +97,7 @@ CHECK_TEST(canvas, clusters_larger_than_a_cell_end_between_characters)
         "q\xcc\x81\xcc\x82\xcc\x83\xcc\x84\xcc\x85\xcc\x86\xcc\x87\xcc\x88\xcc\x89\xcc\x8ax",
     };
     for (size_t i = 0; i < countof(texts); i++) {
-        ui_canvas c = open_canvas(12, 1);
+        ui_canvas c = canvas_open(12, 1);
         int used = ui_text(&c, 0, 0, UI_TEXT, texts[i]);
         well_formed(&c, texts[i]);
         check(used >= 2 && strcmp(c.cell[used - 1].text, "x") == 0, "what follows is shown");
@@ -147,7 +131,7 @@ CHECK_TEST(canvas, foreign_text_cannot_leave_its_cells)
     test_rng rng = test_rng_make(31);
     for (int ascii = 0; ascii < 2; ascii++)
         for (size_t i = 0; i < countof(hostile); i++) {
-            ui_canvas c = open_canvas(60, 3);
+            ui_canvas c = canvas_open(60, 3);
             c.ascii = ascii;
             int w = ui_width(&c, hostile[i], strlen(hostile[i]));
             int used = ui_text(&c, 1, 1, UI_TEXT, hostile[i]);
@@ -159,7 +143,7 @@ CHECK_TEST(canvas, foreign_text_cannot_leave_its_cells)
                 check(c.cell[x].text[0] == ' ' && c.cell[120 + x].text[0] == ' ', "other rows");
             ui_canvas_free(&c);
         }
-    ui_canvas c = open_canvas(30, 2);
+    ui_canvas c = canvas_open(30, 2);
     for (int round = 0; round < 3000; round++) {
         char noise[24];
         uint32_t n = test_below(&rng, sizeof noise);
@@ -190,7 +174,7 @@ CHECK_TEST(canvas, text_shown_ahead_draws_the_same)
                                         ""};
     for (int ascii = 0; ascii < 2; ascii++)
         for (size_t i = 0; i < countof(texts); i++) {
-            ui_canvas a = open_canvas(40, 1), b = open_canvas(40, 1);
+            ui_canvas a = canvas_open(40, 1), b = canvas_open(40, 1);
             nb_str s = {0};
             int cells = 0, w;
             a.ascii = b.ascii = ascii;
@@ -214,7 +198,7 @@ CHECK_TEST(canvas, ten_thousand_combining_marks_take_one_cell)
     for (int i = 0; i < 10000; i++)
         nb_str_add(&s, "\xcc\x81");
     nb_str_add(&s, "b");
-    ui_canvas c = open_canvas(8, 1);
+    ui_canvas c = canvas_open(8, 1);
     check(ui_text(&c, 0, 0, UI_TEXT, nb_str_c(&s)) == 2, "a and b are two cells");
     well_formed(&c, "combining storm");
     ui_canvas_free(&c);
@@ -223,7 +207,7 @@ CHECK_TEST(canvas, ten_thousand_combining_marks_take_one_cell)
 
 CHECK_TEST(canvas, drawing_stays_inside_the_clip)
 {
-    ui_canvas c = open_canvas(10, 6);
+    ui_canvas c = canvas_open(10, 6);
     ui_rect old = ui_canvas_clip(&c, (ui_rect){2, 1, 5, 3});
     check(old.w == 10 && old.h == 6, "the previous clip comes back");
     ui_canvas_clip(&c, (ui_rect){-5, -5, 100, 100});
@@ -247,7 +231,7 @@ CHECK_TEST(canvas, boxes_of_every_size_are_whole_or_absent)
 {
     for (int w = -1; w < 14; w++)
         for (int h = -1; h < 5; h++) {
-            ui_canvas c = open_canvas(12, 4);
+            ui_canvas c = canvas_open(12, 4);
             ui_box(&c, (ui_rect){0, 0, w, h}, "日本語 title", "note", w & 1);
             well_formed(&c, "box");
             if (w >= 2 && h >= 2 && w <= 12 && h <= 4) {
@@ -272,7 +256,7 @@ CHECK_TEST(canvas, every_glyph_has_an_ascii_form_of_one_cell)
     static const char *const marks[] = {"·", "…", "±", "×", "÷", "→", "←",
                                         "↑", "↓", "≤", "≥", "✓", "σ"};
     for (size_t i = 0; i < countof(marks); i++) {
-        ui_canvas b = open_canvas(6, 1);
+        ui_canvas b = canvas_open(6, 1);
         b.ascii = true;
         ui_text(&b, 0, 0, UI_TEXT, marks[i]);
         well_formed(&b, marks[i]);
@@ -283,7 +267,7 @@ CHECK_TEST(canvas, every_glyph_has_an_ascii_form_of_one_cell)
 
 CHECK_TEST(canvas, text_and_roles_are_written_for_goldens)
 {
-    ui_canvas c = open_canvas(8, 2);
+    ui_canvas c = canvas_open(8, 2);
     ui_text(&c, 0, 0, UI_TEXT, "ab");
     ui_text_right(&c, 8, 1, UI_ERR, "日");
     nb_str s = {0};
@@ -292,7 +276,7 @@ CHECK_TEST(canvas, text_and_roles_are_written_for_goldens)
     snprintf(want, sizeof want, "ab\n      日\n\n      %c%c\n", e, e);
     check(strcmp(nb_str_c(&s), want) == 0, "got\n%swanted\n%s", nb_str_c(&s), want);
     nb_str_free(&s);
-    ui_canvas d = open_canvas(8, 2);
+    ui_canvas d = canvas_open(8, 2);
     check(!ui_canvas_equal(&c, &d), "a drawn canvas differs from an empty one");
     ui_text(&d, 0, 0, UI_TEXT, "ab");
     ui_text_right(&d, 8, 1, UI_ERR, "日");
@@ -315,7 +299,7 @@ CHECK_TEST(canvas, lost_letters_are_noted)
                {6, 1, 3, 1, "ellipsis"},       {9, 1, -1, 1, "outside"},
                {6, 1, -1, 1, "日本"},          {2, 9, -1, 0, "far below"}};
     for (size_t i = 0; i < countof(row); i++) {
-        ui_canvas c = open_canvas(10, 3);
+        ui_canvas c = canvas_open(10, 3);
         ui_canvas_clip(&c, (ui_rect){1, 1, 7, 1});
         ui_textn(&c, row[i].x, row[i].y, UI_TEXT, 0, row[i].text, strlen(row[i].text), row[i].max);
         check(c.n_cut == row[i].cuts, "\"%s\": %d cuts", row[i].text, c.n_cut);
@@ -338,7 +322,7 @@ CHECK_TEST(canvas, words_painted_over_are_noted)
                {30, 0, "beside"}};
     for (size_t i = 0; i < countof(row); i++)
         for (int fill = 0; fill < 2; fill++) {
-            ui_canvas c = open_canvas(40, 1);
+            ui_canvas c = canvas_open(40, 1);
             ui_text(&c, 0, 0, UI_TEXT, "first words");
             if (fill)
                 ui_fill(&c, (ui_rect){row[i].x, 0, (int)strlen(row[i].text), 1}, UI_TEXT, " ");
@@ -347,7 +331,7 @@ CHECK_TEST(canvas, words_painted_over_are_noted)
                   row[i].x, c.n_cut);
             ui_canvas_free(&c);
         }
-    ui_canvas c = open_canvas(4, 1);
+    ui_canvas c = canvas_open(4, 1);
     for (int i = 0; i < 3 * UI_CUTS; i++)
         ui_text(&c, 2, 0, UI_TEXT, "much");
     check(c.n_cut == 3 * UI_CUTS, "all are counted, the first are kept: %d", c.n_cut);

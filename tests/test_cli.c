@@ -90,12 +90,33 @@ CHECK_TEST(cli, help_names_every_option_of_every_command)
               cmd[i]->name);
         for (size_t k = 0; k < cmd[i]->n_opt + ui_common_count(cmd[i]); k++) {
             const ui_opt *o = ui_opt_at(cmd[i], k);
-            check(has(c.out, o->name) && has(c.out, o->help), "%s --%s", cmd[i]->name, o->name);
+            check(has(c.out, o->name) && has(c.out, ui_opt_help(cmd[i], k)), "%s --%s",
+                  cmd[i]->name, o->name);
         }
         child_free(&c);
         child_free(&same);
     }
     child_free(&all);
+}
+
+/* --force is a common option, but what it insists on is the command's. */
+CHECK_TEST(cli, force_is_told_as_each_command_means_it)
+{
+    static const char *const shells[] = {"man", "zsh", "fish"};
+    static const char generic[] = "replace an existing output",
+                      of_pull[] = "the disk looks too full";
+    child c = RUN("pull", "--help"), other = RUN("quantize", "--help");
+    const char *row = strstr(c.out, "--force  ");
+    check(row && has(row, of_pull) && !has(c.out, generic), "%s", c.out);
+    check(has(other.out, generic), "%s", other.out);
+    child_free(&c);
+    child_free(&other);
+    for (size_t i = 0; i < countof(shells); i++) {
+        c = RUN("completion", shells[i]);
+        check(has(c.out, "try although the disk looks too full"), "%s", shells[i]);
+        check(has(c.out, generic), "%s", shells[i]);
+        child_free(&c);
+    }
 }
 
 CHECK_TEST(cli, man_page_has_every_command_and_every_exit_code)

@@ -158,6 +158,54 @@ CHECK_TEST(cli_store, rm_asks_says_what_goes_and_undoes)
     free(after);
 }
 
+static bool in_cache(const home *h, const char *path)
+{
+    char at[1200];
+    return dl_cache_find(&h->cache, "org/repo", commit, path, UINT64_MAX, at, sizeof at);
+}
+
+CHECK_TEST(cli_store, rm_by_tag_takes_all_parts_of_a_set_in_one_step_hub_21)
+{
+    static const char *const parts[] = {"q/tale-Q6_K-00001-of-00003.gguf",
+                                        "q/tale-Q6_K-00002-of-00003.gguf",
+                                        "q/tale-Q6_K-00003-of-00003.gguf"};
+    home h;
+    home_make(&h, "set");
+    for (int i = 0; i < 3; i++)
+        put(&h.cache, parts[i], 10 + i, 20000, true);
+    put(&h.cache, "q/tale-Q6_K-00001-of-00002.gguf", 20, 3000, true); /* another set */
+    char *before = tree_text(h.cache.hub);
+    child c = RUN(&h, "rm", "org/repo:Q6_K", "-y");
+    check(c.code == 2 && strstr(c.err, "several"), "status %d: %s%s", c.code, c.out, c.err);
+    child_free(&c);
+    c = RUN(&h, "rm", "org/repo:q/tale-Q6_K-00001-of-00002.gguf", "-y"); /* a path is one file */
+    check(c.code == 0 && in_cache(&h, parts[0]), "status %d: %s", c.code, c.err);
+    child_free(&c);
+    c = RUN(&h, "rm", "org/repo:q6_k", "-y", "--json");
+    nb_json *doc = child_json(&c);
+    check(c.code == 0 && number(nb_json_root(doc), "bytes") >= 60000 &&
+              says(nb_jfirst(nb_jget(nb_json_root(doc), "trashed")), "name", "org/repo:q6_k"),
+          "status %d: %s%s", c.code, c.out, c.err);
+    nb_json_close(&doc);
+    child_free(&c);
+    for (int i = 0; i < 3; i++)
+        check(!in_cache(&h, parts[i]), "%s stayed", parts[i]);
+    check(in_cache(&h, "tale-Q4_K_M.gguf"), "too much went");
+    c = RUN(&h, "rm", "--undo"); /* one step back */
+    check(c.code == 0 && strstr(c.out, "and the rest of its set"), "status %d: %s%s", c.code, c.out,
+          c.err);
+    child_free(&c);
+    for (int i = 0; i < 3; i++)
+        check(in_cache(&h, parts[i]), "%s is not back", parts[i]);
+    c = RUN(&h, "rm", "--undo");
+    check(c.code == 0, "%s", c.err);
+    child_free(&c);
+    char *after = tree_text(h.cache.hub);
+    check(strcmp(before, after) == 0, "not as before");
+    free(before);
+    free(after);
+}
+
 CHECK_TEST(cli_store, rm_refuses_what_it_cannot_mean)
 {
     static const struct {

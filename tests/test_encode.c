@@ -4,6 +4,7 @@
 #include "tests/check.h"
 #include "tests/rows.h"
 
+#include "core/files/weights.h"
 #include "kernels/fp.h"
 #include "kernels/type.h"
 
@@ -15,8 +16,9 @@ enum { ROWS = 64, COLS = 512 };
 
 /* SHA-256 of 64 rows of 512, every family of rows.h four times, as ggml_quantize_chunk (ggml.c @
  * d99724f, gcc 12, x86-64 without -march) encodes them: without importance, with heavy-tailed
- * importance, and with importance on one column in 32. q8_1 and q8_K: quantize_row_*_ref.
- * Last, what ggml's to_float makes of the first encoding, rows of family HUGE left out. */
+ * importance, and with importance on one column in 32. q8_1 and q8_K: quantize_row_*_ref; types of
+ * levels and trits: their reference routines @ 01243c5, compiled the same way. Last, what ggml's
+ * to_float makes of the first encoding, rows of family HUGE left out. */
 static const struct {
     uint32_t id;
     const char *sha256[3];
@@ -91,6 +93,36 @@ static const struct {
       "21e44492c72e3a7052d4da3c1a41aafc562ca2d44dff8a10a46d383539582e50",
       "21e44492c72e3a7052d4da3c1a41aafc562ca2d44dff8a10a46d383539582e50"},
      "a2f2256aec782767fd41f6b57f83f52dde570bde65a8db50ad821cff249ec56a"},
+    {NK_IQ4_NL,
+     {"02ad60625767e3a44bcb84f4c7dd5d0f88be49ff07d52497970ecb0d033fa9fe",
+      "325df0c613eefa9d758bb059becffbd7a97fd61501d3ea9e05e2239c892ec7d6",
+      "4e49491d977f35a357b56823d2156024d190c89e2bd96033a682d497ad2a6b2b"},
+     "369855d3e06e3b91a44fe31e3631dd9ebae3e35eacbbde11501d4240939dcf48"},
+    {NK_IQ4_XS,
+     {"63c7508c4eb88c77e574b4b1492125192a6bb45e730a4bea38acee1d275e77a7",
+      "8846660b93065e5ef6ea4b242d368f573866c0f8e92a3a82b0a0a37d8d65fbe1",
+      "6d037812f3744640c69c87d49f6f759f0551dff5544eabde117376279f36a9e1"},
+     "2f3b62aaa11d810471eec2d6a8de8fa86ed9aa72f9f61c28205722a69b696ba7"},
+    {NK_TQ1_0,
+     {"a69ffcf6dca5d57847b2fee5920d5a402ff0bf86a00772cfeaa0dfbc7e62003d",
+      "a69ffcf6dca5d57847b2fee5920d5a402ff0bf86a00772cfeaa0dfbc7e62003d",
+      "a69ffcf6dca5d57847b2fee5920d5a402ff0bf86a00772cfeaa0dfbc7e62003d"},
+     "9de11e90e36c6fe5ca64cf867b6dcab7f083adb3c90b642aabfc3ea930e72d9b"},
+    {NK_TQ2_0,
+     {"8292d7f3cfde0d7d54e3d39d94cefdbeb1f5755aa01e9ab6af5c95590a326946",
+      "8292d7f3cfde0d7d54e3d39d94cefdbeb1f5755aa01e9ab6af5c95590a326946",
+      "8292d7f3cfde0d7d54e3d39d94cefdbeb1f5755aa01e9ab6af5c95590a326946"},
+     "9de11e90e36c6fe5ca64cf867b6dcab7f083adb3c90b642aabfc3ea930e72d9b"},
+    {NK_MXFP4,
+     {"83331e410b982a71800c0eb613002f5abded63689f281abc627e52262d2cbe3d",
+      "83331e410b982a71800c0eb613002f5abded63689f281abc627e52262d2cbe3d",
+      "83331e410b982a71800c0eb613002f5abded63689f281abc627e52262d2cbe3d"},
+     "75b7b0788539140a469eb458c9195a636d44d35ee1d641b447fa7fe85597f786"},
+    {NK_NVFP4,
+     {"e20fa629cce1a6e2d83ff63baefd61ed1143060c28e8d2979c589337d7db85e5",
+      "e20fa629cce1a6e2d83ff63baefd61ed1143060c28e8d2979c589337d7db85e5",
+      "e20fa629cce1a6e2d83ff63baefd61ed1143060c28e8d2979c589337d7db85e5"},
+     "69c946d659596f0f0266ed3b4885f076a1c94b83bf8ed1d895b573fbed4e26ce"},
 };
 
 static float *golden_rows(float importance[2][COLS])
@@ -323,6 +355,22 @@ static const struct {
      "051f20628dd5ba63442d63faa680d9cb536d7dd536959ca9d37d3798cc3d8876"},
     {"Q6_K", "model.layers.5.self_attn.v_proj.weight", 256,
      "54a97bed09a7ea7100fc145a3b6489987e1165acd2100520cc96b6c60a2c72ab"},
+    {"IQ4_NL", "model.layers.2.mlp.down_proj.weight", 768,
+     "ac86d361da7b48102c2b78418316b4db91d501e3fb9628247a1b297a6bbee5c0"},
+    {"IQ4_NL", "model.layers.5.self_attn.v_proj.weight", 256,
+     "d15fcab527ed5fb2e6cee56ebb71e01a04a4cf9cdc7bc61b31b028a174b1ec4a"},
+    {"IQ4_XS", "model.layers.2.mlp.down_proj.weight", 768,
+     "220105be44383c0d07fdd99bca8f955366b9f712e2e5d67acd905f7266b6c0b1"},
+    {"IQ4_XS", "model.layers.5.self_attn.v_proj.weight", 256,
+     "283877d28748a80b023026f60a69e6ec6e3094edfcd1f8c4a54b993a961e5f96"},
+    {"TQ1_0", "model.layers.2.mlp.down_proj.weight", 768,
+     "b35b69bf85514c1c952e1fd7406876a39cc68bc81194d8394a251a55d8b9215a"},
+    {"TQ1_0", "model.layers.5.self_attn.v_proj.weight", 256,
+     "1d5379d25b90543a2a907ffa7b42373762ba5d6a1c641a4bd11c7eb866e8760b"},
+    {"TQ2_0", "model.layers.2.mlp.down_proj.weight", 768,
+     "6e38aaadbc600546e1331a654f78a624cb5bbe15620d22fd197a2f882411af86"},
+    {"TQ2_0", "model.layers.5.self_attn.v_proj.weight", 256,
+     "64cabff0133732febfd24ae312e0a47b3e3657c3f6666bae869fcac254d9b0b0"},
 };
 
 CHECK_TEST(encode, writes_the_bytes_of_llama_quantize_for_the_demo)
@@ -342,4 +390,65 @@ CHECK_TEST(encode, writes_the_bytes_of_llama_quantize_for_the_demo)
         free(bytes);
         free(x);
     }
+}
+
+/* in_sum2 / counts of one weight of an importance file (quant.md 1.2). */
+static float *importance_of(const nb_weights *file, const char *name, size_t cols)
+{
+    char text[80];
+    snprintf(text, sizeof text, "%s.in_sum2", name);
+    const nb_view *sums = nb_weights_find(file, text);
+    snprintf(text, sizeof text, "%s.counts", name);
+    const nb_view *counts = nb_weights_find(file, text);
+    check(sums && counts && nb_tensor_count(&sums->t) == cols, "%s", name);
+    float *out = malloc(cols * sizeof *out), count;
+    check(out, "memory");
+    memcpy(out, nb_weights_row(sums, 0, NULL), cols * sizeof *out);
+    memcpy(&count, nb_weights_row(counts, 0, NULL), sizeof count);
+    for (size_t j = 0; j < cols; j++)
+        out[j] /= count;
+    return out;
+}
+
+/* Section imatrix of ../shared/reference/tensors.json. */
+CHECK_TEST(encode, writes_the_bytes_of_llama_quantize_with_an_imatrix)
+{
+    static const struct {
+        const char *type, *name, *tensor;
+        size_t cols;
+        const char *sha256;
+    } rows[] = {
+        {"IQ4_NL", "blk.2.ffn_down.weight", "model.layers.2.mlp.down_proj.weight", 768,
+         "30c9c0e30df2c02f50815d8bd7962688cbcc815b0f88e0f211a1fe1150737dfc"},
+        {"IQ4_NL", "blk.5.ffn_up.weight", "model.layers.5.mlp.up_proj.weight", 256,
+         "4f084a5e392ccd44af883a9684aeef56d6a00e923ad7f2f914ccac86dc931127"},
+        {"IQ4_XS", "blk.2.ffn_down.weight", "model.layers.2.mlp.down_proj.weight", 768,
+         "50bfe59cb1744b18fbf0b10ce64147ce22190dc4395b90e1c2e314f893aaab52"},
+        {"IQ4_XS", "blk.5.ffn_up.weight", "model.layers.5.mlp.up_proj.weight", 256,
+         "3c2ed288a1c4301746b3a042aa1efad65f12ce10ba543abbec130dfb66aab206"},
+    };
+    const char *path = test_shared("reference/demo.imatrix.gguf");
+    nb_weights *file;
+    nb_err err;
+    if (!path)
+        check_skip("no ../shared/reference/demo.imatrix.gguf");
+    check(nb_weights_open(&file, path, &err) == NB_OK, "%s", err.msg);
+    for (size_t i = 0; i < countof(rows); i++) {
+        const nk_type *t = nk_type_find(rows[i].type);
+        size_t n;
+        uint64_t row;
+        float *x = demo_tensor(rows[i].tensor, &n);
+        float *w = importance_of(file, rows[i].name, rows[i].cols);
+        check(t && nk_row_size(t, rows[i].cols, &row), "%s", rows[i].type);
+        uint8_t *bytes = malloc(n / rows[i].cols * row);
+        check(bytes, "memory");
+        char hex[65];
+        t->encode(x, bytes, n / rows[i].cols, rows[i].cols, w);
+        test_sha256(bytes, n / rows[i].cols * row, hex);
+        check(strcmp(hex, rows[i].sha256) == 0, "%s %s: %s", rows[i].type, rows[i].name, hex);
+        free(bytes);
+        free(w);
+        free(x);
+    }
+    nb_weights_close(&file);
 }

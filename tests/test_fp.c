@@ -1,5 +1,5 @@
-/* f16 and bf16 conversions over their whole domain: every half both ways, every rounding boundary
- * between neighbours, and against the CPU's own instructions where it has them. */
+/* f16, bf16 and 8-bit conversions over their whole domain: every half both ways, every rounding
+ * boundary between neighbours, and against the CPU's own instructions where it has them. */
 #include "tests/check.h"
 #include "tests/util.h"
 
@@ -102,3 +102,52 @@ CHECK_TEST(fp, halves_agree_with_f16c)
     }
 }
 #endif
+
+static float fp8_by_definition(int v, int exp_bits, int bias)
+{
+    int man_bits = 7 - exp_bits, man = v & ((1 << man_bits) - 1),
+        exp = v >> man_bits & ((1 << exp_bits) - 1);
+    float f = exp ? ldexpf((float)((1 << man_bits) + man), exp - bias - man_bits)
+                  : ldexpf((float)man, 1 - bias - man_bits);
+    return v & 0x80 ? -f : f;
+}
+
+CHECK_TEST(fp, every_byte_means_what_its_format_says)
+{
+    for (int v = 0; v < 256; v++) {
+        float e4 = nk_e4m3_to_f32((uint8_t)v), e5 = nk_e5m2_to_f32((uint8_t)v);
+        float e8 = nk_e8m0_to_f32((uint8_t)v), want5 = fp8_by_definition(v, 5, 15);
+        if ((v & 0x7f) == 0x7f)
+            check(isnan(e4), "e4m3 %02x", v);
+        else
+            check(nk_f32_bits(e4) == nk_f32_bits(fp8_by_definition(v, 4, 7)), "e4m3 %02x: %g", v,
+                  (double)e4);
+        if ((v & 0x7c) == 0x7c)
+            check(v & 3 ? isnan(e5) : isinf(e5) && (e5 < 0) == (v >= 128), "e5m2 %02x", v);
+        else
+            check(nk_f32_bits(e5) == nk_f32_bits(want5), "e5m2 %02x: %g", v, (double)e5);
+        check(v == 255 ? isnan(e8) : e8 == ldexpf(1, v - 127), "e8m0 %02x: %g", v, (double)e8);
+        check(nk_mxfp4_scale((uint8_t)v) == ldexpf(1, v - 128), "mxfp4 scale %02x", v);
+        float nv = v == 0x7f ? 0 : fp8_by_definition(v & 0x7f, 4, 7) / 2;
+        check(nk_nvfp4_scale((uint8_t)v) == nv, "nvfp4 scale %02x", v);
+    }
+}
+
+/* Each scale code comes back; between two of them the upper one from the middle on; 256 and up is
+ * the greatest, as in ggml. */
+CHECK_TEST(fp, nvfp4_scales_round_half_up)
+{
+    for (int v = 0; v < 0x78; v++) {
+        float low = fp8_by_definition(v, 4, 7), high = fp8_by_definition(v + 1, 4, 7);
+        float mid = (low + high) / 2, below = nk_bits_f32(nk_f32_bits(mid) - 1);
+        int up = v == 7 ? 7 : v == 0x77 ? 0x7e : v + 1; /* 7 is the last below 2^-6 */
+        check(nk_f32_to_nvfp4(low) == v, "%02x: %02x", v, nk_f32_to_nvfp4(low));
+        check(nk_f32_to_nvfp4(mid) == up, "%a: %02x", (double)mid, nk_f32_to_nvfp4(mid));
+        check(v < 8 || nk_f32_to_nvfp4(below) == v, /* sums of the small ones round up to it */
+              "%a: %02x", (double)below, nk_f32_to_nvfp4(below));
+    }
+    static const float ends[] = {256, 448, 1e30f, INFINITY};
+    for (size_t i = 0; i < countof(ends); i++)
+        check(nk_f32_to_nvfp4(ends[i]) == 0x7e, "%g", (double)ends[i]);
+    check(nk_f32_to_nvfp4(0) == 0 && nk_f32_to_nvfp4(-1) == 0 && nk_f32_to_nvfp4(NAN) == 0, "zero");
+}

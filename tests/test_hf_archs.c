@@ -20,7 +20,7 @@ static const char *const families[] = {
     "granite", "granitemoe",     "qwen2",      "qwen2moe", "qwen3",          "qwen3moe",
     "gemma",   "qwen3moe-fused", "gemma2",     "gemma3",   "phi3",           "olmo2",
     "gpt2",    "stablelm",       "starcoder2", "falcon",   "stablelm-epoch", "falcon-40b",
-    "rw",      "cohere",         "gpt-oss",    "bitnet"};
+    "rw",      "cohere",         "gpt-oss",    "bitnet",   "bitnet-b1.58"};
 
 static nb_weights *opened(const char *path)
 {

@@ -360,10 +360,10 @@ CHECK_TEST(hfquant, listings_count_weights)
     check(l.e.params == PACK_ROWS * PACK_COLS + 4 * PACK_COLS && !l.e.unsupported && !l.is_float,
           "%llu weights, %s", (unsigned long long)l.e.params, l.e.problem);
     check(strcmp(l.e.type_name, "gptq") == 0, "%s", l.e.type_name);
-    r = pack_rig_make("unread", "{\"quant_method\":\"hqq\"}");
+    r = pack_rig_make("unread", "{\"quant_method\":\"spqr\"}");
     check(pack_rig_open(&r, &w, &err) == NB_UNSUPPORTED, "%s", err.msg);
     nb_listing_hf(&l, r.dir, true);
-    check(l.e.unsupported && strstr(l.e.problem, "hqq"), "%s", l.e.problem);
+    check(l.e.unsupported && strstr(l.e.problem, "spqr"), "%s", l.e.problem);
 }
 
 /* --- refusals --------------------------------------------------------------------------------- */
@@ -374,7 +374,9 @@ CHECK_TEST(hfquant, what_cannot_be_read_is_named)
         const char *config, *says;
     } row[] = {
         {"{\"quant_method\":\"mxfp4\"}", "mxfp4"},
-        {"{\"quant_method\":\"hqq\"}", "hqq"},
+        {"{\"quant_method\":\"spqr\"}", "spqr"},
+        {"{\"quant_method\":\"hqq\",\"quant_config\":{\"weight_quant_params\":{\"axis\":0}}}",
+         "axis 0"},
         {"{\"quant_method\":\"bitnet\"}", "tq2_0"},
         {"{\"quant_method\":\"awq\",\"version\":\"marlin\"}", "awq marlin"},
         {"{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\"}",

@@ -153,7 +153,7 @@ CHECK_TEST(hist, exact_and_empty_and_unfinite_tensors_have_figures)
  * one step, which is within reach + 1.5; a code forced low is far outside. */
 CHECK_TEST(hist, clips_are_errors_beyond_the_grid)
 {
-    nk_block_view v = {.len = 32, .group = 16};
+    nk_block_view v = {.len = 32, .group = 16, .code_step = 1};
     float src[32] = {0}, dec[32] = {0};
     nb_stats s;
     v.scale[0] = 0.5f;
@@ -169,6 +169,10 @@ CHECK_TEST(hist, clips_are_errors_beyond_the_grid)
     nb_stats_clear(&s);
     nb_stats_add_clips(&s, &v, src, dec);
     check(s.n_clip == 3, "%llu clips", (unsigned long long)s.n_clip);
+    v.code_step = 24; /* a table's widest gap is what rounding may cost there */
+    nb_stats_clear(&s);
+    nb_stats_add_clips(&s, &v, src, dec);
+    check(s.n_clip == 2, "%llu clips", (unsigned long long)s.n_clip);
 }
 
 CHECK_TEST(hist, methods_are_found_by_name)

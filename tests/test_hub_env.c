@@ -5,6 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include "core/base/file.h"
 #include "core/base/hub_env.h"
@@ -208,6 +211,33 @@ CHECK_TEST(hub_env, tokens_come_from_where_python_looks)
           "used, and told: %s", err.msg);
     restore_environment();
 }
+
+#ifdef __linux__
+/* A22: memory that holds a token is not dumped, from the moment it does. */
+CHECK_TEST(hub_env, a_token_in_memory_ends_core_dumps)
+{
+    nb_hub_env e;
+    save_environment();
+    int was = prctl(PR_GET_DUMPABLE);
+    const char *home = test_path(test_tmpdir(), "hf-dump");
+    check(prctl(PR_SET_DUMPABLE, 1) == 0, "prctl");
+    ENV("HF_HOME", home);
+    nb_hub_env_guard();
+    nb_hub_env_load(&e, NULL);
+    check(prctl(PR_GET_DUMPABLE) == 1, "ended without a token");
+    check(nb_hub_env_save_token(&e, "hf_x", NULL) == NB_OK, "save");
+    check(prctl(PR_GET_DUMPABLE) == 0, "saved");
+    prctl(PR_SET_DUMPABLE, 1);
+    nb_hub_env_load(&e, NULL);
+    check(prctl(PR_GET_DUMPABLE) == 0, "read from the file");
+    prctl(PR_SET_DUMPABLE, 1);
+    ENV("HF_HOME", home, "HUGGING_FACE_HUB_TOKEN", "x", "HF_HUB_DISABLE_IMPLICIT_TOKEN", "1");
+    nb_hub_env_guard();
+    check(prctl(PR_GET_DUMPABLE) == 0, "in the environment");
+    prctl(PR_SET_DUMPABLE, was);
+    restore_environment();
+}
+#endif
 
 CHECK_TEST(hub_env, what_is_no_token_is_none)
 {

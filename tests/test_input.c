@@ -1,4 +1,5 @@
 /* The text input: readline keys, pastes and their folding, what is shown, the caret. */
+#include "tests/canvas_text.h"
 #include "tests/check.h"
 #include "tests/util.h"
 
@@ -6,22 +7,6 @@
 #include <string.h>
 
 #include "tui/widgets/widget.h"
-
-static ui_canvas open_canvas(int w, int h)
-{
-    ui_canvas c = {0};
-    nb_err err = {0};
-    check(ui_canvas_resize(&c, w, h, &err) == NB_OK, "%s", err.msg);
-    return c;
-}
-
-static void shows(const ui_canvas *c, const char *want)
-{
-    nb_str s = {0};
-    ui_canvas_text(c, &s, false);
-    check(strcmp(nb_str_c(&s), want) == 0, "shows\n%swanted\n%s", nb_str_c(&s), want);
-    nb_str_free(&s);
-}
 
 static void type(ui_input *in, const char *keys)
 {
@@ -138,7 +123,7 @@ static size_t whole_len(const ui_input *in)
  * opens in its place, and the whole text never lacks a byte. */
 CHECK_TEST(input, long_pastes_fold)
 {
-    ui_canvas c = open_canvas(30, 3);
+    ui_canvas c = canvas_open(30, 3);
     ui_input in = {.multiline = true, .folds = true};
     paste_lines(&in, UI_FOLD_LINES, "x");
     check(!ui_input_folded(&in) && !ui_input_unfold(&in), "20 lines do not fold");
@@ -150,7 +135,7 @@ CHECK_TEST(input, long_pastes_fold)
     check(in.at == 0 && whole_len(&in) == all, "caret at %zu, %zu bytes of %zu", in.at,
           whole_len(&in), all);
     ui_input_draw(&c, (ui_rect){0, 0, 30, 3}, &in, "", true);
-    shows(&c, "a[pasted 214 lines]b\n\n\n");
+    canvas_shows(&c, "a[pasted 214 lines]b\n\n\n");
     type(&in, "Right Right");
     ui_input_draw(&c, (ui_rect){0, 0, 30, 3}, &in, "", true);
     check(c.cursor_x == 19, "the caret is behind the words, not at %d", c.cursor_x);
@@ -230,11 +215,11 @@ CHECK_TEST(input, signs_of_pastes_are_never_forged)
 
 CHECK_TEST(input, a_press_puts_the_caret_under_the_pointer)
 {
-    ui_canvas c = open_canvas(12, 3);
+    ui_canvas c = canvas_open(12, 3);
     ui_input in = {.multiline = true};
     ui_input_set(&in, "日本 ab\nlonger words");
     ui_input_draw(&c, (ui_rect){1, 0, 10, 3}, &in, "> ", true);
-    shows(&c, " > 日本 ab\n   longer\n   words\n");
+    canvas_shows(&c, " > 日本 ab\n   longer\n   words\n");
     static const struct {
         int x, y;
         size_t at;
@@ -262,7 +247,7 @@ CHECK_TEST(input, the_caret_never_stands_inside_a_cluster)
                                        "Del",  "C-w",   "C-k", "C-u",  "M-b",  "M-f", "M-d",
                                        "C-j",  "a",     "日",  "é",    "Space"};
     test_rng rng = test_rng_make(5);
-    ui_canvas c = open_canvas(9, 4);
+    ui_canvas c = canvas_open(9, 4);
     ui_input in = {.multiline = true};
     for (int i = 0; i < 6000; i++) {
         if (i % 100 == 0)
@@ -285,16 +270,16 @@ CHECK_TEST(input, the_caret_never_stands_inside_a_cluster)
 
 CHECK_TEST(input, inputs_scroll_to_their_caret)
 {
-    ui_canvas c = open_canvas(8, 1);
+    ui_canvas c = canvas_open(8, 1);
     ui_input in = {0};
     ui_input_set(&in, "abcdefghij");
     ui_input_draw(&c, (ui_rect){0, 0, 8, 1}, &in, ":", true);
-    shows(&c, ":…fghij\n");
+    canvas_shows(&c, ":…fghij\n");
     check(c.cursor_x == 7, "cursor at %d", c.cursor_x);
     ui_canvas_clear(&c);
     type(&in, "Home");
     ui_input_draw(&c, (ui_rect){0, 0, 8, 1}, &in, ":", true);
-    shows(&c, ":abcdef…\n");
+    canvas_shows(&c, ":abcdef…\n");
     check(c.cursor_x == 1, "cursor at %d", c.cursor_x);
     for (int w = 0; w < 4; w++)
         ui_input_draw(&c, (ui_rect){0, 0, w, 1}, &in, "prompt", true);
@@ -312,7 +297,7 @@ CHECK_TEST(input, a_huge_paste_into_one_line_draws_at_once)
     ui_key k = {.code = UI_K_PASTE, .paste = big, .paste_len = N};
     ui_input_key(&in, &k);
     check(in.text.len == 64 << 10, "a line of %zu bytes", in.text.len);
-    ui_canvas c = open_canvas(40, 1);
+    ui_canvas c = canvas_open(40, 1);
     for (int frame = 0; frame < 20; frame++)
         ui_input_draw(&c, (ui_rect){0, 0, 40, 1}, &in, "/ ", true);
     check(c.cursor_x > 1 && c.cursor_x < 40, "cursor at %d", c.cursor_x);
@@ -323,7 +308,7 @@ CHECK_TEST(input, a_huge_paste_into_one_line_draws_at_once)
 
 CHECK_TEST(input, multiline_inputs_grow_to_their_limit)
 {
-    ui_canvas c = open_canvas(10, 8);
+    ui_canvas c = canvas_open(10, 8);
     ui_input in = {.multiline = true};
     check(ui_input_rows(&c, &in, 10, 8) == 1, "empty");
     ui_input_set(&in, "a\nb\nc");
@@ -331,11 +316,11 @@ CHECK_TEST(input, multiline_inputs_grow_to_their_limit)
     ui_input_set(&in, "1\n2\n3\n4\n5\n6");
     ui_canvas_clear(&c);
     ui_input_draw(&c, (ui_rect){0, 0, 10, 3}, &in, "", true);
-    shows(&c, "4\n5\n6\n\n\n\n\n\n");
+    canvas_shows(&c, "4\n5\n6\n\n\n\n\n\n");
     type(&in, "Up Up Up Up Up");
     ui_canvas_clear(&c);
     ui_input_draw(&c, (ui_rect){0, 0, 10, 3}, &in, "", true);
-    shows(&c, "1\n2\n3\n\n\n\n\n\n");
+    canvas_shows(&c, "1\n2\n3\n\n\n\n\n\n");
     ui_input_free(&in);
     ui_canvas_free(&c);
 }

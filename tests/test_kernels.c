@@ -24,10 +24,12 @@ static const struct {
     {NK_Q4_0, {0, 0}, 0, 0},     {NK_Q4_1, {0, 2}, 4, 16},   {NK_Q5_0, {0, 0}, 0, 0},
     {NK_Q5_1, {0, 2}, 4, 20},    {NK_Q8_0, {0, 0}, 0, 0},    {NK_Q2_K, {80, 82}, 16, 64},
     {NK_Q3_K, {108, 108}, 0, 0}, {NK_Q4_K, {0, 2}, 16, 128}, {NK_Q5_K, {0, 2}, 16, 160},
-    {NK_Q6_K, {208, 208}, 0, 0},
+    {NK_Q6_K, {208, 208}, 0, 0}, {NK_IQ4_NL, {0, 0}, 0, 0},  {NK_IQ4_XS, {0, 0}, 0, 0},
+    {NK_TQ1_0, {52, 52}, 0, 0},  {NK_TQ2_0, {64, 64}, 0, 0},
 };
 _Static_assert(offsetof(nk_block_q2_k, d) == 80 && offsetof(nk_block_q3_k, d) == 108 &&
-                   offsetof(nk_block_q6_k, d) == 208 && offsetof(nk_block_q5_k, qh) == 16,
+                   offsetof(nk_block_q6_k, d) == 208 && offsetof(nk_block_q5_k, qh) == 16 &&
+                   offsetof(nk_block_tq1_0, d) == 52 && offsetof(nk_block_tq2_0, d) == 64,
                "layouts[] follows blocks.h");
 
 enum { MAX_N = 260 * 256 };
@@ -162,11 +164,13 @@ static void fill_blocks(size_t layout, const nk_type *t, test_rng *r, unsigned c
             memcpy(w + i * t->block_size + layouts[layout].scale[k], &scale, 2);
 }
 
-/* Activations at both ends of their range; -128 only where the type allows it (the simple signed
- * types rely on encoders never producing it, see activations_stay_within_127). */
-static void fill_columns(const nk_type *with, test_rng *r, unsigned char *x, size_t n, int kind)
+/* Activations of rows of type t at both ends of their range; -128 only where the type allows it
+ * (types with signed codes rely on encoders never producing it, see activations_stay_within_127).
+ */
+static void fill_columns(const nk_type *t, test_rng *r, unsigned char *x, size_t n, int kind)
 {
-    int low = with->id == NK_Q8_0 ? -127 : -128;
+    const nk_type *with = nk_type_get(t->dot_with);
+    int low = with->id == NK_Q8_0 || t->id == NK_IQ4_XS ? -127 : -128;
     for (size_t i = 0; i < n / with->block_len; i++) {
         unsigned char *b = x + i * with->block_size;
         size_t head = with->block_size - with->block_len - (with->id == NK_Q8_K ? 32 : 0);
@@ -212,9 +216,43 @@ CHECK_TEST(kernels, dots_of_extreme_codes_and_scales_agree)
             fill_blocks(k, t, &r, a.w, blocks, bytes[v % countof(bytes)],
                         scales[v / countof(bytes) % countof(scales)]);
             for (int c = 0; c < 4; c++)
-                fill_columns(with, &r, a.x + (size_t)c * bytes_of(with, n), n,
+                fill_columns(t, &r, a.x + (size_t)c * bytes_of(with, n), n,
                              (int)(v / countof(bytes) / countof(scales) + (size_t)c) % 4);
             check_all_dots(lv, levels, t, n, &a, bytes_of(with, n));
+        }
+    }
+    free_arena(&a);
+}
+
+/* Scales of one byte: every one of them with which no sum overflows f32. */
+CHECK_TEST(kernels, dots_and_floats_of_every_byte_scale_agree)
+{
+    static const nk_type_id ids[] = {NK_MXFP4, NK_NVFP4};
+    static const int bytes[] = {0x00, 0xff, 0x77, -1};
+    enum { BLOCKS = 9 };
+    test_rng r = test_rng_make(12);
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    arena a = make_arena();
+    for (size_t v = 0; v < 2 * 256 * countof(bytes); v++) {
+        const nk_type *t = nk_type_get(ids[v % 2]);
+        int scale = (int)(v / 2 % 256);
+        size_t n = BLOCKS * t->block_len, x_size = bytes_of(nk_type_get(t->dot_with), n);
+        for (size_t i = 0; i < bytes_of(t, n); i++) {
+            int code = bytes[v / 512];
+            a.w[i] = (unsigned char)(code >= 0 ? code : (int)test_below(&r, 256));
+            if (i % t->block_size < (t->id == NK_MXFP4 ? 1u : 4u))
+                a.w[i] = (unsigned char)(i % 3 ? scale : scale / 2);
+        }
+        for (int c = 0; c < 4; c++)
+            fill_columns(t, &r, a.x + (size_t)c * x_size, n, (int)(v + (size_t)c) % 4);
+        if (t->id == NK_NVFP4 || scale < 240)
+            check_all_dots(lv, levels, t, n, &a, x_size);
+        t->decode(a.w, a.wf, n);
+        for (size_t l = 1; l < levels; l++) {
+            lv[l].ops.decode[t->id](a.w, a.xf, n);
+            check(memcmp(a.wf, a.xf, n * sizeof(float)) == 0, "%s %s scale %d", lv[l].name, t->name,
+                  scale);
         }
     }
     free_arena(&a);

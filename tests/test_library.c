@@ -216,7 +216,7 @@ CHECK_TEST(library, tells_what_is_wrong_with_a_file)
     test_spit(in(&h, "here/page.gguf"), "<!DOCTYPE html><html>", 21);
     test_spit(in(&h, "here/notes.txt"), "hello", 5);
     static const char config[] =
-        "{\"model_type\":\"llama\",\"quantization_config\":{\"quant_method\":\"hqq\"}}";
+        "{\"model_type\":\"llama\",\"quantization_config\":{\"quant_method\":\"spqr\"}}";
     write_folder(in(&h, "here/packed"));
     test_spit(in(&h, "here/packed/config.json"), config, sizeof config - 1);
     const char *missing = in(&h, "absent.gguf");
@@ -227,7 +227,7 @@ CHECK_TEST(library, tells_what_is_wrong_with_a_file)
     } row[] = {{"strange.gguf", "rwkv6", true},
                {"half-00001-of-00002.gguf", "half-00002-of-00002.gguf", false},
                {"page.gguf", "page.gguf", false},
-               {"packed", "hqq", true},
+               {"packed", "spqr", true},
                {"absent.gguf", "absent.gguf", false}};
     check(nb_library_count(lib) == countof(row), "%zu rows", nb_library_count(lib));
     for (size_t i = 0; i < countof(row); i++) {

@@ -133,9 +133,34 @@ CHECK_TEST(md, tables_look_like_this)
         {"text\na | b\n-|-\n\nend", "text\na │ b\n\nend\n"},
         {"a | b\n-|\n", "a | b -|\n"},
         {"|a\\|b|`c\\|d`|\n|-|-|", "a|b │ `c|d`\n"},
-        {"[a](x) | b\n-|-\n<b>c</b><br>d | e", "a │ b\n──┼──\nc │ e\nd │\n"},
+        {"<b>c</b> | b\n-|-\nc<br>d | e", "c │ b\n──┼──\nc │ e\nd │\n"},
     };
     ui_md_look look = {.width = 20};
+    look_like(rows, countof(rows), &look);
+}
+
+/* A table's links carry numbers; what they lead to stands beneath it, table by table. */
+CHECK_TEST(md, links_in_tables_are_noted_beneath)
+{
+    static const sample rows[] = {
+        {"[a](x) | b\n-|-\n[c](y&amp;\\_z) | d",
+         "a [1] │ b\n──────┼──\nc [2] │ d\n[1] x\n[2] y&_z\n"},
+        {"a|b\n-|-\n[c](x)|d\n\n[e](y)\n\na|b\n-|-\n||[f](z)\n",
+         "a     │ b\n──────┼──\nc [1] │ d\n[1] x\n\ne (y)\n\na │ b\n──┼──────\n  │ f [1]\n[1] z\n"},
+        {"a|b\n-|-\n[c](#d)|<https://x.y>\nhttps://z.y|[](w)",
+         "a           │ b\n────────────┼────────────\nc           │ https://x.y\n"
+         "https://z.y │  [1]\n[1] w\n"},
+        {"a|b\n-|-\n[r]|[![i](p.png)][r]\n\n[r]: /t",
+         "a     │ b\n──────┼───────────────\nr [1] │ [image: i] [2]\n[1] /t\n[2] /t\n"},
+        {"> - a|b\n>   -|-\n>   1|[2](https://a.example/a/long/one)",
+         "│ • a │ b\n│   ──┼──────\n│   1 │ 2 [1]\n│   [1]\n│   https://a.example/a/lo\n│   "
+         "ng/one\n"},
+        {"<table><tr><td><a href='/u'>A</a><td>B</table>", "A [1] │ B\n[1] /u\n"},
+        {"a|b|c|d\n-|-|-|-\nsome|more|words|[5](x)\nxxxxxx|xxxxxx|xxxxxx|xxxxxx",
+         "a: some\nb: more\nc: words\nd: 5 [1]\n\na: xxxxxx\nb: xxxxxx\nc: xxxxxx\nd: xxxxxx\n"
+         "[1] x\n"},
+    };
+    ui_md_look look = {.width = 26};
     look_like(rows, countof(rows), &look);
 }
 
@@ -162,6 +187,9 @@ CHECK_TEST(md, styles_are_roles_and_attributes)
         {"- x", 'x', UI_TEXT, 0},
         {"x|y\n-|-\nz|", 'x', UI_TEXT, UI_A_BOLD},
         {"x|y\n-|-\nz|", 'z', UI_TEXT, 0},
+        {"[x](z)|y\n-|-\n", 'x', UI_MD_LINK, UI_A_BOLD},
+        {"[x](z)|y\n-|-\n", '1', UI_DIM, 0},
+        {"[x](z)|y\n-|-\n", 'z', UI_DIM, 0},
         {"**a [x](y)**", 'x', UI_MD_LINK, UI_A_BOLD},
         {"**`x`**", 'x', UI_MD_CODE, UI_A_BOLD},
     };

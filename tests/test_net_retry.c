@@ -46,12 +46,11 @@ static void caller_start(caller *c, void *(*run)(void *))
     check(pthread_create(&c->thread, NULL, run, c) == 0, "no thread");
 }
 
-/* A Hub of its own with this fault of its first reply, and a call on it. */
-static void caller_up(caller *c, const char *fault)
+/* A Hub of its own with this fault of its first reply, and a call on it that should say so. */
+static void caller_up(caller *c, const char *fault, const char *says)
 {
     char line[160];
-    *c = (caller){.own = rig_up(&(dl_options){.patience = 20}, NULL),
-                  .seen = {.want = "rate limited, resumes in "}};
+    *c = (caller){.own = rig_up(&(dl_options){.patience = 20}, NULL), .seen = {.want = says}};
     c->rig = &c->own;
     snprintf(line, sizeof line, "GET hub:* #1 %s", fault);
     fix_fault(c->own.hub, line);
@@ -79,7 +78,7 @@ CHECK_TEST(net_retry, a_rate_limit_is_waited_out_hub_11)
     };
     caller c[countof(rows)];
     for (size_t i = 0; i < countof(rows); i++)
-        caller_up(&c[i], rows[i].fault);
+        caller_up(&c[i], rows[i].fault, "rate limited, resumes in ");
     for (size_t i = 0; i < countof(rows); i++) {
         pthread_join(c[i].thread, NULL);
         check(c[i].status == NB_OK, "row %zu: %s", i, c[i].err.msg);
@@ -180,7 +179,7 @@ CHECK_TEST(net_retry, failures_that_pass_are_tried_again_hub_12)
     };
     caller c[countof(faults)];
     for (size_t i = 0; i < countof(faults); i++)
-        caller_up(&c[i], faults[i]);
+        caller_up(&c[i], faults[i], "trying again");
     for (size_t i = 0; i < countof(faults); i++) {
         pthread_join(c[i].thread, NULL);
         const dl_reply *r = &c[i].reply;
@@ -215,6 +214,58 @@ CHECK_TEST(net_retry, waits_grow_and_end_with_the_last_cause_hub_12)
     check(gap(&rig, 0) <= 1.2 && gap(&rig, 1) >= 1 - SLACK, "%.3f s, %.3f s", gap(&rig, 0),
           gap(&rig, 1));
     check(*seen.what, "nothing was said");
+    dl_reply_free(&r);
+    rig_down(&rig);
+}
+
+/* RFC 9110 10.2.3: a 503 may say when to come back. */
+CHECK_TEST(net_retry, a_busy_server_s_word_is_kept_hub_12)
+{
+    static const struct {
+        const char *fault;
+        double wait, most; /* s */
+    } rows[] = {
+        {"status=503 header=\"Retry-After:3\"", 3, 4.2},
+        {"status=503 header=\"Retry-After:2\" body=\"<h1>maintenance</h1>\"", 2, 3.2},
+        {"status=503 header=\"RateLimit:\\\"api\\\";r=0;t=2\"", 2, 3.2},
+    };
+    caller c[countof(rows)];
+    for (size_t i = 0; i < countof(rows); i++)
+        caller_up(&c[i], rows[i].fault, "server busy, resumes in ");
+    for (size_t i = 0; i < countof(rows); i++) {
+        pthread_join(c[i].thread, NULL);
+        check(c[i].status == NB_OK, "row %zu: %s", i, c[i].err.msg);
+        double waited = gap(&c[i].own, 0);
+        check(waited >= rows[i].wait - SLACK && waited < rows[i].most, "row %zu: %.3f s", i,
+              waited);
+        check(*c[i].seen.what, "row %zu: nothing was said", i);
+        caller_down(&c[i]);
+    }
+}
+
+/* Away for hours: told at once. Busy again and again: eight waits, though none costs patience. */
+CHECK_TEST(net_retry, a_busy_server_is_not_waited_for_for_ever_hub_12)
+{
+    net_rig rig = rig_up(&(dl_options){.patience = 60}, NULL);
+    dl_reply r;
+    nb_err err;
+    fix_fault(rig.hub, "GET hub:* status=503 header=\"Retry-After:3601\"");
+    check(rig_get(&rig, "/api/models/ns/repo", &r, &err) == NB_NETWORK && r.trouble == DL_SERVER &&
+              strstr(err.msg, "HTTP 503"),
+          "%s", err.msg);
+    check(fake_hub_count(rig.hub, FAKE_HUB, NULL, NULL) == 1, "asked again");
+    dl_reply_free(&r);
+    if (!getenv("NB_TEST_LONG")) {
+        rig_down(&rig);
+        return; /* the rest takes 40 s */
+    }
+    fake_hub_faults_clear(rig.hub);
+    fake_hub_log_clear(rig.hub);
+    fix_fault(rig.hub, "GET hub:* status=503 header=\"Retry-After:1\"");
+    check(rig_get(&rig, "/api/models/ns/repo", &r, &err) == NB_NETWORK && r.trouble == DL_SERVER,
+          "%s", err.msg);
+    check(fake_hub_count(rig.hub, FAKE_HUB, NULL, NULL) == 8, "%zu requests",
+          fake_hub_count(rig.hub, FAKE_HUB, NULL, NULL));
     dl_reply_free(&r);
     rig_down(&rig);
 }

@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/digest.h"
 #include "core/base/file.h"
+#include "core/base/job.h"
 #include "downloads/partial.h"
 #include "downloads/partial_state.h"
 #include "kernels/crc32c.h"
@@ -156,5 +158,73 @@ CHECK_TEST(pull_disk, exact_ranges_beyond_fifty_gigabytes_hub_19)
     check(seen == 7 && fake_hub_count(r.hub, FAKE_CDN, "GET", NULL) == 3, "of three %x, in all %zu",
           seen, fake_hub_count(r.hub, FAKE_CDN, "GET", NULL));
     fake_hub_log_free(log, n);
+    rig_close(&r);
+}
+
+/* --- beyond 32 bits, all of it --------------------------------------------------------------- */
+
+static void noise_sha256(uint64_t seed, uint64_t size, char hex[65])
+{
+    enum { CHUNK = 8 * MIB };
+    uint8_t *bytes = malloc(CHUNK);
+    nb_sha256 *h = NULL;
+    check(bytes && nb_sha256_open(&h, NULL) == NB_OK, "no SHA-256");
+    for (uint64_t at = 0; at < size; at += CHUNK) {
+        size_t n = size - at < CHUNK ? (size_t)(size - at) : CHUNK;
+        fake_noise(seed, at, bytes, n);
+        nb_sha256_add(h, bytes, n);
+    }
+    nb_sha256_hex(h, hex);
+    nb_sha256_close(&h);
+    free(bytes);
+}
+
+/* Every request a range of at most 1 GiB within the file; some of them behind 4 GiB. */
+static void expect_bounded_ranges(rig *r, uint64_t size)
+{
+    fake_request *log;
+    size_t n = fake_hub_log(r->hub, &log), beyond = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t first, last;
+        if (log[i].port != FAKE_CDN)
+            continue;
+        check(log[i].range &&
+                  sscanf(log[i].range, "bytes=%" SCNu64 "-%" SCNu64, &first, &last) == 2,
+              "range \"%s\"", log[i].range ? log[i].range : "");
+        check(first <= last && last < size && last - first < UINT64_C(1) << 30, "%s", log[i].range);
+        beyond += last >= UINT64_C(1) << 32;
+    }
+    fake_hub_log_free(log, n);
+    check(beyond > 0, "no request behind 4 GiB");
+}
+
+CHECK_TEST(pull_disk, a_file_beyond_four_gigabytes_comes_whole_hub_19)
+{
+    static const uint64_t size = 4402341479; /* 4.1 GiB, and odd */
+    rig r;
+    char sha256[65];
+    uint64_t room = 0;
+    if (!getenv("NB_TEST_LONG"))
+        check_skip("takes a minute and 4.1 GiB: set NB_TEST_LONG");
+    rig_open(&r, 10);
+    if (nb_free_space(r.env.hub, &room, NULL) != NB_OK || room < 2 * size)
+        check_skip("no room for 4.1 GiB");
+    noise_sha256(7, size, sha256);
+    fake_file file = {.path = "big.gguf", .seed = 7, .size = size, .sha256 = sha256};
+    check(fake_repo_file(r.repo, &file, &r.err) == NB_OK, "%s", r.err.msg);
+    double start = nb_now();
+    child c = pull_how(&r, (child_how){.seconds = 900, .peak = true},
+                       (const char *[]){"ns/repo:big.gguf", NULL});
+    double took = nb_now() - start;
+    check(c.code == 0, "status %d: %s", c.code, c.err);
+    printf("4.1 GiB in %.1f s, peak %.1f MiB\n", took, (double)c.peak / MIB);
+    check(c.peak == 0 || c.peak < (uint64_t)64 * MIB * RIG_SLOW, "%.1f MiB of memory",
+          (double)c.peak / MIB);
+    child_free(&c);
+    pull_expect_landed(&r, "big.gguf"); /* reads and hashes it */
+    expect_bounded_ranges(&r, size);
+    check(rig_served(&r, "big.gguf") < size + RIG_EXTRA, "%" PRIu64 " bytes",
+          rig_served(&r, "big.gguf"));
+    check(unlink(rig_find_blob(&r, "")) == 0, "no blob");
     rig_close(&r);
 }

@@ -52,9 +52,10 @@ static void add_tensor(model *m, const char *family, int layer, unsigned long wi
     check(m->n < MAX_TENSORS, "%zu", m->n);
     name_of(m->names[m->n], family, layer);
     bool experts = strstr(family, "_exps") != NULL;
-    m->t[m->n] = (nb_tensor){.type = NK_F32,
-                             .n_dims = experts ? 3 : 2,
-                             .shape = {width, 64, experts ? m->info.n_expert : 1, 1}};
+    bool heads = strcmp(family, "attn_k_b") == 0 || strcmp(family, "attn_v_b") == 0;
+    uint64_t third = experts ? m->info.n_expert : heads ? m->info.n_head : 1;
+    m->t[m->n] =
+        (nb_tensor){.type = NK_F32, .n_dims = third > 1 ? 3 : 2, .shape = {width, 64, third, 1}};
     m->n++;
 }
 

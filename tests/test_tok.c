@@ -128,6 +128,22 @@ CHECK_TEST(tok, user_defined_tokens_are_found_in_any_text_longest_first)
     nb_tok_close(&t);
 }
 
+/* Phi-3's templates have newlines behind their special tokens that the model never saw. */
+CHECK_TEST(tok, phi_3_has_no_space_behind_special_tokens)
+{
+    nb_kvs *kvs = vocabulary(small, SMALL, true);
+    nb_kvs_put_str(kvs, "general.name", "My Phi-3 tune", 13, NULL);
+    nb_tok *t = tok_rig_open(kvs);
+    check_encode(t, "<|y|>\n a<s> a", NB_TOK_NO_PREFIX | NB_TOK_SPECIAL, 12, 9, 1, 8, 9);
+    check_encode(t, "<x> a", NB_TOK_NO_PREFIX, 11, 8, 9); /* not in people's text */
+    nb_tok_close(&t);
+    kvs = vocabulary(small, SMALL, true);
+    nb_kvs_put_str(kvs, "general.name", "Phi-2", 5, NULL);
+    t = tok_rig_open(kvs);
+    check_encode(t, "<|y|>\na", NB_TOK_NO_PREFIX | NB_TOK_SPECIAL, 12, 8, SMALL + '\n', 3);
+    nb_tok_close(&t);
+}
+
 CHECK_TEST(tok, pieces_show_what_they_print)
 {
     nb_tok *t = tok_rig_open(vocabulary(small, SMALL, true));

@@ -219,7 +219,7 @@ CHECK_TEST(transcript, foreign_lines_are_skipped_and_counted)
         "{\"n\":1,\"parent\":0,\"pane\":0,\"role\":\"wizard\"}\n"
         "{\"pane\":9,\"leaf\":0}\n"
         "{\"pane\":0,\"leaf\":44}\n"
-        "{\"n\":0,\"id\":-1,\"text\":\"x\"}\n";
+        "{\"n\":0,\"id\":-2,\"text\":\"x\"}\n";
     const char *file = test_path(test_tmpdir(), "foreign.jsonl");
     ui_transcript *t = NULL;
     size_t skipped = 0;

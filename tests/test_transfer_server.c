@@ -88,6 +88,59 @@ CHECK_TEST(transfer, failing_servers_get_time_hub_12)
     rig_close(&r);
 }
 
+static void note_busy(rig *r, const dl_fetch_view *v)
+{
+    bool *said = r->ud;
+    *said = *said || strncmp(v->note, "server busy, resumes in ", 24) == 0;
+}
+
+/* Storage that says when to come back: no connection comes sooner. */
+CHECK_TEST(transfer, a_busy_storage_is_left_alone_by_all_connections_hub_12)
+{
+    rig r;
+    fake_request *log;
+    bool said = false;
+    double refused = 0, next = 1e9;
+    size_t soon = 0;
+    rig_open(&r, 5);
+    fake_repo_noise(r.repo, "m.gguf", 64 * MIB, 7);
+    rig_fault(&r, "GET cdn:*m.gguf rate=16M");
+    rig_fault(&r, "GET cdn:*m.gguf #3 status=503 header=\"Retry-After:2\"");
+    r.watch = note_busy;
+    r.ud = &said;
+    check(rig_fetch(&r, "m.gguf") == NB_OK, "%s", r.err.msg);
+    rig_expect_landed(&r, "m.gguf");
+    check(said, "nothing was shown");
+    size_t n = fake_hub_log(r.hub, &log);
+    for (size_t i = 0; i < n; i++)
+        if (log[i].status == 503)
+            refused = log[i].ended;
+    for (size_t i = 0; i < n; i++) {
+        if (log[i].at <= refused)
+            continue;
+        soon += log[i].at < refused + 1.9 && log[i].at > refused + .3; /* on its way already */
+        if (log[i].at > refused + .3)
+            next = log[i].at < next ? log[i].at : next;
+    }
+    fake_hub_log_free(log, n);
+    check(refused > 0 && soon == 0 && next < refused + 2 + test_within(1),
+          "%zu came too soon, the next after %.2f s", soon, next - refused);
+    rig_close(&r);
+}
+
+CHECK_TEST(transfer, a_storage_that_is_away_for_hours_is_told_at_once_hub_12)
+{
+    rig r;
+    rig_open(&r, 5);
+    fake_repo_noise(r.repo, "m.gguf", MIB, 7);
+    rig_fault(&r, "GET cdn:*m.gguf status=503 header=\"Retry-After:7200\"");
+    check(rig_fetch(&r, "m.gguf") == NB_NETWORK && r.trouble == DL_SERVER &&
+              strstr(r.err.msg, "503"),
+          "%s", r.err.msg);
+    check(r.seconds < test_within(1), "%.1f s", r.seconds);
+    rig_close(&r);
+}
+
 CHECK_TEST(transfer, gives_up_with_the_last_cause_hub_12)
 {
     rig r;

@@ -1,3 +1,4 @@
+#include "tests/canvas_text.h"
 #include "tests/check.h"
 #include "tests/util.h"
 
@@ -6,22 +7,6 @@
 #include <string.h>
 
 #include "tui/widgets/widget.h"
-
-static ui_canvas open_canvas(int w, int h)
-{
-    ui_canvas c = {0};
-    nb_err err = {0};
-    check(ui_canvas_resize(&c, w, h, &err) == NB_OK, "%s", err.msg);
-    return c;
-}
-
-static void shows(const ui_canvas *c, const char *want)
-{
-    nb_str s = {0};
-    ui_canvas_text(c, &s, false);
-    check(strcmp(nb_str_c(&s), want) == 0, "shows\n%swanted\n%s", nb_str_c(&s), want);
-    nb_str_free(&s);
-}
 
 /* --- wrapping --- */
 
@@ -126,25 +111,25 @@ CHECK_TEST(widgets, tables_mark_drop_columns_and_hold_the_cursor)
     size_t marked = 1;
     ui_table t = {.col = cols, .n_col = 3, .cell = cell, .mark = mark, .arg = &marked};
     ui_list l = {.n = 9};
-    ui_canvas c = open_canvas(36, 4);
+    ui_canvas c = canvas_open(36, 4);
     ui_table_draw(&c, (ui_rect){0, 0, 36, 4}, &t, &l, true);
-    shows(&c, "   NAME                  BPW     KLD\n"
-              ">  model-0               0.1     0.2\n"
-              " * model-1               1.1     1.2\n"
-              "   model-2               2.1     2.2\n");
+    canvas_shows(&c, "   NAME                  BPW     KLD\n"
+                     ">  model-0               0.1     0.2\n"
+                     " * model-1               1.1     1.2\n"
+                     "   model-2               2.1     2.2\n");
     check(c.cursor_x == 0 && c.cursor_y == 1, "cursor %d,%d", c.cursor_x, c.cursor_y);
     check(c.cell[36].role == UI_SELECT && c.cell[2 * 36 + 1].role == UI_MARK, "roles");
     ui_canvas_clear(&c);
     ui_table_draw(&c, (ui_rect){0, 0, 24, 4}, &t, &l, false);
-    shows(&c, "   NAME              BPW\n"
-              ">  model-0           0.1\n"
-              " * model-1           1.1\n"
-              "   model-2           2.1\n");
+    canvas_shows(&c, "   NAME              BPW\n"
+                     ">  model-0           0.1\n"
+                     " * model-1           1.1\n"
+                     "   model-2           2.1\n");
     check(c.cursor_x == -1 && c.cell[36].role == UI_FOCUS, "no focus: a marker, no cursor");
     l.at = 8;
     ui_canvas_clear(&c);
     ui_table_draw(&c, (ui_rect){0, 0, 16, 4}, &t, &l, true);
-    shows(&c, "   NAME\n   model-6\n   model-7\n>  model-8\n");
+    canvas_shows(&c, "   NAME\n   model-6\n   model-7\n>  model-8\n");
     for (int w = -1; w < 36; w++)
         for (int h = -1; h < 5; h++)
             ui_table_draw(&c, (ui_rect){1, 0, w, h}, &t, &l, true);
@@ -159,12 +144,12 @@ CHECK_TEST(widgets, forms_show_values_errors_and_focus)
         {.label = "out", .kind = UI_FIELD_TEXT, .value = "x", .error = "exists"},
         {.kind = UI_FIELD_BUTTON, .value = "Run"}};
     ui_list l = {.at = 2};
-    ui_canvas c = open_canvas(30, 4);
+    ui_canvas c = canvas_open(30, 4);
     ui_form_draw(&c, (ui_rect){0, 0, 30, 4}, f, countof(f), &l, 6, true);
-    shows(&c, "  target Q4_K_M  4.9 bpw\n"
-              "  force  [x] overwrite\n"
-              "> out    x  exists\n"
-              "         [ Run ]\n");
+    canvas_shows(&c, "  target Q4_K_M  4.9 bpw\n"
+                     "  force  [x] overwrite\n"
+                     "> out    x  exists\n"
+                     "         [ Run ]\n");
     check(c.cursor_y == 2, "cursor in row %d", c.cursor_y);
     ui_form_draw(&c, (ui_rect){0, 0, 30, 4}, f, countof(f), &l, 6, false);
     for (int w = -1; w < 30; w++)
@@ -188,7 +173,7 @@ CHECK_TEST(widgets, the_mouse_finds_what_was_drawn)
     size_t marked = 0;
     ui_table t = {.col = cols, .n_col = 3, .cell = cell, .mark = mark, .arg = &marked};
     ui_list l = {.n = 9, .top = 2, .at = 3};
-    ui_canvas c = open_canvas(40, 8);
+    ui_canvas c = canvas_open(40, 8);
     check(ui_list_hit(&l, 5, 3) == SIZE_MAX && ui_table_hit(&l, 5, 1) < 0, "not drawn yet");
     ui_table_draw(&c, (ui_rect){2, 1, 36, 4}, &t, &l, true);
     for (int y = 0; y < 8; y++)
@@ -252,22 +237,22 @@ CHECK_TEST(widgets, spots_lie_over_one_another)
 CHECK_TEST(widgets, bars_grow_with_their_values)
 {
     static const double v[] = {0, 1, 4, 8, 16, -1, 0.001};
-    ui_canvas c = open_canvas(7, 2);
+    ui_canvas c = canvas_open(7, 2);
     ui_bars_draw(&c, (ui_rect){0, 0, 7, 2}, v, countof(v), 0, false, UI_PLOT_A);
-    shows(&c, "    █\n ▁▄██ ▁\n");
+    canvas_shows(&c, "    █\n ▁▄██ ▁\n");
     ui_canvas_clear(&c);
     ui_bars_draw(&c, (ui_rect){0, 0, 7, 2}, v, countof(v), 32, false, UI_PLOT_A);
-    shows(&c, "\n ▁▂▄█ ▁\n");
+    canvas_shows(&c, "\n ▁▂▄█ ▁\n");
     double zero[3] = {0, 0, 0};
     ui_canvas_clear(&c);
     ui_bars_draw(&c, (ui_rect){0, 0, 3, 2}, zero, 3, 0, true, UI_PLOT_A);
-    shows(&c, "\n\n");
+    canvas_shows(&c, "\n\n");
     ui_canvas_free(&c);
 }
 
 CHECK_TEST(widgets, progress_fills_by_eighths_and_never_leaves_its_bar)
 {
-    ui_canvas c = open_canvas(10, 1);
+    ui_canvas c = canvas_open(10, 1);
     double last = -1;
     for (int i = -10; i <= 130; i++) {
         double full = 0;
@@ -291,7 +276,7 @@ CHECK_TEST(widgets, progress_fills_by_eighths_and_never_leaves_its_bar)
 CHECK_TEST(widgets, error_levels_differ_by_glyph)
 {
     for (int ascii = 0; ascii < 2; ascii++) {
-        ui_canvas c = open_canvas(6, 1);
+        ui_canvas c = canvas_open(6, 1);
         c.ascii = ascii;
         for (int level = -1; level < 5; level++)
             ui_shade(&c, level + 1, 0, level, UI_RAMP_ERROR_0);

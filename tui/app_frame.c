@@ -204,7 +204,8 @@ static void draw_strip(ui_app *app, ui_canvas *c, int y, int count)
             snprintf(text, sizeof text, "%s %s %s", j->kind,
                      nb_short(label, sizeof label, j->label), words);
         else
-            snprintf(text, sizeof text, "%s %s", j->kind, words);
+            snprintf(text, sizeof text, "%s %s", j->kind,
+                     *words ? words : nb_short(label, sizeof label, j->label));
         int w = ui_width(c, text, strlen(text));
         if (shown && x + 3 + w > end)
             break;

@@ -235,6 +235,12 @@ nb_status ui_transcript_append(ui_transcript *t, int pane, int parent, nb_role r
 
 nb_status ui_transcript_append_token(ui_message *m, const nb_token_event *e, nb_err *err)
 {
+    if (e->id < 0) { /* text that belongs to no new token */
+        nb_str_addn(&m->text, e->text, e->len);
+        if (m->text.failed)
+            return nb_fail(err, NB_NOMEM, "chat: no memory behind %zu bytes", m->text.len);
+        return NB_OK;
+    }
     if (m->n_token == m->cap_token) {
         size_t cap = m->cap_token ? 2 * m->cap_token : 64;
         ui_token *k = realloc(m->token, cap * sizeof *k);

@@ -66,7 +66,7 @@ static bool read_event(const nb_jval *v, ui_message *m)
                             .logprob = (float)num(nb_jget(v, "logprob"), 0),
                             .entropy = (float)num(nb_jget(v, "entropy"), 0)};
         size_t len = strlen(text);
-        if (id < 0 || id > INT32_MAX || len > sizeof e.text)
+        if (id < -1 || id > INT32_MAX || len > sizeof e.text)
             return false;
         for (int k = 0; k < NB_TOP; k++)
             e.top_id[k] = -1;

@@ -4,8 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include "core/base/config_private.h"
 #include "core/base/file.h"
@@ -208,6 +213,27 @@ static void set_network(nb_hub_env *e, nb_err *first)
 
 /* --- token --- */
 
+static const char *const token_names[] = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"};
+
+/* A limit of 0 alone would still feed a dump to a program that core_pattern names (core(5)). */
+static void no_core_dump(void)
+{
+#ifdef __linux__
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
+        return;
+#endif
+    setrlimit(RLIMIT_CORE, &(struct rlimit){.rlim_cur = 0, .rlim_max = 0});
+}
+
+void nb_hub_env_guard(void)
+{
+    for (size_t i = 0; i < countof(token_names); i++)
+        if (nb_env(token_names[i])) {
+            no_core_dump();
+            return;
+        }
+}
+
 /* Without blanks at its ends into out; false for what no header may carry. */
 static bool clean_token(char out[NB_TOKEN_MAX], const char *s, size_t n)
 {
@@ -260,18 +286,19 @@ static void read_token_file(nb_hub_env *e, nb_err *first)
 
 static void set_token(nb_hub_env *e, nb_err *first)
 {
-    static const char *const names[] = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"};
     if (env_true("HF_HUB_DISABLE_IMPLICIT_TOKEN"))
         return;
-    for (size_t i = 0; i < countof(names) && !*e->token; i++) {
-        const char *v = nb_env(names[i]);
+    for (size_t i = 0; i < countof(token_names) && !*e->token; i++) {
+        const char *v = nb_env(token_names[i]);
         if (v && !clean_token(e->token, v, strlen(v)))
-            note(first, NB_USAGE, names[i], "no token: too long, or blanks within");
+            note(first, NB_USAGE, token_names[i], "no token: too long, or blanks within");
         if (*e->token)
-            snprintf(e->token_from, sizeof e->token_from, "%s", names[i]);
+            snprintf(e->token_from, sizeof e->token_from, "%s", token_names[i]);
     }
     if (!*e->token)
         read_token_file(e, first);
+    if (*e->token)
+        no_core_dump();
 }
 
 /* --- life --- */
@@ -320,6 +347,7 @@ nb_status nb_hub_env_save_token(nb_hub_env *env, const char *token, nb_err *err)
     if (!clean_token(clean, token, n) || strcmp(clean, token) != 0)
         return nb_fail(err, NB_USAGE, "token: too long, or blanks or control bytes within");
     nb_status status = NB_OK;
+    no_core_dump();
     if (!token_path(env, path)) {
         status = nb_fail(err, NB_DENIED, "token: no home folder to keep it in");
     } else if (n == 0) {

@@ -26,6 +26,10 @@ typedef struct nb_hub_env {
     char no_proxy[1024];                      /* NO_PROXY */
 } nb_hub_env;
 
+/* Keeps this process's memory out of core dumps and from other programs of the user, once a token
+ * is in it: before anything else where the environment has one (what it starts inherits neither
+ * over exec), later by nb_hub_env_load and nb_hub_env_save_token. */
+void nb_hub_env_guard(void);
 /* Never fails hard: what is unusable is left at its default and *err (may be NULL) tells the first
  * problem (a token file others may read, an endpoint that is no URL), with its status. */
 nb_status nb_hub_env_load(nb_hub_env *out, nb_err *err);

@@ -19,7 +19,7 @@ nb_status nb_hf_keys(nb_kvs *kvs, const char *dir, nb_err *err);
 nb_status nb_spm_keys(nb_kvs *kvs, const uint8_t *bytes, size_t n, uint64_t vocab_size,
                       const char *name, nb_err *err);
 
-/* dir/tokenizer.json (byte-level BPE, BPE over marked spaces) and the files beside it ->
+/* dir/tokenizer.json (byte-level BPE, BPE over marked spaces, unigram) and the files beside it ->
  * tokenizer.ggml.* and tokenizer.chat_template; vocab_size rows, 0: as many as there are tokens.
  * Ids without a token become [PADn], tokens past the rows are left out. NB_NOTFOUND: no such file;
  * NB_UNSUPPORTED names the part that is not known. */

@@ -74,6 +74,36 @@ static const nb_packing packings[] = {
      .codes_type = NK_I8,
      .open = nb_fp8_open,
      .values = nb_fp8_values},
+    {.name = "hqq",
+     .methods = "hqq",
+     .suffix = {"W_q", "scale", "zero", NULL, NULL, NULL, NULL, "shape"},
+     .codes_dtype = NB_DTYPE_U8,
+     .codes_type = NK_I8,
+     .open = nb_hqq_open,
+     .codes = nb_hqq_codes,
+     .scale = nb_hqq_scale,
+     .offset = nb_hqq_offset,
+     .values = nb_hqq_values},
+    {.name = "quanto int8",
+     .methods = "quanto",
+     .format = "qint8",
+     .suffix = {"weight._data", "weight._scale"},
+     .codes_type = NK_I8,
+     .open = nb_int8_open,
+     .codes = nb_int8_codes,
+     .scale = nb_int8_scale,
+     .zero = nb_no_zero},
+    {.name = "quanto int4",
+     .methods = "quanto",
+     .format = "qint4",
+     .suffix = {"weight._data._data", "weight._scale", "weight._shift"},
+     .codes_dtype = NB_DTYPE_U8,
+     .codes_type = NK_I8,
+     .open = nb_quanto_open,
+     .codes = nb_quanto_codes,
+     .scale = nb_hqq_scale,
+     .offset = nb_quanto_offset,
+     .values = nb_quanto_values},
     {.name = "bitsandbytes int8",
      .methods = "bitsandbytes",
      .format = "int8",
@@ -107,9 +137,11 @@ static const nb_packing packings[] = {
 };
 
 /* Stored beside packed weights and not carried over: activation scales, shapes, version marks. */
-static const char *const idle[] = {"weight_shape",      "weight_format", "input_scale",
-                                   "output_scale",      "k_scale",       "v_scale",
-                                   "input_global_scale"};
+static const char *const idle[] = {"weight_shape", "weight_format", "input_scale", "output_scale",
+                                   "k_scale", "v_scale", "input_global_scale",
+                                   /* hqq's settings */
+                                   "nbits", "group_size", "axis", "channel_wise", "optimize",
+                                   "round_zero", "view_as_float", "packing", "unpack_view_dtype"};
 
 /* --- quantization_config ------------------------------------------------------------------------
  */
@@ -158,6 +190,53 @@ static void read_names(nb_pack_config *c, const nb_jval *q)
         c->format = "gemm";
 }
 
+/* HQQ keeps its settings two objects deeper; only groups along the inputs keep their blocks. */
+static nb_status read_hqq(nb_pack_config *c, const nb_hf_config *config, const nb_jval *q)
+{
+    const nb_jval *p = nb_jget(nb_jget(q, "quant_config"), "weight_quant_params");
+    int64_t axis = 1;
+    NB_TRY(nb_jopt_int(config->doc, p, "nbits", 1, 8, &c->bits, config->err));
+    NB_TRY(nb_jopt_int(config->doc, p, "group_size", 1, 1 << 20, &c->group, config->err));
+    NB_TRY(nb_jopt_int(config->doc, p, "axis", 0, 1, &axis, config->err));
+    if (axis != 1 || (c->bits != 4 && c->bits != 8))
+        return nb_fail(config->err, NB_UNSUPPORTED,
+                       "%s/config.json: hqq of %lld bits along axis %lld cannot be read",
+                       config->dir, (long long)c->bits, (long long)axis);
+    return NB_OK;
+}
+
+/* optimum-quanto says nothing in config.json: its map names a type for each linear. *found false:
+ * there is no such file. */
+static nb_status read_quanto(nb_pack_config *c, const nb_hf_config *config, bool *found)
+{
+    char path[PATH_MAX];
+    nb_json *doc;
+    *found = nb_path_join(path, sizeof path, config->dir, "quanto_qmap.json") && nb_exists(path);
+    if (!*found)
+        return NB_OK;
+    NB_TRY(nb_json_load(&doc, path, MAX_CONFIG, config->err));
+    const char *type = text_of(nb_jfirst(nb_json_root(doc)), "weights", "");
+    c->method = "quanto";
+    c->format = strcmp(type, "qint8") == 0   ? "qint8"
+                : strcmp(type, "qint4") == 0 ? "qint4"
+                                             : "of a type other than qint4 and qint8";
+    c->bits = strcmp(type, "qint4") == 0 ? 4 : 8;
+    nb_json_close(&doc);
+    return NB_OK;
+}
+
+/* Inputs of a linear by what config.json says, for packings that store no shape. */
+static nb_status read_widths(nb_pack_config *c, const nb_hf_config *config)
+{
+    double ff = 0;
+    bool found;
+    NB_TRY(nb_hf_number(config, "intermediate_size", 1, 1 << 20, &ff, &found));
+    c->width = config->width;
+    c->heads_width = config->heads * config->head_dim;
+    c->ff = (int64_t)ff;
+    return NB_OK;
+}
+
 static nb_status read_config(nb_pack_config *c, const nb_hf_config *config, const nb_jval *q)
 {
     read_names(c, q);
@@ -171,6 +250,8 @@ static nb_status read_config(nb_pack_config *c, const nb_hf_config *config, cons
     const nb_jval *block = nb_jfirst(nb_jget(q, "weight_block_size"));
     nb_jint(block, &c->block[0]);
     nb_jint(nb_jnext(block), &c->block[1]);
+    if (strcmp(c->method, "hqq") == 0)
+        return read_hqq(c, config, q);
     return strcmp(c->method, "compressed-tensors") == 0 ? read_groups(c, config, q) : NB_OK;
 }
 
@@ -181,6 +262,13 @@ static const nb_packing *find(const nb_pack_config *c)
             (!packings[i].format || nb_same_word(packings[i].format, c->format)))
             return &packings[i];
     return NULL;
+}
+
+bool nb_packing_is_plain(const nb_jval *quantization_config)
+{
+    const nb_jval *q = quantization_config;
+    return strcmp(text_of(q, "quant_method", ""), "bitnet") == 0 &&
+           strcmp(text_of(q, "quantization_mode", ""), "online") == 0;
 }
 
 const nb_packing *nb_packing_of(const nb_jval *quantization_config)
@@ -211,11 +299,16 @@ nb_status nb_packs_open(nb_packs *out, const nb_hf_config *c, size_t n_tensors, 
 {
     const nb_jval *q = nb_hf_get(c, "quantization_config");
     nb_packs p = {.cap = n_tensors};
-    if (nb_jkind_of(q) != NB_JOBJECT) {
+    bool packed = nb_jkind_of(q) == NB_JOBJECT && !nb_packing_is_plain(q);
+    if (packed)
+        NB_TRY(read_config(&p.cfg, c, q));
+    else if (!q)
+        NB_TRY(read_quanto(&p.cfg, c, &packed));
+    if (!packed) {
         *out = p;
         return NB_OK;
     }
-    NB_TRY(read_config(&p.cfg, c, q));
+    NB_TRY(read_widths(&p.cfg, c));
     p.how = find(&p.cfg);
     if (!p.how)
         return not_read(c, &p.cfg);

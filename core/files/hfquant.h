@@ -16,7 +16,7 @@ enum { /* stored pieces of one weight, by role */
        NB_PACK_MAP,    /* value of each code */
        NB_PACK_NESTED, /* scales of the scales, and their map */
        NB_PACK_NESTED_MAP,
-       NB_PACK_STATE, /* JSON */
+       NB_PACK_STATE, /* JSON, or the two sizes */
        NB_PACK_PARTS,
 };
 
@@ -27,8 +27,9 @@ typedef struct nb_pack_config {
     const char *method, *format; /* borrowed: config.json; "" = not said */
     int64_t bits, group;         /* group <= 0: one per row */
     bool symmetric, order;
-    int64_t block[2];  /* rows and columns that share an fp8 scale */
-    int64_t zero_bias; /* added to stored zeros: 1 in GPTQ's first format */
+    int64_t block[2];               /* rows and columns that share an fp8 scale */
+    int64_t zero_bias;              /* added to stored zeros: 1 in GPTQ's first format */
+    int64_t width, ff, heads_width; /* inputs of linears, where nothing stored tells them */
 } nb_pack_config;
 
 typedef struct nb_packing {
@@ -44,6 +45,8 @@ typedef struct nb_packing {
     void (*codes)(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
     float (*scale)(const nb_packed *p, uint64_t row, uint64_t group);
     int (*zero)(const nb_packed *p, uint64_t row, uint64_t group);
+    /* Instead of zero, where zeros are no integers: what is added to scale * code. */
+    float (*offset)(const nb_packed *p, uint64_t row, uint64_t group);
     void (*values)(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
 } nb_packing;
 
@@ -70,6 +73,8 @@ typedef struct nb_packs {
 
 /* The row that reads such a quantization_config; NULL: none does. */
 const nb_packing *nb_packing_of(const nb_jval *quantization_config);
+/* BitNet models rounded as they run store plain weights; the class's rows round them. */
+bool nb_packing_is_plain(const nb_jval *quantization_config);
 
 /* Reads config.json and quantize_config.json; NB_UNSUPPORTED names a packing that is not read. */
 nb_status nb_packs_open(nb_packs *out, const nb_hf_config *c, size_t n_tensors, nb_err *err);
@@ -115,6 +120,16 @@ void nb_bnb4_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, fl
 nb_status nb_fp4_open(nb_packed *p, nb_err *err);
 void nb_fp4_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
 float nb_fp4_scale(const nb_packed *p, uint64_t row, uint64_t group);
+
+nb_status nb_hqq_open(nb_packed *p, nb_err *err);
+void nb_hqq_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
+float nb_hqq_scale(const nb_packed *p, uint64_t row, uint64_t group);
+float nb_hqq_offset(const nb_packed *p, uint64_t row, uint64_t group);
+void nb_hqq_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
+nb_status nb_quanto_open(nb_packed *p, nb_err *err);
+void nb_quanto_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
+float nb_quanto_offset(const nb_packed *p, uint64_t row, uint64_t group);
+void nb_quanto_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
 
 /* Element i of a float tensor (F32, F16, BF16) as f32; 0 for others. */
 float nb_stored_float(const nb_tensor *t, uint64_t i);

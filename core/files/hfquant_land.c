@@ -62,10 +62,10 @@ static void put_q4_0(int code[BLOCK], float scale, int zero, nk_block_q4_0 *b)
 }
 
 /* w = q d + m */
-static void put_q4_1(const int code[BLOCK], float scale, int zero, nk_block_q4_1 *b)
+static void put_q4_1(const int code[BLOCK], float scale, float offset, nk_block_q4_1 *b)
 {
     b->d = nk_f32_to_f16(scale);
-    b->m = nk_f32_to_f16(-(float)zero * scale);
+    b->m = nk_f32_to_f16(offset);
     put_nibbles(code, b->qs);
 }
 
@@ -82,12 +82,13 @@ static void code_block(const nb_packed *p, uint64_t row, uint64_t col, uint8_t *
     int code[BLOCK];
     uint64_t g = col / p->group;
     float scale = p->how->scale(p, row, g);
-    int zero = p->how->zero(p, row, g);
+    int zero = p->how->zero ? p->how->zero(p, row, g) : 0;
     p->how->codes(p, row, col, BLOCK, code);
     if (p->type == NK_Q4_0)
         put_q4_0(code, scale, zero, (nk_block_q4_0 *)(void *)out);
     else if (p->type == NK_Q4_1)
-        put_q4_1(code, scale, zero, (nk_block_q4_1 *)(void *)out);
+        put_q4_1(code, scale, p->how->offset ? p->how->offset(p, row, g) : -(float)zero * scale,
+                 (nk_block_q4_1 *)(void *)out);
     else
         put_q8_0(code, scale, zero, (nk_block_q8_0 *)(void *)out);
 }

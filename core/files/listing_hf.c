@@ -65,7 +65,8 @@ static void read_root(nb_entry *e, const nb_jval *root)
     if (!e->head_dim && e->n_head)
         e->head_dim = e->n_embd / e->n_head;
     const nb_jval *q = nb_jget(root, "quantization_config");
-    if (nb_jkind_of(q) == NB_JOBJECT && !nb_packing_of(q) && !e->problem[0]) {
+    if (nb_jkind_of(q) == NB_JOBJECT && !nb_packing_of(q) && !nb_packing_is_plain(q) &&
+        !e->problem[0]) {
         const char *method;
         bool named = nb_jstr(nb_jget(q, "quant_method"), &method);
         e->unsupported = true;

@@ -181,15 +181,83 @@ static nb_status put_marked(target *x)
     return nb_kvs_put_bool(x->kvs, "tokenizer.ggml.add_space_prefix", x->words.prefix, x->err);
 }
 
+/* base64 to the bytes it stands for, in place of out; false: it is none. */
+static bool decode64(nb_str *out, const char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t bits = 0, n = 0;
+    for (; *text && *text != '='; text++) {
+        const char *digit = strchr(digits, *text);
+        if (!digit)
+            return false;
+        bits = bits << 6 | (uint32_t)(digit - digits);
+        if (++n % 4 == 0) {
+            const uint8_t three[] = {(uint8_t)(bits >> 16), (uint8_t)(bits >> 8), (uint8_t)bits};
+            nb_str_addn(out, three, sizeof three);
+            bits = 0;
+        }
+    }
+    const uint8_t rest[] = {(uint8_t)(n % 4 == 3 ? bits >> 10 : bits >> 4), (uint8_t)(bits >> 2)};
+    nb_str_addn(out, rest, n % 4 == 3 ? 2 : n % 4 == 2);
+    return n % 4 != 1 && strspn(text, "=") == strlen(text);
+}
+
+static nb_status put_charsmap(target *x, const char *text, const char *path)
+{
+    static const char key[] = "tokenizer.ggml.precompiled_charsmap";
+    nb_str bytes = {0};
+    nb_status st;
+    if (!decode64(&bytes, text))
+        st = nb_fail(x->err, NB_FORMAT, "%s: precompiled_charsmap is no base64", path);
+    else if (bytes.failed)
+        st = nb_fail(x->err, NB_NOMEM, "%s: no memory for precompiled_charsmap", path);
+    else
+        st = nb_kvs_put(x->kvs,
+                        &(nb_kv){.key = key,
+                                 .type = NB_KV_ARRAY,
+                                 .elem = NB_KV_U8,
+                                 .n = bytes.len,
+                                 .nbytes = bytes.len,
+                                 .v.bytes = (const uint8_t *)nb_str_c(&bytes)},
+                        true, x->err);
+    nb_str_free(&bytes);
+    return st;
+}
+
+static nb_status put_unigram(target *x, const char *path)
+{
+    nb_tok_json *t = &x->tok;
+    nb_tok_unigram u;
+    NB_TRY(nb_tok_json_unigram(t, &u, path, x->err));
+    mark_bytes(t);
+    if (t->unk_id < x->n) {
+        if (t->unk_id < t->n)
+            t->entry[t->unk_id].type = NB_TOK_UNKNOWN;
+        NB_TRY(
+            nb_kvs_put_u32(x->kvs, "tokenizer.ggml.unknown_token_id", (uint32_t)t->unk_id, x->err));
+    }
+    NB_TRY(put_names(x, "t5", "default"));
+    NB_TRY(put_tokens(x));
+    NB_TRY(put_scores(x));
+    NB_TRY(put_types(x));
+    if (u.charsmap && *u.charsmap)
+        NB_TRY(put_charsmap(x, u.charsmap, path));
+    NB_TRY(nb_kvs_put_bool(x->kvs, "tokenizer.ggml.add_space_prefix", u.prefix, x->err));
+    return nb_kvs_put_bool(x->kvs, "tokenizer.ggml.remove_extra_whitespaces", u.merge_spaces,
+                           x->err);
+}
+
 static nb_status put_model(target *x, const char *path)
 {
     nb_tok_json *t = &x->tok;
     const char *type = t->type[0] ? t->type : t->has_merges ? "BPE" : "";
     if (!*type)
         return nb_fail(x->err, NB_FORMAT, "%s: model has no type", path);
+    if (strcmp(type, "Unigram") == 0 && t->scored)
+        return put_unigram(x, path);
     if (strcmp(type, "BPE") != 0 || t->scored)
-        return nb_fail(x->err, NB_UNSUPPORTED, "%s: model %s is not supported (supported: BPE)",
-                       path, type);
+        return nb_fail(x->err, NB_UNSUPPORTED,
+                       "%s: model %s is not supported (supported: BPE, Unigram)", path, type);
     NB_TRY(nb_tok_json_words(t, &x->words, path, x->err));
     if (x->words.cut == NB_TOK_BYTE_LEVEL)
         return put_byte_level(x);

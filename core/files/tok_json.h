@@ -62,6 +62,15 @@ typedef struct nb_tok_words {
  * NB_UNSUPPORTED names what is not known. */
 nb_status nb_tok_json_words(const nb_tok_json *t, nb_tok_words *out, const char *path, nb_err *err);
 
+/* What a unigram model does to text before it looks for pieces. */
+typedef struct nb_tok_unigram {
+    bool prefix;          /* a space mark goes in front of the text */
+    bool merge_spaces;    /* runs of spaces count as one, those at the ends as none */
+    const char *charsmap; /* base64, borrowed from the normalizer; NULL: none */
+} nb_tok_unigram;
+nb_status nb_tok_json_unigram(const nb_tok_json *t, nb_tok_unigram *out, const char *path,
+                              nb_err *err);
+
 /* Ids of special tokens, whether BOS and EOS are added, and the chat template, from
  * tokenizer_config.json, special_tokens_map.json, config.json, generation_config.json,
  * chat_template.jinja and the post_processor (NULL: none). kvs has the tokens already. */

@@ -188,3 +188,32 @@ nb_status nb_tok_json_words(const nb_tok_json *t, nb_tok_words *out, const char 
     *out = (nb_tok_words){.cut = NB_TOK_MARKED, .prefix = prefixed(t)};
     return NB_OK;
 }
+
+/* --- unigram ------------------------------------------------------------------------------------
+ */
+
+nb_status nb_tok_json_unigram(const nb_tok_json *t, nb_tok_unigram *out, const char *path,
+                              nb_err *err)
+{
+    *out = (nb_tok_unigram){.prefix = prefixed(t)};
+    walk w = walk_make(t->normalizer, "normalizers");
+    const char *type;
+    const nb_jval *step;
+    while ((step = next_step(&w, &type))) {
+        const nb_jval *pattern = nb_jget(step, "pattern");
+        if (strcmp(type, "Precompiled") == 0)
+            nb_jstr(nb_jget(step, "precompiled_charsmap"), &out->charsmap);
+        else if (strcmp(type, "Replace") == 0 && is(pattern, "Regex", " {2,}"))
+            out->merge_spaces = true;
+        else if (strcmp(type, "Strip") != 0 && strcmp(type, "Prepend") != 0 &&
+                 strcmp(type, "Replace") != 0)
+            return unsupported(path, "normalizer", type, err);
+    }
+    if (w.too_deep)
+        return unsupported(path, "normalizer", "nested sequences", err);
+    if (find_step(t->pre, "pretokenizers", "WhitespaceSplit"))
+        out->merge_spaces = true;
+    if (!find_step(t->pre, "pretokenizers", "Metaspace"))
+        return unsupported(path, "pre_tokenizer", "a unigram model without Metaspace", err);
+    return NB_OK;
+}

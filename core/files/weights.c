@@ -359,7 +359,7 @@ static bool is_side_file(const nb_weights *w, const struct stat *st)
                                        "tokenizer.json",        "special_tokens_map.json",
                                        "added_tokens.json",     "README.md",
                                        "chat_template.jinja",   "model.safetensors.index.json",
-                                       "quantize_config.json"};
+                                       "quantize_config.json",  "quanto_qmap.json"};
     for (size_t i = 0; w->container == NB_HF_DIR && i < countof(name); i++) {
         char path[PATH_MAX];
         struct stat other;

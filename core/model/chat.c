@@ -1,143 +1,240 @@
 #include "core/model/chat.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/base/str.h"
+#include "core/model/jinja.h"
 #include "core/model/tok.h"
 
-/* One piece of a template: special-token spellings and text. %s stands for the role's name. */
-typedef struct form {
-    bool bos;                         /* always; otherwise when the model asks for it */
-    bool skip_system;                 /* the template ignores system messages */
-    const char *before[3], *after[3]; /* of a turn, in pieces; NULL ends */
-    const char *opening[3];           /* of the assistant's turn */
-    const char *between;              /* text between turns */
-} form;
+enum { CHATML, PLAIN };
 
-static const form forms[NB_TEMPLATE_COUNT] = {
-    [NB_TEMPLATE_DEMO] = {.bos = true,
-                          .skip_system = true,
-                          .before = {"<|%s|>"},
-                          .after = {"<|end|>"},
-                          .opening = {"<|assistant|>"}},
-    [NB_TEMPLATE_CHATML] = {.before = {"<|im_start|>", "%s\n"},
-                            .after = {"<|im_end|>", "\n"},
-                            .opening = {"<|im_start|>", "assistant\n"}},
-    [NB_TEMPLATE_FALLBACK] = {.before = {"<|im_start|>", "%s\n"},
-                              .after = {"<|im_end|>", "\n"},
-                              .opening = {"<|im_start|>", "assistant\n"}},
-    [NB_TEMPLATE_PLAIN] = {.between = "\n"},
-};
-
-static const char *const names[NB_TEMPLATE_COUNT] = {
-#define NB_TEMPLATE(sym, name, mark) name,
+static const struct row {
+    const char *name, *text;
+} rows[] = {
+#define NB_TEMPLATE(sym, name, text) [sym] = {name, text},
 #include "core/model/templates.def"
 #undef NB_TEMPLATE
 };
 
-static const char *const marks[NB_TEMPLATE_COUNT] = {
-#define NB_TEMPLATE(sym, name, mark) mark,
-#include "core/model/templates.def"
-#undef NB_TEMPLATE
+struct nb_chat {
+    const nb_tok *tok; /* borrowed */
+    nb_jinja *template;
+    const char *name;    /* of the template in use */
+    nb_err problem;      /* why the model's own does not run; NB_OK = no such thing */
+    const char *thought; /* key under which the template takes a thought; NULL = in the content */
 };
 
-static const char *const role_names[] = {
-    [NB_SYSTEM] = "system", [NB_USER] = "user", [NB_ASSISTANT] = "assistant"};
+/* --- the template ---------------------------------------------------------------------------- */
 
-const char *nb_template_name(nb_template t)
+static bool own_template(const nb_kvs *kvs, const char **text, size_t *n)
 {
-    return names[t];
+    static const char *const keys[] = {"tokenizer.chat_template", "tokenizer.chat_template.default",
+                                       "tokenizer.chat_template.tool_use"};
+    for (size_t i = 0; i < countof(keys); i++)
+        if (nb_kvs_str(kvs, keys[i], text, n))
+            return true;
+    return false;
 }
 
-nb_template nb_template_for(const nb_kvs *kvs, const nb_tok *tok, bool *fallback)
+/* Compiles text and answers "hi" with it; a template that refuses that much runs all the same. */
+static nb_status try_template(nb_chat *c, const char *text, size_t n, nb_err *err)
 {
-    const char *own;
+    static const nb_message hi = {NB_USER, "hi", 2};
+    nb_prompt p;
+    NB_TRY(nb_jinja_open(&c->template, text, n, "chat template", NULL, err));
+    c->thought = nb_jinja_uses(c->template, "reasoning_content") ? "reasoning_content"
+                 : nb_jinja_uses(c->template, "thinking")        ? "thinking"
+                                                                 : NULL;
+    nb_status st = nb_chat_encode(c, &hi, 1, NULL, 0, &p, err);
+    return st == NB_REFUSED ? NB_OK : st;
+}
+
+static nb_status choose(nb_chat *c, const nb_kvs *kvs, nb_err *err)
+{
+    const char *text;
     size_t n;
-    *fallback = false;
-    if (!nb_kvs_str(kvs, "tokenizer.chat_template", &own, &n)) {
-        bool chatml = nb_tok_special(tok, "<|im_start|>") >= 0;
-        return chatml ? NB_TEMPLATE_CHATML : NB_TEMPLATE_PLAIN;
+    bool chatml = nb_tok_special(c->tok, "<|im_start|>") >= 0;
+    if (own_template(kvs, &text, &n)) {
+        nb_err why = {0};
+        c->name = "own";
+        nb_status st = try_template(c, text, n, &why);
+        if (st == NB_NOMEM && err)
+            *err = why;
+        if (st == NB_OK || st == NB_NOMEM)
+            return st;
+        nb_jinja_close(&c->template);
+        c->problem = why;
+        chatml = true;
     }
-    for (int t = 0; t < NB_TEMPLATE_COUNT; t++)
-        if (marks[t] && memmem(own, n, marks[t], strlen(marks[t])))
-            return (nb_template)t;
-    *fallback = true;
-    return NB_TEMPLATE_FALLBACK;
+    const struct row *row = &rows[chatml ? CHATML : PLAIN];
+    c->name = row->name;
+    return try_template(c, row->text, strlen(row->text), err);
 }
 
-/* Ids so far and the text since the last special token: text is encoded in one stretch, the way
- * the whole rendered template would be. */
-typedef struct build {
-    const nb_tok *tok;
-    int32_t *out;
-    size_t cap, n;
-    nb_str text;
-    bool failed;
-} build;
-
-static void flush(build *b)
+nb_status nb_chat_open(nb_chat **out, const nb_kvs *kvs, const nb_tok *tok, nb_err *err)
 {
-    size_t room = b->n < b->cap ? b->cap - b->n : 0;
-    size_t n = nb_tok_encode(b->tok, nb_str_c(&b->text), b->text.len, 0,
-                             room ? b->out + b->n : NULL, room);
-    b->failed = b->failed || b->text.failed || n == SIZE_MAX;
-    b->n += n;
-    nb_str_clear(&b->text);
-}
-
-static void put_id(build *b, int32_t id)
-{
-    flush(b);
-    if (b->n < b->cap)
-        b->out[b->n] = id;
-    b->n++;
-}
-
-/* Template pieces: a spelling the vocabulary has becomes its token, anything else text. */
-static void put_pieces(build *b, const char *const pieces[3], const char *role)
-{
-    for (int i = 0; i < 3 && pieces[i]; i++) {
-        const char *at = strstr(pieces[i], "%s");
-        nb_str s = {0};
-        nb_str_addn(&s, pieces[i], at ? (size_t)(at - pieces[i]) : strlen(pieces[i]));
-        if (at) {
-            nb_str_add(&s, role);
-            nb_str_add(&s, at + 2);
-        }
-        b->failed = b->failed || s.failed;
-        int32_t id = nb_tok_special(b->tok, nb_str_c(&s));
-        if (id >= 0)
-            put_id(b, id);
-        else
-            nb_str_addn(&b->text, nb_str_c(&s), s.len);
-        nb_str_free(&s);
+    nb_chat *c = nb_alloc(1, sizeof *c, "chat template", err);
+    if (!c)
+        return NB_NOMEM;
+    c->tok = tok;
+    nb_status st = choose(c, kvs, err);
+    if (st != NB_OK) {
+        nb_chat_close(&c);
+        return st;
     }
+    *out = c;
+    return NB_OK;
 }
 
-size_t nb_chat_encode(nb_template t, const nb_tok *tok, const nb_message *msg, size_t n,
-                      int32_t *out, size_t cap)
+void nb_chat_close(nb_chat **c)
 {
-    const form *f = &forms[t];
-    build b = {.tok = tok, .out = out, .cap = cap};
-    int32_t bos = -1;
-    if (f->bos)
-        bos = nb_tok_bos(tok);
-    else
-        nb_tok_encode(tok, "", 0, NB_TOK_BOS, &bos, 1);
-    if (bos >= 0)
-        put_id(&b, bos);
-    for (size_t i = 0; i < n; i++) {
-        if (f->skip_system && msg[i].role == NB_SYSTEM)
-            continue;
-        if (f->between && i > 0)
-            nb_str_add(&b.text, f->between);
-        put_pieces(&b, f->before, role_names[msg[i].role]);
-        nb_str_addn(&b.text, msg[i].text, msg[i].len);
-        put_pieces(&b, f->after, role_names[msg[i].role]);
+    if (!*c)
+        return;
+    nb_jinja_close(&(*c)->template);
+    free(*c);
+    *c = NULL;
+}
+
+const char *nb_chat_template(const nb_chat *c, const char **problem)
+{
+    if (problem)
+        *problem = c->problem.status == NB_OK ? NULL : c->problem.msg;
+    return c->name;
+}
+
+/* --- thoughts -------------------------------------------------------------------------------- */
+
+static size_t skip(const char *text, size_t at, size_t len, const char *what)
+{
+    while (at < len && text[at] && strchr(what, text[at]))
+        at++;
+    return at;
+}
+
+bool nb_chat_thought(const char *text, size_t len, nb_thought *out)
+{
+    static const char open[] = "<think>", close[] = "</think>";
+    enum { OPEN = sizeof open - 1, CLOSE = sizeof close - 1 };
+    size_t at = skip(text, 0, len, " \t\r\n");
+    if (len - at < OPEN || memcmp(text + at, open, OPEN) != 0)
+        return false;
+    at = skip(text, at + OPEN, len, "\n");
+    const char *end = memmem(text + at, len - at, close, CLOSE);
+    size_t stop = end ? (size_t)(end - text) : len;
+    size_t answer = end ? skip(text, stop + CLOSE, len, "\n") : len, kept = 0;
+    for (size_t i = at; i < stop && i < len; i++)
+        if (text[i] != '\n' || !end)
+            kept = i + 1 - at;
+    *out = (nb_thought){.start = at, .len = kept, .answer = answer, .done = end != NULL};
+    return true;
+}
+
+/* --- encoding -------------------------------------------------------------------------------- */
+
+static void put_message(const nb_chat *c, nb_jinja_input *in, const nb_message *m)
+{
+    static const char *const names[] = {
+        [NB_SYSTEM] = "system", [NB_USER] = "user", [NB_ASSISTANT] = "assistant"};
+    const char *text = m->text ? m->text : "";
+    size_t from = 0;
+    nb_thought t;
+    nb_jinja_begin_map(in, NULL);
+    nb_jinja_put_str(in, "role", names[m->role], strlen(names[m->role]), NB_JINJA_TEMPLATE);
+    if (c->thought && m->role == NB_ASSISTANT && nb_chat_thought(text, m->len, &t)) {
+        nb_jinja_put_str(in, c->thought, text + t.start, t.len, NB_JINJA_USER);
+        from = t.answer;
     }
-    put_pieces(&b, f->opening, role_names[NB_ASSISTANT]);
-    flush(&b);
-    nb_str_free(&b.text);
-    return b.failed ? SIZE_MAX : b.n;
+    nb_jinja_put_str(in, "content", text + from, m->len - from, NB_JINJA_USER);
+    nb_jinja_end(in);
+}
+
+static void put_special(const nb_chat *c, nb_jinja_input *in, const char *key, int32_t id)
+{
+    const char *bytes;
+    size_t n = nb_tok_piece(c->tok, id, true, &bytes);
+    nb_jinja_put_str(in, key, bytes, n, NB_JINJA_TEMPLATE);
+}
+
+static nb_jinja_clock local_clock(void)
+{
+    time_t now = time(NULL);
+    struct tm t = {0};
+    localtime_r(&now, &t);
+    return (nb_jinja_clock){t.tm_year + 1900, t.tm_mon + 1, t.tm_mday,
+                            t.tm_hour,        t.tm_min,     t.tm_sec};
+}
+
+static nb_status render(const nb_chat *c, const nb_message *msg, size_t n, nb_jinja_text *out,
+                        nb_err *err)
+{
+    nb_jinja_input *in = NULL;
+    nb_jinja_clock now = local_clock();
+    NB_TRY(nb_jinja_input_open(&in, err));
+    put_special(c, in, "bos_token", nb_tok_bos(c->tok));
+    put_special(c, in, "eos_token", nb_tok_eos(c->tok));
+    nb_jinja_put_bool(in, "add_generation_prompt", true);
+    nb_jinja_begin_list(in, "messages");
+    for (size_t i = 0; i < n; i++)
+        put_message(c, in, &msg[i]);
+    nb_jinja_end(in);
+    nb_err why = {0};
+    nb_status st = nb_jinja_render(c->template, in, &now, out, &why);
+    nb_jinja_input_close(&in);
+    if (st == NB_REFUSED)
+        return nb_fail(err, st, "the chat template refuses: %.200s", why.msg);
+    if (st == NB_FORMAT) /* of this conversation, not of the file */
+        return nb_fail(err, NB_UNSUPPORTED, "%s", why.msg);
+    if (st != NB_OK && err)
+        *err = why;
+    return st;
+}
+
+/* Whether the template itself ends with an opened thought. */
+static bool ends_thinking(const nb_jinja_text *t)
+{
+    static const char open[] = "<think>";
+    size_t n = t->len;
+    if (!t->n_run || t->run[t->n_run - 1].owner != NB_JINJA_TEMPLATE)
+        return false;
+    while (n && (t->at[n - 1] == '\n' || t->at[n - 1] == ' '))
+        n--;
+    return n >= sizeof open - 1 &&
+           memcmp(t->at + n - (sizeof open - 1), open, sizeof open - 1) == 0;
+}
+
+static nb_status to_ids(const nb_chat *c, const nb_jinja_text *text, int32_t *out, size_t cap,
+                        size_t *n, nb_err *err)
+{
+    int32_t bos = -1, first = -1;
+    nb_tok_span *span = nb_alloc(text->n_run, sizeof *span, "conversation", err);
+    if (!span)
+        return NB_NOMEM;
+    for (size_t i = 0; i < text->n_run; i++)
+        span[i] = (nb_tok_span){text->run[i].end, text->run[i].owner == NB_JINJA_TEMPLATE};
+    /* The template mostly writes BOS itself; where the model wants one, there is exactly one. */
+    nb_tok_encode(c->tok, "", 0, NB_TOK_BOS, &bos, 1);
+    nb_tok_encode_spans(c->tok, text->at, span, text->n_run ? 1 : 0, 0, &first, 1);
+    unsigned flags = bos >= 0 && bos != first ? NB_TOK_BOS : 0;
+    *n = nb_tok_encode_spans(c->tok, text->at, span, text->n_run, flags, out, cap);
+    free(span);
+    if (*n == SIZE_MAX)
+        return nb_fail(err, NB_NOMEM, "not enough memory to encode the conversation");
+    return NB_OK;
+}
+
+nb_status nb_chat_encode(const nb_chat *c, const nb_message *msg, size_t n, int32_t *out,
+                         size_t cap, nb_prompt *prompt, nb_err *err)
+{
+    nb_jinja_text text;
+    nb_prompt p = {0};
+    NB_TRY(render(c, msg, n, &text, err));
+    p.thinking = ends_thinking(&text);
+    nb_status st = to_ids(c, &text, out, cap, &p.n, err);
+    nb_jinja_text_free(&text);
+    if (st == NB_OK)
+        *prompt = p;
+    return st;
 }

@@ -1,6 +1,6 @@
-/* Conversations to token ids by a template row, and one interface for whoever answers: a local
- * session now, a remote endpoint later (nb_responder). User text is encoded as text only; control
- * tokens come from the template alone (A6). */
+/* Conversations to token ids by the model's own chat template, and one interface for whoever
+ * answers: a local session now, a remote endpoint later (nb_responder). User text is encoded as
+ * text only; control tokens come from the template alone (A6). */
 #ifndef NIBBLE_CHAT_H
 #define NIBBLE_CHAT_H
 
@@ -16,20 +16,37 @@ typedef struct nb_message {
     size_t len;
 } nb_message;
 
-typedef enum nb_template {
-#define NB_TEMPLATE(sym, name, mark) NB_TEMPLATE_##sym,
-#include "core/model/templates.def"
-#undef NB_TEMPLATE
-    NB_TEMPLATE_COUNT
-} nb_template;
+/* --- chat template --------------------------------------------------------------------------- */
+typedef struct nb_chat nb_chat;
 
-const char *nb_template_name(nb_template t);
-/* The row for a model's keys; *fallback tells that its own template was not recognised. */
-nb_template nb_template_for(const nb_kvs *kvs, const nb_tok *tok, bool *fallback);
-/* Conversation + the opening of the assistant's turn -> ids; returns the count needed, SIZE_MAX
- * without memory. */
-size_t nb_chat_encode(nb_template t, const nb_tok *tok, const nb_message *msg, size_t n,
-                      int32_t *out, size_t cap);
+/* The template of a model's keys (tokenizer.chat_template, or the one named default or tool_use),
+ * compiled and tried; a row of templates.def where there is none, or where it cannot be run. tok is
+ * borrowed. Safe to use from several threads. */
+nb_status nb_chat_open(nb_chat **out, const nb_kvs *kvs, const nb_tok *tok, nb_err *err);
+void nb_chat_close(nb_chat **c);
+/* Name of the template in use: "own", "chatml", "plain". *problem (may be NULL): why the model's
+ * own is not used; NULL = it is, or there is none. */
+const char *nb_chat_template(const nb_chat *c, const char **problem);
+
+typedef struct nb_prompt {
+    size_t n;      /* ids needed */
+    bool thinking; /* it ends inside of a thought that the answer goes on with */
+} nb_prompt;
+
+/* Conversation and the opening of the assistant's turn -> ids, at most cap of them written. What an
+ * answer holds as <think>...</think> goes apart to a template that asks for it so. NB_REFUSED: the
+ * template refuses the conversation, in its own words; NB_UNSUPPORTED: it cannot be run on it. */
+nb_status nb_chat_encode(const nb_chat *c, const nb_message *msg, size_t n, int32_t *out,
+                         size_t cap, nb_prompt *prompt, nb_err *err);
+
+/* A thought at the beginning of an answer. */
+typedef struct nb_thought {
+    size_t start, len; /* of what is between the tags */
+    size_t answer;     /* where the answer proper begins; the text's length while still thinking */
+    bool done;
+} nb_thought;
+/* False: the answer begins with no thought. */
+bool nb_chat_thought(const char *text, size_t len, nb_thought *out);
 
 /* --- an answer as it comes -------------------------------------------------------------------- */
 typedef enum nb_stop {
@@ -86,7 +103,7 @@ nb_status nb_local_open(nb_local **out, const char *path, const nk_ops *ops, nb_
 nb_responder *nb_local_responder(nb_local *l);
 const nb_model *nb_local_model(const nb_local *l);
 const nb_tok *nb_local_tok(const nb_local *l);
-nb_template nb_local_template(const nb_local *l, bool *fallback);
+const nb_chat *nb_local_chat(const nb_local *l);
 uint32_t nb_local_ctx(const nb_local *l);
 /* Answers from now on with the adapter in this file (lora.h), scaled. */
 nb_status nb_local_add_lora(nb_local *l, const char *path, float scale, nb_err *err);

@@ -8,6 +8,7 @@
 #include "core/base/file.h"
 #include "core/base/job.h"
 #include "core/base/str.h"
+#include "core/model/channel.h"
 #include "core/model/lora.h"
 
 struct nb_local {
@@ -22,8 +23,7 @@ struct nb_local {
     const nk_ops *ops; /* borrowed */
     nb_sched *sched;   /* borrowed, may be NULL: one thread */
     int threads;
-    nb_template template;
-    bool fallback;
+    nb_chat *chat;
     int32_t *ids; /* [n_ctx] conversation and answer */
     char label[128];
 };
@@ -36,6 +36,7 @@ typedef struct answer {
     nb_lease *lease;
     size_t n; /* ids in l->ids */
     double start, first, last;
+    nb_channel channel;
     bool strip;       /* the space that stands for the start of text is still to come */
     size_t n_pending; /* bytes of an unfinished character, then of a piece too long for one event */
     char pending[sizeof((nb_token_event *)0)->text];
@@ -61,6 +62,7 @@ static void tell(answer *a, const nb_choice *c)
     memcpy(e.top_logprob, c->top_logprob, sizeof e.top_logprob);
     const char *piece;
     size_t n = nb_tok_piece(a->l->tok, c->id, false, &piece);
+    n = nb_channel_piece(&a->channel, c->id, &piece, n);
     bool follows = nb_tok_space_follows(a->l->tok, c->id);
     size_t skip = a->strip && !follows && n && piece[0] == ' ';
     piece += skip;
@@ -86,6 +88,18 @@ static void tell_rest(answer *a)
         e.top_id[i] = -1;
     if (a->n_pending)
         emit(a, &e, a->n_pending);
+}
+
+/* The prompt has opened a thought: the answer that goes on with it is shown whole. */
+static void tell_thinking(const answer *a)
+{
+    static const char open[] = "<think>\n";
+    nb_token_event e = {.id = -1, .len = sizeof open - 1};
+    memcpy(e.text, open, sizeof open - 1);
+    for (int i = 0; i < NB_TOP; i++)
+        e.top_id[i] = -1;
+    if (a->ask->token)
+        a->ask->token(a->ask->arg, &e);
 }
 
 static nb_status generate(answer *a, const nb_hooks *hooks, nb_err *err)
@@ -125,9 +139,9 @@ static nb_status answer_ask(answer *a, const nb_hooks *hooks, nb_err *err)
     nb_local *l = a->l;
     const nb_ask *ask = a->ask;
     uint32_t ctx = nb_session_ctx(l->session);
-    a->n = nb_chat_encode(l->template, l->tok, ask->messages, ask->n_messages, l->ids, ctx);
-    if (a->n == SIZE_MAX)
-        return nb_fail(err, NB_NOMEM, "not enough memory to encode the conversation");
+    nb_prompt prompt;
+    NB_TRY(nb_chat_encode(l->chat, ask->messages, ask->n_messages, l->ids, ctx, &prompt, err));
+    a->n = prompt.n;
     if (a->n > UINT32_MAX)
         return nb_fail(err, NB_REFUSED, "the conversation is too long");
     a->stats->n_prompt = (uint32_t)a->n;
@@ -138,6 +152,7 @@ static nb_status answer_ask(answer *a, const nb_hooks *hooks, nb_err *err)
     }
     if (a->n == 0)
         return nb_fail(err, NB_USAGE, "nothing to answer");
+    a->channel = nb_channel_open(l->tok, l->ids, a->n);
     a->strip = nb_tok_space_follows(l->tok, l->ids[a->n - 1]);
     if (l->sched) {
         NB_TRY(nb_lease_take(&a->lease, l->sched, NB_WORK_CHAT, l->threads, err));
@@ -147,6 +162,8 @@ static nb_status answer_ask(answer *a, const nb_hooks *hooks, nb_err *err)
     NB_TRY(nb_session_feed(l->session, l->ids, a->n, &reused, hooks, err));
     a->stats->n_reused = (uint32_t)reused;
     nb_sampler_reset(l->sampler, &ask->sampling);
+    if (prompt.thinking)
+        tell_thinking(a);
     return generate(a, hooks, err);
 }
 
@@ -183,7 +200,7 @@ static nb_status load(nb_local *l, const char *path, const nb_session_options *o
     if (nb_tok_count(l->tok) > l->model->hp.n_vocab)
         return nb_fail(err, NB_FORMAT, "the tokenizer has %u tokens, the model %u",
                        nb_tok_count(l->tok), l->model->hp.n_vocab);
-    l->template = nb_template_for(nb_weights_kvs(l->weights), l->tok, &l->fallback);
+    NB_TRY(nb_chat_open(&l->chat, nb_weights_kvs(l->weights), l->tok, err));
     l->ids = nb_alloc(nb_session_ctx(l->session), sizeof *l->ids, "conversation", err);
     return l->ids ? NB_OK : NB_NOMEM;
 }
@@ -215,6 +232,7 @@ void nb_local_close(nb_local **lp)
         return;
     nb_sampler_close(&l->sampler);
     nb_session_close(&l->session);
+    nb_chat_close(&l->chat);
     for (int i = 0; i < NB_MAX_LORA; i++) {
         nb_lora_close(&l->lora[i]);
         nb_weights_close(&l->adapter[i]);
@@ -242,10 +260,9 @@ const nb_tok *nb_local_tok(const nb_local *l)
     return l->tok;
 }
 
-nb_template nb_local_template(const nb_local *l, bool *fallback)
+const nb_chat *nb_local_chat(const nb_local *l)
 {
-    *fallback = l->fallback;
-    return l->template;
+    return l->chat;
 }
 
 uint32_t nb_local_ctx(const nb_local *l)

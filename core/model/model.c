@@ -59,7 +59,7 @@ static uint64_t copy_size(const nb_view *v, const nk_matrix *m, nb_slot slot)
     return 0;
 }
 
-/* Rows of the view, in output order, into memory: *m then lies there. */
+/* The view's rows as it is seen, in memory: *m then lies there. */
 static void unpack(nk_matrix *m, const nb_view *v, nb_slot slot, uint8_t *copy)
 {
     if (nb_slot_of(slot)->is_vector) {

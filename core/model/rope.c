@@ -72,6 +72,7 @@ nb_status nb_rope_fill(nb_model *m, nb_err *err)
     m->rope_gain[NB_TURNS_MAIN] = m->rope_gain[NB_TURNS_LONG] = (float)gain;
     m->rope_gain[NB_TURNS_LOCAL] = 1;
 
+    /* what llama.cpp looks at: its converter writes no scaling type beside the factors */
     bool by_length = m->global[NB_ROPE_SHORT].data && !m->global[NB_ROPE_FREQS].data;
     nb_slot slot = by_length ? NB_ROPE_SHORT : NB_ROPE_FREQS;
     scaling s = main_scaling(hp);

@@ -37,21 +37,47 @@ void nb_tok_close(nb_tok **tp)
     free(t->sorted);
     free(t->merges.slot);
     free(t->char_kinds);
+    free(t->trie.node);
+    free(t->charsmap.bytes);
     free(t);
     *tp = NULL;
+}
+
+static bool is_blank(uint8_t c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
 static bool encode_text(const nb_tok *t, nb_merger *m, const uint8_t *text, size_t len, bool space,
                         nb_ids *ids)
 {
-    return t->model == NB_TOK_BPE ? nb_bpe_encode(t, m, text, len, ids)
-                                  : nb_spm_encode(t, m, text, len, space, ids);
+    switch (t->model) {
+    case NB_TOK_BPE:
+        return nb_bpe_encode(t, m, text, len, ids);
+    case NB_TOK_UNIGRAM:
+        return nb_unigram_encode(t, text, len, space, ids);
+    default:
+        return nb_spm_encode(t, m, text, len, space, ids);
+    }
 }
 
-size_t nb_tok_encode(const nb_tok *t, const char *text, size_t len, unsigned flags, int32_t *out,
-                     size_t cap)
+/* The special token at text[at], parsed within its span alone; user-defined ones anywhere. */
+static const nb_special *special_in(const nb_tok *t, const uint8_t *s, size_t at, size_t len,
+                                    const nb_tok_span *span)
+{
+    const nb_special *found = NULL;
+    if (!t->starts[s[at]])
+        return NULL;
+    if (span->special)
+        found = nb_special_at(t, s + at, span->end - at, true);
+    return found ? found : nb_special_at(t, s + at, len - at, false);
+}
+
+size_t nb_tok_encode_spans(const nb_tok *t, const char *text, const nb_tok_span *span,
+                           size_t n_span, unsigned flags, int32_t *out, size_t cap)
 {
     const uint8_t *s = (const uint8_t *)text;
+    size_t len = n_span ? span[n_span - 1].end : 0;
     nb_ids ids = {.out = out, .cap = cap};
     nb_merger merger = {0};
     bool ok = true;
@@ -60,11 +86,10 @@ size_t nb_tok_encode(const nb_tok *t, const char *text, size_t len, unsigned fla
     bool space = t->add_space && !(flags & NB_TOK_NO_PREFIX);
     for (size_t from = 0, at = 0; ok && from < len; from = at) {
         const nb_special *special = NULL;
-        for (; at < len; at++) {
-            special = t->starts[s[at]] ? nb_special_at(t, s + at, len - at, flags & NB_TOK_SPECIAL)
-                                       : NULL;
-            if (special)
-                break;
+        for (; at < len && !special; at += !special) {
+            while (span->end <= at)
+                span++;
+            special = special_in(t, s, at, len, span);
         }
         if (at > from) {
             ok = encode_text(t, &merger, s + from, at - from, space, &ids);
@@ -73,11 +98,20 @@ size_t nb_tok_encode(const nb_tok *t, const char *text, size_t len, unsigned fla
         if (special) {
             nb_ids_put(&ids, special->id);
             at += special->len;
+            while (special->strip && flags & NB_TOK_SPECIAL && at < len && is_blank(s[at]))
+                at++;
             space = t->add_space;
         }
     }
     nb_merger_free(&merger);
     return ok ? ids.n : SIZE_MAX;
+}
+
+size_t nb_tok_encode(const nb_tok *t, const char *text, size_t len, unsigned flags, int32_t *out,
+                     size_t cap)
+{
+    const nb_tok_span whole = {len, flags & NB_TOK_SPECIAL};
+    return nb_tok_encode_spans(t, text, &whole, 1, flags, out, cap);
 }
 
 size_t nb_tok_piece(const nb_tok *t, int32_t id, bool special, const char **bytes)

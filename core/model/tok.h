@@ -1,5 +1,6 @@
-/* Text <-> token ids, from GGUF tokenizer keys: SentencePiece BPE with byte fallback ("llama") and
- * byte-level BPE ("gpt2"), whose pre-tokenizer is tokenizer.ggml.pre (pretok.def).
+/* Text <-> token ids, from GGUF tokenizer keys: SentencePiece BPE with byte fallback ("llama"),
+ * SentencePiece unigram ("t5"), and byte-level BPE ("gpt2"), whose pre-tokenizer is
+ * tokenizer.ggml.pre (pretok.def).
  *
  * Any bytes are accepted, in linear or n log n time (A5). Text never becomes a control token unless
  * NB_TOK_SPECIAL is given, and that is for text of our own templates only (A6). */
@@ -26,6 +27,14 @@ void nb_tok_close(nb_tok **t);
  * special token when the model asks for it (add_space_prefix). */
 size_t nb_tok_encode(const nb_tok *t, const char *text, size_t len, unsigned flags, int32_t *out,
                      size_t cap);
+/* The same of a text whose stretches differ in whether special-token spellings are parsed in them;
+ * each ends where the next begins. Text of stretches side by side is still encoded as one. */
+typedef struct nb_tok_span {
+    size_t end; /* offset in the text */
+    bool special;
+} nb_tok_span;
+size_t nb_tok_encode_spans(const nb_tok *t, const char *text, const nb_tok_span *span,
+                           size_t n_span, unsigned flags, int32_t *out, size_t cap);
 /* Bytes of one token: raw (byte tokens give one byte, spaces unescaped; control tokens give ""
  * unless special). Returns the length; borrowed until close. */
 size_t nb_tok_piece(const nb_tok *t, int32_t id, bool special, const char **bytes);

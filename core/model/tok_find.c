@@ -117,7 +117,16 @@ static void drop_twins(nb_tok *t)
     t->n_sorted = kept;
 }
 
-nb_status nb_specials_build(nb_tok *t, nb_err *err)
+static bool keeps_space(const nb_special *s)
+{
+    static const char *const names[] = {"<unk>", "<s>", "<|endoftext|>"};
+    for (size_t i = 0; i < countof(names); i++)
+        if (strlen(names[i]) == s->len && memcmp(s->bytes, names[i], s->len) == 0)
+            return true;
+    return false;
+}
+
+nb_status nb_specials_build(nb_tok *t, bool strip, nb_err *err)
 {
     const unsigned kinds = 1u << NB_PIECE_CONTROL | 1u << NB_PIECE_USER;
     uint32_t count = 0;
@@ -135,6 +144,7 @@ nb_status nb_specials_build(nb_tok *t, nb_err *err)
             return nb_fail(err, NB_UNSUPPORTED,
                            "tokenizer.ggml.tokens: special token %u has %u bytes, at most %d run",
                            id, s.len, MAX_SPECIAL);
+        s.strip = strip && !keeps_space(&s);
         t->sorted[t->n_sorted++] = s;
         t->starts[s.bytes[0]] = true;
     }

@@ -35,8 +35,7 @@ static const char *const end_names[] = {
     "<eos>",
     "<turn|>",
     "<|tool_response>",
-    "<\xef\xbd\x9c"
-    "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
+    "<\357\275\234end\342\226\201of\342\226\201sentence\357\275\234>",
     "[e~[",
     "<|end_of_turn|>",
     "<|endofturn|>",
@@ -293,6 +292,8 @@ static id_defaults defaults_of(const nb_tok *t)
 {
     if (t->model == NB_TOK_SPM)
         return (id_defaults){1, 2, 0, true, true};
+    if (t->model == NB_TOK_UNIGRAM)
+        return (id_defaults){-1, 1, 2, false, false};
     int32_t bos = t->pre->flags & NB_PRE_NO_BOS_ID ? -1 : 11;
     return (id_defaults){bos, 11, -1, (t->pre->flags & NB_PRE_BOS) != 0, false};
 }
@@ -308,6 +309,7 @@ static nb_status read_ids(nb_tok *t, const nb_kvs *kvs, nb_err *err)
     NB_TRY(read_id(t, kvs, "tokenizer.ggml.eom_token_id", -1, &eom, err));
     NB_TRY(read_flag(kvs, "tokenizer.ggml.add_bos_token", d.add_bos, &t->add_bos, err));
     NB_TRY(read_flag(kvs, "tokenizer.ggml.add_space_prefix", d.add_space, &t->add_space, err));
+    NB_TRY(read_flag(kvs, "tokenizer.ggml.remove_extra_whitespaces", false, &t->merge_spaces, err));
     if (t->model == NB_TOK_BPE)
         t->add_space = false; /* has no such thing, whatever the key says */
     settle_ends(t);
@@ -324,14 +326,15 @@ static nb_status read_model(nb_tok *t, const nb_kvs *kvs, nb_err *err)
     size_t n, n_pre = strlen(pre);
     if (!nb_kvs_str(kvs, "tokenizer.ggml.model", &model, &n))
         return nb_fail(err, NB_UNSUPPORTED, "the model has no tokenizer (tokenizer.ggml.model)");
-    if (n == 5 && memcmp(model, "llama", 5) == 0) {
-        t->model = NB_TOK_SPM;
+    bool unigram = n == 2 && memcmp(model, "t5", 2) == 0;
+    if (unigram || (n == 5 && memcmp(model, "llama", 5) == 0)) {
+        t->model = unigram ? NB_TOK_UNIGRAM : NB_TOK_SPM;
         return NB_OK;
     }
     if (n != 4 || memcmp(model, "gpt2", 4) != 0)
         return nb_fail(err, NB_UNSUPPORTED,
-                       "tokenizer \"%.*s\": only \"llama\" (SentencePiece) and \"gpt2\" "
-                       "(byte-level BPE) run",
+                       "tokenizer \"%.*s\": only \"llama\" and \"t5\" (SentencePiece) and "
+                       "\"gpt2\" (byte-level BPE) run",
                        n > 40 ? 40 : (int)n, model);
     t->model = NB_TOK_BPE;
     if (nb_kvs_find(kvs, "tokenizer.ggml.pre") &&
@@ -345,6 +348,23 @@ static nb_status read_model(nb_tok *t, const nb_kvs *kvs, nb_err *err)
     return NB_OK;
 }
 
+/* Phi-3 was trained without white space behind its special tokens; no key says so, only the name
+ * does (llama-vocab.cpp, per token attributes). */
+static bool strips_behind(const nb_kvs *kvs)
+{
+    const char *name;
+    size_t n;
+    if (!nb_kvs_str(kvs, "general.name", &name, &n))
+        return false;
+    for (size_t i = 0; i + 4 <= n; i++) {
+        bool phi =
+            (name[i] | 0x20) == 'p' && (name[i + 1] | 0x20) == 'h' && (name[i + 2] | 0x20) == 'i';
+        if (phi && (name[i + 3] == '3' || (i + 5 <= n && name[i + 3] == '-' && name[i + 4] == '3')))
+            return true;
+    }
+    return false;
+}
+
 nb_status nb_tok_load(nb_tok *t, const nb_kvs *kvs, nb_err *err)
 {
     const unsigned special = 1u << NB_PIECE_CONTROL | 1u << NB_PIECE_USER;
@@ -354,8 +374,10 @@ nb_status nb_tok_load(nb_tok *t, const nb_kvs *kvs, nb_err *err)
     NB_TRY(settle(t, err));
     NB_TRY(nb_spell_build(&t->words, t, 1u << NB_PIECE_NORMAL, err));
     NB_TRY(nb_spell_build(&t->specials, t, special, err));
-    NB_TRY(nb_specials_build(t, err));
+    NB_TRY(nb_specials_build(t, strips_behind(kvs), err));
     if (t->model == NB_TOK_BPE)
         NB_TRY(nb_bpe_load(t, kvs, err));
+    if (t->model == NB_TOK_UNIGRAM)
+        NB_TRY(nb_unigram_load(t, kvs, err));
     return read_ids(t, kvs, err);
 }

@@ -263,29 +263,26 @@ static bool three_digits(const nb_pre_text *x, size_t at, size_t end, const void
     return n == 3;
 }
 
-/* \d{1,3}(?=(?:\d{3})*\b) in two steps, for the sake of time: \d+\b, then by threes from the right.
- * A piece that ends in a digit is such a run: what lies between runs ends before one or in a word.
- */
-static bool digit_run(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+/* Numbers by threes from the right: [^\p{N}]*\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N})), which llama.cpp
+ * runs for tiny_aya's \d{1,3}(?=(?:\d{3})*\b) and afmoe: what stands before a run stays with its
+ * first group. In three steps, for the sake of time: whole runs, what one has before its threes,
+ * the threes. */
+static bool with_numbers(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
 {
-    (void)arg;
-    size_t p = at;
-    while (p < end && ascii_digit(x->bytes[p]))
-        p++;
-    if (p == at)
-        return no_match(at, chr_at(x, at, end), to);
-    uint32_t next = chr_at(x, p, end).cp;
-    *to = p;
-    return !ascii_alpha(next) && next != '_';
+    const size_t *max = arg;
+    size_t from = run(x, at, end, ANY & ~NUMBER, SIZE_MAX);
+    *to = run(x, from, end, NUMBER, *max);
+    return *to > from;
 }
 
-static bool digit_groups(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+static bool odd_numbers(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
 {
     (void)arg;
-    bool digits = ascii_digit(x->bytes[end - 1]);
-    size_t first = (end - at) % 3;
-    *to = !digits ? end : at + (first ? first : 3);
-    return digits;
+    size_t n = 0, from = run(x, at, end, ANY & ~NUMBER, SIZE_MAX);
+    for (size_t p = from, next; (next = run(x, p, end, NUMBER, 1)) > p; p = next)
+        n++;
+    *to = n % 3 ? run(x, from, end, NUMBER, n % 3) : end;
+    return n % 3 != 0;
 }
 
 /* [\r\n] */
@@ -366,7 +363,9 @@ typedef struct spans {
 
 static bool in_spans(const spans *s, uint32_t cp)
 {
-    size_t lo = 0, hi = s->n;
+    size_t lo = 0, hi = cp < 0x80 ? 0 : s->n;
+    while (cp < 0x80 && lo < s->n && s->at[lo].last < cp)
+        lo++; /* few spans lie below, and most text is there */
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         if (s->at[mid].last < cp)
@@ -418,6 +417,11 @@ static const span deepseek_signs[] = {
     {0x3000, 0x3002}, {0xff01, 0xff0f}, {0xff1a, 0xff5e},
 };
 static const span deepseek_cjk[] = {{0x800, 0x9fa5}, {0xac00, 0xd7ff}};
+static const span afmoe_asian[] = {
+    {0xe40, 0xe7f},   {0xe80, 0xeff},   {0x1000, 0x109f}, {0x1100, 0x11ff}, {0x1780, 0x17ff},
+    {0x2f00, 0x2fdf}, {0x3040, 0x30ff}, {0x3400, 0x4dbf}, {0x4e00, 0x9fff}, {0xa9e0, 0xa9ff},
+    {0xaa60, 0xaa7f}, {0xac00, 0xd7af}, {0xf900, 0xfaff}, {0xff65, 0xff9f},
+};
 static const span deepseek3_cjk[] = {{0x3040, 0x30ff}, {0x4e00, 0x9fa5}};
 
 /* --- families -----------------------------------------------------------------------------------
@@ -427,6 +431,7 @@ static const spans llm_letters = {deepseek_letters, countof(deepseek_letters), t
 static const spans llm_signs = {deepseek_signs, countof(deepseek_signs), true};
 static const spans llm_cjk = {deepseek_cjk, countof(deepseek_cjk), false};
 static const spans v3_cjk = {deepseek3_cjk, countof(deepseek3_cjk), false};
+static const spans asian = {afmoe_asian, countof(afmoe_asian), false};
 static const unsigned letters = LETTER, punctuation = PUNCT;
 static const size_t one = 1, three = 3, all = SIZE_MAX;
 
@@ -456,7 +461,10 @@ const nb_pre_rule nb_pre_families[NB_PRE_FAMILIES][NB_PRE_RULES + 1] = {
     [NB_PRE_TEKKEN] = {{word, &tekken}},
     [NB_PRE_GPT4O] = {{word, &gpt4o}},
     [NB_PRE_GRANITE_MULTI] = {{word, &granite_multi}},
-    [NB_PRE_TINY_AYA] = {{digit_run, 0}, {digit_groups, 0}, {word, &tiny_aya}},
+    [NB_PRE_TINY_AYA] = {{with_numbers, &all},
+                         {odd_numbers, 0},
+                         {with_numbers, &three},
+                         {word, &tiny_aya}},
     [NB_PRE_DEEPSEEK_LLM] = {{one_newline, 0},
                              {span_run, &llm_letters},
                              {span_run, &llm_signs},
@@ -469,6 +477,11 @@ const nb_pre_rule nb_pre_families[NB_PRE_FAMILIES][NB_PRE_RULES + 1] = {
                                {span_run, &llm_cjk},
                                {numbers, &one}},
     [NB_PRE_DEEPSEEK3] = {{numbers, &three}, {span_run, &v3_cjk}, {deepseek3_word, 0}},
+    [NB_PRE_AFMOE] = {{with_numbers, &all},
+                      {odd_numbers, 0},
+                      {with_numbers, &three},
+                      {span_run, &asian},
+                      {deepseek3_word, 0}},
     [NB_PRE_FALCON] = {{signs, "$+<=>^~|`"}, {gpt2_word, 0}, {three_digits, 0}},
     [NB_PRE_BLOOM] = {{bloom_word, 0}},
     [NB_PRE_VIKING] = {{bloom_word, 0}, {numbers, &one}},

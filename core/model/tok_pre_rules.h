@@ -22,6 +22,7 @@ enum nb_pre_family {
     NB_PRE_DEEPSEEK_LLM,
     NB_PRE_DEEPSEEK_CODER,
     NB_PRE_DEEPSEEK3,
+    NB_PRE_AFMOE,
     NB_PRE_FALCON,
     NB_PRE_BLOOM,
     NB_PRE_VIKING,

@@ -30,7 +30,8 @@ typedef struct nb_special {
     const uint8_t *bytes; /* borrowed: nb_tok.text */
     uint32_t len;
     int32_t id;
-    bool user; /* recognised in any text, not only in templates */
+    bool user;  /* recognised in any text, not only in templates */
+    bool strip; /* white space behind it in a template is left out */
 } nb_special;
 
 typedef struct nb_rank { /* a merge of byte-level BPE: two tokens that become one */
@@ -45,7 +46,25 @@ typedef struct nb_merges {
     uint64_t seed;
 } nb_merges;
 
-typedef enum nb_tok_model { NB_TOK_SPM, NB_TOK_BPE } nb_tok_model;
+typedef struct nb_trie_node {
+    uint32_t first; /* its children stand together, by byte */
+    int32_t id;     /* the piece that ends here, or -1 */
+    uint16_t n_kids;
+    uint8_t byte;
+} nb_trie_node;
+
+typedef struct nb_trie {
+    nb_trie_node *node; /* [n], node 0 is the root; owned */
+    uint32_t n;
+} nb_trie;
+
+typedef struct nb_charsmap {
+    uint8_t *bytes; /* [n], NULL: no map; owned */
+    size_t n;
+    uint32_t n_nodes;
+} nb_charsmap;
+
+typedef enum nb_tok_model { NB_TOK_SPM, NB_TOK_BPE, NB_TOK_UNIGRAM } nb_tok_model;
 
 struct nb_tok {
     nb_tok_model model;
@@ -68,15 +87,19 @@ struct nb_tok {
     bool words_split;  /* SPM: no word has a space mark after another character: text may be cut */
     const nb_pre *pre; /* BPE */
     nb_merges merges;  /* BPE */
-    uint8_t *char_kinds; /* BPE: [65536] nb_cp_kind; owned */
+    uint8_t *char_kinds;  /* BPE: [65536] nb_cp_kind; owned */
+    nb_trie trie;         /* unigram: normal pieces */
+    nb_charsmap charsmap; /* unigram */
+    float unknown_score;  /* unigram: of a character that no piece spells */
+    bool merge_spaces;    /* unigram: remove_extra_whitespaces */
 };
 
 /* -1: not held. */
 int32_t nb_spell_find(const nb_tok *t, const nb_spell *s, const uint8_t *bytes, size_t n);
 /* Tables over the kinds given as bits (1 << NB_PIECE_*); the last of equal spellings is found. */
 nb_status nb_spell_build(nb_spell *s, const nb_tok *t, unsigned kinds, nb_err *err);
-/* Fills sorted and starts. */
-nb_status nb_specials_build(nb_tok *t, nb_err *err);
+/* Fills sorted and starts. strip: white space behind them is left out, but for the oldest three. */
+nb_status nb_specials_build(nb_tok *t, bool strip, nb_err *err);
 /* The longest special that text[0..len) begins with; NULL: none. Without `all` user-defined only.
  */
 const nb_special *nb_special_at(const nb_tok *t, const uint8_t *text, size_t len, bool all);
@@ -129,6 +152,15 @@ void nb_merger_free(nb_merger *m);
 bool nb_spm_encode(const nb_tok *t, nb_merger *m, const uint8_t *text, size_t len, bool space,
                    nb_ids *ids);
 bool nb_bpe_encode(const nb_tok *t, nb_merger *m, const uint8_t *text, size_t len, nb_ids *ids);
+
+bool nb_unigram_encode(const nb_tok *t, const uint8_t *text, size_t len, bool space, nb_ids *ids);
+
+/* The trie and the character map, once the pieces are there. */
+nb_status nb_unigram_load(nb_tok *t, const nb_kvs *kvs, nb_err *err);
+nb_status nb_charsmap_load(nb_charsmap *m, const nb_kvs *kvs, nb_err *err);
+/* How many bytes of text are written otherwise, and how (*with [*n], borrowed); 0: none. */
+size_t nb_charsmap_find(const nb_charsmap *m, const uint8_t *text, size_t len, const uint8_t **with,
+                        size_t *n);
 
 /* Merges and byte tokens, once the pieces and t->words are there. */
 nb_status nb_bpe_load(nb_tok *t, const nb_kvs *kvs, nb_err *err);

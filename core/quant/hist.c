@@ -183,7 +183,7 @@ void nb_stats_add(nb_stats *s, const nk_ops *ops, const float *src, const float 
 void nb_stats_add_clips(nb_stats *s, const nk_block_view *v, const float *src, const float *dec)
 {
     for (uint32_t g = 0; g < v->len / v->group; g++) {
-        float limit = 1.5f * fabsf(v->scale[g]);
+        float limit = 1.5f * fabsf(v->scale[g]) * (float)v->code_step;
         uint32_t clips = 0;
         for (uint32_t i = g * v->group; i < (g + 1) * v->group; i++)
             clips += fabsf(dec[i] - src[i]) > limit;

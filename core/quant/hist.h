@@ -33,9 +33,10 @@ double nb_hist_reach(const nb_hist *h, double share);
 /* Sums over every weight of a tensor. */
 typedef struct nb_stats {
     uint64_t n, n_zero, n_nan, n_inf;
-    uint64_t n_clip; /* quantized types: |error| > 1.5 steps of the weight's own group. Inside the
-                        grid's reach an error is at most half a step, so a clipped weight lies at
-                        least one whole step beyond the grid's end. */
+    uint64_t n_clip; /* quantized types: |error| > 1.5 steps of the weight's own group, of a table
+                        of levels its widest. Inside the grid's reach an error is at most half a
+                        step, so a clipped weight lies at least one whole step beyond the grid's
+                        end. */
     double sum, sum2, sum4;
     double sum_err, sum_err2;
     float min, max;

@@ -139,7 +139,9 @@ static nb_status check_path(const item *it, const nk_type *to, bool allow_requan
         return nb_fail(err, NB_UNSUPPORTED, "tensor \"%s\": type %s cannot be written%s",
                        it->t.name, to->name,
                        to->wants_imatrix ? " without an importance matrix" : "");
-    *requantized = !from->is_float;
+    /* codes of another quantizer spelled out as floats lose nothing */
+    bool spelled_out = to->is_float && it->src && nb_weights_packing(it->src);
+    *requantized = !from->is_float && !spelled_out;
     if (*requantized && !allow_requantize)
         return nb_fail(err, NB_REFUSED,
                        "tensor \"%s\" is already quantized (%s); quantizing it again loses more "

@@ -51,6 +51,7 @@ enum { /* bits, so that a row can name several */
        KIND_UP = 1 << 7,
        KIND_GATE = 1 << 8,
        KIND_DOWN = 1 << 9,
+       KIND_ANY = (1 << 10) - 1,
 };
 
 static unsigned kind_of(const char *name)
@@ -144,25 +145,29 @@ enum {                   /* what may hold for one tensor of one model */
        IF_MORE = 1 << 3, /* first and last eighth of the layers, and every third between */
        IF_I2 = 1 << 4,   /* counter below 2 */
        IF_I4 = 1 << 5,
-       IF_N8 = 1 << 6,   /* in the first eighth */
-       IF_N16 = 1 << 7,  /* in the first sixteenth */
-       IF_ODD = 1 << 8,  /* width no multiple of the base type's block */
-       IF_70B = 1 << 9,  /* 80 layers with grouped queries */
-       IF_34K = 1 << 10, /* so far q3_K or q4_K */
+       IF_N8 = 1 << 6,     /* in the first eighth */
+       IF_N16 = 1 << 7,    /* in the first sixteenth */
+       IF_ODD = 1 << 8,    /* width no multiple of the base type's block */
+       IF_70B = 1 << 9,    /* 80 layers with grouped queries */
+       IF_34K = 1 << 10,   /* so far q3_K or q4_K */
+       IF_STACK = 1 << 11, /* three dimensions: experts, MLA's matrices per head */
 };
 
-enum { /* file types, bits 1 << general.file_type */
-       FT_Q8_0 = 1 << 7,
-       FT_Q2_K = 1 << 10,
-       FT_Q3_K_S = 1 << 11,
-       FT_Q3_K_M = 1 << 12,
-       FT_Q3_K_L = 1 << 13,
-       FT_Q4_K_S = 1 << 14,
-       FT_Q4_K_M = 1 << 15,
-       FT_Q5_K_S = 1 << 16,
-       FT_Q5_K_M = 1 << 17,
-};
-#define FT_ANY UINT64_MAX
+/* File types as bits 1 << general.file_type. An enum holds no 64 bits. */
+#define FT_Q8_0      (UINT64_C(1) << 7)
+#define FT_Q2_K      (UINT64_C(1) << 10)
+#define FT_Q3_K_S    (UINT64_C(1) << 11)
+#define FT_Q3_K_M    (UINT64_C(1) << 12)
+#define FT_Q3_K_L    (UINT64_C(1) << 13)
+#define FT_Q4_K_S    (UINT64_C(1) << 14)
+#define FT_Q4_K_M    (UINT64_C(1) << 15)
+#define FT_Q5_K_M    (UINT64_C(1) << 17)
+#define FT_IQ4_NL    (UINT64_C(1) << 25)
+#define FT_IQ4_XS    (UINT64_C(1) << 30)
+#define FT_TQ1_0     (UINT64_C(1) << 36)
+#define FT_TQ2_0     (UINT64_C(1) << 37)
+#define FT_MXFP4_MOE (UINT64_C(1) << 38)
+#define FT_ANY       UINT64_MAX
 
 typedef struct rule {
     uint64_t file_types;
@@ -173,10 +178,14 @@ typedef struct rule {
 
 /* The first row that fits decides; none: the base type. */
 static const rule choose[] = {
+    {FT_MXFP4_MOE, KIND_ANY, 0, IF_STACK, NK_Q8_0},
+    {FT_MXFP4_MOE, KIND_ANY, IF_STACK, 0, NK_MXFP4},
+
     {FT_ANY, KIND_OUTPUT, IF_FALCON, 0, NK_Q8_0},
     {FT_ANY, KIND_OUTPUT, IF_ODD, 0, NK_Q8_0},
     {FT_Q8_0, KIND_OUTPUT, 0, 0, NK_Q8_0},
     {FT_ANY, KIND_OUTPUT, 0, 0, NK_Q6_K},
+    {FT_TQ1_0 | FT_TQ2_0, KIND_EMBD, 0, 0, NK_Q4_K},
 
     {FT_Q2_K, KIND_V, IF_GQA4, 0, NK_Q4_K},
     {FT_Q2_K, KIND_V, 0, 0, NK_Q3_K},
@@ -185,6 +194,7 @@ static const rule choose[] = {
     {FT_Q3_K_L, KIND_V, 0, 0, NK_Q5_K},
     {FT_Q4_K_M | FT_Q5_K_M, KIND_V, IF_MORE, 0, NK_Q6_K},
     {FT_Q4_K_S, KIND_V, IF_I4, 0, NK_Q5_K},
+    {FT_IQ4_NL | FT_IQ4_XS, KIND_V, IF_GQA4, 0, NK_Q5_K},
 
     {FT_Q2_K, KIND_DOWN, 0, 0, NK_Q3_K},
     {FT_Q3_K_M, KIND_DOWN, IF_N16, 0, NK_Q5_K},
@@ -197,9 +207,10 @@ static const rule choose[] = {
     {FT_Q4_K_M, KIND_DOWN, IF_MORE, IF_FALCON, NK_Q6_K},
     {FT_Q5_K_M, KIND_DOWN, IF_MORE, 0, NK_Q6_K},
     {FT_Q4_K_S, KIND_DOWN, IF_N8, IF_FALCON, NK_Q5_K},
+    {FT_IQ4_NL | FT_IQ4_XS, KIND_DOWN, IF_N8, 0, NK_Q5_K}, /* without an imatrix */
 
-    {FT_Q2_K | FT_Q3_K_S | FT_Q3_K_M | FT_Q4_K_S | FT_Q4_K_M, KIND_ATTN_OUT, IF_8X, IF_FALCON,
-     NK_Q5_K},
+    {FT_Q2_K | FT_Q3_K_S | FT_Q3_K_M | FT_Q4_K_S | FT_Q4_K_M | FT_IQ4_NL | FT_IQ4_XS, KIND_ATTN_OUT,
+     IF_8X, IF_FALCON, NK_Q5_K},
     {FT_Q2_K, KIND_ATTN_OUT, 0, IF_8X | IF_FALCON, NK_Q3_K},
     {FT_Q3_K_M, KIND_ATTN_OUT, 0, IF_8X | IF_FALCON, NK_Q4_K},
     {FT_Q3_K_L, KIND_ATTN_OUT, 0, IF_8X | IF_FALCON, NK_Q5_K},
@@ -318,6 +329,8 @@ static nb_status preset_type(walk *w, const nb_tensor *t, unsigned kind, nk_type
         kind = KIND_OUTPUT;
     if (!fits(*type, nb_tensor_cols(t)))
         bits |= IF_ODD;
+    if (t->shape[2] > 1)
+        bits |= IF_STACK;
     uint64_t file_type = UINT64_C(1) << w->recipe->preset->file_type;
     for (size_t i = 0; i < countof(choose); i++)
         if (row_fits(&choose[i], file_type, kind, bits)) {

@@ -187,7 +187,8 @@ static void count_clips(const nb_run *run, nb_workspace *ws, const strip *s, nb_
 {
     const nk_type *to = s->plan->type;
     to->explain(s->out, &ws->view);
-    const float share = 1.499f / (float)(ws->view.code_max - ws->view.code_min);
+    const float share =
+        1.499f * (float)ws->view.code_step / (float)(ws->view.code_max - ws->view.code_min);
     const size_t group = ws->view.group, len = to->block_len;
     for (size_t i = 0; i < s->n; i += len) {
         i = run->ops->find_far(ws->src, s->dec, i, s->n, group, share) / len * len;

@@ -21,15 +21,5 @@ SHOWN(IQ3_S, iq3_s, "iq3_s", 256, 110, .dot_with = NK_Q8_K);
 SHOWN(IQ1_S, iq1_s, "iq1_s", 256, 50, .dot_with = NK_Q8_K, .wants_imatrix = true);
 SHOWN(IQ1_M, iq1_m, "iq1_m", 256, 56, .dot_with = NK_Q8_K, .wants_imatrix = true);
 
-/* A table of 16 uneven levels. */
-SHOWN(IQ4_NL, iq4_nl, "iq4_nl", 32, 18, .dot_with = NK_Q8_0);
-SHOWN(IQ4_XS, iq4_xs, "iq4_xs", 256, 136, .dot_with = NK_Q8_K);
-
-/* Ternary: five trits a byte; two bits a trit. */
-SHOWN(TQ1_0, tq1_0, "tq1_0", 256, 54, .dot_with = NK_Q8_K);
-SHOWN(TQ2_0, tq2_0, "tq2_0", 256, 66, .dot_with = NK_Q8_K);
-
-/* 4-bit floats under an 8-bit exponent per 32, or an 8-bit float per 16; one bit under f16. */
-SHOWN(MXFP4, mxfp4, "mxfp4", 32, 17, .dot_with = NK_Q8_0);
-SHOWN(NVFP4, nvfp4, "nvfp4", 64, 36, .dot_with = NK_Q8_0);
+/* One bit a weight under an f16. */
 SHOWN(Q1_0, q1_0, "q1_0", 128, 18, .dot_with = NK_Q8_0);

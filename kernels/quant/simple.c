@@ -36,6 +36,7 @@ static void view_one_group(nk_block_view *v, uint32_t len, int code_min, int cod
     v->len = v->group = len;
     v->code_min = code_min;
     v->code_max = code_max;
+    v->code_step = 1;
     v->scale[0] = v->d = scale;
     v->offset[0] = offset;
     v->scale_code[0] = 1;

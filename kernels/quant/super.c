@@ -108,6 +108,7 @@ void nk_affine_view(const nk_affine_block *a, int group, int code_max, nk_block_
     v->group = (uint32_t)group;
     v->code_min = 0;
     v->code_max = code_max;
+    v->code_step = 1;
     v->d = nk_f16_to_f32(a->d);
     v->dmin = nk_f16_to_f32(a->dmin);
     for (int g = 0; g < NK_SUPER_LEN / group; g++) {
@@ -176,6 +177,7 @@ void nk_symmetric_view(const nk_symmetric_block *s, int bias, nk_block_view *v)
     v->group = 16;
     v->code_min = -bias;
     v->code_max = bias - 1;
+    v->code_step = 1;
     v->d = nk_f16_to_f32(s->d);
     v->dmin = 0;
     for (int g = 0; g < NK_SUPER_LEN / 16; g++) {

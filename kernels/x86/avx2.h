@@ -8,6 +8,7 @@
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
 #include "kernels/blocks.h"
+#include "kernels/quant/levels.h"
 
 #include <immintrin.h>
 #include <stddef.h>
@@ -50,6 +51,36 @@ NK_INLINE __m128 f16_of_blocks(const char *p, size_t block_size, const int nb)
         all |= (uint64_t)h << (16 * k);
     }
     return _mm_cvtph_ps(_mm_cvtsi64_si128((long long)all));
+}
+
+/* The scales of nb <= 4 mxfp4 blocks at p: 2^(e - 128), subnormal below e = 2. */
+NK_INLINE __m128 e8m0_of_blocks(const char *p, size_t block_size, const int nb)
+{
+    uint32_t all = 0;
+#pragma GCC unroll 4
+    for (int k = 0; k < nb; k++)
+        all |= (uint32_t)(unsigned char)p[(size_t)k * block_size] << (8 * k);
+    __m128i e = _mm_cvtepu8_epi32(_mm_cvtsi32_si128((int)all));
+    __m128i normal = _mm_slli_epi32(_mm_sub_epi32(e, _mm_set1_epi32(1)), 23);
+    __m128i tiny = _mm_sllv_epi32(_mm_set1_epi32(0x00200000), e);
+    return _mm_castsi128_ps(_mm_blendv_epi8(normal, tiny, _mm_cmpgt_epi32(_mm_set1_epi32(2), e)));
+}
+
+/* One of them eight times. */
+NK_INLINE __m256 e8m0_all(const void *p)
+{
+    return _mm256_broadcastss_ps(e8m0_of_blocks(p, 1, 1));
+}
+
+/* The scales of the four groups of an nvfp4 block. f16 has e4m3's subnormals too, 2^8 smaller. */
+NK_INLINE __m128 scales_nvfp4(const void *block)
+{
+    int32_t bytes;
+    memcpy(&bytes, block, sizeof bytes);
+    __m128i v = _mm_cvtsi32_si128(bytes);
+    v = _mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)), v);
+    v = _mm_cvtepu8_epi16(_mm_and_si128(v, _mm_set1_epi8(0x7f)));
+    return _mm_mul_ps(_mm_cvtph_ps(_mm_slli_epi16(v, 7)), _mm_set1_ps(128.0f));
 }
 
 /* Fixed order: lanes i and i+4, then i and i+2, then 0 and 1. */
@@ -117,6 +148,48 @@ NK_INLINE __m256i codes_q8_0(const void *block)
 {
     const nk_block_q8_0 *b = block;
     return load32(b->qs);
+}
+
+/* --- codes that index a table ------------------------------------------------------------------
+ */
+
+NK_INLINE __m256i levels_of(__m256i codes, const int8_t levels[NK_LEVELS])
+{
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load16(levels)), codes);
+}
+
+NK_INLINE __m256i codes_iq4_nl(const void *block)
+{
+    return levels_of(nibbles(((const nk_block_iq4_nl *)block)->qs), nk_levels_iq4);
+}
+
+NK_INLINE __m256i codes_mxfp4(const void *block)
+{
+    return levels_of(nibbles(((const nk_block_mxfp4 *)block)->qs), nk_levels_fp4);
+}
+
+/* Group g of 32 of eight. */
+NK_INLINE __m256i codes_iq4_xs(const void *block, int g)
+{
+    return levels_of(nibbles(((const nk_block_iq4_xs *)block)->qs + 16 * g), nk_levels_iq4);
+}
+
+/* Half h of 32 of two: 16 weights in eight bytes, low nibbles first. */
+NK_INLINE __m256i codes_nvfp4(const void *block, int h)
+{
+    __m256i v = nibbles(((const nk_block_nvfp4 *)block)->qs + 16 * h);
+    return levels_of(_mm256_permute4x64_epi64(v, 0xd8), nk_levels_fp4);
+}
+
+/* The scales of the eight groups of an iq4_xs block. */
+NK_INLINE void scales_iq4_xs(const void *block, int16_t scale[8])
+{
+    const nk_block_iq4_xs *b = block;
+#pragma GCC unroll 8
+    for (int g = 0; g < 8; g++) {
+        int low = b->scales_l[g / 2] >> g % 2 * 4 & 15, top = b->scales_h[g / 4] >> g % 4 * 2 & 3;
+        scale[g] = (int16_t)((low | top << 4) - 32);
+    }
 }
 
 #endif

@@ -11,14 +11,15 @@ NK_INLINE __m256 eight_bytes(const uint8_t *p, int is_signed)
     return _mm256_cvtepi32_ps(is_signed ? _mm256_cvtepi8_epi32(v) : _mm256_cvtepu8_epi32(v));
 }
 
-NK_INLINE void simple_decode(__m256i codes_of(const void *block), size_t block_size, int has_min,
+NK_INLINE void simple_decode(__m256i codes_of(const void *block),
+                             __m256 scale_of(const void *block), size_t block_size, int has_min,
                              const void *src, float *dst, size_t n)
 {
     const char *b = src;
     for (size_t i = 0; i < n / NK_LEN; i++, b += block_size, dst += NK_LEN) {
         _Alignas(32) uint8_t code[NK_LEN];
         _mm256_store_si256((__m256i *)code, codes_of(b));
-        __m256 d = f16_all(b), m = has_min ? f16_all(b + 2) : _mm256_setzero_ps();
+        __m256 d = scale_of(b), m = has_min ? f16_all(b + 2) : _mm256_setzero_ps();
 #pragma GCC unroll 4
         for (int k = 0; k < 4; k++) {
             __m256 w = _mm256_mul_ps(eight_bytes(code + 8 * k, !has_min), d);
@@ -29,27 +30,70 @@ NK_INLINE void simple_decode(__m256i codes_of(const void *block), size_t block_s
 
 static void decode_q4_0(const void *src, float *dst, size_t n)
 {
-    simple_decode(codes_q4_0, sizeof(nk_block_q4_0), 0, src, dst, n);
+    simple_decode(codes_q4_0, f16_all, sizeof(nk_block_q4_0), 0, src, dst, n);
 }
 
 static void decode_q4_1(const void *src, float *dst, size_t n)
 {
-    simple_decode(codes_q4_1, sizeof(nk_block_q4_1), 1, src, dst, n);
+    simple_decode(codes_q4_1, f16_all, sizeof(nk_block_q4_1), 1, src, dst, n);
 }
 
 static void decode_q5_0(const void *src, float *dst, size_t n)
 {
-    simple_decode(codes_q5_0, sizeof(nk_block_q5_0), 0, src, dst, n);
+    simple_decode(codes_q5_0, f16_all, sizeof(nk_block_q5_0), 0, src, dst, n);
 }
 
 static void decode_q5_1(const void *src, float *dst, size_t n)
 {
-    simple_decode(codes_q5_1, sizeof(nk_block_q5_1), 1, src, dst, n);
+    simple_decode(codes_q5_1, f16_all, sizeof(nk_block_q5_1), 1, src, dst, n);
 }
 
 static void decode_q8_0(const void *src, float *dst, size_t n)
 {
-    simple_decode(codes_q8_0, sizeof(nk_block_q8_0), 0, src, dst, n);
+    simple_decode(codes_q8_0, f16_all, sizeof(nk_block_q8_0), 0, src, dst, n);
+}
+
+static void decode_iq4_nl(const void *src, float *dst, size_t n)
+{
+    simple_decode(codes_iq4_nl, f16_all, sizeof(nk_block_iq4_nl), 0, src, dst, n);
+}
+
+static void decode_mxfp4(const void *src, float *dst, size_t n)
+{
+    simple_decode(codes_mxfp4, e8m0_all, sizeof(nk_block_mxfp4), 0, src, dst, n);
+}
+
+static void decode_iq4_xs(const void *src, float *dst, size_t n)
+{
+    const nk_block_iq4_xs *b = src;
+    for (size_t i = 0; i < n / NK_SUPER_LEN; i++, b++) {
+        int16_t scale[8];
+        scales_iq4_xs(b, scale);
+        for (int g = 0; g < 8; g++, dst += NK_LEN) {
+            _Alignas(32) uint8_t code[NK_LEN];
+            _mm256_store_si256((__m256i *)code, codes_iq4_xs(b, g));
+            __m256 d = _mm256_set1_ps(f16_one(b->d) * (float)scale[g]);
+#pragma GCC unroll 4
+            for (int k = 0; k < 4; k++)
+                _mm256_storeu_ps(dst + 8 * k, _mm256_mul_ps(eight_bytes(code + 8 * k, 1), d));
+        }
+    }
+}
+
+static void decode_nvfp4(const void *src, float *dst, size_t n)
+{
+    const nk_block_nvfp4 *b = src;
+    for (size_t i = 0; i < n / NK_NVFP4_LEN; i++, b++) {
+        _Alignas(32) uint8_t code[NK_NVFP4_LEN];
+        _Alignas(16) float scale[4];
+        _mm_store_ps(scale, scales_nvfp4(b));
+        _mm256_store_si256((__m256i *)code, codes_nvfp4(b, 0));
+        _mm256_store_si256((__m256i *)code + 1, codes_nvfp4(b, 1));
+#pragma GCC unroll 8
+        for (int k = 0; k < 8; k++, dst += 8)
+            _mm256_storeu_ps(
+                dst, _mm256_mul_ps(eight_bytes(code + 8 * k, 1), _mm256_set1_ps(scale[k / 2])));
+    }
 }
 
 /* bias: what is subtracted from a code of a type without mins; -1: the type has mins. */
@@ -103,6 +147,16 @@ static void decode_q6_k(const void *src, float *dst, size_t n)
     super_decode(codes_q6_k, scales_q6_k, sizeof(nk_block_q6_k), 32, src, dst, n);
 }
 
+static void decode_tq1_0(const void *src, float *dst, size_t n)
+{
+    super_decode(codes_tq1_0, scales_tq1_0, sizeof(nk_block_tq1_0), 1, src, dst, n);
+}
+
+static void decode_tq2_0(const void *src, float *dst, size_t n)
+{
+    super_decode(codes_tq2_0, scales_tq2_0, sizeof(nk_block_tq2_0), 1, src, dst, n);
+}
+
 static void decode_f16(const void *src, float *dst, size_t n)
 {
     const char *p = src;
@@ -146,4 +200,10 @@ void nk_x86_decode_avx2(nk_ops *ops)
     ops->decode[NK_Q4_K] = decode_q4_k;
     ops->decode[NK_Q5_K] = decode_q5_k;
     ops->decode[NK_Q6_K] = decode_q6_k;
+    ops->decode[NK_IQ4_NL] = decode_iq4_nl;
+    ops->decode[NK_IQ4_XS] = decode_iq4_xs;
+    ops->decode[NK_TQ1_0] = decode_tq1_0;
+    ops->decode[NK_TQ2_0] = decode_tq2_0;
+    ops->decode[NK_MXFP4] = decode_mxfp4;
+    ops->decode[NK_NVFP4] = decode_nvfp4;
 }

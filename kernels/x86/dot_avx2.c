@@ -9,10 +9,12 @@
  * within 2 * 128 * 127 < 2^15 and every integer is exact. */
 
 typedef __m256i codes_fn(const void *block);
+typedef __m128 scales_fn(const char *p, size_t block_size, const int nb);
 
 /* What of one type makes up the loop below. With a min the block starts d, m and x is q8_1. */
 typedef struct simple_type {
     codes_fn *codes;
+    scales_fn *scales;         /* of w */
     size_t block_size, x_size; /* bytes of a block on each side */
     bool is_signed;            /* codes, and then no min */
 } simple_type;
@@ -23,7 +25,7 @@ NK_INLINE void blocks_dot(const simple_type t, const char *b, const char *x, siz
 {
     const __m256i ones = _mm256_set1_epi16(1);
     _Alignas(16) float scale[4][4];
-    __m128 d = f16_of_blocks(b, t.block_size, nb);
+    __m128 d = t.scales(b, t.block_size, nb);
 #pragma GCC unroll 4
     for (int c = 0; c < nc; c++) {
         const char *a = x + (size_t)c * stride;
@@ -74,13 +76,23 @@ NK_INLINE void simple_dot(const simple_type t, size_t n, const void *w, const vo
         y[c] = hsum8(acc[c]) + (t.is_signed ? 0 : hsum4(min[c]));
 }
 
-static const simple_type q4_0 = {codes_q4_0, sizeof(nk_block_q4_0), sizeof(nk_block_q8_0), true};
-static const simple_type q4_1 = {codes_q4_1, sizeof(nk_block_q4_1), sizeof(nk_block_q8_1), false};
-static const simple_type q5_0 = {codes_q5_0, sizeof(nk_block_q5_0), sizeof(nk_block_q8_0), true};
-static const simple_type q5_1 = {codes_q5_1, sizeof(nk_block_q5_1), sizeof(nk_block_q8_1), false};
-static const simple_type q8_0 = {codes_q8_0, sizeof(nk_block_q8_0), sizeof(nk_block_q8_0), true};
+static const simple_type q4_0 = {codes_q4_0, f16_of_blocks, sizeof(nk_block_q4_0),
+                                 sizeof(nk_block_q8_0), true};
+static const simple_type q4_1 = {codes_q4_1, f16_of_blocks, sizeof(nk_block_q4_1),
+                                 sizeof(nk_block_q8_1), false};
+static const simple_type q5_0 = {codes_q5_0, f16_of_blocks, sizeof(nk_block_q5_0),
+                                 sizeof(nk_block_q8_0), true};
+static const simple_type q5_1 = {codes_q5_1, f16_of_blocks, sizeof(nk_block_q5_1),
+                                 sizeof(nk_block_q8_1), false};
+static const simple_type q8_0 = {codes_q8_0, f16_of_blocks, sizeof(nk_block_q8_0),
+                                 sizeof(nk_block_q8_0), true};
+static const simple_type iq4_nl = {codes_iq4_nl, f16_of_blocks, sizeof(nk_block_iq4_nl),
+                                   sizeof(nk_block_q8_0), true};
+static const simple_type mxfp4 = {codes_mxfp4, e8m0_of_blocks, sizeof(nk_block_mxfp4),
+                                  sizeof(nk_block_q8_0), true};
 
 NK_SIMPLE_TYPES(NK_SIMPLE_PAIR)
+NK_LEVEL_TYPES(NK_SIMPLE_PAIR)
 
 /* --- floats ----------------------------------------------------------------------------------- */
 
@@ -190,13 +202,14 @@ void nk_x86_dot_avx2(nk_ops *ops)
         nk_dot_fn *dot;
         nk_dot4_fn *dot4;
     } rows[] = {
-        {NK_F32, dot_f32, dot4_f32},    {NK_F16, dot_f16, dot4_f16},
-        {NK_BF16, dot_bf16, dot4_bf16}, {NK_Q4_0, dot_q4_0, dot4_q4_0},
-        {NK_Q4_1, dot_q4_1, dot4_q4_1}, {NK_Q5_0, dot_q5_0, dot4_q5_0},
-        {NK_Q5_1, dot_q5_1, dot4_q5_1}, {NK_Q8_0, dot_q8_0, dot4_q8_0},
+        {NK_F32, dot_f32, dot4_f32},
+        {NK_F16, dot_f16, dot4_f16},
+        {NK_BF16, dot_bf16, dot4_bf16},
     };
     for (size_t i = 0; i < countof(rows); i++) {
         ops->dot[rows[i].id] = rows[i].dot;
         ops->dot4[rows[i].id] = rows[i].dot4;
     }
+    NK_SIMPLE_TYPES(NK_DOT_SET)
+    NK_LEVEL_TYPES(NK_DOT_SET)
 }

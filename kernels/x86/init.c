@@ -10,6 +10,8 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
         return;
     nk_x86_dot_avx2(ops);
     nk_x86_dot_k_avx2(ops);
+    nk_x86_dot_levels_avx2(ops);
+    nk_x86_dot_trits_avx2(ops);
     nk_x86_decode_avx2(ops);
     nk_x86_enc_avx2(ops);
     nk_x86_measure_avx2(ops);

@@ -124,5 +124,60 @@ NK_INLINE super_scales scales_q6_k(const void *block)
     return (super_scales){scale, _mm256_slli_epi16(scale, 5), f16_one(b->d), 0};
 }
 
+/* --- trits: codes 0..2 (tq2_0: 3 too) under one scale and an offset of 1 ------------------------
+ */
+
+NK_INLINE __m256i codes_tq2_0(const void *block, int g)
+{
+    const nk_block_tq2_0 *b = block;
+    return bits_of(load32(b->qs + g / 4 * 32), g % 4 * 2, 2, 0);
+}
+
+/* (byte * power mod 256) * 3 >> 8 of every byte: the digit the power brings to the top. Bytes go
+ * through the upper halves of 16-bit lanes, whose product drops what overflows. */
+NK_INLINE __m256i digits_of(__m256i v, __m256i power)
+{
+    const __m256i three = _mm256_set1_epi16(3), odd = _mm256_set1_epi16((short)0xff00);
+    __m256i lo = _mm256_mullo_epi16(_mm256_slli_epi16(v, 8), power);
+    __m256i hi = _mm256_mullo_epi16(_mm256_and_si256(v, odd), power);
+    return _mm256_or_si256(_mm256_mulhi_epu16(lo, three),
+                           _mm256_slli_epi16(_mm256_mulhi_epu16(hi, three), 8));
+}
+
+/* Groups 0..4 are the digits of qs[0..31]; 5 to half of 7 those of qs[32..47], two a group; the
+ * other half of 7 is the first four digits of qh. */
+NK_INLINE __m256i codes_tq1_0(const void *block, int g)
+{
+    const nk_block_tq1_0 *b = block;
+    static const short power[] = {1, 3, 9, 27, 81};
+    if (g < 5)
+        return digits_of(load32(b->qs), _mm256_set1_epi16(power[g]));
+    __m128i v = load16(b->qs + 32);
+    if (g < 7)
+        return digits_of(
+            _mm256_broadcastsi128_si256(v),
+            _mm256_setr_m128i(_mm_set1_epi16(power[2 * g - 10]), _mm_set1_epi16(power[2 * g - 9])));
+    int32_t last;
+    memcpy(&last, b->qh, sizeof last);
+    return digits_of(_mm256_setr_m128i(v, _mm_set1_epi32(last)),
+                     _mm256_setr_epi16(81, 81, 81, 81, 81, 81, 81, 81, 1, 1, 3, 3, 9, 9, 27, 27));
+}
+
+NK_INLINE super_scales scales_trits(nk_f16 d)
+{
+    const __m256i one = _mm256_set1_epi16(1);
+    return (super_scales){one, one, f16_one(d), 0};
+}
+
+NK_INLINE super_scales scales_tq1_0(const void *block)
+{
+    return scales_trits(((const nk_block_tq1_0 *)block)->d);
+}
+
+NK_INLINE super_scales scales_tq2_0(const void *block)
+{
+    return scales_trits(((const nk_block_tq2_0 *)block)->d);
+}
+
 #endif
 #endif

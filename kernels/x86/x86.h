@@ -6,8 +6,10 @@
 #include "kernels/crc32c.h"
 #include "kernels/ops.h"
 
-void nk_x86_dot_avx2(nk_ops *ops);   /* simple and float types */
-void nk_x86_dot_k_avx2(nk_ops *ops); /* super-block types */
+void nk_x86_dot_avx2(nk_ops *ops);        /* simple and float types */
+void nk_x86_dot_k_avx2(nk_ops *ops);      /* super-block types */
+void nk_x86_dot_levels_avx2(nk_ops *ops); /* tables of levels under several scales */
+void nk_x86_dot_trits_avx2(nk_ops *ops);
 void nk_x86_dot_avx512(nk_ops *ops);
 void nk_x86_dot_k_avx512(nk_ops *ops);
 void nk_x86_decode_avx2(nk_ops *ops);  /* rows to floats, equal to the C reference's */

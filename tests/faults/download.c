@@ -10,6 +10,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "downloads/listing.h"
 #include "downloads/queue.h"
 #include "tests/faults/faults.h"
 #include "tests/hub/fake_hub.h"
@@ -31,6 +32,7 @@ static void serve(int out)
     fault_check(fake_hub_start(&hub, NULL, &err) == NB_OK, "%s", err.msg);
     fake_repo *repo = fake_hub_add(hub, &(fake_repo_info){.id = "ns/repo"});
     fake_repo_noise(repo, "m.gguf", SIZE, 7);
+    fake_repo_text(repo, "config.json", "{}");
     fake_repo_sha256(repo, "m.gguf", sha256);
     int n = snprintf(line, sizeof line, "%s %s %s", fake_hub_origin(hub, FAKE_HUB),
                      fake_repo_head(repo), sha256);
@@ -187,3 +189,32 @@ static void list_is_whole(nb_status status)
     nb_json_close(&doc);
 }
 FAULT_SCENARIO(queue, start_empty, run_queue, list_is_whole);
+
+/* --- the list of a commit ----------------------------------------------------------------------
+ */
+
+static nb_status list_files(nb_err *err)
+{
+    dl_net *net = NULL;
+    dl_repo repo;
+    dl_trouble trouble;
+    NB_TRY(open_net(&net, err));
+    nb_status st = dl_listing_ask(net, test_path(tree_scratch(), "pull/kept"), "ns/repo", commit,
+                                  &repo, &trouble, NULL, err);
+    if (st == NB_OK) {
+        fault_check(repo.n_file == 2 && strcmp(repo.file[1].oid, oid) == 0, "a list of %zu files",
+                    repo.n_file);
+        dl_repo_free(&repo);
+    }
+    dl_net_close(&net);
+    return st;
+}
+
+/* From the server, then from the disk if it could be kept. */
+static void then_lists(nb_status status)
+{
+    nb_err err = {0};
+    (void)status;
+    fault_check(list_files(&err) == NB_OK && list_files(&err) == NB_OK, "the next: %s", err.msg);
+}
+FAULT_SCENARIO(listing, start_empty, list_files, then_lists);

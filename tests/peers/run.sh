@@ -1,10 +1,10 @@
 #!/bin/sh
 # Real programs against what nibble writes and reads: llama.cpp (through node-llama-cpp) must load
-# every quantized demo file, tokenize alike and agree with nibble's greedy tokens on the F32 file; a
-# tiny model of every architecture must have llama.cpp's logits; @huggingface/gguf must parse the
-# headers; @huggingface/hub and nibble must find in one Hugging Face cache what the other downloaded
-# from the fake Hub. Needs node 20, npm and a reachable npm registry; says what it skips.
-# NIBBLE_PEERS is a node_modules that has all of them already.
+# every quantized demo file, tokenize alike and agree with nibble's greedy tokens on the F32 file, cut
+# words alike for every family of pre-tokenizers, and have nibble's logits for a tiny model of every
+# architecture; @huggingface/gguf must parse the headers; @huggingface/hub and nibble must find in one
+# Hugging Face cache what the other downloaded from the fake Hub. Needs node 20, npm and a reachable
+# npm registry; says what it skips. NIBBLE_PEERS is a node_modules that has all of them already.
 set -eu
 cd "$(dirname "$0")"
 skip() {
@@ -58,14 +58,15 @@ peer() { # SCRIPT PACKAGE [ARGUMENT...]
     cp "$script" "$dir/"
     mkdir "$dir/$script.d"
     rc=0
-    timeout -k 5 100 node "$dir/$script" "$nibble" "$@" "$dir/$script.d" || rc=$?
-    [ $rc != 124 ] || echo "real peers: $script: no end after 100 s" >&2
+    timeout -k 5 160 node "$dir/$script" "$nibble" "$@" "$dir/$script.d" || rc=$?
+    [ $rc != 124 ] || echo "real peers: $script: no end after 160 s" >&2
     [ $rc = 0 ] || failed=1
 }
 peer hub.mjs @huggingface/hub "$fake_hub"
 if [ -n "$binary" ]; then
     peer llama.mjs node-llama-cpp
     peer archs.mjs node-llama-cpp "$archs"
+    peer words.mjs node-llama-cpp
 else
     echo "real peers: skipped: no llama.cpp package for $(uname -m)"
 fi

@@ -1,6 +1,5 @@
-/* The Hub on a real terminal, from a fake one on loopback: what its words may do to the terminal,
- * what every trouble says and how it is mended, what a kill costs, quitting while it fetches, and
- * the first start (tui 13 14 22 23). */
+/* The Hub on a real terminal, from a fake one on loopback: what every trouble says and how it is
+ * mended, what a kill costs, quitting while it fetches, and the first start (tui 13 22 23). */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -36,13 +35,18 @@ void hub_down(void)
         fake_hub_stop(&hub);
 }
 
+fake_hub *hub_server(void)
+{
+    return hub;
+}
+
 void hub_fault(const char *line)
 {
     nb_err err = {0};
     pty_check(fake_hub_fault(hub, line, &err) == NB_OK, "%s", err.msg);
 }
 
-static void press(pty *p, const char *keys, const char *shows)
+void hub_press(pty *p, const char *keys, const char *shows)
 {
     pty_send(p, keys);
     pty_check(pty_wait(p, shows, ANSWER), "no \"%s\" after \"%s\": \"%s\", status %x", shows, keys,
@@ -53,26 +57,31 @@ void hub_open_repo(pty *p, const char *id)
 {
     char path[200];
     snprintf(path, sizeof path, "Models > %s", id);
-    press(p, "u", id);
-    press(p, "/", "Enter keeps");
+    hub_press(p, "u", id);
+    hub_press(p, "/", "Enter keeps");
     pty_send(p, "\x15");
     pty_send(p, id);
     pty_send(p, "\r");
     pty_check(pty_wait(p, "  1 ", ANSWER) && pty_wait_gone(p, "asking", ANSWER), "no answer");
-    press(p, "\r", path);
+    hub_press(p, "\r", path);
     pty_check(pty_wait(p, "MODEL", ANSWER), "no files of %s", id);
 }
 
-static void start(pty *p)
+void hub_start_with(pty *p, const char *more)
 {
-    const char *const argv[] = {pty_program, "demo", NULL};
-    pty_start(p, &(pty_options){.w = 120, .h = 40, .env = hub_env}, argv);
+    const char *const argv[] = {pty_program, "demo", NULL},
+                      *env[] = {hub_env[0], hub_env[1], more, NULL};
+    pty_start(p, &(pty_options){.w = 120, .h = 40, .env = env}, argv);
     pty_check(pty_wait(p, "? keys", FIRST_SCREEN), "no frame");
-    press(p, "1", "[1 Models");
+    hub_press(p, "1", "[1 Models");
 }
 
-/* The row of a file on Downloads; "" when it is not there. */
-static const char *row_of(const vt *t, const char *file)
+void hub_start(pty *p)
+{
+    hub_start_with(p, NULL);
+}
+
+const char *hub_row(const vt *t, const char *file)
 {
     for (int y = 2; y < t->h; y++)
         if (strstr(vt_row(t, y), file))
@@ -80,50 +89,35 @@ static const char *row_of(const vt *t, const char *file)
     return "";
 }
 
-static bool row_says(pty *p, const char *file, const char *word, int ms)
+bool hub_row_says(pty *p, const char *file, const char *word, int ms)
 {
     for (double end = pty_now() + test_within(ms / 1000.0); pty_now() < end && !p->ended;
          pty_pump(p, 20))
-        if (strstr(row_of(&p->screen, file), word))
+        if (strstr(hub_row(&p->screen, file), word))
             return true;
     return false;
 }
 
-/* --- words ----------------------------------------------------------------------------------- */
-
-/* tui 14: list, page, card, files, a download's row, palette, log. */
-static void words_of_the_hub_stay_text(pty *p)
-{
-    static const char *const keys[] = {"C",    "jjjj", "+", "+", "\x1b", "f",    "jjj", "T",
-                                       "\x1b", "d",    "2", "j", ":",    "\x1b", "E",   "\x1b",
-                                       "J",    "\x1b", "1", "u", "u",    "\x1b"};
-    hub_up(0);
-    start(p);
-    hub_open_repo(p, "odd-lm/Odd-1M-GGUF");
-    pty_check(pty_wait(p, "\xe2\x9f\xa8U+202E\xe2\x9f\xa9", ANSWER), "U+202E is not made visible");
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        pty_send(p, keys[i]);
-        pty_pump(p, 90);
-        pty_check(!p->ended, "ended after \"%s\": %x", keys[i], p->status);
-        pty_check(p->screen.odd == 0, "\"%s\" sent %s", keys[i], p->screen.first_odd);
-    }
-    hub_down();
-}
-
 /* --- troubles -------------------------------------------------------------------------------- */
+
+/* Of boxes. */
+#define HUB_TITLE   "\xe2\x94\x80 hub"
+#define LOCAL_TITLE "\xe2\x94\x80 local"
 
 /* Whether the local list, looked at again, shows it. */
 static bool is_listed(pty *p, const char *file)
 {
-    press(p, "1", "[1 Models");
-    for (int i = 0; i < 3 && vt_shows(&p->screen, "hub"); i++) {
+    hub_press(p, "1", "[1 Models");
+    if (!pty_wait(p, LOCAL_TITLE, 20)) { /* the Hub's list alone, then both */
+        hub_press(p, "u", LOCAL_TITLE);
+        pty_check(pty_wait(p, HUB_TITLE, ANSWER), "not both lists");
         pty_send(p, "u");
-        pty_pump(p, 100);
     }
-    press(p, "r", "local ");
+    pty_check(pty_wait_gone(p, HUB_TITLE, ANSWER), "the Hub's list stays");
+    hub_press(p, "r", "local ");
     pty_pump(p, 400);
     bool listed = vt_shows(&p->screen, file);
-    press(p, "2", "[2 Downloads");
+    hub_press(p, "2", "[2 Downloads");
     return listed;
 }
 
@@ -132,31 +126,35 @@ static void every_trouble_says_what_to_press(pty *p)
 {
     static const struct {
         const char *fault, *word, *key, *too;
+        bool slow; /* only with NB_TEST_LONG */
     } row[] = {
-        {"GET *Q8_0.gguf status=404", "no such file", "r tries again", NULL},
-        {"GET cdn:*Q8_0.gguf flip_byte=1000", "wrong hash", "r fetches again", NULL},
+        {"GET *Q8_0.gguf status=404", "no such file", "r tries again", NULL, false},
+        {"GET cdn:*Q8_0.gguf flip_byte=1000", "wrong hash", "r fetches again", NULL, false},
         {"GET cdn:*Q8_0.gguf flip_byte=1000", "changed on the server", "r starts again",
-         "HEAD hub:*Q8_0.gguf bad_etag"},
-        {"GET cdn:*Q8_0.gguf status=403", "storage refused", "r tries again", NULL},
+         "HEAD hub:*Q8_0.gguf bad_etag", false},
+        {"GET cdn:*Q8_0.gguf status=403", "storage refused", "r tries again", NULL, false},
+        {"GET cdn:*Q8_0.gguf rst", "no connection", "r tries again", NULL, true},
     };
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+        if (row[i].slow && !getenv("NB_TEST_LONG"))
+            continue;
         pty_new_home();
         hub_up(0);
-        start(p);
+        hub_start(p);
         hub_open_repo(p, "reed-lm/Reed-1M-GGUF");
         hub_fault(row[i].fault);
         if (row[i].too)
             hub_fault(row[i].too);
         pty_send(p, "jd");
-        press(p, "2", "[2 Downloads");
-        pty_check(row_says(p, "Q8_0", row[i].word, 15000), "%s: \"%s\"", row[i].fault,
-                  row_of(&p->screen, "Q8_0"));
+        hub_press(p, "2", "[2 Downloads");
+        pty_check(hub_row_says(p, "Q8_0", row[i].word, row[i].slow ? 60000 : 15000), "%s: \"%s\"",
+                  row[i].fault, hub_row(&p->screen, "Q8_0"));
         pty_check(pty_wait(p, row[i].key, 1000), "%s: no \"%s\"", row[i].fault, row[i].key);
         pty_check(!is_listed(p, "Reed-1M"), "%s: listed as a model", row[i].fault);
         fake_hub_faults_clear(hub);
         pty_send(p, "r");
-        pty_check(row_says(p, "Q8_0", "sha256", ANSWER), "%s: r does not mend it: \"%s\"",
-                  row[i].fault, row_of(&p->screen, "Q8_0"));
+        pty_check(hub_row_says(p, "Q8_0", "sha256", ANSWER), "%s: r does not mend it: \"%s\"",
+                  row[i].fault, hub_row(&p->screen, "Q8_0"));
         pty_check(is_listed(p, "Reed-1M"), "%s: not listed once it is whole", row[i].fault);
     }
     hub_down();
@@ -166,20 +164,21 @@ static void every_trouble_says_what_to_press(pty *p)
 static void a_gated_one_takes_a_token(pty *p)
 {
     hub_up(0);
-    start(p);
+    hub_start(p);
     hub_open_repo(p, "lock-lm/Lock-1M-GGUF");
     pty_send(p, "d");
-    press(p, "2", "gated, no token");
+    hub_press(p, "2", "gated, no token");
     pty_check(pty_wait(p, "A stores a token, r tries again", 1000), "no keys");
-    press(p, "A", "Hugging Face account");
+    hub_press(p, "A", "Hugging Face account");
     pty_send(p, "\x1b[200~" SHELF_TOKEN "\x1b[201~");
     pty_check(pty_wait(p, "> ****", 2000) && !vt_shows(&p->screen, "hf_Granted"),
               "the token shows");
-    press(p, "\r", "you are   tester");
+    hub_press(p, "\r", "you are   tester");
     pty_send(p, "\x1b");
     pty_pump(p, 80);
     pty_send(p, "r");
-    pty_check(row_says(p, "Lock-1M", "sha256", ANSWER), "\"%s\"", row_of(&p->screen, "Lock-1M"));
+    pty_check(hub_row_says(p, "Lock-1M", "sha256", ANSWER), "\"%s\"",
+              hub_row(&p->screen, "Lock-1M"));
     hub_down();
 }
 
@@ -193,19 +192,19 @@ static void a_full_disk_keeps_what_came(pty *p)
     const char *const argv[] = {"/bin/sh", "-c", line, NULL};
     pty_start(p, &(pty_options){.w = 120, .h = 40, .env = hub_env}, argv);
     pty_check(pty_wait(p, "? keys", FIRST_SCREEN), "no frame");
-    press(p, "1", "[1 Models");
+    hub_press(p, "1", "[1 Models");
     hub_open_repo(p, "reed-lm/Reed-1M-GGUF");
     pty_send(p, "jd");
-    press(p, "2", "[2 Downloads");
-    pty_check(row_says(p, "Q8_0", "disk full", ANSWER), "\"%s\"", row_of(&p->screen, "Q8_0"));
+    hub_press(p, "2", "[2 Downloads");
+    pty_check(hub_row_says(p, "Q8_0", "disk full", ANSWER), "\"%s\"", hub_row(&p->screen, "Q8_0"));
     pty_check(pty_wait(p, "r goes on from there", 1000), "no key");
     pty_check(!is_listed(p, "Reed-1M"), "listed as a model");
     pty_check(prlimit(p->pid, RLIMIT_FSIZE, NULL, &all) == 0, "prlimit");
     all.rlim_cur = all.rlim_max;
     pty_check(prlimit(p->pid, RLIMIT_FSIZE, &all, NULL) == 0, "prlimit");
     pty_send(p, "r");
-    pty_check(row_says(p, "Q8_0", "sha256", ANSWER), "r does not go on: \"%s\"",
-              row_of(&p->screen, "Q8_0"));
+    pty_check(hub_row_says(p, "Q8_0", "sha256", ANSWER), "r does not go on: \"%s\"",
+              hub_row(&p->screen, "Q8_0"));
     hub_down();
 }
 
@@ -223,21 +222,21 @@ static void progress_grows_and_stalls_are_said(pty *p)
 {
     int last = -1, seen = 0;
     hub_up(8 * MIB);
-    start(p);
+    hub_start(p);
     hub_open_repo(p, "slow-lm/Slow-GGUF");
     hub_fault("GET cdn:* #1-3 rst drop_after=300000");
     hub_fault("GET cdn:* #4+ rate=300000 stall_after=400000");
     pty_send(p, "d");
-    press(p, "2", "[2 Downloads");
+    hub_press(p, "2", "[2 Downloads");
     double quiet = 0;
     bool said = false;
     for (double end = pty_now() + 25; pty_now() < end && !said; pty_pump(p, 50)) {
-        int now = percent(row_of(&p->screen, "segments"));
+        int now = percent(hub_row(&p->screen, "segments"));
         pty_check(now >= last || now < 0, "%d%% after %d%%", now, last);
         seen += now > last;
         quiet = now > last ? pty_now() : quiet;
         last = now > last ? now : last;
-        said = strstr(row_of(&p->screen, "slow-Q"), "stalled") != NULL;
+        said = strstr(hub_row(&p->screen, "slow-Q"), "stalled") != NULL;
         if (now > 20 && quiet > 0 && pty_now() - quiet < 1) {
             fake_hub_faults_clear(hub);
             hub_fault("GET cdn:* stall_after=0");
@@ -247,24 +246,24 @@ static void progress_grows_and_stalls_are_said(pty *p)
     pty_check(seen >= 3, "%d steps only", seen);
     printf("    stalled said %.1f s after the last byte\n", pty_now() - quiet);
     fake_hub_faults_clear(hub);
-    pty_check(row_says(p, "slow-Q", "sha256", 20000), "it does not go on: \"%s\"",
-              row_of(&p->screen, "slow-Q"));
+    pty_check(hub_row_says(p, "slow-Q", "sha256", 20000), "it does not go on: \"%s\"",
+              hub_row(&p->screen, "slow-Q"));
     hub_down();
 }
 
 /* --- kills and quits ------------------------------------------------------------------------- */
 
-static void fetch_slowly(pty *p, const char *rate)
+void hub_fetch_slowly(pty *p, const char *rate)
 {
     char fault[64];
-    start(p);
+    hub_start(p);
     hub_open_repo(p, "slow-lm/Slow-GGUF");
     snprintf(fault, sizeof fault, "GET cdn:* rate=%s", rate);
     hub_fault(fault);
     pty_send(p, "d");
-    press(p, "2", "[2 Downloads");
-    pty_check(row_says(p, "slow-Q", "get", ANSWER), "it does not run: \"%s\"",
-              row_of(&p->screen, "slow-Q"));
+    hub_press(p, "2", "[2 Downloads");
+    pty_check(hub_row_says(p, "slow-Q", "get", ANSWER), "it does not run: \"%s\"",
+              hub_row(&p->screen, "slow-Q"));
 }
 
 static bool wait_bytes(uint64_t bytes, double seconds, pty *p)
@@ -282,7 +281,7 @@ static void a_kill_costs_little(pty *p)
     static pty other;
     enum { SIZE = 40 * MIB };
     hub_up(SIZE);
-    fetch_slowly(p, "2M");
+    hub_fetch_slowly(p, "2M");
     const char *const argv[] = {pty_program, "demo", NULL};
     pty_start(&other, &(pty_options){.w = 120, .h = 40, .env = hub_env}, argv);
     bool said = pty_wait(&other, "another nibble keeps the list", ANSWER);
@@ -299,9 +298,9 @@ static void a_kill_costs_little(pty *p)
     fake_hub_faults_clear(hub);
     pty_start(p, &(pty_options){.w = 120, .h = 40, .env = hub_env}, argv);
     pty_check(pty_wait(p, "? keys", FIRST_SCREEN), "no frame");
-    press(p, "2", "[2 Downloads");
-    pty_check(row_says(p, "slow-Q", "sha256", 20000), "it does not go on: \"%s\"",
-              row_of(&p->screen, "slow-Q"));
+    hub_press(p, "2", "[2 Downloads");
+    pty_check(hub_row_says(p, "slow-Q", "sha256", 20000), "it does not go on: \"%s\"",
+              hub_row(&p->screen, "slow-Q"));
     uint64_t all = fake_hub_bytes(hub, FAKE_CDN, "*slow-Q*");
     printf("    %.1f MiB before the kill, %.1f in all of %d\n", (double)before / MIB,
            (double)all / MIB, SIZE / MIB);
@@ -322,20 +321,20 @@ static bool list_names_it(void)
 static void quitting_asks_for_downloads(pty *p)
 {
     hub_up(40 * MIB);
-    fetch_slowly(p, "300K");
-    press(p, "\x11", "p pauses and quits");
+    hub_fetch_slowly(p, "300K");
+    hub_press(p, "\x11", "p pauses and quits");
     pty_send(p, "\x1b");
     pty_check(pty_wait_gone(p, "p pauses", 1000) && !p->ended, "Esc does not stay");
-    press(p, "\x11", "p pauses and quits");
+    hub_press(p, "\x11", "p pauses and quits");
     pty_send(p, "p");
     pty_check(pty_wait_end(p, 3000) && WIFEXITED(p->status) && WEXITSTATUS(p->status) == 0,
               "p: status %x", p->status);
     pty_check(list_names_it(), "the list forgot it");
-    start(p);
-    press(p, "2", "[2 Downloads");
-    pty_check(row_says(p, "slow-Q", "get", ANSWER), "it does not go on: \"%s\"",
-              row_of(&p->screen, "slow-Q"));
-    press(p, "\x11", "c cancels all");
+    hub_start(p);
+    hub_press(p, "2", "[2 Downloads");
+    pty_check(hub_row_says(p, "slow-Q", "get", ANSWER), "it does not go on: \"%s\"",
+              hub_row(&p->screen, "slow-Q"));
+    hub_press(p, "\x11", "c cancels all");
     pty_send(p, "c");
     pty_check(pty_wait_end(p, 3000) && WIFEXITED(p->status) && WEXITSTATUS(p->status) == 0,
               "c: status %x", p->status);
@@ -360,7 +359,7 @@ static void the_first_start_greets_once(pty *p)
     pty_check(!vt_shows(&p->screen, "welcome to nibble"), "greeted though nothing is kept");
     opened_alone(p, NULL);
     pty_check(vt_shows(&p->screen, "welcome to nibble"), "not greeted");
-    press(p, "3", "[3 Quantize");
+    hub_press(p, "3", "[3 Quantize");
     pty_check(pty_wait_gone(p, "welcome to nibble", 2000), "it stays");
     kill(p->pid, SIGTERM);
     pty_check(pty_wait_end(p, 3000), "it does not end");
@@ -372,7 +371,6 @@ static void the_first_start_greets_once(pty *p)
 }
 
 const pty_test pty_hub_tests[] = {{"first start", the_first_start_greets_once},
-                                  {"tui 14: words of the Hub", words_of_the_hub_stay_text},
                                   {"tui 22: troubles", every_trouble_says_what_to_press},
                                   {"tui 22: gated", a_gated_one_takes_a_token},
                                   {"tui 22: disk full", a_full_disk_keeps_what_came},

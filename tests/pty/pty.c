@@ -131,6 +131,9 @@ void pty_start(pty *p, const pty_options *opt, const char *const *argv)
     p->reply = opt->reply;
     p->reply_ms = opt->reply_ms;
     p->reply_at = 0;
+    p->secret = opt->secret;
+    p->told = 0;
+    p->n_last = 0;
     struct winsize size = {.ws_col = (unsigned short)p->screen.w,
                            .ws_row = (unsigned short)p->screen.h};
     pty_check(openpty(&p->fd, &p->slave, NULL, NULL, &size) == 0, "openpty: %s", strerror(errno));
@@ -167,12 +170,31 @@ static void hear(pty *p)
     p->ended = !p->stopped;
 }
 
+/* Looks for the secret, also across reads. */
+static void listen_for(pty *p, const char *s, size_t n)
+{
+    size_t keep = p->secret ? strlen(p->secret) - 1 : 0;
+    char both[sizeof p->last * 2];
+    if (!p->secret)
+        return;
+    size_t head = n < keep ? n : keep;
+    memcpy(both, p->last, p->n_last);
+    memcpy(both + p->n_last, s, head);
+    p->told += memmem(both, p->n_last + head, p->secret, keep + 1) != NULL;
+    p->told += memmem(s, n, p->secret, keep + 1) != NULL;
+    size_t all = p->n_last + head, from = n >= keep || all <= keep ? 0 : all - keep;
+    p->n_last = n >= keep ? keep : all - from;
+    memmove(p->last, n >= keep ? s + n - keep : both + from, p->n_last);
+}
+
 static size_t drain(pty *p)
 {
     char buf[8192];
     size_t total = 0;
-    for (ssize_t n; (n = read(p->fd, buf, sizeof buf)) > 0; total += (size_t)n)
+    for (ssize_t n; (n = read(p->fd, buf, sizeof buf)) > 0; total += (size_t)n) {
+        listen_for(p, buf, (size_t)n);
         vt_feed(&p->screen, buf, (size_t)n);
+    }
     return total;
 }
 

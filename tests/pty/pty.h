@@ -20,7 +20,11 @@ typedef struct pty {
     int status;        /* of waitpid, once ended */
     const char *reply; /* to send at reply_at, once the program has asked; NULL = none (any more) */
     int reply_ms;
-    double reply_at; /* 0 = it has not asked */
+    double reply_at;    /* 0 = it has not asked */
+    const char *secret; /* must not come: times it did are counted; NULL = none */
+    unsigned told;
+    char last[128]; /* end of what came, where a secret may begin */
+    size_t n_last;
     vt screen;
 } pty;
 
@@ -32,6 +36,7 @@ typedef struct pty_options {
     const char *home;       /* NULL = one of the harness's own */
     const char *reply;      /* what the terminal answers to questions, NULL = nothing */
     int reply_ms;           /* how long that takes */
+    const char *secret;     /* see pty */
 } pty_options;
 
 extern jmp_buf pty_row; /* where a failed check ends */
@@ -83,6 +88,7 @@ typedef struct pty_test {
     void (*run)(pty *p);
 } pty_test;
 extern const pty_test pty_self_tests[], pty_start_tests[], pty_live_tests[], pty_busy_tests[],
-    pty_words_tests[], pty_hub_tests[], pty_end_tests[];
+    pty_words_tests[], pty_hub_tests[], pty_hub_words_tests[], pty_secret_tests[],
+    pty_fetch_tests[], pty_end_tests[];
 
 #endif

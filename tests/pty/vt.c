@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/str.h"
+#include "core/base/unicode.h"
 
 enum { MAX_PARAMS = 16 };
 
@@ -295,8 +296,38 @@ static void csi(vt *t, const char *s, size_t n)
         odd(t, s, n);
 }
 
+/* What terminals know and neither nibble nor ncurses sends to xterm-256color: titles, resets,
+ * questions, modes of others, and numbers that no screen has. */
+static bool is_foreign(const char *s, size_t n)
+{
+    static const int modes[] = {1, 7, 12, 25, 1000, 1004, 1006, 1049, 2004, 2026};
+    char letter = s[n - 1];
+    int v = 0;
+    bool private = s[1] == '[' && s[2] == '?', known = false;
+    if (s[1] != '[')
+        return strchr("kcDP\\", s[1]) != NULL;
+    if (strchr("nc", letter))
+        return true;
+    for (size_t i = 2; i < n; i++) {
+        if (s[i] >= '0' && s[i] <= '9') {
+            v = v < 100000 ? v * 10 + s[i] - '0' : v;
+            continue;
+        }
+        if (!private && v > (letter == 't' ? 23 : 999))
+            return true;
+        for (size_t k = 0; k < sizeof modes / sizeof modes[0]; k++)
+            known |= v == modes[k];
+        v = 0;
+    }
+    return private && strchr("hl", letter) && !known;
+}
+
 static void escape(vt *t, const char *s, size_t n)
 {
+    if (t->strict && is_foreign(s, n)) {
+        odd(t, s, n);
+        return;
+    }
     switch (s[1]) {
     case '[':
         csi(t, s + 2, n - 2);
@@ -406,9 +437,8 @@ static void take(vt *t, const char *s, size_t n)
         escape(t, s, n);
     } else if (b < 0x20) {
         control(t, s);
-    } else if (!nb_utf8_next(s, n, &cp, NULL) || nb_cp_width(cp) < 0 || cp == 0x200b ||
-               (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069) ||
-               cp >> 8 == 0xe00) {
+    } else if (!nb_utf8_next(s, n, &cp, NULL) || nb_cp_width(cp) < 0 ||
+               (cp >= 0x80 && nb_cp_is(NB_CP_HIDDEN, cp) && cp != 0x200d && cp != 0xfe0f)) {
         odd(t, s, n);
     } else {
         memcpy(one, s, n);

@@ -29,6 +29,7 @@ typedef struct vt {
     unsigned fg[256];                      /* times each text colour of 256 was set */
     unsigned coloured;                     /* SGR parameters that set a colour */
     unsigned high;                         /* bytes >= 0x80 */
+    bool strict;                           /* odd also: what nibble has no use for, see vt.c */
     unsigned odd;                          /* sequences and bytes nobody should send */
     char first_odd[80];                    /* printable form of the first */
     size_t before;                         /* bytes seen before the first alternate screen */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/hub_env.h"
 #include "core/base/job.h"
 #include "kernels/cpu.h"
 #include "tui/commands/opt.h"
@@ -154,6 +155,7 @@ static nb_status run_row(const ui_cmd *cmd, int argc, char **argv, const char *e
         st = NB_NOMEM;
         goto out;
     }
+    nb_hub_env_guard();
     nb_config_load(&ctx->cfg, exe, NULL);
     unsigned flags = 0;
     st = nk_cpu_cap(nk_cpu_detect(), ctx->cfg.cpu, &flags, err);

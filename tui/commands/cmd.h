@@ -67,6 +67,7 @@ typedef struct ui_cmd {
     size_t n_opt;
     int min_args, max_args; /* max < 0 = any */
     bool writes;            /* has --dry-run --yes --force */
+    const char *force;      /* what --force does here; NULL = replaces the output */
     nb_status (*run)(ui_ctx *ctx, nb_err *err);
 } ui_cmd;
 

@@ -134,17 +134,20 @@ static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sc
     nb_session_options opt = {.n_ctx = ctx_opt->set ? (uint32_t)ctx_opt->i : 0};
     turn t = {.log = log, .stream = !ctx->json};
     nb_turn_stats stats = {0};
-    bool fallback = false;
     int question;
     if (ctx->opt[C_SESSION].set && ctx->n_args > 1)
         return nb_fail(err, NB_USAGE, "--session: a session is of one model");
     NB_TRY(ui_cache_types(&opt, &ctx->opt[C_CACHE_K], &ctx->opt[C_CACHE_V], err));
     NB_TRY(nb_library_resolve(&ctx->cfg, model, path, sizeof path, err));
     NB_TRY(nb_local_open(&local, path, &ctx->ops, sched, ctx->threads, &opt, err));
-    nb_template tmpl = nb_local_template(local, &fallback);
-    if (fallback && !ctx->quiet)
-        fprintf(stderr, "nibble: the model's own chat template is not known; using %s\n",
-                nb_template_name(tmpl));
+    const char *problem, *name = nb_chat_template(nb_local_chat(local), &problem);
+    if (problem && !ctx->quiet) {
+        nb_str safe = {0};
+        nb_safe_text(&safe, problem, strlen(problem), NB_SAFE_ONE_LINE);
+        fprintf(stderr, "nibble: the model's own chat template cannot be run (%s); using %s\n",
+                nb_str_c(&safe), name);
+        nb_str_free(&safe);
+    }
     ui_transcript_set_vocabulary(log, pane, ui_transcript_vocabulary(nb_local_tok(local)));
     ui_transcript_name_pane(log, pane, model, model);
     nb_status st =

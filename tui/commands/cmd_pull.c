@@ -1,13 +1,9 @@
 /* pull: files of the Hub into the Hugging Face cache, through a queue of its own. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "core/base/file.h"
 #include "core/base/job.h"
 #include "tui/commands/net.h"
 #include "tui/commands/pull.h"
@@ -22,99 +18,6 @@ static const ui_opt pull_opt[P_COUNT] = {
 
 /* --- what is meant -----------------------------------------------------------------------------
  */
-
-/* A path in the repository rather than a quant's name. One shard stands for its whole set, which
- * only the list of files tells. */
-static bool is_one_file(const char *tag)
-{
-    static const char *const kinds[] = {".gguf", ".safetensors", ".json", ".txt",
-                                        ".md",   ".model",       ".jinja"};
-    bool known = false;
-    for (size_t i = 0; i < countof(kinds); i++)
-        known = known || nb_has_suffix(tag, kinds[i]);
-    return known && !strstr(tag, "-of-0");
-}
-
-/* A repository of one file, of which all that matters is known. */
-static nb_status wish_of(ui_wish *w, const char *commit, const char *oid, uint64_t size,
-                         nb_err *err)
-{
-    dl_repo *r = &w->repo;
-    snprintf(r->model.id, sizeof r->model.id, "%s", w->name.repo);
-    snprintf(r->commit, sizeof r->commit, "%s", commit);
-    nb_str_add(&r->names, w->name.tag);
-    r->file = nb_alloc(1, sizeof *r->file, "file", err);
-    w->alone.file = nb_alloc(1, sizeof *w->alone.file, "file", err);
-    if (!r->file || !w->alone.file || r->names.failed)
-        return nb_fail(err, NB_NOMEM, "%s: no memory", w->name.repo);
-    r->n_file = w->alone.n_file = 1;
-    r->file[0].path = r->names.at;
-    r->file[0].size = size;
-    snprintf(r->file[0].oid, sizeof r->file[0].oid, "%s", oid);
-    w->alone.kind = DL_CHOICE_FILE;
-    w->alone.bytes = size;
-    snprintf(w->alone.name, sizeof w->alone.name, "%.120s", nb_path_base(w->name.tag));
-    w->choice = &w->alone;
-    return NB_OK;
-}
-
-/* A file that was found without asking: its entry tells size and content. */
-static nb_status wish_found(ui_wish *w, const char *commit, const char *path, nb_err *err)
-{
-    char link[1100];
-    struct stat st;
-    ssize_t n = readlink(path, link, sizeof link - 1);
-    link[n > 0 ? n : 0] = '\0';
-    const char *oid = nb_path_base(link);
-    if (stat(path, &st) != 0)
-        return nb_fail_errno(err, errno, "stat", path);
-    return wish_of(w, commit, dl_oid_ok(oid) ? oid : "", (uint64_t)st.st_size, err);
-}
-
-/* One file: a commit in the cache needs no request, anything else exactly one. *found false: the
- * list has to tell. */
-static nb_status find_one(ui_pull *p, ui_wish *w, bool *found, nb_err *err)
-{
-    char commit[41], path[1100];
-    dl_trouble trouble;
-    dl_resolved r;
-    *found = true;
-    bool known = dl_cache_commit(&p->cache, w->name.repo, w->name.revision, commit);
-    bool fixed = known && (dl_commit_ok(w->name.revision) || dl_net_offline(p->net));
-    if (fixed &&
-        dl_cache_find(&p->cache, w->name.repo, commit, w->name.tag, UINT64_MAX, path, sizeof path))
-        return wish_found(w, commit, path, err);
-    nb_hooks hooks = ui_ctx_hooks(p->ctx);
-    nb_status st =
-        dl_resolve(p->net, w->name.repo, w->name.revision, w->name.tag, &r, &trouble, &hooks, err);
-    ui_ctx_done(p->ctx);
-    explicit_bzero(r.url, sizeof r.url);
-    *found = trouble != DL_NO_FILE; /* perhaps a file's name without its folder */
-    if (st == NB_OK)
-        return wish_of(w, r.commit, r.oid, r.size, err);
-    return *found ? ui_net_fail(p->ctx, st, trouble) : NB_OK;
-}
-
-static nb_status find(ui_pull *p, ui_wish *w, nb_err *err)
-{
-    dl_trouble trouble;
-    bool found = false;
-    if (is_one_file(w->name.tag))
-        NB_TRY(find_one(p, w, &found, err));
-    if (found)
-        return NB_OK;
-    nb_hooks hooks = ui_ctx_hooks(p->ctx);
-    nb_status st =
-        dl_hub_repo(p->net, w->name.repo, w->name.revision, &w->repo, &trouble, &hooks, err);
-    ui_ctx_done(p->ctx);
-    if (st != NB_OK)
-        return ui_net_fail(p->ctx, st, trouble);
-    NB_TRY(dl_choices_make(&w->repo, &w->choices, err));
-    NB_TRY(dl_pick(&w->repo, &w->choices, w->name.tag, &w->choice, err));
-    if (w->choice->kind == DL_CHOICE_GGUF)
-        w->mmproj = dl_pick_mmproj(&w->repo, &w->choices, w->choice);
-    return NB_OK;
-}
 
 static nb_status parse(ui_pull *p, nb_err *err)
 {
@@ -189,6 +92,7 @@ static nb_status wait_all(ui_pull *p, nb_err *err)
     ui_pull_undraw(p);
     for (size_t i = 0; dl_queue_look(p->queue, i, p->item); i++)
         if (p->item->state == DL_STOPPED) {
+            ui_pull_doubt(p, p->item);
             if (err)
                 *err = p->item->err;
             return ui_net_fail(p->ctx, p->item->err.status, p->item->trouble);
@@ -226,7 +130,7 @@ static nb_status go(ui_pull *p, nb_err *err)
                        err));
     NB_TRY(dl_cache_open(&p->cache, dl_net_env(p->net), err));
     for (size_t i = 0; i < p->n; i++) {
-        NB_TRY(find(p, &p->wish[i], err));
+        NB_TRY(ui_pull_find(p, &p->wish[i], err));
         ui_pull_remark(p, &p->wish[i]);
     }
     return p->ctx->dry_run ? ui_pull_dry(p, err) : fetch(p, err);
@@ -270,5 +174,6 @@ const ui_cmd ui_cmd_pull = {
     .min_args = 1,
     .max_args = -1,
     .writes = true,
+    .force = "try although the disk looks too full",
     .run = run_pull,
 };

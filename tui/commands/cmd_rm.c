@@ -33,14 +33,16 @@ typedef struct wish { /* one argument */
     dl_name name;
     const char *revision; /* NULL = all */
     char path[1024];      /* "" = no file named */
+    bool set;             /* path is a part, all of its set are meant */
     uint64_t bytes;
 } wish;
 
-/* Files of the cache that a tag names: the path itself, or files with it as a whole word. */
+/* Files of the cache that a tag names: the path itself, or files with it as a whole word. The parts
+ * of one set are one thing. */
 typedef struct match {
     const char *tag;
     char path[1024]; /* "" = none */
-    bool several;
+    bool exact, several;
 } match;
 
 static bool names_tag(const char *file, const char *tag)
@@ -63,12 +65,13 @@ static bool match_file(void *arg, const char *commit, const char *path, uint64_t
     match *m = arg;
     (void)commit;
     (void)size;
-    bool exact = strcmp(path, m->tag) == 0;
-    if (!exact && !names_tag(path, m->tag))
+    m->exact = strcmp(path, m->tag) == 0;
+    if (!m->exact && !names_tag(path, m->tag))
         return true;
-    m->several = !exact && m->path[0] && strcmp(path, m->path) != 0;
+    bool another = m->path[0] && strcmp(path, m->path) != 0 && !dl_store_same_set(path, m->path);
+    m->several = !m->exact && (m->several || another);
     snprintf(m->path, sizeof m->path, "%s", path);
-    return !exact && !m->several;
+    return !m->exact;
 }
 
 static nb_status read_wish(const dl_cache *c, const char *text, wish *out, nb_err *err)
@@ -83,11 +86,14 @@ static nb_status read_wish(const dl_cache *c, const char *text, wish *out, nb_er
         return nb_fail(err, NB_USAGE, "%s: several files are named %s, name one, such as %s",
                        out->name.repo, out->name.tag, m.path);
     snprintf(out->path, sizeof out->path, "%s", m.path[0] ? m.path : out->name.tag);
+    out->set = !m.exact && dl_store_same_set(out->path, out->path);
     return NB_OK;
 }
 
 static nb_status trash(const dl_cache *c, wish *w, bool dry_run, nb_err *err)
 {
+    if (w->set)
+        return dl_store_trash_set(c, w->name.repo, w->revision, w->path, dry_run, &w->bytes, err);
     return dl_store_trash(c, w->name.repo, w->revision, w->path[0] ? w->path : NULL, dry_run,
                           &w->bytes, err);
 }
@@ -95,7 +101,7 @@ static nb_status trash(const dl_cache *c, wish *w, bool dry_run, nb_err *err)
 static void wish_text(const wish *w, char *out, size_t cap)
 {
     snprintf(out, cap, "%s%s%s%s%s", w->name.repo, w->revision ? "@" : "",
-             w->revision ? w->revision : "", w->path[0] ? ":" : "", w->path);
+             w->revision ? w->revision : "", w->path[0] ? ":" : "", w->set ? w->name.tag : w->path);
 }
 
 /* What there is of it: bytes are known before anything moves. */
@@ -218,10 +224,10 @@ const ui_cmd ui_cmd_rm = {
     .args = "ORG/REPO[@REVISION][:FILE]... | --undo",
     .summary = "move models of the Hugging Face cache to the trash",
     .details =
-        "A whole repository, one revision, or one file (its path, or a tag as in Q4_K_M) with\n"
-        "the bytes nobody else has. Other clients see it gone; --undo brings the last one\n"
-        "back; gc frees the space. Refused while a download writes there. With --force a\n"
-        "name that is not in the cache is no failure.\n"
+        "A whole repository, one revision, or one file (its path, or a tag as in Q4_K_M, which\n"
+        "means all parts of a set) with the bytes nobody else has. Other clients see it gone;\n"
+        "--undo brings the last one back; gc frees the space. Refused while a download writes\n"
+        "there. With --force a name that is not in the cache is no failure.\n"
         "\n"
         "JSON keys: dry_run, trashed[] {name, bytes}, bytes; with --undo: restored.",
     .opt = rm_opt,
@@ -229,6 +235,7 @@ const ui_cmd ui_cmd_rm = {
     .min_args = 0,
     .max_args = -1,
     .writes = true,
+    .force = "a name that is not in the cache is no failure",
     .run = run_rm,
 };
 
@@ -336,5 +343,6 @@ const ui_cmd ui_cmd_gc = {
     .min_args = 0,
     .max_args = 0,
     .writes = true,
+    .force = "unfinished downloads go whatever their age",
     .run = run_gc,
 };

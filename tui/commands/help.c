@@ -15,11 +15,12 @@ static void option_spelling(const ui_opt *o, char *out, size_t cap)
              o->value ? o->value : "");
 }
 
-static void help_option(nb_str *out, const ui_opt *o)
+static void help_option(nb_str *out, const ui_cmd *cmd, size_t i)
 {
+    const ui_opt *o = ui_opt_at(cmd, i);
     char spelling[80];
     option_spelling(o, spelling, sizeof spelling);
-    nb_str_addf(out, "  %-30s %s", spelling, o->help);
+    nb_str_addf(out, "  %-30s %s", spelling, ui_opt_help(cmd, i));
     if (o->fallback)
         nb_str_addf(out, " (default: %s)", o->fallback);
     nb_str_add(out, "\n");
@@ -43,7 +44,7 @@ static void help_program(nb_str *out)
     }
     nb_str_add(out, "\nworkbench options:\n");
     for (size_t i = 0; i < ui_cmd_ui.n_opt; i++)
-        help_option(out, &ui_cmd_ui.opt[i]);
+        help_option(out, &ui_cmd_ui, i);
     nb_str_add(out,
                "\nMODEL is a GGUF file, a Hugging Face directory, org/repo in the local cache, "
                "or demo.\nnibble COMMAND --help tells more; exit codes stand in the man page.\n");
@@ -62,7 +63,7 @@ void ui_help_print(const ui_cmd *cmd, nb_str *out)
         nb_str_addf(out, "\n%s\n", cmd->details);
     nb_str_add(out, "\noptions:\n");
     for (size_t i = 0; i < cmd->n_opt + ui_common_count(cmd); i++)
-        help_option(out, ui_opt_at(cmd, i));
+        help_option(out, cmd, i);
 }
 
 /* --- man page ------------------------------------------------------------------------------------
@@ -103,16 +104,19 @@ static void man_details(nb_str *out, const char *details)
     nb_str_add(out, "\n");
 }
 
+/* A command's own options, and the common one that has a meaning of its own there. */
 static void man_options(nb_str *out, const ui_cmd *cmd)
 {
-    for (size_t i = 0; i < cmd->n_opt; i++) {
-        const ui_opt *o = &cmd->opt[i];
+    for (size_t i = 0; i < cmd->n_opt + ui_common_count(cmd); i++) {
+        const ui_opt *o = ui_opt_at(cmd, i);
+        if (i >= cmd->n_opt && ui_opt_help(cmd, i) == o->help)
+            continue;
         char spelling[80];
         option_spelling(o, spelling, sizeof spelling);
         nb_str_add(out, ".TP\n.B ");
         man_text(out, spelling + strspn(spelling, " "));
         nb_str_add(out, "\n");
-        man_text(out, o->help);
+        man_text(out, ui_opt_help(cmd, i));
         if (o->fallback) {
             nb_str_add(out, " (default: ");
             man_text(out, o->fallback);
@@ -307,10 +311,11 @@ static void quoted(nb_str *out, const char *s)
             nb_str_addn(out, s, 1);
 }
 
-static void zsh_option(nb_str *out, const ui_opt *o, const ui_cmd *cmd)
+static void zsh_option(nb_str *out, const ui_cmd *cmd, size_t i)
 {
+    const ui_opt *o = ui_opt_at(cmd, i);
     nb_str_addf(out, "        '--%s[", o->name);
-    quoted(out, o->help);
+    quoted(out, ui_opt_help(cmd, i));
     nb_str_add(out, "]");
     if (o->kind != UI_OPT_FLAG) {
         nb_str values = {0};
@@ -349,7 +354,7 @@ static void complete_zsh(nb_str *out)
         nb_str_addf(out, "    %s%s%s) shift words; (( CURRENT-- )); _arguments \\\n", c->name,
                     c->alias ? "|" : "", c->alias ? c->alias : "");
         for (size_t k = 0; k < c->n_opt + ui_common_count(c); k++)
-            zsh_option(out, ui_opt_at(c, k), c);
+            zsh_option(out, c, k);
         if (words.len)
             nb_str_addf(out,
                         "        '*:argument:_alternative \"words\\:word\\:(%s)\" "
@@ -393,7 +398,7 @@ static void complete_fish(nb_str *out)
             if (values.len)
                 nb_str_addf(out, " -f -a '%s'", nb_str_c(&values));
             nb_str_addf(out, " -d '");
-            for (const char *s = o->help; *s; s++)
+            for (const char *s = ui_opt_help(c, k); *s; s++)
                 nb_str_addf(out, *s == '\'' ? "\\%c" : "%c", *s);
             nb_str_add(out, "'\n");
             nb_str_free(&values);

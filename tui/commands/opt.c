@@ -26,6 +26,11 @@ const ui_opt *ui_opt_at(const ui_cmd *cmd, size_t i)
     return i < cmd->n_opt ? &cmd->opt[i] : &ui_common[i - cmd->n_opt];
 }
 
+const char *ui_opt_help(const ui_cmd *cmd, size_t i)
+{
+    return cmd->force && i == cmd->n_opt + UI_COMMON_FORCE ? cmd->force : ui_opt_at(cmd, i)->help;
+}
+
 static size_t find_long(const ui_cmd *cmd, const char *name, size_t len)
 {
     size_t n = cmd->n_opt + ui_common_count(cmd);

@@ -32,5 +32,7 @@ nb_status ui_parse(ui_parsed *out, const ui_cmd *cmd, int argc, char **argv, nb_
 void ui_parsed_free(ui_parsed *p);
 /* The option's row by index over own and common ones. */
 const ui_opt *ui_opt_at(const ui_cmd *cmd, size_t i);
+/* Its help: the row's, but --force means something else to each command. */
+const char *ui_opt_help(const ui_cmd *cmd, size_t i);
 
 #endif

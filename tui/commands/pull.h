@@ -1,4 +1,5 @@
-/* The pull command's pieces: cmd_pull.c decides, pull_out.c says. */
+/* The pull command's pieces: cmd_pull.c decides, pull_find.c finds what is meant, pull_out.c says.
+ */
 #ifndef NIBBLE_PULL_H
 #define NIBBLE_PULL_H
 
@@ -28,6 +29,12 @@ typedef struct ui_pull {
     bool shown;            /* a progress line is on stderr */
     char note[160];        /* last said */
 } ui_pull;
+
+/* Which files the wish's name means: no request for a commit that is known, one for any other
+ * revision that is, none offline, where what is not in the cache is the failure (hub 2, 24). */
+nb_status ui_pull_find(ui_pull *p, ui_wish *w, nb_err *err);
+/* The server's file was not what the list said: a list that is kept is forgotten. */
+void ui_pull_doubt(ui_pull *p, const dl_item *x);
 
 /* All files together. */
 typedef struct ui_pull_sum {

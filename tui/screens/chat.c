@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const double QUIT_WITHIN = 2.0; /* s between two Ctrl-C */
-static const char nothing_folded[] = "no paste is folded";
+static const char nothing_folded[] = "no paste is folded, no thought";
 
 /* --- sending --------------------------------------------------------------------------------- */
 
@@ -238,8 +238,11 @@ static bool always(chat *c, ui_action a)
         send(c);
         return true;
     case UI_ACT_CHAT_UNFOLD:
-        if (!ui_input_unfold(&c->input))
+        if (ui_input_unfold(&c->input))
+            return true;
+        if (!ui_chat_has_thought(c))
             ui_app_say(c->app, "%s", nothing_folded);
+        c->thoughts = !c->thoughts;
         return true;
     default:
         return false;
@@ -398,7 +401,7 @@ static const char *why_not(const void *self, ui_action a)
         return NULL;
     if (!ui_chat_panes(c))
         return "needs a model: t in Models";
-    if (a == UI_ACT_CHAT_UNFOLD && !ui_input_folded(&c->input))
+    if (a == UI_ACT_CHAT_UNFOLD && !ui_input_folded(&c->input) && !ui_chat_has_thought(c))
         return nothing_folded;
     bool changes = a == UI_ACT_CHAT_AGAIN || a == UI_ACT_CHAT_AGAIN_ALL || a == UI_ACT_CHAT_EDIT;
     if (changes && ui_chat_busy(c))
@@ -516,6 +519,7 @@ static void close_screen(void **self)
     for (size_t i = 0; i < c->n_rows; i++) {
         nb_str_free(&c->rows[i].text);
         free(c->rows[i].row);
+        free(c->rows[i].thought.row);
     }
     free(c->rows);
     free(c->seen);

@@ -1,6 +1,6 @@
 /* State of the Chat screen, shared by its files: chat.c (keys), chat_pane.c (models, turns, what
  * the jobs say), ui_chat_draw.c (panes, input, lines below), chat_text.c (an answer as rows and
- * tokens), chat_params.c (the P panel).
+ * tokens), chat_thought.c (what it thought first), chat_params.c (the P panel).
  *
  * One conversation, one to four panes, each a model with its own branch of it. A pane's job (load
  * or turn) owns the pane's nb_local while it runs; the main thread touches it only when job is
@@ -16,9 +16,8 @@
 typedef struct chat_pane {
     bool used;
     char path[1024], label[96], type[24];
-    nb_local *local; /* NULL: not loaded */
-    bool fallback;   /* template not recognised */
-    nb_template tmpl;
+    nb_local *local;                 /* NULL: not loaded */
+    const char *tmpl, *tmpl_problem; /* template in use; why not the model's own, NULL. local's */
     uint32_t ctx, ctx_used;
     uint64_t vocabulary; /* its print, 0 = not loaded yet */
     nb_job *job;
@@ -78,6 +77,19 @@ typedef enum chat_param {
     CP_COUNT
 } chat_param;
 
+/* The thought at the beginning of an answer, as rows above it. */
+typedef struct chat_thought {
+    bool there, open;
+    bool done, ended;  /* the thought came to its end; the answer did */
+    bool differs;      /* the first difference is in it */
+    size_t start, len; /* its bytes */
+    size_t answer;     /* where the answer proper begins */
+    size_t tokens;
+    int width;
+    ui_row *row; /* [n] from start on, where open; owned */
+    size_t n, cap;
+} chat_thought;
+
 /* One message as display rows: as written, or an answer as Markdown. */
 typedef struct chat_rows {
     int width;
@@ -87,8 +99,9 @@ typedef struct chat_rows {
     nb_str text; /* message with the marker in it */
     ui_row *row; /* [n] owned */
     size_t n, cap;
-    bool markdown; /* md is shown */
+    bool markdown; /* md is shown, under the thought */
     ui_md *md;     /* owned; NULL = never was */
+    chat_thought thought;
 } chat_rows;
 
 typedef struct chat_span {
@@ -124,10 +137,11 @@ typedef struct chat {
     chat_pane pane[UI_PANES];
     int focus; /* pane */
     bool typing, zoom, together;
-    bool raw;    /* answers as written; else as Markdown */
-    int editing; /* user message being edited, -1 = none */
-    int token;   /* token the cursor is on in the focused pane's last answer, -1 = none */
-    bool top;    /* the popup of that token's alternatives */
+    bool raw;      /* answers as written; else as Markdown */
+    bool thoughts; /* shown whole; else folded to a line */
+    int editing;   /* user message being edited, -1 = none */
+    int token;     /* token the cursor is on in the focused pane's last answer, -1 = none */
+    bool top;      /* the popup of that token's alternatives */
     chat_diff diff;
     chat_metric metric;
     ui_input input;
@@ -181,6 +195,15 @@ void ui_chat_forget_rows(chat *c); /* messages are others now */
  */
 int ui_chat_token_at(const chat *c, int message, size_t row, int cell);
 void ui_chat_piece(const chat *c, int pane, int32_t id, char *out, size_t cap);
+
+/* chat_thought.c */
+void ui_chat_thought_lay(const chat *c, chat_thought *t, const ui_message *m, int width, long diff);
+/* Rows above an answer of so many rows. */
+size_t ui_chat_thought_rows(const chat_thought *t, size_t answer_rows);
+/* Those from `top` on that fit into r, of `rows`; returns how many lines they took. */
+int ui_chat_thought_draw(ui_canvas *canvas, ui_rect r, const chat_thought *t, const char *text,
+                         size_t top, size_t rows);
+bool ui_chat_has_thought(const chat *c); /* in any pane's branch */
 
 /* chat_mouse.c */
 bool ui_chat_mouse(void *self, const ui_key *k);

@@ -142,9 +142,8 @@ static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
     if (m && m->done && m->n_token)
         snprintf(text, sizeof text, "%s tok/s%s  ttft %s", ui_parts_num(a, m->tok_per_s),
                  p->shared ? " (shared)" : "", first_token(b, m->ttft));
-    else if (p->fallback)
-        snprintf(text, sizeof text, "its template is not known: %s is used",
-                 nb_template_name(p->tmpl));
+    else if (p->local && p->tmpl_problem)
+        snprintf(text, sizeof text, "%s is used: its %.150s", p->tmpl, p->tmpl_problem);
     else
         snprintf(text, sizeof text, "%s", p->local ? "ready" : state_word(c, p, m));
     ui_textn(canvas, r.x, r.y, UI_DIM, 0, text, strlen(text), r.w);
@@ -244,7 +243,7 @@ static void draw_pane(chat *c, ui_canvas *canvas, ui_rect r, int pane)
     snprintf(title, sizeof title, "%c %s%s", 'A' + pane, p->label,
              pane == 0 && ui_chat_panes(c) > 1 ? " reference" : "");
     /* Not the model's own template: said for as long as the pane is there. */
-    ui_box(canvas, r, title, p->fallback ? nb_template_name(p->tmpl) : NULL, focus);
+    ui_box(canvas, r, title, p->local && p->tmpl_problem ? p->tmpl : NULL, focus);
     ui_rect in = ui_inside(r), head, rest, body, foot;
     in = (ui_rect){in.x + 1, in.y, in.w > 2 ? in.w - 2 : in.w, in.h};
     if (in.h < 1 || in.w < 1)

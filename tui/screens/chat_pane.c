@@ -142,7 +142,7 @@ static void loaded(chat *c, chat_pane *pane, const nb_err *err)
     pane->local = pane->work.made;
     pane->work.made = NULL;
     pane->ctx = nb_local_ctx(pane->local);
-    pane->tmpl = nb_local_template(pane->local, &pane->fallback);
+    pane->tmpl = nb_chat_template(nb_local_chat(pane->local), &pane->tmpl_problem);
     memcpy(pane->type, pane->work.type, sizeof pane->type);
     if (!strstr(pane->label, pane->work.type)) {
         char label[sizeof pane->label];

@@ -89,14 +89,18 @@ static bool as_markdown(const chat *c, int pane, int message)
            ui_transcript_at(c->log, message)->role == NB_ASSISTANT;
 }
 
+/* What follows the thought, if there is one. */
 static void lay_markdown(chat_rows *r, const ui_message *m, int width, bool ascii, long diff)
 {
-    ui_md_look look = {.width = width, .ascii = ascii, .chat = true, .mark = diff >= 0};
-    if (diff >= 0) {
-        look.mark_at = diff_start(m, diff);
+    size_t from = r->thought.answer, at = diff >= 0 ? diff_start(m, diff) : 0;
+    ui_md_look look = {
+        .width = width, .ascii = ascii, .chat = true, .mark = diff >= 0 && at >= from};
+    if (look.mark) {
+        look.mark_at = at - from;
         look.mark_len = (size_t)diff < m->n_token ? m->token[diff].len : 0;
     }
-    ui_md_lay(&r->md, nb_str_c(&m->text), m->text.len, &look, NULL); /* out of memory: no rows */
+    ui_md_lay(&r->md, nb_str_c(&m->text) + from, m->text.len - from, &look,
+              NULL); /* out of memory: no rows */
 }
 
 const chat_rows *ui_chat_wrap(chat *c, const ui_canvas *canvas, int pane, int message, int width)
@@ -106,6 +110,10 @@ const chat_rows *ui_chat_wrap(chat *c, const ui_canvas *canvas, int pane, int me
     chat_rows *r = slot(c, message);
     r->markdown = as_markdown(c, pane, message);
     if (r->markdown) {
+        size_t answer = r->thought.answer;
+        ui_chat_thought_lay(c, &r->thought, m, width, diff);
+        if (r->thought.answer != answer)
+            ui_md_close(&r->md); /* it begins elsewhere */
         lay_markdown(r, m, width, canvas->ascii, diff);
         return r;
     }
@@ -125,13 +133,15 @@ const chat_rows *ui_chat_wrap(chat *c, const ui_canvas *canvas, int pane, int me
 
 size_t ui_chat_row_count(const chat_rows *rows)
 {
-    return rows->markdown ? ui_md_rows(rows->md) : rows->n;
+    size_t md = rows->markdown ? ui_md_rows(rows->md) : 0;
+    return rows->markdown ? md + ui_chat_thought_rows(&rows->thought, md) : rows->n;
 }
 
 void ui_chat_forget_rows(chat *c)
 {
     for (size_t i = 0; i < c->n_rows; i++) {
         c->rows[i].width = 0;
+        c->rows[i].thought.there = false;
         ui_md_close(&c->rows[i].md);
     }
 }
@@ -230,7 +240,12 @@ void ui_chat_draw_rows(const chat *c, ui_canvas *canvas, ui_rect r, int pane, in
                        const chat_rows *rows, size_t top)
 {
     if (rows->markdown) {
-        ui_md_draw(rows->md, canvas, r, top);
+        const char *text = nb_str_c(&ui_transcript_at(c->log, message)->text);
+        size_t above = ui_chat_thought_rows(&rows->thought, ui_md_rows(rows->md));
+        int used = ui_chat_thought_draw(canvas, r, &rows->thought, text, top, above);
+        r.y += used;
+        r.h -= used;
+        ui_md_draw(rows->md, canvas, r, top > above ? top - above : 0);
         return;
     }
     for (int y = 0; y < r.h && top + (size_t)y < rows->n; y++)

@@ -362,11 +362,7 @@ static void show(void *self, const char *const *paths, const char *note)
         }
     if (running)
         return; /* the last DONE goes on */
-    d->leave_after = false;
-    ui_detail_drop(d);
-    memcpy(d->id, d->next_id, sizeof d->id);
-    memcpy(d->revision, d->next_revision, sizeof d->revision);
-    ui_detail_ask(d);
+    ui_detail_turn(d);
 }
 
 static bool empty(const void *self)
@@ -395,6 +391,7 @@ static void close_screen(void **self)
     if (!d)
         return;
     ui_detail_drop(d);
+    ui_detail_drop_kept(d);
     dl_choices_free(&d->load.choices);
     dl_repo_free(&d->load.repo);
     dl_header_free(&d->peek.header);

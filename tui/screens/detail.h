@@ -21,9 +21,10 @@ typedef struct detail_more {
     dl_net *net;
     const dl_repo *repo; /* borrowed: not replaced while a job runs */
     const dl_choices *choices;
-    bool has_entry, has_card;
+    bool has_entry, has_card; /* at the start: known already, not asked again */
     nb_entry entry;
     nb_str card;
+    dl_trouble card_trouble;
 } detail_more;
 
 /* The header of one file, on demand. */
@@ -34,6 +35,21 @@ typedef struct detail_peek {
     dl_header header;
     dl_trouble trouble;
 } detail_peek;
+
+/* What was learned of one repository, put away while others are looked at: nothing of a commit is
+ * asked twice in a run (hub 25), but for `r`. */
+typedef struct detail_kept {
+    char id[200], revision[200];
+    dl_repo repo;
+    dl_choices choices;
+    bool has_entry, has_card, has_header;
+    nb_entry entry;
+    nb_str card;
+    dl_trouble card_trouble;
+    dl_header header;
+    size_t header_of;
+} detail_kept;
+enum { DETAIL_KEPT = 8, DETAIL_HEADER_KEPT = 4 << 20 /* bytes; a larger one is asked again */ };
 
 enum detail_pane { DETAIL_CARD, DETAIL_TENSORS }; /* of the right side */
 
@@ -49,7 +65,8 @@ typedef struct detail {
     nb_entry entry;
     nb_str card;
     bool has_card;
-    ui_md *md; /* the card's rows */
+    dl_trouble card_trouble; /* why it has none */
+    ui_md *md;               /* the card's rows */
     size_t card_top;
     bool has_header;
     dl_header header; /* of repo.file[header_of] */
@@ -69,6 +86,8 @@ typedef struct detail {
     detail_load load;
     detail_more more;
     detail_peek peek;
+    detail_kept kept[DETAIL_KEPT]; /* newest first */
+    size_t n_kept;
     bool leave_after; /* another repository was asked for while a job ran */
     char next_id[200], next_revision[200];
     const ui_canvas *canvas; /* while drawing */
@@ -82,7 +101,11 @@ enum detail_spot { DETAIL_SPOT_RIGHT };
 void ui_detail_ask(detail *d);  /* loads d->id */
 void ui_detail_peek(detail *d); /* the header of the row under the cursor */
 void ui_detail_event(void *self, const nb_event *e);
-void ui_detail_drop(detail *d); /* forgets what was loaded; no job may run */
+/* Puts away what is loaded and shows d->next_id: from what was kept, else by asking. No job may
+ * run. */
+void ui_detail_turn(detail *d);
+void ui_detail_drop(detail *d); /* frees what is loaded; no job may run */
+void ui_detail_drop_kept(detail *d);
 
 /* detail.c */
 void ui_detail_arrange(detail *d);                   /* which choices are rows */

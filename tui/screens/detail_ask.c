@@ -22,12 +22,16 @@ static nb_status more(nb_job *job, void *arg, nb_err *err)
 {
     detail_more *m = arg;
     nb_hooks hooks = nb_job_hooks(job);
-    nb_status st =
-        dl_hub_card(m->net, m->repo->model.id, m->repo->commit, &m->card, NULL, &hooks, err);
-    m->has_card = st == NB_OK;
-    if (st != NB_CANCELED)
+    nb_status st = NB_OK;
+    if (!m->has_card) {
+        st = dl_hub_card(m->net, m->repo->model.id, m->repo->commit, &m->card, &m->card_trouble,
+                         &hooks, err);
+        m->has_card = st == NB_OK;
+    }
+    if (!m->has_entry && st != NB_CANCELED) {
         st = dl_hub_entry(m->net, m->repo, m->choices, &m->entry, &hooks, err);
-    m->has_entry = st == NB_OK;
+        m->has_entry = st == NB_OK;
+    }
     return st == NB_CANCELED ? st : NB_OK;
 }
 
@@ -57,7 +61,13 @@ void ui_detail_ask(detail *d)
 static void ask_more(detail *d)
 {
     nb_err err;
-    d->more = (detail_more){.net = d->load.net, .repo = &d->repo, .choices = &d->choices};
+    if (d->has_entry && d->has_card)
+        return;
+    d->more = (detail_more){.net = d->load.net,
+                            .repo = &d->repo,
+                            .choices = &d->choices,
+                            .has_entry = d->has_entry,
+                            .has_card = d->has_card};
     if (ui_app_job(d->app, &d->more_job, UI_DETAIL, "hub", "card and shape", more, &d->more,
                    &err) != NB_OK)
         ui_app_log(d->app, "%s", err.msg);
@@ -80,7 +90,7 @@ void ui_detail_peek(detail *d)
         snprintf(d->header_problem, sizeof d->header_problem, "%s", err.msg);
 }
 
-/* --- what comes back -----------------------------------------------------------------------------
+/* --- what is kept -------------------------------------------------------------------------------
  */
 
 void ui_detail_drop(detail *d)
@@ -96,11 +106,107 @@ void ui_detail_drop(detail *d)
     d->marked = NULL;
     d->n_row = d->card_top = 0;
     d->header_problem[0] = '\0';
+    d->card_trouble = DL_OK;
     d->loaded = d->has_entry = d->has_card = d->has_header = false;
     d->list = d->tensors = (ui_list){0};
     ui_list_hide(&d->list);
     ui_list_hide(&d->tensors);
 }
+
+static void free_kept(detail_kept *k)
+{
+    dl_header_free(&k->header);
+    dl_choices_free(&k->choices);
+    dl_repo_free(&k->repo);
+    nb_str_free(&k->card);
+}
+
+void ui_detail_drop_kept(detail *d)
+{
+    while (d->n_kept > 0)
+        free_kept(&d->kept[--d->n_kept]);
+}
+
+/* What is loaded, out of d, which is to be dropped next. */
+static void take_out(detail *d, detail_kept *k)
+{
+    *k = (detail_kept){.repo = d->repo,
+                       .choices = d->choices,
+                       .has_entry = d->has_entry,
+                       .has_card = d->has_card,
+                       .has_header = d->has_header,
+                       .entry = d->entry,
+                       .card = d->card,
+                       .card_trouble = d->card_trouble,
+                       .header = d->header,
+                       .header_of = d->header_of};
+    memcpy(k->id, d->id, sizeof k->id);
+    memcpy(k->revision, d->revision, sizeof k->revision);
+    d->repo = (dl_repo){.n_file = 0};
+    d->choices = (dl_choices){.n = 0};
+    d->card = (nb_str){0};
+    d->header = (dl_header){.gguf = false};
+}
+
+/* The other way; d is empty. */
+static void put_in(detail *d, const detail_kept *k)
+{
+    d->repo = k->repo;
+    d->choices = k->choices;
+    d->has_entry = k->has_entry;
+    d->has_card = k->has_card;
+    d->has_header = k->has_header;
+    d->entry = k->entry;
+    d->card = k->card;
+    d->card_trouble = k->card_trouble;
+    d->header = k->header;
+    d->header_of = k->header_of;
+    d->loaded = true;
+    d->marked = ui_xcalloc(d->choices.n + 1, sizeof *d->marked);
+    ui_detail_arrange(d);
+}
+
+static void put_away(detail *d)
+{
+    detail_kept k;
+    if (!d->loaded)
+        return;
+    take_out(d, &k);
+    if (k.header.bytes.len > DETAIL_HEADER_KEPT) {
+        dl_header_free(&k.header);
+        k.has_header = false;
+    }
+    if (d->n_kept == DETAIL_KEPT)
+        free_kept(&d->kept[--d->n_kept]);
+    memmove(d->kept + 1, d->kept, d->n_kept * sizeof d->kept[0]);
+    d->kept[0] = k;
+    d->n_kept++;
+}
+
+void ui_detail_turn(detail *d)
+{
+    size_t i = 0;
+    d->leave_after = false;
+    put_away(d);
+    ui_detail_drop(d);
+    memcpy(d->id, d->next_id, sizeof d->id);
+    memcpy(d->revision, d->next_revision, sizeof d->revision);
+    while (i < d->n_kept &&
+           (strcmp(d->kept[i].id, d->id) != 0 || strcmp(d->kept[i].revision, d->revision) != 0))
+        i++;
+    if (i == d->n_kept) {
+        ui_detail_ask(d);
+        return;
+    }
+    put_in(d, &d->kept[i]);
+    d->n_kept--;
+    memmove(d->kept + i, d->kept + i + 1, (d->n_kept - i) * sizeof d->kept[0]);
+    d->problem = (nb_err){.status = NB_OK};
+    ask_more(d);
+}
+
+/* --- what comes back ----------------------------------------------------------------------------
+ */
 
 static void loaded(detail *d, const nb_err *result)
 {
@@ -113,24 +219,34 @@ static void loaded(detail *d, const nb_err *result)
             ui_app_trouble(d->app, d->trouble, result);
         return;
     }
+    detail_kept known = {.has_card = false};
+    bool same = d->loaded && strcmp(d->repo.commit, d->load.repo.commit) == 0;
+    if (same)
+        take_out(d, &known);
     ui_detail_drop(d);
-    d->repo = d->load.repo;
-    d->choices = d->load.choices;
-    d->loaded = true;
+    if (same) { /* the lists are new, but no file of a commit changes */
+        dl_repo_free(&known.repo);
+        dl_choices_free(&known.choices);
+    }
+    known.repo = d->load.repo;
+    known.choices = d->load.choices;
+    put_in(d, &known);
     memcpy(d->id, d->repo.model.id, sizeof d->id); /* a renamed one has another */
-    d->marked = ui_xcalloc(d->choices.n + 1, sizeof *d->marked);
     d->load = (detail_load){.net = d->load.net};
-    ui_detail_arrange(d);
     ask_more(d);
 }
 
 static void got_more(detail *d)
 {
+    if (d->more.has_entry && !d->has_entry)
+        d->entry = d->more.entry;
     d->has_entry = d->more.has_entry;
-    d->entry = d->more.entry;
+    if (!d->has_card) {
+        nb_str_free(&d->card);
+        d->card = d->more.card;
+        d->card_trouble = d->more.card_trouble;
+    }
     d->has_card = d->more.has_card;
-    nb_str_free(&d->card);
-    d->card = d->more.card;
     d->more = (detail_more){.net = NULL};
 }
 
@@ -157,11 +273,7 @@ static void go_on(detail *d)
 {
     if (!d->leave_after || d->job || d->more_job || d->peek_job)
         return;
-    d->leave_after = false;
-    ui_detail_drop(d);
-    memcpy(d->id, d->next_id, sizeof d->id);
-    memcpy(d->revision, d->next_revision, sizeof d->revision);
-    ui_detail_ask(d);
+    ui_detail_turn(d);
 }
 
 void ui_detail_event(void *self, const nb_event *e)

@@ -117,7 +117,7 @@ static void draw_list(detail *d, ui_canvas *c, ui_rect r)
 
 static void sum_line(const detail *d, parts_lines *l, const dl_choice *c)
 {
-    char a[16], b[16], k[16], t[16], f[16], ctx[16];
+    char a[16], b[16], k[16], t[16], f[16], ctx[16], text[160];
     nb_fit fit;
     if (!fit_of(d, c, d->ctx, &fit)) {
         if (d->more_job)
@@ -126,11 +126,21 @@ static void sum_line(const detail *d, parts_lines *l, const dl_choice *c)
             ui_parts_line(l, UI_DIM, "its shape is not known: no memory figure");
         return;
     }
-    ui_parts_line(l, ui_parts_fit_role(fit.word),
-                  "%s at ctx %s: %s + KV %s + buffers %s = %s of %s", nb_fit_name(fit.word),
-                  ui_parts_ctx(ctx, fit.ctx), nb_human_bytes(a, fit.weights),
-                  nb_human_bytes(b, fit.kv), nb_human_bytes(k, fit.compute),
-                  nb_human_bytes(t, fit.total), nb_human_bytes(f, fit.available));
+    ui_parts_ctx(ctx, fit.ctx);
+    nb_human_bytes(a, fit.weights);
+    nb_human_bytes(b, fit.kv);
+    nb_human_bytes(k, fit.compute);
+    nb_human_bytes(t, fit.total);
+    nb_human_bytes(f, fit.available);
+    snprintf(text, sizeof text, "%s at ctx %s: %s + KV %s + buffers %s = %s of %s",
+             nb_fit_name(fit.word), ctx, a, b, k, t, f);
+    if ((int)strlen(text) > l->r.w) /* all figures, fewer words */
+        snprintf(text, sizeof text, "%s@%s: %s + KV %s + buffers %s = %s of %s",
+                 nb_fit_name(fit.word), ctx, a, b, k, t, f);
+    if ((int)strlen(text) > l->r.w)
+        snprintf(text, sizeof text, "%s@%s: %s + KV %s + %s = %s of %s", nb_fit_name(fit.word), ctx,
+                 a, b, k, t, f);
+    ui_parts_line(l, ui_parts_fit_role(fit.word), "%s", text);
 }
 
 /* What it needs at several contexts, a column each, up to the model's own. */
@@ -190,16 +200,16 @@ static void head_lines(const detail *d, parts_lines *l)
 {
     const dl_model *m = &d->repo.model;
     char params[16], downloads[16], likes[16];
-    ui_parts_line(l, UI_TEXT, "%s par · licence %s%s%s", ui_hub_params(params, m),
-                  m->license[0] ? m->license : "not told", m->gated ? " · gated" : "",
-                  m->private_repo ? " · private" : "");
-    ui_parts_line(l, UI_DIM, "downloads %s · likes %s%s%s", ui_hub_count(downloads, m->downloads),
-                  ui_hub_count(likes, m->likes), m->task[0] ? " · " : "", m->task);
+    ui_parts_wrapf(l, UI_TEXT, "%s par · licence %s%s%s", ui_hub_params(params, m),
+                   m->license[0] ? m->license : "not told", m->gated ? " · gated" : "",
+                   m->private_repo ? " · private" : "");
+    ui_parts_wrapf(l, UI_DIM, "downloads %s · likes %s%s%s", ui_hub_count(downloads, m->downloads),
+                   ui_hub_count(likes, m->likes), m->task[0] ? " · " : "", m->task);
     if (m->base_model[0])
-        ui_parts_line(l, UI_DIM, "%s from %s", m->base_relation[0] ? m->base_relation : "made",
-                      m->base_model);
+        ui_parts_wrapf(l, UI_DIM, "%s from %s", m->base_relation[0] ? m->base_relation : "made",
+                       m->base_model);
     if (m->gated)
-        ui_parts_line(l, UI_WARN, "gated: accept its terms on the page (O), token with A");
+        ui_parts_wrap(l, UI_WARN, "gated: accept its terms on the page (O), token with A");
 }
 
 static void draw_card(detail *d, ui_canvas *c, ui_rect r)
@@ -218,8 +228,12 @@ static void draw_card(detail *d, ui_canvas *c, ui_rect r)
     if (text.h < 1 || text.w < 1)
         return;
     if (!d->has_card || !d->card.len) {
-        ui_textn(c, text.x, text.y, UI_DIM, 0, d->more_job ? "asking" : "no card",
-                 strlen(d->more_job ? "asking" : "no card"), text.w);
+        bool none = d->has_card || d->card_trouble == DL_OK || d->card_trouble == DL_NO_FILE;
+        ui_parts_wrapf(&l, none || d->more_job ? UI_DIM : UI_WARN, "%s%s",
+                       d->more_job ? "asking"
+                       : none      ? "no card"
+                                   : "no card: ",
+                       none || d->more_job ? "" : dl_trouble_name(d->card_trouble));
         return;
     }
     ui_md_look look = {.width = text.w, .ascii = c->ascii};

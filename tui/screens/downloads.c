@@ -34,7 +34,7 @@ static void look(downloads *d)
 {
     dl_queue *q = ui_app_queue_now(d->app);
     nb_err err;
-    size_t n = q ? dl_queue_count(q) : 0;
+    size_t n = q ? dl_queue_count(q) : 0, before = d->n;
     if (n > d->cap) {
         free(d->item);
         d->item = ui_xcalloc(n, sizeof *d->item);
@@ -43,13 +43,15 @@ static void look(downloads *d)
     memset(d->count, 0, sizeof d->count);
     for (d->n = 0; d->n < n && dl_queue_look(q, d->n, &d->item[d->n]); d->n++)
         d->count[d->item[d->n].state]++;
+    if (d->n < before)
+        ui_downloads_left_scan(d);
     ui_list_set(&d->list, d->n);
     for (size_t i = 0; i < d->n; i++)
         if (d->item[i].id == d->at)
             d->list.at = i;
     const dl_item *it = ui_downloads_current(d);
     d->at = it ? it->id : 0;
-    dl_net *net = q ? ui_app_net(d->app, &err) : NULL;
+    dl_net *net = ui_app_net(d->app, &err);
     if (net)
         dl_net_look(net, &d->net);
 }
@@ -308,6 +310,7 @@ static nb_status open(void **self, ui_app *app, nb_err *err)
     d->app = app;
     know_places(d);
     look(d);
+    ui_downloads_left_scan(d);
     *self = d;
     return NB_OK;
 }
@@ -317,6 +320,7 @@ static void close_screen(void **self)
     downloads *d = *self;
     if (!d)
         return;
+    ui_downloads_left_close(d);
     free(d->item);
     ui_input_free(&d->limit);
     free(d);
@@ -335,6 +339,7 @@ const ui_screen ui_screen_downloads = {
     .text_mode = text_mode,
     .key = key,
     .mouse = mouse,
+    .event = ui_downloads_left_event,
     .why_not = why_not,
     .hints = hints,
     .tick = tick,

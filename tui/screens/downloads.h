@@ -3,7 +3,16 @@
 #ifndef NIBBLE_SCREEN_DOWNLOADS_H
 #define NIBBLE_SCREEN_DOWNLOADS_H
 
+#include "downloads/cache.h"
 #include "tui/screens/parts.h"
+
+/* Partials in the cache: downloads_left.c. `found` is the worker's until DONE. */
+typedef struct downloads_left {
+    dl_net *net;
+    nb_job *job;
+    bool again; /* a row went while the job looked */
+    dl_store found, store;
+} downloads_left;
 
 typedef struct downloads {
     ui_app *app;
@@ -19,7 +28,8 @@ typedef struct downloads {
     char limit_error[64];
     dl_net_view net;
     char endpoint[512], hub[1024]; /* where from, where to; "" before a network is open */
-    const ui_canvas *canvas;       /* while drawing */
+    downloads_left left;
+    const ui_canvas *canvas; /* while drawing */
     ui_spots spots;
 } downloads;
 
@@ -31,6 +41,11 @@ const char *ui_downloads_word(const dl_item *it);
 /* It was refused for want of room twice: a further r means "I know, go on". */
 bool ui_downloads_may_insist(const downloads *d, const dl_item *it);
 void ui_downloads_draw(void *self, ui_canvas *c, ui_rect r);
+void ui_downloads_left_scan(downloads *d);
+void ui_downloads_left_event(void *self, const nb_event *e);
+int ui_downloads_left_rows(const downloads *d); /* it wants; 0 = there are none */
+void ui_downloads_left_draw(const downloads *d, ui_canvas *c, ui_rect r);
+void ui_downloads_left_close(downloads *d);
 void ui_downloads_json(const void *self, nb_str *out);
 
 #endif

@@ -1,6 +1,7 @@
 /* How the Downloads screen looks: the queue, below it the file under the cursor. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/file.h"
 #include "core/base/json.h"
@@ -8,16 +9,28 @@
 
 enum { COL_STATE, COL_FILE, COL_BAR, COL_DONE, COL_RATE, COL_ETA, COLS };
 enum { BAR = 22, BAR_NARROW = 12 };
-enum { LABEL = 8 };
+enum { LABEL = 9 };
 
 /* --- the list ------------------------------------------------------------------------------------
  */
 
 /* "repo/file" without the organisation: what tells one file from another. */
-static void file_text(const dl_item *it, char *buf, size_t cap)
+static void full_text(const dl_item *it, char *buf, size_t cap)
 {
     const char *name = strchr(it->repo, '/');
     snprintf(buf, cap, "%s/%s", name ? name + 1 : it->repo, it->path);
+}
+
+/* In a column: the file alone where its name begins as the repository's does, as GGUF files' do. */
+static void file_text(const dl_item *it, char *buf, size_t cap)
+{
+    const char *name = strchr(it->repo, '/'), *base = nb_path_base(it->path);
+    name = name ? name + 1 : it->repo;
+    size_t n = strlen(name) - (nb_has_suffix(name, "-GGUF") ? 5 : 0);
+    if (n && strncasecmp(base, name, n) == 0)
+        snprintf(buf, cap, "%s", base);
+    else
+        full_text(it, buf, cap);
 }
 
 static double share_of(const dl_item *it)
@@ -139,7 +152,7 @@ static void note_text(const downloads *d, char *buf, size_t cap)
 {
     char size[16], wait[16];
     if (d->net.hold > 0)
-        snprintf(buf, cap, "rate limited, resumes in %s", nb_human_time(wait, d->net.hold));
+        snprintf(buf, cap, "%s, resumes in %s", d->net.held, nb_human_time(wait, d->net.hold));
     else if (d->net.limit)
         snprintf(buf, cap, "limit %s/s  L", nb_human_bytes(size, d->net.limit));
     else
@@ -157,6 +170,12 @@ static void draw_list(downloads *d, ui_canvas *c, ui_rect r)
     ui_box(c, r, title, note, true);
     ui_spots_add(&d->spots, (ui_rect){r.x + r.w / 2, r.y, r.w / 2, 1}, DOWNLOADS_SPOT_LIMIT);
     ui_rect in = ui_inside(r);
+    int left = ui_downloads_left_rows(d);
+    if (left && in.h > left + 4) {
+        ui_rect rest;
+        ui_parts_rows(in, in.h - left, &in, &rest);
+        ui_downloads_left_draw(d, c, (ui_rect){rest.x + 1, rest.y, rest.w - 2, rest.h});
+    }
     if (!d->n) {
         ui_parts_empty(c, in, none);
         return;
@@ -179,7 +198,7 @@ static void draw_list(downloads *d, ui_canvas *c, ui_rect r)
 /* The file from its start to its end: done, in flight, to do. */
 static void draw_map(parts_lines *l, const dl_item *it)
 {
-    int y = l->r.y + l->y, w = l->r.w - LABEL - 1;
+    int y = l->r.y + l->y, w = l->r.w - LABEL;
     if (!ui_parts_left(l) || w < 4 || !it->view.n_map)
         return;
     ui_text(l->c, l->r.x, y, UI_DIM, "segments");
@@ -190,7 +209,7 @@ static void draw_map(parts_lines *l, const dl_item *it)
                      : v >= 100 ? UI_G_SHADE3
                      : v        ? UI_G_SHADE0
                                 : UI_G_DOT;
-        ui_text(l->c, l->r.x + LABEL + 1 + i, y,
+        ui_text(l->c, l->r.x + LABEL + i, y,
                 v == 101 ? UI_BUSY
                 : v      ? UI_PLOT_A
                          : UI_DIM,
@@ -204,7 +223,7 @@ static void draw_rate(parts_lines *l, const dl_item *it)
     char rate[16], mean[16], text[48];
     double v[64];
     double average = it->elapsed > 0.5 ? (double)it->view.received / it->elapsed : 0;
-    int y = l->r.y + l->y, w = l->r.w - LABEL - 1;
+    int y = l->r.y + l->y, w = l->r.w - LABEL;
     if (!ui_parts_left(l) || it->state == DL_DONE || it->state == DL_QUEUED)
         return;
     snprintf(text, sizeof text, "%s/s, mean %s/s",
@@ -217,9 +236,9 @@ static void draw_rate(parts_lines *l, const dl_item *it)
     for (int i = 0; i < bars; i++)
         v[i] = it->history[(int)it->n_history - bars + i];
     if (bars > 0)
-        ui_bars_draw(l->c, (ui_rect){l->r.x + LABEL + 1, y, bars, 1}, v, (size_t)bars, 255, false,
+        ui_bars_draw(l->c, (ui_rect){l->r.x + LABEL, y, bars, 1}, v, (size_t)bars, 255, false,
                      UI_PLOT_A);
-    ui_text(l->c, l->r.x + LABEL + 1 + (bars > 0 ? bars + 2 : 0), y, UI_TEXT, text);
+    ui_text(l->c, l->r.x + LABEL + (bars > 0 ? bars + 2 : 0), y, UI_TEXT, text);
     l->y++;
 }
 
@@ -268,7 +287,7 @@ static void draw_detail(downloads *d, ui_canvas *c, ui_rect r)
     char title[400], note[64] = "";
     if (!it)
         return;
-    file_text(it, title, sizeof title);
+    full_text(it, title, sizeof title);
     if (it->view.segments)
         snprintf(note, sizeof note, "%d%% · %u of %u segments", (int)(100 * share_of(it)),
                  it->view.whole, it->view.segments);
@@ -283,7 +302,7 @@ static void draw_detail(downloads *d, ui_canvas *c, ui_rect r)
     draw_places(d, &l, it);
     draw_disk(d, &l, it);
     ui_parts_pair(&l, LABEL, "resume", UI_DIM,
-                  "what arrived is kept over quit, crash and power cut; pinned to this commit");
+                  "kept over quit, crash and power cut; pinned to this commit");
     ui_parts_pair(&l, LABEL, "retries", UI_TEXT, "%u   connections %u", it->view.retries,
                   it->view.connections);
     ui_parts_pair(&l, LABEL, "verify", UI_TEXT, "%s %s, hashed while it arrives",
@@ -309,7 +328,7 @@ void ui_downloads_draw(void *self, ui_canvas *c, ui_rect r)
         ui_parts_rows(r, r.h - 3, &list, &detail);
         draw_limit(d, c, detail);
     } else if (d->n && r.h >= 16) {
-        int rows = (int)d->n + 3, most = r.h - (r.h >= 24 ? 14 : 8);
+        int rows = (int)d->n + 3 + ui_downloads_left_rows(d), most = r.h - (r.h >= 24 ? 14 : 8);
         ui_parts_rows(r, rows < 6 ? 6 : rows < most ? rows : most, &list, &detail);
         draw_detail(d, c, detail);
     }

@@ -124,7 +124,8 @@ static void cell(const void *arg, size_t row, size_t col, char *buf, size_t cap,
         break;
     default: {
         double e = (double)s->mine[i] - (double)s->theirs[i];
-        double step = t->view ? fabs((double)t->view->scale[row / t->view->group]) : 0;
+        double step =
+            t->view ? fabs((double)t->view->scale[row / t->view->group]) * t->view->code_step : 0;
         bool clip = step > 0 && fabs(e) > 1.5 * step;
         snprintf(buf, cap, "%s%s", nb_fmt_fixed(num, e, 5), clip ? " clip" : "");
         *role = clip ? UI_WARN : UI_TEXT;

@@ -66,8 +66,8 @@ typedef struct models_hub {
     nb_job *job;
     models_ask *ask; /* of the job; owned */
     dl_order order;
-    bool cached;
-    double age; /* s of a cached answer */
+    bool cached, offline; /* offline: nothing newer can be asked */
+    double age;           /* s of a cached answer */
     char problem[240];
     dl_trouble trouble;
 } models_hub;

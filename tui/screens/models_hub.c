@@ -183,6 +183,7 @@ bool ui_models_hub_event(models *m, const nb_event *e)
     else if (e->err.status != NB_CANCELED)
         snprintf(h->problem, sizeof h->problem, "%s", e->err.msg);
     h->trouble = h->ask->trouble;
+    h->offline = dl_net_offline(h->ask->net);
     dl_page_free(&h->ask->page);
     free(h->ask);
     h->ask = NULL;

@@ -67,13 +67,20 @@ static void note_text(const models *m, char *buf, size_t cap)
 {
     const models_hub *h = &m->hub;
     char age[16];
+    const char *sort = ui_models_hub_order(m);
+    /* why no newer list comes */
+    dl_trouble why = h->offline ? DL_OFFLINE_MODE : h->cached ? h->trouble : DL_OK;
     if (h->job)
         snprintf(buf, cap, "asking");
+    else if (why != DL_OK && h->cached)
+        snprintf(buf, cap, "%s: %s old  sort %s  s", dl_trouble_name(why),
+                 nb_human_time(age, h->age), sort);
+    else if (why != DL_OK)
+        snprintf(buf, cap, "%s", dl_trouble_name(why));
     else if (h->cached && h->age >= 60)
-        snprintf(buf, cap, "%s old  sort %s  s", nb_human_time(age, h->age),
-                 ui_models_hub_order(m));
+        snprintf(buf, cap, "%s old  sort %s  s", nb_human_time(age, h->age), sort);
     else
-        snprintf(buf, cap, "sort %s  s", ui_models_hub_order(m));
+        snprintf(buf, cap, "sort %s  s", sort);
 }
 
 static void draw_query(models *m, ui_canvas *c, ui_rect r)
@@ -125,9 +132,12 @@ void ui_models_hub_draw(models *m, ui_canvas *c, ui_rect r)
         return;
     }
     if (h->problem[0]) { /* a further page, or the same again, failed */
-        ui_textn(c, table.x + 1, table.y + table.h - 1, UI_ERR, 0, h->problem, strlen(h->problem),
-                 table.w - 2);
-        table.h--;
+        const char *remedy = dl_trouble_remedy(h->trouble);
+        int rows = table.h > 6 ? 2 : 1;
+        table.h -= rows;
+        parts_lines l =
+            ui_parts_begin(c, (ui_rect){table.x + 1, table.y + table.h, table.w - 2, rows});
+        ui_parts_wrapf(&l, UI_ERR, "! %s%s%s", h->problem, *remedy ? "; " : "", remedy);
     }
     ui_column col[COLS];
     h->wide = table.w >= WIDE;
@@ -151,24 +161,26 @@ void ui_models_hub_preview(models *m, ui_canvas *c, ui_rect r)
     struct tm tm;
     if (row->updated && gmtime_r(&at, &tm))
         strftime(day, sizeof day, "%Y-%m-%d", &tm);
-    ui_parts_line(&l, UI_TEXT, "%s par · %s in all · licence %s", ui_hub_params(params, row),
-                  row->bytes ? nb_human_bytes(size, row->bytes) : "?",
-                  row->license[0] ? row->license : "not told");
-    ui_parts_line(&l, UI_DIM, "downloads %s · likes %s · updated %s",
-                  ui_hub_count(downloads, row->downloads), ui_hub_count(likes, row->likes), day);
-    if (row->base_model[0])
-        ui_parts_line(&l, UI_DIM, "%s from %s", row->base_relation[0] ? row->base_relation : "made",
-                      row->base_model);
+    if (row->disabled)
+        ui_parts_wrap(&l, UI_ERR, "disabled by the Hub: nothing of it can be had");
     if (row->gated)
-        ui_parts_line(&l, UI_WARN, "gated: its files need accepted terms and a token (A)");
+        ui_parts_wrap(&l, UI_WARN, "gated: its files need accepted terms and a token (A)");
+    ui_parts_wrapf(&l, UI_TEXT, "%s par · %s in all · licence %s", ui_hub_params(params, row),
+                   row->bytes ? nb_human_bytes(size, row->bytes) : "?",
+                   row->license[0] ? row->license : "not told");
+    ui_parts_wrapf(&l, UI_DIM, "downloads %s · likes %s · updated %s",
+                   ui_hub_count(downloads, row->downloads), ui_hub_count(likes, row->likes), day);
+    if (row->base_model[0])
+        ui_parts_wrapf(&l, UI_DIM, "%s from %s",
+                       row->base_relation[0] ? row->base_relation : "made", row->base_model);
     if (row->private_repo)
         ui_parts_line(&l, UI_DIM, "private");
     nb_fit_word word;
     if (ui_models_hub_fit(m, row, &word))
-        ui_parts_line(&l, ui_parts_fit_role(word), "~%s as %s, from its parameters alone",
-                      nb_fit_name(word), row->gguf ? "Q4_K_M" : "bf16");
+        ui_parts_wrapf(&l, ui_parts_fit_role(word), "~%s as %s, from its parameters alone",
+                       nb_fit_name(word), row->gguf ? "Q4_K_M" : "bf16");
     if (m->hub.dropped)
-        ui_parts_line(&l, UI_WARN, "%zu rows of the answer could not be read", m->hub.dropped);
+        ui_parts_wrapf(&l, UI_WARN, "%zu rows of the answer could not be read", m->hub.dropped);
 }
 
 void ui_models_hub_json(const models *m, nb_jout *w)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tui/app_private.h"
+#include "tui/screens/parts.h"
 
 /* What the job brings; the worker's until DONE. */
 struct asking {
@@ -150,11 +151,14 @@ static void draw(ui_app *app, ui_canvas *c, ui_rect area)
     int w = area.w >= APP_WIDE ? 92 : area.w - 4, h = area.h < 14 ? area.h : 14;
     ui_rect in = ui_app_panel_box(c, area, w, h, "Hugging Face account", "Esc");
     int y = draw_who(app, c, in, 0);
+    parts_lines l = ui_parts_begin(c, in);
+    l.y = y;
     if (s->problem[0])
-        y = line(c, in, y, UI_ERR, s->problem);
-    y = line(c, in, y + 1, UI_DIM,
-             "paste a token to store it (huggingface.co/settings/tokens); "
-             "it is not shown");
+        ui_parts_wrap(&l, UI_ERR, s->problem);
+    ui_parts_skip(&l);
+    ui_parts_wrap(&l, UI_DIM,
+                  "paste a token to store it (huggingface.co/settings/tokens); it is not shown");
+    y = l.y;
     if (y < in.h) {
         size_t n = nb_str_c(&s->token.text)[0] ? s->token.text.len : 0;
         int x = in.x + ui_text(c, in.x, in.y + y, UI_TEXT, "> ");

@@ -7,6 +7,8 @@
 #include "tui/app_private.h"
 #include "tui/screens/parts.h"
 
+enum { LABEL = 10 };
+
 static void open(ui_app *app)
 {
     (void)app;
@@ -19,7 +21,7 @@ static void sample(parts_lines *l)
         const char *word;
     } row[] = {{UI_FITS, "FITS"},   {UI_TIGHT, "TIGHT"},   {UI_PAGES, "PAGES"}, {UI_NO, "NO"},
                {UI_FOCUS, "focus"}, {UI_SELECT, "chosen"}, {UI_ERR, "error"}};
-    int x = l->r.x + 11;
+    int x = l->r.x + LABEL;
     if (!ui_parts_left(l))
         return;
     ui_text(l->c, l->r.x, l->r.y + l->y, UI_DIM, "theme");
@@ -37,19 +39,19 @@ static void draw(ui_app *app, ui_canvas *c, ui_rect area)
     parts_lines l = ui_parts_begin(c, in);
     ui_parts_memory(app, &free_bytes, &all);
     uint64_t room = ui_parts_free(app, app->cfg.hf_hub[0] ? app->cfg.hf_hub : ".");
-    ui_parts_pair(&l, 10, "machine", UI_TEXT, "%d cores, %s of memory, %s of it free",
+    ui_parts_pair(&l, LABEL, "machine", UI_TEXT, "%d cores, %s of memory, %s of it free",
                   ui_app_scripted(app) ? app->threads : nk_cpu_count(), nb_human_bytes(total, all),
                   nb_human_bytes(available, free_bytes));
-    ui_parts_pair(&l, 10, "kernels", UI_TEXT, "%s", nk_cpu_level(app->ops.flags));
-    ui_parts_pair(&l, 10, "disk", UI_TEXT, "%s free for models", nb_human_bytes(disk, room));
-    ui_parts_pair(&l, 10, "cache", UI_TEXT, "%s (shared with other Hugging Face programs)",
-                  app->cfg.hf_hub[0] ? app->cfg.hf_hub : "none");
-    ui_parts_pair(&l, 10, "own files", UI_TEXT, "%s", app->cfg.data_dir);
+    ui_parts_pair(&l, LABEL, "kernels", UI_TEXT, "%s", nk_cpu_level(app->ops.flags));
+    ui_parts_pair(&l, LABEL, "disk", UI_TEXT, "%s free for models", nb_human_bytes(disk, room));
+    ui_parts_pair(&l, LABEL, "cache", UI_TEXT, "%s", app->cfg.hf_hub[0] ? app->cfg.hf_hub : "none");
+    ui_parts_pair(&l, LABEL, "own files", UI_TEXT, "%s", app->cfg.data_dir);
     sample(&l);
     ui_parts_skip(&l);
     ui_parts_wrap(&l, UI_TEXT,
                   "Models on this machine are listed already: this folder, the Hugging "
-                  "Face cache, Ollama's and LM Studio's. u shows the Hub.");
+                  "Face cache (shared with other programs), Ollama's and LM Studio's. u shows the "
+                  "Hub.");
     ui_parts_wrap(&l, UI_TEXT,
                   "A stores a Hugging Face token; only gated and private models need "
                   "one. :theme tries other colours.");

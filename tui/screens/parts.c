@@ -96,6 +96,16 @@ void ui_parts_wrap(parts_lines *l, ui_role role, const char *text)
     free(rows);
 }
 
+void ui_parts_wrapf(parts_lines *l, ui_role role, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    ui_parts_wrap(l, role, text);
+}
+
 /* --- numbers --------------------------------------------------------------------------------- */
 
 const char *ui_parts_ctx(char out[16], uint64_t ctx)

@@ -3,10 +3,11 @@
  *
  * CommonMark with what GitHub adds (tables, task lists, strike-through, bare links). Shown so that
  * it reads without colour: headings keep their #, code its indent or its backticks, struck text its
- * tildes. A link's target follows it in brackets unless it is the text itself, a place in the same
- * page or in a table, whose columns it would drown. HTML is read for its text: tags go, lists,
- * tables, links and the names of images stay. A table too wide for its columns becomes one
- * `heading: cell` a row. What nests deeper than 12 levels is shown flat.
+ * tildes. A link's target follows it in brackets unless it is the text itself or a place in the
+ * same page; in a table, whose columns it would drown, a number does, and the targets stand
+ * beneath. HTML is read for its text: tags go, lists, tables, links and the names of images stay. A
+ * table too wide for its columns becomes one `heading: cell` a row. What nests deeper than 12
+ * levels is shown flat.
  *
  * Any bytes are safe: no row is wider than the width, what reaches the canvas is sanitised, time
  * and memory are linear in the bytes, nothing recurses. Of a text only the first UI_MD_MAX bytes

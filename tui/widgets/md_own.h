@@ -98,10 +98,12 @@ typedef struct md_lay {
     md_item *item;
     md_delim *delim;
     md_cell *cell;
+    md_item *note;          /* of the table: ends of links whose targets stand beneath it */
     uint8_t *align;         /* [columns] 0 left, 1 centre, 2 right */
     struct md_label *label; /* of the definitions, sorted */
     size_t n_line, cap_line, n_box, cap_box, n_leaf, cap_leaf, n_run, cap_run, n_item, cap_item;
     size_t n_delim, cap_delim, n_cell, cap_cell, n_align, cap_align, n_label, cap_label;
+    size_t n_note, cap_note;
     nb_str join;        /* a block's lines as one text */
     md_leaf spare_leaf; /* where a failed push points */
     md_item spare_item;
@@ -112,7 +114,8 @@ typedef struct md_lay {
     const char *s;         /* the whole text, or join */
     size_t mark, mark_end; /* in s; SIZE_MAX = not in this block */
     md_style style;
-    bool html, pre, table; /* only tags and entities count; white stays; no targets */
+    bool html, pre, table; /* only tags and entities count; white stays; targets are
+                            noted */
     size_t flow_run;       /* first run of the open flow */
     md_attr href;          /* of the HTML link that is open; name: where its text begins */
     /* what stands left of the rows: */
@@ -156,8 +159,10 @@ void md_inline(md_lay *l, uint32_t at, uint32_t end);
 
 /* md_write.c */
 void md_write(md_lay *l, const md_flow *f); /* l->item into the open flow f */
-/* " (target)" behind a link whose text is s[text, text_end). */
+/* " (target)" behind a link whose text is s[text, text_end); in a table "[n]" and a note. */
 void md_target(md_lay *l, uint32_t at, uint32_t len, uint32_t text, uint32_t text_end);
+/* The target of a note, into the open flow. */
+void md_note_target(md_lay *l, const md_item *note);
 /* Name of the image s[at, at + len) when it has no other: the end of its path. */
 void md_image_name(md_lay *l, uint32_t at, uint32_t len);
 void md_inline_tag(md_lay *l, const md_flow *f, const md_tag *t);

@@ -1,7 +1,8 @@
 /* Tables: columns fitted to the width, cells wrapped; where columns cannot be that narrow, one
- * `heading: cell` a row. */
+ * `heading: cell` a row. Beneath them, the targets of their links. */
 #include "tui/widgets/md_own.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -289,6 +290,25 @@ static void list(md_lay *l, bool head)
     }
 }
 
+/* --- beneath it ------------------------------------------------------------------------------ */
+
+/* "[n] target" a row. */
+static void put_notes(md_lay *l)
+{
+    char number[16];
+    l->style = (md_style){.dim = 1};
+    for (size_t i = 0; i < l->n_note && !l->full && !l->failed; i++) {
+        int n = snprintf(number, sizeof number, "[%zu] ", i + 1);
+        l->n_run = 0;
+        md_flow f = md_flow_begin(l);
+        md_say(l, l->note[i].at, number, (size_t)n);
+        md_note_target(l, &l->note[i]);
+        md_flow_end(l, &f);
+        md_rows(l, &f, true);
+    }
+    l->style = (md_style){0};
+}
+
 /* --------------------------------------------------------------------------------------------- */
 
 void md_table_lay(md_lay *l, uint32_t cols, bool head)
@@ -299,7 +319,7 @@ void md_table_lay(md_lay *l, uint32_t cols, bool head)
         free(width);
         return;
     }
-    l->n_run = 0;
+    l->n_run = l->n_note = 0;
     l->table = true;
     for (size_t i = 0; i < l->n_cell && !l->failed; i++) {
         md_cell *c = &l->cell[i];
@@ -320,5 +340,6 @@ void md_table_lay(md_lay *l, uint32_t cols, bool head)
         columns(l, width, cols, head);
     else if (!l->failed)
         list(l, head);
+    put_notes(l);
     free(width);
 }

@@ -1,19 +1,24 @@
 /* The items of a block's text as styled text. */
 #include "tui/widgets/md_own.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { EXPAND = 4096 }; /* bytes */
 
 /* --- targets --------------------------------------------------------------------------------- */
 
+static bool white(const md_lay *l)
+{
+    const nb_str *s = &l->m->shown;
+    return s->len && s->at[s->len - 1] == ' ';
+}
+
 /* Before a target: one space. */
 static void open_target(md_lay *l, uint32_t at)
 {
-    const nb_str *s = &l->m->shown;
-    bool white = s->len && s->at[s->len - 1] == ' ';
     l->style.dim++;
-    md_say(l, at, white ? "(" : " (", white ? 1 : 2);
+    md_say(l, at, white(l) ? "(" : " (", white(l) ? 1 : 2);
 }
 
 /* Part of a target. A definition's stands elsewhere in the text: it counts as where it is shown. */
@@ -48,11 +53,35 @@ static void put_target(md_lay *l, const md_item *def, uint32_t at, uint32_t len)
     put_part(l, def, from, end);
 }
 
+void md_note_target(md_lay *l, const md_item *note)
+{
+    put_target(l, note->def ? note : NULL, note->to, note->to_len);
+}
+
+/* " [n]" behind a link in a table. */
+static void take_note(md_lay *l, const md_item *end)
+{
+    char number[16];
+    md_item *a = md_more(l, l->note, l->n_note, &l->cap_note, sizeof *a);
+    if (!a)
+        return;
+    l->note = a;
+    a[l->n_note++] = *end;
+    int n = snprintf(number, sizeof number, "%s[%zu]", white(l) ? "" : " ", l->n_note);
+    l->style.dim++;
+    md_say(l, end->at, number, (size_t)n);
+    l->style.dim--;
+}
+
 void md_target(md_lay *l, uint32_t at, uint32_t len, uint32_t text, uint32_t text_end)
 {
-    if (l->table || !len || l->s[at] == '#' ||
+    if (!len || l->s[at] == '#' ||
         (text_end - text == len && memcmp(l->s + text, l->s + at, len) == 0))
         return;
+    if (l->table) {
+        take_note(l, &(md_item){.at = text_end, .to = at, .to_len = len});
+        return;
+    }
     open_target(l, text_end);
     put_target(l, NULL, at, len);
     md_say(l, at + len, ")", 1);
@@ -64,10 +93,13 @@ void md_target(md_lay *l, uint32_t at, uint32_t len, uint32_t text, uint32_t tex
 static void def_target(md_lay *l, const md_item *it)
 {
     const char *to = l->text + it->to;
-    if (l->table || !it->to_len || to[0] == '#' ||
-        l->m->expanded + it->to_len > l->leaf_at + EXPAND)
+    if (!it->to_len || to[0] == '#' || l->m->expanded + it->to_len > l->leaf_at + EXPAND)
         return;
     l->m->expanded += it->to_len;
+    if (l->table) {
+        take_note(l, it);
+        return;
+    }
     open_target(l, it->at);
     put_target(l, it, it->to, it->to_len);
     md_say(l, it->at, ")", 1);

@@ -357,8 +357,8 @@ nb_status ui_md_lay(ui_md **out, const char *text, size_t n, const ui_md_look *l
     m->len = n;
     m->laid = ok;
     m->n_row = ok ? m->n_row : 0;
-    void *const scratch[] = {l.line,  l.box,  l.leaf,  l.run,  l.item,
-                             l.delim, l.cell, l.align, l.label};
+    void *const scratch[] = {l.line,  l.box,  l.leaf, l.run,   l.item,
+                             l.delim, l.cell, l.note, l.align, l.label};
     for (size_t i = 0; i < countof(scratch); i++)
         free(scratch[i]);
     nb_str_free(&l.join);
