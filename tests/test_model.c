@@ -68,7 +68,7 @@ typedef struct bad_key {
 static void spoil_key(void *arg, nb_kvs *kvs)
 {
     const bad_key *b = arg;
-    const int32_t list[] = {4, (int32_t)b->value};
+    const int32_t list[] = {4, b->as == LIST ? (int32_t)b->value : 0};
     switch (b->as) {
     case DROP:
         nb_kvs_drop(kvs, b->key);

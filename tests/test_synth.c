@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/model/session.h"
 #include "core/model/tok.h"
 
 static uint64_t write_shape(const nb_shape *shape, const char *preset, uint64_t seed,
@@ -95,6 +96,17 @@ CHECK_TEST(synth, every_named_shape_plans_for_every_preset)
         check(s[i].n_head % s[i].n_head_kv == 0 && s[i].n_vocab >= 259, "%s", s[i].name);
         check(nb_shape_find(s[i].name) == &s[i], "%s is not unique", s[i].name);
     }
+    static const struct {
+        const char *name;
+        uint64_t params; /* as their cards say */
+    } known[] = {{"llama-3.1-8b", 8030261248},
+                 {"qwen3-30b-a3b", 30532122624},
+                 {"mixtral-8x7b", 46702792704},
+                 {"gemma-2-2b", 2614341888},
+                 {"qwen2.5-7b", 7615616512}};
+    for (size_t i = 0; i < countof(known); i++)
+        check(nb_shape_params(nb_shape_find(known[i].name)) == known[i].params, "%s: %llu",
+              known[i].name, (unsigned long long)nb_shape_params(nb_shape_find(known[i].name)));
     write_shape(nb_shape_find("demo"), "Q8_0", 1, test_path(test_tmpdir(), "demo.gguf"), 2);
     nb_weights *w = quant_open(test_path(test_tmpdir(), "demo.gguf"));
     nb_weights *real = quant_open(test_data("nibble-demo"));
@@ -108,20 +120,38 @@ CHECK_TEST(synth, every_named_shape_plans_for_every_preset)
     nb_weights_close(&w);
 }
 
-/* qwen3's file is written and planned though its decoder is a later step: q and k norms included.
- */
-CHECK_TEST(synth, an_architecture_without_decoder_is_written_too)
+CHECK_TEST(synth, every_architecture_is_written_and_runs)
 {
-    nb_shape q = small;
-    q.arch = "qwen3";
-    const char *path = test_path(test_tmpdir(), "qwen3.gguf");
-    write_shape(&q, "Q4_K_M", 1, path, 0);
-    nb_weights *w = quant_open(path);
-    check(nb_weights_find(w, "blk.1.attn_q_norm.weight"), "q norm");
-    const nb_view *down = nb_weights_find(w, "blk.1.ffn_down.weight");
-    check(down && down->t.type == NK_Q8_0, "width 320 falls from q6_K to %s",
-          nk_type_get(down->t.type)->name);
-    nb_weights_close(&w);
+    static const struct {
+        const char *arch, *has;
+        uint32_t n_expert;
+    } row[] = {
+        {"qwen3", "blk.1.attn_q_norm.weight", 0},     {"llama", "blk.1.ffn_down_exps.weight", 4},
+        {"qwen3moe", "blk.1.ffn_gate_inp.weight", 4}, {"gemma2", "blk.0.post_ffw_norm.weight", 0},
+        {"gpt2", "position_embd.weight", 0},          {"falcon", "blk.0.attn_norm.bias", 0},
+        {"gpt-oss", "blk.0.attn_sinks.weight", 4}};
+    static const int32_t ids[] = {1, 300, 301};
+    for (size_t i = 0; i < countof(row); i++) {
+        nb_shape q = small;
+        nb_model *m = NULL;
+        nb_session *s = NULL;
+        nb_err err = {0};
+        q.arch = row[i].arch;
+        q.n_expert = row[i].n_expert;
+        q.n_expert_used = row[i].n_expert / 2;
+        q.n_expert_ff = row[i].n_expert ? 96 : 0;
+        const char *path = test_path(test_tmpdir(), "any.gguf");
+        write_shape(&q, "Q4_K_M", 1, path, 0);
+        nb_weights *w = quant_open(path);
+        check(nb_weights_find(w, row[i].has), "%s without %s", q.arch, row[i].has);
+        check(nb_model_open(&m, w, &err) == NB_OK, "%s: %s", q.arch, err.msg);
+        check(nb_session_open(&s, m, quant_ops(), NULL, NULL, &err) == NB_OK, "%s", err.msg);
+        check(nb_session_feed(s, ids, countof(ids), NULL, NULL, &err) == NB_OK, "%s: %s", q.arch,
+              err.msg);
+        nb_session_close(&s);
+        nb_model_close(&m);
+        nb_weights_close(&w);
+    }
 }
 
 CHECK_TEST(synth, its_vocabulary_spells_any_text)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/model/model.h"
 #include "core/quant/run.h"
 
 static const nb_shape shapes[] = {
@@ -59,7 +60,16 @@ static nb_status put_shape(nb_kvs *k, const nb_shape *s, nb_err *err)
     NB_TRY(put_arch_u32(k, s, "feed_forward_length", s->n_ff, err));
     NB_TRY(put_arch_u32(k, s, "attention.head_count", s->n_head, err));
     NB_TRY(put_arch_u32(k, s, "attention.head_count_kv", s->n_head_kv, err));
-    NB_TRY(put_arch_f32(k, s, "attention.layer_norm_rms_epsilon", s->rms_eps, err));
+    const nb_arch *arch = nb_arch_find(s->arch);
+    bool mean = arch && (arch->flags & NB_ARCH_LAYER_NORM);
+    NB_TRY(put_arch_f32(k, s,
+                        mean ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
+                        s->rms_eps, err));
+    if (s->n_expert) {
+        NB_TRY(put_arch_u32(k, s, "expert_count", s->n_expert, err));
+        NB_TRY(put_arch_u32(k, s, "expert_used_count", s->n_expert_used, err));
+        NB_TRY(put_arch_u32(k, s, "expert_feed_forward_length", s->n_expert_ff, err));
+    }
     NB_TRY(put_arch_u32(k, s, "attention.key_length", s->head_dim, err));
     NB_TRY(put_arch_u32(k, s, "attention.value_length", s->head_dim, err));
     NB_TRY(put_arch_u32(k, s, "rope.dimension_count", s->head_dim, err));
@@ -178,53 +188,57 @@ static nb_status put_vocabulary(nb_kvs *k, const nb_shape *s, nb_err *err)
 /* --- tensors -----------------------------------------------------------------------------------
  */
 
-typedef struct family {
-    const char *name; /* inside a layer, without blk.N. */
-    uint32_t cols, rows;
-    bool only_qwen3;
-} family;
-
 typedef struct tensor_list {
     nb_tensor *t;
     char (*name)[NB_MAX_NAME + 1];
     size_t n;
 } tensor_list;
 
-static void add_tensor(tensor_list *l, const char *name, int layer, uint32_t cols, uint32_t rows)
+static void add_tensor(tensor_list *l, const nb_hparams *hp, nb_slot slot, uint32_t layer)
 {
+    const nb_slot_row *row = nb_slot_of(slot);
+    uint64_t cols = nb_hparams_side(hp, row->side[0]), rows = nb_hparams_side(hp, row->side[1]),
+             depth = nb_hparams_side(hp, row->side[2]);
     char *out = l->name[l->n];
-    if (layer < 0)
-        snprintf(out, NB_MAX_NAME + 1, "%s", name);
-    else
-        snprintf(out, NB_MAX_NAME + 1, "blk.%d.%s", layer, name);
-    l->t[l->n++] = (nb_tensor){
-        .name = out, .type = NK_F32, .n_dims = rows > 1 ? 2 : 1, .shape = {cols, rows, 1, 1}};
+    nb_slot_name(slot, layer, out);
+    l->t[l->n++] = (nb_tensor){.name = out,
+                               .type = NK_F32,
+                               .n_dims = depth > 1  ? 3
+                                         : rows > 1 ? 2
+                                                    : 1,
+                               .shape = {cols, rows, depth, 1}};
 }
 
-static void list_tensors(tensor_list *l, const nb_shape *s)
+/* What the architecture must have, and an output of its own unless tied. */
+static void list_tensors(tensor_list *l, const nb_shape *s, const nb_hparams *hp)
 {
-    uint32_t q = s->n_head * s->head_dim, kv = s->n_head_kv * s->head_dim, e = s->n_embd;
-    const family layer[] = {
-        {"attn_norm.weight", e, 1, false},
-        {"attn_q.weight", e, q, false},
-        {"attn_k.weight", e, kv, false},
-        {"attn_v.weight", e, kv, false},
-        {"attn_output.weight", q, e, false},
-        {"attn_q_norm.weight", s->head_dim, 1, true},
-        {"attn_k_norm.weight", s->head_dim, 1, true},
-        {"ffn_norm.weight", e, 1, false},
-        {"ffn_gate.weight", e, s->n_ff, false},
-        {"ffn_up.weight", e, s->n_ff, false},
-        {"ffn_down.weight", s->n_ff, e, false},
-    };
-    add_tensor(l, "token_embd.weight", -1, e, s->n_vocab);
-    add_tensor(l, "output_norm.weight", -1, e, 1);
-    if (!s->tied)
-        add_tensor(l, "output.weight", -1, e, s->n_vocab);
+    for (int slot = 0; slot < NB_SLOT_LAYER; slot++)
+        if (slot == NB_OUTPUT ? !s->tied : nb_slot_required((nb_slot)slot, hp->features))
+            add_tensor(l, hp, (nb_slot)slot, 0);
     for (uint32_t i = 0; i < s->n_layer; i++)
-        for (size_t f = 0; f < countof(layer); f++)
-            if (!layer[f].only_qwen3 || strcmp(s->arch, "qwen3") == 0)
-                add_tensor(l, layer[f].name, (int)i, layer[f].cols, layer[f].rows);
+        for (int slot = NB_SLOT_LAYER; slot < NB_SLOT_COUNT; slot++)
+            if (nb_slot_required((nb_slot)slot, hp->features))
+                add_tensor(l, hp, (nb_slot)slot, i);
+}
+
+uint64_t nb_shape_params(const nb_shape *s)
+{
+    nb_kvs *kvs;
+    nb_hparams hp;
+    uint64_t n = 0;
+    if (nb_kvs_open(&kvs, NULL) != NB_OK)
+        return 0;
+    bool known = put_shape(kvs, s, NULL) == NB_OK && nb_hparams_read(&hp, kvs, NULL) == NB_OK;
+    for (int slot = 0; known && slot < NB_SLOT_COUNT; slot++) {
+        const nb_slot_row *row = nb_slot_of((nb_slot)slot);
+        uint64_t elements = 1;
+        for (int i = 0; i < 3; i++)
+            elements *= nb_hparams_side(&hp, row->side[i]);
+        if (slot == NB_OUTPUT ? !s->tied : nb_slot_required((nb_slot)slot, hp.features))
+            n += elements * (slot < NB_SLOT_LAYER ? 1 : s->n_layer);
+    }
+    nb_kvs_close(&kvs);
+    return n;
 }
 
 /* --- values ------------------------------------------------------------------------------------
@@ -264,12 +278,14 @@ static void random_rows(void *ud, const nb_planned *t, const char *name, uint64_
 static nb_status plan_shape(nb_plan *plan, const nb_shape *s, const nb_recipe *r, const nb_kvs *kvs,
                             tensor_list *l, nb_err *err)
 {
-    uint64_t room = 3 + (uint64_t)s->n_layer * 11;
+    nb_hparams hp;
+    NB_TRY(nb_hparams_read(&hp, kvs, err));
+    uint64_t room = NB_SLOT_LAYER + (uint64_t)s->n_layer * (NB_SLOT_COUNT - NB_SLOT_LAYER);
     l->t = nb_alloc(room, sizeof *l->t, "tensor list", err);
     l->name = nb_alloc(room, sizeof *l->name, "tensor list", err);
     if (!l->t || !l->name)
         return NB_NOMEM;
-    list_tensors(l, s);
+    list_tensors(l, s, &hp);
     return nb_plan_make_shapes(plan, r, kvs, l->t, l->n, err);
 }
 

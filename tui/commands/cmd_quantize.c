@@ -280,13 +280,6 @@ static const ui_opt synth_opt[S_COUNT] = {
     {"list", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "list the shapes"},
 };
 
-static uint64_t shape_params(const nb_shape *s)
-{
-    uint64_t q = (uint64_t)s->n_head * s->head_dim, kv = (uint64_t)s->n_head_kv * s->head_dim;
-    uint64_t layer = s->n_embd * (2 * q + 2 * kv + 3ull * s->n_ff + 2);
-    return layer * s->n_layer + (uint64_t)s->n_embd * s->n_vocab * (s->tied ? 1 : 2) + s->n_embd;
-}
-
 static void list_shapes(bool json)
 {
     size_t n;
@@ -298,11 +291,11 @@ static void list_shapes(bool json)
         nb_jout_object(&w);
         nb_jout_key(&w, "name"), nb_jout_str(&w, s[i].name);
         nb_jout_key(&w, "architecture"), nb_jout_str(&w, s[i].arch);
-        nb_jout_key(&w, "params"), nb_jout_u64(&w, shape_params(&s[i]));
+        nb_jout_key(&w, "params"), nb_jout_u64(&w, nb_shape_params(&s[i]));
         nb_jout_object_end(&w);
         if (!json)
             printf("%-14s %-8s %6.2f B parameters  %u layers, width %u\n", s[i].name, s[i].arch,
-                   (double)shape_params(&s[i]) / 1e9, s[i].n_layer, s[i].n_embd);
+                   (double)nb_shape_params(&s[i]) / 1e9, s[i].n_layer, s[i].n_embd);
     }
     nb_jout_array_end(&w);
     if (json)
@@ -319,7 +312,7 @@ static void synth_json(const nb_shape *shape, const nb_preset *preset, const cha
     nb_jout_object(&w);
     nb_jout_key(&w, "output"), nb_jout_str(&w, path);
     nb_jout_key(&w, "preset"), nb_jout_str(&w, preset->name);
-    nb_jout_key(&w, "params"), nb_jout_u64(&w, shape_params(shape));
+    nb_jout_key(&w, "params"), nb_jout_u64(&w, nb_shape_params(shape));
     if (bytes)
         nb_jout_key(&w, "bytes"), nb_jout_u64(&w, *bytes);
     nb_jout_object_end(&w);
