@@ -43,7 +43,7 @@ static bool leaf_is(blocks *b, md_kind kind)
 static void push_line(blocks *b, uint32_t at, uint32_t end, int columns)
 {
     md_lay *l = b->l;
-    md_line *line = md_more(l, l->line, l->n_line, &l->cap_line, sizeof *line);
+    md_line *line = ui_md_more(l, l->line, l->n_line, &l->cap_line, sizeof *line);
     if (!line)
         return;
     l->line = line;
@@ -56,7 +56,7 @@ static void push_boxes(blocks *b)
 {
     md_lay *l = b->l;
     for (size_t i = 0; i < b->n_open; i++) {
-        md_box *box = md_more(l, l->box, l->n_box, &l->cap_box, sizeof *box);
+        md_box *box = ui_md_more(l, l->box, l->n_box, &l->cap_box, sizeof *box);
         if (!box)
             return;
         l->box = box;
@@ -69,7 +69,7 @@ static void push_boxes(blocks *b)
 static md_leaf *push_leaf(blocks *b, md_kind kind)
 {
     md_lay *l = b->l;
-    md_leaf *leaf = md_more(l, l->leaf, l->n_leaf, &l->cap_leaf, sizeof *leaf);
+    md_leaf *leaf = ui_md_more(l, l->leaf, l->n_leaf, &l->cap_leaf, sizeof *leaf);
     size_t box = l->n_box;
     l->leaf = leaf ? leaf : l->leaf;
     push_boxes(b);
@@ -109,10 +109,10 @@ static void take_defs(blocks *b, md_leaf *leaf)
     while (leaf->n_line) {
         const md_line *line = &l->line[leaf->line];
         uint32_t end = line[leaf->n_box ? 0 : leaf->n_line - 1].end;
-        uint32_t stop = md_def_read(l->text, line->at, end, &d);
+        uint32_t stop = ui_md_def_read(l->text, line->at, end, &d);
         if (!stop)
             return;
-        md_def *def = md_more(l, l->m->def, l->m->n_def, &l->m->cap_def, sizeof *def);
+        md_def *def = ui_md_more(l, l->m->def, l->m->n_def, &l->m->cap_def, sizeof *def);
         if (!def)
             return;
         l->m->def = def;
@@ -180,15 +180,15 @@ static size_t match_open(const blocks *b, md_scan *c)
     for (; i < b->n_open; i++) {
         const open_box *o = &b->open[i];
         if (o->box.kind == MD_QUOTE) {
-            if (md_blank(c) || md_indent(c) >= INDENTED || c->s[c->next] != '>')
+            if (ui_md_blank(c) || ui_md_indent(c) >= INDENTED || c->s[c->next] != '>')
                 break;
-            md_pass(c, 1);
-            md_eat(c, md_indent(c) > 0);
-        } else if (md_blank(c)) {
+            ui_md_pass(c, 1);
+            ui_md_eat(c, ui_md_indent(c) > 0);
+        } else if (ui_md_blank(c)) {
             if (o->empty)
                 break;
-        } else if (md_indent(c) >= o->indent) {
-            md_eat(c, o->indent);
+        } else if (ui_md_indent(c) >= o->indent) {
+            ui_md_eat(c, o->indent);
         } else {
             break;
         }
@@ -231,7 +231,7 @@ static bool open_item(blocks *b, md_scan *c, size_t level, bool in_paragraph)
 {
     md_series m;
     uint32_t len = item_marker(c, &m);
-    if (!len || md_is_rule(c))
+    if (!len || ui_md_is_rule(c))
         return false;
     bool numbered = m.mark == '.' || m.mark == ')';
     uint32_t rest = c->next + len;
@@ -239,12 +239,12 @@ static bool open_item(blocks *b, md_scan *c, size_t level, bool in_paragraph)
         rest++;
     if (in_paragraph && (rest == c->end || (numbered && m.number != 1)))
         return false;
-    int before = md_indent(c);
-    md_pass(c, len);
-    int white = md_indent(c);
-    bool empty = md_blank(c);
+    int before = ui_md_indent(c);
+    ui_md_pass(c, len);
+    int white = ui_md_indent(c);
+    bool empty = ui_md_blank(c);
     int width = empty || white > INDENTED ? 1 : white;
-    md_eat(c, width < white ? width : white);
+    ui_md_eat(c, width < white ? width : white);
     open_box o = {.box = {numbered ? MD_NUMBER : MD_BULLET, true, 0, m.number},
                   .indent = before + (int)len + width,
                   .empty = true};
@@ -260,14 +260,14 @@ static bool open_item(blocks *b, md_scan *c, size_t level, bool in_paragraph)
 
 static bool open_container(blocks *b, md_scan *c, size_t level, bool in_paragraph)
 {
-    if (md_blank(c) || md_indent(c) >= INDENTED)
+    if (ui_md_blank(c) || ui_md_indent(c) >= INDENTED)
         return false;
     if (c->s[c->next] != '>')
         return level < MD_DEPTH && open_item(b, c, level, in_paragraph);
-    md_pass(c, 1);
-    md_eat(c, md_indent(c) > 0);
-    while (level == MD_DEPTH && !md_blank(c) && c->s[c->next] == '>') /* deeper is flat */
-        md_pass(c, 1);
+    ui_md_pass(c, 1);
+    ui_md_eat(c, ui_md_indent(c) > 0);
+    while (level == MD_DEPTH && !ui_md_blank(c) && c->s[c->next] == '>') /* deeper is flat */
+        ui_md_pass(c, 1);
     if (level == MD_DEPTH)
         return false;
     push_open(b, level, (open_box){.box = {.kind = MD_QUOTE}});
@@ -278,8 +278,8 @@ static bool open_container(blocks *b, md_scan *c, size_t level, bool in_paragrap
 
 static bool heading(blocks *b, const md_scan *c, size_t level)
 {
-    uint32_t n = md_run_of(c, c->next, '#'), at = c->next + n, end = md_trim(c->s, at, c->end),
-             tail = end;
+    uint32_t n = ui_md_run_of(c, c->next, '#'), at = c->next + n,
+             end = ui_md_trim(c->s, at, c->end), tail = end;
     if (n < 1 || n > 6 || (at < c->end && !md_is_white(c->s[at])))
         return false;
     while (at < end && md_is_white(c->s[at]))
@@ -287,7 +287,7 @@ static bool heading(blocks *b, const md_scan *c, size_t level)
     while (tail > at && c->s[tail - 1] == '#')
         tail--;
     if (tail == at || md_is_white(c->s[tail - 1]))
-        end = md_trim(c->s, at, tail);
+        end = ui_md_trim(c->s, at, tail);
     md_leaf *leaf = open_leaf(b, level, MD_HEAD);
     leaf->level = (uint8_t)n;
     push_line(b, at, end, 0);
@@ -298,25 +298,25 @@ static bool heading(blocks *b, const md_scan *c, size_t level)
 static bool fence(blocks *b, const md_scan *c, size_t level)
 {
     char ch = c->s[c->next];
-    uint32_t n = ch == '`' || ch == '~' ? md_run_of(c, c->next, ch) : 0;
+    uint32_t n = ch == '`' || ch == '~' ? ui_md_run_of(c, c->next, ch) : 0;
     if (n < FENCE_MIN || (ch == '`' && memchr(c->s + c->next + n, '`', c->end - c->next - n)))
         return false;
     open_leaf(b, level, MD_CODE);
     b->fence = ch;
     b->fence_len = (int)n;
-    b->fence_indent = md_indent(c);
+    b->fence_indent = ui_md_indent(c);
     return true;
 }
 
 static bool html(blocks *b, const md_scan *c, size_t level, bool in_paragraph)
 {
-    int kind = md_html_begins(c->s, c->next, c->end, in_paragraph);
+    int kind = ui_md_html_begins(c->s, c->next, c->end, in_paragraph);
     if (!kind)
         return false;
     open_leaf(b, level, MD_HTML);
     b->html = kind;
     push_line(b, c->next, c->end, 0);
-    if (md_html_ends(kind, c->s, c->next, c->end))
+    if (ui_md_html_ends(kind, c->s, c->next, c->end))
         close_leaf(b);
     return true;
 }
@@ -327,7 +327,7 @@ static bool underline(blocks *b, const md_scan *c)
     char ch = c->s[c->next];
     md_leaf *leaf = leaf_of(b);
     if ((ch != '=' && ch != '-') ||
-        c->next + md_run_of(c, c->next, ch) != md_trim(c->s, c->next, c->end))
+        c->next + ui_md_run_of(c, c->next, ch) != ui_md_trim(c->s, c->next, c->end))
         return false;
     take_defs(b, leaf);
     if (!leaf->n_line)
@@ -344,8 +344,8 @@ static bool table(blocks *b, const md_scan *c)
     md_lay *l = b->l;
     md_leaf *leaf = leaf_of(b);
     md_line head = leaf->n_line ? l->line[leaf->line + leaf->n_line - 1] : (md_line){0};
-    uint32_t cols = md_table_rule(l, c->next, c->end);
-    if (!cols || !leaf->n_line || md_table_count(l->text, head.at, head.end) != cols)
+    uint32_t cols = ui_md_table_rule(l, c->next, c->end);
+    if (!cols || !leaf->n_line || ui_md_table_count(l->text, head.at, head.end) != cols)
         return false;
     if (leaf->n_line > 1) { /* what stood above stays a paragraph */
         leaf->n_line--;
@@ -363,44 +363,44 @@ static bool table(blocks *b, const md_scan *c)
 static bool verbatim(blocks *b, md_scan *c)
 {
     if (leaf_is(b, MD_HTML)) {
-        if (b->html >= 6 && md_blank(c))
+        if (b->html >= 6 && ui_md_blank(c))
             return false;
         push_line(b, c->at, c->end, 0);
-        if (md_html_ends(b->html, c->s, c->at, c->end))
+        if (ui_md_html_ends(b->html, c->s, c->at, c->end))
             close_leaf(b);
         return true;
     }
     if (!leaf_is(b, MD_CODE))
         return false;
     if (!b->fence) {
-        if (!md_blank(c) && md_indent(c) < INDENTED)
+        if (!ui_md_blank(c) && ui_md_indent(c) < INDENTED)
             return false;
-        push_line(b, c->next, c->end, md_indent(c) - INDENTED);
+        push_line(b, c->next, c->end, ui_md_indent(c) - INDENTED);
         return true;
     }
-    uint32_t n = md_blank(c) ? 0 : md_run_of(c, c->next, b->fence);
-    if ((int)n >= b->fence_len && md_indent(c) < INDENTED &&
-        md_trim(c->s, c->next, c->end) == c->next + n)
+    uint32_t n = ui_md_blank(c) ? 0 : ui_md_run_of(c, c->next, b->fence);
+    if ((int)n >= b->fence_len && ui_md_indent(c) < INDENTED &&
+        ui_md_trim(c->s, c->next, c->end) == c->next + n)
         close_leaf(b);
     else
-        push_line(b, c->next, c->end, md_indent(c) - b->fence_indent);
+        push_line(b, c->next, c->end, ui_md_indent(c) - b->fence_indent);
     return true;
 }
 
 /* A leaf that begins in this line and is no paragraph. */
 static bool begin_leaf(blocks *b, const md_scan *c, size_t level, bool in_paragraph)
 {
-    if (md_indent(c) >= INDENTED) {
+    if (ui_md_indent(c) >= INDENTED) {
         if (leaf_is(b, MD_PARA))
             return false; /* a paragraph's next line may stand anywhere */
         open_leaf(b, level, MD_CODE);
         b->fence = 0;
-        push_line(b, c->next, c->end, md_indent(c) - INDENTED);
+        push_line(b, c->next, c->end, ui_md_indent(c) - INDENTED);
         return true;
     }
     if (in_paragraph && (underline(b, c) || table(b, c)))
         return true;
-    if (md_is_rule(c)) {
+    if (ui_md_is_rule(c)) {
         open_leaf(b, level, MD_RULE);
         close_leaf(b);
         return true;
@@ -440,7 +440,7 @@ static void paragraph(blocks *b, const md_scan *c, size_t level, bool opened)
 
 static void read_line(blocks *b, uint32_t at, uint32_t end)
 {
-    md_scan c = md_scan_line(b->l->text, at, end);
+    md_scan c = ui_md_scan_line(b->l->text, at, end);
     size_t level = match_open(b, &c);
     bool whole = level == b->n_open, opened = false;
     if (whole && verbatim(b, &c))
@@ -449,7 +449,7 @@ static void read_line(blocks *b, uint32_t at, uint32_t end)
         opened = true;
         level = b->n_open;
     }
-    if (md_blank(&c)) {
+    if (ui_md_blank(&c)) {
         if (opened) /* the item's marker is all there is */
             return;
         close_to(b, level);
@@ -461,7 +461,7 @@ static void read_line(blocks *b, uint32_t at, uint32_t end)
         paragraph(b, &c, level, opened);
 }
 
-void md_blocks(md_lay *l, const md_tail *from)
+void ui_md_blocks(md_lay *l, const md_tail *from)
 {
     blocks b = {.l = l, .blank = from->blank};
     b.list[0] = from->list;

@@ -99,7 +99,7 @@ static uint32_t number(const char *s, uint32_t at, uint32_t end)
     return v && v <= 0x10ffff && (v < 0xd800 || v > 0xdfff) ? v : NO_CHARACTER;
 }
 
-uint32_t md_entity(const char *s, uint32_t at, uint32_t end, char out[8], size_t *n)
+uint32_t ui_md_entity(const char *s, uint32_t at, uint32_t end, char out[8], size_t *n)
 {
     char name[NAME_MAX_LEN + 1];
     uint32_t from = at + 1, p = from, cp = 0;

@@ -15,7 +15,7 @@ static void add(md_lay *l, ui_role role, unsigned attrs, const char *text, size_
 {
     const md_run *last = l->n_run > l->flow_run ? &l->run[l->n_run - 1] : NULL;
     if (!last || last->role != role || last->attrs != attrs) {
-        md_run *run = md_more(l, l->run, l->n_run, &l->cap_run, sizeof *run);
+        md_run *run = ui_md_more(l, l->run, l->n_run, &l->cap_run, sizeof *run);
         if (!run)
             return;
         l->run = run;
@@ -54,7 +54,7 @@ static void mark(md_lay *l, size_t at)
     add(l, UI_DIFF_FIRST, UI_A_BOLD, g, strlen(g));
 }
 
-void md_put(md_lay *l, uint32_t at, uint32_t len)
+void ui_md_put(md_lay *l, uint32_t at, uint32_t len)
 {
     const uint32_t end = at + len;
     while (at < end) {
@@ -72,26 +72,26 @@ void md_put(md_lay *l, uint32_t at, uint32_t len)
     }
 }
 
-void md_say(md_lay *l, uint32_t at, const char *text, size_t n)
+void ui_md_say(md_lay *l, uint32_t at, const char *text, size_t n)
 {
     bool in = l->look.mark && at >= l->mark && at < l->mark_end;
     mark(l, at);
     add(l, in ? UI_DIFF_FIRST : role_of(&l->style), in ? 0 : attrs_of(&l->style), text, n);
 }
 
-md_flow md_flow_begin(md_lay *l)
+md_flow ui_md_flow_begin(md_lay *l)
 {
     l->flow_run = l->n_run;
     return (md_flow){.at = (uint32_t)l->m->shown.len, .run = (uint32_t)l->n_run};
 }
 
-void md_flow_end(const md_lay *l, md_flow *f)
+void ui_md_flow_end(const md_lay *l, md_flow *f)
 {
     f->end = (uint32_t)l->m->shown.len;
     f->run_end = (uint32_t)l->n_run;
 }
 
-void md_break(md_lay *l, const md_flow *f)
+void ui_md_break(md_lay *l, const md_flow *f)
 {
     const nb_str *s = &l->m->shown;
     if (s->len > f->at && s->at[s->len - 1] != '\n')
@@ -116,7 +116,7 @@ static uint32_t step(const char *s, uint32_t at, uint32_t end, int *w)
 }
 
 /* As ui_wrap: a row ends at the last space that fits; a word wider than the row is cut. */
-uint32_t md_wrap(const md_lay *l, const md_flow *f, md_pen *p, int room, bool words)
+uint32_t ui_md_wrap(const md_lay *l, const md_flow *f, md_pen *p, int room, bool words)
 {
     const char *s = nb_str_c(&l->m->shown);
     md_pen i = *p, behind = i; /* behind the last space */
@@ -147,7 +147,7 @@ uint32_t md_wrap(const md_lay *l, const md_flow *f, md_pen *p, int room, bool wo
     return f->end;
 }
 
-int md_flow_width(const md_lay *l, const md_flow *f)
+int ui_md_flow_width(const md_lay *l, const md_flow *f)
 {
     const int most = 10000;
     const char *s = nb_str_c(&l->m->shown);
@@ -170,7 +170,7 @@ static void piece(md_lay *l, int x, uint32_t at, uint32_t len, ui_role role, uns
     ui_md *m = l->m;
     if (l->full || !len)
         return;
-    md_piece *a = md_more(l, m->piece, m->n_piece, &m->cap_piece, sizeof *a);
+    md_piece *a = ui_md_more(l, m->piece, m->n_piece, &m->cap_piece, sizeof *a);
     if (!a)
         return;
     m->piece = a;
@@ -183,14 +183,14 @@ static void push_row(md_lay *l, md_deco deco, uint32_t where)
     l->full |= m->n_row >= UI_MD_ROWS;
     if (l->full)
         return;
-    md_row *a = md_more(l, m->row, m->n_row, &m->cap_row, sizeof *a);
+    md_row *a = ui_md_more(l, m->row, m->n_row, &m->cap_row, sizeof *a);
     if (!a)
         return;
     m->row = a;
     a[m->n_row++] = (md_row){(uint32_t)m->n_piece, deco, where & 0x3fffffffu};
 }
 
-void md_row_begin(md_lay *l, md_deco deco, uint32_t where)
+void ui_md_row_begin(md_lay *l, md_deco deco, uint32_t where)
 {
     if (l->m->gap && l->m->n_row) {
         push_row(l, MD_PLAIN, 0);
@@ -205,7 +205,7 @@ void md_row_begin(md_lay *l, md_deco deco, uint32_t where)
     l->first = false;
 }
 
-void md_row_put(md_lay *l, const md_flow *f, md_pen p, uint32_t end, int x)
+void ui_md_row_put(md_lay *l, const md_flow *f, md_pen p, uint32_t end, int x)
 {
     const char *s = nb_str_c(&l->m->shown);
     while (p.at < end) {
@@ -219,7 +219,7 @@ void md_row_put(md_lay *l, const md_flow *f, md_pen p, uint32_t end, int x)
     }
 }
 
-void md_row_text(md_lay *l, const char *text, int x)
+void ui_md_row_text(md_lay *l, const char *text, int x)
 {
     nb_str *s = &l->m->shown;
     uint32_t at = (uint32_t)s->len;
@@ -227,13 +227,13 @@ void md_row_text(md_lay *l, const char *text, int x)
     piece(l, x, at, (uint32_t)s->len - at, UI_DIM, 0);
 }
 
-void md_rows(md_lay *l, const md_flow *f, bool words)
+void ui_md_flow_rows(md_lay *l, const md_flow *f, bool words)
 {
     for (md_pen p = {f->at, f->run}; p.at < f->end && !l->full && !l->failed;) {
         md_pen from = p;
-        uint32_t end = md_wrap(l, f, &p, l->room, words);
-        md_row_begin(l, MD_PLAIN, 0);
-        md_row_put(l, f, from, end, l->left);
+        uint32_t end = ui_md_wrap(l, f, &p, l->room, words);
+        ui_md_row_begin(l, MD_PLAIN, 0);
+        ui_md_row_put(l, f, from, end, l->left);
     }
 }
 
@@ -297,7 +297,7 @@ static bool same_boxes(const md_lay *l, const md_box *box, size_t n, size_t comm
     return same;
 }
 
-void md_prefix(md_lay *l, const md_box *box, size_t n, size_t common)
+void ui_md_prefix(md_lay *l, const md_box *box, size_t n, size_t common)
 {
     size_t skip = n;
     int left = 0;
@@ -325,7 +325,7 @@ void md_prefix(md_lay *l, const md_box *box, size_t n, size_t common)
     l->room = l->look.width - left;
 }
 
-void md_mark_end(md_lay *l)
+void ui_md_mark_end(md_lay *l)
 {
     ui_md *m = l->m;
     const char *g = glyph(l, UI_G_DIFF);
@@ -337,8 +337,8 @@ void md_mark_end(md_lay *l)
     int x = last ? last->x + ui_width(&c, nb_str_c(&m->shown) + last->at, last->len) : 0;
     if (x >= l->look.width || !m->n_row) {
         m->gap = false;
-        md_prefix(l, NULL, 0, 0);
-        md_row_begin(l, MD_PLAIN, 0);
+        ui_md_prefix(l, NULL, 0, 0);
+        ui_md_row_begin(l, MD_PLAIN, 0);
         x = 0;
     }
     uint32_t at = (uint32_t)m->shown.len;

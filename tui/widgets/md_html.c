@@ -48,7 +48,7 @@ static uint32_t read_attr(const char *s, uint32_t at, uint32_t end, md_attr *a)
     return a->value_len ? at : 0;
 }
 
-bool md_tag_read(const char *s, uint32_t at, uint32_t end, md_tag *t)
+bool ui_md_tag_read(const char *s, uint32_t at, uint32_t end, md_tag *t)
 {
     md_attr a;
     uint32_t p = at + 1, n = 0;
@@ -70,7 +70,7 @@ bool md_tag_read(const char *s, uint32_t at, uint32_t end, md_tag *t)
     return p < end && s[p] == '>';
 }
 
-bool md_tag_attr(const char *s, const md_tag *t, const char *name, md_attr *a)
+bool ui_md_tag_attr(const char *s, const md_tag *t, const char *name, md_attr *a)
 {
     size_t n = strlen(name);
     uint32_t end = t->end - 1, p = skip_white(s, t->attrs, end);
@@ -103,7 +103,7 @@ static int hidden_at(const char *s, uint32_t at, uint32_t end)
     return -1;
 }
 
-uint32_t md_html_skip(const char *s, uint32_t at, uint32_t end, uint32_t ended[4])
+uint32_t ui_md_html_skip(const char *s, uint32_t at, uint32_t end, uint32_t ended[4])
 {
     int k = hidden_at(s, at, end);
     if (k < 0 || at >= ended[k])
@@ -178,7 +178,7 @@ static const tag_row *row_of(const md_tag *t)
     return bsearch(t->name, tags, countof(tags), sizeof *tags, name_cmp);
 }
 
-md_effect md_tag_effect(const md_tag *t)
+md_effect ui_md_tag_effect(const md_tag *t)
 {
     const tag_row *row = row_of(t);
     return row ? row->effect : MD_TAG_NONE;
@@ -192,7 +192,7 @@ static bool is_verbatim(const char *name)
            strcmp(name, "textarea") == 0;
 }
 
-int md_html_begins(const char *s, uint32_t at, uint32_t end, bool in_paragraph)
+int ui_md_html_begins(const char *s, uint32_t at, uint32_t end, bool in_paragraph)
 {
     md_tag t;
     if (at >= end || s[at] != '<')
@@ -200,7 +200,7 @@ int md_html_begins(const char *s, uint32_t at, uint32_t end, bool in_paragraph)
     int k = hidden_at(s, at, end);
     if (k >= 0)
         return hidden[k].kind;
-    bool whole = md_tag_read(s, at, end, &t);
+    bool whole = ui_md_tag_read(s, at, end, &t);
     if (!t.name[0])
         return 0;
     char next = t.attrs < end ? s[t.attrs] : ' ';
@@ -219,13 +219,13 @@ static bool ends_verbatim(const char *s, uint32_t at, uint32_t end)
     md_tag t;
     for (const char *p; (p = memmem(s + at, end - at, "</", 2)); at++) {
         at = (uint32_t)(p - s);
-        if (md_tag_read(s, at, end, &t) && is_verbatim(t.name))
+        if (ui_md_tag_read(s, at, end, &t) && is_verbatim(t.name))
             return true;
     }
     return false;
 }
 
-bool md_html_ends(int kind, const char *s, uint32_t at, uint32_t end)
+bool ui_md_html_ends(int kind, const char *s, uint32_t at, uint32_t end)
 {
     if (kind == 1)
         return ends_verbatim(s, at, end);

@@ -31,7 +31,7 @@ static bool is_white(char c)
 
 static void prefix(html *h)
 {
-    md_prefix(h->l, h->box, h->n_box, h->common);
+    ui_md_prefix(h->l, h->box, h->n_box, h->common);
     for (size_t i = 0; i < h->n_box; i++)
         h->box[i].first = false;
     h->common = h->leaf->n_box;
@@ -57,17 +57,17 @@ static void slice(html *h, uint32_t at, uint32_t end)
     l->n_run = 0;
     l->pre = h->pre;
     l->style = (md_style){.strong = h->summary, .head = h->head > 0, .code = h->pre};
-    md_flow f = md_flow_begin(l);
+    md_flow f = ui_md_flow_begin(l);
     if (h->head)
-        md_say(l, at, marks + 6 - h->head, h->head + 1);
+        ui_md_say(l, at, marks + 6 - h->head, h->head + 1);
     size_t text = l->m->shown.len;
-    md_inline(l, at, end);
-    md_flow_end(l, &f);
+    ui_md_inline(l, at, end);
+    ui_md_flow_end(l, &f);
     l->pre = false;
     if (l->m->shown.len == text)
         return;
     prefix(h);
-    md_rows(l, &f, !h->pre);
+    ui_md_flow_rows(l, &f, !h->pre);
 }
 
 /* --- containers ------------------------------------------------------------------------------ */
@@ -117,7 +117,7 @@ static void item(html *h)
 static void rule(html *h)
 {
     prefix(h);
-    md_row_begin(h->l, MD_RULED, (uint32_t)h->l->left);
+    ui_md_row_begin(h->l, MD_RULED, (uint32_t)h->l->left);
 }
 
 /* --- tables ---------------------------------------------------------------------------------- */
@@ -130,7 +130,7 @@ static void end_cell(html *h, uint32_t at)
     h->in_cell = false;
     if (h->col >= COLS)
         return;
-    md_cell *a = md_more(l, l->cell, l->n_cell, &l->cap_cell, sizeof *a);
+    md_cell *a = ui_md_more(l, l->cell, l->n_cell, &l->cap_cell, sizeof *a);
     if (!a)
         return;
     l->cell = a;
@@ -144,7 +144,7 @@ static uint32_t span(const md_lay *l, const md_tag *t, const char *name)
 {
     md_attr a;
     uint32_t v = 0;
-    if (!md_tag_attr(l->s, t, name, &a))
+    if (!ui_md_tag_attr(l->s, t, name, &a))
         return 1;
     for (uint32_t i = a.value; i < a.value + a.value_len && v < SPAN_MAX; i++)
         v = l->s[i] >= '0' && l->s[i] <= '9' ? v * 10 + (uint32_t)(l->s[i] - '0') : v;
@@ -177,7 +177,7 @@ static void end_table(html *h, uint32_t at)
         return;
     gap(h);
     prefix(h);
-    md_table_lay(l, h->cols, h->has_head);
+    ui_md_table_lay(l, h->cols, h->has_head);
     gap(h);
 }
 
@@ -223,7 +223,7 @@ static uint32_t drop(const md_lay *l, const md_tag *t, uint32_t end)
     uint32_t at = t->end;
     for (const char *p; !t->close && (p = memmem(l->s + at, end - at, "</", 2));) {
         at = (uint32_t)(p - l->s);
-        if (md_tag_read(l->s, at, end, &close) && strcmp(close.name, t->name) == 0)
+        if (ui_md_tag_read(l->s, at, end, &close) && strcmp(close.name, t->name) == 0)
             return close.end;
         at += 2;
     }
@@ -268,7 +268,7 @@ static void block_tag(html *h, const md_tag *t, md_effect e)
     }
 }
 
-void md_html(md_lay *l, const md_leaf *leaf, uint32_t at, uint32_t end)
+void ui_md_html(md_lay *l, const md_leaf *leaf, uint32_t at, uint32_t end)
 {
     html h = {.l = l, .leaf = leaf, .n_box = leaf->n_box, .common = leaf->common};
     uint32_t from = at, ended[4], next;
@@ -280,14 +280,14 @@ void md_html(md_lay *l, const md_leaf *leaf, uint32_t at, uint32_t end)
     for (; at < end; at = next) {
         const char *p = memchr(l->s + at, '<', end - at);
         at = p ? (uint32_t)(p - l->s) : end;
-        next = p ? md_html_skip(l->s, at, end, ended) : end;
+        next = p ? ui_md_html_skip(l->s, at, end, ended) : end;
         if (next)
             continue;
-        if (!md_tag_read(l->s, at, end, &t)) {
+        if (!ui_md_tag_read(l->s, at, end, &t)) {
             next = at + 1;
             continue;
         }
-        md_effect e = md_tag_effect(&t);
+        md_effect e = ui_md_tag_effect(&t);
         next = e == MD_TAG_DROP ? drop(l, &t, end) : t.end;
         if (e < MD_TAG_DROP || (h.table && e < MD_TAG_TABLE))
             continue;

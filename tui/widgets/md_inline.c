@@ -24,7 +24,7 @@ static bool is_punct(char c)
            (c >= '{' && c <= '~');
 }
 
-uint32_t md_escape(const char *s, uint32_t at, uint32_t end)
+uint32_t ui_md_escape(const char *s, uint32_t at, uint32_t end)
 {
     return s[at] == '\\' && at + 1 < end && is_punct(s[at + 1]) ? 2 : 0;
 }
@@ -32,7 +32,7 @@ uint32_t md_escape(const char *s, uint32_t at, uint32_t end)
 static md_item *push(inline_text *i, int kind, uint32_t at, uint32_t len)
 {
     md_lay *l = i->l;
-    md_item *a = md_more(l, l->item, l->n_item, &l->cap_item, sizeof *a);
+    md_item *a = ui_md_more(l, l->item, l->n_item, &l->cap_item, sizeof *a);
     if (!a)
         return &l->spare_item;
     l->item = a;
@@ -109,7 +109,7 @@ static uint32_t delimiter(inline_text *i, uint32_t at)
     take(i, at, next);
     push(i, MD_IT_DELIM, at, n);
     d.item = (uint32_t)l->n_item - 1;
-    md_delim *all = md_more(l, l->delim, l->n_delim, &l->cap_delim, sizeof *all);
+    md_delim *all = ui_md_more(l, l->delim, l->n_delim, &l->cap_delim, sizeof *all);
     l->delim = all ? all : l->delim;
     if (!all || l->failed)
         return next;
@@ -227,16 +227,16 @@ static uint32_t reference(const inline_text *i, const md_bracket *b, uint32_t at
     if (!l->n_label)
         return 0;
     uint32_t text = l->item[b->item].at + l->item[b->item].len, next = at + 1;
-    uint32_t label = md_label_read(i->s, next, i->end);
+    uint32_t label = ui_md_label_read(i->s, next, i->end);
     if (label) {
-        *d = md_def_find(l, i->s + next + 1, label - next - 2);
+        *d = ui_md_def_find(l, i->s + next + 1, label - next - 2);
         return *d ? label : 0;
     }
     if (next + 1 < i->end && i->s[next] == '[' && i->s[next + 1] == ']')
         next += 2;
     if (b->inner || at - text > MD_LABEL || at == text)
         return 0;
-    *d = md_def_find(l, i->s + text, at - text);
+    *d = ui_md_def_find(l, i->s + text, at - text);
     return *d ? next : 0;
 }
 
@@ -253,7 +253,7 @@ static uint32_t bracket_close(inline_text *i, uint32_t at)
         i->inactive = i->n_bracket;
     if (i->n_bracket)
         l->bracket[i->n_bracket - 1].inner = true;
-    uint32_t next = dead ? 0 : md_link_read(i->s, at + 1, i->end, &to, &len);
+    uint32_t next = dead ? 0 : ui_md_link_read(i->s, at + 1, i->end, &to, &len);
     if (!next && !dead)
         next = reference(i, &b, at, &d);
     if (!next)
@@ -323,7 +323,7 @@ static uint32_t backslash(inline_text *i, uint32_t at)
         push(i, MD_IT_BREAK, at, 2);
         return at + 2;
     }
-    if (!md_escape(i->s, at, i->end))
+    if (!ui_md_escape(i->s, at, i->end))
         return at + 1;
     take(i, at, at + 1);
     return at + 2;
@@ -354,10 +354,10 @@ static uint32_t angle(inline_text *i, uint32_t at)
         push(i, MD_IT_AUTO, at + 1, n - 2);
         return at + n;
     }
-    n = md_html_skip(i->s, at, i->end, i->ended);
+    n = ui_md_html_skip(i->s, at, i->end, i->ended);
     if (n)
         return take(i, at, n);
-    if (!md_tag_read(i->s, at, i->end, &t))
+    if (!ui_md_tag_read(i->s, at, i->end, &t))
         return at + 1;
     take(i, at, t.end);
     push(i, MD_IT_TAG, at, t.end - at);
@@ -368,7 +368,7 @@ static uint32_t entity(inline_text *i, uint32_t at)
 {
     char out[8];
     size_t n;
-    uint32_t len = md_entity(i->s, at, i->end, out, &n);
+    uint32_t len = ui_md_entity(i->s, at, i->end, out, &n);
     if (!len)
         return at + 1;
     take(i, at, at + len);
@@ -378,7 +378,7 @@ static uint32_t entity(inline_text *i, uint32_t at)
 
 static uint32_t bare_link(inline_text *i, uint32_t at)
 {
-    uint32_t from = at, n = md_bare_read(i->s, i->text, at, i->end, i->n_bracket > 0, &from);
+    uint32_t from = at, n = ui_md_bare_read(i->s, i->text, at, i->end, i->n_bracket > 0, &from);
     if (!n)
         return at + 1;
     take(i, from, from + n);
@@ -439,7 +439,7 @@ static void part(md_lay *l, uint32_t at, uint32_t end)
     while (at < end && !stop[(uint8_t)l->s[at]])
         at++;
     if (at == end) { /* nothing but text */
-        md_put(l, i.from, end - i.from);
+        ui_md_put(l, i.from, end - i.from);
         return;
     }
     while (at < end)
@@ -448,7 +448,7 @@ static void part(md_lay *l, uint32_t at, uint32_t end)
     settle(&i, -1);
     if (l->failed)
         return;
-    md_write(l, &f);
+    ui_md_write(l, &f);
     l->style = before;
 }
 
@@ -463,7 +463,7 @@ static uint32_t divide(const char *s, uint32_t at)
     return cut > low ? cut : at + (uint32_t)nb_utf8_whole(s + at, MD_INLINE);
 }
 
-void md_inline(md_lay *l, uint32_t at, uint32_t end)
+void ui_md_inline(md_lay *l, uint32_t at, uint32_t end)
 {
     for (uint32_t cut; end - at > MD_INLINE; at = cut) {
         cut = divide(l->s, at);

@@ -33,7 +33,7 @@ static uint32_t read_dest(const char *s, uint32_t at, uint32_t end, uint32_t *to
     bool angle = at < end && s[at] == '<';
     uint32_t from = at += angle;
     for (; at < end; at++) {
-        if (s[at] == '\\' && md_escape(s, at, end))
+        if (s[at] == '\\' && ui_md_escape(s, at, end))
             at++;
         else if (angle ? s[at] == '>' || s[at] == '<' || s[at] == '\n'
                        : is_white(s[at]) || (uint8_t)s[at] < ' ')
@@ -62,12 +62,12 @@ static uint32_t read_title(const char *s, uint32_t at, uint32_t end)
             return at + 1;
         if (close == ')' && s[at] == '(')
             return 0;
-        at += md_escape(s, at, end) > 0;
+        at += ui_md_escape(s, at, end) > 0;
     }
     return 0;
 }
 
-uint32_t md_link_read(const char *s, uint32_t at, uint32_t end, uint32_t *to, uint32_t *len)
+uint32_t ui_md_link_read(const char *s, uint32_t at, uint32_t end, uint32_t *to, uint32_t *len)
 {
     if (at >= end || s[at] != '(')
         return 0;
@@ -87,7 +87,7 @@ uint32_t md_link_read(const char *s, uint32_t at, uint32_t end, uint32_t *to, ui
 
 /* --- labels and definitions ------------------------------------------------------------------ */
 
-uint32_t md_label_read(const char *s, uint32_t at, uint32_t end)
+uint32_t ui_md_label_read(const char *s, uint32_t at, uint32_t end)
 {
     bool any = false;
     uint32_t stop = at < end && end - at > MD_LABEL + 2 ? at + MD_LABEL + 2 : end;
@@ -97,7 +97,7 @@ uint32_t md_label_read(const char *s, uint32_t at, uint32_t end)
         if (s[at] == ']')
             return any ? at + 1 : 0;
         any |= !is_white(s[at]);
-        at += md_escape(s, at, stop) > 0;
+        at += ui_md_escape(s, at, stop) > 0;
     }
     return 0;
 }
@@ -110,9 +110,9 @@ static uint32_t line_end(const char *s, uint32_t at, uint32_t end)
     return at == end || s[at] == '\n' ? at : 0;
 }
 
-uint32_t md_def_read(const char *s, uint32_t at, uint32_t end, md_def *d)
+uint32_t ui_md_def_read(const char *s, uint32_t at, uint32_t end, md_def *d)
 {
-    uint32_t label = at, close = md_label_read(s, at, end);
+    uint32_t label = at, close = ui_md_label_read(s, at, end);
     if (!close || close >= end || s[close] != ':' || s[label + 1] == '^')
         return 0;
     *d = (md_def){.label = label + 1, .label_len = close - label - 2};
@@ -158,12 +158,12 @@ static int sort_cmp(const void *pa, const void *pb)
     return c ? c : a->def < b->def ? -1 : a->def > b->def;
 }
 
-void md_defs_sort(md_lay *l)
+void ui_md_defs_sort(md_lay *l)
 {
     l->n_label = 0;
     for (size_t i = 0; i < l->m->n_def; i++) {
         const md_def *d = &l->m->def[i];
-        struct md_label *a = md_more(l, l->label, l->n_label, &l->cap_label, sizeof *a);
+        struct md_label *a = ui_md_more(l, l->label, l->n_label, &l->cap_label, sizeof *a);
         if (!a)
             return;
         l->label = a;
@@ -173,7 +173,7 @@ void md_defs_sort(md_lay *l)
         qsort(l->label, l->n_label, sizeof *l->label, sort_cmp);
 }
 
-const md_def *md_def_find(const md_lay *l, const char *label, uint32_t len)
+const md_def *ui_md_def_find(const md_lay *l, const char *label, uint32_t len)
 {
     size_t lo = 0, hi = l->n_label;
     while (lo < hi) {
@@ -212,8 +212,8 @@ static uint32_t trim_bare(const char *s, uint32_t at, uint32_t end)
     return end;
 }
 
-uint32_t md_bare_read(const char *s, uint32_t low, uint32_t at, uint32_t end, bool in_bracket,
-                      uint32_t *from)
+uint32_t ui_md_bare_read(const char *s, uint32_t low, uint32_t at, uint32_t end, bool in_bracket,
+                         uint32_t *from)
 {
     static const char *const schemes[] = {"https", "http", "ftp"};
     uint32_t host = 0;

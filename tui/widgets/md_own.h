@@ -129,56 +129,56 @@ typedef struct md_lay {
 
 /* The array `at` with room for element n, moved if need be; NULL: out of memory, l->failed is set
  * and `at` stays. */
-void *md_more(md_lay *l, void *at, size_t n, size_t *cap, size_t size);
+void *ui_md_more(md_lay *l, void *at, size_t n, size_t *cap, size_t size);
 
 /* md_block.c: the text from `from` on as l->leaf; definitions go to m->def. */
-void md_blocks(md_lay *l, const md_tail *from);
+void ui_md_blocks(md_lay *l, const md_tail *from);
 
 /* md_flow.c */
 /* What stands left of the rows to come in n containers, of which `common` go on through a gap. */
-void md_prefix(md_lay *l, const md_box *box, size_t n, size_t common);
-md_flow md_flow_begin(md_lay *l);
-void md_flow_end(const md_lay *l, md_flow *f);
+void ui_md_prefix(md_lay *l, const md_box *box, size_t n, size_t common);
+md_flow ui_md_flow_begin(md_lay *l);
+void ui_md_flow_end(const md_lay *l, md_flow *f);
 /* Appends source text s[at, at + len) in the present style, with the marker where it belongs. */
-void md_put(md_lay *l, uint32_t at, uint32_t len);
+void ui_md_put(md_lay *l, uint32_t at, uint32_t len);
 /* Appends text that is not in the source; `at` is where it would be. */
-void md_say(md_lay *l, uint32_t at, const char *text, size_t n);
-void md_break(md_lay *l, const md_flow *f); /* a row's end, unless at one */
+void ui_md_say(md_lay *l, uint32_t at, const char *text, size_t n);
+void ui_md_break(md_lay *l, const md_flow *f); /* a row's end, unless at one */
 /* End of the row that starts at *p; moves *p to where the next one does. words: between words. */
-uint32_t md_wrap(const md_lay *l, const md_flow *f, md_pen *p, int room, bool words);
-int md_flow_width(const md_lay *l, const md_flow *f); /* of its widest line; capped at 10,000 */
-void md_row_begin(md_lay *l, md_deco deco, uint32_t where);
+uint32_t ui_md_wrap(const md_lay *l, const md_flow *f, md_pen *p, int room, bool words);
+int ui_md_flow_width(const md_lay *l, const md_flow *f); /* of its widest line; capped at 10,000 */
+void ui_md_row_begin(md_lay *l, md_deco deco, uint32_t where);
 /* Pieces of the flow from p to end, at cell x. */
-void md_row_put(md_lay *l, const md_flow *f, md_pen p, uint32_t end, int x);
-void md_row_text(md_lay *l, const char *text, int x);  /* dim, not in the source */
-void md_rows(md_lay *l, const md_flow *f, bool words); /* all rows of it */
-void md_mark_end(md_lay *l); /* the marker, when no text stands behind its place */
+void ui_md_row_put(md_lay *l, const md_flow *f, md_pen p, uint32_t end, int x);
+void ui_md_row_text(md_lay *l, const char *text, int x);       /* dim, not in the source */
+void ui_md_flow_rows(md_lay *l, const md_flow *f, bool words); /* all rows of it */
+void ui_md_mark_end(md_lay *l); /* the marker, when no text stands behind its place */
 
 /* md_inline.c: s[at, end) into the open flow, by l->item */
-void md_inline(md_lay *l, uint32_t at, uint32_t end);
+void ui_md_inline(md_lay *l, uint32_t at, uint32_t end);
 
 /* md_write.c */
-void md_write(md_lay *l, const md_flow *f); /* l->item into the open flow f */
+void ui_md_write(md_lay *l, const md_flow *f); /* l->item into the open flow f */
 /* " (target)" behind a link whose text is s[text, text_end); in a table "[n]" and a note. */
-void md_target(md_lay *l, uint32_t at, uint32_t len, uint32_t text, uint32_t text_end);
+void ui_md_target(md_lay *l, uint32_t at, uint32_t len, uint32_t text, uint32_t text_end);
 /* The target of a note, into the open flow. */
-void md_note_target(md_lay *l, const md_item *note);
+void ui_md_note_target(md_lay *l, const md_item *note);
 /* Name of the image s[at, at + len) when it has no other: the end of its path. */
-void md_image_name(md_lay *l, uint32_t at, uint32_t len);
-void md_inline_tag(md_lay *l, const md_flow *f, const md_tag *t);
+void ui_md_image_name(md_lay *l, uint32_t at, uint32_t len);
+void ui_md_inline_tag(md_lay *l, const md_flow *f, const md_tag *t);
 
 /* md_link.c */
-void md_defs_sort(md_lay *l); /* makes md_def_find ready; the first of a label counts */
-const md_def *md_def_find(const md_lay *l, const char *label, uint32_t len); /* NULL = none */
+void ui_md_defs_sort(md_lay *l); /* makes md_def_find ready; the first of a label counts */
+const md_def *ui_md_def_find(const md_lay *l, const char *label, uint32_t len); /* NULL = none */
 
 /* md_html_block.c: rows of the HTML block s[at, end) */
-void md_html(md_lay *l, const md_leaf *leaf, uint32_t at, uint32_t end);
+void ui_md_html(md_lay *l, const md_leaf *leaf, uint32_t at, uint32_t end);
 
 /* md_table.c */
 /* Columns of the delimiter row text[at, end), 0 = is none; aligns go to l->align. */
-uint32_t md_table_rule(md_lay *l, uint32_t at, uint32_t end);
-void md_table(md_lay *l, const md_leaf *leaf);
+uint32_t ui_md_table_rule(md_lay *l, uint32_t at, uint32_t end);
+void ui_md_table(md_lay *l, const md_leaf *leaf);
 /* Lays l->cell; head: row 0 is a heading. */
-void md_table_lay(md_lay *l, uint32_t cols, bool head);
+void ui_md_table_lay(md_lay *l, uint32_t cols, bool head);
 
 #endif

@@ -28,14 +28,14 @@ typedef struct md_scan {
     uint32_t at, end, next; /* place, line's end, first byte from `at` on that is not white */
     int col, at_col, next_col;
 } md_scan;
-md_scan md_scan_line(const char *s, uint32_t at, uint32_t end);
-int md_indent(const md_scan *c); /* columns of white before `next` */
-bool md_blank(const md_scan *c);
-void md_eat(md_scan *c, int n);       /* goes over n columns of white */
-void md_pass(md_scan *c, uint32_t n); /* goes over the white and n bytes behind it */
-uint32_t md_trim(const char *s, uint32_t at, uint32_t end); /* end without white before it */
-uint32_t md_run_of(const md_scan *c, uint32_t at, char ch); /* how many of ch stand there */
-bool md_is_rule(const md_scan *c); /* three or more of one of - _ *, with white between */
+md_scan ui_md_scan_line(const char *s, uint32_t at, uint32_t end);
+int ui_md_indent(const md_scan *c); /* columns of white before `next` */
+bool ui_md_blank(const md_scan *c);
+void ui_md_eat(md_scan *c, int n);       /* goes over n columns of white */
+void ui_md_pass(md_scan *c, uint32_t n); /* goes over the white and n bytes behind it */
+uint32_t ui_md_trim(const char *s, uint32_t at, uint32_t end); /* end without white before it */
+uint32_t ui_md_run_of(const md_scan *c, uint32_t at, char ch); /* how many of ch stand there */
+bool ui_md_is_rule(const md_scan *c); /* three or more of one of - _ *, with white between */
 
 /* --- blocks (md_block.c) --- */
 
@@ -107,9 +107,9 @@ typedef struct md_bracket { /* an open one */
 } md_bracket;
 
 /* Length of the backslash escape at s[at]. */
-uint32_t md_escape(const char *s, uint32_t at, uint32_t end);
+uint32_t ui_md_escape(const char *s, uint32_t at, uint32_t end);
 /* The entity at s[at], its length; out, *n: the character it stands for (md_entity.c). */
-uint32_t md_entity(const char *s, uint32_t at, uint32_t end, char out[8], size_t *n);
+uint32_t ui_md_entity(const char *s, uint32_t at, uint32_t end, char out[8], size_t *n);
 
 /* --- links (md_link.c) --- */
 
@@ -117,14 +117,14 @@ typedef struct md_def {                    /* [label]: target */
     uint32_t label, label_len, to, to_len; /* bytes of the text */
 } md_def;
 
-uint32_t md_label_read(const char *s, uint32_t at, uint32_t end); /* [label] */
+uint32_t ui_md_label_read(const char *s, uint32_t at, uint32_t end); /* [label] */
 /* (target "title") */
-uint32_t md_link_read(const char *s, uint32_t at, uint32_t end, uint32_t *to, uint32_t *len);
+uint32_t ui_md_link_read(const char *s, uint32_t at, uint32_t end, uint32_t *to, uint32_t *len);
 /* [label]: target "title", up to the end of its last line; d is filled. */
-uint32_t md_def_read(const char *s, uint32_t at, uint32_t end, md_def *d);
+uint32_t ui_md_def_read(const char *s, uint32_t at, uint32_t end, md_def *d);
 /* The bare link whose ':' or 'w' is s[at]: its length; it begins at *from >= low. */
-uint32_t md_bare_read(const char *s, uint32_t low, uint32_t at, uint32_t end, bool in_bracket,
-                      uint32_t *from);
+uint32_t ui_md_bare_read(const char *s, uint32_t low, uint32_t at, uint32_t end, bool in_bracket,
+                         uint32_t *from);
 
 /* --- HTML (md_html.c) --- */
 
@@ -163,19 +163,19 @@ typedef enum md_effect {
     MD_TAG_CELL,
 } md_effect;
 
-bool md_tag_read(const char *s, uint32_t at, uint32_t end, md_tag *t);
+bool ui_md_tag_read(const char *s, uint32_t at, uint32_t end, md_tag *t);
 /* The tag's attribute of that name, when it has a value. */
-bool md_tag_attr(const char *s, const md_tag *t, const char *name, md_attr *a);
-md_effect md_tag_effect(const md_tag *t);
+bool ui_md_tag_attr(const char *s, const md_tag *t, const char *name, md_attr *a);
+md_effect ui_md_tag_effect(const md_tag *t);
 /* Comments, declarations and their like. `ended` remembers, by kind, from where on there is no end;
  * it begins as UINT32_MAX. */
-uint32_t md_html_skip(const char *s, uint32_t at, uint32_t end, uint32_t ended[4]);
+uint32_t ui_md_html_skip(const char *s, uint32_t at, uint32_t end, uint32_t ended[4]);
 /* Kind 1..7 of the HTML block that begins at s[at] (CommonMark 0.31, 4.6). */
-int md_html_begins(const char *s, uint32_t at, uint32_t end, bool in_paragraph);
-bool md_html_ends(int kind, const char *s, uint32_t at, uint32_t end);
+int ui_md_html_begins(const char *s, uint32_t at, uint32_t end, bool in_paragraph);
+bool ui_md_html_ends(int kind, const char *s, uint32_t at, uint32_t end);
 
 /* --- tables (md_table.c) --- */
 
-uint32_t md_table_count(const char *s, uint32_t at, uint32_t end); /* cells of a row */
+uint32_t ui_md_table_count(const char *s, uint32_t at, uint32_t end); /* cells of a row */
 
 #endif

@@ -14,24 +14,24 @@ static void find_next(md_scan *c)
         c->next_col = c->s[c->next] == '\t' ? tab_end(c->next_col) : c->next_col + 1;
 }
 
-md_scan md_scan_line(const char *s, uint32_t at, uint32_t end)
+md_scan ui_md_scan_line(const char *s, uint32_t at, uint32_t end)
 {
     md_scan c = {.s = s, .at = at, .end = end};
     find_next(&c);
     return c;
 }
 
-int md_indent(const md_scan *c)
+int ui_md_indent(const md_scan *c)
 {
     return c->next_col - c->col;
 }
 
-bool md_blank(const md_scan *c)
+bool ui_md_blank(const md_scan *c)
 {
     return c->next == c->end;
 }
 
-void md_eat(md_scan *c, int n)
+void ui_md_eat(md_scan *c, int n)
 {
     c->col += n;
     while (c->at < c->next) {
@@ -43,21 +43,21 @@ void md_eat(md_scan *c, int n)
     }
 }
 
-void md_pass(md_scan *c, uint32_t n)
+void ui_md_pass(md_scan *c, uint32_t n)
 {
     c->at = c->next + n;
     c->at_col = c->col = c->next_col + (int)n;
     find_next(c);
 }
 
-uint32_t md_trim(const char *s, uint32_t at, uint32_t end)
+uint32_t ui_md_trim(const char *s, uint32_t at, uint32_t end)
 {
     while (end > at && md_is_white(s[end - 1]))
         end--;
     return end;
 }
 
-uint32_t md_run_of(const md_scan *c, uint32_t at, char ch)
+uint32_t ui_md_run_of(const md_scan *c, uint32_t at, char ch)
 {
     uint32_t n = 0;
     while (at + n < c->end && c->s[at + n] == ch)
@@ -65,9 +65,9 @@ uint32_t md_run_of(const md_scan *c, uint32_t at, char ch)
     return n;
 }
 
-bool md_is_rule(const md_scan *c)
+bool ui_md_is_rule(const md_scan *c)
 {
-    char mark = md_blank(c) ? '\0' : c->s[c->next];
+    char mark = ui_md_blank(c) ? '\0' : c->s[c->next];
     int n = 0;
     if (!mark || (mark != '-' && mark != '_' && mark != '*'))
         return false;

@@ -26,7 +26,7 @@ static bool next_cell(const char *s, uint32_t *at, uint32_t end, uint32_t *from,
     *from = p;
     while (p < end && s[p] != '|')
         p += s[p] == '\\' && p + 1 < end ? 2 : 1;
-    *to = md_trim(s, *from, p);
+    *to = ui_md_trim(s, *from, p);
     *at = p + 1;
     return true;
 }
@@ -39,7 +39,7 @@ static uint32_t first_cell(const char *s, uint32_t at, uint32_t end)
     return at < end && s[at] == '|' ? at + 1 : at;
 }
 
-uint32_t md_table_count(const char *s, uint32_t at, uint32_t end)
+uint32_t ui_md_table_count(const char *s, uint32_t at, uint32_t end)
 {
     uint32_t n = 0, from, to;
     for (at = first_cell(s, at, end); next_cell(s, &at, end, &from, &to);)
@@ -47,7 +47,7 @@ uint32_t md_table_count(const char *s, uint32_t at, uint32_t end)
     return n;
 }
 
-uint32_t md_table_rule(md_lay *l, uint32_t at, uint32_t end)
+uint32_t ui_md_table_rule(md_lay *l, uint32_t at, uint32_t end)
 {
     const char *s = l->text;
     uint32_t from, to;
@@ -65,7 +65,7 @@ uint32_t md_table_rule(md_lay *l, uint32_t at, uint32_t end)
             dashes++;
         if (dashes == from + left || dashes + right != to)
             return 0;
-        uint8_t *a = md_more(l, l->align, l->n_align, &l->cap_align, sizeof *a);
+        uint8_t *a = ui_md_more(l, l->align, l->n_align, &l->cap_align, sizeof *a);
         if (!a)
             return 0;
         l->align = a;
@@ -82,7 +82,7 @@ static void read_row(md_lay *l, uint32_t row, uint32_t at, uint32_t end, uint32_
     for (uint32_t col = 0; col < cols && next_cell(l->text, &at, end, &from, &to); col++) {
         if (to == from)
             continue;
-        md_cell *a = md_more(l, l->cell, l->n_cell, &l->cap_cell, sizeof *a);
+        md_cell *a = ui_md_more(l, l->cell, l->n_cell, &l->cap_cell, sizeof *a);
         if (!a)
             return;
         l->cell = a;
@@ -90,15 +90,15 @@ static void read_row(md_lay *l, uint32_t row, uint32_t at, uint32_t end, uint32_
     }
 }
 
-void md_table(md_lay *l, const md_leaf *leaf)
+void ui_md_table(md_lay *l, const md_leaf *leaf)
 {
     const md_line *line = &l->line[leaf->line];
-    uint32_t cols = md_table_rule(l, line[1].at, line[1].end);
+    uint32_t cols = ui_md_table_rule(l, line[1].at, line[1].end);
     l->n_cell = 0;
     for (size_t i = 0; i < leaf->n_line; i++)
         if (i != 1)
             read_row(l, (uint32_t)(i ? i - 1 : 0), line[i].at, line[i].end, cols);
-    md_table_lay(l, cols, true);
+    ui_md_table_lay(l, cols, true);
 }
 
 /* --- widths ---------------------------------------------------------------------------------- */
@@ -151,7 +151,7 @@ typedef struct grid {
 static void push_x(md_lay *l, int x)
 {
     ui_md *m = l->m;
-    uint16_t *a = md_more(l, m->grid, m->n_grid, &m->cap_grid, sizeof *a);
+    uint16_t *a = ui_md_more(l, m->grid, m->n_grid, &m->cap_grid, sizeof *a);
     if (!a)
         return;
     m->grid = a;
@@ -180,10 +180,10 @@ static void put_line(const grid *g, const md_cell *c, md_pen *p, int x)
     int w = g->width[c->col];
     uint8_t align = c->col < l->n_align ? l->align[c->col] : 0;
     md_pen from = *p;
-    uint32_t end = md_wrap(l, &c->flow, p, w, true);
+    uint32_t end = ui_md_wrap(l, &c->flow, p, w, true);
     md_flow part = {from.at, end, from.run, c->flow.run_end};
-    int spare = align ? w - md_flow_width(l, &part) : 0;
-    md_row_put(l, &c->flow, from, end, x + (spare > 0 ? align == 1 ? spare / 2 : spare : 0));
+    int spare = align ? w - ui_md_flow_width(l, &part) : 0;
+    ui_md_row_put(l, &c->flow, from, end, x + (spare > 0 ? align == 1 ? spare / 2 : spare : 0));
 }
 
 /* Cells [from, to) are one row of the table. */
@@ -197,7 +197,7 @@ static void put_row(const grid *g, md_cell *from, md_cell *to)
         uint32_t col = 0;
         int x = l->left;
         more = false;
-        md_row_begin(l, MD_BARS, g->bars);
+        ui_md_row_begin(l, MD_BARS, g->bars);
         for (md_cell *c = from; c < to; c++) {
             for (; col < c->col; col++)
                 x += g->width[col] + BETWEEN;
@@ -228,7 +228,7 @@ static void columns(md_lay *l, const int *width, uint32_t cols, bool head)
         for (next = i; next < l->n_cell && l->cell[next].row == row;)
             next++;
         if (i && (tall || (head && l->cell[0].row == 0 && l->cell[i - 1].row == 0)))
-            md_row_begin(l, MD_CROSSED, g.bars);
+            ui_md_row_begin(l, MD_CROSSED, g.bars);
         put_row(&g, l->cell + i, l->cell + next);
     }
 }
@@ -240,16 +240,16 @@ static void cut_heading(const md_lay *l, md_cell *head, int most)
 {
     md_flow part = head->flow;
     md_pen p = {part.at, part.run};
-    part.end = md_wrap(l, &head->flow, &p, most, false);
+    part.end = ui_md_wrap(l, &head->flow, &p, most, false);
     head->pen.at = part.end;
-    head->width = md_flow_width(l, &part);
+    head->width = ui_md_flow_width(l, &part);
 }
 
 /* The heading and ": "; returns its cells. */
 static int put_heading(md_lay *l, const md_cell *head)
 {
-    md_row_put(l, &head->flow, (md_pen){head->flow.at, head->flow.run}, head->pen.at, l->left);
-    md_row_text(l, ": ", l->left + head->width);
+    ui_md_row_put(l, &head->flow, (md_pen){head->flow.at, head->flow.run}, head->pen.at, l->left);
+    ui_md_row_text(l, ": ", l->left + head->width);
     return head->width + 2;
 }
 
@@ -257,15 +257,15 @@ static int put_heading(md_lay *l, const md_cell *head)
 static void put_entry(md_lay *l, const md_cell *head, const md_cell *c)
 {
     int hang = l->room > 8 ? HANG : 0, x;
-    md_row_begin(l, MD_PLAIN, 0);
+    ui_md_row_begin(l, MD_PLAIN, 0);
     x = head ? put_heading(l, head) : 0;
     for (md_pen p = {c->flow.at, c->flow.run}; !l->full && !l->failed; x = hang) {
         md_pen from = p;
-        uint32_t end = md_wrap(l, &c->flow, &p, l->room - x, true);
-        md_row_put(l, &c->flow, from, end, l->left + x);
+        uint32_t end = ui_md_wrap(l, &c->flow, &p, l->room - x, true);
+        ui_md_row_put(l, &c->flow, from, end, l->left + x);
         if (p.at >= c->flow.end)
             return;
-        md_row_begin(l, MD_PLAIN, 0);
+        ui_md_row_begin(l, MD_PLAIN, 0);
     }
 }
 
@@ -279,7 +279,7 @@ static void list(md_lay *l, bool head)
     size_t begin = heads == l->n_cell ? 0 : heads, k = 0; /* nothing below: the heading itself */
     for (size_t i = begin; i < l->n_cell && !l->full && !l->failed; i++) {
         if (i > begin && cell[i].row != cell[i - 1].row) {
-            md_row_begin(l, MD_PLAIN, 0);
+            ui_md_row_begin(l, MD_PLAIN, 0);
             k = 0;
         }
         while (k < begin && cell[k].col < cell[i].col)
@@ -300,18 +300,18 @@ static void put_notes(md_lay *l)
     for (size_t i = 0; i < l->n_note && !l->full && !l->failed; i++) {
         int n = snprintf(number, sizeof number, "[%zu] ", i + 1);
         l->n_run = 0;
-        md_flow f = md_flow_begin(l);
-        md_say(l, l->note[i].at, number, (size_t)n);
-        md_note_target(l, &l->note[i]);
-        md_flow_end(l, &f);
-        md_rows(l, &f, true);
+        md_flow f = ui_md_flow_begin(l);
+        ui_md_say(l, l->note[i].at, number, (size_t)n);
+        ui_md_note_target(l, &l->note[i]);
+        ui_md_flow_end(l, &f);
+        ui_md_flow_rows(l, &f, true);
     }
     l->style = (md_style){0};
 }
 
 /* --------------------------------------------------------------------------------------------- */
 
-void md_table_lay(md_lay *l, uint32_t cols, bool head)
+void ui_md_table_lay(md_lay *l, uint32_t cols, bool head)
 {
     int *width = calloc(cols ? cols : 1, sizeof *width);
     if (!width || !cols) {
@@ -324,11 +324,11 @@ void md_table_lay(md_lay *l, uint32_t cols, bool head)
     for (size_t i = 0; i < l->n_cell && !l->failed; i++) {
         md_cell *c = &l->cell[i];
         l->style = (md_style){.strong = head && c->row == 0};
-        c->flow = md_flow_begin(l);
-        md_inline(l, c->at, c->end);
+        c->flow = ui_md_flow_begin(l);
+        ui_md_inline(l, c->at, c->end);
         c = &l->cell[i];
-        md_flow_end(l, &c->flow);
-        c->width = md_flow_width(l, &c->flow);
+        ui_md_flow_end(l, &c->flow);
+        c->width = ui_md_flow_width(l, &c->flow);
         if (c->width > width[c->col])
             width[c->col] = c->width;
     }

@@ -5,7 +5,7 @@
 
 enum { WIDEST = 1000, CODE_INDENT = 4 };
 
-void *md_more(md_lay *l, void *at, size_t n, size_t *cap, size_t size)
+void *ui_md_more(md_lay *l, void *at, size_t n, size_t *cap, size_t size)
 {
     if (n < *cap)
         return at;
@@ -111,7 +111,7 @@ static void aim(md_lay *l, const md_leaf *leaf, uint32_t *at, uint32_t *end)
 
 static void prefix(md_lay *l, const md_leaf *leaf)
 {
-    md_prefix(l, leaf->n_box ? &l->box[leaf->box] : NULL, leaf->n_box, leaf->common);
+    ui_md_prefix(l, leaf->n_box ? &l->box[leaf->box] : NULL, leaf->n_box, leaf->common);
 }
 
 static bool begins_item(const md_lay *l, const md_leaf *leaf)
@@ -138,15 +138,15 @@ static void lay_text(md_lay *l, const md_leaf *leaf)
     aim(l, leaf, &at, &end);
     prefix(l, leaf);
     l->style.head = leaf->kind == MD_HEAD;
-    md_flow f = md_flow_begin(l);
+    md_flow f = ui_md_flow_begin(l);
     if (leaf->kind == MD_HEAD)
-        md_say(l, at, marks + 6 - leaf->level, leaf->level + 1u);
-    md_inline(l, at, end);
-    md_flow_end(l, &f);
+        ui_md_say(l, at, marks + 6 - leaf->level, leaf->level + 1u);
+    ui_md_inline(l, at, end);
+    ui_md_flow_end(l, &f);
     if (!shows_nothing(l, &f))
-        md_rows(l, &f, true);
+        ui_md_flow_rows(l, &f, true);
     else if (begins_item(l, leaf))
-        md_row_begin(l, MD_PLAIN, 0);
+        ui_md_row_begin(l, MD_PLAIN, 0);
 }
 
 static int cells_from(const md_lay *l, size_t at)
@@ -163,7 +163,7 @@ static void put_spaces(md_lay *l, uint32_t at, uint32_t n)
     static const char white[] = "                ";
     for (uint32_t k; n > 0; n -= k) {
         k = n < sizeof white - 1 ? n : (uint32_t)sizeof white - 1;
-        md_say(l, at, white, k);
+        ui_md_say(l, at, white, k);
     }
 }
 
@@ -176,7 +176,7 @@ static void put_code(md_lay *l, const md_line *line)
         if (at < line->end && l->text[at] != '\t')
             continue;
         size_t shown = l->m->shown.len;
-        md_put(l, from, at - from);
+        ui_md_put(l, from, at - from);
         col = (col + cells_from(l, shown)) % 4;
         if (at < line->end)
             put_spaces(l, at, (uint32_t)(4 - col));
@@ -198,18 +198,18 @@ static void lay_code(md_lay *l, const md_leaf *leaf)
     const ui_canvas c = {.ascii = l->look.ascii};
     for (size_t i = 0; i < leaf->n_line && !l->full && !l->failed; i++) {
         l->n_run = 0;
-        md_flow f = md_flow_begin(l);
+        md_flow f = ui_md_flow_begin(l);
         put_code(l, &l->line[leaf->line + i]);
-        md_flow_end(l, &f);
-        md_row_begin(l, MD_PLAIN, 0);
+        ui_md_flow_end(l, &f);
+        ui_md_row_begin(l, MD_PLAIN, 0);
         for (md_pen p = {f.at, f.run}, from = p; p.at < f.end; from = p) {
-            uint32_t stop = md_wrap(l, &f, &p, l->room - in, false);
-            md_row_put(l, &f, from, stop, l->left + in);
+            uint32_t stop = ui_md_wrap(l, &f, &p, l->room - in, false);
+            ui_md_row_put(l, &f, from, stop, l->left + in);
             if (p.at == f.end || l->full)
                 break;
-            md_row_begin(l, MD_PLAIN, 0); /* goes on: marked left of it */
+            ui_md_row_begin(l, MD_PLAIN, 0); /* goes on: marked left of it */
             if (in)
-                md_row_text(l, ui_glyph_text(&c, UI_G_ELLIPSIS), l->left + in - 2);
+                ui_md_row_text(l, ui_glyph_text(&c, UI_G_ELLIPSIS), l->left + in - 2);
         }
     }
 }
@@ -218,13 +218,13 @@ static void lay_html(md_lay *l, const md_leaf *leaf)
 {
     uint32_t at, end;
     aim(l, leaf, &at, &end);
-    md_html(l, leaf, at, end);
+    ui_md_html(l, leaf, at, end);
 }
 
 static void lay_rule(md_lay *l, const md_leaf *leaf)
 {
     prefix(l, leaf);
-    md_row_begin(l, MD_RULED, (uint32_t)l->left);
+    ui_md_row_begin(l, MD_RULED, (uint32_t)l->left);
 }
 
 static void lay_table(md_lay *l, const md_leaf *leaf)
@@ -234,7 +234,7 @@ static void lay_table(md_lay *l, const md_leaf *leaf)
     none.n_line = 0; /* its cells are places in the whole text */
     aim(l, &none, &at, &end);
     prefix(l, leaf);
-    md_table(l, leaf);
+    ui_md_table(l, leaf);
 }
 
 static void (*const lay_kind[])(md_lay *, const md_leaf *) = {
@@ -293,27 +293,27 @@ static void say_cut(md_lay *l)
 {
     ui_md *m = l->m;
     l->full = false;
-    md_prefix(l, NULL, 0, 0);
+    ui_md_prefix(l, NULL, 0, 0);
     if (m->n_row >= UI_MD_ROWS) {
         m->n_row = UI_MD_ROWS - 1;
         m->n_piece = m->row[m->n_row].piece;
     }
-    md_row_begin(l, MD_PLAIN, 0);
-    md_row_text(l, "[too long: the rest is not shown]", 0);
+    ui_md_row_begin(l, MD_PLAIN, 0);
+    ui_md_row_text(l, "[too long: the rest is not shown]", 0);
 }
 
 static void lay_all(md_lay *l, bool grown)
 {
     ui_md *m = l->m;
-    md_blocks(l, &m->tail);
+    ui_md_blocks(l, &m->tail);
     uint64_t sum = def_sum(m);
     if (grown && sum != m->def_sum) { /* blocks above may have become links */
         m->tail = (md_tail){.src = m->start};
         rewind_to(m, &m->tail);
-        md_blocks(l, &m->tail);
+        ui_md_blocks(l, &m->tail);
     }
     m->def_sum = sum;
-    md_defs_sort(l);
+    ui_md_defs_sort(l);
     for (size_t i = 0; i < l->n_leaf && !l->failed && !l->full; i++) {
         if (i == l->top.leaf)
             snap(l);
@@ -322,7 +322,7 @@ static void lay_all(md_lay *l, bool grown)
     }
     if (l->top.leaf >= l->n_leaf)
         snap(l);
-    md_mark_end(l);
+    ui_md_mark_end(l);
 }
 
 static bool same_look(const ui_md_look *a, const ui_md_look *b)
