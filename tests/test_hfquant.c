@@ -373,11 +373,10 @@ CHECK_TEST(hfquant, what_cannot_be_read_is_named)
     static const struct {
         const char *config, *says;
     } row[] = {
-        {"{\"quant_method\":\"mxfp4\"}", "mxfp4"},
+        {"{\"quant_method\":\"modelopt\"}", "modelopt"},
         {"{\"quant_method\":\"spqr\"}", "spqr"},
         {"{\"quant_method\":\"hqq\",\"quant_config\":{\"weight_quant_params\":{\"axis\":0}}}",
          "axis 0"},
-        {"{\"quant_method\":\"bitnet\"}", "tq2_0"},
         {"{\"quant_method\":\"awq\",\"version\":\"marlin\"}", "awq marlin"},
         {"{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\"}",
          "config_groups"},

@@ -3,11 +3,13 @@
 #include "tests/check.h"
 
 #include "core/files/weights.h"
+#include "tests/hf_folder.h"
 #include "tests/pack_rig.h"
 #include "tests/util.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* All 256 codes by their definition. */
@@ -167,4 +169,38 @@ CHECK_TEST(hfquant, four_bit_maps_land_near)
 {
     for (int i = 0; i < 4; i++)
         four_bits_of(i & 1, i & 2);
+}
+
+/* gpt-oss as it is published (tests/data/packed): blocks of a stack of experts, gate and up in
+ * turns, land in mxfp4 and lose nothing. */
+CHECK_TEST(hfquant, mxfp4_lands_bit_for_bit)
+{
+    static const char *const name[] = {"blk.0.ffn_gate_exps.weight", "blk.0.ffn_up_exps.weight",
+                                       "blk.0.ffn_down_exps.weight"};
+    size_t n;
+    char *config = test_slurp(test_data("packed/gpt_oss_mxfp4.json"), &n);
+    hf_folder f = hf_folder_make("mxfp4", config);
+    char *file = test_slurp(test_data("packed/gpt_oss_mxfp4.safetensors"), &n);
+    test_spit(test_path(f.dir, "model.safetensors"), file, n);
+    nb_weights *w = NULL;
+    nb_err err = {.msg = ""};
+    check(nb_weights_open(&w, f.dir, &err) == NB_OK, "%s", err.msg);
+    for (size_t i = 0; i < countof(name); i++) {
+        const nb_view *v = nb_weights_find(w, name[i]);
+        float exact[64], landed[64];
+        uint8_t bytes[2 * 17];
+        check(v && v->t.type == NK_MXFP4 && v->t.shape[0] == 64 && v->t.shape[1] == 64 &&
+                  v->t.shape[2] == 2,
+              "%s", name[i]);
+        for (uint64_t r = 0; r < nb_tensor_rows(&v->t); r++) {
+            nb_weights_exact(v, r, exact);
+            nk_type_get(NK_MXFP4)->decode(nb_weights_row(v, r, bytes), landed, 64);
+            for (int c = 0; c < 64; c++)
+                check(exact[c] == landed[c], "%s: row %llu, column %d", name[i],
+                      (unsigned long long)r, c);
+        }
+    }
+    nb_weights_close(&w);
+    free(config);
+    free(file);
 }

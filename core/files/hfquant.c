@@ -74,6 +74,23 @@ static const nb_packing packings[] = {
      .codes_type = NK_I8,
      .open = nb_fp8_open,
      .values = nb_fp8_values},
+    {.name = "bitnet",
+     .methods = "bitnet",
+     .suffix = {"weight", "weight_scale"},
+     .codes_dtype = NB_DTYPE_U8,
+     .codes_type = NK_I8,
+     .open = nb_bitnet_open,
+     .codes = nb_bitnet_codes,
+     .scale = nb_bitnet_scale,
+     .zero = nb_bitnet_zero},
+    {.name = "mxfp4",
+     .methods = "mxfp4",
+     .suffix = {"_blocks", "_scales"},
+     .codes_dtype = NB_DTYPE_U8,
+     .codes_type = NK_I8,
+     .open = nb_mxfp4_open,
+     .values = nb_mxfp4_values,
+     .block = nb_mxfp4_block},
     {.name = "hqq",
      .methods = "hqq",
      .suffix = {"W_q", "scale", "zero", NULL, NULL, NULL, NULL, "shape"},
@@ -244,7 +261,7 @@ static nb_status read_config(nb_pack_config *c, const nb_hf_config *config, cons
     c->group = -1;
     c->zero_bias = strcmp(c->format, "gptq_v2") == 0 ? 0 : 1;
     c->symmetric = is_true(q, "sym", !is_true(q, "zero_point", false));
-    c->order = is_true(q, "desc_act", false);
+    c->multiplies = strcmp(text_of(q, "linear_class", ""), "autobitlinear") == 0;
     NB_TRY(nb_jopt_int(config->doc, q, "bits", 2, 8, &c->bits, config->err));
     NB_TRY(nb_jopt_int(config->doc, q, "group_size", -1, 1 << 20, &c->group, config->err));
     const nb_jval *block = nb_jfirst(nb_jget(q, "weight_block_size"));
@@ -278,21 +295,12 @@ const nb_packing *nb_packing_of(const nb_jval *quantization_config)
     return find(&c);
 }
 
-/* Packings whose landing type cannot be written yet are named with it (quant.md 2.5). */
 static nb_status not_read(const nb_hf_config *config, const nb_pack_config *c)
 {
-    static const struct {
-        const char *method, *why;
-    } row[] = {{"mxfp4", ": type mxfp4 cannot be run yet"},
-               {"bitnet", ": type tq2_0 cannot be run yet"},
-               {"modelopt", ": type nvfp4 cannot be run yet"}};
-    const char *why = "";
-    for (size_t i = 0; i < countof(row); i++)
-        why = strcmp(row[i].method, c->method) == 0 ? row[i].why : why;
     return nb_fail(config->err, NB_UNSUPPORTED,
-                   "%s/config.json: packed by %.40s%s%.40s, which cannot be read%s", config->dir,
+                   "%s/config.json: packed by %.40s%s%.40s, which cannot be read", config->dir,
                    c->method[0] ? c->method : "another quantizer", c->format[0] ? " " : "",
-                   c->format, why);
+                   c->format);
 }
 
 nb_status nb_packs_open(nb_packs *out, const nb_hf_config *c, size_t n_tensors, nb_err *err)
@@ -322,12 +330,14 @@ nb_status nb_packs_open(nb_packs *out, const nb_hf_config *c, size_t n_tensors, 
 /* --- pieces -------------------------------------------------------------------------------------
  */
 
-/* Length of the stem before ".suffix"; SIZE_MAX: it does not end so. */
+/* Length of the stem before ".suffix", or before "_suffix" as it stands; SIZE_MAX: it does not end
+ * so. */
 static size_t stem_before(const char *name, const char *suffix)
 {
-    size_t n = strlen(name), len = strlen(suffix);
-    bool ends = n > len + 1 && name[n - len - 1] == '.' && strcmp(name + n - len, suffix) == 0;
-    return ends ? n - len - 1 : SIZE_MAX;
+    size_t n = strlen(name), len = strlen(suffix), dot = suffix[0] != '_';
+    bool ends =
+        n > len + dot && (!dot || name[n - len - 1] == '.') && strcmp(name + n - len, suffix) == 0;
+    return ends ? n - len - dot : SIZE_MAX;
 }
 
 /* The longest suffix wins: "weight.absmax" is no "absmax". */

@@ -26,9 +26,10 @@ typedef struct nb_packed nb_packed;
 typedef struct nb_pack_config {
     const char *method, *format; /* borrowed: config.json; "" = not said */
     int64_t bits, group;         /* group <= 0: one per row */
-    bool symmetric, order;
+    bool symmetric;
     int64_t block[2];               /* rows and columns that share an fp8 scale */
     int64_t zero_bias;              /* added to stored zeros: 1 in GPTQ's first format */
+    bool multiplies;                /* BitNet: by weight_scale; else divides */
     int64_t width, ff, heads_width; /* inputs of linears, where nothing stored tells them */
 } nb_pack_config;
 
@@ -48,6 +49,8 @@ typedef struct nb_packing {
     /* Instead of zero, where zeros are no integers: what is added to scale * code. */
     float (*offset)(const nb_packed *p, uint64_t row, uint64_t group);
     void (*values)(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
+    /* 32 columns as a block of the landing type, where that is their own layout rearranged. */
+    void (*block)(const nb_packed *p, uint64_t row, uint64_t col, uint8_t *out);
 } nb_packing;
 
 struct nb_packed {
@@ -56,7 +59,8 @@ struct nb_packed {
     char *name;                           /* "stem.weight", owned */
     const nb_tensor *part[NB_PACK_PARTS]; /* borrowed: the files; NULL: absent */
     uint32_t shard;
-    uint64_t rows, cols, group; /* group: columns that share a scale */
+    uint64_t rows, cols, group; /* rows of all matrices; group: columns that share a scale */
+    uint64_t matrices;          /* 0 counts as 1: a stack of experts has several */
     unsigned bits;
     double offset;   /* of nested scales */
     nk_type_id type; /* it lands in */
@@ -108,6 +112,10 @@ float nb_gemv_scale(const nb_packed *p, uint64_t row, uint64_t group);
 int nb_gemv_zero(const nb_packed *p, uint64_t row, uint64_t group);
 nb_status nb_ct_open(nb_packed *p, nb_err *err);
 int nb_ct_zero(const nb_packed *p, uint64_t row, uint64_t group);
+nb_status nb_bitnet_open(nb_packed *p, nb_err *err);
+void nb_bitnet_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
+float nb_bitnet_scale(const nb_packed *p, uint64_t row, uint64_t group);
+int nb_bitnet_zero(const nb_packed *p, uint64_t row, uint64_t group);
 nb_status nb_int8_open(nb_packed *p, nb_err *err);
 void nb_int8_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
 float nb_int8_scale(const nb_packed *p, uint64_t row, uint64_t group);
@@ -130,6 +138,10 @@ nb_status nb_quanto_open(nb_packed *p, nb_err *err);
 void nb_quanto_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
 float nb_quanto_offset(const nb_packed *p, uint64_t row, uint64_t group);
 void nb_quanto_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
+
+nb_status nb_mxfp4_open(nb_packed *p, nb_err *err);
+void nb_mxfp4_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
+void nb_mxfp4_block(const nb_packed *p, uint64_t row, uint64_t col, uint8_t *out);
 
 /* Element i of a float tensor (F32, F16, BF16) as f32; 0 for others. */
 float nb_stored_float(const nb_tensor *t, uint64_t i);

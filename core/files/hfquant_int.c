@@ -322,3 +322,41 @@ float nb_scb_scale(const nb_packed *p, uint64_t row, uint64_t group)
 {
     return nb_int8_scale(p, row, group) / 127.0f;
 }
+
+/* --- BitNet: ternary, four rows in a byte (transformers, integrations/bitnet.py)
+ * ------------------- weight u8 [out / 4][in]: row k * out / 4 + r in bits 2k of row r, code minus
+ * 1; weight_scale [1], by which BitLinear divides and AutoBitLinear multiplies */
+
+nb_status nb_bitnet_open(nb_packed *p, nb_err *err)
+{
+    const nb_tensor *q = p->part[NB_PACK_CODES], *s = p->part[NB_PACK_SCALES];
+    p->bits = 2;
+    p->rows = nb_tensor_rows(q) * 4;
+    p->cols = p->group = nb_tensor_cols(q);
+    if (nb_tensor_count(s) != 1 || !is_float(s))
+        return nb_packed_wrong(p, NB_PACK_SCALES, 1, 1, err);
+    p->type = p->cols % BLOCK == 0 ? NK_Q4_0 : NK_F32;
+    return NB_OK;
+}
+
+void nb_bitnet_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out)
+{
+    const uint64_t quarter = p->rows / 4;
+    const unsigned shift = 2 * (unsigned)(row / quarter);
+    const uint8_t *at = p->part[NB_PACK_CODES]->bytes + row % quarter * p->cols + col;
+    for (size_t i = 0; i < n; i++)
+        out[i] = at[i] >> shift & 3;
+}
+
+float nb_bitnet_scale(const nb_packed *p, uint64_t row, uint64_t group)
+{
+    (void)row, (void)group;
+    float s = nb_stored_float(p->part[NB_PACK_SCALES], 0);
+    return p->cfg->multiplies ? s : 1 / s;
+}
+
+int nb_bitnet_zero(const nb_packed *p, uint64_t row, uint64_t group)
+{
+    (void)p, (void)row, (void)group;
+    return 1;
+}

@@ -93,7 +93,7 @@ static nb_status pick(const mapper *m, nb_view *v, nb_gather *g, unsigned how)
     const unsigned halves = NB_HF_FIRST | NB_HF_SECOND, turns = NB_HF_EVEN | NB_HF_ODD;
     if (!(how & (halves | turns)))
         return NB_OK;
-    bool columns = (how & turns) && !(how & NB_HF_TURNED);
+    bool columns = (how & turns) && !(how & NB_HF_TURNED) && !m->packed;
     uint64_t *dim = &v->t.shape[columns ? 0 : 1], n = *dim / 2;
     uint64_t *step = columns ? &g->stride : &g->row_step;
     if (*dim % 2 || n == 0)
@@ -302,10 +302,11 @@ static nb_status map_packs(mapper *m)
     NB_TRY(nb_packs_settle(packs, m->err));
     for (size_t i = 0; i < packs->n; i++) {
         const nb_packed *p = &packs->at[i];
+        uint64_t n = p->matrices ? p->matrices : 1;
         nb_tensor t = {.name = p->name,
                        .type = p->type,
-                       .n_dims = 2,
-                       .shape = {p->cols, p->rows, 1, 1},
+                       .n_dims = p->matrices ? 3 : 2,
+                       .shape = {p->cols, p->rows / n, n, 1},
                        .bytes = p->part[NB_PACK_CODES]->bytes};
         m->packed = p;
         NB_TRY(map_tensor(m, &t, p->shard));

@@ -122,7 +122,8 @@ static const nb_packed *packed_row(const nb_view *v, uint64_t r, uint64_t *store
     const nb_gather *g = v->gather;
     uint64_t l = stored_row(v, r % g->part_rows, g->part_rows);
     const nb_packed *p = g->part ? g->part[r / g->part_rows] : g->packed;
-    *stored = (g->first + l * g->row_step) / p->cols;
+    uint64_t before = g->part ? 0 : r / g->part_rows * (g->part_elems / p->cols);
+    *stored = before + (g->first + l * g->row_step) / p->cols;
     return p;
 }
 
