@@ -341,6 +341,23 @@ CHECK_TEST(model, tensors_that_do_not_fit_are_refused_by_name)
     }
 }
 
+static bool drop_tensor(void *arg, nb_tensor *t, float *values)
+{
+    (void)arg, (void)t, (void)values;
+    return false;
+}
+
+/* Vocabularies are published as GGUF files without tensors. */
+CHECK_TEST(model, a_file_without_weights_is_called_so)
+{
+    tiny t = one_layer();
+    tiny_hooks hooks = {.tensor = drop_tensor};
+    nb_err err = {0};
+    nb_status status = open_with(&t, &hooks, &err);
+    check(status == NB_UNSUPPORTED && strstr(err.msg, ".gguf: keys alone"), "status %d, %s", status,
+          err.msg);
+}
+
 CHECK_TEST(model, gguf_weights_are_used_where_they_lie)
 {
     tiny t = tiny_default();

@@ -100,7 +100,8 @@ static nb_status place_all(nb_model *m, uint64_t *at, nb_err *err)
             nb_slot_name((nb_slot)slot, layer, name);
             const nb_view *v = nb_weights_find(m->weights, name);
             if (!v && nb_slot_required((nb_slot)slot, m->hp.features))
-                return nb_fail(err, NB_FORMAT, "tensor \"%s\" is missing", name);
+                return nb_fail(err, NB_FORMAT, "%.140s: tensor \"%s\" is missing",
+                               nb_path_base(nb_weights_path(m->weights)), name);
             if (v)
                 NB_TRY(place(m, into, v, (nb_slot)slot, at, err));
         }
@@ -200,6 +201,9 @@ static void set_reach(nb_model *m)
 
 static nb_status load(nb_model *m, nb_err *err)
 {
+    if (!nb_weights_count(m->weights))
+        return nb_fail(err, NB_UNSUPPORTED, "%.140s: keys alone, no weights that could run",
+                       nb_path_base(nb_weights_path(m->weights)));
     NB_TRY(nb_hparams_read(&m->hp, nb_weights_kvs(m->weights), err));
     if (nb_weights_find(m->weights, "blk.0.attn_qkv.weight"))
         m->hp.features |= NB_ARCH_FUSED_QKV;
