@@ -117,39 +117,21 @@ static void check_gguf(const nb_weights *source, const char *preset, const arch_
     nb_weights_close(&w);
 }
 
-/* Whether this build reads what the engine of one architecture did not know: the first of the
- * others stands for all of them. */
-static bool more_than_llama(void)
-{
-    nb_weights *w = NULL;
-    nb_err err = {.msg = ""};
-    const char *dir = test_path(test_tmpdir(), "qwen2");
-    if (!nb_arch_find("qwen2"))
-        return false;
-    arch_tiny_make(dir, "qwen2");
-    nb_status st = nb_weights_open(&w, dir, &err);
-    nb_weights_close(&w);
-    return st != NB_UNSUPPORTED;
-}
-
-static void open_arch(const char *name, const char *arch, bool plain, arch_golden *g,
-                      nb_weights **w)
+static void open_arch(const char *name, const char *arch, arch_golden *g, nb_weights **w)
 {
     nb_err err = {.msg = ""};
     const char *dir = test_path(test_tmpdir(), name);
-    if (!plain && !more_than_llama())
-        check_skip("arch %s not in this build", arch);
     check(nb_arch_find(arch), "arch %s is missing", arch);
     arch_golden_open(g, name);
     arch_tiny_make(dir, name);
     check(nb_weights_open(w, dir, &err) == NB_OK, "%s", err.msg);
 }
 
-static void check_arch(const char *name, const char *arch, bool plain)
+static void check_arch(const char *name, const char *arch)
 {
     arch_golden g;
     nb_weights *w = NULL;
-    open_arch(name, arch, plain, &g, &w);
+    open_arch(name, arch, &g, &w);
     check_logits(w, "folder", &g, false);
     check_gguf(w, "F32", &g);
     check_gguf(w, "Q8_0", &g);
@@ -166,7 +148,7 @@ static void check_departure(const char *name, const char *arch, size_t from)
     nb_model *m = NULL;
     nb_err err = {.msg = ""};
     size_t at;
-    open_arch(name, arch, false, &g, &w);
+    open_arch(name, arch, &g, &w);
     float *seen = malloc(g.n * g.n_vocab * sizeof *seen);
     check(nb_model_open(&m, w, &err) == NB_OK, "%s", err.msg);
     score(m, &g, 128, seen);
@@ -181,22 +163,21 @@ static void check_departure(const char *name, const char *arch, size_t from)
 }
 
 /* Name of the model, its architecture in GGUF. */
-#define ARCH(name, arch)          ROW(name, check_arch(#name, arch, false))
-#define LLAMA(name)               ROW(name, check_arch(#name, "llama", true))
+#define ARCH(name, arch)          ROW(name, check_arch(#name, arch))
 #define DEPARTS(name, arch, from) ROW(name, check_departure(#name, arch, from))
 #define ROW(name, run)                                                                             \
     CHECK_TEST(arch_logits, name)                                                                  \
     {                                                                                              \
         run;                                                                                       \
     }
-LLAMA(llama2)
-LLAMA(llama3)
-LLAMA(llama_linear)
+ARCH(llama2, "llama")
+ARCH(llama3, "llama")
+ARCH(llama_linear, "llama")
 ARCH(llama_yarn, "llama")
 ARCH(llama_bias, "llama")
-LLAMA(llama_v5)
+ARCH(llama_v5, "llama")
 DEPARTS(mistral, "llama", 8) /* no window in llama files */
-LLAMA(mistral_nemo)
+ARCH(mistral_nemo, "llama")
 ARCH(mixtral, "llama")
 ARCH(smollm3, "smollm3")
 ARCH(granite, "granite")

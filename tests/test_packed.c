@@ -69,10 +69,7 @@ static void check_packed(const char *name, const char *const *tensors, double al
     nb_err err = {.msg = ""};
     size_t n;
     hf_folder f = folder_of(name);
-    nb_status st = nb_weights_open(&w, f.dir, &err);
-    if (st == NB_UNSUPPORTED)
-        check_skip("%s: %s", name, err.msg);
-    check(st == NB_OK, "%s", err.msg);
+    check(nb_weights_open(&w, f.dir, &err) == NB_OK, "%s", err.msg);
     quant_job job = {.w = w, .preset = "F32", .out = test_path(f.dir, "out.gguf"), .quiet = true};
     job.allow_requantize = true; /* a landing type, widened */
     check(quant_run(&job, &err) == NB_OK, "%s", err.msg);
@@ -118,10 +115,19 @@ PACKED(ct_int8, 0)
 PACKED(ct_fp8, 5e-3)
 PACKED(fp8_block, 5e-3)
 PACKED(fp8_block_pow2, 0)
-PACKED(nvfp4, 0)
 PACKED(bitnet_packed, 0)
 PACKED(bitnet_offline, 0)
 PACKED(hqq4, 2e-3)
 PACKED(quanto_int8, 0)
 PACKED(quanto_int4, 2e-3)
 ROW(gpt_oss_mxfp4, experts, 0)
+
+/* Its scale of a whole tensor has no place in a GGUF tensor. */
+CHECK_TEST(packed, nvfp4_is_refused_by_name)
+{
+    nb_weights *w = NULL;
+    nb_err err = {.msg = ""};
+    hf_folder f = folder_of("nvfp4");
+    check(nb_weights_open(&w, f.dir, &err) == NB_UNSUPPORTED && strstr(err.msg, "modelopt"), "%s",
+          err.msg);
+}
