@@ -7,11 +7,11 @@
 
 #include "core/base/file.h"
 #include "core/files/hf_private.h"
+#include "core/files/tok_json.h"
 
 enum {
     MAX_FILE = 32 << 20,
     MAX_SPM = 128 << 20,
-    MAX_TEMPLATE = 1 << 20,
     TOKEN_CONTROL = 3,
     TOKEN_USER = 4,
 };
@@ -115,23 +115,6 @@ static nb_status tokens_put(const token_list *t, nb_kvs *kvs, nb_err *err)
     return st == NB_OK ? nb_kvs_put_i32s(kvs, "tokenizer.ggml.token_type", t->type, t->n, err) : st;
 }
 
-static bool is_between(const char *text, const char *start, const char *end)
-{
-    size_t n = strlen(text), a = strlen(start), b = strlen(end);
-    return n >= a + b && memcmp(text, start, a) == 0 && memcmp(text + n - b, end, b) == 0;
-}
-
-/* Control even when not marked special, as in llama.cpp's converter (does_token_look_special). */
-static bool looks_special(const char *text)
-{
-    static const char *const whole[] = {"<pad>", "<mask>", "<2mass>", "[@BOS@]"};
-    for (size_t i = 0; i < countof(whole); i++)
-        if (strcmp(text, whole[i]) == 0)
-            return true;
-    return is_between(text, "<|", "|>") || is_between(text, "<unused", ">") ||
-           is_between(text, "<\xef\xbd\x9c", "\xef\xbd\x9c>"); /* U+FF5C */
-}
-
 static void set_token(token_list *t, size_t id, const char *text, int32_t type, bool spaced)
 {
     t->text[id] = text;
@@ -171,7 +154,7 @@ static nb_status add_described_tokens(const nb_hf_config *c, token_list *t, cons
             continue;
         nb_jbool(nb_jget(v, "special"), &special);
         bool plain = c->class->flags & NB_HF_PLAIN_ADDED;
-        special = special || (!plain && looks_special(text));
+        special = special || (!plain && nb_tok_looks_special(text));
         set_token(t, (size_t)id, text, special ? TOKEN_CONTROL : TOKEN_USER, !special && !plain);
     }
     return NB_OK;
@@ -189,93 +172,6 @@ static nb_status add_tokens(nb_hf_config *c, const nb_jval *tok, const nb_jval *
         st = tokens_put(&t, c->kvs, c->err);
     tokens_free(&t);
     return st;
-}
-
-/* A special token's spelling -> its id: "x" or {"content": "x"}. */
-static bool id_by_text(const nb_kvs *kvs, const nb_jval *v, uint32_t *id)
-{
-    const char *want, *text;
-    size_t n;
-    const uint8_t *at = NULL;
-    const nb_kv *tokens = nb_kvs_find(kvs, "tokenizer.ggml.tokens");
-    if (!nb_jstr(v, &want) && !nb_jstr(nb_jget(v, "content"), &want))
-        return false;
-    for (uint32_t i = 0; nb_kv_next_string(tokens, &at, &text, &n); i++)
-        if (n == strlen(want) && memcmp(text, want, n) == 0) {
-            *id = i;
-            return true;
-        }
-    return false;
-}
-
-/* "eos_token_id": 5 or [5, 2]: the first counts. */
-static bool id_by_number(const nb_jval *v, uint64_t n_vocab, uint32_t *id)
-{
-    int64_t i;
-    if (nb_jkind_of(v) == NB_JARRAY)
-        v = nb_jfirst(v);
-    if (!nb_jint(v, &i) || i < 0 || (uint64_t)i >= n_vocab)
-        return false;
-    *id = (uint32_t)i;
-    return true;
-}
-
-static nb_status put_special(nb_hf_config *c, const nb_jval *tok, const nb_jval *map,
-                             const nb_jval *gen)
-{
-    static const struct {
-        const char *text, *number, *key;
-    } row[] = {{"bos_token", "bos_token_id", "tokenizer.ggml.bos_token_id"},
-               {"eos_token", "eos_token_id", "tokenizer.ggml.eos_token_id"},
-               {"unk_token", "unk_token_id", "tokenizer.ggml.unknown_token_id"},
-               {"pad_token", "pad_token_id", "tokenizer.ggml.padding_token_id"}};
-    for (size_t i = 0; i < countof(row); i++) {
-        uint32_t id;
-        uint64_t n = (uint64_t)c->vocab;
-        if (id_by_text(c->kvs, nb_jget(tok, row[i].text), &id) ||
-            id_by_text(c->kvs, nb_jget(map, row[i].text), &id) ||
-            id_by_number(nb_hf_get(c, row[i].number), n, &id) ||
-            id_by_number(nb_jget(gen, row[i].number), n, &id))
-            NB_TRY(nb_kvs_put_u32(c->kvs, row[i].key, id, c->err));
-    }
-    static const struct {
-        const char *json, *key;
-    } flag[] = {{"add_bos_token", "tokenizer.ggml.add_bos_token"},
-                {"add_eos_token", "tokenizer.ggml.add_eos_token"},
-                {"add_prefix_space", "tokenizer.ggml.add_space_prefix"}};
-    for (size_t i = 0; i < countof(flag); i++) {
-        bool v;
-        if (nb_jbool(nb_jget(tok, flag[i].json), &v))
-            NB_TRY(nb_kvs_put_bool(c->kvs, flag[i].key, v, c->err));
-    }
-    return NB_OK;
-}
-
-/* chat_template: a string, a list of named ones (default counts), or a file of its own. */
-static nb_status put_template(nb_hf_config *c, const nb_jval *tok)
-{
-    const nb_jval *v = nb_jget(tok, "chat_template");
-    const char *text = NULL, *name;
-    char path[PATH_MAX];
-    if (nb_path_join(path, sizeof path, c->dir, "chat_template.jinja") && nb_exists(path)) {
-        char *file;
-        size_t n;
-        NB_TRY(nb_file_read(&file, &n, path, MAX_TEMPLATE, c->err));
-        nb_status st = nb_kvs_put_str(c->kvs, "tokenizer.chat_template", file, n, c->err);
-        free(file);
-        return st;
-    }
-    for (const nb_jval *e = nb_jkind_of(v) == NB_JARRAY ? nb_jfirst(v) : NULL; e; e = nb_jnext(e))
-        if (nb_jstr(nb_jget(e, "name"), &name) && strcmp(name, "default") == 0)
-            nb_jstr(nb_jget(e, "template"), &text);
-    if (!text)
-        nb_jstr(v, &text);
-    if (!text)
-        return NB_OK;
-    if (strlen(text) > MAX_TEMPLATE)
-        return nb_fail(c->err, NB_FORMAT, "%s/tokenizer_config.json: chat_template over %d bytes",
-                       c->dir, MAX_TEMPLATE);
-    return nb_kvs_put_str(c->kvs, "tokenizer.chat_template", text, strlen(text), c->err);
 }
 
 /* Ids that llama.cpp's converter knows by heart: of CodeGemma, written for every Gemma of the first
@@ -310,7 +206,7 @@ static nb_status put_overrides(nb_hf_config *c)
 }
 
 typedef struct side_files {
-    nb_json *tok, *map, *gen, *added;
+    nb_json *tok, *added;
 } side_files;
 
 static const nb_jval *root_of(const nb_json *doc)
@@ -321,8 +217,6 @@ static const nb_jval *root_of(const nb_json *doc)
 static nb_status load_side_files(const nb_hf_config *c, side_files *f)
 {
     NB_TRY(load_optional(&f->tok, c->dir, "tokenizer_config.json", c->err));
-    NB_TRY(load_optional(&f->map, c->dir, "special_tokens_map.json", c->err));
-    NB_TRY(load_optional(&f->gen, c->dir, "generation_config.json", c->err));
     return load_optional(&f->added, c->dir, "added_tokens.json", c->err);
 }
 
@@ -331,8 +225,7 @@ static nb_status put_side_files(nb_hf_config *c, const side_files *f)
     const nb_jval *tok = root_of(f->tok);
     if (tok || f->added)
         NB_TRY(add_tokens(c, tok, root_of(f->added)));
-    NB_TRY(put_special(c, tok, root_of(f->map), root_of(f->gen)));
-    return tok ? put_template(c, tok) : NB_OK;
+    return nb_tok_special_keys(c->kvs, c->dir, NULL, c->err);
 }
 
 static nb_status read_spm(nb_hf_config *c, const char *path)
@@ -343,8 +236,6 @@ static nb_status read_spm(nb_hf_config *c, const char *path)
     if (st == NB_OK)
         st = put_side_files(c, &f);
     nb_json_close(&f.tok);
-    nb_json_close(&f.map);
-    nb_json_close(&f.gen);
     nb_json_close(&f.added);
     return st;
 }

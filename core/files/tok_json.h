@@ -71,6 +71,10 @@ typedef struct nb_tok_unigram {
 nb_status nb_tok_json_unigram(const nb_tok_json *t, nb_tok_unigram *out, const char *path,
                               nb_err *err);
 
+/* Control tokens by their looks, though not marked as special (convert_hf_to_gguf.py,
+ * does_token_look_special). */
+bool nb_tok_looks_special(const char *text);
+
 /* Ids of special tokens, whether BOS and EOS are added, and the chat template, from
  * tokenizer_config.json, special_tokens_map.json, config.json, generation_config.json,
  * chat_template.jinja and the post_processor (NULL: none). kvs has the tokens already. */

@@ -106,9 +106,7 @@ static bool ends(const char *s, const char *with)
     return n >= k && strcmp(s + n - k, with) == 0;
 }
 
-/* Control tokens by their looks, though not marked as special (convert_hf_to_gguf.py,
- * does_token_look_special). */
-static bool looks_special(const char *s)
+bool nb_tok_looks_special(const char *s)
 {
     static const char *const names[] = {"<pad>", "<mask>", "<2mass>", "[@BOS@]"};
     for (size_t i = 0; i < countof(names); i++)
@@ -125,7 +123,7 @@ nb_status nb_tok_json_add(nb_tok_json *t, uint64_t id, const char *text, bool sp
     static const char mark[] = "\xe2\x96\x81";
     nb_tok_entry *e;
     NB_TRY(entry_of(t, id, &e, path, err));
-    special = special || looks_special(text);
+    special = special || nb_tok_looks_special(text);
     e->added = true;
     e->type = special ? NB_TOK_CONTROL : NB_TOK_USER;
     e->score = added_score;

@@ -91,7 +91,8 @@ static nb_status put_ids(const surroundings *s)
     const nb_jval *config = root(s->config);
     for (size_t i = 0; i < countof(row); i++) {
         uint32_t id;
-        if (id_by_text(s->kvs, token_text(s, row[i].text), &id) ||
+        if (id_by_text(s->kvs, text_of(nb_jget(root(s->tok), row[i].text)), &id) ||
+            id_by_text(s->kvs, text_of(nb_jget(root(s->map), row[i].text)), &id) ||
             id_by_number(s->kvs, nb_jget(config, row[i].number), &id) ||
             id_by_number(s->kvs, nb_jget(nb_jget(config, "text_config"), row[i].number), &id) ||
             id_by_number(s->kvs, nb_jget(root(s->generation), row[i].number), &id))
