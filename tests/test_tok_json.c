@@ -1,5 +1,6 @@
-/* tokenizer.json and the files beside it -> GGUF keys, and what hostile ones may not do (A4). */
+/* tokenizer.json -> GGUF keys. */
 #include "tests/check.h"
+#include "tests/tok_json_rig.h"
 #include "tests/tok_rig.h"
 #include "tests/tok_train.h"
 #include "tests/util.h"
@@ -12,84 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- folders ------------------------------------------------------------------------------------
- */
-
-static const char *folder(void)
-{
-    static const char *dir;
-    if (!dir)
-        dir = test_tmpdir();
-    static const char *const names[] = {
-        "tokenizer.json",         "tokenizer_config.json", "special_tokens_map.json", "config.json",
-        "generation_config.json", "chat_template.jinja",   "chat_template.json"};
-    for (size_t i = 0; i < countof(names); i++)
-        remove(test_path(dir, names[i]));
-    return dir;
-}
-
-static void put(const char *dir, const char *name, const char *text)
-{
-    test_spit(test_path(dir, name), text, strlen(text));
-}
-
-static nb_kvs *keys_of(const char *dir, uint64_t vocab)
-{
-    nb_kvs *kvs = NULL;
-    nb_err err = {0};
-    check(nb_kvs_open(&kvs, &err) == NB_OK, "%s", err.msg);
-    nb_status st = nb_tok_json_keys(kvs, dir, vocab, &err);
-    check(st == NB_OK, "status %d: %s", st, err.msg);
-    return kvs;
-}
-
-static void check_text(const nb_kvs *kvs, const char *key, const char *want)
-{
-    const char *s = "";
-    size_t n = 0;
-    bool there = nb_kvs_str(kvs, key, &s, &n);
-    check(there == (want != NULL), "%s is %sthere", key, there ? "" : "not ");
-    check(!want || (n == strlen(want) && memcmp(s, want, n) == 0), "%s: \"%.*s\", expected \"%s\"",
-          key, (int)n, s, want);
-}
-
-static void check_item(const nb_kvs *kvs, const char *key, uint64_t i, const char *want)
-{
-    const nb_kv *kv = nb_kvs_find(kvs, key);
-    const uint8_t *at = NULL;
-    const char *s = "";
-    size_t n = 0;
-    check(kv && i < kv->n, "%s has no item %llu", key, (unsigned long long)i);
-    for (uint64_t k = 0; k <= i; k++)
-        check(nb_kv_next_string(kv, &at, &s, &n), "%s ends early", key);
-    check(n == strlen(want) && memcmp(s, want, n) == 0, "%s[%llu]: \"%.*s\", expected \"%s\"", key,
-          (unsigned long long)i, (int)n, s, want);
-}
-
-static double number(const nb_kvs *kvs, const char *key, uint64_t i)
-{
-    double v = -12345;
-    const nb_kv *kv = nb_kvs_find(kvs, key);
-    check(kv && nb_kv_elem_num(kv, i, &v), "%s[%llu]", key, (unsigned long long)i);
-    return v;
-}
-
-static int64_t whole(const nb_kvs *kvs, const char *key)
-{
-    uint64_t v;
-    return nb_kvs_uint(kvs, key, &v) ? (int64_t)v : -1;
-}
-
-static int truth(const nb_kvs *kvs, const char *key)
-{
-    bool v;
-    return nb_kvs_bool(kvs, key, &v) ? v : -1;
-}
-
 /* --- byte-level ---------------------------------------------------------------------------------
  */
-
-#define BYTE_LEVEL "{\"type\":\"ByteLevel\",\"use_regex\":true}"
 
 /* The trained vocabulary as a tokenizer.json. */
 static void write_trained(nb_str *out, const tok_trained *v, bool pairs)
@@ -131,11 +56,11 @@ CHECK_TEST(tok_json, byte_level_models_tokenize_as_their_keys_do)
     for (int pairs = 0; pairs < 2; pairs++) {
         nb_str json = {0};
         write_trained(&json, v, pairs);
-        const char *dir = folder();
-        put(dir, "tokenizer.json", nb_str_c(&json));
-        nb_kvs *kvs = keys_of(dir, 0);
-        check_text(kvs, "tokenizer.ggml.model", "gpt2");
-        check_text(kvs, "tokenizer.ggml.pre", "gpt-2");
+        const char *dir = tok_folder();
+        tok_put(dir, "tokenizer.json", nb_str_c(&json));
+        nb_kvs *kvs = tok_keys_of(dir, 0);
+        tok_check_text(kvs, "tokenizer.ggml.model", "gpt2");
+        tok_check_text(kvs, "tokenizer.ggml.pre", "gpt-2");
         check(!nb_kvs_find(kvs, "tokenizer.ggml.scores"), "byte-level BPE has no scores");
         check(nb_kvs_find(kvs, "tokenizer.ggml.merges")->n == v->n_merges, "merges");
         nb_tok *got = tok_rig_open(kvs);
@@ -156,41 +81,41 @@ CHECK_TEST(tok_json, byte_level_models_tokenize_as_their_keys_do)
 
 CHECK_TEST(tok_json, tokens_get_their_types_and_gaps_are_padded)
 {
-    const char *dir = folder();
-    put(dir, "tokenizer.json",
-        "{\"version\":\"1.0\",\"added_tokens\":["
-        "{\"id\":5,\"content\":\"<s>\",\"special\":true},"
-        "{\"special\":false,\"id\":1,\"content\":\"b\",\"lstrip\":false},"
-        "{\"id\":6,\"content\":\"<|x|>\",\"special\":false},"
-        "{\"id\":7,\"content\":\"a\xe2\x96\x81\xe2\x96\x81z\",\"special\":false},"
-        "{\"id\":90,\"content\":\"far\",\"special\":true}],"
-        "\"pre_tokenizer\":" BYTE_LEVEL ","
-        "\"model\":{\"type\":\"BPE\",\"dropout\":null,\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,"
-        "\"\\u0120\":3},\"merges\":[\"a b\",[\"a\",\" \"]]}}");
-    put(dir, "tokenizer_config.json",
-        "{\"added_tokens_decoder\":{\"5\":{\"content\":\"<no>\",\"special\":false},"
-        "\"8\":{\"content\":\"<pad>\"}}}");
-    nb_kvs *kvs = keys_of(dir, 11);
+    const char *dir = tok_folder();
+    tok_put(dir, "tokenizer.json",
+            "{\"version\":\"1.0\",\"added_tokens\":["
+            "{\"id\":5,\"content\":\"<s>\",\"special\":true},"
+            "{\"special\":false,\"id\":1,\"content\":\"b\",\"lstrip\":false},"
+            "{\"id\":6,\"content\":\"<|x|>\",\"special\":false},"
+            "{\"id\":7,\"content\":\"a\xe2\x96\x81\xe2\x96\x81z\",\"special\":false},"
+            "{\"id\":90,\"content\":\"far\",\"special\":true}],"
+            "\"pre_tokenizer\":" BYTE_LEVEL ","
+            "\"model\":{\"type\":\"BPE\",\"dropout\":null,\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,"
+            "\"\\u0120\":3},\"merges\":[\"a b\",[\"a\",\" \"]]}}");
+    tok_put(dir, "tokenizer_config.json",
+            "{\"added_tokens_decoder\":{\"5\":{\"content\":\"<no>\",\"special\":false},"
+            "\"8\":{\"content\":\"<pad>\"}}}");
+    nb_kvs *kvs = tok_keys_of(dir, 11);
     static const char *const text[] = {"a",     "b",    "ab",    "\xc4\xa0", "[PAD4]", "<s>",
                                        "<|x|>", "a  z", "<pad>", "[PAD9]",   "[PAD10]"};
     static const int type[] = {1, 4, 1, 1, 5, 3, 3, 4, 3, 5, 5};
     check(nb_kvs_find(kvs, "tokenizer.ggml.tokens")->n == 11, "as many as the embedding has rows");
     for (size_t i = 0; i < countof(text); i++) {
-        check_item(kvs, "tokenizer.ggml.tokens", i, text[i]);
-        check(number(kvs, "tokenizer.ggml.token_type", i) == type[i], "type of %s", text[i]);
+        tok_check_item(kvs, "tokenizer.ggml.tokens", i, text[i]);
+        check(tok_number(kvs, "tokenizer.ggml.token_type", i) == type[i], "type of %s", text[i]);
     }
-    check_item(kvs, "tokenizer.ggml.merges", 0, "a b");
-    check_item(kvs, "tokenizer.ggml.merges", 1, "a \xc4\xa0"); /* its space became a byte */
+    tok_check_item(kvs, "tokenizer.ggml.merges", 0, "a b");
+    tok_check_item(kvs, "tokenizer.ggml.merges", 1, "a \xc4\xa0"); /* its space became a byte */
     nb_kvs_close(&kvs);
-    kvs = keys_of(dir, 0);
+    kvs = tok_keys_of(dir, 0);
     check(nb_kvs_find(kvs, "tokenizer.ggml.tokens")->n == 91, "as many as there are");
     nb_kvs_close(&kvs);
-    dir = folder(); /* as openai-community/gpt2 has it: no type */
-    put(dir, "tokenizer.json",
-        "{\"pre_tokenizer\":" BYTE_LEVEL
-        ",\"model\":{\"unk_token\":null,\"vocab\":{\"a\":0},\"merges\":[]}}");
-    kvs = keys_of(dir, 0);
-    check_text(kvs, "tokenizer.ggml.model", "gpt2");
+    dir = tok_folder(); /* as openai-community/gpt2 has it: no type */
+    tok_put(dir, "tokenizer.json",
+            "{\"pre_tokenizer\":" BYTE_LEVEL
+            ",\"model\":{\"unk_token\":null,\"vocab\":{\"a\":0},\"merges\":[]}}");
+    kvs = tok_keys_of(dir, 0);
+    tok_check_text(kvs, "tokenizer.ggml.model", "gpt2");
     nb_kvs_close(&kvs);
 }
 
@@ -252,32 +177,18 @@ CHECK_TEST(tok_json, pre_is_chosen_from_the_content)
     for (size_t i = 0; i < countof(rows); i++)
         for (int inverted = 0; inverted < 2; inverted++) {
             nb_str pre = {0}, json = {0};
-            const char *dir = folder();
+            const char *dir = tok_folder();
             write_pre(&pre, rows[i].content, inverted);
             write_small(&json, inverted ? "{\"type\":\"NFC\"}" : "null", nb_str_c(&pre),
                         rows[i].needs);
-            put(dir, "tokenizer.json", nb_str_c(&json));
-            nb_kvs *kvs = keys_of(dir, 0);
-            check_text(kvs, "tokenizer.ggml.pre", rows[i].name);
+            tok_put(dir, "tokenizer.json", nb_str_c(&json));
+            nb_kvs *kvs = tok_keys_of(dir, 0);
+            tok_check_text(kvs, "tokenizer.ggml.pre", rows[i].name);
             nb_tok *t = tok_rig_open(kvs); /* and it is one that runs */
             nb_tok_close(&t);
             nb_str_free(&pre);
             nb_str_free(&json);
         }
-}
-
-static void refused(const char *json, nb_status want, const char *word)
-{
-    const char *dir = folder();
-    nb_kvs *kvs = NULL;
-    nb_err err = {0};
-    put(dir, "tokenizer.json", json);
-    check(nb_kvs_open(&kvs, &err) == NB_OK, "%s", err.msg);
-    nb_status st = nb_tok_json_keys(kvs, dir, 8, &err);
-    check(st == want, "status %d (%s), expected %d for %.80s", st, err.msg, want, json);
-    check(strstr(err.msg, word), "\"%s\" does not say %s", err.msg, word);
-    check(st != NB_UNSUPPORTED || !nb_kvs_find(kvs, "tokenizer.ggml.tokens"), "left tokens behind");
-    nb_kvs_close(&kvs);
 }
 
 CHECK_TEST(tok_json, what_is_not_known_is_named)
@@ -300,13 +211,13 @@ CHECK_TEST(tok_json, what_is_not_known_is_named)
     for (size_t i = 0; i < countof(row); i++) {
         nb_str json = {0};
         write_small(&json, row[i].normalizer, row[i].pre, false);
-        refused(nb_str_c(&json), NB_UNSUPPORTED, row[i].word);
+        tok_refused(nb_str_c(&json), NB_UNSUPPORTED, row[i].word);
         nb_str_free(&json);
     }
-    refused("{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"a\":0}}}", NB_UNSUPPORTED,
-            "WordPiece");
-    refused("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}", NB_UNSUPPORTED,
-            "pre_tokenizer");
+    tok_refused("{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"a\":0}}}", NB_UNSUPPORTED,
+                "WordPiece");
+    tok_refused("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}", NB_UNSUPPORTED,
+                "pre_tokenizer");
     nb_str deep = {0}, json = {0};
     for (int i = 0; i < 20; i++)
         nb_str_add(&deep, "{\"type\":\"Sequence\",\"pretokenizers\":[");
@@ -314,7 +225,7 @@ CHECK_TEST(tok_json, what_is_not_known_is_named)
     for (int i = 0; i < 20; i++)
         nb_str_add(&deep, "]}");
     write_small(&json, "null", nb_str_c(&deep), false);
-    refused(nb_str_c(&json), NB_UNSUPPORTED, "pre_tokenizer");
+    tok_refused(nb_str_c(&json), NB_UNSUPPORTED, "pre_tokenizer");
     nb_str_free(&deep);
     nb_str_free(&json);
 }
@@ -394,8 +305,8 @@ static nb_kvs *demo_keys(demo_vocab *d)
     const nb_kv *tokens = nb_kvs_find(kvs, "tokenizer.ggml.tokens");
     for (d->n = 0; d->n < 2048 && nb_kv_next_string(tokens, &at, &d->text[d->n], &d->len[d->n]);
          d->n++) {
-        d->score[d->n] = number(kvs, "tokenizer.ggml.scores", d->n);
-        d->type[d->n] = number(kvs, "tokenizer.ggml.token_type", d->n);
+        d->score[d->n] = tok_number(kvs, "tokenizer.ggml.scores", d->n);
+        d->type[d->n] = tok_number(kvs, "tokenizer.ggml.token_type", d->n);
     }
     return kvs;
 }
@@ -427,13 +338,13 @@ CHECK_TEST(tok_json, marked_models_tokenize_as_their_sentencepiece_model)
     nb_str_add(&json, ",\"merges\":");
     write_merges(&json, &d);
     nb_str_add(&json, "}}");
-    const char *dir = folder();
-    put(dir, "tokenizer.json", nb_str_c(&json));
+    const char *dir = tok_folder();
+    tok_put(dir, "tokenizer.json", nb_str_c(&json));
     nb_str_free(&json);
     nb_tok *want = tok_rig_open(kvs);
-    kvs = keys_of(dir, 2048);
-    check_text(kvs, "tokenizer.ggml.model", "llama");
-    check(truth(kvs, "tokenizer.ggml.add_space_prefix") == 1, "Prepend");
+    kvs = tok_keys_of(dir, 2048);
+    tok_check_text(kvs, "tokenizer.ggml.model", "llama");
+    check(tok_truth(kvs, "tokenizer.ggml.add_space_prefix") == 1, "Prepend");
     nb_tok *got = tok_rig_open(kvs);
     char *text = test_slurp(test_data("eval.txt"), &n);
     int32_t *a = tok_rig_encode(got, text, n, NB_TOK_BOS, &n_got);
@@ -470,19 +381,19 @@ CHECK_TEST(tok_json, a_space_goes_in_front_when_the_file_says_so)
     };
     for (size_t i = 0; i < countof(row); i++) {
         char json[800];
-        const char *dir = folder();
+        const char *dir = tok_folder();
         snprintf(json, sizeof json,
                  "{%s,\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"vocab\":{\"a\":0,"
                  "\"<0x0A>\":1,\"ab\":2,\"b\":3,\"abb\":4},\"merges\":[\"a b\",\"ab b\"]}}",
                  row[i].json);
-        put(dir, "tokenizer.json", json);
-        nb_kvs *kvs = keys_of(dir, 6);
-        check(truth(kvs, "tokenizer.ggml.add_space_prefix") == row[i].prefix, "row %zu", i);
-        check(number(kvs, "tokenizer.ggml.token_type", 1) == 6, "a byte");
-        check(number(kvs, "tokenizer.ggml.scores", 2) == 0, "the first merge");
-        check(number(kvs, "tokenizer.ggml.scores", 4) == -1, "the second");
-        check(number(kvs, "tokenizer.ggml.scores", 3) < -1, "made by none");
-        check(number(kvs, "tokenizer.ggml.scores", 5) == -10000, "a gap");
+        tok_put(dir, "tokenizer.json", json);
+        nb_kvs *kvs = tok_keys_of(dir, 6);
+        check(tok_truth(kvs, "tokenizer.ggml.add_space_prefix") == row[i].prefix, "row %zu", i);
+        check(tok_number(kvs, "tokenizer.ggml.token_type", 1) == 6, "a byte");
+        check(tok_number(kvs, "tokenizer.ggml.scores", 2) == 0, "the first merge");
+        check(tok_number(kvs, "tokenizer.ggml.scores", 4) == -1, "the second");
+        check(tok_number(kvs, "tokenizer.ggml.scores", 3) < -1, "made by none");
+        check(tok_number(kvs, "tokenizer.ggml.scores", 5) == -10000, "a gap");
         nb_kvs_close(&kvs);
     }
 }
@@ -492,8 +403,9 @@ CHECK_TEST(tok_json, a_space_goes_in_front_when_the_file_says_so)
 
 CHECK_TEST(tok_json, unigram_models_keep_scores_and_text_rules)
 {
-    const char *dir = folder();
-    put(dir, "tokenizer.json",
+    const char *dir = tok_folder();
+    tok_put(
+        dir, "tokenizer.json",
         "{\"added_tokens\":[{\"id\":0,\"content\":\"<pad>\",\"special\":true},{\"id\":2,"
         "\"content\":\"<unk>\",\"special\":true}],\"normalizer\":{\"type\":\"Sequence\","
         "\"normalizers\":[{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"BAAAAAAEAABhAA==\"},"
@@ -502,222 +414,29 @@ CHECK_TEST(tok_json, unigram_models_keep_scores_and_text_rules)
         "\"model\":{\"type\":\"Unigram\",\"unk_id\":2,\"vocab\":[[\"<pad>\",0.0],"
         "[\"</s>\",0.0],[\"<unk>\",0],[\"\xe2\x96\x81\",-2],[\"a\",-1.5e0],[\"\xe2\x96\x81"
         "a\",-3]]}}");
-    nb_kvs *kvs = keys_of(dir, 7);
-    check_text(kvs, "tokenizer.ggml.model", "t5");
-    check(number(kvs, "tokenizer.ggml.scores", 4) == -1.5, "a score");
-    check(number(kvs, "tokenizer.ggml.scores", 6) == -10000, "a gap");
-    check(number(kvs, "tokenizer.ggml.token_type", 0) == 3, "control");
-    check(number(kvs, "tokenizer.ggml.token_type", 2) == 2, "unknown");
-    check(whole(kvs, "tokenizer.ggml.unknown_token_id") == 2, "unk_id");
-    check(truth(kvs, "tokenizer.ggml.add_space_prefix") == 1, "prepend");
-    check(truth(kvs, "tokenizer.ggml.remove_extra_whitespaces") == 1, "spaces");
+    nb_kvs *kvs = tok_keys_of(dir, 7);
+    tok_check_text(kvs, "tokenizer.ggml.model", "t5");
+    check(tok_number(kvs, "tokenizer.ggml.scores", 4) == -1.5, "a score");
+    check(tok_number(kvs, "tokenizer.ggml.scores", 6) == -10000, "a gap");
+    check(tok_number(kvs, "tokenizer.ggml.token_type", 0) == 3, "control");
+    check(tok_number(kvs, "tokenizer.ggml.token_type", 2) == 2, "unknown");
+    check(tok_whole(kvs, "tokenizer.ggml.unknown_token_id") == 2, "unk_id");
+    check(tok_truth(kvs, "tokenizer.ggml.add_space_prefix") == 1, "prepend");
+    check(tok_truth(kvs, "tokenizer.ggml.remove_extra_whitespaces") == 1, "spaces");
     check(nb_kvs_find(kvs, "tokenizer.ggml.precompiled_charsmap")->n == 10, "the map's bytes");
-    check(number(kvs, "tokenizer.ggml.precompiled_charsmap", 8) == 'a', "decoded");
+    check(tok_number(kvs, "tokenizer.ggml.precompiled_charsmap", 8) == 'a', "decoded");
     nb_tok *t = tok_rig_open(kvs);
     check_encode(t, " a   a", 0, 5, 5);
     nb_tok_close(&t);
-    refused(
+    tok_refused(
         "{\"pre_tokenizer\":{\"type\":\"Metaspace\"},\"normalizer\":{\"type\":\"Precompiled\","
         "\"precompiled_charsmap\":\"A?==\"},\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0]]"
         "}}",
         NB_FORMAT, "base64");
-    refused("{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0]]}}", NB_UNSUPPORTED,
-            "Metaspace");
-    refused(
+    tok_refused("{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0]]}}", NB_UNSUPPORTED,
+                "Metaspace");
+    tok_refused(
         "{\"normalizer\":{\"type\":\"Lowercase\"},\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\""
         ",0]]}}",
         NB_UNSUPPORTED, "Lowercase");
-}
-
-/* --- special tokens, flags, templates -----------------------------------------------------------
- */
-
-#define SMALL                                                                                      \
-    "\"added_tokens\":[{\"id\":4,\"content\":\"<s>\",\"special\":true},{\"id\":5,\"content\":"     \
-    "\"</s>\",\"special\":true},{\"id\":6,\"content\":\"<p>\",\"special\":true}],"                 \
-    "\"pre_tokenizer\":" BYTE_LEVEL                                                                \
-    ",\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"c\":2,\"d\":3},\"merges\":[]}"
-
-CHECK_TEST(tok_json, special_ids_come_from_names_then_numbers)
-{
-    const char *dir = folder();
-    put(dir, "tokenizer.json", "{" SMALL "}");
-    put(dir, "tokenizer_config.json",
-        "{\"bos_token\":{\"content\":\"<s>\"},\"eos_token\":null,\"unk_token\":\"none such\","
-        "\"add_bos_token\":false,\"add_eos_token\":true}");
-    put(dir, "special_tokens_map.json", "{\"eos_token\":\"</s>\",\"bos_token\":\"</s>\"}");
-    put(dir, "config.json", "{\"bos_token_id\":0,\"eos_token_id\":1,\"pad_token_id\":[3,2]}");
-    put(dir, "generation_config.json",
-        "{\"pad_token_id\":1,\"mask_token_id\":2,\"eos_token_id\":[5,99,3,2,1]}");
-    nb_kvs *kvs = keys_of(dir, 0);
-    check(whole(kvs, "tokenizer.ggml.bos_token_id") == 4, "tokenizer_config.json first");
-    check(whole(kvs, "tokenizer.ggml.eos_token_id") == 5, "then special_tokens_map.json");
-    check(whole(kvs, "tokenizer.ggml.padding_token_id") == 3, "then config.json's first");
-    check(whole(kvs, "tokenizer.ggml.mask_token_id") == 2, "then generation_config.json");
-    check(whole(kvs, "tokenizer.ggml.unknown_token_id") == -1, "no such token");
-    check(whole(kvs, "tokenizer.ggml.eot_token_id") == 3, "a second end");
-    check(whole(kvs, "tokenizer.ggml.eom_token_id") == 2, "a third");
-    check(truth(kvs, "tokenizer.ggml.add_bos_token") == 0, "add_bos_token");
-    check(truth(kvs, "tokenizer.ggml.add_eos_token") == 1, "add_eos_token");
-    nb_tok *t = tok_rig_open(kvs);
-    check(nb_tok_is_end(t, 5) && nb_tok_is_end(t, 3) && nb_tok_is_end(t, 2), "all of them end");
-    nb_tok_close(&t);
-}
-
-CHECK_TEST(tok_json, the_template_of_the_post_processor_says_what_is_added)
-{
-    static const struct {
-        const char *post;
-        int bos, eos;
-    } row[] = {
-        {"null", -1, -1},
-        {"{\"type\":\"ByteLevel\"}", -1, -1},
-        {"{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},"
-         "{\"Sequence\":{\"id\":\"A\"}}]}",
-         1, -1},
-        {"{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"},{\"type\":"
-         "\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},{\"Sequence\":"
-         "{\"id\":\"A\"}},{\"SpecialToken\":{\"id\":\"</s>\"}}]}]}",
-         1, 1},
-        {"{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<p>\"}},"
-         "{\"Sequence\":{\"id\":\"A\"}}]}",
-         0, -1},
-        {"{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\"}}]}", -1, -1},
-    };
-    for (size_t i = 0; i < countof(row); i++) {
-        nb_str json = {0};
-        const char *dir = folder();
-        nb_str_addf(&json, "{\"post_processor\":%s," SMALL "}", row[i].post);
-        put(dir, "tokenizer.json", nb_str_c(&json));
-        put(dir, "tokenizer_config.json", "{\"bos_token\":\"<s>\",\"eos_token\":\"</s>\"}");
-        nb_kvs *kvs = keys_of(dir, 0);
-        check(truth(kvs, "tokenizer.ggml.add_bos_token") == row[i].bos, "row %zu: bos", i);
-        check(truth(kvs, "tokenizer.ggml.add_eos_token") == row[i].eos, "row %zu: eos", i);
-        nb_kvs_close(&kvs);
-        nb_str_free(&json);
-    }
-}
-
-CHECK_TEST(tok_json, chat_templates_are_text_lists_or_files)
-{
-    const char *key = "tokenizer.chat_template", *dir = folder();
-    put(dir, "tokenizer.json", "{" SMALL "}");
-    nb_kvs *kvs = keys_of(dir, 0);
-    check_text(kvs, key, NULL);
-    nb_kvs_close(&kvs);
-    put(dir, "chat_template.json", "{\"chat_template\":\"from json\"}");
-    kvs = keys_of(dir, 0);
-    check_text(kvs, key, "from json");
-    nb_kvs_close(&kvs);
-    put(dir, "tokenizer_config.json",
-        "{\"chat_template\":[{\"name\":\"tool_use\",\"template\":\"T\"},{\"name\":\"default\","
-        "\"template\":\"D\"},{\"name\":\"no good\",\"template\":\"x\"},{\"template\":\"y\"}]}");
-    kvs = keys_of(dir, 0);
-    check_text(kvs, key, "D");
-    check_text(kvs, "tokenizer.chat_template.tool_use", "T");
-    check(nb_kvs_find(kvs, "tokenizer.chat_templates")->n == 1, "one name");
-    check_item(kvs, "tokenizer.chat_templates", 0, "tool_use");
-    nb_kvs_close(&kvs);
-    put(dir, "tokenizer_config.json", "{\"chat_template\":\"plain\"}");
-    kvs = keys_of(dir, 0);
-    check_text(kvs, key, "plain");
-    nb_kvs_close(&kvs);
-    put(dir, "chat_template.jinja", "from a file\n");
-    kvs = keys_of(dir, 0);
-    check_text(kvs, key, "from a file\n");
-    nb_kvs_close(&kvs);
-}
-
-/* --- A4 -----------------------------------------------------------------------------------------
- */
-
-CHECK_TEST(tok_json, malformed_files_are_refused_A4)
-{
-    static const char *const bad[] = {
-        "{\"model\":{\"vocab\":{\"a\":0}}}",
-        "",
-        "[]",
-        "null",
-        "{",
-        "{}",
-        "{\"model\":[]}",
-        "{\"model\":{\"type\":1}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":3}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1}}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1.5}}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":\"1\"}}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1048576}}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":18446744073709551616}}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":0}}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":[[\"a\"]]}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":[[1,2]]}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":[[\"a\",1e300]]}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":[[\"a\",1,2]]}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":[[\"a\",1]],\"vocab\":[[\"a\",1]]}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":{}}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[1]}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[[\"a\"]]}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[[\"a\",\"b\",\"c\"]]}}",
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"byte_fallback\":1}}",
-        "{\"model\":{\"type\":\"BPE\",\"unk_id\":-3}}",
-        "{\"added_tokens\":{}}",
-        "{\"added_tokens\":[1]}",
-        "{\"added_tokens\":[{}]}",
-        "{\"added_tokens\":[{\"id\":1}]}",
-        "{\"added_tokens\":[{\"id\":1,\"content\":\"\"}]}",
-        "{\"added_tokens\":[{\"id\":-1,\"content\":\"a\"}]}",
-        "{\"added_tokens\":[{\"id\":1,\"content\":2}]}",
-        "{\"added_tokens\":[{\"id\":1,\"content\":\"a\",\"special\":1}]}",
-        "{\"added_tokens\":[{\"id\":1048576,\"content\":\"a\"}]}",
-        "{\"pre_tokenizer\":null,\"pre_tokenizer\":null}",
-        "{\"pre_tokenizer\":{\"a\":1,\"a\":2}}",
-        "{" SMALL "} x",
-        "{" SMALL,
-        "{" SMALL ",\"x\":\"\xff\"}",
-        "{" SMALL ",\"x\":\"\\u0000\"}",
-    };
-    for (size_t i = 0; i < countof(bad); i++)
-        refused(bad[i], NB_FORMAT, "tokenizer.json");
-    nb_kvs *kvs = NULL;
-    nb_err err = {0};
-    check(nb_kvs_open(&kvs, &err) == NB_OK, "%s", err.msg);
-    check(nb_tok_json_keys(kvs, folder(), 8, &err) == NB_NOTFOUND, "no file: %s", err.msg);
-    put(folder(), "tokenizer.json", "{" SMALL "}");
-    check(nb_tok_json_keys(kvs, test_path(folder(), ""), (1 << 20) + 1, &err) == NB_FORMAT,
-          "2^20 + 1 rows");
-    nb_kvs_close(&kvs);
-}
-
-CHECK_TEST(tok_json, every_cut_of_a_file_is_refused_A4)
-{
-    const char whole_file[] = "{" SMALL ",\"post_processor\":{\"type\":\"ByteLevel\"}}";
-    for (size_t cut = 0; cut < sizeof whole_file - 1; cut++) {
-        char part[sizeof whole_file];
-        memcpy(part, whole_file, cut);
-        part[cut] = '\0';
-        refused(part, NB_FORMAT, "tokenizer.json");
-    }
-}
-
-/* A vocabulary of 200 000 tokens and as many merges is read in a moment. */
-CHECK_TEST(tok_json, big_files_take_no_longer_than_their_length)
-{
-    enum { N = 200000 };
-    nb_str json = {0};
-    nb_str_add(&json, "{\"pre_tokenizer\":" BYTE_LEVEL
-                      ",\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1");
-    for (int i = 2; i < N; i++)
-        nb_str_addf(&json, ",\"a%xb\":%d", (unsigned)i, i);
-    nb_str_add(&json, "},\"merges\":[\"a b\"");
-    for (int i = 2; i < N; i++)
-        nb_str_addf(&json, ",[\"a%x\",\"b\"]", (unsigned)i);
-    nb_str_add(&json, "]}}");
-    const char *dir = folder();
-    put(dir, "tokenizer.json", nb_str_c(&json));
-    nb_str_free(&json);
-    double start = nb_now();
-    nb_tok *t = tok_rig_open(keys_of(dir, N));
-    check(nb_now() - start < test_within(2), "%g s", nb_now() - start);
-    check(nb_tok_count(t) == N, "all tokens");
-    nb_tok_close(&t);
 }
