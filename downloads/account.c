@@ -102,7 +102,7 @@ nb_status dl_hub_whoami(dl_net *net, dl_account *out, dl_trouble *trouble, const
                         nb_err *err)
 {
     bool has_token;
-    dl_trouble unused;
+    dl_trouble unused = DL_OK;
     trouble = trouble ? trouble : &unused;
     *trouble = DL_OK;
     uint64_t token = dl_net_mark(net, &has_token);

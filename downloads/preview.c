@@ -114,7 +114,7 @@ static nb_status read_header(preview *v)
 nb_status dl_hub_header(dl_net *net, const char *id, const char *commit, const dl_file *file,
                         dl_header *out, dl_trouble *trouble, const nb_hooks *hooks, nb_err *err)
 {
-    dl_trouble unused;
+    dl_trouble unused = DL_OK;
     preview v = {.net = net, .file = file, .hooks = hooks, .err = err};
     v.trouble = trouble ? trouble : &unused;
     *v.trouble = DL_OK;
