@@ -16,45 +16,44 @@ static const nb_hf_key granite_keys[] = {
     {"logit_scale", "logits_scaling", NB_HF_F32, NB_HF_TRUTHY, 0, 1e6},
     {"expert_shared_feed_forward_length", "shared_intermediate_size", NB_HF_U32, NB_HF_TRUTHY, 0,
      1 << 20},
-    {NULL}};
+    {0}};
 static const nb_hf_key qwen_moe_keys[] = {
     {"expert_feed_forward_length", "moe_intermediate_size", NB_HF_U32, NB_HF_MAY, 1, 1 << 20},
     {"expert_shared_feed_forward_length", "shared_expert_intermediate_size", NB_HF_U32, NB_HF_MAY,
      1, 1 << 20},
-    {NULL}};
+    {0}};
 static const nb_hf_key gemma2_keys[] = {
     {"attn_logit_softcapping", "attn_logit_softcapping", NB_HF_F32, NB_HF_NEED, 1e-3, 1e6},
     {"final_logit_softcapping", "final_logit_softcapping", NB_HF_F32, NB_HF_NEED, 1e-3, 1e6},
     {"attention.sliding_window", "sliding_window", NB_HF_U32, NB_HF_NEED, 0, 1 << 30},
-    {NULL}};
+    {0}};
 static const nb_hf_key gemma3_keys[] = {
-    {"final_logit_softcapping", "final_logit_softcapping", NB_HF_F32, NB_HF_TRUTHY, 0, 1e6},
-    {NULL}};
+    {"final_logit_softcapping", "final_logit_softcapping", NB_HF_F32, NB_HF_TRUTHY, 0, 1e6}, {0}};
 static const nb_hf_key cohere_keys[] = {
-    {"logit_scale", "logit_scale", NB_HF_F32, NB_HF_NEED, 1e-9, 1e6}, {NULL}};
+    {"logit_scale", "logit_scale", NB_HF_F32, NB_HF_NEED, 1e-9, 1e6}, {0}};
 static const nb_hf_key gpt_oss_keys[] = {
     {"attention.sliding_window", "sliding_window", NB_HF_U32, NB_HF_NEED, 0, 1 << 30},
     {"expert_feed_forward_length", "intermediate_size", NB_HF_U32, NB_HF_NEED, 1, 1 << 20},
-    {NULL}};
+    {0}};
 
 /* --- what configuration classes assume -----------------------------------------------------------
  */
 
-static const nb_hf_default llama_defaults[] = {{"rms_norm_eps", 1e-6}, {"rope_theta", 1e4}, {NULL}};
+static const nb_hf_default llama_defaults[] = {{"rms_norm_eps", 1e-6}, {"rope_theta", 1e4}, {0}};
 static const nb_hf_default mistral_defaults[] = {
-    {"rms_norm_eps", 1e-6}, {"rope_theta", 1e4}, {"num_key_value_heads", 8}, {NULL}};
+    {"rms_norm_eps", 1e-6}, {"rope_theta", 1e4}, {"num_key_value_heads", 8}, {0}};
 static const nb_hf_default mixtral_defaults[] = {
     {"rms_norm_eps", 1e-5},   {"rope_theta", 1e6},        {"num_key_value_heads", 8},
-    {"num_local_experts", 8}, {"num_experts_per_tok", 2}, {NULL}};
+    {"num_local_experts", 8}, {"num_experts_per_tok", 2}, {0}};
 static const nb_hf_default smollm3_defaults[] = {
-    {"rms_norm_eps", 1e-6}, {"rope_theta", 2e6}, {"num_key_value_heads", 4}, {NULL}};
+    {"rms_norm_eps", 1e-6}, {"rope_theta", 2e6}, {"num_key_value_heads", 4}, {0}};
 static const nb_hf_default granite_moe_defaults[] = {{"rms_norm_eps", 1e-6},
                                                      {"rope_theta", 1e4},
                                                      {"num_local_experts", 8},
                                                      {"num_experts_per_tok", 2},
-                                                     {NULL}};
+                                                     {0}};
 static const nb_hf_default qwen2_defaults[] = {
-    {"rms_norm_eps", 1e-6}, {"rope_theta", 1e4}, {"num_key_value_heads", 32}, {NULL}};
+    {"rms_norm_eps", 1e-6}, {"rope_theta", 1e4}, {"num_key_value_heads", 32}, {0}};
 static const nb_hf_default qwen2_moe_defaults[] = {{"rms_norm_eps", 1e-6},
                                                    {"rope_theta", 1e4},
                                                    {"num_key_value_heads", 16},
@@ -62,21 +61,21 @@ static const nb_hf_default qwen2_moe_defaults[] = {{"rms_norm_eps", 1e-6},
                                                    {"num_experts_per_tok", 4},
                                                    {"moe_intermediate_size", 1408},
                                                    {"shared_expert_intermediate_size", 5632},
-                                                   {NULL}};
+                                                   {0}};
 static const nb_hf_default qwen3_defaults[] = {{"rms_norm_eps", 1e-6},
                                                {"rope_theta", 1e4},
                                                {"num_key_value_heads", 32},
                                                {"head_dim", 128},
-                                               {NULL}};
+                                               {0}};
 static const nb_hf_default qwen3_moe_defaults[] = {{"rms_norm_eps", 1e-6},
                                                    {"rope_theta", 1e4},
                                                    {"num_key_value_heads", 4},
                                                    {"num_experts", 128},
                                                    {"num_experts_per_tok", 8},
                                                    {"moe_intermediate_size", 768},
-                                                   {NULL}};
+                                                   {0}};
 static const nb_hf_default gemma_defaults[] = {
-    {"rms_norm_eps", 1e-6}, {"rope_theta", 1e4}, {"head_dim", 256}, {NULL}};
+    {"rms_norm_eps", 1e-6}, {"rope_theta", 1e4}, {"head_dim", 256}, {0}};
 static const nb_hf_default gemma2_defaults[] = {{"rms_norm_eps", 1e-6},
                                                 {"rope_theta", 1e4},
                                                 {"head_dim", 256},
@@ -84,28 +83,27 @@ static const nb_hf_default gemma2_defaults[] = {{"rms_norm_eps", 1e-6},
                                                 {"attn_logit_softcapping", 50},
                                                 {"final_logit_softcapping", 30},
                                                 {"sliding_window", 4096},
-                                                {NULL}};
+                                                {0}};
 static const nb_hf_default gemma3_defaults[] = {
     {"rms_norm_eps", 1e-6},        {"rope_theta", 1e6},        {"head_dim", 256},
     {"num_key_value_heads", 4},    {"num_attention_heads", 8}, {"max_position_embeddings", 131072},
     {"rope_local_base_freq", 1e4}, {"sliding_window", 4096},   {"hidden_size", 2304},
-    {"intermediate_size", 9216},   {"num_hidden_layers", 26},  {NULL}};
+    {"intermediate_size", 9216},   {"num_hidden_layers", 26},  {0}};
 static const nb_hf_default phi3_defaults[] = {{"rms_norm_eps", 1e-5},
                                               {"rope_theta", 1e4},
                                               {"partial_rotary_factor", 1},
                                               {"original_max_position_embeddings", 4096},
-                                              {NULL}};
-static const nb_hf_default olmo2_defaults[] = {{"rms_norm_eps", 1e-5}, {"rope_theta", 1e4}, {NULL}};
-static const nb_hf_default gpt2_defaults[] = {
-    {"layer_norm_epsilon", 1e-5}, {"n_ctx", 1024}, {NULL}};
+                                              {0}};
+static const nb_hf_default olmo2_defaults[] = {{"rms_norm_eps", 1e-5}, {"rope_theta", 1e4}, {0}};
+static const nb_hf_default gpt2_defaults[] = {{"layer_norm_epsilon", 1e-5}, {"n_ctx", 1024}, {0}};
 static const nb_hf_default stablelm_defaults[] = {
-    {"layer_norm_eps", 1e-5}, {"rope_theta", 1e4}, {"partial_rotary_factor", 0.25}, {NULL}};
+    {"layer_norm_eps", 1e-5}, {"rope_theta", 1e4}, {"partial_rotary_factor", 0.25}, {0}};
 static const nb_hf_default starcoder2_defaults[] = {
-    {"norm_epsilon", 1e-5}, {"rope_theta", 1e4}, {"num_key_value_heads", 2}, {NULL}};
+    {"norm_epsilon", 1e-5}, {"rope_theta", 1e4}, {"num_key_value_heads", 2}, {0}};
 static const nb_hf_default falcon_defaults[] = {
-    {"layer_norm_epsilon", 1e-5}, {"rope_theta", 1e4}, {"max_position_embeddings", 2048}, {NULL}};
+    {"layer_norm_epsilon", 1e-5}, {"rope_theta", 1e4}, {"max_position_embeddings", 2048}, {0}};
 static const nb_hf_default cohere_defaults[] = {
-    {"layer_norm_eps", 1e-5}, {"rope_theta", 1e4}, {"logit_scale", 0.0625}, {NULL}};
+    {"layer_norm_eps", 1e-5}, {"rope_theta", 1e4}, {"logit_scale", 0.0625}, {0}};
 static const nb_hf_default gpt_oss_defaults[] = {{"rms_norm_eps", 1e-5},
                                                  {"rope_theta", 150000},
                                                  {"num_key_value_heads", 8},
@@ -114,9 +112,8 @@ static const nb_hf_default gpt_oss_defaults[] = {{"rms_norm_eps", 1e-5},
                                                  {"num_experts_per_tok", 4},
                                                  {"sliding_window", 128},
                                                  {"max_position_embeddings", 131072},
-                                                 {NULL}};
-static const nb_hf_default bitnet_defaults[] = {
-    {"rms_norm_eps", 1e-5}, {"rope_theta", 1e4}, {NULL}};
+                                                 {0}};
+static const nb_hf_default bitnet_defaults[] = {{"rms_norm_eps", 1e-5}, {"rope_theta", 1e4}, {0}};
 
 /* --- classes ------------------------------------------------------------------------------------
  */

@@ -17,7 +17,7 @@ static const nb_hf_key common_keys[] = {
      NB_HF_F32, NB_HF_MAY, 1e-12, 1},
     {"expert_count", "num_local_experts|num_experts", NB_HF_U32, NB_HF_TRUTHY, 0, 4096},
     {"expert_used_count", "num_experts_per_tok", NB_HF_U32, NB_HF_TRUTHY, 0, 4096},
-    {NULL}};
+    {0}};
 
 /* --- reading ------------------------------------------------------------------------------------
  */

@@ -25,14 +25,14 @@ const nb_hf_name nb_hf_names_llama[] = {{"model.embed_tokens", "token_embd", NB_
                                         {IN "mlp.gate_proj", B "ffn_gate", NB_HF_LINEAR},
                                         {IN "mlp.up_proj", B "ffn_up", NB_HF_LINEAR},
                                         {IN "mlp.down_proj", B "ffn_down", NB_HF_LINEAR},
-                                        {NULL}};
+                                        {0}};
 
 const nb_hf_name nb_hf_names_mixtral[] = {
     {IN "block_sparse_moe.gate", B "ffn_gate_inp", NB_HF_ALWAYS_F32},
     {IN "block_sparse_moe.experts.#.w1", B "ffn_gate_exps", 0},
     {IN "block_sparse_moe.experts.#.w2", B "ffn_down_exps", 0},
     {IN "block_sparse_moe.experts.#.w3", B "ffn_up_exps", 0},
-    {NULL}};
+    {0}};
 
 /* Experts one by one, or stacked with gate and up fused (transformers 5). */
 const nb_hf_name nb_hf_names_qwen_moe[] = {
@@ -47,7 +47,7 @@ const nb_hf_name nb_hf_names_qwen_moe[] = {
     {IN "mlp.shared_expert.up_proj", B "ffn_up_shexp", 0},
     {IN "mlp.shared_expert.down_proj", B "ffn_down_shexp", 0},
     {IN "mlp.shared_expert_gate", B "ffn_gate_inp_shexp", NB_HF_ALWAYS_F32},
-    {NULL}};
+    {0}};
 
 const nb_hf_name nb_hf_names_granite_moe[] = {
     {IN "block_sparse_moe.router.layer", B "ffn_gate_inp", NB_HF_ALWAYS_F32},
@@ -57,20 +57,20 @@ const nb_hf_name nb_hf_names_granite_moe[] = {
     {IN "shared_mlp.input_linear", B "ffn_gate_shexp", NB_HF_FIRST},
     {IN "shared_mlp.input_linear", B "ffn_up_shexp", NB_HF_SECOND},
     {IN "shared_mlp.output_linear", B "ffn_down_shexp", 0},
-    {NULL}};
+    {0}};
 
 /* The output is tied, a stored copy of it is left out. */
-const nb_hf_name nb_hf_names_gemma[] = {{"lm_head", "", NB_HF_DROP}, {NULL}};
+const nb_hf_name nb_hf_names_gemma[] = {{"lm_head", "", NB_HF_DROP}, {0}};
 
 /* Norms behind attention and feed-forward. */
 const nb_hf_name nb_hf_names_post_norm[] = {
     {IN "post_attention_layernorm", B "post_attention_norm", 0},
     {IN "pre_feedforward_layernorm", B "ffn_norm", 0},
     {IN "post_feedforward_layernorm", B "post_ffw_norm", 0},
-    {NULL}};
+    {0}};
 
 const nb_hf_name nb_hf_names_phi3[] = {
-    {IN "self_attn.qkv_proj", B "attn_qkv", 0}, {IN "mlp.gate_up_proj", B "ffn_up", 0}, {NULL}};
+    {IN "self_attn.qkv_proj", B "attn_qkv", 0}, {IN "mlp.gate_up_proj", B "ffn_up", 0}, {0}};
 
 /* Linear layers are Conv1D, stored [in, out]; older files have no "transformer.". */
 const nb_hf_name nb_hf_names_gpt2[] = {
@@ -86,16 +86,16 @@ const nb_hf_name nb_hf_names_gpt2[] = {
     {H "mlp.c_proj", B "ffn_down", NB_HF_TURNED},
     {H "attn.bias", "", NB_HF_DROP | NB_HF_WHOLE}, /* the causal mask */
     {H "attn.masked_bias", "", NB_HF_DROP | NB_HF_WHOLE},
-    {NULL}};
+    {0}};
 
 /* Norms of q and k, one per head, become one tensor. */
 const nb_hf_name nb_hf_names_stablelm[] = {
     {IN "self_attn.q_layernorm.norms.#", B "attn_q_norm", NB_HF_STACK_HEADS},
     {IN "self_attn.k_layernorm.norms.#", B "attn_k_norm", NB_HF_STACK_KV_HEADS},
-    {NULL}};
+    {0}};
 
 const nb_hf_name nb_hf_names_starcoder2[] = {
-    {IN "mlp.c_fc", B "ffn_up", 0}, {IN "mlp.c_proj", B "ffn_down", 0}, {NULL}};
+    {IN "mlp.c_fc", B "ffn_up", 0}, {IN "mlp.c_proj", B "ffn_down", 0}, {0}};
 
 /* 7B has input_layernorm, 40B ln_mlp and ln_attn. */
 const nb_hf_name nb_hf_names_falcon[] = {
@@ -109,7 +109,7 @@ const nb_hf_name nb_hf_names_falcon[] = {
     {H "self_attention.dense", B "attn_output", 0},
     {H "mlp.dense_h_to_4h", B "ffn_up", 0},
     {H "mlp.dense_4h_to_h", B "ffn_down", 0},
-    {NULL}};
+    {0}};
 
 /* Experts stacked, stored [in, out], gate and up in turns. */
 const nb_hf_name nb_hf_names_gpt_oss[] = {
@@ -125,14 +125,14 @@ const nb_hf_name nb_hf_names_gpt_oss[] = {
     {IN "mlp.experts.gate_up_proj_bias", B "ffn_up_exps.bias",
      NB_HF_WHOLE | NB_HF_ODD | NB_HF_ALWAYS_F32},
     {IN "mlp.experts.down_proj_bias", B "ffn_down_exps.bias", NB_HF_WHOLE | NB_HF_ALWAYS_F32},
-    {NULL}};
+    {0}};
 
 /* Spelled by 1bitLLM's code and by transformers'. */
 const nb_hf_name nb_hf_names_bitnet[] = {{IN "self_attn.inner_attn_ln", B "attn_sub_norm", 0},
                                          {IN "self_attn.attn_sub_norm", B "attn_sub_norm", 0},
                                          {IN "mlp.ffn_layernorm", B "ffn_sub_norm", 0},
                                          {IN "mlp.ffn_sub_norm", B "ffn_sub_norm", 0},
-                                         {NULL}};
+                                         {0}};
 
 /* --- matching -----------------------------------------------------------------------------------
  */
