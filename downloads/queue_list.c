@@ -215,17 +215,6 @@ bool dl_queue_look(dl_queue *q, size_t i, dl_item *out)
     return found;
 }
 
-bool dl_queue_find(dl_queue *q, uint64_t id, dl_item *out)
-{
-    pthread_mutex_lock(&q->lock);
-    size_t i = index_of(q, id);
-    bool found = i < q->n;
-    if (found)
-        copy(q->at[i], out);
-    pthread_mutex_unlock(&q->lock);
-    return found;
-}
-
 uint64_t dl_queue_missing(dl_queue *q)
 {
     uint64_t sum = 0;

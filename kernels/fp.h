@@ -77,18 +77,6 @@ static inline float nk_e4m3_to_f32(uint8_t v)
     return nk_f16_to_f32((uint16_t)((v & 0x80) << 8 | (v & 0x7f) << 7)) * 256.0f;
 }
 
-/* The upper half of an f16. */
-static inline float nk_e5m2_to_f32(uint8_t v)
-{
-    return nk_f16_to_f32((uint16_t)(v << 8));
-}
-
-/* 2^(v - 127), NaN for 255. */
-static inline float nk_e8m0_to_f32(uint8_t v)
-{
-    return nk_bits_f32(v == 0 ? 0x00400000u : v == 255 ? 0x7fc00000u : (uint32_t)v << 23);
-}
-
 /* Scale of an mxfp4 block, 2^(v - 128): levels are doubled, so it is half of e8m0, and 255 is a
  * number (ggml_e8m0_to_fp32_half, ggml-impl.h @ 0096646). */
 static inline float nk_mxfp4_scale(uint8_t v)

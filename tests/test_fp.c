@@ -115,18 +115,12 @@ static float fp8_by_definition(int v, int exp_bits, int bias)
 CHECK_TEST(fp, every_byte_means_what_its_format_says)
 {
     for (int v = 0; v < 256; v++) {
-        float e4 = nk_e4m3_to_f32((uint8_t)v), e5 = nk_e5m2_to_f32((uint8_t)v);
-        float e8 = nk_e8m0_to_f32((uint8_t)v), want5 = fp8_by_definition(v, 5, 15);
+        float e4 = nk_e4m3_to_f32((uint8_t)v);
         if ((v & 0x7f) == 0x7f)
             check(isnan(e4), "e4m3 %02x", v);
         else
             check(nk_f32_bits(e4) == nk_f32_bits(fp8_by_definition(v, 4, 7)), "e4m3 %02x: %g", v,
                   (double)e4);
-        if ((v & 0x7c) == 0x7c)
-            check(v & 3 ? isnan(e5) : isinf(e5) && (e5 < 0) == (v >= 128), "e5m2 %02x", v);
-        else
-            check(nk_f32_bits(e5) == nk_f32_bits(want5), "e5m2 %02x: %g", v, (double)e5);
-        check(v == 255 ? isnan(e8) : e8 == ldexpf(1, v - 127), "e8m0 %02x: %g", v, (double)e8);
         check(nk_mxfp4_scale((uint8_t)v) == ldexpf(1, v - 128), "mxfp4 scale %02x", v);
         float nv = v == 0x7f ? 0 : fp8_by_definition(v & 0x7f, 4, 7) / 2;
         check(nk_nvfp4_scale((uint8_t)v) == nv, "nvfp4 scale %02x", v);

@@ -154,10 +154,6 @@ nb_sched *ui_app_sched(ui_app *app)
 {
     return app->sched;
 }
-nb_mailbox *ui_app_mailbox(ui_app *app)
-{
-    return app->mail;
-}
 int ui_app_threads(const ui_app *app)
 {
     return app->threads;

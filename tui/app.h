@@ -29,7 +29,6 @@ nb_status ui_app_run(const nb_config *cfg, const ui_app_options *opt, nb_err *er
 const nb_config *ui_app_config(const ui_app *app);
 const nk_ops *ui_app_ops(const ui_app *app);
 nb_sched *ui_app_sched(ui_app *app);
-nb_mailbox *ui_app_mailbox(ui_app *app);
 int ui_app_threads(const ui_app *app);
 bool ui_app_read_only(const ui_app *app);
 bool ui_app_scripted(const ui_app *app); /* pinned clock and meters */

@@ -343,11 +343,6 @@ bool ui_term_ascii(const ui_term *t)
     return t->ascii;
 }
 
-int ui_term_colors(const ui_term *t)
-{
-    return t->colors;
-}
-
 int ui_term_fd(const ui_term *t)
 {
     return t->in;

@@ -21,7 +21,6 @@ nb_status ui_term_open(ui_term **out, const ui_term_options *opt, nb_err *err);
 void ui_term_close(ui_term **t);
 void ui_term_size(const ui_term *t, int *w, int *h);
 bool ui_term_ascii(const ui_term *t);
-int ui_term_colors(const ui_term *t);
 /* Once, when the terminal has told its background within 100 ms of the question that open asked:
  * 0xRRGGBB. Terminals that might print a question are not asked. */
 bool ui_term_background(ui_term *t, int32_t *rgb);

@@ -101,7 +101,6 @@ typedef struct nb_local nb_local;
 nb_status nb_local_open(nb_local **out, const char *path, const nk_ops *ops, nb_sched *sched,
                         int threads, const nb_session_options *opt, nb_err *err);
 nb_responder *nb_local_responder(nb_local *l);
-const nb_model *nb_local_model(const nb_local *l);
 const nb_tok *nb_local_tok(const nb_local *l);
 const nb_chat *nb_local_chat(const nb_local *l);
 uint32_t nb_local_ctx(const nb_local *l);

@@ -250,11 +250,6 @@ nb_responder *nb_local_responder(nb_local *l)
     return &l->responder;
 }
 
-const nb_model *nb_local_model(const nb_local *l)
-{
-    return l->model;
-}
-
 const nb_tok *nb_local_tok(const nb_local *l)
 {
     return l->tok;

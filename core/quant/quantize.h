@@ -57,7 +57,6 @@ typedef struct nb_run_view {
     nb_status status;
 } nb_run_view;
 void nb_run_look(nb_run *run, nb_run_view *out);
-const nb_plan *nb_run_plan(const nb_run *run);
 void nb_run_close(nb_run **run);
 
 /* A free output name beside others: dir/name-TYPE.gguf, "-2", "-3" ... when taken. */

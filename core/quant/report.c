@@ -114,11 +114,6 @@ void nb_run_look(nb_run *run, nb_run_view *out)
     pthread_mutex_unlock(&run->lock);
 }
 
-const nb_plan *nb_run_plan(const nb_run *run)
-{
-    return run->plan;
-}
-
 /* The model's own name for a file: general.name, or the folder's, letters a path can hold. */
 static void file_stem(char *out, size_t cap, const nb_weights *w)
 {
