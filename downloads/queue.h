@@ -88,7 +88,7 @@ bool dl_queue_foreign(const dl_queue *q); /* another process owns the file */
 nb_status dl_queue_add(dl_queue *q, const dl_repo *repo, const char *revision,
                        const dl_choice *choice, uint64_t *group, nb_err *err);
 size_t dl_queue_count(dl_queue *q);
-bool dl_queue_look(dl_queue *q, size_t i, dl_item *out); /* copy; in queue order */
+bool dl_queue_look(dl_queue *q, size_t i, dl_item *out);    /* copy; in queue order */
 void dl_queue_pause(dl_queue *q, uint64_t id, bool paused); /* id 0 = all */
 void dl_queue_cancel(dl_queue *q, uint64_t id, bool delete_partial);
 void dl_queue_retry(dl_queue *q, uint64_t id, bool ignore_space);
