@@ -351,6 +351,39 @@ CHECK_TEST(kernels, encoders_and_decoders_are_equal_byte_for_byte)
     free_arena(&a);
 }
 
+/* Some kernels work on many blocks at once, over the ends of rows: every count of blocks, with
+ * columns of no importance and whole rows of it. */
+CHECK_TEST(kernels, encoders_take_any_number_of_rows_and_blocks)
+{
+    static const size_t blocks[] = {1, 2, 3, 5, 8, 9, 13};
+    test_rng r = test_rng_make(12);
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv), count;
+    const nk_type *const *types = nk_type_all(&count);
+    arena a = make_arena();
+    for (size_t i = 0; i < count * countof(blocks) * 4; i++) {
+        const nk_type *t = types[i % count];
+        size_t rows = 1 + i / count % 4, cols = blocks[i / count / 4] * t->block_len;
+        size_t size = bytes_of(t, rows * cols);
+        bool important = t->wants_imatrix || test_below(&r, 3) > 0;
+        if (!t->encode)
+            continue;
+        for (size_t row = 0; row < rows; row++)
+            hard_row(&r, a.src + row * cols, cols, (int)test_below(&r, HARD_KINDS));
+        for (size_t c = 0; c < cols; c++)
+            a.xf[c] = test_below(&r, 4) ? (float)test_below(&r, 1000) * 0.01f : 0.0f;
+        t->encode(a.src, a.w, rows, cols, important ? a.xf : NULL);
+        for (size_t l = 1; l < levels; l++) {
+            memset(a.spare, 0xa5, size + 32);
+            lv[l].ops.encode[t->id](a.src, a.spare, rows, cols, important ? a.xf : NULL);
+            check(memcmp(a.spare, a.w, size) == 0, "%s %s: %zu rows of %zu%s", lv[l].name, t->name,
+                  rows, cols, important ? ", importance" : "");
+            check(a.spare[size] == 0xa5, "%s %s: wrote past the rows", lv[l].name, t->name);
+        }
+    }
+    free_arena(&a);
+}
+
 /* Every f16 and bf16 there is, subnormals, infinities and NaN included. */
 CHECK_TEST(kernels, half_floats_convert_alike)
 {

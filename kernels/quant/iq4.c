@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-enum { TRIES = 7, GROUPS = NK_SUPER_LEN / NK_LEN };
+enum { TRIES = 7, GROUPS = NK_XS_GROUPS };
 
 /* --- the scale of 32 weights ------------------------------------------------------------------ */
 
@@ -184,31 +184,39 @@ static void decode_xs(const void *src, float *dst, size_t n)
     }
 }
 
-/* Scale codes by the greatest, which becomes -32; weights coded with the f32 product, before d is
- * rounded to f16, as the reference does. */
-static void encode_block(const float *x, const float *importance, nk_block_iq4_xs *b)
+void nk_scales_iq4_xs(nk_block_iq4_xs *b, float scale[NK_XS_GROUPS])
 {
-    float scale[GROUPS], max = 0, amax = 0, w[NK_LEN];
-    float sigma2 = nk_sum_squares(x, NK_SUPER_LEN) * (2.0f / NK_SUPER_LEN);
+    float max = 0, amax = 0;
     int8_t sc[GROUPS];
-    for (int g = 0; g < GROUPS; g++) {
-        const float *xg = x + g * NK_LEN;
-        weights_of(xg, importance ? importance + g * NK_LEN : NULL, sigma2, w);
-        scale[g] = fit(xg, w);
+    for (int g = 0; g < GROUPS; g++)
         if (fabsf(scale[g]) > amax) {
             amax = fabsf(scale[g]);
             max = scale[g];
         }
-    }
     float d = -max / 32, inverse = d != 0 ? 1 / d : 0;
     b->d = nk_f32_to_f16(d);
     for (int g = 0; g < GROUPS; g++) {
-        uint8_t code[NK_LEN];
         sc[g] = (int8_t)nk_clamp(nk_nearest(inverse * scale[g]), -32, 31);
-        code_all(x + g * NK_LEN, d * (float)sc[g], code);
-        nk_pack_nibbles(b->qs + g * NK_LEN / 2, code, NK_LEN / 2);
+        scale[g] = d * (float)sc[g];
     }
     pack_scales(b, sc);
+}
+
+static void encode_block(const float *x, const float *importance, nk_block_iq4_xs *b)
+{
+    float scale[GROUPS], w[NK_LEN];
+    float sigma2 = nk_sum_squares(x, NK_SUPER_LEN) * (2.0f / NK_SUPER_LEN);
+    for (int g = 0; g < GROUPS; g++) {
+        const float *xg = x + g * NK_LEN;
+        weights_of(xg, importance ? importance + g * NK_LEN : NULL, sigma2, w);
+        scale[g] = fit(xg, w);
+    }
+    nk_scales_iq4_xs(b, scale);
+    for (int g = 0; g < GROUPS; g++) {
+        uint8_t code[NK_LEN];
+        code_all(x + g * NK_LEN, scale[g], code);
+        nk_pack_nibbles(b->qs + g * NK_LEN / 2, code, NK_LEN / 2);
+    }
 }
 
 static void encode_xs(const float *src, void *dst, size_t nrows, size_t ncols,

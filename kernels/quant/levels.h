@@ -15,6 +15,12 @@ static const int8_t nk_levels_iq4[NK_LEVELS] = {-127, -104, -83, -65, -49, -35, 
 static const int8_t nk_levels_fp4[NK_LEVELS] = {0, 1,  2,  3,  4,  6,  8,  12,
                                                 0, -1, -2, -3, -4, -6, -8, -12};
 
+/* Scale codes of an iq4_xs block by the greatest, which becomes -32, into its d and scales.
+ * scale[g] becomes what group g's weights are coded with: the f32 product, before d is rounded to
+ * f16, as the reference does. */
+enum { NK_XS_GROUPS = NK_SUPER_LEN / NK_LEN };
+void nk_scales_iq4_xs(nk_block_iq4_xs *b, float scale[NK_XS_GROUPS]);
+
 /* dst[n] = level of code * scale */
 void nk_levels_decode(const int8_t levels[NK_LEVELS], const uint8_t *code, float scale, float *dst,
                       int n);

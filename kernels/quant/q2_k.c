@@ -2,18 +2,18 @@
 #include "kernels/quant/pack.h"
 #include "kernels/quant/super.h"
 
-#include <math.h>
-
-static void pack_scales(nk_block_q2_k *b, const nk_affine_block *a)
+static void pack_scales(void *block, const nk_affine_block *a)
 {
+    nk_block_q2_k *b = block;
     for (int g = 0; g < 16; g++)
         b->scales[g] = (uint8_t)(a->sc[g] | a->m[g] << 4);
     b->d = a->d;
     b->dmin = a->dmin;
 }
 
-static void unpack_scales(const nk_block_q2_k *b, nk_affine_block *a)
+static void unpack_scales(const void *block, nk_affine_block *a)
 {
+    const nk_block_q2_k *b = block;
     for (int g = 0; g < 16; g++) {
         a->sc[g] = b->scales[g] & 15;
         a->m[g] = b->scales[g] >> 4;
@@ -22,8 +22,9 @@ static void unpack_scales(const nk_block_q2_k *b, nk_affine_block *a)
     a->dmin = b->dmin;
 }
 
-static void pack_codes(nk_block_q2_k *b, const nk_affine_block *a)
+static void pack_codes(void *block, const nk_affine_block *a)
 {
+    nk_block_q2_k *b = block;
     nk_pack_pairs(b->qs, a->code);
 }
 
@@ -33,20 +34,17 @@ static void unpack(const nk_block_q2_k *b, nk_affine_block *a)
     nk_unpack_pairs(b->qs, a->code);
 }
 
-static void plain_weights(const float *x, float *w, int n)
-{
-    for (int i = 0; i < n; i++)
-        w[i] = fabsf(x[i]);
-}
-
-static const nk_affine_codec codec = {
+const nk_affine_codec nk_codec_q2_k = {
+    .block_size = sizeof(nk_block_q2_k),
     .group = 16,
     .code_max = 3,
     .scale_max = 15,
     .plain = {.first = -0.5f, .step = 0.1f, .last = 15, .absolute = true},
     .weighted = {.first = -0.9f, .step = 0.05f, .last = 36},
     .sigma_factor = 1,
-    .plain_weights = plain_weights,
+    .pack_scales = pack_scales,
+    .unpack_scales = unpack_scales,
+    .pack_codes = pack_codes,
 };
 
 static void decode(const void *src, float *dst, size_t n)
@@ -59,22 +57,9 @@ static void decode(const void *src, float *dst, size_t n)
     }
 }
 
-static void encode_block(const float *x, const float *importance, nk_block_q2_k *b)
-{
-    nk_affine_block a;
-    nk_affine_fit(&codec, x, importance, &a);
-    pack_scales(b, &a);
-    unpack_scales(b, &a);
-    nk_affine_recode(&codec, x, &a);
-    pack_codes(b, &a);
-}
-
 static void encode(const float *src, void *dst, size_t nrows, size_t ncols, const float *importance)
 {
-    nk_block_q2_k *b = dst;
-    for (size_t r = 0; r < nrows; r++, src += ncols)
-        for (size_t c = 0; c < ncols; c += NK_SUPER_LEN)
-            encode_block(src + c, importance ? importance + c : NULL, b++);
+    nk_affine_encode(&nk_codec_q2_k, src, dst, nrows, ncols, importance);
 }
 
 static float dot(size_t n, const void *w, const void *x)
@@ -94,7 +79,7 @@ static void explain(const void *block, nk_block_view *v)
 {
     nk_affine_block a;
     unpack(block, &a);
-    nk_affine_view(&a, 16, codec.code_max, v);
+    nk_affine_view(&a, 16, nk_codec_q2_k.code_max, v);
 }
 
 const nk_type nk_type_q2_k = {

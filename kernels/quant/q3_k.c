@@ -38,22 +38,37 @@ static void decode(const void *src, float *dst, size_t n)
     }
 }
 
-/* Group scales by the sweep, coded by the greatest (quantize_row_q3_K_ref). */
-static void fit_plain(const float *x, nk_symmetric_block *s)
+void nk_pack_q3_k(nk_block_q3_k *b, const nk_symmetric_block *s)
 {
-    float scale[16], max = 0;
-    for (int g = 0; g < 16; g++) {
-        scale[g] = nk_fit_symmetric_sweep(x + 16 * g, 16, BIAS, (int8_t *)s->code + 16 * g);
+    b->d = s->d;
+    pack_scales(b->scales, s->sc);
+    nk_pack_pairs(b->qs, s->code);
+    nk_pack_plane(b->hmask, s->code, 2);
+}
+
+bool nk_scales_q3_k(const float scale[16], nk_symmetric_block *s)
+{
+    float max = 0;
+    for (int g = 0; g < 16; g++)
         max = fabsf(scale[g]) > fabsf(max) ? scale[g] : max;
-    }
     s->d = 0;
     memset(s->sc, -32, sizeof s->sc);
     if (max == 0)
-        return;
+        return false;
     float inverse = -32.0f / max;
     for (int g = 0; g < 16; g++)
         s->sc[g] = (int8_t)nk_clamp((int8_t)nk_nearest(inverse * scale[g]), -32, 31);
     s->d = nk_f32_to_f16(1 / inverse);
+    return true;
+}
+
+/* Group scales by the sweep, coded by the greatest (quantize_row_q3_K_ref). */
+static void fit_plain(const float *x, nk_symmetric_block *s)
+{
+    float scale[16];
+    for (int g = 0; g < 16; g++)
+        scale[g] = nk_fit_symmetric_sweep(x + 16 * g, 16, BIAS, (int8_t *)s->code + 16 * g);
+    nk_scales_q3_k(scale, s);
 }
 
 /* Group scales by the weighted search, coded by the same search under the groups' total weights
@@ -82,10 +97,7 @@ static void encode_block(const float *x, const float *importance, nk_block_q3_k 
     else
         fit_plain(x, &s);
     nk_symmetric_recode(x, BIAS, &s);
-    b->d = s.d;
-    pack_scales(b->scales, s.sc);
-    nk_pack_pairs(b->qs, s.code);
-    nk_pack_plane(b->hmask, s.code, 2);
+    nk_pack_q3_k(b, &s);
 }
 
 static void encode(const float *src, void *dst, size_t nrows, size_t ncols, const float *importance)

@@ -2,24 +2,25 @@
 #include "kernels/quant/pack.h"
 #include "kernels/quant/super.h"
 
-#include <math.h>
-
-static void pack_scales(nk_block_q4_k *b, const nk_affine_block *a)
+static void pack_scales(void *block, const nk_affine_block *a)
 {
+    nk_block_q4_k *b = block;
     nk_pack_scales6(b->scales, a->sc, a->m);
     b->d = a->d;
     b->dmin = a->dmin;
 }
 
-static void unpack_scales(const nk_block_q4_k *b, nk_affine_block *a)
+static void unpack_scales(const void *block, nk_affine_block *a)
 {
+    const nk_block_q4_k *b = block;
     nk_unpack_scales6(b->scales, a->sc, a->m);
     a->d = b->d;
     a->dmin = b->dmin;
 }
 
-static void pack_codes(nk_block_q4_k *b, const nk_affine_block *a)
+static void pack_codes(void *block, const nk_affine_block *a)
 {
+    nk_block_q4_k *b = block;
     for (int i = 0; i < 4; i++)
         nk_pack_nibbles(b->qs + 32 * i, a->code + 64 * i, 32);
 }
@@ -31,15 +32,8 @@ static void unpack(const nk_block_q4_k *b, nk_affine_block *a)
         nk_unpack_nibbles(b->qs + 32 * i, a->code + 64 * i, 32);
 }
 
-/* Root mean square of the group plus |x|: outliers count more, nothing counts nothing. */
-static void plain_weights(const float *x, float *w, int n)
-{
-    float rms = sqrtf(nk_sum_squares(x, (size_t)n) / (float)n);
-    for (int i = 0; i < n; i++)
-        w[i] = rms + fabsf(x[i]);
-}
-
-static const nk_affine_codec codec = {
+const nk_affine_codec nk_codec_q4_k = {
+    .block_size = sizeof(nk_block_q4_k),
     .group = 32,
     .code_max = 15,
     .scale_max = 63,
@@ -47,7 +41,10 @@ static const nk_affine_codec codec = {
     .weighted = {.first = -0.9f, .step = 0.05f, .last = 36},
     .plain_clamps = true,
     .sigma_factor = 2,
-    .plain_weights = plain_weights,
+    .plain_rms = true,
+    .pack_scales = pack_scales,
+    .unpack_scales = unpack_scales,
+    .pack_codes = pack_codes,
 };
 
 static void decode(const void *src, float *dst, size_t n)
@@ -60,22 +57,9 @@ static void decode(const void *src, float *dst, size_t n)
     }
 }
 
-static void encode_block(const float *x, const float *importance, nk_block_q4_k *b)
-{
-    nk_affine_block a;
-    nk_affine_fit(&codec, x, importance, &a);
-    pack_scales(b, &a);
-    unpack_scales(b, &a);
-    nk_affine_recode(&codec, x, &a);
-    pack_codes(b, &a);
-}
-
 static void encode(const float *src, void *dst, size_t nrows, size_t ncols, const float *importance)
 {
-    nk_block_q4_k *b = dst;
-    for (size_t r = 0; r < nrows; r++, src += ncols)
-        for (size_t c = 0; c < ncols; c += NK_SUPER_LEN)
-            encode_block(src + c, importance ? importance + c : NULL, b++);
+    nk_affine_encode(&nk_codec_q4_k, src, dst, nrows, ncols, importance);
 }
 
 static float dot(size_t n, const void *w, const void *x)
@@ -95,7 +79,7 @@ static void explain(const void *block, nk_block_view *v)
 {
     nk_affine_block a;
     unpack(block, &a);
-    nk_affine_view(&a, 32, codec.code_max, v);
+    nk_affine_view(&a, 32, nk_codec_q4_k.code_max, v);
 }
 
 const nk_type nk_type_q4_k = {

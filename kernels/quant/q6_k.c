@@ -38,11 +38,34 @@ static void decode(const void *src, float *dst, size_t n)
     }
 }
 
+void nk_pack_q6_k(nk_block_q6_k *b, const nk_symmetric_block *s)
+{
+    b->d = s->d;
+    memcpy(b->scales, s->sc, sizeof b->scales);
+    pack_codes(b, s->code);
+}
+
+bool nk_scales_q6_k(const float scale[16], nk_symmetric_block *s)
+{
+    float max = 0;
+    for (int g = 0; g < 16; g++)
+        max = fabsf(scale[g]) > fabsf(max) ? scale[g] : max;
+    if (fabsf(max) < NK_GROUP_EPS)
+        return false;
+    float inverse = -128.0f / max;
+    for (int g = 0; g < 16; g++) {
+        int sc = nk_nearest(inverse * scale[g]);
+        s->sc[g] = (int8_t)(sc < 127 ? sc : 127);
+    }
+    s->d = nk_f32_to_f16(1 / inverse);
+    return true;
+}
+
 /* quantize_row_q6_K_ref and _impl: they differ in the weights alone. */
 static void encode_block(const float *x, const float *importance, nk_block_q6_k *b)
 {
     nk_symmetric_block s;
-    float scale[16], max = 0;
+    float scale[16];
     for (int g = 0; g < 16; g++) {
         const float *xg = x + 16 * g;
         float square[16];
@@ -50,21 +73,13 @@ static void encode_block(const float *x, const float *importance, nk_block_q6_k 
             square[i] = xg[i] * xg[i];
         scale[g] = nk_fit_symmetric(xg, importance ? importance + 16 * g : square, 16, BIAS,
                                     (int8_t *)s.code + 16 * g);
-        max = fabsf(scale[g]) > fabsf(max) ? scale[g] : max;
     }
-    memset(b, 0, sizeof *b);
-    if (fabsf(max) < NK_GROUP_EPS)
+    if (!nk_scales_q6_k(scale, &s)) {
+        memset(b, 0, sizeof *b);
         return;
-    float inverse = -128.0f / max;
-    for (int g = 0; g < 16; g++) {
-        int sc = nk_nearest(inverse * scale[g]);
-        s.sc[g] = (int8_t)(sc < 127 ? sc : 127);
     }
-    s.d = nk_f32_to_f16(1 / inverse);
     nk_symmetric_recode(x, BIAS, &s);
-    b->d = s.d;
-    memcpy(b->scales, s.sc, sizeof b->scales);
-    pack_codes(b, s.code);
+    nk_pack_q6_k(b, &s);
 }
 
 static void encode(const float *src, void *dst, size_t nrows, size_t ncols, const float *importance)

@@ -1,5 +1,7 @@
 #include "kernels/quant/super.h"
 
+#include <math.h>
+
 static void clamp_codes(uint8_t *code, int n, int top)
 {
     for (int i = 0; i < n; i++)
@@ -7,7 +9,7 @@ static void clamp_codes(uint8_t *code, int n, int top)
 }
 
 /* Scale codes by the greatest: code = round(value * top / max), d = max / top. */
-static nk_f16 code_scales(const float *value, int groups, int top, bool clamps, uint8_t *code)
+static nk_f16 code_scales(const float *value, int groups, int top, uint8_t *code)
 {
     float max = 0;
     for (int g = 0; g < groups; g++)
@@ -15,23 +17,44 @@ static nk_f16 code_scales(const float *value, int groups, int top, bool clamps, 
     float inverse = max > 0 ? (float)top / max : 0.0f;
     for (int g = 0; g < groups; g++)
         code[g] = (uint8_t)nk_nearest(inverse * value[g]);
-    if (clamps)
-        clamp_codes(code, groups, top);
     return nk_f32_to_f16(max / (float)top);
+}
+
+void nk_affine_code_scales(const nk_affine_codec *codec, const float *scale, const float *min,
+                           nk_affine_block *a)
+{
+    int groups = NK_SUPER_LEN / codec->group;
+    a->d = code_scales(scale, groups, codec->scale_max, a->sc);
+    a->dmin = code_scales(min, groups, codec->scale_max, a->m);
+}
+
+void nk_affine_clamp(const nk_affine_codec *codec, bool weighted, nk_affine_block *a)
+{
+    if (!(weighted ? codec->weighted_clamps : codec->plain_clamps))
+        return;
+    clamp_codes(a->sc, NK_SUPER_LEN / codec->group, codec->scale_max);
+    clamp_codes(a->m, NK_SUPER_LEN / codec->group, codec->scale_max);
+}
+
+/* Outliers count more, nothing counts nothing. */
+static void plain_weights(const nk_affine_codec *codec, const float *x, float *w)
+{
+    int n = codec->group;
+    float rms = codec->plain_rms ? sqrtf(nk_sum_squares(x, (size_t)n) / (float)n) : 0;
+    for (int i = 0; i < n; i++)
+        w[i] = codec->plain_rms ? rms + fabsf(x[i]) : fabsf(x[i]);
 }
 
 static void fit_plain(const nk_affine_codec *codec, const float *x, nk_affine_block *a)
 {
-    int groups = NK_SUPER_LEN / codec->group;
     float scale[NK_GROUPS_MAX], min[NK_GROUPS_MAX], w[NK_LEN];
-    for (int g = 0; g < groups; g++) {
+    for (int g = 0; g < NK_SUPER_LEN / codec->group; g++) {
         int at = g * codec->group;
-        codec->plain_weights(x + at, w, codec->group);
+        plain_weights(codec, x + at, w);
         scale[g] = nk_fit_affine(x + at, w, codec->group, codec->code_max, &codec->plain,
                                  a->code + at, &min[g]);
     }
-    a->d = code_scales(scale, groups, codec->scale_max, codec->plain_clamps, a->sc);
-    a->dmin = code_scales(min, groups, codec->scale_max, codec->plain_clamps, a->m);
+    nk_affine_code_scales(codec, scale, min, a);
 }
 
 static void fit_weighted(const nk_affine_codec *codec, const float *x, const float *importance,
@@ -51,22 +74,11 @@ static void fit_weighted(const nk_affine_codec *codec, const float *x, const flo
     }
     a->d = nk_f32_to_f16(nk_fit_positive(scale, sum_w, groups, codec->scale_max, a->sc));
     a->dmin = nk_f32_to_f16(nk_fit_positive(min, sum_w, groups, codec->scale_max, a->m));
-    if (codec->weighted_clamps) {
-        clamp_codes(a->sc, groups, codec->scale_max);
-        clamp_codes(a->m, groups, codec->scale_max);
-    }
 }
 
-void nk_affine_fit(const nk_affine_codec *codec, const float *x, const float *importance,
-                   nk_affine_block *a)
-{
-    if (importance)
-        fit_weighted(codec, x, importance, a);
-    else
-        fit_plain(codec, x, a);
-}
-
-void nk_affine_recode(const nk_affine_codec *codec, const float *x, nk_affine_block *a)
+/* Codes rounded anew with the scales a reader will see. Groups of scale 0 keep their trial codes.
+ */
+static void recode(const nk_affine_codec *codec, const float *x, nk_affine_block *a)
 {
     int n = codec->group;
     for (int g = 0; g < NK_SUPER_LEN / n; g++) {
@@ -75,6 +87,25 @@ void nk_affine_recode(const nk_affine_codec *codec, const float *x, nk_affine_bl
         for (int i = g * n; i < (g + 1) * n && d != 0; i++)
             a->code[i] = (uint8_t)nk_clamp(nk_nearest((x[i] + min) / d), 0, codec->code_max);
     }
+}
+
+void nk_affine_encode(const nk_affine_codec *codec, const float *src, void *dst, size_t nrows,
+                      size_t ncols, const float *importance)
+{
+    uint8_t *block = dst;
+    for (size_t r = 0; r < nrows; r++, src += ncols)
+        for (size_t c = 0; c < ncols; c += NK_SUPER_LEN, block += codec->block_size) {
+            nk_affine_block a;
+            if (importance)
+                fit_weighted(codec, src + c, importance + c, &a);
+            else
+                fit_plain(codec, src + c, &a);
+            nk_affine_clamp(codec, importance != NULL, &a);
+            codec->pack_scales(block, &a);
+            codec->unpack_scales(block, &a);
+            recode(codec, src + c, &a);
+            codec->pack_codes(block, &a);
+        }
 }
 
 void nk_affine_decode(const nk_affine_block *a, int group, float *dst)

@@ -10,17 +10,6 @@
 
 enum { NK_GROUPS_MAX = 16 };
 
-/* How one affine type is encoded; the differences between quantize_row_q{2,4,5}_K_{ref,impl}. */
-typedef struct nk_affine_codec {
-    int group;     /* weights per (sc, m) */
-    int code_max;  /* 3, 15, 31 */
-    int scale_max; /* 15, 63 */
-    nk_affine_search plain, weighted;
-    bool plain_clamps, weighted_clamps; /* wrapped scale codes are cut to scale_max */
-    float sigma_factor;                 /* weight = importance * sqrt(factor * mean x^2 + x^2) */
-    void (*plain_weights)(const float *x, float *w, int n);
-} nk_affine_codec;
-
 /* A super-block taken apart. */
 typedef struct nk_affine_block {
     uint8_t code[NK_SUPER_LEN];
@@ -28,12 +17,31 @@ typedef struct nk_affine_block {
     nk_f16 d, dmin;
 } nk_affine_block;
 
-/* First half of encoding: scales, mins and trial codes of x[256]; importance[256] or NULL. */
-void nk_affine_fit(const nk_affine_codec *codec, const float *x, const float *importance,
-                   nk_affine_block *a);
-/* Second half, after sc and m went through the block's bit fields: codes rounded anew with the
- * scales a reader will see. Groups of scale 0 keep their trial codes. */
-void nk_affine_recode(const nk_affine_codec *codec, const float *x, nk_affine_block *a);
+/* How one affine type is encoded; the differences between quantize_row_q{2,4,5}_K_{ref,impl}. */
+typedef struct nk_affine_codec {
+    size_t block_size; /* bytes */
+    int group;         /* weights per (sc, m) */
+    int code_max;      /* 3, 15, 31 */
+    int scale_max;     /* 15, 63 */
+    nk_affine_search plain, weighted;
+    bool plain_rms; /* without importance a weight counts its group's rms + |x|, else |x| */
+    bool plain_clamps, weighted_clamps; /* wrapped scale codes are cut to scale_max */
+    float sigma_factor;                 /* weight = importance * sqrt(factor * mean x^2 + x^2) */
+    void (*pack_scales)(void *block, const nk_affine_block *a);
+    void (*unpack_scales)(const void *block, nk_affine_block *a);
+    void (*pack_codes)(void *block, const nk_affine_block *a);
+} nk_affine_codec;
+
+extern const nk_affine_codec nk_codec_q2_k, nk_codec_q4_k, nk_codec_q5_k;
+
+/* Rows to blocks by a codec: nk_encode_fn. */
+void nk_affine_encode(const nk_affine_codec *codec, const float *src, void *dst, size_t nrows,
+                      size_t ncols, const float *importance);
+/* Super-scales of group scales and mins: d and dmin, sc and m, not yet cut to the block's bits. */
+void nk_affine_code_scales(const nk_affine_codec *codec, const float *scale, const float *min,
+                           nk_affine_block *a);
+/* Scale codes cut to scale_max where the codec wants it. */
+void nk_affine_clamp(const nk_affine_codec *codec, bool weighted, nk_affine_block *a);
 
 /* Decode, dot with q8_K and view of an unpacked block; `group` as in the codec. */
 void nk_affine_decode(const nk_affine_block *a, int group, float *dst);
@@ -50,6 +58,13 @@ typedef struct nk_symmetric_block {
     int8_t sc[NK_GROUPS_MAX];
     nk_f16 d;
 } nk_symmetric_block;
+
+/* Into the block's bits. */
+void nk_pack_q3_k(nk_block_q3_k *b, const nk_symmetric_block *s);
+void nk_pack_q6_k(nk_block_q6_k *b, const nk_symmetric_block *s);
+/* The largest of 16 scales -> d and sc, by the plain rule of each; false: all are zero. */
+bool nk_scales_q3_k(const float scale[16], nk_symmetric_block *s);
+bool nk_scales_q6_k(const float scale[16], nk_symmetric_block *s);
 
 void nk_symmetric_recode(const float *x, int bias, nk_symmetric_block *s);
 void nk_symmetric_decode(const nk_symmetric_block *s, int bias, float *dst);

@@ -274,14 +274,9 @@ NK_INLINE nk_f16 to_f16(float v)
     return _cvtss_sh(v, _MM_FROUND_TO_NEAREST_INT);
 }
 
-static void encode_q4_0(const float *src, void *dst, size_t nrows, size_t ncols,
-                        const float *importance)
+void nk_x86_plain_q4_0(const float *src, void *dst, size_t nrows, size_t ncols)
 {
     nk_block_q4_0 *b = dst;
-    if (importance) {
-        nk_type_get(NK_Q4_0)->encode(src, dst, nrows, ncols, importance);
-        return;
-    }
     for (size_t i = 0; i < nrows * ncols / NK_LEN; i++) {
         float d;
         store_nibbles(b[i].qs, symmetric_codes(src + i * NK_LEN, 8, &d));
@@ -289,14 +284,9 @@ static void encode_q4_0(const float *src, void *dst, size_t nrows, size_t ncols,
     }
 }
 
-static void encode_q5_0(const float *src, void *dst, size_t nrows, size_t ncols,
-                        const float *importance)
+void nk_x86_plain_q5_0(const float *src, void *dst, size_t nrows, size_t ncols)
 {
     nk_block_q5_0 *b = dst;
-    if (importance) {
-        nk_type_get(NK_Q5_0)->encode(src, dst, nrows, ncols, importance);
-        return;
-    }
     for (size_t i = 0; i < nrows * ncols / NK_LEN; i++) {
         float d;
         __m256i codes = symmetric_codes(src + i * NK_LEN, 16, &d);
@@ -306,14 +296,9 @@ static void encode_q5_0(const float *src, void *dst, size_t nrows, size_t ncols,
     }
 }
 
-static void encode_q4_1(const float *src, void *dst, size_t nrows, size_t ncols,
-                        const float *importance)
+void nk_x86_plain_q4_1(const float *src, void *dst, size_t nrows, size_t ncols)
 {
     nk_block_q4_1 *b = dst;
-    if (importance) {
-        nk_type_get(NK_Q4_1)->encode(src, dst, nrows, ncols, importance);
-        return;
-    }
     for (size_t i = 0; i < nrows * ncols / NK_LEN; i++) {
         float d, min;
         store_nibbles(b[i].qs, affine_codes(src + i * NK_LEN, 15, &d, &min));
@@ -322,14 +307,9 @@ static void encode_q4_1(const float *src, void *dst, size_t nrows, size_t ncols,
     }
 }
 
-static void encode_q5_1(const float *src, void *dst, size_t nrows, size_t ncols,
-                        const float *importance)
+void nk_x86_plain_q5_1(const float *src, void *dst, size_t nrows, size_t ncols)
 {
     nk_block_q5_1 *b = dst;
-    if (importance) {
-        nk_type_get(NK_Q5_1)->encode(src, dst, nrows, ncols, importance);
-        return;
-    }
     for (size_t i = 0; i < nrows * ncols / NK_LEN; i++) {
         float d, min;
         __m256i codes = affine_codes(src + i * NK_LEN, 31, &d, &min);
@@ -347,8 +327,4 @@ void nk_x86_enc_avx2(nk_ops *ops)
     ops->encode[NK_Q8_K] = encode_q8_k;
     ops->encode[NK_F16] = encode_f16;
     ops->encode[NK_BF16] = encode_bf16;
-    ops->encode[NK_Q4_0] = encode_q4_0;
-    ops->encode[NK_Q4_1] = encode_q4_1;
-    ops->encode[NK_Q5_0] = encode_q5_0;
-    ops->encode[NK_Q5_1] = encode_q5_1;
 }

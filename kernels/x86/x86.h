@@ -12,10 +12,16 @@ void nk_x86_dot_levels_avx2(nk_ops *ops); /* tables of levels under several scal
 void nk_x86_dot_trits_avx2(nk_ops *ops);
 void nk_x86_dot_avx512(nk_ops *ops);
 void nk_x86_dot_k_avx512(nk_ops *ops);
-void nk_x86_decode_avx2(nk_ops *ops);  /* rows to floats, equal to the C reference's */
-void nk_x86_enc_avx2(nk_ops *ops);     /* activations; bytes equal to the C reference's */
+void nk_x86_decode_avx2(nk_ops *ops); /* rows to floats, equal to the C reference's */
+void nk_x86_enc_avx2(nk_ops *ops);    /* activations; bytes equal to the C reference's */
+void nk_x86_enc_k_avx2(nk_ops *ops);  /* types whose scales are searched for, likewise */
+void nk_x86_enc_k_avx512(nk_ops *ops);
 void nk_x86_measure_avx2(nk_ops *ops); /* statistics, equal to the C reference's */
 void nk_x86_ops_avx2(nk_ops *ops);     /* norm, rope, softmax, silu, attention */
+
+/* Blocks of 32 without importance, AVX2. */
+typedef void nk_x86_plain_fn(const float *src, void *dst, size_t nrows, size_t ncols);
+nk_x86_plain_fn nk_x86_plain_q4_0, nk_x86_plain_q4_1, nk_x86_plain_q5_0, nk_x86_plain_q5_1;
 
 nk_crc32c_fn nk_x86_crc32c_sse42; /* called through nk_crc32c */
 

@@ -1,0 +1,443 @@
+/* Encoders of super-blocks, LANES groups at a time (lanes_fit.h); bytes equal the C reference's.
+ * Blocks come in chunks: what belongs to a whole block (its scales under importance, its mean
+ * square) then has a lane per block. Included after lanes_avx2.h or lanes_avx512.h. */
+#ifndef NIBBLE_X86_ENC_LANES_H
+#define NIBBLE_X86_ENC_LANES_H
+
+#include "kernels/quant/super.h"
+#include "kernels/x86/lanes_fit.h"
+
+enum {
+    CHUNK = 8,                            /* super-blocks */
+    CHUNK_GROUPS = CHUNK * NK_GROUPS_MAX, /* at most */
+    CHUNK_VECTORS = CHUNK * NK_SUPER_LEN / LANES,
+};
+
+/* Blocks as they go through: vector v = batch * n + i holds weight i of groups batch * LANES ...,
+ * counted through the chunk. Of a last, short chunk the last group stands in for what is missing.
+ */
+typedef struct chunk {
+    const float *src;        /* [blocks, 256] */
+    int blocks;              /* 1..CHUNK */
+    int groups;              /* of all of them */
+    const float *importance; /* [ncols], NULL: none */
+    size_t ncols;
+    size_t first_weight; /* place of src in its run of rows */
+    lanes x[CHUNK_VECTORS];
+    float sigma2[CHUNK];
+    float scale[CHUNK_GROUPS], min[CHUNK_GROUPS], sum_w[CHUNK_GROUPS];
+    float iscale[CHUNK_GROUPS], low[CHUNK_GROUPS]; /* of the trial codes */
+} chunk;
+
+NK_INLINE int group_of(const chunk *c, int batch, int lane)
+{
+    int g = batch * LANES + lane;
+    return g < c->groups ? g : c->groups - 1;
+}
+
+NK_INLINE int batches(const chunk *c)
+{
+    return (c->groups + LANES - 1) / LANES;
+}
+
+/* Weight i of a batch's groups of n. */
+NK_INLINE void load_batch(const chunk *c, const int batch, const int n, lanes *x)
+{
+    int32_t at[LANES];
+    for (int k = 0; k < LANES; k++)
+        at[k] = group_of(c, batch, k) * n;
+    lane_ints index = lanes_at(at);
+    for (int i = 0; i < n; i++, index = lanes_next(index))
+        x[i] = lanes_gather(c->src, index);
+}
+
+/* nk_sum_squares of each block: factor * sum / divisor. */
+NK_INLINE void mean_squares(chunk *c, float factor, float divisor)
+{
+    float sum[CHUNK] = {0};
+    for (int i = 0; i < NK_SUPER_LEN; i++)
+        for (int b = 0; b < CHUNK; b++) {
+            float x = c->src[(b < c->blocks ? b : 0) * NK_SUPER_LEN + i];
+            sum[b] += x * x;
+        }
+    for (int b = 0; b < CHUNK; b++)
+        c->sigma2[b] = factor * sum[b] / divisor;
+}
+
+/* The importance of a batch's weights, as it is. */
+NK_INLINE void load_importance(const chunk *c, int batch, const int n, lanes *w)
+{
+    int32_t at[LANES];
+    for (int k = 0; k < LANES; k++)
+        at[k] = (int32_t)((c->first_weight + (size_t)(group_of(c, batch, k) * n)) % c->ncols);
+    lane_ints index = lanes_at(at);
+    for (int i = 0; i < n; i++, index = lanes_next(index))
+        w[i] = lanes_gather(c->importance, index);
+}
+
+/* nk_importance_weights of a batch, and their sums. */
+NK_INLINE void importance_weights(chunk *c, int batch, const int n, const lanes *x, lanes *w)
+{
+    float sigma2[LANES];
+    for (int k = 0; k < LANES; k++)
+        sigma2[k] = c->sigma2[group_of(c, batch, k) / (NK_SUPER_LEN / n)];
+    lanes s2 = lanes_load(sigma2), sum = lanes_set(0);
+    load_importance(c, batch, n, w);
+    for (int i = 0; i < n; i++) {
+        w[i] = lanes_mul(w[i], lanes_sqrt(lanes_add(s2, lanes_mul(x[i], x[i]))));
+        sum = lanes_add(sum, w[i]);
+    }
+    lanes_store(c->sum_w + batch * LANES, sum);
+}
+
+/* value[groups of the chunk] -> vector j: value j of each block, one block a lane; blocks beyond
+ * the chunk's repeat its last. From block `from` on. */
+NK_INLINE void lanes_of_blocks(const chunk *c, const float *value, const int per_block, int from,
+                               lanes *out)
+{
+    int32_t at[LANES];
+    for (int k = 0; k < LANES; k++)
+        at[k] = (from + k < c->blocks ? from + k : c->blocks - 1) * per_block;
+    lane_ints index = lanes_at(at);
+    for (int j = 0; j < per_block; j++, index = lanes_next(index))
+        out[j] = lanes_gather(value, index);
+}
+
+/* Codes by lane -> the blocks they belong to: code[i] of group g -> to[g][i]. */
+NK_INLINE void store_codes(const chunk *c, int batch, const int n, const lanes *code,
+                           uint8_t *const *to)
+{
+    uint8_t bytes[NK_LEN][LANES];
+    for (int i = 0; i < n; i++)
+        lanes_store_bytes(bytes[i], code[i]);
+    for (int k = 0; k < LANES && batch * LANES + k < c->groups; k++)
+        for (int i = 0; i < n; i++)
+            to[k][i] = bytes[i][k];
+}
+
+/* --- affine: q2_K, q4_K, q5_K ----------------------------------------------------------------- */
+
+NK_INLINE void plain_weights(const lanes *x, const int n, const bool rms, lanes *w)
+{
+    lanes base = lanes_set(0);
+    for (int i = 0; i < n && rms; i++)
+        base = lanes_add(base, lanes_mul(x[i], x[i]));
+    if (rms)
+        base = lanes_sqrt(lanes_div(base, lanes_set((float)n)));
+    for (int i = 0; i < n; i++)
+        w[i] = rms ? lanes_add(base, lanes_abs(x[i])) : lanes_abs(x[i]);
+}
+
+NK_INLINE void fit_groups(const nk_affine_codec *codec, chunk *c, const int n, const int nmax,
+                          const bool rms, const bool absolute)
+{
+    for (int batch = 0; batch < batches(c); batch++) {
+        lanes *x = c->x + batch * n, w[NK_LEN];
+        affine_fit f;
+        load_batch(c, batch, n, x);
+        if (c->importance) {
+            importance_weights(c, batch, n, x, w);
+            f = fit_affine(x, w, n, nmax, &codec->weighted, false);
+        } else {
+            plain_weights(x, n, rms, w);
+            f = fit_affine(x, w, n, nmax, &codec->plain, absolute);
+        }
+        lanes_store(c->scale + batch * LANES, f.scale);
+        lanes_store(c->min + batch * LANES, f.min);
+        lanes_store(c->iscale + batch * LANES, f.iscale);
+        lanes_store(c->low + batch * LANES, f.low);
+    }
+}
+
+/* Scales or mins of blocks from `from` on under the groups' total weights: d[lane] and a code per
+ * lane and group. */
+NK_INLINE void code_positive(const chunk *c, const float *value, const int per_block,
+                             const int scale_max, int from, float d[LANES],
+                             uint8_t code[NK_GROUPS_MAX][LANES])
+{
+    lanes v[NK_GROUPS_MAX], w[NK_GROUPS_MAX], q[NK_GROUPS_MAX];
+    lanes_of_blocks(c, value, per_block, from, v);
+    lanes_of_blocks(c, c->sum_w, per_block, from, w);
+    lanes_store(d, fit_positive(v, w, per_block, scale_max, q));
+    for (int j = 0; j < per_block; j++)
+        lanes_store_bytes(code[j], q[j]);
+}
+
+NK_INLINE void code_weighted_scales(const chunk *c, const int per_block, const int scale_max,
+                                    nk_affine_block *a)
+{
+    for (int from = 0; from < c->blocks; from += LANES) {
+        float d[LANES], dmin[LANES];
+        uint8_t sc[NK_GROUPS_MAX][LANES], m[NK_GROUPS_MAX][LANES];
+        code_positive(c, c->scale, per_block, scale_max, from, d, sc);
+        code_positive(c, c->min, per_block, scale_max, from, dmin, m);
+        for (int k = 0; k < LANES && from + k < c->blocks; k++) {
+            nk_affine_block *b = &a[from + k];
+            b->d = nk_f32_to_f16(d[k]);
+            b->dmin = nk_f32_to_f16(dmin[k]);
+            for (int j = 0; j < per_block; j++) {
+                b->sc[j] = sc[j][k];
+                b->m[j] = m[j][k];
+            }
+        }
+    }
+}
+
+/* Codes rounded with the scales a reader will see; groups of scale 0 keep their trial codes. */
+NK_INLINE void recode_groups(const chunk *c, const int n, const int nmax, nk_affine_block *a)
+{
+    const int per_block = NK_SUPER_LEN / n;
+    for (int batch = 0; batch < batches(c); batch++) {
+        const lanes *x = c->x + batch * n;
+        float scale[LANES], min[LANES];
+        uint8_t *to[LANES];
+        lanes code[NK_LEN];
+        for (int k = 0; k < LANES; k++) {
+            int g = group_of(c, batch, k), j = g % per_block;
+            nk_affine_block *b = &a[g / per_block];
+            scale[k] = f16_one(b->d) * (float)b->sc[j];
+            min[k] = f16_one(b->dmin) * (float)b->m[j];
+            to[k] = b->code + j * n;
+        }
+        lanes d = lanes_load(scale), m = lanes_load(min);
+        lane_mask coded = lanes_differ(d, lanes_set(0));
+        for (int i = 0; i < n; i++)
+            code[i] = lanes_code(lanes_div(lanes_add(x[i], m), d), 0, nmax);
+        if (!lanes_all(coded)) {
+            lanes low = lanes_load(c->low + batch * LANES);
+            lanes iscale = lanes_load(c->iscale + batch * LANES);
+            for (int i = 0; i < n; i++)
+                code[i] = lanes_pick(coded, code[i], affine_code(x[i], low, iscale, nmax));
+        }
+        store_codes(c, batch, n, code, to);
+    }
+}
+
+NK_INLINE void encode_affine_chunk(const nk_affine_codec *codec, chunk *c, const int n,
+                                   const int nmax, const int scale_max, const bool rms,
+                                   const bool absolute, uint8_t *out)
+{
+    const int per_block = NK_SUPER_LEN / n;
+    nk_affine_block a[CHUNK];
+    c->groups = c->blocks * per_block;
+    if (c->importance)
+        mean_squares(c, codec->sigma_factor, NK_SUPER_LEN);
+    fit_groups(codec, c, n, nmax, rms, absolute);
+    if (c->importance)
+        code_weighted_scales(c, per_block, scale_max, a);
+    for (int b = 0; b < c->blocks; b++) {
+        uint8_t *block = out + (size_t)b * codec->block_size;
+        if (!c->importance)
+            nk_affine_code_scales(codec, c->scale + b * per_block, c->min + b * per_block, &a[b]);
+        nk_affine_clamp(codec, c->importance != NULL, &a[b]);
+        codec->pack_scales(block, &a[b]);
+        codec->unpack_scales(block, &a[b]);
+    }
+    recode_groups(c, n, nmax, a);
+    for (int b = 0; b < c->blocks; b++)
+        codec->pack_codes(out + (size_t)b * codec->block_size, &a[b]);
+}
+
+/* The next chunk of `blocks` super-blocks in all, of which `done` are behind. */
+NK_INLINE void next_chunk(chunk *c, const float *src, size_t done, size_t blocks, size_t ncols,
+                          const float *importance)
+{
+    c->src = src + done * NK_SUPER_LEN;
+    c->blocks = blocks - done < CHUNK ? (int)(blocks - done) : CHUNK;
+    c->importance = importance;
+    c->ncols = ncols;
+    c->first_weight = done * NK_SUPER_LEN;
+}
+
+NK_INLINE void encode_affine(const nk_affine_codec *codec, const float *src, void *dst,
+                             size_t nrows, size_t ncols, const float *importance, const int n,
+                             const int nmax, const int scale_max, const bool rms,
+                             const bool absolute)
+{
+    chunk c;
+    size_t blocks = nrows * ncols / NK_SUPER_LEN;
+    for (size_t i = 0; i < blocks; i += CHUNK) {
+        next_chunk(&c, src, i, blocks, ncols, importance);
+        encode_affine_chunk(codec, &c, n, nmax, scale_max, rms, absolute,
+                            (uint8_t *)dst + i * codec->block_size);
+    }
+}
+
+static void encode_q2_k(const float *src, void *dst, size_t nrows, size_t ncols,
+                        const float *importance)
+{
+    encode_affine(&nk_codec_q2_k, src, dst, nrows, ncols, importance, 16, 3, 15, false, true);
+}
+
+static void encode_q4_k(const float *src, void *dst, size_t nrows, size_t ncols,
+                        const float *importance)
+{
+    encode_affine(&nk_codec_q4_k, src, dst, nrows, ncols, importance, 32, 15, 63, true, false);
+}
+
+static void encode_q5_k(const float *src, void *dst, size_t nrows, size_t ncols,
+                        const float *importance)
+{
+    encode_affine(&nk_codec_q5_k, src, dst, nrows, ncols, importance, 32, 31, 63, true, false);
+}
+
+/* --- symmetric: q3_K, q6_K -------------------------------------------------------------------- */
+
+enum { GROUP = 16, BLOCK_GROUPS = NK_SUPER_LEN / GROUP, BIAS_Q3 = 4, BIAS_Q6 = 32 };
+
+/* Codes of a batch with their bias, as bytes into the blocks. */
+NK_INLINE void store_biased(const chunk *c, int batch, const lanes *code, int bias,
+                            nk_symmetric_block *s)
+{
+    lanes up[GROUP];
+    uint8_t *to[LANES];
+    for (int k = 0; k < LANES; k++) {
+        int g = group_of(c, batch, k);
+        to[k] = s[g / BLOCK_GROUPS].code + g % BLOCK_GROUPS * GROUP;
+    }
+    for (int i = 0; i < GROUP; i++)
+        up[i] = lanes_add(code[i], lanes_set((float)bias));
+    store_codes(c, batch, GROUP, up, to);
+}
+
+/* The 19 scales of fit_symmetric for every group; trial codes into the blocks. */
+NK_INLINE void search_groups(chunk *c, const int bias, const bool sigma, nk_symmetric_block *s)
+{
+    for (int batch = 0; batch < batches(c); batch++) {
+        lanes *x = c->x + batch * GROUP, w[GROUP], code[GROUP], iscale;
+        lane_mask counts;
+        load_batch(c, batch, GROUP, x);
+        if (sigma)
+            importance_weights(c, batch, GROUP, x, w);
+        else if (c->importance)
+            load_importance(c, batch, GROUP, w);
+        for (int i = 0; i < GROUP && !c->importance; i++)
+            w[i] = lanes_mul(x[i], x[i]);
+        lanes_store(c->scale + batch * LANES, fit_symmetric(x, w, GROUP, bias, &iscale, &counts));
+        for (int i = 0; i < GROUP; i++)
+            code[i] =
+                lanes_pick(counts, symmetric_code(x[i], iscale, bias), lanes_set((float)-bias));
+        store_biased(c, batch, code, bias, s);
+    }
+}
+
+NK_INLINE void sweep_groups(chunk *c, const int bias, nk_symmetric_block *s)
+{
+    for (int batch = 0; batch < batches(c); batch++) {
+        lanes *x = c->x + batch * GROUP, code[GROUP];
+        load_batch(c, batch, GROUP, x);
+        lanes_store(c->scale + batch * LANES, fit_symmetric_sweep(x, GROUP, bias, code));
+        store_biased(c, batch, code, bias, s);
+    }
+}
+
+/* nk_symmetric_recode */
+NK_INLINE void recode_symmetric(const chunk *c, const int bias, nk_symmetric_block *s)
+{
+    for (int batch = 0; batch < batches(c); batch++) {
+        const lanes *x = c->x + batch * GROUP;
+        float scale[LANES];
+        lanes code[GROUP];
+        bool open[LANES];
+        bool all = true;
+        for (int k = 0; k < LANES; k++) {
+            int g = group_of(c, batch, k);
+            const nk_symmetric_block *b = &s[g / BLOCK_GROUPS];
+            scale[k] = f16_one(b->d) * (float)b->sc[g % BLOCK_GROUPS];
+            open[k] = scale[k] != 0;
+            all = all && open[k];
+        }
+        lanes d = lanes_load(scale);
+        for (int i = 0; i < GROUP; i++)
+            code[i] = lanes_code(lanes_div(x[i], d), -bias, bias - 1);
+        if (all) {
+            store_biased(c, batch, code, bias, s);
+            continue;
+        }
+        for (int k = 0; k < LANES && batch * LANES + k < c->groups; k++) {
+            int g = batch * LANES + k;
+            uint8_t *to = s[g / BLOCK_GROUPS].code + g % BLOCK_GROUPS * GROUP;
+            for (int i = 0; i < GROUP && open[k]; i++) {
+                float one[LANES];
+                lanes_store(one, code[i]);
+                to[i] = (uint8_t)((int)one[k] + bias);
+            }
+        }
+    }
+}
+
+/* Scales of q3_K under the groups' total weights: one more symmetric search, a lane per block. */
+NK_INLINE void code_scales_q3_k(const chunk *c, nk_symmetric_block *s)
+{
+    for (int from = 0; from < c->blocks; from += LANES) {
+        lanes v[BLOCK_GROUPS], w[BLOCK_GROUPS], iscale;
+        lane_mask counts;
+        float d[LANES];
+        uint8_t sc[BLOCK_GROUPS][LANES];
+        lanes_of_blocks(c, c->scale, BLOCK_GROUPS, from, v);
+        lanes_of_blocks(c, c->sum_w, BLOCK_GROUPS, from, w);
+        lanes_store(d, fit_symmetric(v, w, BLOCK_GROUPS, 32, &iscale, &counts));
+        for (int j = 0; j < BLOCK_GROUPS; j++)
+            lanes_store_bytes(sc[j],
+                              lanes_pick(counts, symmetric_code(v[j], iscale, 32), lanes_set(-32)));
+        for (int k = 0; k < LANES && from + k < c->blocks; k++) {
+            s[from + k].d = nk_f32_to_f16(d[k]);
+            for (int j = 0; j < BLOCK_GROUPS; j++)
+                s[from + k].sc[j] = (int8_t)sc[j][k];
+        }
+    }
+}
+
+static void encode_q3_k(const float *src, void *dst, size_t nrows, size_t ncols,
+                        const float *importance)
+{
+    nk_block_q3_k *out = dst;
+    nk_symmetric_block s[CHUNK];
+    chunk c;
+    size_t blocks = nrows * ncols / NK_SUPER_LEN;
+    for (size_t i = 0; i < blocks; i += CHUNK, out += CHUNK) {
+        next_chunk(&c, src, i, blocks, ncols, importance);
+        c.groups = c.blocks * BLOCK_GROUPS;
+        if (importance) {
+            mean_squares(&c, 2, NK_SUPER_LEN);
+            search_groups(&c, BIAS_Q3, true, s);
+            code_scales_q3_k(&c, s);
+        } else {
+            sweep_groups(&c, BIAS_Q3, s);
+            for (int b = 0; b < c.blocks; b++)
+                nk_scales_q3_k(c.scale + b * BLOCK_GROUPS, &s[b]);
+        }
+        recode_symmetric(&c, BIAS_Q3, s);
+        for (int b = 0; b < c.blocks; b++)
+            nk_pack_q3_k(&out[b], &s[b]);
+    }
+}
+
+static void encode_q6_k(const float *src, void *dst, size_t nrows, size_t ncols,
+                        const float *importance)
+{
+    nk_block_q6_k *out = dst;
+    nk_symmetric_block s[CHUNK];
+    chunk c;
+    size_t blocks = nrows * ncols / NK_SUPER_LEN;
+    for (size_t i = 0; i < blocks; i += CHUNK, out += CHUNK) {
+        bool some[CHUNK];
+        next_chunk(&c, src, i, blocks, ncols, importance);
+        c.groups = c.blocks * BLOCK_GROUPS;
+        search_groups(&c, BIAS_Q6, false, s);
+        for (int b = 0; b < c.blocks; b++) {
+            some[b] = nk_scales_q6_k(c.scale + b * BLOCK_GROUPS, &s[b]);
+            if (!some[b])
+                memset(&s[b], 0, sizeof s[b]);
+        }
+        recode_symmetric(&c, BIAS_Q6, s);
+        for (int b = 0; b < c.blocks; b++) {
+            if (some[b])
+                nk_pack_q6_k(&out[b], &s[b]);
+            else
+                memset(&out[b], 0, sizeof out[b]);
+        }
+    }
+}
+
+#endif

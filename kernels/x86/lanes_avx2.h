@@ -1,0 +1,208 @@
+/* Eight groups of weights side by side, one per lane, for encoders: every operation below is IEEE
+ * and touches each lane alone, so a lane's sums run in the order of the C reference and its bytes
+ * are the same. lanes_avx512.h has the same names for sixteen. */
+#ifndef NIBBLE_X86_LANES_AVX2_H
+#define NIBBLE_X86_LANES_AVX2_H
+
+#include "kernels/x86/avx2.h"
+
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+
+enum { LANES = 8 };
+typedef __m256 lanes;
+typedef __m256i lane_ints;
+typedef __m256 lane_mask; /* all bits of a lane or none */
+
+NK_INLINE lanes lanes_set(float v)
+{
+    return _mm256_set1_ps(v);
+}
+
+/* Lane i from p[at[i]]. */
+NK_INLINE lanes lanes_gather(const float *p, lane_ints at)
+{
+    return _mm256_i32gather_ps(p, at, 4);
+}
+
+NK_INLINE lane_ints lanes_at(const int32_t at[LANES])
+{
+    return load32(at);
+}
+
+NK_INLINE lane_ints lanes_next(lane_ints at)
+{
+    return _mm256_add_epi32(at, _mm256_set1_epi32(1));
+}
+
+NK_INLINE lanes lanes_load(const float p[LANES])
+{
+    return _mm256_loadu_ps(p);
+}
+
+NK_INLINE void lanes_store(float p[LANES], lanes v)
+{
+    _mm256_storeu_ps(p, v);
+}
+
+NK_INLINE lanes lanes_add(lanes a, lanes b)
+{
+    return _mm256_add_ps(a, b);
+}
+
+NK_INLINE lanes lanes_sub(lanes a, lanes b)
+{
+    return _mm256_sub_ps(a, b);
+}
+
+NK_INLINE lanes lanes_mul(lanes a, lanes b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+NK_INLINE lanes lanes_div(lanes a, lanes b)
+{
+    return _mm256_div_ps(a, b);
+}
+
+NK_INLINE lanes lanes_sqrt(lanes a)
+{
+    return _mm256_sqrt_ps(a);
+}
+
+NK_INLINE lanes lanes_abs(lanes a)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+
+NK_INLINE lanes lanes_neg(lanes a)
+{
+    return _mm256_xor_ps(_mm256_set1_ps(-0.0f), a);
+}
+
+/* a < b ? a : b, and b where either is no number. */
+NK_INLINE lanes lanes_min(lanes a, lanes b)
+{
+    return _mm256_min_ps(a, b);
+}
+
+NK_INLINE lanes lanes_max(lanes a, lanes b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+/* a < b; false where either is no number. */
+NK_INLINE lane_mask lanes_less(lanes a, lanes b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_LT_OQ);
+}
+
+/* a <= b; false where either is no number. */
+NK_INLINE lane_mask lanes_less_or_equal(lanes a, lanes b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_LE_OQ);
+}
+
+/* Not a < b; true where either is no number. */
+NK_INLINE lane_mask lanes_reach(lanes a, lanes b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_NLT_UQ);
+}
+
+/* a != b; true where either is no number. */
+NK_INLINE lane_mask lanes_differ(lanes a, lanes b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_NEQ_UQ);
+}
+
+NK_INLINE lane_mask lanes_both(lane_mask a, lane_mask b)
+{
+    return _mm256_and_ps(a, b);
+}
+
+NK_INLINE bool lanes_any(lane_mask m)
+{
+    return _mm256_movemask_ps(m) != 0;
+}
+
+NK_INLINE bool lanes_all(lane_mask m)
+{
+    return _mm256_movemask_ps(m) == 255;
+}
+
+/* m ? a : b */
+NK_INLINE lanes lanes_pick(lane_mask m, lanes a, lanes b)
+{
+    return _mm256_blendv_ps(b, a, m);
+}
+
+/* nk_clamp(nk_nearest(v), low, high) of scale.h as a float, for every bit pattern. */
+NK_INLINE lanes lanes_code(lanes v, int low, int high)
+{
+    const int zero = 0x00400000;
+    __m256i q = _mm256_castps_si256(_mm256_add_ps(v, _mm256_set1_ps(12582912.0f)));
+    q = _mm256_and_si256(q, _mm256_set1_epi32(0x007fffff));
+    q = _mm256_max_epi32(q, _mm256_set1_epi32(zero + low));
+    q = _mm256_min_epi32(q, _mm256_set1_epi32(zero + high));
+    q = _mm256_or_si256(q, _mm256_set1_epi32(0x4b000000));
+    return _mm256_sub_ps(_mm256_castsi256_ps(q), _mm256_set1_ps(12582912.0f));
+}
+
+/* A table of sixteen in order, and of the middles between its neighbours. */
+typedef struct lane_table {
+    __m256 value[2], middle[2]; /* the last middle is never reached */
+} lane_table;
+
+NK_INLINE lane_table lanes_table(const float value[16], const float middle[16])
+{
+    return (lane_table){{_mm256_loadu_ps(value), _mm256_loadu_ps(value + 8)},
+                        {_mm256_loadu_ps(middle), _mm256_loadu_ps(middle + 8)}};
+}
+
+NK_INLINE lanes lanes_of_halves(const __m256 half[2], lane_ints at)
+{
+    __m256 low = _mm256_permutevar8x32_ps(half[0], at),
+           high = _mm256_permutevar8x32_ps(half[1], at);
+    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(at, 28)));
+}
+
+/* Number of the value nearest to v: of the 15 middles those at or below it. */
+NK_INLINE lane_ints lanes_nearest(const lane_table *t, lanes v)
+{
+    __m256i at = _mm256_setzero_si256();
+#pragma GCC unroll 4
+    for (int step = 8; step; step /= 2) {
+        __m256i before = _mm256_add_epi32(at, _mm256_set1_epi32(step - 1));
+        __m256 past = _mm256_cmp_ps(v, lanes_of_halves(t->middle, before), _CMP_GE_OQ);
+        at = _mm256_add_epi32(at,
+                              _mm256_and_si256(_mm256_castps_si256(past), _mm256_set1_epi32(step)));
+    }
+    return at;
+}
+
+NK_INLINE lanes lanes_look_up(const lane_table *t, lane_ints at)
+{
+    return lanes_of_halves(t->value, at);
+}
+
+NK_INLINE lanes lanes_from_ints(lane_ints v)
+{
+    return _mm256_cvtepi32_ps(v);
+}
+
+/* The low byte of whole numbers below 2^22, 0..255. */
+NK_INLINE lanes lanes_byte(lanes v)
+{
+    return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_cvttps_epi32(v), _mm256_set1_epi32(255)));
+}
+
+/* Whole numbers -128..255 to the low bytes of p[LANES]. */
+NK_INLINE void lanes_store_bytes(uint8_t p[LANES], lanes v)
+{
+    __m256i q = _mm256_cvttps_epi32(v);
+    q = _mm256_and_si256(q, _mm256_set1_epi32(255));
+    __m128i w = _mm_packus_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
+    _mm_storel_epi64((__m128i_u *)p, _mm_packus_epi16(w, w));
+}
+
+#endif
+#endif

@@ -1,0 +1,195 @@
+/* lanes_avx2.h for sixteen lanes. */
+#ifndef NIBBLE_X86_LANES_AVX512_H
+#define NIBBLE_X86_LANES_AVX512_H
+
+#include "kernels/x86/avx2.h"
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+
+enum { LANES = 16 };
+typedef __m512 lanes;
+typedef __m512i lane_ints;
+typedef __mmask16 lane_mask;
+
+NK_INLINE lanes lanes_set(float v)
+{
+    return _mm512_set1_ps(v);
+}
+
+/* Lane i from p[at[i]]. */
+NK_INLINE lanes lanes_gather(const float *p, lane_ints at)
+{
+    return _mm512_i32gather_ps(at, p, 4);
+}
+
+NK_INLINE lane_ints lanes_at(const int32_t at[LANES])
+{
+    return _mm512_loadu_si512(at);
+}
+
+NK_INLINE lane_ints lanes_next(lane_ints at)
+{
+    return _mm512_add_epi32(at, _mm512_set1_epi32(1));
+}
+
+NK_INLINE lanes lanes_load(const float p[LANES])
+{
+    return _mm512_loadu_ps(p);
+}
+
+NK_INLINE void lanes_store(float p[LANES], lanes v)
+{
+    _mm512_storeu_ps(p, v);
+}
+
+NK_INLINE lanes lanes_add(lanes a, lanes b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+NK_INLINE lanes lanes_sub(lanes a, lanes b)
+{
+    return _mm512_sub_ps(a, b);
+}
+
+NK_INLINE lanes lanes_mul(lanes a, lanes b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+NK_INLINE lanes lanes_div(lanes a, lanes b)
+{
+    return _mm512_div_ps(a, b);
+}
+
+NK_INLINE lanes lanes_sqrt(lanes a)
+{
+    return _mm512_sqrt_ps(a);
+}
+
+NK_INLINE lanes lanes_abs(lanes a)
+{
+    return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a);
+}
+
+NK_INLINE lanes lanes_neg(lanes a)
+{
+    return _mm512_xor_ps(_mm512_set1_ps(-0.0f), a);
+}
+
+/* a < b ? a : b, and b where either is no number. */
+NK_INLINE lanes lanes_min(lanes a, lanes b)
+{
+    return _mm512_min_ps(a, b);
+}
+
+NK_INLINE lanes lanes_max(lanes a, lanes b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+/* a < b; false where either is no number. */
+NK_INLINE lane_mask lanes_less(lanes a, lanes b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+
+/* a <= b; false where either is no number. */
+NK_INLINE lane_mask lanes_less_or_equal(lanes a, lanes b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ);
+}
+
+/* Not a < b; true where either is no number. */
+NK_INLINE lane_mask lanes_reach(lanes a, lanes b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ);
+}
+
+/* a != b; true where either is no number. */
+NK_INLINE lane_mask lanes_differ(lanes a, lanes b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_NEQ_UQ);
+}
+
+NK_INLINE lane_mask lanes_both(lane_mask a, lane_mask b)
+{
+    return a & b;
+}
+
+NK_INLINE bool lanes_any(lane_mask m)
+{
+    return m != 0;
+}
+
+NK_INLINE bool lanes_all(lane_mask m)
+{
+    return m == 0xffff;
+}
+
+/* m ? a : b */
+NK_INLINE lanes lanes_pick(lane_mask m, lanes a, lanes b)
+{
+    return _mm512_mask_blend_ps(m, b, a);
+}
+
+/* nk_clamp(nk_nearest(v), low, high) of scale.h as a float, for every bit pattern. */
+NK_INLINE lanes lanes_code(lanes v, int low, int high)
+{
+    const int zero = 0x00400000;
+    __m512i q = _mm512_castps_si512(_mm512_add_ps(v, _mm512_set1_ps(12582912.0f)));
+    q = _mm512_and_si512(q, _mm512_set1_epi32(0x007fffff));
+    q = _mm512_max_epi32(q, _mm512_set1_epi32(zero + low));
+    q = _mm512_min_epi32(q, _mm512_set1_epi32(zero + high));
+    q = _mm512_or_si512(q, _mm512_set1_epi32(0x4b000000));
+    return _mm512_sub_ps(_mm512_castsi512_ps(q), _mm512_set1_ps(12582912.0f));
+}
+
+/* A table of sixteen in order, and of the middles between its neighbours. */
+typedef struct lane_table {
+    __m512 value, middle; /* middle[15] is never reached */
+} lane_table;
+
+NK_INLINE lane_table lanes_table(const float value[16], const float middle[16])
+{
+    return (lane_table){_mm512_loadu_ps(value), _mm512_loadu_ps(middle)};
+}
+
+/* Number of the value nearest to v: of the 15 middles those at or below it. */
+NK_INLINE lane_ints lanes_nearest(const lane_table *t, lanes v)
+{
+    __m512i at = _mm512_setzero_si512();
+#pragma GCC unroll 4
+    for (int step = 8; step; step /= 2) {
+        __m512i next = _mm512_add_epi32(at, _mm512_set1_epi32(step));
+        __m512 middle =
+            _mm512_permutexvar_ps(_mm512_add_epi32(at, _mm512_set1_epi32(step - 1)), t->middle);
+        at = _mm512_mask_mov_epi32(at, _mm512_cmp_ps_mask(v, middle, _CMP_GE_OQ), next);
+    }
+    return at;
+}
+
+NK_INLINE lanes lanes_look_up(const lane_table *t, lane_ints at)
+{
+    return _mm512_permutexvar_ps(at, t->value);
+}
+
+NK_INLINE lanes lanes_from_ints(lane_ints v)
+{
+    return _mm512_cvtepi32_ps(v);
+}
+
+/* The low byte of whole numbers below 2^22, 0..255. */
+NK_INLINE lanes lanes_byte(lanes v)
+{
+    return _mm512_cvtepi32_ps(_mm512_and_si512(_mm512_cvttps_epi32(v), _mm512_set1_epi32(255)));
+}
+
+/* Whole numbers -128..255 to the low bytes of p[LANES]. */
+NK_INLINE void lanes_store_bytes(uint8_t p[LANES], lanes v)
+{
+    _mm_storeu_si128((__m128i_u *)p, _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v)));
+}
+
+#endif
+#endif

@@ -1,0 +1,293 @@
+/* The searches of scale.h for LANES groups at once, one per lane: the same operations in the same
+ * order for each, so each lane has the bits of the C reference. Included after lanes_avx2.h or
+ * lanes_avx512.h. x and w are transposed: x[i] holds weight i of every group. */
+#ifndef NIBBLE_X86_LANES_FIT_H
+#define NIBBLE_X86_LANES_FIT_H
+
+#include "kernels/scale.h"
+
+/* --- codes 0..nmax over a minimum ------------------------------------------------------------- */
+
+/* What nk_fit_affine found. Its codes are lanes_code(iscale * (x - low), 0, nmax): `low` is the
+ * start of the trial that won, not the minimum that came out of it. */
+typedef struct affine_fit {
+    lanes scale, min, iscale, low;
+} affine_fit;
+
+typedef struct affine_group {
+    const lanes *x, *w;
+    lanes sum_w, sum_x;
+} affine_group;
+
+NK_INLINE lanes affine_code(lanes x, lanes low, lanes iscale, int nmax)
+{
+    return lanes_code(lanes_mul(iscale, lanes_sub(x, low)), 0, nmax);
+}
+
+NK_INLINE lanes affine_error(const affine_group *g, const lanes *code, const int n, lanes scale,
+                             lanes low, const bool absolute)
+{
+    lanes error = lanes_set(0);
+    for (int i = 0; i < n; i++) {
+        lanes e = lanes_sub(lanes_add(lanes_mul(scale, code[i]), low), g->x[i]);
+        e = absolute ? lanes_abs(e) : lanes_mul(e, e);
+        error = lanes_add(error, lanes_mul(g->w[i], e));
+    }
+    return error;
+}
+
+/* Codes of one trial and the least squares under them; the lanes where that has a solution. */
+NK_INLINE lane_mask affine_trial(const affine_group *g, lanes *code, const int n, const int nmax,
+                                 lanes iscale, lanes from, lanes *scale, lanes *low)
+{
+    lanes sum_l = lanes_set(0), sum_l2 = lanes_set(0), sum_xl = lanes_set(0), zero = lanes_set(0);
+    for (int i = 0; i < n; i++) {
+        lanes l = affine_code(g->x[i], from, iscale, nmax), wl = lanes_mul(g->w[i], l);
+        code[i] = l;
+        sum_l = lanes_add(sum_l, wl);
+        sum_l2 = lanes_add(sum_l2, lanes_mul(wl, l));
+        sum_xl = lanes_add(sum_xl, lanes_mul(wl, g->x[i]));
+    }
+    lanes det = lanes_sub(lanes_mul(g->sum_w, sum_l2), lanes_mul(sum_l, sum_l));
+    lanes s = lanes_div(lanes_sub(lanes_mul(g->sum_w, sum_xl), lanes_mul(g->sum_x, sum_l)), det);
+    lanes m = lanes_div(lanes_sub(lanes_mul(sum_l2, g->sum_x), lanes_mul(sum_l, sum_xl)), det);
+    lane_mask above = lanes_less(zero, m);
+    *low = lanes_pick(above, zero, m);
+    *scale = lanes_pick(above, lanes_div(sum_xl, sum_l2), s);
+    return lanes_less(zero, det);
+}
+
+/* n <= 32 and nmax are constants after inlining. */
+NK_INLINE affine_fit fit_affine(const lanes *x, const lanes *w, const int n, const int nmax,
+                                const nk_affine_search *search, const bool absolute)
+{
+    lanes code[NK_LEN], zero = lanes_set(0), top = lanes_set((float)nmax);
+    affine_group g = {x, w, w[0], lanes_mul(w[0], x[0])};
+    lanes low = x[0], high = x[0];
+    for (int i = 1; i < n; i++) {
+        low = lanes_min(x[i], low);
+        high = lanes_max(x[i], high);
+        g.sum_w = lanes_add(g.sum_w, w[i]);
+        g.sum_x = lanes_add(g.sum_x, lanes_mul(w[i], x[i]));
+    }
+    low = lanes_pick(lanes_less(zero, low), zero, low);
+    lane_mask open = lanes_less(low, high);
+    affine_fit f = {.iscale = lanes_div(top, lanes_sub(high, low)), .low = low};
+    f.scale = lanes_div(lanes_set(1), f.iscale);
+    for (int i = 0; i < n; i++)
+        code[i] = affine_code(x[i], low, f.iscale, nmax);
+    lanes best = affine_error(&g, code, n, f.scale, low, absolute);
+    for (int k = 0; k <= search->last; k++) {
+        lanes trial_scale, trial_low;
+        lanes steps = lanes_set(search->first + search->step * (float)k + (float)nmax);
+        lanes iscale = lanes_div(steps, lanes_sub(high, low));
+        lane_mask solved = affine_trial(&g, code, n, nmax, iscale, low, &trial_scale, &trial_low);
+        lanes error = affine_error(&g, code, n, trial_scale, trial_low, absolute);
+        lane_mask better = lanes_both(lanes_both(solved, open), lanes_less(error, best));
+        best = lanes_pick(better, error, best);
+        f.scale = lanes_pick(better, trial_scale, f.scale);
+        f.iscale = lanes_pick(better, iscale, f.iscale);
+        f.low = lanes_pick(better, low, f.low);
+        low = lanes_pick(better, trial_low, low);
+    }
+    f.scale = lanes_pick(open, f.scale, zero);
+    f.iscale = lanes_pick(open, f.iscale, zero);
+    f.min = lanes_neg(low);
+    return f;
+}
+
+/* --- codes -nmax..nmax-1 ---------------------------------------------------------------------- */
+
+/* Least-squares sums of one trial: scale = lx / l2. */
+typedef struct fit_sums {
+    lanes lx, l2;
+} fit_sums;
+
+NK_INLINE lanes symmetric_code(lanes x, lanes iscale, int nmax)
+{
+    return lanes_code(lanes_mul(iscale, x), -nmax, nmax - 1);
+}
+
+NK_INLINE fit_sums symmetric_sums(const lanes *x, const lanes *w, const int n, const int nmax,
+                                  lanes iscale)
+{
+    fit_sums s = {lanes_set(0), lanes_set(0)};
+    for (int i = 0; i < n; i++) {
+        lanes l = symmetric_code(x[i], iscale, nmax);
+        s.lx = lanes_add(s.lx, lanes_mul(lanes_mul(w[i], x[i]), l));
+        s.l2 = lanes_add(s.l2, lanes_mul(lanes_mul(w[i], l), l));
+    }
+    return s;
+}
+
+/* nk_absmax_signed */
+NK_INLINE lanes absmax_signed(const lanes *x, const int n)
+{
+    lanes most = lanes_set(0), max = lanes_set(0);
+    for (int i = 0; i < n; i++) {
+        lanes a = lanes_abs(x[i]);
+        lane_mask more = lanes_less(most, a);
+        most = lanes_pick(more, a, most);
+        max = lanes_pick(more, x[i], max);
+    }
+    return max;
+}
+
+/* Lanes whose greatest magnitude counts. */
+NK_INLINE lane_mask not_tiny(lanes max)
+{
+    return lanes_reach(lanes_abs(max), lanes_set(NK_GROUP_EPS));
+}
+
+/* nk_fit_symmetric: the scale. *iscale makes the codes (symmetric_code, nmax not added) in the
+ * lanes that count; in the others they are all -nmax. */
+NK_INLINE lanes fit_symmetric(const lanes *x, const lanes *w, const int n, const int nmax,
+                              lanes *iscale, lane_mask *counts)
+{
+    lanes max = absmax_signed(x, n), zero = lanes_set(0);
+    *counts = not_tiny(max);
+    *iscale = lanes_div(lanes_set((float)-nmax), max);
+    fit_sums s = symmetric_sums(x, w, n, nmax, *iscale);
+    lanes scale = lanes_pick(lanes_differ(s.l2, zero), lanes_div(s.lx, s.l2), zero);
+    lanes best = lanes_mul(scale, s.lx);
+    for (int k = -9; k <= 9; k++) {
+        if (k == 0)
+            continue;
+        lanes trial = lanes_div(lanes_set(-((float)nmax + 0.1f * (float)k)), max);
+        s = symmetric_sums(x, w, n, nmax, trial);
+        lane_mask better = lanes_both(lanes_less(zero, s.l2),
+                                      lanes_less(lanes_mul(best, s.l2), lanes_mul(s.lx, s.lx)));
+        scale = lanes_pick(better, lanes_div(s.lx, s.l2), scale);
+        best = lanes_pick(better, lanes_mul(scale, s.lx), best);
+        *iscale = lanes_pick(better, trial, *iscale);
+    }
+    return lanes_pick(*counts, scale, zero);
+}
+
+/* One pass over the codes, each moved to its optimum given the others; the sums after it. */
+NK_INLINE bool sweep_symmetric(const lanes *x, const int n, const int nmax, lanes *code,
+                               fit_sums *s, lane_mask open)
+{
+    bool moved = false;
+    lanes zero = lanes_set(0);
+    for (int i = 0; i < n; i++) {
+        lanes w = lanes_mul(x[i], x[i]), old = code[i];
+        lanes lx = lanes_sub(s->lx, lanes_mul(lanes_mul(w, x[i]), old));
+        lanes l2 = lanes_sub(s->l2, lanes_mul(lanes_mul(w, old), old));
+        lane_mask go = lanes_both(open, lanes_less(zero, lx));
+        lanes l = lanes_code(lanes_div(lanes_mul(x[i], l2), lx), -nmax, nmax - 1);
+        go = lanes_both(go, lanes_differ(l, old));
+        lx = lanes_add(lx, lanes_mul(lanes_mul(w, x[i]), l));
+        l2 = lanes_add(l2, lanes_mul(lanes_mul(w, l), l));
+        go = lanes_both(go, lanes_less(zero, l2));
+        go = lanes_both(go, lanes_less(lanes_mul(lanes_mul(s->lx, s->lx), l2),
+                                       lanes_mul(lanes_mul(lx, lx), s->l2)));
+        code[i] = lanes_pick(go, l, old);
+        s->lx = lanes_pick(go, lx, s->lx);
+        s->l2 = lanes_pick(go, l2, s->l2);
+        moved |= lanes_any(go);
+    }
+    return moved;
+}
+
+/* nk_fit_symmetric_sweep: the scale; code[n] without nmax added, -nmax where all are zero. */
+NK_INLINE lanes fit_symmetric_sweep(const lanes *x, const int n, const int nmax, lanes *code)
+{
+    lanes max = absmax_signed(x, n), zero = lanes_set(0);
+    lane_mask open = not_tiny(max);
+    lanes iscale = lanes_div(lanes_set((float)-nmax), max);
+    fit_sums s = {zero, zero};
+    for (int i = 0; i < n; i++) {
+        lanes w = lanes_mul(x[i], x[i]);
+        code[i] = symmetric_code(x[i], iscale, nmax);
+        s.lx = lanes_add(s.lx, lanes_mul(lanes_mul(w, x[i]), code[i]));
+        s.l2 = lanes_add(s.l2, lanes_mul(lanes_mul(w, code[i]), code[i]));
+    }
+    for (int k = 0; k < 5 && sweep_symmetric(x, n, nmax, code, &s, open); k++)
+        ;
+    for (int i = 0; i < n; i++)
+        code[i] = lanes_pick(open, code[i], lanes_set((float)-nmax));
+    lanes scale = lanes_pick(lanes_less(zero, s.l2), lanes_div(s.lx, s.l2), zero);
+    return lanes_pick(open, scale, zero);
+}
+
+/* --- scales of a super-block ------------------------------------------------------------------ */
+
+/* Code without lower limit, as nk_fit_positive has it. */
+NK_INLINE lanes positive_code(lanes v, int nmax)
+{
+    return lanes_code(v, -0x400000, nmax);
+}
+
+NK_INLINE lanes positive_error(const lanes *x, const lanes *w, const int n, const int nmax,
+                               lanes iscale, const bool first)
+{
+    lanes scale = lanes_div(lanes_set(1), iscale), error = lanes_set(0);
+    for (int i = 0; i < n; i++) {
+        lanes v = lanes_mul(iscale, x[i]);
+        lanes l = first ? lanes_byte(positive_code(v, 0x3fffff)) : positive_code(v, nmax);
+        lanes e = lanes_sub(x[i], lanes_mul(scale, l));
+        error = lanes_add(error, lanes_mul(lanes_mul(w[i], e), e));
+    }
+    return error;
+}
+
+NK_INLINE bool sweep_positive(const lanes *x, const lanes *w, const int n, const int nmax,
+                              lanes *code, fit_sums *s, lane_mask open)
+{
+    bool moved = false;
+    lanes zero = lanes_set(0);
+    for (int i = 0; i < n; i++) {
+        lanes old = code[i], wx = lanes_mul(w[i], x[i]);
+        lanes lx = lanes_sub(s->lx, lanes_mul(wx, old));
+        lanes l2 = lanes_sub(s->l2, lanes_mul(lanes_mul(w[i], old), old));
+        lane_mask go = lanes_both(lanes_both(open, lanes_less(zero, lx)), lanes_less(zero, l2));
+        lanes l = positive_code(lanes_div(lanes_mul(x[i], l2), lx), nmax);
+        go = lanes_both(go, lanes_differ(l, old));
+        lx = lanes_add(lx, lanes_mul(wx, l));
+        l2 = lanes_add(l2, lanes_mul(lanes_mul(w[i], l), l));
+        go = lanes_both(go, lanes_less(lanes_mul(lanes_mul(s->lx, s->lx), l2),
+                                       lanes_mul(lanes_mul(lx, lx), s->l2)));
+        code[i] = lanes_pick(go, lanes_byte(l), old);
+        s->lx = lanes_pick(go, lx, s->lx);
+        s->l2 = lanes_pick(go, l2, s->l2);
+        moved |= lanes_any(go);
+    }
+    return moved;
+}
+
+/* nk_fit_positive: the scale and code[n]. */
+NK_INLINE lanes fit_positive(const lanes *x, const lanes *w, const int n, const int nmax,
+                             lanes *code)
+{
+    lanes max = lanes_set(0), zero = lanes_set(0), top = lanes_set((float)nmax);
+    for (int i = 0; i < n; i++)
+        max = lanes_max(max, x[i]);
+    lane_mask open = not_tiny(max);
+    lanes iscale = lanes_div(top, max);
+    lanes best = positive_error(x, w, n, nmax, iscale, true);
+    for (int k = -4; k <= 4; k++) {
+        if (k == 0)
+            continue;
+        lanes trial = lanes_div(lanes_set(0.1f * (float)k + (float)nmax), max);
+        lanes error = positive_error(x, w, n, nmax, trial, false);
+        lane_mask better = lanes_less(error, best);
+        best = lanes_pick(better, error, best);
+        iscale = lanes_pick(better, trial, iscale);
+    }
+    fit_sums s = {zero, zero};
+    for (int i = 0; i < n; i++) {
+        lanes l = positive_code(lanes_mul(iscale, x[i]), nmax);
+        code[i] = lanes_byte(l);
+        s.lx = lanes_add(s.lx, lanes_mul(lanes_mul(w[i], x[i]), l));
+        s.l2 = lanes_add(s.l2, lanes_mul(lanes_mul(w[i], l), l));
+    }
+    for (int k = 0; k < 5 && sweep_positive(x, w, n, nmax, code, &s, open); k++)
+        ;
+    for (int i = 0; i < n; i++)
+        code[i] = lanes_pick(open, code[i], zero);
+    lanes scale = lanes_pick(lanes_less(zero, s.l2), lanes_div(s.lx, s.l2), zero);
+    return lanes_pick(open, scale, zero);
+}
+
+#endif
