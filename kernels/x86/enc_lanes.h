@@ -284,6 +284,7 @@ static void encode_q5_k(const float *src, void *dst, size_t nrows, size_t ncols,
 /* --- symmetric: q3_K, q6_K -------------------------------------------------------------------- */
 
 enum { GROUP = 16, BLOCK_GROUPS = NK_SUPER_LEN / GROUP, BIAS_Q3 = 4, BIAS_Q6 = 32 };
+enum { SIDE = 4 }; /* batches swept side by side */
 
 /* Codes of a batch with their bias, as bytes into the blocks. */
 NK_INLINE void store_biased(const chunk *c, int batch, const lanes *code, int bias,
@@ -321,14 +322,27 @@ NK_INLINE void search_groups(chunk *c, const int bias, const bool sigma, nk_symm
     }
 }
 
+/* `side` batches from `batch` on. */
+NK_INLINE void sweep_batches(chunk *c, int batch, const int side, const int bias,
+                             nk_symmetric_block *s)
+{
+    lanes *x = c->x + batch * GROUP, code[SIDE * GROUP], scale[SIDE];
+    for (int b = 0; b < side; b++)
+        load_batch(c, batch + b, GROUP, x + b * GROUP);
+    fit_symmetric_sweep(x, GROUP, bias, side, code, scale);
+    for (int b = 0; b < side; b++) {
+        lanes_store(c->scale + (batch + b) * LANES, scale[b]);
+        store_biased(c, batch + b, code + b * GROUP, bias, s);
+    }
+}
+
 NK_INLINE void sweep_groups(chunk *c, const int bias, nk_symmetric_block *s)
 {
-    for (int batch = 0; batch < batches(c); batch++) {
-        lanes *x = c->x + batch * GROUP, code[GROUP];
-        load_batch(c, batch, GROUP, x);
-        lanes_store(c->scale + batch * LANES, fit_symmetric_sweep(x, GROUP, bias, code));
-        store_biased(c, batch, code, bias, s);
-    }
+    int batch = 0;
+    for (; batch + SIDE <= batches(c); batch += SIDE)
+        sweep_batches(c, batch, SIDE, bias, s);
+    for (; batch < batches(c); batch++)
+        sweep_batches(c, batch, 1, bias, s);
 }
 
 /* nk_symmetric_recode */

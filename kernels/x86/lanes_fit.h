@@ -164,51 +164,76 @@ NK_INLINE lanes fit_symmetric(const lanes *x, const lanes *w, const int n, const
     return lanes_pick(*counts, scale, zero);
 }
 
-/* One pass over the codes, each moved to its optimum given the others; the sums after it. */
-NK_INLINE bool sweep_symmetric(const lanes *x, const int n, const int nmax, lanes *code,
-                               fit_sums *s, lane_mask open)
-{
-    bool moved = false;
-    lanes zero = lanes_set(0);
-    for (int i = 0; i < n; i++) {
-        lanes w = lanes_mul(x[i], x[i]), old = code[i];
-        lanes lx = lanes_sub(s->lx, lanes_mul(lanes_mul(w, x[i]), old));
-        lanes l2 = lanes_sub(s->l2, lanes_mul(lanes_mul(w, old), old));
-        lane_mask go = lanes_both(open, lanes_less(zero, lx));
-        lanes l = lanes_code(lanes_div(lanes_mul(x[i], l2), lx), -nmax, nmax - 1);
-        go = lanes_both(go, lanes_differ(l, old));
-        lx = lanes_add(lx, lanes_mul(lanes_mul(w, x[i]), l));
-        l2 = lanes_add(l2, lanes_mul(lanes_mul(w, l), l));
-        go = lanes_both(go, lanes_less(zero, l2));
-        go = lanes_both(go, lanes_less(lanes_mul(lanes_mul(s->lx, s->lx), l2),
-                                       lanes_mul(lanes_mul(lx, lx), s->l2)));
-        code[i] = lanes_pick(go, l, old);
-        s->lx = lanes_pick(go, lx, s->lx);
-        s->l2 = lanes_pick(go, l2, s->l2);
-        moved |= lanes_any(go);
-    }
-    return moved;
-}
+/* A batch on its way through fit_symmetric_sweep. */
+typedef struct sweep {
+    const lanes *x; /* [n] */
+    lanes *code;    /* [n], without nmax added */
+    fit_sums s;
+    lane_mask open;
+} sweep;
 
-/* nk_fit_symmetric_sweep: the scale; code[n] without nmax added, -nmax where all are zero. */
-NK_INLINE lanes fit_symmetric_sweep(const lanes *x, const int n, const int nmax, lanes *code)
+NK_INLINE sweep start_sweep(const lanes *x, const int n, const int nmax, lanes *code)
 {
-    lanes max = absmax_signed(x, n), zero = lanes_set(0);
-    lane_mask open = not_tiny(max);
-    lanes iscale = lanes_div(lanes_set((float)-nmax), max);
-    fit_sums s = {zero, zero};
+    lanes max = absmax_signed(x, n), iscale = lanes_div(lanes_set((float)-nmax), max);
+    sweep p = {x, code, {lanes_set(0), lanes_set(0)}, not_tiny(max)};
     for (int i = 0; i < n; i++) {
         lanes w = lanes_mul(x[i], x[i]);
         code[i] = symmetric_code(x[i], iscale, nmax);
-        s.lx = lanes_add(s.lx, lanes_mul(lanes_mul(w, x[i]), code[i]));
-        s.l2 = lanes_add(s.l2, lanes_mul(lanes_mul(w, code[i]), code[i]));
+        p.s.lx = lanes_add(p.s.lx, lanes_mul(lanes_mul(w, x[i]), code[i]));
+        p.s.l2 = lanes_add(p.s.l2, lanes_mul(lanes_mul(w, code[i]), code[i]));
     }
-    for (int k = 0; k < 5 && sweep_symmetric(x, n, nmax, code, &s, open); k++)
-        ;
+    return p;
+}
+
+/* Code i moved to its optimum given the others, where that explains more. */
+NK_INLINE bool move_code(sweep *p, int i, const int nmax)
+{
+    lanes zero = lanes_set(0), x = p->x[i], w = lanes_mul(x, x), old = p->code[i];
+    lanes lx = lanes_sub(p->s.lx, lanes_mul(lanes_mul(w, x), old));
+    lanes l2 = lanes_sub(p->s.l2, lanes_mul(lanes_mul(w, old), old));
+    lane_mask go = lanes_both(p->open, lanes_less(zero, lx));
+    lanes l = lanes_code(lanes_div(lanes_mul(x, l2), lx), -nmax, nmax - 1);
+    go = lanes_both(go, lanes_differ(l, old));
+    lx = lanes_add(lx, lanes_mul(lanes_mul(w, x), l));
+    l2 = lanes_add(l2, lanes_mul(lanes_mul(w, l), l));
+    go = lanes_both(go, lanes_less(zero, l2));
+    go = lanes_both(go, lanes_less(lanes_mul(lanes_mul(p->s.lx, p->s.lx), l2),
+                                   lanes_mul(lanes_mul(lx, lx), p->s.l2)));
+    p->code[i] = lanes_pick(go, l, old);
+    p->s.lx = lanes_pick(go, lx, p->s.lx);
+    p->s.l2 = lanes_pick(go, l2, p->s.l2);
+    return lanes_any(go);
+}
+
+NK_INLINE lanes end_sweep(sweep *p, const int n, const int nmax)
+{
+    lanes zero = lanes_set(0);
     for (int i = 0; i < n; i++)
-        code[i] = lanes_pick(open, code[i], lanes_set((float)-nmax));
-    lanes scale = lanes_pick(lanes_less(zero, s.l2), lanes_div(s.lx, s.l2), zero);
-    return lanes_pick(open, scale, zero);
+        p->code[i] = lanes_pick(p->open, p->code[i], lanes_set((float)-nmax));
+    lanes scale = lanes_pick(lanes_less(zero, p->s.l2), lanes_div(p->s.lx, p->s.l2), zero);
+    return lanes_pick(p->open, scale, zero);
+}
+
+enum { SWEEPS = 4 }; /* at most */
+
+/* nk_fit_symmetric_sweep of `batches` batches side by side, since each waits for its own last
+ * division: x and code [batches][n]; code without nmax added, -nmax where all are zero. A batch
+ * whose codes rest is swept on with the others, to no effect. */
+NK_INLINE void fit_symmetric_sweep(const lanes *x, const int n, const int nmax, const int batches,
+                                   lanes *code, lanes *scale)
+{
+    sweep p[SWEEPS];
+    bool moved = true;
+    for (int b = 0; b < batches; b++)
+        p[b] = start_sweep(x + b * n, n, nmax, code + b * n);
+    for (int k = 0; k < 5 && moved; k++) {
+        moved = false;
+        for (int i = 0; i < n; i++)
+            for (int b = 0; b < batches; b++)
+                moved |= move_code(&p[b], i, nmax);
+    }
+    for (int b = 0; b < batches; b++)
+        scale[b] = end_sweep(&p[b], n, nmax);
 }
 
 /* --- scales of a super-block ------------------------------------------------------------------ */
