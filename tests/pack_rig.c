@@ -5,6 +5,7 @@
 #include "tests/util.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void pack_rig_put(pack_rig *r, const char *name, const char *dtype, const char *shape,
@@ -54,4 +55,30 @@ nb_weights *pack_rig_opened(pack_rig *r)
     nb_err err;
     check(pack_rig_open(r, &w, &err) == NB_OK, "%s", err.msg);
     return w;
+}
+
+char *packed_slurp(const char *folder, const char *name, const char *suffix, size_t *n)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s%s", folder, name, suffix);
+    char *bytes = test_slurp(test_data(path), n);
+    check(bytes, "%s cannot be read", path);
+    return bytes;
+}
+
+hf_folder packed_folder(const char *name)
+{
+    size_t n;
+    char *config = packed_slurp("packed", name, ".json", &n);
+    hf_folder f = hf_folder_make(name, config);
+    char *weights = packed_slurp("packed", name, ".safetensors", &n);
+    test_spit(test_path(f.dir, "model.safetensors"), weights, n);
+    if (strstr(name, "quanto")) {
+        char *map = packed_slurp("packed", name, ".qmap.json", &n);
+        test_spit(test_path(f.dir, "quanto_qmap.json"), map, n);
+        free(map);
+    }
+    free(config);
+    free(weights);
+    return f;
 }

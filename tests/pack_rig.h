@@ -5,6 +5,7 @@
 
 #include "core/base/str.h"
 #include "core/files/weights.h"
+#include "tests/hf_folder.h"
 
 /* Of the linear: [out][in]. */
 enum { PACK_ROWS = 64, PACK_COLS = 128 };
@@ -21,5 +22,10 @@ void pack_rig_put(pack_rig *r, const char *name, const char *dtype, const char *
 /* Writes model.safetensors, once, and opens the folder. */
 nb_status pack_rig_open(pack_rig *r, nb_weights **w, nb_err *err);
 nb_weights *pack_rig_opened(pack_rig *r);
+
+/* A checkpoint that tests/reference wrote, tests/data/packed/NAME, as a folder. */
+hf_folder packed_folder(const char *name);
+/* tests/data/FOLDER/NAME + suffix, whole; owned by the caller. */
+char *packed_slurp(const char *folder, const char *name, const char *suffix, size_t *n);
 
 #endif

@@ -2,6 +2,7 @@
  * quantize into F32 and held against what the writer meant. */
 #include "tests/check.h"
 #include "tests/hf_folder.h"
+#include "tests/pack_rig.h"
 #include "tests/quantize.h"
 #include "tests/util.h"
 
@@ -9,32 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static char *slurp(const char *folder, const char *name, const char *suffix, size_t *n)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s%s", folder, name, suffix);
-    char *bytes = test_slurp(test_data(path), n);
-    check(bytes, "%s cannot be read", path);
-    return bytes;
-}
-
-static hf_folder folder_of(const char *name)
-{
-    size_t n;
-    char *config = slurp("packed", name, ".json", &n);
-    hf_folder f = hf_folder_make(name, config);
-    char *weights = slurp("packed", name, ".safetensors", &n);
-    test_spit(test_path(f.dir, "model.safetensors"), weights, n);
-    if (strstr(name, "quanto")) {
-        char *map = slurp("packed", name, ".qmap.json", &n);
-        test_spit(test_path(f.dir, "quanto_qmap.json"), map, n);
-        free(map);
-    }
-    free(config);
-    free(weights);
-    return f;
-}
 
 /* One tensor against its part of the golden; allowed in units of its largest weight. Returns what
  * follows it there. */
@@ -68,13 +43,13 @@ static void check_packed(const char *name, const char *const *tensors, double al
     nb_weights *w = NULL;
     nb_err err = {.msg = ""};
     size_t n;
-    hf_folder f = folder_of(name);
+    hf_folder f = packed_folder(name);
     check(nb_weights_open(&w, f.dir, &err) == NB_OK, "%s", err.msg);
     quant_job job = {.w = w, .preset = "F32", .out = test_path(f.dir, "out.gguf"), .quiet = true};
     job.allow_requantize = true; /* a landing type, widened */
     check(quant_run(&job, &err) == NB_OK, "%s", err.msg);
     nb_weights *out = quant_open(job.out);
-    char *golden = slurp("../golden/packed", name, ".f32", &n);
+    char *golden = packed_slurp("../golden/packed", name, ".f32", &n);
     const float *want = (const float *)(void *)golden, *end = want + n / sizeof *want;
     for (size_t i = 0; tensors[i]; i++)
         want = compare(out, tensors[i], want, end, allowed);
@@ -115,19 +90,10 @@ PACKED(ct_int8, 0)
 PACKED(ct_fp8, 5e-3)
 PACKED(fp8_block, 5e-3)
 PACKED(fp8_block_pow2, 0)
+PACKED(nvfp4, 0)
 PACKED(bitnet_packed, 0)
 PACKED(bitnet_offline, 0)
 PACKED(hqq4, 2e-3)
 PACKED(quanto_int8, 0)
 PACKED(quanto_int4, 2e-3)
 ROW(gpt_oss_mxfp4, experts, 0)
-
-/* Its scale of a whole tensor has no place in a GGUF tensor. */
-CHECK_TEST(packed, nvfp4_is_refused_by_name)
-{
-    nb_weights *w = NULL;
-    nb_err err = {.msg = ""};
-    hf_folder f = folder_of("nvfp4");
-    check(nb_weights_open(&w, f.dir, &err) == NB_UNSUPPORTED && strstr(err.msg, "modelopt"), "%s",
-          err.msg);
-}

@@ -16,7 +16,9 @@ enum { /* stored pieces of one weight, by role */
        NB_PACK_MAP,    /* value of each code */
        NB_PACK_NESTED, /* scales of the scales, and their map */
        NB_PACK_NESTED_MAP,
-       NB_PACK_STATE, /* JSON, or the two sizes */
+       NB_PACK_STATE,  /* JSON, or the two sizes */
+       NB_PACK_FACTOR, /* of all scales */
+       NB_PACK_INPUT,  /* of activations */
        NB_PACK_PARTS,
 };
 
@@ -27,6 +29,7 @@ typedef struct nb_pack_config {
     const char *method, *format; /* borrowed: config.json; "" = not said */
     int64_t bits, group;         /* group <= 0: one per row */
     bool symmetric;
+    bool mixed;                     /* bits and group differ from linear to linear */
     int64_t block[2];               /* rows and columns that share an fp8 scale */
     int64_t zero_bias;              /* added to stored zeros: 1 in GPTQ's first format */
     bool multiplies;                /* BitNet: by weight_scale; else divides */
@@ -35,10 +38,11 @@ typedef struct nb_pack_config {
 
 typedef struct nb_packing {
     const char *name;                  /* for people: "gptq" */
-    const char *methods, *format;      /* quant_method "a|b"; format NULL: any */
+    const char *methods, *formats;     /* quant_method; "a|b", NULL: any */
     const char *suffix[NB_PACK_PARTS]; /* behind the weight's stem; NULL: has none; "?x": may be */
     nb_dtype codes_dtype;              /* what the codes are stored as, and */
     nk_type_id codes_type;
+    uint8_t per_code; /* weights in an element of the codes; 0: as many as fit */
     /* Sizes, shapes of the parts, landing type. */
     nb_status (*open)(nb_packed *p, nb_err *err);
     /* Integer codes of n columns from col, and what makes weights of them:
@@ -64,19 +68,31 @@ struct nb_packed {
     unsigned bits;
     double offset;   /* of nested scales */
     nk_type_id type; /* it lands in */
+    float whole;     /* what all weights are multiplied by; and */
+    float factor;    /* what of it is not in rows of that type: it stands beside as "X.scale" */
+    float input;     /* of activations, "X.input_scale"; 0: none */
 };
+
+enum { NB_PACK_ROWS = 5 };
+/* The packings a checkpoint may mix; n 0: none, or none that is read. */
+typedef struct nb_packing_set {
+    const nb_packing *row[NB_PACK_ROWS];
+    size_t n;
+    int64_t bits; /* of a code, where the layout does not tell */
+} nb_packing_set;
 
 /* All packed weights of a model, and which stored tensors they consist of. */
 typedef struct nb_packs {
     nb_pack_config cfg;
-    const nb_packing *how; /* NULL: nothing is packed */
-    nb_packed *at;         /* [n] owned */
+    nb_packing_set how; /* n 0: nothing is packed */
+    nb_packed *at;      /* [n] owned */
     size_t n, cap;
     nb_index index; /* names */
 } nb_packs;
 
-/* The row that reads such a quantization_config; NULL: none does. */
-const nb_packing *nb_packing_of(const nb_jval *quantization_config);
+/* What reads such a quantization_config, or, where there is none, the files of its own that a
+ * quantizer left in dir; either may be NULL. For listings: what is wrong is not told. */
+void nb_packing_of(nb_packing_set *out, const nb_jval *quantization_config, const char *dir);
 /* BitNet models rounded as they run store plain weights; the class's rows round them. */
 bool nb_packing_is_plain(const nb_jval *quantization_config);
 
@@ -88,14 +104,16 @@ nb_status nb_packs_take(nb_packs *p, const nb_tensor *t, uint32_t shard, bool *t
 nb_status nb_packs_settle(nb_packs *p, nb_err *err);
 void nb_packs_close(nb_packs *p);
 
+/* Settings of a checkpoint; how->n 0: not packed. */
+nb_status nb_pack_config_read(nb_pack_config *cfg, nb_packing_set *how, const nb_hf_config *c);
+
 /* Weights that a stored tensor of such a checkpoint stands for: of its codes what they unpack to, 0
  * for what lies beside them, else its elements. */
-uint64_t nb_packing_weights(const nb_packing *how, const nb_jval *quantization_config,
-                            const nb_tensor *t);
+uint64_t nb_packing_weights(const nb_packing_set *set, const nb_tensor *t);
 
-/* One row as its landing type has it; bytes of nk_row_size. */
+/* One row as its landing type has it, without the factor; bytes of nk_row_size. */
 void nb_packed_row(const nb_packed *p, uint64_t row, uint8_t *out);
-/* The same as the packing itself defines it, computed from its codes and scales in f32. */
+/* The same as the packing itself defines it, factor and all, from its codes and scales in f32. */
 void nb_packed_values(const nb_packed *p, uint64_t row, float *out);
 
 /* hfquant_int.c, hfquant_float.c: what the rows of the table point to. */
@@ -142,6 +160,11 @@ void nb_quanto_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, 
 nb_status nb_mxfp4_open(nb_packed *p, nb_err *err);
 void nb_mxfp4_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
 void nb_mxfp4_block(const nb_packed *p, uint64_t row, uint64_t col, uint8_t *out);
+
+nb_status nb_nvfp4_open(nb_packed *p, nb_err *err);
+nb_status nb_nvfp4_inverse_open(nb_packed *p, nb_err *err);
+void nb_nvfp4_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
+void nb_nvfp4_block(const nb_packed *p, uint64_t row, uint64_t col, uint8_t *out);
 
 /* Element i of a float tensor (F32, F16, BF16) as f32; 0 for others. */
 float nb_stored_float(const nb_tensor *t, uint64_t i);

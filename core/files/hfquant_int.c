@@ -94,6 +94,8 @@ static bool is_float(const nb_tensor *t)
 static nb_status set_group(nb_packed *p, uint64_t groups, nb_err *err)
 {
     p->group = p->cfg->group > 0 ? (uint64_t)p->cfg->group : p->cols;
+    if (p->cfg->mixed && groups && p->cols % groups == 0)
+        p->group = p->cols / groups;
     if (groups == 0 || (p->cols + p->group - 1) / p->group != groups)
         return nb_fail(err, NB_FORMAT, "tensor \"%.120s\": %llu groups of %llu for %llu columns",
                        p->name, (unsigned long long)groups, (unsigned long long)p->group,
@@ -254,15 +256,36 @@ int nb_gemv_zero(const nb_packed *p, uint64_t row, uint64_t group)
  * 32], weight_scale [out][groups], codes offset by 2^(bits - 1); weight_zero_point i32 [out * bits
  * / 32][groups] with the same offset */
 
+/* Width and bits as weight_shape has them; where it is absent as config.json has the bits. */
+static nb_status ct_width(nb_packed *p, nb_err *err)
+{
+    const nb_tensor *shape = p->part[NB_PACK_STATE];
+    const uint64_t words = nb_tensor_cols(p->part[NB_PACK_CODES]);
+    int64_t size[2] = {0, 0}, bits = p->cfg->bits;
+    if (shape && (shape->type != NK_I64 || nb_tensor_count(shape) != 2))
+        return nb_packed_wrong(p, NB_PACK_STATE, 1, 2, err);
+    if (shape)
+        memcpy(size, shape->bytes, sizeof size);
+    if (shape && p->cfg->mixed && size[1] > 0)
+        bits = (int64_t)(words * 32 / (uint64_t)size[1]);
+    if (bits != 4 && bits != 8)
+        return nb_fail(err, NB_UNSUPPORTED, "tensor \"%.120s\": %s of %lld bits cannot be read",
+                       p->name, p->how->name, (long long)bits);
+    p->bits = (unsigned)bits;
+    p->cols = words * 32 / p->bits;
+    if (shape && (size[0] < 1 || (uint64_t)size[0] != p->rows || size[1] < 1 ||
+                  (uint64_t)size[1] != p->cols))
+        return nb_fail(err, NB_FORMAT, "tensor \"%.120s\": %lld x %lld, its codes are %llu x %llu",
+                       shape->name, (long long)size[0], (long long)size[1],
+                       (unsigned long long)p->rows, (unsigned long long)p->cols);
+    return NB_OK;
+}
+
 nb_status nb_ct_open(nb_packed *p, nb_err *err)
 {
     const nb_tensor *q = p->part[NB_PACK_CODES], *z = p->part[NB_PACK_ZEROS];
-    if (p->cfg->bits != 4 && p->cfg->bits != 8)
-        return nb_fail(err, NB_UNSUPPORTED, "tensor \"%.120s\": %s of %lld bits cannot be read",
-                       p->name, p->how->name, (long long)p->cfg->bits);
-    p->bits = (unsigned)p->cfg->bits;
     p->rows = nb_tensor_rows(q);
-    p->cols = nb_tensor_cols(q) * 32 / p->bits;
+    NB_TRY(ct_width(p, err));
     uint64_t groups = nb_tensor_cols(p->part[NB_PACK_SCALES]);
     NB_TRY(set_group(p, groups, err));
     if (!nb_packed_is(p, NB_PACK_SCALES, p->rows, groups))

@@ -108,7 +108,7 @@ void nb_packed_row(const nb_packed *p, uint64_t row, uint8_t *out)
     for (uint64_t c = 0; c < p->cols; c += BLOCK) {
         size_t n = p->cols - c < BLOCK ? (size_t)(p->cols - c) : BLOCK;
         uint8_t *at = out + c / type->block_len * type->block_size;
-        if (p->how->block)
+        if (p->how->block && !type->is_float)
             p->how->block(p, row, c, at);
         else if (codes)
             code_block(p, row, c, at);

@@ -50,6 +50,8 @@ typedef struct nb_view {
     uint32_t heads, heads_kv; /* NB_ROWS_QK: of this tensor; NB_ROWS_FALCON_QKV: of both kinds */
     const nb_gather *gather;  /* NULL: rows lie one after another; borrowed: the model */
     const char *stored_name;  /* name in the file; equals t.name for GGUF */
+    const char *beside;       /* of a factor: the packed weight whose rows leave it out, while
+                                 nb_weights_exact has it in; NULL */
     nk_type_id out_type;      /* the type it converts to without quantizing: F32 for norms and 1-d
                                  (HF), t.type otherwise */
 } nb_view;
@@ -73,9 +75,12 @@ size_t nb_weights_scratch(const nb_view *v);
 /* Row r as t.type has it: the mapping's own bytes, or made in scratch (aligned for floats,
  * nb_weights_scratch bytes, NULL when that is 0). Any thread. */
 const uint8_t *nb_weights_row(const nb_view *v, uint64_t r, void *scratch);
-/* Row r as the packing of a checkpoint defines it, where t.type need not hold it exactly: true; all
- * others, and NULL out: only tells. */
+/* Row r as the packing of a checkpoint defines it, factor and all, where t.type need not hold it
+ * exactly: true; all others, and NULL out: only tells. */
 bool nb_weights_exact(const nb_view *v, uint64_t r, float *out);
+/* What row r as t.type has it is to be multiplied by: a packing's factor that stands in a tensor of
+ * its own; else 1. */
+float nb_weights_factor(const nb_view *v, uint64_t r);
 /* "gptq", "awq" ...; NULL: not packed. */
 const char *nb_weights_packing(const nb_view *v);
 /* All rows, one after another: as t.type has them (t.nbytes), or as floats (a type that decodes and

@@ -139,6 +139,12 @@ bool nb_weights_exact(const nb_view *v, uint64_t r, float *out)
     return true;
 }
 
+float nb_weights_factor(const nb_view *v, uint64_t r)
+{
+    uint64_t stored;
+    return v->gather && v->gather->packed ? packed_row(v, r, &stored)->factor : 1;
+}
+
 const char *nb_weights_packing(const nb_view *v)
 {
     return v->gather && v->gather->packed ? v->gather->packed->how->name : NULL;

@@ -129,6 +129,12 @@ static nk_decode_fn *decoder(const nb_run *run, nk_type_id id)
     return nk_type_get(id)->decode;
 }
 
+static void times(float *v, uint64_t n, float factor)
+{
+    for (uint64_t i = 0; factor != 1 && i < n; i++)
+        v[i] *= factor;
+}
+
 static void read_strip(const nb_run *run, nb_workspace *ws, const strip *s)
 {
     if (run->rows) {
@@ -144,8 +150,10 @@ static void read_strip(const nb_run *run, nb_workspace *ws, const strip *s)
             memcpy(s->out + r * s->piece, bytes, s->piece);
         if (s->packed && nb_weights_exact(s->plan->src, s->row + r, ws->src + r * s->cols))
             continue;
-        if (decode)
-            decode(bytes, ws->src + r * s->cols, (size_t)s->cols);
+        if (!decode)
+            continue;
+        decode(bytes, ws->src + r * s->cols, (size_t)s->cols);
+        times(ws->src + r * s->cols, s->cols, nb_weights_factor(s->plan->src, s->row + r));
     }
 }
 
@@ -176,6 +184,8 @@ static nb_status encode_strip(const nb_run *run, nb_workspace *ws, strip *s, nb_
     if (!s->copy)
         run->method->encode(run->ops, to, ws->src, s->out, (size_t)s->rows, (size_t)s->cols, NULL);
     decoder(run, to->id)(s->out, ws->dec, s->n);
+    for (uint64_t r = 0; s->copy && r < s->rows; r++)
+        times(ws->dec + r * s->cols, s->cols, nb_weights_factor(s->plan->src, s->row + r));
     s->dec = ws->dec;
     return run->ops->all_finite(ws->dec, s->n) ? NB_OK : not_finite(s, ws->dec, ws->src, err);
 }
