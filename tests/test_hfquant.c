@@ -375,9 +375,14 @@ CHECK_TEST(hfquant, what_cannot_be_read_is_named)
     } row[] = {
         {"{\"quant_method\":\"modelopt\"}", "modelopt"},
         {"{\"quant_method\":\"spqr\"}", "spqr"},
-        {"{\"quant_method\":\"hqq\",\"quant_config\":{\"weight_quant_params\":{\"axis\":0}}}",
-         "axis 0"},
-        {"{\"quant_method\":\"awq\",\"version\":\"marlin\"}", "awq marlin"},
+        {"{\"quant_method\":\"hqq\",\"quant_config\":{\"weight_quant_params\":{\"nbits\":3}}}",
+         "hqq of 3 bits"},
+        {"{\"quant_method\":\"awq\",\"version\":\"llm-awq\"}", "awq llm-awq"},
+        {"{\"quant_method\":\"gptq\",\"checkpoint_format\":\"bitblas\"}", "gptq bitblas"},
+        {"{\"quant_method\":\"compressed-tensors\",\"format\":\"marlin-24\",\"config_groups\":{"
+         "\"g\":"
+         "{}}}",
+         "marlin-24"},
         {"{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\"}",
          "config_groups"},
         {"{}", "another quantizer"},

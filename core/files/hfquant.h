@@ -31,6 +31,7 @@ typedef struct nb_pack_config {
     bool symmetric;
     bool mixed;                     /* bits and group differ from linear to linear */
     int64_t block[2];               /* rows and columns that share an fp8 scale */
+    int64_t axis;                   /* HQQ: groups lie along the inputs, 1, or the outputs, 0 */
     int64_t zero_bias;              /* added to stored zeros: 1 in GPTQ's first format */
     bool multiplies;                /* BitNet: by weight_scale; else divides */
     int64_t width, ff, heads_width; /* inputs of linears, where nothing stored tells them */
@@ -156,6 +157,15 @@ nb_status nb_quanto_open(nb_packed *p, nb_err *err);
 void nb_quanto_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
 float nb_quanto_offset(const nb_packed *p, uint64_t row, uint64_t group);
 void nb_quanto_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
+
+nb_status nb_marlin_open(nb_packed *p, nb_err *err);
+void nb_marlin_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
+float nb_marlin_scale(const nb_packed *p, uint64_t row, uint64_t group);
+int nb_marlin_zero(const nb_packed *p, uint64_t row, uint64_t group);
+nb_status nb_fast_open(nb_packed *p, nb_err *err);
+void nb_fast_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
+float nb_fast_offset(const nb_packed *p, uint64_t row, uint64_t group);
+void nb_fast_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
 
 nb_status nb_mxfp4_open(nb_packed *p, nb_err *err);
 void nb_mxfp4_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);

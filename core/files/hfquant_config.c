@@ -24,12 +24,22 @@ enum { MAX_CONFIG = 4 << 20 };
 static const nb_packing packings[] = {
     {.name = "gptq",
      .methods = "gptq",
+     .formats = "gptq|gptq_v2",
      .suffix = {"qweight", "scales", "qzeros", "?g_idx"},
      .codes_type = NK_I32,
      .open = nb_gptq_open,
      .codes = nb_gptq_codes,
      .scale = nb_gptq_scale,
      .zero = nb_gptq_zero},
+    {.name = "gptq marlin",
+     .methods = "gptq",
+     .formats = "marlin",
+     .suffix = {"B", "s"},
+     .codes_type = NK_I32,
+     .open = nb_marlin_open,
+     .codes = nb_marlin_codes,
+     .scale = nb_marlin_scale,
+     .zero = nb_marlin_zero},
     {.name = "awq",
      .methods = "awq",
      .formats = "gemm",
@@ -48,6 +58,26 @@ static const nb_packing packings[] = {
      .codes = nb_gemv_codes,
      .scale = nb_gemv_scale,
      .zero = nb_gemv_zero},
+    {.name = "awq marlin",
+     .methods = "awq",
+     .formats = "marlin",
+     .suffix = {"qweight", "scales"},
+     .codes_type = NK_I32,
+     .open = nb_marlin_open,
+     .codes = nb_marlin_codes,
+     .scale = nb_marlin_scale,
+     .zero = nb_marlin_zero},
+    {.name = "awq gemv_fast",
+     .methods = "awq",
+     .formats = "gemv_fast",
+     .suffix = {"qweight", "scales", "?qzeros", NULL, NULL, "?scaled_zeros"},
+     .codes_type = NK_I16,
+     .per_code = 4,
+     .open = nb_fast_open,
+     .codes = nb_fast_codes,
+     .scale = nb_gptq_scale,
+     .offset = nb_fast_offset,
+     .values = nb_fast_values},
     {.name = "fp8",
      .per_code = 1,
      .methods = "fp8",
@@ -274,22 +304,25 @@ static void read_names(nb_pack_config *c, const nb_jval *q)
             is_true(q, "load_in_8bit", false) ? "int8" : text_of(q, "bnb_4bit_quant_type", "fp4");
     if (strcmp(c->method, "awq") == 0 && (!c->format[0] || nb_same_word(c->format, "exllama")))
         c->format = "gemm";
+    if (strcmp(c->method, "gptq") == 0 && is_true(q, "is_marlin_format", false))
+        c->format = "marlin";
+    else if (strcmp(c->method, "gptq") == 0 && !c->format[0])
+        c->format = "gptq";
     if (strcmp(c->method, "modelopt") == 0)
         c->format = text_of(q, "quant_algo", "");
 }
 
-/* HQQ keeps its settings two objects deeper; only groups along the inputs keep their blocks. */
+/* HQQ keeps its settings two objects deeper. */
 static nb_status read_hqq(nb_pack_config *c, const nb_hf_config *config, const nb_jval *q)
 {
     const nb_jval *p = nb_jget(nb_jget(q, "quant_config"), "weight_quant_params");
-    int64_t axis = 1;
     NB_TRY(nb_jopt_int(config->doc, p, "nbits", 1, 8, &c->bits, config->err));
     NB_TRY(nb_jopt_int(config->doc, p, "group_size", 1, 1 << 20, &c->group, config->err));
-    NB_TRY(nb_jopt_int(config->doc, p, "axis", 0, 1, &axis, config->err));
-    if (axis != 1 || (c->bits != 4 && c->bits != 8))
+    NB_TRY(nb_jopt_int(config->doc, p, "axis", 0, 1, &c->axis, config->err));
+    if (c->bits != 4 && c->bits != 8)
         return nb_fail(config->err, NB_UNSUPPORTED,
-                       "%s/config.json: hqq of %lld bits along axis %lld cannot be read",
-                       config->dir, (long long)c->bits, (long long)axis);
+                       "%s/config.json: hqq of %lld bits cannot be read", config->dir,
+                       (long long)c->bits);
     return NB_OK;
 }
 
@@ -352,6 +385,7 @@ static nb_status read_config(nb_pack_config *c, const nb_hf_config *config, cons
     read_names(c, q);
     c->bits = 4;
     c->group = -1;
+    c->axis = 1;
     c->zero_bias = strcmp(c->format, "gptq_v2") == 0 ? 0 : 1;
     c->symmetric = is_true(q, "sym", !is_true(q, "zero_point", false));
     c->multiplies = strcmp(text_of(q, "linear_class", ""), "autobitlinear") == 0;

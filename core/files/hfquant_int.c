@@ -1,8 +1,10 @@
 /* Packings of integer codes: weight = scale * (code - zero), a scale and zero per group of columns.
  * Which of ggml's types holds the same codes: quant.md 2.5. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/files/hfquant.h"
+#include "kernels/fp.h"
 
 enum { BLOCK = 32 }; /* columns that share a scale in Q4_0, Q4_1, Q8_0 */
 
@@ -47,16 +49,49 @@ static bool is_ordered(const nb_packed *p)
     return true;
 }
 
+/* Every code less its zero is one that q8_0 has: else nine bits are needed. */
+static bool fits_int8(const nb_packed *p)
+{
+    int code[BLOCK];
+    for (uint64_t r = 0; r < p->rows; r++)
+        for (uint64_t c = 0; c < p->cols; c += BLOCK) {
+            int zero = p->how->zero(p, r, c / p->group);
+            p->how->codes(p, r, c, BLOCK, code);
+            for (int i = 0; i < BLOCK; i++)
+                if (code[i] - zero < -128 || code[i] - zero > 127)
+                    return false;
+        }
+    return true;
+}
+
+/* The smallest float type that holds every weight. */
+static nk_type_id exact_float(nb_packed *p, nb_err *err)
+{
+    p->type = NK_F32;
+    float *row = nb_alloc(p->cols, sizeof *row, "row", err);
+    bool half = row != NULL;
+    for (uint64_t r = 0; half && r < p->rows; r++) {
+        nb_packed_values(p, r, row);
+        for (uint64_t c = 0; half && c < p->cols; c++)
+            half = nk_f16_to_f32(nk_f32_to_f16(row[c])) == row[c];
+    }
+    bool enough = row != NULL;
+    free(row);
+    return !enough ? NK_TYPE_SLOTS : half ? NK_F16 : NK_F32;
+}
+
 /* Codes keep their blocks where a scale covers whole ones; elsewhere, with columns out of order or
  * codes of nine bits, only floats hold the same. */
-static void land(nb_packed *p)
+static nb_status land(nb_packed *p, nb_err *err)
 {
     bool whole = p->group % BLOCK == 0 && p->cols % BLOCK == 0 && is_ordered(p);
-    bool even = whole && is_symmetric(p);
-    p->type = whole && even && p->bits <= 4   ? NK_Q4_0
-              : whole && even && p->bits == 8 ? NK_Q8_0
-              : whole && p->bits <= 4         ? NK_Q4_1
-                                              : NK_F32;
+    if (whole && p->bits <= 4)
+        p->type = is_symmetric(p) ? NK_Q4_0 : NK_Q4_1;
+    else if (whole && (is_symmetric(p) || fits_int8(p)))
+        p->type = NK_Q8_0;
+    else
+        p->type = exact_float(p, err);
+    return p->type == NK_TYPE_SLOTS ? NB_NOMEM : NB_OK;
 }
 
 static nb_status bad_order(const nb_packed *p, uint64_t groups, nb_err *err)
@@ -131,8 +166,7 @@ nb_status nb_gptq_open(nb_packed *p, nb_err *err)
         p->rows * p->bits % 32)
         return nb_packed_wrong(p, NB_PACK_ZEROS, groups, zeros, err);
     NB_TRY(bad_order(p, groups, err));
-    land(p);
-    return NB_OK;
+    return land(p, err);
 }
 
 void nb_gptq_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out)
@@ -193,8 +227,7 @@ nb_status nb_awq_open(nb_packed *p, nb_err *err)
     if (!nb_packed_is(p, NB_PACK_ZEROS, groups, p->rows / 8) ||
         p->part[NB_PACK_ZEROS]->type != NK_I32)
         return nb_packed_wrong(p, NB_PACK_ZEROS, groups, p->rows / 8, err);
-    land(p);
-    return NB_OK;
+    return land(p, err);
 }
 
 void nb_awq_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out)
@@ -227,8 +260,7 @@ nb_status nb_gemv_open(nb_packed *p, nb_err *err)
         return nb_packed_wrong(p, NB_PACK_SCALES, p->rows, groups, err);
     if (nb_tensor_rows(z) != p->rows || nb_tensor_cols(z) * 8 < groups || z->type != NK_I32)
         return nb_packed_wrong(p, NB_PACK_ZEROS, p->rows, (groups + 7) / 8, err);
-    land(p);
-    return NB_OK;
+    return land(p, err);
 }
 
 void nb_gemv_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out)
@@ -294,8 +326,7 @@ nb_status nb_ct_open(nb_packed *p, nb_err *err)
               p->rows * p->bits % 32 || z->type != NK_I32))
         return nb_packed_wrong(p, NB_PACK_ZEROS, p->rows * p->bits / 32, groups, err);
     NB_TRY(bad_order(p, groups, err));
-    land(p);
-    return NB_OK;
+    return land(p, err);
 }
 
 int nb_ct_zero(const nb_packed *p, uint64_t row, uint64_t group)
@@ -346,7 +377,7 @@ float nb_scb_scale(const nb_packed *p, uint64_t row, uint64_t group)
     return nb_int8_scale(p, row, group) / 127.0f;
 }
 
-/* --- BitNet: ternary, four rows in a byte (transformers, integrations/bitnet.py)
+/* --- BitNet: ternary, four rows in a byte (transformers @ 2c4914f, integrations/bitnet.py)
  * ------------------- weight u8 [out / 4][in]: row k * out / 4 + r in bits 2k of row r, code minus
  * 1; weight_scale [1], by which BitLinear divides and AutoBitLinear multiplies */
 
@@ -358,7 +389,7 @@ nb_status nb_bitnet_open(nb_packed *p, nb_err *err)
     p->cols = p->group = nb_tensor_cols(q);
     if (nb_tensor_count(s) != 1 || !is_float(s))
         return nb_packed_wrong(p, NB_PACK_SCALES, 1, 1, err);
-    p->type = p->cols % BLOCK == 0 ? NK_Q4_0 : NK_F32;
+    p->type = p->cols % 256 == 0 ? NK_TQ2_0 : p->cols % BLOCK == 0 ? NK_Q4_0 : NK_F32;
     return NB_OK;
 }
 

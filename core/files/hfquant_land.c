@@ -77,6 +77,16 @@ static void put_q8_0(const int code[BLOCK], float scale, int zero, nk_block_q8_0
         b->qs[j] = (int8_t)(code[j] - zero);
 }
 
+/* w = (q - 1) d; 32 of the 256: two bits of each byte of a half. */
+static void put_tq2_0(const int code[BLOCK], float scale, uint64_t col, nk_block_tq2_0 *b)
+{
+    const unsigned part = (unsigned)(col % 256 / BLOCK), shift = part % 4 * 2;
+    uint8_t *qs = b->qs + part / 4 * BLOCK;
+    b->d = nk_f32_to_f16(scale);
+    for (int j = 0; j < BLOCK; j++)
+        qs[j] = (uint8_t)((shift ? qs[j] : 0) | code[j] << shift);
+}
+
 static void code_block(const nb_packed *p, uint64_t row, uint64_t col, uint8_t *out)
 {
     int code[BLOCK];
@@ -84,7 +94,9 @@ static void code_block(const nb_packed *p, uint64_t row, uint64_t col, uint8_t *
     float scale = p->how->scale(p, row, g);
     int zero = p->how->zero ? p->how->zero(p, row, g) : 0;
     p->how->codes(p, row, col, BLOCK, code);
-    if (p->type == NK_Q4_0)
+    if (p->type == NK_TQ2_0)
+        put_tq2_0(code, scale, col, (nk_block_tq2_0 *)(void *)out);
+    else if (p->type == NK_Q4_0)
         put_q4_0(code, scale, zero, (nk_block_q4_0 *)(void *)out);
     else if (p->type == NK_Q4_1)
         put_q4_1(code, scale, p->how->offset ? p->how->offset(p, row, g) : -(float)zero * scale,
