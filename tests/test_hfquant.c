@@ -162,6 +162,103 @@ CHECK_TEST(hfquant, gptq_of_every_width_lands_with_its_codes)
     }
 }
 
+/* Codes of eight bits less any zero may need nine: then floats hold them, F16 if its eleven bits do.
+ */
+CHECK_TEST(hfquant, gptq_of_eight_bits_lands_in_the_smallest_type_that_is_exact)
+{
+    static const struct {
+        int spread; /* of codes around their zero */
+        bool even;  /* steps are powers of two */
+        nk_type_id type;
+    } row[] = {{127, false, NK_Q8_0}, {255, true, NK_F16}, {255, false, NK_F32}};
+    for (size_t i = 0; i < countof(row); i++) {
+        pack_rig r = pack_rig_make(
+            "eight", "{\"quant_method\":\"gptq\",\"bits\":8,\"group_size\":64,\"sym\":false}");
+        plain p = plain_make(8, false, 51 + i);
+        for (int k = 0; k < PACK_ROWS; k++)
+            for (int c = 0; c < PACK_COLS; c++) {
+                int zero = p.zero[k][p.group[c]], *code = &p.code[k][c];
+                int low = zero > row[i].spread ? zero - row[i].spread : 0;
+                int high = zero + row[i].spread < 255 ? zero + row[i].spread : 255;
+                *code = low + *code % (high - low + 1);
+                p.scale[k][p.group[c]] =
+                    row[i].even ? ldexpf(1, -5 - k % 3) : p.scale[k][p.group[c]];
+            }
+        put_gptq(&r, GATE, &p, 8, 1, false);
+        nb_weights *w = pack_rig_opened(&r);
+        compare(w, "blk.0.ffn_gate.weight", &p, row[i].type, 0);
+        nb_weights_close(&w);
+    }
+}
+
+enum { TERNARY_COLS = 512 };
+
+static int trit(int row, int col)
+{
+    return (row * 7 + col * 5 + col / 9) % 3 - 1;
+}
+
+/* transformers: BitLinear's output is divided by weight_scale, AutoBitLinear's multiplied. */
+static pack_rig ternary_rig(bool offline, float scale)
+{
+    uint8_t q[PACK_ROWS / 4][TERNARY_COLS] = {{0}};
+    pack_rig r = pack_rig_make("ternary", offline ? "{\"quant_method\":\"bitnet\",\"linear_class\":"
+                                                    "\"autobitlinear\",\"quantization_mode\":"
+                                                    "\"offline\"}"
+                                                  : "{\"quant_method\":\"bitnet\"}");
+    for (int row = 0; row < PACK_ROWS; row++)
+        for (int c = 0; c < TERNARY_COLS; c++)
+            q[row % (PACK_ROWS / 4)][c] |=
+                (uint8_t)((trit(row, c) + 1) << (2 * (row / (PACK_ROWS / 4))));
+    pack_rig_put(&r, "model.layers.0.mlp.gate_proj.weight", "U8", "[16,512]", q, sizeof q);
+    pack_rig_put(&r, "model.layers.0.mlp.gate_proj.weight_scale", "F32", "[1]", &scale,
+                 sizeof scale);
+    return r;
+}
+
+CHECK_TEST(hfquant, ternary_weights_land_in_two_bits)
+{
+    static const struct {
+        bool offline;
+        float scale, step;
+        nk_type_id type;
+        const char *preset;
+    } row[] = {{false, 32, 1 / 32.f, NK_TQ2_0, "TQ2_0"},
+               {true, 1.4375f, 1.4375f, NK_TQ2_0, "TQ2_0"},
+               {true, 1.4375f, 1.4375f, NK_TQ1_0, "TQ1_0"}};
+    for (size_t i = 0; i < countof(row); i++) {
+        nb_err err = {.msg = ""};
+        float exact[TERNARY_COLS], landed[TERNARY_COLS];
+        nb_tensor_report report[8];
+        pack_rig r = ternary_rig(row[i].offline, row[i].scale);
+        nb_weights *w = pack_rig_opened(&r);
+        const nb_view *v = nb_weights_find(w, "blk.0.ffn_gate.weight");
+        check(v->t.type == NK_TQ2_0 && v->t.shape[0] == TERNARY_COLS, "lands in %s",
+              nk_type_get(v->t.type)->name);
+        quant_job job = {.w = w,
+                         .preset = row[i].preset,
+                         .rule = "token_embd=f16",
+                         .out = test_path(test_tmpdir(), "ternary.gguf"),
+                         .force = true,
+                         .reports = report};
+        check(quant_run(&job, &err) == NB_OK, "%s", err.msg);
+        nb_weights *g = quant_open(job.out);
+        const nb_view *b = nb_weights_find(g, "blk.0.ffn_gate.weight");
+        check(b->t.type == row[i].type && report[1].stats.max_err == 0, "%s: off by %g",
+              nk_type_get(b->t.type)->name, (double)report[1].stats.max_err);
+        for (int k = 0; k < PACK_ROWS; k++) {
+            nb_weights_exact(v, (uint64_t)k, exact);
+            nk_type_get(b->t.type)->decode(
+                b->t.bytes + (size_t)k * b->t.nbytes / PACK_ROWS, landed, TERNARY_COLS);
+            for (int c = 0; c < TERNARY_COLS; c++)
+                check(exact[c] == (float)trit(k, c) * row[i].step && landed[c] == exact[c],
+                      "%d, %d: %g as %g", k, c, (double)exact[c], (double)landed[c]);
+        }
+        nb_weights_close(&g);
+        nb_weights_close(&w);
+    }
+}
+
 /* A file may say sym and hold other zeros, or shuffle its columns: then no code is lost either. */
 CHECK_TEST(hfquant, gptq_that_is_not_what_it_says_lands_elsewhere)
 {
@@ -360,6 +457,18 @@ CHECK_TEST(hfquant, listings_count_weights)
     check(l.e.params == PACK_ROWS * PACK_COLS + 4 * PACK_COLS && !l.e.unsupported && !l.is_float,
           "%llu weights, %s", (unsigned long long)l.e.params, l.e.problem);
     check(strcmp(l.e.type_name, "gptq") == 0, "%s", l.e.type_name);
+    static const char *const kind[][2] = {{"quanto_int8", "quanto int8"},
+                                          {"quanto_int4", "quanto int4"},
+                                          {"nvfp4", "modelopt nvfp4"},
+                                          {"bitnet_packed", "bitnet"},
+                                          {"hqq8_axis0", "hqq"}};
+    for (size_t i = 0; i < countof(kind); i++) { /* 7 linears, 64 x 64 of embedding, norms, biases */
+        nb_listing_hf(&l, packed_folder(kind[i][0]).dir, true);
+        check(strcmp(l.e.type_name, kind[i][1]) == 0 && !l.e.problem[0] && !l.is_float, "%s: %s, %s",
+              kind[i][0], l.e.type_name, l.e.problem);
+        check(l.e.params == 2 * 64 * 64 + 2 * 32 * 64 + 3 * 96 * 64 + 64 * 64 + 3 * 64 + 64 + 2 * 32,
+              "%s: %llu weights", kind[i][0], (unsigned long long)l.e.params);
+    }
     r = pack_rig_make("unread", "{\"quant_method\":\"spqr\"}");
     check(pack_rig_open(&r, &w, &err) == NB_UNSUPPORTED, "%s", err.msg);
     nb_listing_hf(&l, r.dir, true);

@@ -139,8 +139,9 @@ static nb_status check_path(const item *it, const nk_type *to, bool allow_requan
         return nb_fail(err, NB_UNSUPPORTED, "tensor \"%s\": type %s cannot be written%s",
                        it->t.name, to->name,
                        to->wants_imatrix ? " without an importance matrix" : "");
-    /* codes of another quantizer spelled out as floats lose nothing */
-    bool spelled_out = to->is_float && it->src && nb_weights_packing(it->src);
+    /* codes of another quantizer spelled out as floats, or ternary ones kept, lose nothing */
+    bool ternary = from->id == NK_TQ2_0 && to->id == NK_TQ1_0;
+    bool spelled_out = (to->is_float || ternary) && it->src && nb_weights_packing(it->src);
     *requantized = !from->is_float && !spelled_out;
     if (*requantized && !allow_requantize)
         return nb_fail(err, NB_REFUSED,
