@@ -43,6 +43,7 @@ typedef struct nb_packing {
     const char *suffix[NB_PACK_PARTS]; /* behind the weight's stem; NULL: has none; "?x": may be */
     nb_dtype codes_dtype;              /* what the codes are stored as, and */
     nk_type_id codes_type;
+    const char *loss; /* in the landing type, where it is not its usual one */
     uint8_t per_code; /* weights in an element of the codes; 0: as many as fit */
     /* Sizes, shapes of the parts, landing type. */
     nb_status (*open)(nb_packed *p, nb_err *err);
@@ -111,6 +112,9 @@ nb_status nb_pack_config_read(nb_pack_config *cfg, nb_packing_set *how, const nb
 /* Weights that a stored tensor of such a checkpoint stands for: of its codes what they unpack to, 0
  * for what lies beside them, else its elements. */
 uint64_t nb_packing_weights(const nb_packing_set *set, const nb_tensor *t);
+
+/* What is lost when such a weight becomes one of that type; NULL: nothing. */
+const char *nb_packed_loss(const nb_packed *p, nk_type_id to);
 
 /* One row as its landing type has it, without the factor; bytes of nk_row_size. */
 void nb_packed_row(const nb_packed *p, uint64_t row, uint8_t *out);

@@ -212,6 +212,7 @@ static const nb_packing packings[] = {
      .scale = nb_scb_scale,
      .zero = nb_no_zero},
     {.name = "bitsandbytes nf4",
+     .loss = "its 16 levels are rounded to 255 steps",
      .per_code = 2,
      .methods = "bitsandbytes",
      .formats = "nf4",
@@ -222,6 +223,7 @@ static const nb_packing packings[] = {
      .open = nb_bnb4_open,
      .values = nb_bnb4_values},
     {.name = "bitsandbytes fp4",
+     .loss = "steps are rounded to float16, a sixteenth of one to 0",
      .per_code = 2,
      .methods = "bitsandbytes",
      .formats = "fp4",
@@ -385,7 +387,6 @@ static nb_status read_config(nb_pack_config *c, const nb_hf_config *config, cons
     read_names(c, q);
     c->bits = 4;
     c->group = -1;
-    c->axis = 1;
     c->zero_bias = strcmp(c->format, "gptq_v2") == 0 ? 0 : 1;
     c->symmetric = is_true(q, "sym", !is_true(q, "zero_point", false));
     c->multiplies = strcmp(text_of(q, "linear_class", ""), "autobitlinear") == 0;
@@ -456,6 +457,7 @@ nb_status nb_pack_config_read(nb_pack_config *cfg, nb_packing_set *how, const nb
     const nb_jval *q = nb_hf_get(c, "quantization_config");
     bool packed = nb_jkind_of(q) == NB_JOBJECT && !nb_packing_is_plain(q);
     *how = (nb_packing_set){.n = 0};
+    cfg->axis = 1;
     if (packed)
         NB_TRY(read_config(cfg, c, q));
     if (!q)

@@ -43,6 +43,39 @@ void nb_packed_values(const nb_packed *p, uint64_t row, float *out)
         some_values(p, row, c, p->cols - c < BLOCK ? (size_t)(p->cols - c) : BLOCK, out + c);
 }
 
+/* What rounding a type does to steps, codes and floats that are given. */
+static const char *usual_loss(nk_type_id to)
+{
+    static const struct {
+        nk_type_id to;
+        const char *what;
+    } row[] = {{NK_Q4_0, "steps are rounded to float16"},
+               {NK_Q8_0, "steps are rounded to float16"},
+               {NK_TQ1_0, "steps are rounded to float16"},
+               {NK_TQ2_0, "steps are rounded to float16"},
+               {NK_Q4_1, "steps and offsets are rounded to float16"},
+               {NK_F16, "weights are rounded to float16"},
+               {NK_BF16, "weights are rounded to bfloat16"}};
+    for (size_t i = 0; i < countof(row); i++)
+        if (row[i].to == to)
+            return row[i].what;
+    return NULL; /* f32 holds them, mxfp4 and nvfp4 are the packing's own */
+}
+
+const char *nb_packed_loss(const nb_packed *p, nk_type_id to)
+{
+    bool ternary = p->type == NK_TQ2_0 && to == NK_TQ1_0;
+    if (to == p->type && p->how->codes && to == NK_F16)
+        return NULL; /* chosen because it holds them */
+    if (to == p->type && p->how->loss && to != NK_F32)
+        return p->how->loss;
+    if (to == p->type || ternary || nk_type_get(to)->is_float)
+        return usual_loss(to);
+    return p->part[NB_PACK_ORDER] && nk_type_get(p->type)->is_float
+               ? "columns of a step lie apart: codes and steps are chosen anew"
+               : "codes and steps are chosen anew";
+}
+
 /* --- blocks -------------------------------------------------------------------------------------
  */
 

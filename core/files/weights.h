@@ -81,6 +81,9 @@ bool nb_weights_exact(const nb_view *v, uint64_t r, float *out);
 /* What row r as t.type has it is to be multiplied by: a packing's factor that stands in a tensor of
  * its own; else 1. */
 float nb_weights_factor(const nb_view *v, uint64_t r);
+/* What a packed weight loses on its way to a type, "steps are rounded to float16"; NULL: nothing by
+ * construction, or it is not packed. */
+const char *nb_weights_loss(const nb_view *v, nk_type_id to);
 /* "gptq", "awq" ...; NULL: not packed. */
 const char *nb_weights_packing(const nb_view *v);
 /* All rows, one after another: as t.type has them (t.nbytes), or as floats (a type that decodes and

@@ -150,6 +150,11 @@ const char *nb_weights_packing(const nb_view *v)
     return v->gather && v->gather->packed ? v->gather->packed->how->name : NULL;
 }
 
+const char *nb_weights_loss(const nb_view *v, nk_type_id to)
+{
+    return v->gather && v->gather->packed ? nb_packed_loss(v->gather->packed, to) : NULL;
+}
+
 const uint8_t *nb_weights_row(const nb_view *v, uint64_t r, void *scratch)
 {
     const uint64_t rows = nb_tensor_rows(&v->t);
