@@ -183,6 +183,10 @@ static void imported(nb_jout *w, const nb_planned *p, const nb_stats *s)
     str(w, "lands_in", nk_type_get(p->src_type)->name);
     nb_jout_key(w, "exact");
     nb_jout_bool(w, in.exact);
+    if (in.sorted) {
+        nb_jout_key(w, "sorted");
+        nb_jout_bool(w, true);
+    }
     if (!in.exact && in.lost)
         str(w, "lost", in.lost);
 }

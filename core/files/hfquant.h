@@ -68,6 +68,9 @@ struct nb_packed {
     uint64_t rows, cols, group; /* rows of all matrices; group: columns that share a scale */
     uint64_t matrices;          /* 0 counts as 1: a stack of experts has several */
     unsigned bits;
+    bool scattered; /* columns of a step lie apart */
+    const uint32_t
+        *columns;    /* [cols] stored column of each; borrowed: the model; NULL: as stored */
     double offset;   /* of nested scales */
     nk_type_id type; /* it lands in */
     float whole;     /* what all weights are multiplied by; and */
@@ -112,6 +115,16 @@ nb_status nb_pack_config_read(nb_pack_config *cfg, nb_packing_set *how, const nb
 /* Weights that a stored tensor of such a checkpoint stands for: of its codes what they unpack to, 0
  * for what lies beside them, else its elements. */
 uint64_t nb_packing_weights(const nb_packing_set *set, const nb_tensor *t);
+
+/* The type whose blocks hold a scattered weight once its columns are sorted by their steps;
+ * NK_TYPE_SLOTS: none. */
+nk_type_id nb_packed_sorted_type(const nb_packed *p);
+/* Sorts columns by their steps within each `segment` of them: stored column of each into order
+ * [cols]. *whole: all 32 of each block have one step then. */
+nb_status nb_packed_sort(const nb_packed *p, uint64_t segment, uint32_t *order, bool *whole,
+                         nb_err *err);
+/* The group of a stored column. */
+uint64_t nb_packed_group(const nb_packed *p, uint64_t col);
 
 /* What is lost when such a weight becomes one of that type; NULL: nothing. */
 const char *nb_packed_loss(const nb_packed *p, nk_type_id to);

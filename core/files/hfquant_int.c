@@ -84,7 +84,8 @@ static nk_type_id exact_float(nb_packed *p, nb_err *err)
  * codes of nine bits, only floats hold the same. */
 static nb_status land(nb_packed *p, nb_err *err)
 {
-    bool whole = p->group % BLOCK == 0 && p->cols % BLOCK == 0 && is_ordered(p);
+    p->scattered = !is_ordered(p);
+    bool whole = p->group % BLOCK == 0 && p->cols % BLOCK == 0 && !p->scattered;
     if (whole && p->bits <= 4)
         p->type = is_symmetric(p) ? NK_Q4_0 : NK_Q4_1;
     else if (whole && (is_symmetric(p) || fits_int8(p)))
@@ -92,6 +93,39 @@ static nb_status land(nb_packed *p, nb_err *err)
     else
         p->type = exact_float(p, err);
     return p->type == NK_TYPE_SLOTS ? NB_NOMEM : NB_OK;
+}
+
+nk_type_id nb_packed_sorted_type(const nb_packed *p)
+{
+    if (!p->scattered || p->cols % BLOCK != 0 || p->bits > 8)
+        return NK_TYPE_SLOTS;
+    bool even = is_symmetric(p);
+    return p->bits <= 4 ? (even ? NK_Q4_0 : NK_Q4_1) : even ? NK_Q8_0 : NK_TYPE_SLOTS;
+}
+
+nb_status nb_packed_sort(const nb_packed *p, uint64_t segment, uint32_t *order, bool *whole,
+                         nb_err *err)
+{
+    const uint64_t groups = (p->cols + p->group - 1) / p->group;
+    *whole = segment > 0 && segment % BLOCK == 0 && p->cols % segment == 0;
+    if (!*whole)
+        return NB_OK;
+    uint32_t *start = nb_alloc(groups + 1, sizeof *start, "groups", err);
+    if (!start)
+        return NB_NOMEM;
+    for (uint64_t first = 0; first < p->cols; first += segment) {
+        memset(start, 0, (size_t)(groups + 1) * sizeof *start);
+        for (uint64_t c = first; c < first + segment; c++)
+            start[nb_packed_group(p, c) + 1]++;
+        for (uint64_t g = 0; g < groups; g++) {
+            *whole = *whole && start[g + 1] % BLOCK == 0;
+            start[g + 1] += start[g];
+        }
+        for (uint64_t c = first; c < first + segment; c++)
+            order[first + start[nb_packed_group(p, c)]++] = (uint32_t)c;
+    }
+    free(start);
+    return NB_OK;
 }
 
 static nb_status bad_order(const nb_packed *p, uint64_t groups, nb_err *err)

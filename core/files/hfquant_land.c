@@ -9,7 +9,7 @@
 
 enum { BLOCK = 32 };
 
-static uint64_t group_of(const nb_packed *p, uint64_t col)
+uint64_t nb_packed_group(const nb_packed *p, uint64_t col)
 {
     const nb_tensor *order = p->part[NB_PACK_ORDER];
     int32_t group;
@@ -19,10 +19,23 @@ static uint64_t group_of(const nb_packed *p, uint64_t col)
     return (uint64_t)group; /* checked on opening */
 }
 
+static uint64_t group_of(const nb_packed *p, uint64_t col)
+{
+    return nb_packed_group(p, p->columns ? p->columns[col] : col);
+}
+
+static void codes_of(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out)
+{
+    if (!p->columns)
+        p->how->codes(p, row, col, n, out);
+    for (size_t i = 0; p->columns && i < n; i++)
+        p->how->codes(p, row, p->columns[col + i], 1, &out[i]);
+}
+
 static void affine_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out)
 {
     int code[BLOCK];
-    p->how->codes(p, row, col, n, code);
+    codes_of(p, row, col, n, code);
     for (size_t i = 0; i < n; i++) {
         uint64_t g = group_of(p, col + i);
         out[i] = p->how->scale(p, row, g) * (float)(code[i] - p->how->zero(p, row, g));
@@ -123,10 +136,10 @@ static void put_tq2_0(const int code[BLOCK], float scale, uint64_t col, nk_block
 static void code_block(const nb_packed *p, uint64_t row, uint64_t col, uint8_t *out)
 {
     int code[BLOCK];
-    uint64_t g = col / p->group;
+    uint64_t g = group_of(p, col);
     float scale = p->how->scale(p, row, g);
     int zero = p->how->zero ? p->how->zero(p, row, g) : 0;
-    p->how->codes(p, row, col, BLOCK, code);
+    codes_of(p, row, col, BLOCK, code);
     if (p->type == NK_TQ2_0)
         put_tq2_0(code, scale, col, (nk_block_tq2_0 *)(void *)out);
     else if (p->type == NK_Q4_0)

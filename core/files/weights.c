@@ -35,6 +35,7 @@ void nb_weights_close(nb_weights **out)
     free(w->gathers);
     free(w->means);
     free(w->factors);
+    free(w->orders);
     free((void *)w->parts);
     nb_packs_close(&w->packs);
     free(w->path);

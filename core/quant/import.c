@@ -13,6 +13,7 @@ bool nb_import_of(nb_import *out, const nb_planned *p, const nb_stats *stats)
     if (cols > NB_TILE_WEIGHTS)
         stats = NULL; /* rows in pieces are not held against the checkpoint */
     *out = (nb_import){.packing = packing, .lost = nb_weights_loss(p->src, p->type->id)};
+    out->sorted = nb_weights_sorted(p->src);
     out->exact = stats ? stats->max_err == 0 : !out->lost;
     if (stats && !out->exact) {
         out->most = stats->max_err;
@@ -29,6 +30,7 @@ void nb_import_add(nb_import_sum *sum, const nb_planned *p, size_t i, const nb_s
         return;
     sum->packing = one.packing;
     sum->n++;
+    sum->sorted += one.sorted;
     sum->exact += one.exact;
     sum->equal += one.exact ? p->n : 0;
     if (fabsf(one.most) > fabsf(sum->worst.most)) {

@@ -8,6 +8,7 @@
 typedef struct nb_import {
     const char *packing; /* "gptq" */
     const char *lost;    /* a sentence's end, "steps are rounded to float16"; NULL: nothing is */
+    bool sorted;         /* in another order than the checkpoint's (nb_weights_sorted) */
     bool exact;          /* measured: every weight is equal */
     float most;          /* largest difference, signed, and its place */
     uint64_t row, col;
@@ -18,8 +19,8 @@ typedef struct nb_import {
 bool nb_import_of(nb_import *out, const nb_planned *p, const nb_stats *stats);
 
 typedef struct nb_import_sum {
-    size_t n, exact; /* tensors */
-    uint64_t equal;  /* weights of the exact ones */
+    size_t n, exact, sorted; /* tensors */
+    uint64_t equal;          /* weights of the exact ones */
     const char *packing;
     nb_import worst; /* most 0: all are exact */
     size_t worst_at; /* in the plan */

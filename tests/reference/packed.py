@@ -447,6 +447,8 @@ def write_model(name, config, tensors, decoded):
     with open(os.path.join(DATA, name + ".json"), "w") as out:
         out.write(json.dumps(config, indent=1) + "\n")
     write_safetensors(os.path.join(DATA, name + ".safetensors"), tensors)
+    if not decoded:
+        return
     with open(os.path.join(GOLDEN, name + ".f32"), "wb") as out:
         for w in decoded:
             out.write(np.ascontiguousarray(w).astype("<f4").tobytes())
@@ -470,6 +472,15 @@ def write(name):
             kind = {"weights": "qint8" if name.endswith("8") else "qint4", "activations": "none"}
             json.dump({f"model.layers.0.{linear}": kind for linear in LINEARS}, out, indent=1)
     write_model(name, config, tensors, [decoded[CHECKED]])
+
+
+def write_unpacked(name):
+    """The same model with its linears spelled out, NAME_plain: what a reader of NAME must compute."""
+    pack, _ = PACKINGS[name]
+    tensors = {n: ("F16", x.astype("<f2")) for n, x in plain_tensors()}
+    tensors |= {f"model.layers.0.{n}.weight": ("F32", pack(n, *shape)[1]) for n, shape in LINEARS.items()}
+    config = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "intermediate_size": FF, "tie_word_embeddings": True}
+    write_model(name + "_plain", config, tensors, [])
 
 
 def write_gpt_oss():
@@ -505,4 +516,5 @@ if __name__ == "__main__":
     os.makedirs(GOLDEN, exist_ok=True)
     for each in PACKINGS:
         write(each)
+    write_unpacked("gptq4_order")
     write_gpt_oss()

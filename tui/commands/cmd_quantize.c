@@ -140,6 +140,10 @@ static void print_import(const nb_plan *plan, nb_run *run)
         printf("%zu of %zu tensors from %s hold every weight of the checkpoint: largest difference "
                "0 over %llu weights\n",
                sum.exact, sum.n, sum.packing, (unsigned long long)sum.equal);
+    if (sum.sorted)
+        printf("%zu of them are in another order, rows and columns that meet alike, so that codes "
+               "are kept: adapters made for the checkpoint do not fit\n",
+               sum.sorted);
     if (sum.n > sum.exact)
         printf("%zu of %zu tensors from %s differ from the checkpoint:\n", sum.n - sum.exact, sum.n,
                sum.packing);
@@ -264,7 +268,10 @@ const ui_cmd ui_cmd_quantize = {
         "those\n"
         "mean, and there are packing, lands_in (the type their codes fit), exact (no weight "
         "differs) and,\n"
-        "where it is not, lost: what is rounded or chosen anew. A figure that is not finite is "
+        "where it is not, lost: what is rounded or chosen anew; sorted where columns of act-order, "
+        "and\n"
+        "the rows that meet them, were put in the order of their steps. A figure that is not "
+        "finite is "
         "null: sqnr_db of an "
         "exact tensor.\n"
         "A dry run has no figures, only names, types, bytes and why.",
