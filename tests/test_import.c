@@ -24,7 +24,7 @@ typedef struct import_row {
 
 static const import_row rows[] = {
     {"gptq4", "Q4_0", NULL, LINEARS, NULL},
-    {"gptq4_order", "Q4_0", NULL, 0, "columns of a step lie apart"},
+    {"gptq4_order", "Q4_0", NULL, 1, "its steps lie apart"},
     {"gptq4_order", "F32", NULL, LINEARS, NULL},
     {"gptq4_asym", "F16", NULL, LINEARS, NULL},
     {"gptq8", "Q8_0", NULL, LINEARS, NULL},
@@ -131,10 +131,10 @@ CHECK_TEST(import, the_command_prints_the_proof_or_the_loss)
           "%s%s", c.out, c.err);
     child_free(&c);
     c = quantize("gptq4_order", "Q4_0", NULL);
-    check(c.code == 0 && strstr(c.out, "7 of 7 tensors from gptq differ") &&
-              strstr(c.out, "blk.0.ffn_up.weight  gptq as q4_0: columns of a step lie apart: codes "
-                            "and steps are chosen anew; at most 0.0") &&
-              strstr(c.out, ", at row "),
+    check(c.code == 0 && strstr(c.out, "6 of 7 tensors from gptq differ") &&
+              strstr(c.out, "blk.0.ffn_up.weight  gptq as q4_0: its steps lie apart: codes are "
+                            "chosen anew; at most 0.0") &&
+              strstr(c.out, ", at row ") && strstr(c.out, "3 of them are in another order"),
           "%s%s", c.out, c.err);
     child_free(&c);
     c = quantize("bnb_nf4", "Q8_0", "--dry-run");
@@ -174,6 +174,39 @@ CHECK_TEST(import, json_has_what_the_text_says)
         }
         check(n == LINEARS, "%zu tensors", n);
         nb_json_close(&doc);
+        child_free(&c);
+    }
+}
+
+/* The Quantize screen: of the tensor in view, and of all of them. */
+CHECK_TEST(import, the_screen_shows_what_is_kept)
+{
+    static const struct {
+        const char *folder, *keys, *says[2];
+    } row[] = {
+        {"gptq4_asym",
+         "keys a\ntext blk.*=q4_1\nkeys Enter\n",
+         {"7 tensors from gptq, every weight equal", "every weight equal, max 0"}},
+        {"gptq4_order",
+         "keys j j j j Space\n", /* even if quantized */
+         {"7 tensors from gptq, 0 equal, max ", "its steps lie apart: codes are chosen anew"}}};
+    for (size_t i = 0; i < countof(row); i++) {
+        const char *script = test_path(test_tmpdir(), "import.script");
+        char text[300], folder[700];
+        size_t n;
+        snprintf(folder, sizeof folder, "%s", packed_folder(row[i].folder).dir);
+        snprintf(text, sizeof text,
+                 "size 160x50\nkeys 3\nwait\n%skeys C-r\nwait\nframes 300\nsave-screen done\n",
+                 row[i].keys);
+        test_spit(script, text, strlen(text));
+        child_how how = {.args = {"--script", script, folder}, .dir = test_tmpdir()};
+        child c = child_run(&how);
+        check(c.code == 0, "%s", c.err);
+        char *screen = test_slurp(test_path(test_tmpdir(), "done"), &n);
+        for (int k = 0; k < 2; k++)
+            check(screen && strstr(screen, row[i].says[k]), "no \"%s\" in\n%s", row[i].says[k],
+                  screen);
+        free(screen);
         child_free(&c);
     }
 }

@@ -1,6 +1,6 @@
 /* Which checkpoints are packed how: a row for each packing, and what config.json and the files
  * beside it say (quant.md 2.4). */
-#include "core/files/hfquant.h"
+#include "core/files/hfquant_rows.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/files/hfquant.h"
+#include "core/files/hfquant_rows.h"
 #include "kernels/fp.h"
 
 float nb_stored_float(const nb_tensor *t, uint64_t i)

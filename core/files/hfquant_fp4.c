@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/files/hfquant.h"
+#include "core/files/hfquant_rows.h"
 #include "kernels/blocks.h"
 #include "kernels/fp.h"
 

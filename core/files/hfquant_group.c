@@ -3,7 +3,7 @@
  * optimum-quanto (tensor/weights/qbits.py, tensor/packed.py). */
 #include <string.h>
 
-#include "core/files/hfquant.h"
+#include "core/files/hfquant_rows.h"
 
 /* Groups of the whole weight. */
 static uint64_t groups_of(const nb_packed *p)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/files/hfquant.h"
+#include "core/files/hfquant_rows.h"
 #include "kernels/fp.h"
 
 enum { BLOCK = 32 }; /* columns that share a scale in Q4_0, Q4_1, Q8_0 */

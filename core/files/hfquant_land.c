@@ -85,8 +85,8 @@ const char *nb_packed_loss(const nb_packed *p, nk_type_id to)
     if (to == p->type || ternary || nk_type_get(to)->is_float)
         return usual_loss(to);
     return p->part[NB_PACK_ORDER] && nk_type_get(p->type)->is_float
-               ? "columns of a step lie apart: codes and steps are chosen anew"
-               : "codes and steps are chosen anew";
+               ? "its steps lie apart: codes are chosen anew"
+               : "codes are chosen anew";
 }
 
 /* --- blocks -------------------------------------------------------------------------------------

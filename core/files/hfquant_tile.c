@@ -3,7 +3,7 @@
  * qlinear_marlin.py) and AutoAWQ's gemv_fast (@ 0d97169, awq/modules/linear/gemv_fast.py). */
 #include <string.h>
 
-#include "core/files/hfquant.h"
+#include "core/files/hfquant_rows.h"
 
 enum { BLOCK = 32 };
 
