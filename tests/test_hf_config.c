@@ -107,10 +107,12 @@ CHECK_TEST(hf, every_number_of_a_config_is_asked_for_and_bounded)
 CHECK_TEST(hf, absent_scaling_has_many_spellings)
 {
     static const char *const fields[] = {
-        ",\"rope_scaling\":null", ",\"rope_scaling\":{}", ",\"rope_scaling\":[1]",
+        ",\"rope_scaling\":null",
+        ",\"rope_scaling\":{}",
+        ",\"rope_scaling\":[1]",
         ",\"rope_scaling\":{\"rope_type\":\"default\"}",
-        ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}",
-        ",\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":1e6}"};
+        ",\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":1e6}",
+        ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}"};
     for (size_t i = 0; i < countof(fields); i++) {
         nb_kvs *kvs;
         nb_err err;
