@@ -367,7 +367,7 @@ nb_status nb_local_ask_each(nb_local *l, const nb_ask *ask, uint32_t n, nb_turn_
     if (n < 1 || n > most)
         return nb_fail(err, NB_USAGE, "%u answers at once: the session has %u sequences", n, most);
     for (uint32_t i = 0; i < n; i++) {
-        stats[i] = (nb_turn_stats){.stop = NB_STOP_FAIL};
+        stats[i] = (nb_turn_stats){.stop = NB_STOP_FAIL, .tools = ask->vars && ask->vars->tools};
         t.lane[i] = (lane){.l = l, .ask = ask, .stats = &stats[i], .answer = i, .start = start};
     }
     nb_status status = answer(&t, hooks, err);

@@ -97,6 +97,7 @@ typedef struct nb_turn_stats {
     double ttft;        /* seconds from ask to first token */
     double tok_per_s;   /* of generation, first token excluded */
     nb_stop stop;
+    bool tools; /* the model was told of tools: an answer that looks like a call is one */
 } nb_turn_stats;
 
 typedef struct nb_ask {
