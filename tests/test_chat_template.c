@@ -1,10 +1,10 @@
 /* Models whose chat template is not the demo's: its own is used, or named with the reason. */
 #include "tests/check.h"
+#include "tests/demo_model.h"
 #include "tests/run_child.h"
 #include "tests/util.h"
 #include "tests/workbench.h"
 
-#include "core/base/json.h"
 #include "core/model/channel.h"
 #include "core/model/chat.h"
 #include "kernels/cpu.h"
@@ -13,40 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* The demo model in a folder of its own with this chat template. */
-static const char *demo_with(const char *name, const char *template)
-{
-    static const char *const same[] = {"config.json", "generation_config.json", "model.safetensors",
-                                       "special_tokens_map.json", "tokenizer.model"};
-    const char *dir = test_path(test_tmpdir(), name);
-    char from[1024], to[1024];
-    size_t n;
-    nb_str out = {0};
-    mkdir(dir, 0700);
-    for (size_t i = 0; i < countof(same); i++) {
-        snprintf(from, sizeof from, "%s/%s", test_data("nibble-demo"), same[i]);
-        snprintf(to, sizeof to, "%s/%s", dir, same[i]);
-        check(access(to, F_OK) == 0 || symlink(from, to) == 0, "%s", to);
-    }
-    snprintf(from, sizeof from, "%s/tokenizer_config.json", test_data("nibble-demo"));
-    char *config = test_slurp(from, &n),
-         *key = config ? strstr(config, "\"chat_template\": ") : NULL;
-    check(key, "%s has no chat_template", from);
-    char *value = key + strlen("\"chat_template\": "), *end = strstr(value, "\",\n");
-    check(end, "%s", value);
-    nb_str_addn(&out, config, (size_t)(value - config));
-    nb_jout w = nb_jout_make(&out);
-    nb_jout_str(&w, template);
-    nb_str_add(&out, end + 1);
-    snprintf(to, sizeof to, "%s/tokenizer_config.json", dir);
-    test_spit(to, out.at, out.len);
-    nb_str_free(&out);
-    free(config);
-    return dir;
-}
 
 /* An answer's events: their text, and how many there were before the first token. */
 typedef struct heard {
@@ -83,8 +49,9 @@ static nb_status ask(const char *dir, const nb_message *msg, size_t n, heard *h,
 
 CHECK_TEST(chat_template, a_thought_that_the_prompt_opened_is_shown)
 {
-    const char *dir = demo_with("opened", "{{ bos_token }}<|user|>{{ messages[-1].content }}<|end|>"
-                                          "<|assistant|><think>{{ '\n' }}");
+    const char *dir =
+        demo_model("opened", "{{ bos_token }}<|user|>{{ messages[-1].content }}<|end|>"
+                             "<|assistant|><think>{{ '\n' }}");
     nb_message msg[] = {{NB_USER, "What is Q4_K?", 13}};
     heard h = {0};
     nb_err err;
@@ -96,9 +63,9 @@ CHECK_TEST(chat_template, a_thought_that_the_prompt_opened_is_shown)
 
 CHECK_TEST(chat_template, a_refusal_reaches_the_asker_in_its_words)
 {
-    const char *dir = demo_with("refusing", "{% if messages[0].role == 'system' %}"
-                                            "{{ raise_exception('System role not supported') }}"
-                                            "{% endif %}{{ messages[0].content }}");
+    const char *dir = demo_model("refusing", "{% if messages[0].role == 'system' %}"
+                                             "{{ raise_exception('System role not supported') }}"
+                                             "{% endif %}{{ messages[0].content }}");
     nb_message msg[] = {{NB_SYSTEM, "Be brief.", 9}, {NB_USER, "hi", 2}};
     heard h = {0};
     nb_err err;
@@ -112,14 +79,14 @@ CHECK_TEST(chat_template, a_refusal_reaches_the_asker_in_its_words)
 CHECK_TEST(chat_template, the_command_names_one_that_cannot_run)
 {
     char dir[1024];
-    snprintf(dir, sizeof dir, "%s", demo_with("included", "Hi.\n{% include 'x' %}"));
+    snprintf(dir, sizeof dir, "%s", demo_model("included", "Hi.\n{% include 'x' %}"));
     child c = child_run(&(child_how){.args = {"chat", dir, "-p", "Hi", "-n", "4"}});
     check(c.code == 0, "%d: %s", c.code, c.err);
     check(strstr(c.err, "the model's own chat template cannot be run (chat template line 2: tag "
                         "\"include\" is not supported); using chatml"),
           "%s", c.err);
     child_free(&c);
-    snprintf(dir, sizeof dir, "%s", demo_with("plain", "{{ messages[0].content }}"));
+    snprintf(dir, sizeof dir, "%s", demo_model("plain", "{{ messages[0].content }}"));
     c = child_run(&(child_how){.args = {"chat", dir, "-p", "Hi", "-n", "4"}});
     check(c.code == 0 && !strstr(c.err, "template"), "%d: %s", c.code, c.err);
     child_free(&c);
@@ -140,7 +107,7 @@ CHECK_TEST(chat_template, the_pane_names_one_that_cannot_run)
     check(ui_screen_chat.open(&self, app, &err) == NB_OK, "%s", err.msg);
     chat_pane *pane = &((chat *)self)->pane[0];
     pane->used = true;
-    check(nb_local_open(&pane->local, demo_with("pane", "Hi.\n{{ messages | frob }}"), &ops, NULL,
+    check(nb_local_open(&pane->local, demo_model("pane", "Hi.\n{{ messages | frob }}"), &ops, NULL,
                         0, NULL, &err) == NB_OK,
           "%s", err.msg);
     pane->tmpl = nb_chat_template(nb_local_chat(pane->local), &pane->tmpl_problem);
