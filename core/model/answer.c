@@ -164,8 +164,13 @@ static nb_status step_of(turn *t, size_t *step, nb_err *err)
 static nb_status make_room(turn *t, lane *a, nb_err *err)
 {
     size_t step;
-    NB_TRY(step_of(t, &step, err));
-    NB_TRY(nb_session_shift(t->l->session, t->keep, step, err));
+    nb_status st = step_of(t, &step, err);
+    if (st == NB_OK)
+        st = nb_session_shift(t->l->session, t->keep, step, err);
+    if (st != NB_OK) {
+        a->stats->stop = NB_STOP_CONTEXT;
+        return st;
+    }
     a->dropped += (uint32_t)step;
     a->stats->n_dropped += (uint32_t)step;
     return NB_OK;

@@ -19,9 +19,15 @@ static nb_fit_word word_of(const nb_fit *f)
 nb_fit nb_fit_of(const nb_hparams *hp, uint64_t weight_bytes, uint32_t ctx, bool kv_f32,
                  uint64_t available)
 {
-    nb_session_options opt = {.n_ctx = ctx, .kv_f32 = kv_f32};
-    nb_fit f = {.weights = weight_bytes, .available = available, .ctx = ctx};
-    nb_session_plan(hp, &opt, &f.kv, &f.compute);
+    const nb_session_options opt = {.n_ctx = ctx, .kv_f32 = kv_f32};
+    return nb_fit_session(hp, weight_bytes, &opt, available);
+}
+
+nb_fit nb_fit_session(const nb_hparams *hp, uint64_t weight_bytes, const nb_session_options *opt,
+                      uint64_t available)
+{
+    nb_fit f = {.weights = weight_bytes, .available = available, .ctx = opt->n_ctx};
+    nb_session_plan(hp, opt, &f.kv, &f.compute);
     if (!nb_add(f.weights, f.kv, &f.total) || !nb_add(f.total, f.compute, &f.total))
         f.total = UINT64_MAX;
     f.word = word_of(&f);
