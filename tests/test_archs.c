@@ -438,3 +438,25 @@ CHECK_TEST(archs, commands_take_a_cache_type_and_refuse_others)
     child_free(&small);
     child_free(&wrong);
 }
+
+/* What another cache gave is not the file's own figure: it is told and not kept. */
+CHECK_TEST(archs, figures_of_another_cache_are_not_kept)
+{
+    static const char *const other[][4] = {
+        {"--kv-f32"}, {"--cache-type-k", "bf16"}, {"--cache-type-v", "q8_0"}, {NULL}};
+    const char *demo = NB_TEST_ROOT "/tests/data/nibble-demo", *text = test_data("eval.txt");
+    const char *state = test_path(test_tmpdir(), "state");
+    char env[1100];
+    size_t n;
+    snprintf(env, sizeof env, "XDG_STATE_HOME=%s", state);
+    for (size_t i = 0; i < countof(other); i++) {
+        child c = child_run(&(child_how){.args = {"eval", demo, "-f", text, "-c", "64", "--chunks",
+                                                  "1", other[i][0], other[i][1]},
+                                         .env = {env}});
+        check(c.code == 0, "%s", c.err);
+        child_free(&c);
+        char *runs = test_slurp(test_path(state, "nibble/runs.jsonl"), &n);
+        check((runs != NULL) == (other[i][0] == NULL), "%s: %s", other[i][0], runs);
+        free(runs);
+    }
+}
