@@ -314,6 +314,10 @@ const nb_hf_class *nb_hf_class_of_arch(const char *gguf_arch)
 
 bool nb_hf_runs(const char *gguf_arch)
 {
+    static const char *const only_gguf[] = {"bitnet-25", "bitnet-b1.58"}; /* Microsoft's files */
+    for (size_t i = 0; i < countof(only_gguf); i++)
+        if (strcmp(only_gguf[i], gguf_arch) == 0)
+            return true;
     return nb_hf_class_of_arch(gguf_arch) != NULL;
 }
 

@@ -144,24 +144,28 @@ static nb_status read_sizes(nb_hf_config *c)
     return NB_OK;
 }
 
-nb_status nb_hf_config_open(nb_hf_config *out, const char *dir, nb_err *err)
+nb_status nb_hf_config_of(nb_hf_config *out, nb_json *doc, const char *dir, nb_err *err)
 {
-    char path[PATH_MAX];
-    nb_hf_config c = {.dir = dir, .err = err};
-    if (!nb_path_join(path, sizeof path, dir, "config.json"))
-        return nb_fail(err, NB_NOTFOUND, "%s: path is too long", dir);
-    NB_TRY(nb_json_load(&c.doc, path, MAX_CONFIG, err));
-    c.root = nb_json_root(c.doc);
+    nb_hf_config c = {.dir = dir, .doc = doc, .root = nb_json_root(doc), .err = err};
     c.text = nb_jget(c.root, "text_config");
     if (nb_jkind_of(c.text) != NB_JOBJECT)
         c.text = c.root;
-    nb_status st = find_class(&c);
-    if (st == NB_OK)
-        st = read_sizes(&c);
+    NB_TRY(find_class(&c));
+    NB_TRY(read_sizes(&c));
+    *out = c;
+    return NB_OK;
+}
+
+nb_status nb_hf_config_open(nb_hf_config *out, const char *dir, nb_err *err)
+{
+    char path[PATH_MAX];
+    nb_json *doc;
+    if (!nb_path_join(path, sizeof path, dir, "config.json"))
+        return nb_fail(err, NB_NOTFOUND, "%s: path is too long", dir);
+    NB_TRY(nb_json_load(&doc, path, MAX_CONFIG, err));
+    nb_status st = nb_hf_config_of(out, doc, dir, err);
     if (st != NB_OK)
-        nb_hf_config_close(&c);
-    else
-        *out = c;
+        nb_json_close(&doc);
     return st;
 }
 

@@ -20,6 +20,8 @@ struct nb_hf_config {
 };
 /* Finds class and sizes. On failure nothing is left to close. */
 nb_status nb_hf_config_open(nb_hf_config *out, const char *dir, nb_err *err);
+/* The same of a document that stays the caller's: not to be closed. dir: for messages. */
+nb_status nb_hf_config_of(nb_hf_config *out, nb_json *doc, const char *dir, nb_err *err);
 void nb_hf_config_close(nb_hf_config *c);
 /* Member `name` of text_config or root; NULL if absent or null. */
 const nb_jval *nb_hf_get(const nb_hf_config *c, const char *name);
