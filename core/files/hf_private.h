@@ -38,7 +38,7 @@ nb_status nb_hf_put_str(nb_hf_config *c, const char *suffix, const char *v);
 nb_status nb_hf_keys_of_rope(nb_hf_config *c);
 nb_hf_extra_fn nb_hf_extra_smollm3, nb_hf_extra_gemma3, nb_hf_extra_phi3, nb_hf_extra_gpt2,
     nb_hf_extra_stablelm, nb_hf_extra_stablelm_epoch, nb_hf_extra_falcon, nb_hf_extra_cohere,
-    nb_hf_extra_bitnet, nb_hf_extra_granite;
+    nb_hf_extra_bitnet, nb_hf_extra_granite, nb_hf_extra_window;
 
 /* Pieces of a SentencePiece model; what is no model has none. */
 size_t nb_spm_count(const uint8_t *bytes, size_t n);
