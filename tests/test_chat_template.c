@@ -154,8 +154,72 @@ CHECK_TEST(chat_template, channels_are_told_as_thoughts)
     check(strcmp(all.at, "<think>\n2 + 2 is 4\nsure\n</think>\n\nFour.") == 0, "%s", all.at);
     check(nb_chat_thought(all.at, all.len, &t) && t.done && strcmp(all.at + t.answer, "Four.") == 0,
           "%s", all.at);
+    const char *none = "";
+    check(nb_channel_close(&c, &none) == 0, "nothing was open: %s", none);
     nb_channel off = {.start = -1, .channel = -1, .message = -1, .end = -1};
     const char *text = "as it is";
     check(nb_channel_piece(&off, TEXT, &text, 8) == 8 && strcmp(text, "as it is") == 0, "%s", text);
     nb_str_free(&all);
+}
+
+/* A call's name stands in the header, before or behind the channel's; <|call|> ends the answer. */
+CHECK_TEST(chat_template, calls_in_channels_are_told_as_calls)
+{
+    enum { START = 1, CHANNEL, MESSAGE, END, TEXT };
+    typedef struct token {
+        int32_t id;
+        const char *text;
+    } token;
+    static const token rows[][12] = {
+        {{CHANNEL, ""},
+         {TEXT, "analysis"},
+         {MESSAGE, ""},
+         {TEXT, "hm"},
+         {END, ""},
+         {START, ""},
+         {TEXT, "assistant to=functions.f"},
+         {CHANNEL, ""},
+         {TEXT, "commentary json"},
+         {MESSAGE, ""},
+         {TEXT, "{\"a\": 1}"}},
+        {{CHANNEL, ""},
+         {TEXT, "commentary to=fun"},
+         {TEXT, "ctions.g-2.x <"},
+         {TEXT, "json"},
+         {MESSAGE, ""},
+         {TEXT, "[]"}},
+        {{CHANNEL, ""}, {TEXT, "commentary to=functions.\"}"}, {MESSAGE, ""}, {TEXT, "x"}}};
+    static const char *const want[] = {
+        "<think>\nhm\n</think>\n\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n"
+        "</tool_call>\n",
+        "<tool_call>\n{\"name\": \"g-2.x\", \"arguments\": []}\n</tool_call>\n", "x"};
+    for (size_t i = 0; i < countof(rows); i++) {
+        nb_channel c = {.start = START,
+                        .channel = CHANNEL,
+                        .message = MESSAGE,
+                        .end = END,
+                        .on = true,
+                        .header = true};
+        nb_str all = {0};
+        const char *text;
+        for (const token *t = rows[i]; t->id; t++) {
+            text = t->text;
+            size_t n = nb_channel_piece(&c, t->id, &text, strlen(text));
+            nb_str_addn(&all, text, n);
+        }
+        size_t n = nb_channel_close(&c, &text);
+        nb_str_addn(&all, text, n);
+        check(strcmp(nb_str_c(&all), want[i]) == 0, "row %zu: %s", i, nb_str_c(&all));
+        nb_str_free(&all);
+    }
+    nb_channel c = {.start = START, .channel = CHANNEL, .message = MESSAGE, .end = END, .on = true};
+    char wide[300];
+    const char *text = wide;
+    memset(wide, 'w', sizeof wide);
+    memcpy(wide, "to=functions.", 13);
+    nb_channel_piece(&c, START, &text, 0);
+    text = wide;
+    check(nb_channel_piece(&c, TEXT, &text, sizeof wide) == 0, "a header is not shown");
+    size_t n = nb_channel_piece(&c, MESSAGE, &text, 0);
+    check(n > 100 && n < sizeof c.open && strlen(text) == n, "%zu: %s", n, text);
 }

@@ -94,12 +94,18 @@ static nb_token_event no_token(const lane *a)
     return e;
 }
 
-/* Bytes of a character that never got whole. */
+/* Bytes of a character that never got whole, and what closes an answer that came to its end. */
 static void tell_rest(lane *a)
 {
     nb_token_event e = no_token(a);
+    const char *text;
     if (a->n_pending)
         emit(a, &e, a->n_pending);
+    a->n_pending = a->stats->stop == NB_STOP_END ? nb_channel_close(&a->channel, &text) : 0;
+    if (!a->n_pending)
+        return;
+    memcpy(a->pending, text, a->n_pending);
+    emit(a, &e, a->n_pending);
 }
 
 /* The prompt has opened a thought: the answer that goes on with it is shown whole. */
