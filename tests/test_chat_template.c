@@ -190,8 +190,8 @@ CHECK_TEST(chat_template, calls_in_channels_are_told_as_calls)
          {TEXT, "[]"}},
         {{CHANNEL, ""}, {TEXT, "commentary to=functions.\"}"}, {MESSAGE, ""}, {TEXT, "x"}}};
     static const char *const want[] = {
-        "<think>\nhm\n</think>\n\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n"
-        "</tool_call>\n",
+        ("<think>\nhm\n</think>\n\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n"
+         "</tool_call>\n"),
         "<tool_call>\n{\"name\": \"g-2.x\", \"arguments\": []}\n</tool_call>\n", "x"};
     for (size_t i = 0; i < countof(rows); i++) {
         nb_channel c = {.start = START,
