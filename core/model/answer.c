@@ -173,10 +173,10 @@ static nb_status make_room(turn *t, lane *a, nb_err *err)
     nb_status st = step_of(t, &step, err);
     if (st == NB_OK)
         st = nb_session_shift(t->l->session, t->keep, step, err);
-    if (st != NB_OK) {
+    if (st == NB_REFUSED || st == NB_UNSUPPORTED)
         a->stats->stop = NB_STOP_CONTEXT;
+    if (st != NB_OK)
         return st;
-    }
     a->dropped += (uint32_t)step;
     a->stats->n_dropped += (uint32_t)step;
     return NB_OK;
