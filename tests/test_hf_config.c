@@ -381,3 +381,31 @@ CHECK_TEST(hf, shards_are_found_counted_and_bounded)
     memset(endless, 'x', sizeof endless - 1);
     check(nb_hf_shards_open(&s, endless, &err) == NB_NOTFOUND, "a path longer than any");
 }
+
+/* null is no window; where the member is missing, Mistral's class has one of 4,096. */
+CHECK_TEST(hf_config, windows_are_those_of_transformers)
+{
+    static const struct {
+        const char *class, *member;
+        uint64_t want; /* 0: no key */
+    } rows[] = {
+        {"Mistral", ",\"sliding_window\":64", 64},    {"Mistral", ",\"sliding_window\":null", 0},
+        {"Mistral", ",\"sliding_window\":0", 0},      {"Mistral", "", 4096},
+        {"Starcoder2", ",\"sliding_window\":64", 64}, {"Starcoder2", "", 0},
+        {"Llama", ",\"sliding_window\":64", 0}};
+    for (size_t i = 0; i < countof(rows); i++) {
+        char config[600], key[64];
+        uint64_t window = 0;
+        nb_kvs *kvs;
+        nb_err err;
+        snprintf(config, sizeof config, "{\"architectures\":[\"%sForCausalLM\"]," HF_SMALL "%s}",
+                 rows[i].class, rows[i].member);
+        hf_folder f = hf_folder_make("window", config);
+        check(keys_of(f.dir, &kvs, &err) == NB_OK, "%s: %s", config, err.msg);
+        snprintf(key, sizeof key, "%s.attention.sliding_window",
+                 strcmp(rows[i].class, "Starcoder2") == 0 ? "starcoder2" : "llama");
+        nb_kvs_uint(kvs, key, &window);
+        check(window == rows[i].want, "row %zu: %llu", i, (unsigned long long)window);
+        nb_kvs_close(&kvs);
+    }
+}

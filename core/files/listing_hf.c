@@ -49,8 +49,26 @@ static uint64_t number(const nb_jval *root, const char *key, const char *old)
                : 0;
 }
 
-static void read_root(nb_entry *e, const nb_jval *root)
+/* The figures its GGUF would have: each class's own words and defaults. A class nobody knows keeps
+ * what the usual words told. */
+static void read_keys(nb_entry *e, nb_json *doc)
 {
+    nb_hf_config c;
+    nb_kvs *kvs = NULL;
+    nb_err err;
+    if (nb_hf_config_of(&c, doc, e->file, &err) != NB_OK || nb_kvs_open(&kvs, &err) != NB_OK)
+        return;
+    c.kvs = kvs;
+    if (nb_hf_keys_of_config(&c) == NB_OK) {
+        e->head_dim = e->n_head_kv = 0;
+        nb_listing_hparams(e, kvs);
+    }
+    nb_kvs_close(&kvs);
+}
+
+static void read_root(nb_entry *e, nb_json *doc)
+{
+    const nb_jval *root = nb_json_root(doc);
     nb_packing_set set;
     const char *type;
     const nb_hf_class *known = NULL;
@@ -71,6 +89,7 @@ static void read_root(nb_entry *e, const nb_jval *root)
         e->n_head_kv = e->n_head;
     if (!e->head_dim && e->n_head)
         e->head_dim = e->n_embd / e->n_head;
+    read_keys(e, doc);
     const nb_jval *q = nb_jget(root, "quantization_config");
     nb_packing_of(&set, q, NULL);
     if (nb_jkind_of(q) == NB_JOBJECT && !set.n && !nb_packing_is_plain(q) && !e->problem[0]) {
@@ -94,7 +113,7 @@ static nb_json *read_config(nb_listing *l, const char *dir)
         note(l, &err);
         return NULL;
     }
-    read_root(&l->e, nb_json_root(doc));
+    read_root(&l->e, doc);
     return doc;
 }
 
@@ -105,7 +124,7 @@ nb_status nb_entry_from_config(nb_entry *out, const char *json, size_t n, const 
     nb_entry e = {.is_dir = true};
     NB_TRY(nb_json_parse(&doc, json, n, MAX_CONFIG, what, err));
     bool tied = false;
-    read_root(&e, nb_json_root(doc));
+    read_root(&e, doc);
     e.tied = nb_jbool(nb_jget(nb_json_root(doc), "tie_word_embeddings"), &tied) && tied;
     nb_listing_check_arch(&e);
     nb_json_close(&doc);
