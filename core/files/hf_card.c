@@ -118,6 +118,7 @@ typedef struct text {
 typedef struct card {
     nb_kvs *kvs;
     nb_str tags, languages; /* encoded elements */
+    text pipeline;          /* comes behind the tags */
     size_t n_tags, n_languages, n_bases;
     nb_err *err;
 } card;
@@ -217,7 +218,9 @@ static nb_status add_value(card *c, text key, text value)
             return nb_kvs_put_str(c->kvs, row[i].gguf, v.at, v.n, c->err);
     if (is(key, "base_model"))
         return add_base(c, v);
-    if ((is(key, "tags") || is(key, "pipeline_tag")) && c->n_tags < MAX_ITEMS) {
+    if (is(key, "pipeline_tag"))
+        c->pipeline = v;
+    if (is(key, "tags") && c->n_tags < MAX_ITEMS) {
         nb_kv_add_str(&c->tags, v.at, v.n);
         c->n_tags++;
     }
@@ -283,6 +286,10 @@ nb_status nb_hf_card(nb_kvs *kvs, const char *bytes, size_t n, nb_err *err)
 {
     card c = {.kvs = kvs, .err = err};
     nb_status st = n ? read_card(&c, bytes, bytes + n) : NB_OK;
+    if (c.pipeline.n) {
+        nb_kv_add_str(&c.tags, c.pipeline.at, c.pipeline.n);
+        c.n_tags++;
+    }
     if (st == NB_OK && c.n_tags)
         st = nb_kvs_put_strs(kvs, "general.tags", &c.tags, c.n_tags, err);
     if (st == NB_OK && c.n_languages)
