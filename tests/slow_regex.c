@@ -316,12 +316,12 @@ static size_t split_once(matching *m, size_t *ends, size_t n)
     size_t start = m->begin;
     for (size_t at = m->begin; at < m->end;) {
         size_t to = match(m, 0, at);
+        if (to != SIZE_MAX && at > start)
+            ends[n++] = start = at;
         if (to == SIZE_MAX || to == at) {
             at++;
             continue;
         }
-        if (at > start)
-            ends[n++] = at;
         ends[n++] = to;
         at = start = to;
     }

@@ -2,7 +2,7 @@
  * ECMAScript's meaning (first alternative, greedy, leftmost) of | (?:) () (?=) (?!) [] * + ? {m,n}
  * $ \s \S \d \b \p{L} \p{M} \p{N} \p{P} \p{S} (also \p{Lu} and so on: all are letters) and
  * literals, on text as llama.cpp's unicode_regex_split prepares it: each byte that is no UTF-8 is
- * U+FFFD, and white space beyond ASCII is a vertical tab. */
+ * U+FFFD, and white space beyond ASCII is a vertical tab. An empty match cuts where it lies. */
 #ifndef NIBBLE_TEST_SLOW_REGEX_H
 #define NIBBLE_TEST_SLOW_REGEX_H
 

@@ -69,6 +69,7 @@ CHECK_TEST(card, front_matter_becomes_keys_and_the_rest_is_stepped_over)
         {"---\nlicense: a\x01z\nname: a\x7fz\nsize_label: \xc3\nlicense_name: \xc3\xa9\n",
          "general.license_name=\xc3\xa9\n"},
         {"---\ntags: [a, \"b\",, c ]\npipeline_tag: d\n", "general.tags=a,b,c,d,\n"},
+        {"---\npipeline_tag: d\ntags: [a]\n", "general.tags=a,d,\n"}, /* comes last */
         {"---\ntags: []\nlanguage: [en\nlanguages: fr]\n", "general.languages=[en,fr],\n"},
         {"---\n- lost\ntags:\n- a\n# b\n- c\nother:\n- d\n", "general.tags=a,c,\n"},
         {"---\ntags:\n- a\n-b\n- c\n", "general.tags=a,\n"}, /* no item: the list is over */

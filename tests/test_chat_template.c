@@ -83,7 +83,8 @@ CHECK_TEST(chat_template, the_command_names_one_that_cannot_run)
     child c = child_run(&(child_how){.args = {"chat", dir, "-p", "Hi", "-n", "4"}});
     check(c.code == 0, "%d: %s", c.code, c.err);
     check(strstr(c.err, "the model's own chat template cannot be run (chat template line 2: tag "
-                        "\"include\" is not supported); using chatml"),
+                        "\"include\" is not supported: a model has one template, and no other can "
+                        "be loaded); using chatml"),
           "%s", c.err);
     child_free(&c);
     snprintf(dir, sizeof dir, "%s", demo_model("plain", "{{ messages[0].content }}"));

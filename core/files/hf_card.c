@@ -118,6 +118,7 @@ typedef struct text {
 typedef struct card {
     nb_kvs *kvs;
     nb_str tags, languages; /* encoded elements */
+    text pipeline;          /* comes behind the tags */
     size_t n_tags, n_languages, n_bases;
     nb_err *err;
 } card;
@@ -193,9 +194,22 @@ static nb_status add_value(card *c, text key, text value)
 {
     static const struct {
         const char *card, *gguf;
-    } row[] = {{"license", "general.license"},           {"license_name", "general.license_name"},
-               {"license_link", "general.license_link"}, {"name", "general.name"},
-               {"model_name", "general.name"},           {"size_label", "general.size_label"}};
+    } row[] = {{"license", "general.license"},
+               {"license_name", "general.license_name"},
+               {"license_link", "general.license_link"},
+               {"name", "general.name"},
+               {"model_name", "general.name"},
+               {"size_label", "general.size_label"},
+               {"author", "general.author"},
+               {"model_author", "general.author"},
+               {"model_creator", "general.author"},
+               {"version", "general.version"},
+               {"model_version", "general.version"},
+               {"organization", "general.organization"},
+               {"description", "general.description"},
+               {"finetune", "general.finetune"},
+               {"basename", "general.basename"},
+               {"model_type", "general.basename"}};
     text v = scalar(value);
     if (v.n == 0)
         return NB_OK;
@@ -204,7 +218,9 @@ static nb_status add_value(card *c, text key, text value)
             return nb_kvs_put_str(c->kvs, row[i].gguf, v.at, v.n, c->err);
     if (is(key, "base_model"))
         return add_base(c, v);
-    if ((is(key, "tags") || is(key, "pipeline_tag")) && c->n_tags < MAX_ITEMS) {
+    if (is(key, "pipeline_tag"))
+        c->pipeline = v;
+    if (is(key, "tags") && c->n_tags < MAX_ITEMS) {
         nb_kv_add_str(&c->tags, v.at, v.n);
         c->n_tags++;
     }
@@ -270,6 +286,10 @@ nb_status nb_hf_card(nb_kvs *kvs, const char *bytes, size_t n, nb_err *err)
 {
     card c = {.kvs = kvs, .err = err};
     nb_status st = n ? read_card(&c, bytes, bytes + n) : NB_OK;
+    if (c.pipeline.n) {
+        nb_kv_add_str(&c.tags, c.pipeline.at, c.pipeline.n);
+        c.n_tags++;
+    }
     if (st == NB_OK && c.n_tags)
         st = nb_kvs_put_strs(kvs, "general.tags", &c.tags, c.n_tags, err);
     if (st == NB_OK && c.n_languages)
@@ -282,19 +302,45 @@ nb_status nb_hf_card(nb_kvs *kvs, const char *bytes, size_t n, nb_err *err)
 /* --- together -----------------------------------------------------------------------------------
  */
 
+/* config.json's _name_or_path where it is a model's id and not a path of some machine; NULL: none.
+ */
+static const char *given_id(const nb_jval *config)
+{
+    const char *given, *slash;
+    if (!nb_jstr(nb_jget(config, "_name_or_path"), &given) || !*given || *given == '.')
+        return NULL;
+    slash = strchr(given, '/');
+    return !slash || (slash[1] && slash != given && !strchr(slash + 1, '/')) ? given : NULL;
+}
+
+static const char *name_of_id(const char *id)
+{
+    const char *slash = strchr(id, '/');
+    return slash ? slash + 1 : id;
+}
+
+nb_status nb_hf_names(nb_kvs *kvs, const char *dir, const nb_jval *config, uint64_t params,
+                      nb_err *err)
+{
+    static const char organization[] = "general.organization";
+    char real[PATH_MAX];
+    const char *id = given_id(config);
+    if (id) {
+        NB_TRY(nb_hf_name_parts(kvs, name_of_id(id), params, err));
+        if (strchr(id, '/') && !nb_kvs_find(kvs, organization))
+            NB_TRY(put_title(kvs, organization, id, strcspn(id, "/"), err));
+    }
+    return nb_hf_name_parts(kvs, folder_name(dir, real), params, err);
+}
+
 nb_status nb_hf_identity(nb_kvs *kvs, const char *dir, const nb_jval *config, const char *arch,
                          nb_err *err)
 {
     char path[PATH_MAX], real[PATH_MAX], *bytes;
-    const char *name = folder_name(dir, real), *given;
+    const char *id = given_id(config), *name = id ? name_of_id(id) : folder_name(dir, real);
     size_t n;
     NB_TRY(nb_kvs_put_str(kvs, "general.architecture", arch, strlen(arch), err));
     NB_TRY(nb_kvs_put_str(kvs, "general.type", "model", 5, err));
-    if (nb_jstr(nb_jget(config, "_name_or_path"), &given) && *given && *given != '.') {
-        const char *slash = strchr(given, '/');
-        if (!slash || (slash[1] && slash != given && !strchr(slash + 1, '/')))
-            name = slash ? slash + 1 : given; /* a model's id, not a path of some machine */
-    }
     n = strlen(name);
     NB_TRY(put_title(kvs, "general.name", name, n <= MAX_VALUE ? n : MAX_VALUE, err));
     if (!nb_path_join(path, sizeof path, dir, "README.md"))

@@ -56,7 +56,7 @@ enum {                             /* flags of a class */
        NB_HF_NO_SPACE = 1 << 9,     /* SentencePiece without a leading space */
        NB_HF_PLAIN_ADDED = 1 << 10, /* added tokens are control only when marked so */
        NB_HF_FOURFOLD = 1 << 12,    /* an absent feed-forward width is four times the model's */
-       NB_HF_CODE_GEMMA = 1 << 11,  /* prefix, suffix, middle and eot at fixed ids */
+       NB_HF_CODE_GEMMA = 1 << 11,  /* eot at a fixed id */
 };
 
 typedef struct nb_hf_config nb_hf_config;

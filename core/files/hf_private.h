@@ -72,6 +72,11 @@ void nb_hf_shards_close(nb_hf_shards *s);
  * tags and languages. config: root of config.json. */
 nb_status nb_hf_identity(nb_kvs *kvs, const char *dir, const nb_jval *config, const char *arch,
                          nb_err *err);
+/* What the model's id or the folder's name tells beyond the card: general.basename, finetune,
+ * version, size_label, organization. params: how many weights, 0 if not known. */
+nb_status nb_hf_names(nb_kvs *kvs, const char *dir, const nb_jval *config, uint64_t params,
+                      nb_err *err);
+nb_status nb_hf_name_parts(nb_kvs *kvs, const char *id, uint64_t params, nb_err *err);
 /* The same from a model card's text alone; what cannot be read is left out. */
 nb_status nb_hf_card(nb_kvs *kvs, const char *text, size_t n, nb_err *err);
 /* general.size_label from the count of weights, "5.8M", or per expert, "8x7B", unless the card gave

@@ -175,7 +175,18 @@ static nb_status add_made(nb_made *m, const char *name, size_t len, nb_err *err)
 }
 
 /* Wavelength by wavelength: long ones are slowed by the factor, short ones kept, a smooth step
- * between (transformers, modeling_rope_utils; llama.cpp conversion/llama.py). */
+ * between (transformers, modeling_rope_utils; llama.cpp conversion/llama.py). In float32, in the
+ * converter's order: torch divides a number by a tensor as a product with its reciprocal. */
+static float llama3_factor(float wave, float factor, float low, float high, float old)
+{
+    if (wave < old / high)
+        return 1;
+    if (wave > old / low)
+        return factor;
+    float smooth = ((1 / wave) * old - low) / (high - low);
+    return 1 / ((1 - smooth) / factor + smooth);
+}
+
 static nb_status llama3_factors(nb_made *m, const nb_hf_config *c, const nb_jval *scaling)
 {
     double base, factor = 8, low = 1, high = 4, old = 8192;
@@ -190,13 +201,11 @@ static nb_status llama3_factors(nb_made *m, const nb_hf_config *c, const nb_jval
                        "%s/config.json: rope_scaling: high_freq_factor is not above low", c->dir);
     NB_TRY(add_made(m, "rope_freqs.weight", n, c->err));
     for (size_t i = 0; i < n; i++) {
-        double freq = pow(base, -(double)i / (double)n);
-        double wave = 2 * 3.14159265358979323846 / freq;
-        double smooth = (old / wave - low) / (high - low);
+        float part = (float)(2 * i) / (float)c->head_dim;
+        float freq = 1 / (float)pow((float)base, part); /* powf, rounded once */
+        float wave = (1 / freq) * (float)(2 * 3.14159265358979323846);
         m->tensor[m->n - 1].at[i] =
-            (float)(wave < old / high  ? 1.0
-                    : wave > old / low ? factor
-                                       : 1.0 / ((1 - smooth) / factor + smooth));
+            llama3_factor(wave, (float)factor, (float)low, (float)high, (float)old);
     }
     return NB_OK;
 }

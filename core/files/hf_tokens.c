@@ -174,23 +174,18 @@ static nb_status add_tokens(nb_hf_config *c, const nb_jval *tok, const nb_jval *
     return st;
 }
 
-/* Ids that llama.cpp's converter knows by heart: of CodeGemma, written for every Gemma of the first
- * generation, and of CodeLlama, known by the size of its vocabulary (conversion/gemma.py,
- * llama.py). */
+/* The end of a turn that llama.cpp's converter knows by heart: CodeGemma's, written for every Gemma
+ * of the first generation, and CodeLlama's, known by the size of its vocabulary
+ * (conversion/gemma.py, llama.py). */
 static nb_status put_known_ids(nb_hf_config *c)
 {
-    static const char *const key[] = {"prefix", "suffix", "middle", "eot"};
-    static const uint32_t gemma[] = {67, 69, 68, 107}, llama[] = {32007, 32008, 32009, 32010};
+    static const char key[] = "tokenizer.ggml.eot_token_id";
     bool is_gemma = c->class->flags & NB_HF_CODE_GEMMA;
     bool is_llama = (c->class->flags & NB_HF_ROPE_DIMS) && c->vocab == 32016;
-    for (size_t i = 0; i < countof(key) && (is_gemma || is_llama); i++) {
-        char name[64];
-        uint32_t id = is_gemma ? gemma[i] : llama[i];
-        snprintf(name, sizeof name, "tokenizer.ggml.%s_token_id", key[i]);
-        if (id < c->vocab && !nb_kvs_find(c->kvs, name))
-            NB_TRY(nb_kvs_put_u32(c->kvs, name, id, c->err));
-    }
-    return NB_OK;
+    uint32_t id = is_gemma ? 107 : 32010;
+    if ((!is_gemma && !is_llama) || id >= c->vocab || nb_kvs_find(c->kvs, key))
+        return NB_OK;
+    return nb_kvs_put_u32(c->kvs, key, id, c->err);
 }
 
 /* After everything the files say. */

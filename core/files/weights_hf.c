@@ -63,15 +63,17 @@ static nb_status check_tied(const nb_weights *w, nb_err *err)
 }
 
 /* Weights, and per expert those that one token sees (gguf-py, get_total_parameter_count). */
-static nb_status put_size_label(nb_weights *w, nb_err *err)
+static nb_status put_size(nb_weights *w, const nb_hf_config *c, nb_err *err)
 {
-    uint64_t params = 0, experts = 0;
+    uint64_t params = 0, experts = 0, all = 0;
     for (size_t i = 0; i < w->n; i++) {
         const nb_tensor *t = &w->views[i].t;
         bool stacked = strstr(t->name, "_exps.") && t->n_dims == 3;
+        all += nb_tensor_count(t);
         params += nb_tensor_count(t) / (stacked ? t->shape[2] : 1);
         experts = stacked ? t->shape[2] : experts;
     }
+    NB_TRY(nb_hf_names(w->kvs, w->dir, c->root, all, err));
     return nb_hf_size_label(w->kvs, params, experts, err);
 }
 
@@ -82,7 +84,7 @@ static nb_status read_folder(nb_weights *w, nb_hf_config *c, nb_err *err)
     NB_TRY(map_files(w, w->dir, err));
     NB_TRY(parse_files(w, err));
     NB_TRY(nb_weights_map(w, c, err));
-    NB_TRY(put_size_label(w, err));
+    NB_TRY(put_size(w, c, err));
     return check_tied(w, err);
 }
 

@@ -67,6 +67,12 @@ void nb_jvm_leave(nb_jvm *vm, nb_jscope *back)
     }
 }
 
+void nb_jvm_keep(nb_jscope *s)
+{
+    for (; s && !s->kept; s = s->up)
+        s->kept = true;
+}
+
 /* --- operators ------------------------------------------------------------------------------- */
 
 /* a + b + c: text is put together on the stack of bytes and taken off once. */
@@ -241,8 +247,7 @@ nb_status nb_jvm_macro(nb_jvm *vm, const nb_jnode *node, nb_jv *out)
     nb_jmacro *m = NULL;
     NB_TRY(nb_jvm_take(vm, 1, sizeof *m, &m));
     *m = (nb_jmacro){(uint32_t)(node - vm->t->node), vm->scope};
-    for (nb_jscope *s = vm->scope; s && !s->kept; s = s->up)
-        s->kept = true;
+    nb_jvm_keep(vm->scope);
     *out = (nb_jv){.kind = NB_JV_MACRO, .macro = m};
     return NB_OK;
 }

@@ -56,8 +56,14 @@ static nb_status dotted_name(nb_jparser *p, const char *wanted, nb_jv *out)
 static nb_status argument(nb_jparser *p, uint32_t *out)
 {
     uint32_t value;
-    if (is_op(p, "*") || is_op(p, "**"))
-        return nb_jp_fail(p, NB_UNSUPPORTED, p->tok.line, "* and ** arguments are not supported");
+    if (is_op(p, "*") || is_op(p, "**")) {
+        bool named = is_op(p, "**");
+        NB_TRY(nb_jp_next(p));
+        NB_TRY(nb_jp_expr(p, true, &value));
+        NB_TRY(nb_jp_wrap(p, NB_JN_SPREAD, value, out));
+        p->t->node[*out].op = named;
+        return NB_OK;
+    }
     if (p->tok.kind == NB_JTK_NAME) {
         NB_TRY(nb_jp_peek(p));
         if (p->next.kind == NB_JTK_OP && nb_jv_equals_text(&p->next.v, "=")) {
@@ -73,10 +79,25 @@ static nb_status argument(nb_jparser *p, uint32_t *out)
     return nb_jp_expr(p, true, out);
 }
 
+/* Positional ones first, at most one *expr behind them, **expr last (jinja2/parser.py,
+ * parse_call_args). *latest: rank of the last argument, 0 at first. */
+static nb_status in_order(nb_jparser *p, const nb_jnode *arg, int *latest)
+{
+    enum { NAMED = 1, SPREAD };
+    int rank = arg->kind == NB_JN_SPREAD ? SPREAD + arg->op : arg->kind == NB_JN_KEYWORD;
+    bool after_spread = rank == NAMED && *latest == SPREAD; /* f(*a, b=1) */
+    if (!after_spread && (rank < *latest || (rank >= SPREAD && rank == *latest)))
+        return nb_jp_fail(p, NB_FORMAT, arg->line, "invalid syntax for function call expression");
+    if (!after_spread)
+        *latest = rank;
+    return NB_OK;
+}
+
 /* ( ... ) as further children of `to`. */
 static nb_status arguments(nb_jparser *p, uint32_t to)
 {
     uint32_t last = 0, arg;
+    int latest = 0;
     NB_TRY(nb_jp_expect(p, NB_JTK_OP, "("));
     while (!is_op(p, ")")) {
         if (last)
@@ -84,6 +105,7 @@ static nb_status arguments(nb_jparser *p, uint32_t to)
         if (is_op(p, ")"))
             break;
         NB_TRY(argument(p, &arg));
+        NB_TRY(in_order(p, &p->t->node[arg], &latest));
         nb_jp_add(p, to, &last, arg);
     }
     return nb_jp_next(p);

@@ -413,6 +413,9 @@ static const nb_jrow filters[] = {
 
 const nb_jrow *nb_jfilter_find(const nb_jv *name)
 {
-    const nb_jrow *row = nb_jrow_find(filters, name);
-    return row ? row : nb_jrow_find(nb_jfilters_list, name);
+    static const nb_jrow *const lists[] = {filters, nb_jfilters_list, nb_jfilters_web};
+    const nb_jrow *row = NULL;
+    for (size_t i = 0; i < countof(lists) && !row; i++)
+        row = nb_jrow_find(lists[i], name);
+    return row;
 }

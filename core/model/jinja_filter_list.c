@@ -108,6 +108,12 @@ static nb_status sort_by(nb_jvm *vm, const nb_jv *keys, bool reverse, nb_jv *ite
     return NB_OK;
 }
 
+nb_status nb_jlist_sort(nb_jvm *vm, nb_jv *list)
+{
+    nb_jv keys = *list;
+    return sort_by(vm, &keys, false, list);
+}
+
 /* --- filters --------------------------------------------------------------------------------- */
 
 static nb_status to_list(nb_jvm *vm, nb_jcall *c, nb_jv *out)

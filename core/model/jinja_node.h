@@ -14,7 +14,7 @@ typedef enum nb_jnode_kind {
     NB_JN_DATA,     /* text */
     NB_JN_PRINT,    /* expr */
     NB_JN_IF,       /* (cond block)... [block] */
-    NB_JN_FOR,      /* target iter filter|NOTHING block else|NOTHING */
+    NB_JN_FOR,      /* target iter filter|NOTHING block else|NOTHING; op 1 = recursive */
     NB_JN_SET,      /* target expr */
     NB_JN_CAPTURE,  /* target filters|NOTHING block */
     NB_JN_MACRO,    /* sym; parameter... block; flags */
@@ -48,6 +48,7 @@ typedef enum nb_jnode_kind {
     NB_JN_FILTER,  /* name; argument... */
     NB_JN_TEST,    /* name; argument...; op 1 = negated */
     NB_JN_KEYWORD, /* name; expr */
+    NB_JN_SPREAD,  /* expr; op 0: *expr, 1: **expr */
     NB_JN_CAUGHT,  /* what a filter block or set block caught */
     NB_JN_PARAM,   /* sym; [default] */
 } nb_jnode_kind;

@@ -72,8 +72,8 @@ static nb_status tag_if(nb_jparser *p, uint32_t *out)
     return NB_OK;
 }
 
-/* target in expr [if expr] */
-static nb_status for_head(nb_jparser *p, uint32_t part[3])
+/* target in expr [if expr] [recursive] */
+static nb_status for_head(nb_jparser *p, uint32_t node, uint32_t part[3])
 {
     NB_TRY(nb_jp_next(p));
     NB_TRY(nb_jp_target(p, false, &part[0]));
@@ -85,8 +85,10 @@ static nb_status for_head(nb_jparser *p, uint32_t part[3])
     } else {
         NB_TRY(nb_jp_node(p, NB_JN_NOTHING, &part[2]));
     }
-    if (nb_jp_is(p, NB_JTK_NAME, "recursive"))
-        return nb_jp_fail(p, NB_UNSUPPORTED, p->tok.line, "recursive loops are not supported");
+    if (nb_jp_is(p, NB_JTK_NAME, "recursive")) {
+        p->t->node[node].op = 1;
+        NB_TRY(nb_jp_next(p));
+    }
     return nb_jp_expect(p, NB_JTK_TAG_END, "%}");
 }
 
@@ -95,7 +97,7 @@ static nb_status tag_for(nb_jparser *p, uint32_t *out)
     static const char *const ends[] = {"else", "endfor", NULL};
     uint32_t part[5], node, last = 0;
     NB_TRY(nb_jp_node(p, NB_JN_FOR, &node));
-    NB_TRY(for_head(p, part));
+    NB_TRY(for_head(p, node, part));
     p->loops++;
     NB_TRY(block(p, ends, &part[3]));
     p->loops--;
@@ -289,6 +291,13 @@ static nb_status statement(nb_jparser *p, uint32_t *out)
     int n = v->len > 40 ? 40 : (int)v->len;
     if (v->len > 3 && nb_jv_equals_text(&(nb_jv){.kind = NB_JV_STR, .at = v->at, .len = 3}, "end"))
         return nb_jp_fail(p, NB_FORMAT, p->tok.line, "%.*s closes nothing", n, v->at);
+    static const char *const loading[] = {"include", "import", "from", "extends"};
+    for (size_t i = 0; i < countof(loading); i++)
+        if (nb_jv_equals_text(v, loading[i]))
+            return nb_jp_fail(p, NB_UNSUPPORTED, p->tok.line,
+                              "tag \"%s\" is not supported: a model has one template, and no other "
+                              "can be loaded",
+                              loading[i]);
     return nb_jp_fail(p, NB_UNSUPPORTED, p->tok.line, "tag \"%.*s\" is not supported", n, v->at);
 }
 

@@ -200,10 +200,47 @@ nb_status nb_jvm_call(nb_jvm *vm, const nb_jv *what, const nb_jv *pos, size_t n,
         return nb_jrow_run(vm, what->method->row, &what->method->self, pos, n, named, out);
     if (what->kind == NB_JV_JOINER)
         return call_cycler(vm, what, out);
+    if (what->kind == NB_JV_LOOP)
+        return nb_jvm_call_loop(vm, what->loop, pos, n, named, out);
     return nb_jvm_fail(vm, NB_FORMAT, "'%s' object is not callable", nb_jv_type(what));
 }
 
 /* --- suffixes -------------------------------------------------------------------------------- */
+
+/* *all: its elements are positional arguments. */
+static nb_status spread(nb_jvm *vm, const nb_jv *all)
+{
+    nb_jv each;
+    int64_t n;
+    NB_TRY(nb_jv_each(vm, all, &each, &n));
+    for (int64_t i = 0; i < n; i++) {
+        nb_jv one = nb_jv_at(&each, i);
+        NB_TRY(nb_jvm_step(vm, 1));
+        NB_TRY(nb_jvm_push(vm, &one));
+    }
+    return NB_OK;
+}
+
+static nb_status add_named(nb_jvm *vm, nb_jdict *named, const nb_jv *key, const nb_jv *v)
+{
+    if (key->kind != NB_JV_STR)
+        return nb_jvm_fail(vm, NB_FORMAT, "keywords must be strings");
+    if (nb_jdict_text(named, key->at, key->len))
+        return nb_jvm_fail(vm, NB_FORMAT, "got multiple values for keyword argument '%.*s'",
+                           key->len > 60 ? 60 : (int)key->len, key->at);
+    return nb_jdict_set(vm, named, key, v);
+}
+
+/* **v: its entries are named arguments. */
+static nb_status spread_named(nb_jvm *vm, nb_jdict *named, const nb_jv *v)
+{
+    if (v->kind != NB_JV_DICT)
+        return nb_jvm_fail(vm, NB_FORMAT, "argument after ** must be a mapping, not %s",
+                           nb_jv_type(v));
+    for (uint32_t i = 0; i < v->dict->n; i++)
+        NB_TRY(add_named(vm, named, &v->dict->key[i], &v->dict->val[i]));
+    return NB_OK;
+}
 
 /* Evaluates arguments onto the stack; named ones into a dict, NULL when there are none. */
 static nb_status arguments(nb_jvm *vm, const nb_jnode *suffix, const nb_jdict **named)
@@ -212,18 +249,20 @@ static nb_status arguments(nb_jvm *vm, const nb_jnode *suffix, const nb_jdict **
     *named = NULL;
     for (uint32_t at = suffix->first; at; at = vm->t->node[at].next) {
         const nb_jnode *arg = &vm->t->node[at];
-        if (arg->kind != NB_JN_KEYWORD) {
-            if (*named)
-                return nb_jvm_fail(vm, NB_FORMAT, "positional argument follows keyword argument");
-            NB_TRY(nb_jvm_eval(vm, at, &v));
+        bool key = arg->kind == NB_JN_KEYWORD, all = arg->kind == NB_JN_SPREAD;
+        NB_TRY(nb_jvm_eval(vm, key || all ? arg->first : at, &v));
+        if (all && !arg->op) {
+            NB_TRY(spread(vm, &v));
+            continue;
+        }
+        if (!key && !all) {
             NB_TRY(nb_jvm_push(vm, &v));
             continue;
         }
         if (!*named)
             NB_TRY(nb_jdict_make(vm, NB_JV_DICT, &dict));
         *named = dict.dict;
-        NB_TRY(nb_jvm_eval(vm, arg->first, &v));
-        NB_TRY(nb_jdict_set(vm, dict.dict, &arg->v, &v));
+        NB_TRY(key ? add_named(vm, dict.dict, &arg->v, &v) : spread_named(vm, dict.dict, &v));
     }
     return NB_OK;
 }

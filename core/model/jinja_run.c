@@ -160,15 +160,11 @@ nb_status nb_jvm_loop_attr(nb_jvm *vm, const nb_jloop *l, const nb_jv *name, nb_
     const struct {
         const char *name;
         nb_jv v;
-    } plain[] = {{"index", nb_jv_int(i + 1)},
-                 {"index0", nb_jv_int(i)},
-                 {"revindex", nb_jv_int(l->n - i)},
-                 {"revindex0", nb_jv_int(l->n - i - 1)},
-                 {"first", nb_jv_bool(i == 0)},
-                 {"last", nb_jv_bool(i + 1 == l->n)},
-                 {"length", nb_jv_int(l->n)},
-                 {"depth", nb_jv_int(1)}, /* of recursion, which there is none */
-                 {"depth0", nb_jv_int(0)}};
+    } plain[] = {{"index", nb_jv_int(i + 1)},       {"index0", nb_jv_int(i)},
+                 {"revindex", nb_jv_int(l->n - i)}, {"revindex0", nb_jv_int(l->n - i - 1)},
+                 {"first", nb_jv_bool(i == 0)},     {"last", nb_jv_bool(i + 1 == l->n)},
+                 {"length", nb_jv_int(l->n)},       {"depth", nb_jv_int(l->depth0 + 1)},
+                 {"depth0", nb_jv_int(l->depth0)}};
     NB_TRY(nb_jvm_step(vm, 1));
     *out = (nb_jv){.kind = NB_JV_ABSENT};
     for (size_t k = 0; k < countof(plain); k++)
@@ -215,23 +211,60 @@ static nb_status turn(nb_jvm *vm, const nb_jnode *node, uint32_t body, nb_jloop 
     return NB_OK;
 }
 
-static nb_status run_for(nb_jvm *vm, const nb_jnode *node)
+/* The turns of a loop over *over, which was not gone through before. */
+static nb_status loop_over(nb_jvm *vm, const nb_jnode *node, nb_jloop *l, nb_jv *over)
 {
-    uint32_t iter = next_of(vm, node->first), cond = next_of(vm, iter), body = next_of(vm, cond);
-    nb_jv over;
-    nb_jloop *l = NULL;
+    uint32_t cond = next_of(vm, next_of(vm, node->first)), body = next_of(vm, cond);
     int64_t n;
-    NB_TRY(nb_jvm_eval(vm, iter, &over));
-    NB_TRY(nb_jv_each(vm, &over, &over, &n));
+    NB_TRY(nb_jv_each(vm, over, over, &n));
     if (vm->t->node[cond].kind != NB_JN_NOTHING)
-        NB_TRY(sift(vm, node, cond, &over, &n));
-    NB_TRY(nb_jvm_take(vm, 1, sizeof *l, &l));
-    *l = (nb_jloop){.over = over, .n = n};
+        NB_TRY(sift(vm, node, cond, over, &n));
+    l->over = *over;
+    l->n = n;
     for (; l->index0 < n && vm->flow == NB_JFLOW_ON; l->index0++)
         NB_TRY(turn(vm, node, body, l));
     vm->flow = NB_JFLOW_ON;
     uint32_t other = next_of(vm, body);
     return n == 0 && vm->t->node[other].kind == NB_JN_BLOCK ? nb_jvm_run(vm, other) : NB_OK;
+}
+
+static nb_status run_for(nb_jvm *vm, const nb_jnode *node)
+{
+    nb_jv over;
+    nb_jloop *l = NULL;
+    NB_TRY(nb_jvm_eval(vm, next_of(vm, node->first), &over));
+    NB_TRY(nb_jvm_take(vm, 1, sizeof *l, &l));
+    if (node->op) {
+        l->node = (uint32_t)(node - vm->t->node);
+        l->scope = vm->scope;
+        nb_jvm_keep(vm->scope);
+    }
+    return loop_over(vm, node, l, &over);
+}
+
+/* loop(items) within a recursive loop: the same loop over other items, as text. */
+nb_status nb_jvm_call_loop(nb_jvm *vm, const nb_jloop *l, const nb_jv *pos, size_t n,
+                           const nb_jdict *named, nb_jv *out)
+{
+    nb_jloop *deeper = NULL;
+    nb_jscope *back = vm->scope;
+    size_t start = vm->n_out;
+    const nb_jv *items = named ? nb_jdict_text(named, "iterable", 8) : NULL;
+    if (!l->node)
+        return nb_jvm_fail(vm, NB_FORMAT,
+                           "The loop must have the 'recursive' marker to be called recursively.");
+    if (n + (named ? named->n : 0) != 1 || (!n && !items))
+        return nb_jvm_fail(vm, NB_FORMAT, "loop() takes what to go through, and nothing else");
+    nb_jv over = n ? pos[0] : *items;
+    NB_TRY(nb_jvm_step(vm, 1));
+    NB_TRY(nb_jvm_deeper(vm));
+    NB_TRY(nb_jvm_take(vm, 1, sizeof *deeper, &deeper));
+    *deeper = (nb_jloop){.node = l->node, .depth0 = l->depth0 + 1, .scope = l->scope};
+    vm->scope = l->scope;
+    NB_TRY(loop_over(vm, &vm->t->node[l->node], deeper, &over));
+    vm->scope = back;
+    vm->depth--;
+    return nb_jvm_text(vm, start, out);
 }
 
 static nb_status run_break(nb_jvm *vm, const nb_jnode *node)

@@ -97,9 +97,9 @@ static nb_status is_callable(nb_jvm *vm, nb_jcall *c, nb_jv *out)
 {
     const nb_jv *v = &c->self;
     (void)vm;
-    return yes(out, v->kind == NB_JV_FUNC || v->kind == NB_JV_METHOD || v->kind == NB_JV_MACRO ||
-                        v->kind == NB_JV_JOINER || v->kind == NB_JV_LOOP ||
-                        v->kind == NB_JV_UNDEFINED);
+    return yes(out, v->kind == NB_JV_FUNC || v->kind == NB_JV_LOOP || v->kind == NB_JV_METHOD ||
+                        v->kind == NB_JV_MACRO || v->kind == NB_JV_JOINER ||
+                        v->kind == NB_JV_LOOP || v->kind == NB_JV_UNDEFINED);
 }
 
 static nb_status compared(nb_jvm *vm, nb_jcall *c, nb_jop op, nb_jv *out)

@@ -22,7 +22,7 @@ struct nb_jscope {
     nb_jscope *up;
     nb_jvar *var; /* [cap] */
     uint32_t n, cap;
-    bool kept; /* a macro was made in it: not used again */
+    bool kept; /* a macro or recursive loop was made in it: not used again */
 };
 
 struct nb_jmacro {
@@ -34,6 +34,9 @@ struct nb_jloop {
     nb_jv over; /* what is gone through */
     int64_t index0, n;
     nb_jv changed; /* arguments of the last changed(); ABSENT = none yet */
+    uint32_t node; /* the FOR of a recursive loop, which can be called; 0 = of a plain one */
+    int64_t depth0;
+    nb_jscope *scope; /* where a recursive loop was written; NULL = the top */
 };
 
 typedef struct nb_jstretch { /* of out: from start on */
@@ -126,8 +129,10 @@ const nb_jrow *nb_jtest_find(const nb_jv *name);
 const nb_jrow *nb_jfunc_find(const nb_jv *name);
 const nb_jrow *nb_jmethod_find(const nb_jv *self, const nb_jv *name);
 const nb_jrow *nb_jrow_find(const nb_jrow *rows, const nb_jv *name); /* rows end with name NULL */
-extern const nb_jrow nb_jfilters_list[], nb_jmethods_str[];
+extern const nb_jrow nb_jfilters_list[], nb_jfilters_web[], nb_jmethods_str[];
+nb_status nb_jlist_sort(nb_jvm *vm, nb_jv *list); /* *list becomes a sorted copy */
 nb_status nb_jclock_strftime(nb_jvm *vm, nb_jcall *c, nb_jv *out);
+nb_status nb_jwordwrap(nb_jvm *vm, nb_jcall *c, nb_jv *out); /* jinja_wrap.c */
 /* Binds and runs a row. */
 nb_status nb_jrow_run(nb_jvm *vm, const nb_jrow *row, const nb_jv *self, const nb_jv *pos, size_t n,
                       const nb_jdict *named, nb_jv *out);
@@ -152,6 +157,8 @@ nb_status nb_jvm_macro(nb_jvm *vm, const nb_jnode *node, nb_jv *out); /* as a va
 nb_status nb_jvm_run(nb_jvm *vm, uint32_t node);
 nb_status nb_jvm_call(nb_jvm *vm, const nb_jv *what, const nb_jv *pos, size_t n,
                       const nb_jdict *named, nb_jv *out);
+nb_status nb_jvm_call_loop(nb_jvm *vm, const nb_jloop *l, const nb_jv *pos, size_t n,
+                           const nb_jdict *named, nb_jv *out);
 nb_status nb_jvm_call_macro(nb_jvm *vm, const nb_jmacro *m, const nb_jv *pos, size_t n,
                             const nb_jdict *named, nb_jv *out);
 nb_status nb_jvm_attr(nb_jvm *vm, const nb_jv *v, const nb_jv *name, nb_jv *out);
@@ -161,5 +168,6 @@ nb_jv nb_jvm_name(const nb_jvm *vm, uint32_t sym);
 nb_status nb_jvm_set(nb_jvm *vm, uint32_t sym, const nb_jv *v);
 nb_status nb_jvm_enter(nb_jvm *vm, nb_jscope *up);
 void nb_jvm_leave(nb_jvm *vm, nb_jscope *back);
+void nb_jvm_keep(nb_jscope *s); /* it and those above outlive their block */
 
 #endif

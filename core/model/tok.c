@@ -53,7 +53,8 @@ static bool encode_text(const nb_tok *t, nb_merger *m, const uint8_t *text, size
 {
     switch (t->model) {
     case NB_TOK_BPE:
-        return nb_bpe_encode(t, m, text, len, ids);
+        return t->pre->flags & NB_PRE_RAW ? nb_raw_encode(t, m, text, len, ids)
+                                          : nb_bpe_encode(t, m, text, len, ids);
     case NB_TOK_UNIGRAM:
         return nb_unigram_encode(t, text, len, space, ids);
     default:

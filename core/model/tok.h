@@ -1,6 +1,6 @@
 /* Text <-> token ids, from GGUF tokenizer keys: SentencePiece BPE with byte fallback ("llama"),
- * SentencePiece unigram ("t5"), and byte-level BPE ("gpt2"), whose pre-tokenizer is
- * tokenizer.ggml.pre (pretok.def).
+ * SentencePiece unigram ("t5"), and BPE by a list of merges ("gpt2", "gemma4", "whitespace"), whose
+ * pre-tokenizer is tokenizer.ggml.pre (pretok.def) and says whether bytes or characters are merged.
  *
  * Any bytes are accepted, in linear or n log n time (A5). Text never becomes a control token unless
  * NB_TOK_SPECIAL is given, and that is for text of our own templates only (A6). */

@@ -8,6 +8,7 @@
  * of Latin-1 stand for themselves, the others, in order, for U+0100 and up. */
 #include "core/model/tok_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,9 +74,7 @@ static bool plain(const nb_tok *t, int32_t id)
     return true;
 }
 
-/* The token that ordinary text may become and that reads back the same: a normal one, else a
- * user-defined one that is plain. */
-static int32_t find_usable(const nb_tok *t, const uint8_t *spelling, size_t n)
+int32_t nb_bpe_usable(const nb_tok *t, const uint8_t *spelling, size_t n)
 {
     int32_t id = nb_spell_find(t, &t->words, spelling, n);
     if (id >= 0)
@@ -138,9 +137,9 @@ static bool read_merge(const nb_tok *t, const char *s, size_t n, nb_str *joined,
     nb_str_addn(joined, s, n_left);
     nb_str_addn(joined, space + 1, n - n_left - 1);
     const uint8_t *whole = (const uint8_t *)nb_str_c(joined);
-    out->left = find_usable(t, whole, n_left);
-    out->right = find_usable(t, whole + n_left, n - n_left - 1);
-    out->id = find_usable(t, whole, n - 1);
+    out->left = nb_bpe_usable(t, whole, n_left);
+    out->right = nb_bpe_usable(t, whole + n_left, n - n_left - 1);
+    out->id = nb_bpe_usable(t, whole, n - 1);
     return out->left >= 0 && out->right >= 0 && out->id >= 0;
 }
 
@@ -174,9 +173,15 @@ static nb_status read_merges(nb_tok *t, const nb_kvs *kvs, nb_err *err)
 nb_status nb_bpe_load(nb_tok *t, const nb_kvs *kvs, nb_err *err)
 {
     for (int byte = 0; byte < 256; byte++) {
-        char spelling[4];
-        size_t n = nb_utf8_put(char_of((uint8_t)byte), spelling);
-        t->byte_id[byte] = find_usable(t, (const uint8_t *)spelling, n);
+        char spelling[8];
+        size_t n = 6;
+        if (t->byte_id[byte] >= 0 && t->pre->flags & NB_PRE_RAW)
+            continue;
+        if (t->pre->flags & NB_PRE_RAW)
+            snprintf(spelling, sizeof spelling, "<0x%02X>", (unsigned)byte);
+        else
+            n = nb_utf8_put(char_of((uint8_t)byte), spelling);
+        t->byte_id[byte] = nb_bpe_usable(t, (const uint8_t *)spelling, n);
     }
     t->char_kinds = nb_alloc(BMP, 1, "tokenizer", err);
     if (!t->char_kinds)
@@ -188,7 +193,7 @@ nb_status nb_bpe_load(nb_tok *t, const nb_kvs *kvs, nb_err *err)
 /* --- words --------------------------------------------------------------------------------------
  */
 
-static bool joins(const nb_tok *t, const uint8_t *text, const nb_symbol *left,
+bool nb_bpe_joins(const nb_tok *t, const uint8_t *text, const nb_symbol *left,
                   const nb_symbol *right, float *score, int32_t *id)
 {
     (void)text;
@@ -212,7 +217,7 @@ static int32_t whole_token(const nb_tok *t, const uint8_t *word, size_t len)
         return -1;
     for (size_t i = 0; i < len; i++)
         n += nb_utf8_put(char_of(word[i]), spelling + n);
-    return find_usable(t, (const uint8_t *)spelling, n);
+    return nb_bpe_usable(t, (const uint8_t *)spelling, n);
 }
 
 /* word[at] is part of a character. */
@@ -249,7 +254,7 @@ static bool encode_word(const nb_tok *t, nb_merger *m, const uint8_t *word, size
     for (size_t i = 0; i < len; i++)
         m->sym[i] = (nb_symbol){(uint32_t)i, 1, (int32_t)i - 1, i + 1 < len ? (int32_t)i + 1 : -1,
                                 t->byte_id[word[i]]};
-    nb_merger_join(m, t, word, len, joins);
+    nb_merger_join(m, t, word, len, nb_bpe_joins);
     for (int32_t i = 0; i >= 0; i = m->sym[i].next)
         if (m->sym[i].id >= 0)
             nb_ids_put(ids, m->sym[i].id);

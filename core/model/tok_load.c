@@ -227,10 +227,11 @@ static nb_status settle(nb_tok *t, nb_err *err)
                                i);
             t->byte_id[byte] = (int32_t)i;
             t->shown[used++] = (uint8_t)byte;
-        } else if (word && t->model == NB_TOK_BPE) {
+        } else if (word && t->model == NB_TOK_BPE && !(t->pre->flags & NB_PRE_RAW)) {
             used += nb_bpe_show(s, n, t->shown + used);
         } else {
-            used += show_piece(t, word, s, n, t->shown + used);
+            bool marks = t->model != NB_TOK_BPE || t->pre->flags & NB_PRE_MARKS;
+            used += show_piece(t, word && marks, s, n, t->shown + used);
         }
     }
     t->shown_at[t->n] = used;
@@ -295,6 +296,8 @@ static id_defaults defaults_of(const nb_tok *t)
         return (id_defaults){1, 2, 0, true, false, true};
     if (t->model == NB_TOK_UNIGRAM)
         return (id_defaults){-1, 1, 2, false, true, false};
+    if (t->own_ids)
+        return (id_defaults){-1, -1, -1, true, false, false};
     int32_t bos = t->pre->flags & NB_PRE_NO_BOS_ID ? -1 : 11;
     return (id_defaults){bos, 11, -1, (t->pre->flags & NB_PRE_BOS) != 0, false, false};
 }
@@ -314,6 +317,9 @@ static nb_status read_ids(nb_tok *t, const nb_kvs *kvs, nb_err *err)
     NB_TRY(read_flag(kvs, "tokenizer.ggml.remove_extra_whitespaces", false, &t->merge_spaces, err));
     if (t->model == NB_TOK_BPE)
         t->add_space = false; /* has no such thing, whatever the key says */
+    if (t->model == NB_TOK_BPE && t->pre->flags & NB_PRE_NEWLINES)
+        t->add_bos = true; /* Gemma 4 files were published with false */
+    NB_TRY(read_flag(kvs, "tokenizer.ggml.normalizer.lowercase", false, &t->lower, err));
     settle_ends(t);
     set_end(t, t->eos);
     set_end(t, eot);
@@ -333,14 +339,18 @@ static nb_status read_model(nb_tok *t, const nb_kvs *kvs, nb_err *err)
         t->model = unigram ? NB_TOK_UNIGRAM : NB_TOK_SPM;
         return NB_OK;
     }
-    if (n != 4 || memcmp(model, "gpt2", 4) != 0)
+    t->own_ids = n == 6 && memcmp(model, "gemma4", 6) == 0;
+    t->no_blanks = n == 10 && memcmp(model, "whitespace", 10) == 0;
+    if (!t->own_ids && !t->no_blanks && (n != 4 || memcmp(model, "gpt2", 4) != 0))
         return nb_fail(err, NB_UNSUPPORTED,
-                       "tokenizer \"%.*s\": only \"llama\" and \"t5\" (SentencePiece) and "
-                       "\"gpt2\" (byte-level BPE) run",
+                       "tokenizer \"%.*s\": only \"llama\" and \"t5\" (SentencePiece), "
+                       "\"gpt2\" (byte-level BPE), \"gemma4\" and \"whitespace\" run",
                        n > 40 ? 40 : (int)n, model);
     t->model = NB_TOK_BPE;
-    if (nb_kvs_find(kvs, "tokenizer.ggml.pre") &&
-        !nb_kvs_str(kvs, "tokenizer.ggml.pre", &pre, &n_pre))
+    if (t->own_ids)
+        n_pre = strlen(pre = "gemma4");
+    else if (nb_kvs_find(kvs, "tokenizer.ggml.pre") &&
+             !nb_kvs_str(kvs, "tokenizer.ggml.pre", &pre, &n_pre))
         return nb_fail(err, NB_FORMAT, "tokenizer.ggml.pre: no string");
     t->pre = nb_pre_find(pre, n_pre);
     if (!t->pre)

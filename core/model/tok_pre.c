@@ -8,9 +8,15 @@ static const nb_pre table[] = {
 #define MERGED                   NB_PRE_MERGED
 #define BOS                      NB_PRE_BOS
 #define NO_BOS_ID                NB_PRE_NO_BOS_ID
+#define RAW                      NB_PRE_RAW
+#define MARKS                    NB_PRE_MARKS
+#define NEWLINES                 NB_PRE_NEWLINES
 #define PRE(name, family, flags) {name, nb_pre_families[NB_PRE_##family], flags},
 #include "core/model/pretok.def"
 #undef PRE
+#undef NEWLINES
+#undef MARKS
+#undef RAW
 #undef NO_BOS_ID
 #undef BOS
 #undef MERGED

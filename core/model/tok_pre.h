@@ -32,6 +32,9 @@ enum {                       /* what a name implies */
        NB_PRE_MERGED = 1,    /* a whole word that is a token needs no merges (ignore_merges) */
        NB_PRE_BOS = 2,       /* add_bos_token unless the file says otherwise */
        NB_PRE_NO_BOS_ID = 4, /* no default for bos_token_id */
+       NB_PRE_RAW = 8,       /* characters are merged, not bytes; <0x41> spells a byte */
+       NB_PRE_MARKS = 16,    /* a space is U+2581, as in SentencePiece */
+       NB_PRE_NEWLINES = 32, /* a word of newlines that is a token needs no merges; BOS always */
 };
 
 typedef struct nb_pre {

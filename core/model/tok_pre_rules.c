@@ -1,58 +1,8 @@
 #include "core/model/tok_pre_rules.h"
 
-#include "core/base/str.h"
-#include "core/base/unicode.h"
+#include <string.h>
 
-enum { /* sets of kinds, 1 << nb_cp_kind */
-       LETTER = 1 << NB_KIND_LETTER,
-       MARK = 1 << NB_KIND_MARK,
-       NUMBER = 1 << NB_KIND_NUMBER,
-       PUNCT = 1 << NB_KIND_PUNCT,
-       SYMBOL = 1 << NB_KIND_SYMBOL,
-       SPACE = 1 << NB_KIND_SPACE,
-       ANY = (1 << NB_KINDS) - 1,
-};
-
-/* --- characters ---------------------------------------------------------------------------------
- */
-
-typedef struct chr {
-    uint32_t cp;   /* white space beyond ASCII: a vertical tab */
-    unsigned kind; /* 1 << nb_cp_kind; 0 at the end */
-    unsigned n;    /* bytes */
-} chr;
-
-static chr wide_chr(const nb_pre_text *x, size_t at, size_t end)
-{
-    uint32_t cp;
-    size_t n = nb_utf8_next((const char *)x->bytes + at, end - at, &cp, NULL);
-    if (n == 0)
-        return (chr){0xfffd, SYMBOL, 1};
-    unsigned kind = 1u << (cp < 0x10000 ? x->kinds[cp] : (unsigned)nb_cp_kind_of(cp));
-    return (chr){kind == SPACE ? '\v' : cp, kind, (unsigned)n};
-}
-
-static inline chr chr_at(const nb_pre_text *x, size_t at, size_t end)
-{
-    if (at >= end)
-        return (chr){0};
-    uint8_t b = x->bytes[at];
-    return b < 0x80 ? (chr){b, 1u << x->kinds[b], 1} : wide_chr(x, at, end);
-}
-
-/* End of the run of such characters that begins at `at`, at most `max` of them. */
-static size_t run(const nb_pre_text *x, size_t at, size_t end, unsigned kinds, size_t max)
-{
-    for (chr c; max > 0 && (c = chr_at(x, at, end)).kind & kinds; max--)
-        at += c.n;
-    return at;
-}
-
-static bool matched(size_t at, size_t to, size_t *out)
-{
-    *out = to;
-    return to > at;
-}
+#include "core/model/tok_pre_chars.h"
 
 static bool newline(uint32_t cp)
 {
@@ -206,11 +156,112 @@ static bool word(const nb_pre_text *x, size_t at, size_t end, const void *arg, s
     return matched(at, newlines(x, at, end), to) || matched(at, blanks(x, at, end), to);
 }
 
-/* deepseek-v3: [!-/:-@[-`{-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|
- * \s*[\r\n]+|\s+(?!\S)|\s+ ; what is none of these stays between the words. */
-static bool deepseek3_word(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+/* Behind a cut within a run of white space. */
+static bool after_blank(const nb_pre_text *x, size_t at)
+{
+    size_t p = at;
+    while (p > 0 && at - p < 4 && (x->bytes[p - 1] & 0xc0) == 0x80)
+        p--;
+    chr c = p > 0 ? chr_at(x, p - 1, at) : (chr){0};
+    return c.kind & SPACE && !newline(c.cp);
+}
+
+/* \s{512}(?!\S)|\s{256}(?!\S)|...|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1} : by falling powers of two,
+ * none of which takes the one character that a word may stand behind. */
+static size_t halved_blanks(const nb_pre_text *x, size_t at, size_t end)
+{
+    for (size_t n = 512; n > 1; n /= 2) {
+        size_t to = at, k = 0;
+        chr c;
+        for (; (c = chr_at(x, to, end)).kind & SPACE && k < n; k++)
+            to += c.n;
+        if (k == n && (!c.kind || c.kind & SPACE))
+            return to;
+    }
+    return run(x, at, end, SPACE, 1);
+}
+
+/* jais-2: as llama 3, but for the white space. Where a run of it is cut there is no newline in the
+ * rest, which is therefore not looked through again. */
+static bool jais2_word(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+{
+    const words *w = arg;
+    if (!(chr_at(x, at, end).kind & SPACE) || whole_word(w, x, at, end) > at ||
+        spaced(x, at, end, ANY & ~(SPACE | w->skip)) > at)
+        return word(x, at, end, arg, to);
+    if (!after_blank(x, at) && matched(at, newlines(x, at, end), to))
+        return true;
+    return matched(at, halved_blanks(x, at, end), to);
+}
+
+/* \p{L}\p{M}*(?: ?\p{L}\p{M}*)* : several words with single spaces between; `at`: none. */
+static size_t many_words(const nb_pre_text *x, size_t at, size_t end)
+{
+    size_t to = at;
+    for (;;) {
+        size_t from = to > at && to < end && x->bytes[to] == ' ' ? to + 1 : to;
+        chr c = chr_at(x, from, end);
+        if (!(c.kind & LETTER))
+            return to;
+        to = run(x, from + c.n, end, MARK, SIZE_MAX);
+    }
+}
+
+/* exaone-moe: contraction | [^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+ | \p{N} |
+ *     ` ?`[^\s\p{L}\p{N}]+[\r\n/]? | \s*[\r\n] | \s+(?!\S) | \s+ */
+static bool exaone_moe_word(const nb_pre_text *x, size_t at, size_t end, const void *arg,
+                            size_t *to)
 {
     (void)arg;
+    chr c = chr_at(x, at, end);
+    size_t lead = newline(c.cp) || c.kind & (LETTER | NUMBER) ? 0 : c.n;
+    if (matched(at, contraction(x, at, end, true), to) ||
+        matched(at + lead, many_words(x, at + lead, end), to) ||
+        matched(at, run(x, at, end, NUMBER, 1), to))
+        return true;
+    if (matched(at, spaced(x, at, end, ANY & ~(SPACE | LETTER | NUMBER)), to)) {
+        *to += *to < end && in_tail("\r\n/", x->bytes[*to]);
+        return true;
+    }
+    return matched(at, newlines(x, at, end), to) || matched(at, blanks(x, at, end), to);
+}
+
+static size_t han_run(const nb_pre_text *x, size_t at, size_t end)
+{
+    for (chr c; (c = chr_at(x, at, end)).kind && nb_pre_in_spans(&nb_pre_han, c.cp);)
+        at += c.n;
+    return at;
+}
+
+/* Letters that are not Han. */
+static size_t other_letters(const nb_pre_text *x, size_t at, size_t end)
+{
+    for (chr c; (c = chr_at(x, at, end)).kind & LETTER && !nb_pre_in_spans(&nb_pre_han, c.cp);)
+        at += c.n;
+    return at;
+}
+
+/* kimi-k2, as unicode.cpp's splitter of its own does it, where marks are no part of a word:
+ *     HAN+ | [^\r\n\p{L}\p{N}]?((?!HAN)\p{L})+contraction? | and the rest of llama 3's */
+static bool kimi_word(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+{
+    chr c = chr_at(x, at, end);
+    size_t lead = newline(c.cp) || c.kind & (LETTER | NUMBER) ? 0 : c.n;
+    if (matched(at, han_run(x, at, end), to))
+        return true;
+    if (matched(at + lead, other_letters(x, at + lead, end), to)) {
+        *to = contraction(x, *to, end, true);
+        return true;
+    }
+    return word(x, at, end, arg, to);
+}
+
+/* deepseek-v3: [!-/:-@[-`{-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|
+ * \s*[\r\n]+|\s+(?!\S)|\s+ ; what is none of these stays between the words. spark2_5: [\r\n] in
+ * place of \s*[\r\n]+, and no [\r\n]* before. */
+static bool deepseek3_word(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+{
+    const bool *alone = arg; /* spark2_5: each newline is a word, none ends one */
     chr c = chr_at(x, at, end), next = chr_at(x, at + c.n, end);
     if (c.cp < 0x80 && c.kind & (PUNCT | SYMBOL) && ascii_alpha(next.cp)) {
         for (*to = at + 1; ascii_alpha(chr_at(x, *to, end).cp);)
@@ -223,11 +274,12 @@ static bool deepseek3_word(const nb_pre_text *x, size_t at, size_t end, const vo
     if (matched(at, run(x, at, end, LETTER | MARK, SIZE_MAX), to))
         return true;
     if (matched(at, spaced(x, at, end, PUNCT | SYMBOL), to)) {
-        while (*to < end && newline(x->bytes[*to]))
+        while (!*alone && *to < end && newline(x->bytes[*to]))
             ++*to;
         return true;
     }
-    if (matched(at, newlines(x, at, end), to) || matched(at, blanks(x, at, end), to))
+    if (matched(at, *alone ? at + newline(c.cp) : newlines(x, at, end), to) ||
+        matched(at, blanks(x, at, end), to))
         return true;
     *to = at + c.n;
     return false;
@@ -235,12 +287,6 @@ static bool deepseek3_word(const nb_pre_text *x, size_t at, size_t end, const vo
 
 /* --- rules that find some characters and leave the rest together --------------------------------
  */
-
-static bool no_match(size_t at, chr c, size_t *to)
-{
-    *to = at + c.n;
-    return false;
-}
 
 /* \p{N}{1,n} */
 static bool numbers(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
@@ -292,6 +338,98 @@ static bool one_newline(const nb_pre_text *x, size_t at, size_t end, const void 
     (void)end;
     *to = at + 1;
     return newline(x->bytes[at]);
+}
+
+static size_t digit_run(const nb_pre_text *x, size_t at, size_t end)
+{
+    while (at < end && ascii_digit(x->bytes[at]))
+        at++;
+    return at;
+}
+
+/* superbpe cuts where (?=(\d{3})+(?!\d)) holds. In two steps, for the sake of time: up to where the
+ * threes of the next run of digits begin, then the threes. */
+static bool before_threes(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+{
+    (void)arg;
+    size_t p = at, stop = digit_run(x, at, end);
+    if ((stop - p) % 3 == 0)
+        p = stop;
+    for (; p<end; p = stop> p ? stop : p + chr_at(x, p, end).n) {
+        stop = digit_run(x, p, end);
+        *to = p + (stop - p) % 3;
+        if (stop - p >= 3)
+            return true;
+    }
+    *to = end;
+    return true;
+}
+
+static bool leading_three(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+{
+    (void)arg;
+    bool more = digit_run(x, at, end - at > 4 ? at + 4 : end) == at + 4;
+    *to = more ? at + 3 : end;
+    return more;
+}
+
+/* <sentinel:[0-9]+> */
+static bool sentinel(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+{
+    static const char open[] = "<sentinel:";
+    (void)arg;
+    size_t from = at + sizeof open - 1;
+    if (from < end && memcmp(x->bytes + at, open, sizeof open - 1) == 0) {
+        size_t stop = digit_run(x, from, end);
+        if (stop > from && stop < end && x->bytes[stop] == '>')
+            return matched(at, stop + 1, to);
+    }
+    return no_match(at, chr_at(x, at, end), to);
+}
+
+/* IMGIMG[A-I]{1,4}Z */
+static bool image_token(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+{
+    (void)arg;
+    size_t from = at + 6, p = from;
+    if (end - at > 6 && memcmp(x->bytes + at, "IMGIMG", 6) == 0) {
+        while (p < end && p - from < 4 && x->bytes[p] >= 'A' && x->bytes[p] <= 'I')
+            p++;
+        if (p > from && p < end && x->bytes[p] == 'Z')
+            return matched(at, p + 1, to);
+    }
+    return no_match(at, chr_at(x, at, end), to);
+}
+
+/* [\t\n]|    |  */
+static bool blank_pairs(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+{
+    (void)arg;
+    size_t n = 0;
+    while (n < 4 && at + n < end && x->bytes[at + n] == ' ')
+        n++;
+    if (x->bytes[at] == '\t' || x->bytes[at] == '\n')
+        n = 1;
+    else
+        n = n == 4 ? 4 : n & 2;
+    return matched(at, at + n, to) || no_match(at, chr_at(x, at, end), to);
+}
+
+/* [\p{P}!-/:-@\[-`{-~] */
+static bool one_sign(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+{
+    (void)arg;
+    chr c = chr_at(x, at, end);
+    *to = at + c.n;
+    return c.kind & PUNCT || (c.cp < 0x80 && c.kind & SYMBOL);
+}
+
+/* \S+ */
+static bool no_blanks(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
+{
+    (void)arg;
+    return matched(at, run(x, at, end, ANY & ~SPACE, SIZE_MAX), to) ||
+           no_match(at, chr_at(x, at, end), to);
 }
 
 /* [^\n]+|[\n]+ */
@@ -352,87 +490,11 @@ static bool bloom_word(const nb_pre_text *x, size_t at, size_t end, const void *
     return matched(from, p, to) || no_match(at, chr_at(x, at, end), to);
 }
 
-typedef struct span {
-    uint32_t first, last;
-} span;
-typedef struct spans {
-    const span *at; /* [n], ascending */
-    size_t n;
-    bool spaced; /* \s? before */
-} spans;
-
-static bool in_spans(const spans *s, uint32_t cp)
-{
-    size_t lo = 0, hi = cp < 0x80 ? 0 : s->n;
-    while (cp < 0x80 && lo < s->n && s->at[lo].last < cp)
-        lo++; /* few spans lie below, and most text is there */
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (s->at[mid].last < cp)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < s->n && s->at[lo].first <= cp;
-}
-
-/* \s?[SPANS]+ */
-static bool span_run(const nb_pre_text *x, size_t at, size_t end, const void *arg, size_t *to)
-{
-    const spans *s = arg;
-    chr first = chr_at(x, at, end), c;
-    size_t from = s->spaced && first.kind & SPACE ? at + first.n : at, p = from;
-    for (; (c = chr_at(x, p, end)).kind && in_spans(s, c.cp); p += c.n)
-        continue;
-    return matched(from, p, to) || no_match(at, first, to);
-}
-
-/* deepseek-llm's letters, punctuation and CJK, as its expressions list them. U+3000 is not found:
- * it has become white space before. */
-static const span deepseek_letters[] = {
-    {0x41, 0x5a},       {0x61, 0x7a},       {0xb5, 0xb5},       {0xc0, 0xd6},
-    {0xd8, 0xf6},       {0xf8, 0x1ba},      {0x1bc, 0x1bf},     {0x1c4, 0x293},
-    {0x295, 0x2af},     {0x370, 0x373},     {0x376, 0x377},     {0x37b, 0x37d},
-    {0x37f, 0x37f},     {0x386, 0x386},     {0x388, 0x38a},     {0x38c, 0x38c},
-    {0x38e, 0x3a1},     {0x3a3, 0x3f5},     {0x3f7, 0x481},     {0x48a, 0x52f},
-    {0x531, 0x556},     {0x10a0, 0x10c5},   {0x13a0, 0x13f5},   {0x13f8, 0x13fd},
-    {0x1c90, 0x1cba},   {0x1cbd, 0x1cbf},   {0x1d00, 0x1d2b},   {0x1d6b, 0x1d77},
-    {0x1d79, 0x1d9a},   {0x1e00, 0x1f15},   {0x1f18, 0x1f1d},   {0x1f20, 0x1f45},
-    {0x1f48, 0x1f4d},   {0x1f50, 0x1f57},   {0x1f59, 0x1f59},   {0x1f5b, 0x1f5b},
-    {0x1f5d, 0x1f5d},   {0x1f5f, 0x1f7d},   {0x1f80, 0x1fb4},   {0x1fb6, 0x1fbc},
-    {0x1fbe, 0x1fbe},   {0x1fc2, 0x1fc4},   {0x1fc6, 0x1fcc},   {0x1fd0, 0x1fd3},
-    {0x1fd6, 0x1fdb},   {0x1fe0, 0x1fec},   {0x1ff2, 0x1ff4},   {0x1ff6, 0x1ffc},
-    {0x2102, 0x2102},   {0x2107, 0x2107},   {0x210a, 0x2113},   {0x2115, 0x2115},
-    {0x2119, 0x211d},   {0x2124, 0x2124},   {0x2126, 0x2126},   {0x2128, 0x2128},
-    {0x212a, 0x212d},   {0x212f, 0x2134},   {0x2139, 0x2139},   {0x213c, 0x213f},
-    {0x2145, 0x2149},   {0x214e, 0x214e},   {0x2183, 0x2184},   {0x2c00, 0x2c7b},
-    {0x2c7e, 0x2ce4},   {0x2ceb, 0x2cee},   {0x2cf2, 0x2cf3},   {0xa640, 0xa66d},
-    {0xa680, 0xa69b},   {0xa722, 0xa76f},   {0xa771, 0xa787},   {0xa78b, 0xa78e},
-    {0xab70, 0xabbf},   {0xfb00, 0xfb06},   {0xfb13, 0xfb17},   {0xff21, 0xff3a},
-    {0xff41, 0xff5a},   {0x10400, 0x1044f}, {0x104b0, 0x104d3}, {0x104d8, 0x104fb},
-    {0x10c80, 0x10cb2}, {0x10cc0, 0x10cf2}, {0x118a0, 0x118df}, {0x1e900, 0x1e943},
-};
-static const span deepseek_signs[] = {
-    {0x21, 0x2f},     {0x3a, 0x7e},     {0x2018, 0x201f},
-    {0x3000, 0x3002}, {0xff01, 0xff0f}, {0xff1a, 0xff5e},
-};
-static const span deepseek_cjk[] = {{0x800, 0x9fa5}, {0xac00, 0xd7ff}};
-static const span afmoe_asian[] = {
-    {0xe40, 0xe7f},   {0xe80, 0xeff},   {0x1000, 0x109f}, {0x1100, 0x11ff}, {0x1780, 0x17ff},
-    {0x2f00, 0x2fdf}, {0x3040, 0x30ff}, {0x3400, 0x4dbf}, {0x4e00, 0x9fff}, {0xa9e0, 0xa9ff},
-    {0xaa60, 0xaa7f}, {0xac00, 0xd7af}, {0xf900, 0xfaff}, {0xff65, 0xff9f},
-};
-static const span deepseek3_cjk[] = {{0x3040, 0x30ff}, {0x4e00, 0x9fa5}};
-
 /* --- families -----------------------------------------------------------------------------------
  */
 
-static const spans llm_letters = {deepseek_letters, countof(deepseek_letters), true};
-static const spans llm_signs = {deepseek_signs, countof(deepseek_signs), true};
-static const spans llm_cjk = {deepseek_cjk, countof(deepseek_cjk), false};
-static const spans v3_cjk = {deepseek3_cjk, countof(deepseek3_cjk), false};
-static const spans asian = {afmoe_asian, countof(afmoe_asian), false};
 static const unsigned letters = LETTER, punctuation = PUNCT;
+static const bool joined = false, alone = true;
 static const size_t one = 1, three = 3, all = SIZE_MAX;
 
 enum { SKIP = LETTER | NUMBER };
@@ -445,6 +507,8 @@ static const words seed_coder = {LETTER, SKIP, 1, "", true, false, false};
 static const words tekken = {LETTER, SKIP, 1, "\r\n/", false, false, true};
 static const words gpt4o = {LETTER, SKIP, 3, "\r\n/", false, true, true};
 static const words granite_multi = {LETTER | MARK, SKIP, 3, "\r\n/", false, true, true};
+static const words youtu = {LETTER | MARK, SKIP, 1, "\r\n/", false, true, false};
+static const words kimi = {0, SKIP, 3, "\r\n", false, false, false};
 static const words tiny_aya = {LETTER | MARK, SKIP, 3, "\r\n/", false, true, false};
 
 const nb_pre_rule nb_pre_families[NB_PRE_FAMILIES][NB_PRE_RULES + 1] = {
@@ -466,23 +530,42 @@ const nb_pre_rule nb_pre_families[NB_PRE_FAMILIES][NB_PRE_RULES + 1] = {
                          {with_numbers, &three},
                          {word, &tiny_aya}},
     [NB_PRE_DEEPSEEK_LLM] = {{one_newline, 0},
-                             {span_run, &llm_letters},
-                             {span_run, &llm_signs},
+                             {nb_pre_span_run, &nb_pre_llm_letters},
+                             {nb_pre_span_run, &nb_pre_llm_signs},
                              {last_blanks, 0},
-                             {span_run, &llm_cjk},
+                             {nb_pre_span_run, &nb_pre_llm_cjk},
                              {numbers, &all}},
     [NB_PRE_DEEPSEEK_CODER] = {{one_newline, 0},
                                {kind_run, &letters},
                                {kind_run, &punctuation},
-                               {span_run, &llm_cjk},
+                               {nb_pre_span_run, &nb_pre_llm_cjk},
                                {numbers, &one}},
-    [NB_PRE_DEEPSEEK3] = {{numbers, &three}, {span_run, &v3_cjk}, {deepseek3_word, 0}},
+    [NB_PRE_DEEPSEEK3] = {{numbers, &three},
+                          {nb_pre_span_run, &nb_pre_v3_cjk},
+                          {deepseek3_word, &joined}},
     [NB_PRE_AFMOE] = {{with_numbers, &all},
                       {odd_numbers, 0},
                       {with_numbers, &three},
-                      {span_run, &asian},
-                      {deepseek3_word, 0}},
+                      {nb_pre_span_run, &nb_pre_asian},
+                      {deepseek3_word, &joined}},
     [NB_PRE_FALCON] = {{signs, "$+<=>^~|`"}, {gpt2_word, 0}, {three_digits, 0}},
     [NB_PRE_BLOOM] = {{bloom_word, 0}},
     [NB_PRE_VIKING] = {{bloom_word, 0}, {numbers, &one}},
+    [NB_PRE_JAIS2] = {{jais2_word, &llama3}},
+    [NB_PRE_YOUTU] = {{nb_pre_youtu_script, 0}, {word, &youtu}},
+    [NB_PRE_CHAMELEON] = {{sentinel, 0},
+                          {image_token, 0},
+                          {blank_pairs, 0},
+                          {numbers, &one},
+                          {one_sign, 0},
+                          {gpt2_word, 0}},
+    [NB_PRE_SUPERBPE] = {{numbers, &all}, {before_threes, 0}, {leading_three, 0}},
+    [NB_PRE_EXAONE_MOE] = {{exaone_moe_word, 0}},
+    [NB_PRE_KIMI_K2] = {{kimi_word, &kimi}},
+    [NB_PRE_SPARK25] = {{numbers, &three},
+                        {nb_pre_span_run, &nb_pre_v3_cjk},
+                        {deepseek3_word, &alone},
+                        {numbers, &one}},
+    [NB_PRE_LINES] = {{lines, 0}},
+    [NB_PRE_WORDS] = {{no_blanks, 0}},
 };

@@ -92,6 +92,9 @@ struct nb_tok {
     nb_charsmap charsmap; /* unigram */
     float unknown_score;  /* unigram: of a character that no piece spells */
     bool merge_spaces;    /* unigram: remove_extra_whitespaces */
+    bool own_ids;         /* BPE: special ids have no defaults ("gemma4") */
+    bool no_blanks;       /* BPE: white space only parts words and is left out ("whitespace") */
+    bool lower;           /* BPE with no_blanks: in lower case */
 };
 
 /* -1: not held. */
@@ -152,6 +155,8 @@ void nb_merger_free(nb_merger *m);
 bool nb_spm_encode(const nb_tok *t, nb_merger *m, const uint8_t *text, size_t len, bool space,
                    nb_ids *ids);
 bool nb_bpe_encode(const nb_tok *t, nb_merger *m, const uint8_t *text, size_t len, nb_ids *ids);
+/* BPE over characters (NB_PRE_RAW). */
+bool nb_raw_encode(const nb_tok *t, nb_merger *m, const uint8_t *text, size_t len, nb_ids *ids);
 
 bool nb_unigram_encode(const nb_tok *t, const uint8_t *text, size_t len, bool space, nb_ids *ids);
 
@@ -164,6 +169,11 @@ size_t nb_charsmap_find(const nb_charsmap *m, const uint8_t *text, size_t len, c
 
 /* Merges and byte tokens, once the pieces and t->words are there. */
 nb_status nb_bpe_load(nb_tok *t, const nb_kvs *kvs, nb_err *err);
+/* The token that ordinary text may become and that reads back the same: a normal one, else a
+ * user-defined one that is plain; -1: none. */
+int32_t nb_bpe_usable(const nb_tok *t, const uint8_t *spelling, size_t n);
+/* Whether a merge joins two symbols that are tokens. */
+nb_joins nb_bpe_joins;
 /* The bytes that a byte-level spelling stands for, to out[n]; how many. A spelling with other
  * characters is copied. */
 uint32_t nb_bpe_show(const uint8_t *spelling, uint32_t n, uint8_t *out);

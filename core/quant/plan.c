@@ -252,6 +252,17 @@ static nb_status plan_items(nb_plan *out, const nb_recipe *r, const nb_kvs *kvs,
     return st;
 }
 
+/* llama-quantize writes no dimension of 1 at the end (ggml_n_dims); llama.cpp's converter, which is
+ * what the float types of a folder come from, keeps it. */
+static void drop_ones(nb_tensor *t, const nb_recipe *r, const nb_weights *w)
+{
+    nk_type_id base = r->preset->base;
+    bool converted = nb_weights_container(w) == NB_HF_DIR &&
+                     (base == NK_F32 || base == NK_F16 || base == NK_BF16);
+    while (!converted && t->n_dims > 1 && t->shape[t->n_dims - 1] == 1)
+        t->n_dims--;
+}
+
 nb_status nb_plan_make(nb_plan *out, const nb_recipe *r, const nb_weights *w, bool allow_requantize,
                        nb_err *err)
 {
@@ -264,6 +275,7 @@ nb_status nb_plan_make(nb_plan *out, const nb_recipe *r, const nb_weights *w, bo
         const nb_view *v = nb_weights_at(w, i);
         items[i] = (item){.t = v->t, .src_type = v->t.type, .src = v};
         items[i].t.type = v->out_type;
+        drop_ones(&items[i].t, r, w);
         source_bytes += v->t.nbytes;
     }
     nb_status st = plan_items(out, r, nb_weights_kvs(w), items, n, allow_requantize, err);

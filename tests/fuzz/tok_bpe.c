@@ -4,12 +4,14 @@
  * (A6). */
 #include "tests/fuzz/fuzz.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/str.h"
 #include "core/model/tok.h"
+#include "core/model/tok_pre.h"
 
-enum { MAX_TOKENS = 256 + 128 + 16, LONGEST = 96 };
+enum { MAX_TOKENS = 2 * 256 + 128 + 16, LONGEST = 96 };
 
 typedef struct vocab {
     char token[MAX_TOKENS][LONGEST + 1];
@@ -74,7 +76,17 @@ static void read_vocab(vocab *v, nb_cursor *c)
     }
 }
 
-static nb_tok *open_vocab(const vocab *v, uint8_t which)
+/* Where characters are merged, bytes are spelled <0x00> to <0xFF>. */
+static void add_spelled_bytes(vocab *v)
+{
+    for (unsigned b = 0; b < 256; b++) {
+        char text[8];
+        snprintf(text, sizeof text, "<0x%02X>", b);
+        add(v, text, 6, 6);
+    }
+}
+
+static nb_tok *open_vocab(vocab *v, uint8_t which)
 {
     static const char *const pres[] = {
 #define PRE(name, family, flags) name,
@@ -88,6 +100,8 @@ static nb_tok *open_vocab(const vocab *v, uint8_t which)
     nb_err err;
     if (nb_kvs_open(&kvs, &err) != NB_OK)
         return NULL;
+    if (nb_pre_find(pre, strlen(pre))->flags & NB_PRE_RAW)
+        add_spelled_bytes(v);
     for (size_t i = 0; i < v->n; i++)
         nb_kv_add_str(&tokens, v->token[i], v->len[i]);
     nb_kvs_put_str(kvs, "tokenizer.ggml.model", "gpt2", 4, &err);

@@ -9,7 +9,8 @@ import {getLlama, LlamaLogLevel} from "node-llama-cpp";
 const [nibble, dir] = process.argv.slice(2);
 const families = ["default", "llama-bpe", "dbrx", "minicpm5", "qwen2", "bailingmoe", "qwen35", "laguna", "ufakzeka",
     "seed-coder", "gpt-2", "starcoder", "tekken", "gpt-4o", "granite-embed-multi-97m", "tiny_aya", "deepseek-llm",
-    "deepseek-coder", "deepseek-v3", "afmoe", "falcon", "bloom", "viking"];
+    "deepseek-coder", "deepseek-v3", "afmoe", "falcon", "bloom", "viking", "jais-2", "youtu",
+    "chameleon", "superbpe", "exaone-moe", "kimi-k2", "spark2_5"];
 const bits = ["a", "s", "t", "re", "ve", "ll", "d", "S", "LL", "A", "BC", "'", "'s", "'LL", "’", "0", "12", "345",
     "6789", "²", "٣", "Ⅷ", "é", "É", "ß", "ǅ", "ʰ", "ω", "Ж", "中", "龥", "龦", "あ", "ア", "가", "ࠀ", "क", "ि", "́",
     " ", " ", "  ", "   ", "\t", "\n", "\r", "\r\n", " ", "　", " ", "​", "!", "/", "//", "$", "+", "<", "`",
