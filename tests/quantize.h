@@ -16,6 +16,7 @@ typedef struct quant_job {
     const char *preset, *out;
     int threads;                               /* 0 = no pool */
     bool force, pure, allow_requantize, quiet; /* quiet: telemetry off */
+    const nb_imatrix *imatrix;                 /* NULL = none */
     const nb_hooks *hooks;
     nb_tensor_report *reports; /* NULL or [count of w] */
     nb_run_view *view;         /* may be NULL */
