@@ -315,7 +315,7 @@ CHECK_TEST(imatrix, every_expert_is_encoded_with_its_own_importance)
         values[i] = test_uniform(&rng) * (i < COLS ? 100.0f : 0.01f);
     nb_imatrix_entry e = {
         .name = "blk.0.ffn_up_exps.weight", .n = COLS * EXPERTS, .n_mat = 3, .importance = values};
-    nb_imatrix im = {.path = (char[]){"x"}, .entry = &e, .n = 1};
+    nb_imatrix im = {.path = (char[]){"x"}, .entry = &e, .n = 1, .n_ordered = 1};
     nb_weights *w = quant_open(model_with_experts());
     memcpy(src, nb_weights_at(w, 0)->t.bytes, sizeof src);
     for (size_t k = 0; k < countof(preset); k++) {

@@ -42,13 +42,12 @@ void nb_imatrix_close(nb_imatrix **imp)
 }
 
 /* A new last entry; the list is put in order at the end. */
-static nb_status add_entry(reader *r, const char *name, size_t len, uint64_t n, uint64_t n_mat,
-                           nb_imatrix_entry **out)
+static nb_status append(nb_imatrix *im, const char *name, size_t len, uint64_t n, uint64_t n_mat,
+                        nb_imatrix_entry **out, nb_err *err)
 {
-    nb_imatrix *im = r->im;
     if (im->n == im->cap) {
         size_t cap = im->cap ? 2 * im->cap : 64;
-        nb_imatrix_entry *more = nb_alloc(cap, sizeof *more, "importance matrix", r->err);
+        nb_imatrix_entry *more = nb_alloc(cap, sizeof *more, "importance matrix", err);
         if (!more)
             return NB_NOMEM;
         if (im->n)
@@ -62,12 +61,11 @@ static nb_status add_entry(reader *r, const char *name, size_t len, uint64_t n, 
     memcpy(e->name, name, len);
     e->n = n;
     e->n_mat = n_mat;
-    e->sum2 = nb_alloc(n, sizeof *e->sum2, "importance matrix", r->err);
-    e->importance = nb_alloc(n, sizeof *e->importance, "importance matrix", r->err);
-    e->count = nb_alloc(n_mat, sizeof *e->count, "importance matrix", r->err);
+    e->sum2 = nb_alloc(n, sizeof *e->sum2, "importance matrix", err);
+    e->count = nb_alloc(n_mat, sizeof *e->count, "importance matrix", err);
     im->n++;
     *out = e;
-    return e->sum2 && e->importance && e->count ? NB_OK : NB_NOMEM;
+    return e->sum2 && e->count ? NB_OK : NB_NOMEM;
 }
 
 static int by_name(const void *a, const void *b)
@@ -82,7 +80,54 @@ static int name_is(const void *name, const void *e)
 
 const nb_imatrix_entry *nb_imatrix_find(const nb_imatrix *im, const char *name)
 {
-    return im->n ? bsearch(name, im->entry, im->n, sizeof *im->entry, name_is) : NULL;
+    return im->n_ordered ? bsearch(name, im->entry, im->n_ordered, sizeof *im->entry, name_is)
+                         : NULL;
+}
+
+void nb_imatrix_order(nb_imatrix *im)
+{
+    if (im->n)
+        qsort(im->entry, im->n, sizeof *im->entry, by_name);
+    im->n_ordered = im->n;
+}
+
+nb_status nb_imatrix_new(nb_imatrix **out, uint32_t chunk_size, nb_err *err)
+{
+    nb_imatrix *im = nb_alloc(1, sizeof *im, "importance matrix", err);
+    if (!im)
+        return NB_NOMEM;
+    im->chunk_size = chunk_size;
+    *out = im;
+    return NB_OK;
+}
+
+/* One count for all becomes one each. */
+static nb_status spread_count(nb_imatrix_entry *e, uint64_t n_mat, nb_err *err)
+{
+    int64_t *count = nb_alloc(n_mat, sizeof *count, "importance matrix", err);
+    if (!count)
+        return NB_NOMEM;
+    for (uint64_t i = 0; i < n_mat; i++)
+        count[i] = e->count[0];
+    free(e->count);
+    e->count = count;
+    e->n_mat = n_mat;
+    return NB_OK;
+}
+
+nb_status nb_imatrix_add(nb_imatrix *im, const char *name, uint64_t n, uint64_t n_mat, nb_err *err)
+{
+    size_t len = strlen(name);
+    nb_imatrix_entry *e = nb_imatrix_at(im, name);
+    if (!e && len <= NB_MAX_NAME)
+        return append(im, name, len, n, n_mat, &e, err);
+    if (!e || e->n != n || (e->n_mat != n_mat && e->n_mat != 1 && n_mat != 1))
+        return nb_fail(
+            err, NB_FORMAT,
+            "imatrix entry \"%s\": %llu values in %llu matrices here, %llu in %llu there", name,
+            e ? (unsigned long long)e->n : 0, e ? (unsigned long long)e->n_mat : 0,
+            (unsigned long long)n, (unsigned long long)n_mat);
+    return e->n_mat < n_mat ? spread_count(e, n_mat, err) : NB_OK;
 }
 
 static bool sound(float v)
@@ -107,7 +152,7 @@ static void repair(nb_imatrix_entry *e, float *v, uint64_t cols, int64_t count)
 }
 
 /* sum2 and count -> importance, by llama-quantize's division (tools/quantize/quantize.cpp). */
-static void finish_entry(nb_imatrix_entry *e, bool legacy)
+static void settle(nb_imatrix_entry *e, bool legacy)
 {
     uint64_t cols = e->n / e->n_mat;
     for (uint64_t m = 0; m < e->n_mat; m++) {
@@ -122,27 +167,38 @@ static void finish_entry(nb_imatrix_entry *e, bool legacy)
     }
 }
 
+nb_status nb_imatrix_settle(nb_imatrix *im, nb_err *err)
+{
+    im->n_bad = 0;
+    for (size_t i = 0; i < im->n; i++) {
+        nb_imatrix_entry *e = &im->entry[i];
+        if (!e->importance)
+            e->importance = nb_alloc(e->n, sizeof *e->importance, "importance matrix", err);
+        if (!e->importance)
+            return NB_NOMEM;
+        settle(e, im->format == NB_IMATRIX_DAT);
+        im->n_bad += e->n_bad;
+    }
+    return NB_OK;
+}
+
 static nb_status finish(reader *r)
 {
     nb_imatrix *im = r->im;
     if (im->n == 0)
         return nb_fail(r->err, NB_FORMAT, "%s: no importance matrix in it", r->name);
-    qsort(im->entry, im->n, sizeof *im->entry, by_name);
-    for (size_t i = 0; i < im->n; i++) {
-        if (i && strcmp(im->entry[i - 1].name, im->entry[i].name) == 0)
+    nb_imatrix_order(im);
+    for (size_t i = 1; i < im->n; i++)
+        if (strcmp(im->entry[i - 1].name, im->entry[i].name) == 0)
             return nb_fail(r->err, NB_FORMAT, "%s: entry \"%s\" stands twice", r->name,
                            im->entry[i].name);
-        finish_entry(&im->entry[i], im->format == NB_IMATRIX_DAT);
-        im->n_bad += im->entry[i].n_bad;
-    }
-    return NB_OK;
+    return nb_imatrix_settle(im, r->err);
 }
 
-static nb_status add_dataset(reader *r, const char *s, size_t n)
+nb_status nb_imatrix_add_dataset(nb_imatrix *im, const char *s, size_t n, nb_err *err)
 {
-    nb_imatrix *im = r->im;
-    char **more = nb_alloc(im->n_datasets + 1, sizeof *more, "data set names", r->err);
-    char *copy = more ? nb_alloc(n + 1, 1, "data set name", r->err) : NULL;
+    char **more = nb_alloc(im->n_datasets + 1, sizeof *more, "data set names", err);
+    char *copy = more ? nb_alloc(n + 1, 1, "data set name", err) : NULL;
     if (!copy) {
         free(more);
         return NB_NOMEM;
@@ -195,7 +251,7 @@ static nb_status read_pair(reader *r, const nb_tensor *sums, const nb_tensor *co
     if (n % n_mat)
         return nb_fail(r->err, NB_FORMAT, "%s: tensor \"%s\": %llu sums for %llu counts", r->name,
                        sums->name, (unsigned long long)n, (unsigned long long)n_mat);
-    NB_TRY(add_entry(r, sums->name, len, n, n_mat, &e));
+    NB_TRY(append(r->im, sums->name, len, n, n_mat, &e, r->err));
     memcpy(e->sum2, sums->bytes, n * sizeof *e->sum2);
     for (uint64_t i = 0; i < n_mat; i++) {
         float v;
@@ -248,7 +304,7 @@ static nb_status read_keys(reader *r, const nb_kvs *kvs)
         *to[i] = v <= UINT32_MAX ? (uint32_t)v : 0;
     }
     for (const uint8_t *at = NULL; nb_kv_next_string(sets, &at, &s, &n);)
-        NB_TRY(add_dataset(r, s, n));
+        NB_TRY(nb_imatrix_add_dataset(r->im, s, n, r->err));
     return NB_OK;
 }
 
@@ -293,7 +349,7 @@ static nb_status read_old_entry(reader *r, nb_cursor *c, int32_t i)
     if (!nb_read_bytes(c, (uint64_t)n * sizeof(float), &values))
         return nb_fail(r->err, NB_FORMAT, "%s: entry \"%.*s\": needs %d values, %zu bytes are left",
                        r->name, len, (const char *)name, n, nb_cursor_left(c));
-    NB_TRY(add_entry(r, (const char *)name, (size_t)len, (uint64_t)n, 1, &e));
+    NB_TRY(append(r->im, (const char *)name, (size_t)len, (uint64_t)n, 1, &e, r->err));
     memcpy(e->sum2, values, (size_t)n * sizeof *e->sum2);
     e->count[0] = calls > 0 ? calls : 0;
     return NB_OK;
@@ -309,7 +365,7 @@ static nb_status read_trailer(reader *r, nb_cursor *c)
     r->im->n_chunks = chunks > 0 ? (uint32_t)chunks : 0;
     if (!read_i32(c, &len) || len < 1 || !nb_read_bytes(c, (uint64_t)len, &s))
         return NB_OK;
-    return add_dataset(r, (const char *)s, (size_t)len);
+    return nb_imatrix_add_dataset(r->im, (const char *)s, (size_t)len, r->err);
 }
 
 static nb_status read_old(reader *r, const uint8_t *bytes, size_t size)
@@ -379,5 +435,5 @@ void nb_imatrix_keep(nb_imatrix *im, const char *const *words, size_t n, bool in
             free_entry(&im->entry[i]);
     }
     if (n)
-        im->n = kept;
+        im->n = im->n_ordered = kept;
 }
