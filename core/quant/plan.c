@@ -107,6 +107,8 @@ static nb_status imatrix_keys(nb_kvs *k, const nb_imatrix *im, nb_err *err)
     NB_TRY(put_count(k, "quantize.imatrix.entries_count", (uint32_t)im->n, err));
     if (im->n_chunks)
         NB_TRY(put_count(k, "quantize.imatrix.chunks_count", im->n_chunks, err));
+    if (im->floor > 0)
+        NB_TRY(nb_kvs_put_f32(k, "nibble.imatrix.floor", im->floor, err));
     return NB_OK;
 }
 

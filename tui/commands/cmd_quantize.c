@@ -23,6 +23,7 @@ enum {
     Q_IMATRIX,
     Q_INCLUDE,
     Q_EXCLUDE,
+    Q_FLOOR,
     Q_COUNT
 };
 static const ui_opt quantize_opt[Q_COUNT] = {
@@ -42,6 +43,9 @@ static const ui_opt quantize_opt[Q_COUNT] = {
      "use it for tensors with WORD in their name alone; may be repeated"},
     {"exclude-weights", 0, UI_OPT_TEXTS, "WORD", NULL, 0, 0,
      "use it for no tensor with WORD in its name; may be repeated"},
+    {"imatrix-floor", 0, UI_OPT_NUM, "S", "0", 0, 1,
+     "share of what all experts saw mixed into each one's importance, all of it for one that saw "
+     "nothing; 0 writes llama-quantize's bytes"},
 };
 
 static nb_status type_option(int *out, const ui_arg *a, const char *name, nb_err *err)
@@ -81,14 +85,18 @@ static nb_status imatrix_option(nb_imatrix **out, nb_recipe *r, const ui_ctx *ct
     const ui_arg *o = ctx->opt;
     if (o[Q_INCLUDE].n_texts && o[Q_EXCLUDE].n_texts)
         return nb_fail(err, NB_USAGE, "--include-weights and --exclude-weights together");
-    if (!o[Q_IMATRIX].set && (o[Q_INCLUDE].n_texts || o[Q_EXCLUDE].n_texts))
-        return nb_fail(err, NB_USAGE, "--%s-weights: --imatrix is missing",
-                       o[Q_INCLUDE].n_texts ? "include" : "exclude");
+    if (!o[Q_IMATRIX].set && (o[Q_INCLUDE].n_texts || o[Q_EXCLUDE].n_texts || o[Q_FLOOR].set))
+        return nb_fail(err, NB_USAGE, "--%s: --imatrix is missing",
+                       o[Q_FLOOR].set         ? "imatrix-floor"
+                       : o[Q_INCLUDE].n_texts ? "include-weights"
+                                              : "exclude-weights");
     if (!o[Q_IMATRIX].set)
         return NB_OK;
     NB_TRY(nb_imatrix_open(out, o[Q_IMATRIX].text, err));
     nb_imatrix_keep(*out, o[Q_EXCLUDE].texts, o[Q_EXCLUDE].n_texts, false);
     nb_imatrix_keep(*out, o[Q_INCLUDE].texts, o[Q_INCLUDE].n_texts, true);
+    if (o[Q_FLOOR].set)
+        nb_imatrix_floor(*out, (float)o[Q_FLOOR].num);
     r->imatrix = (*out)->n ? *out : NULL;
     return NB_OK;
 }
