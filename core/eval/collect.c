@@ -126,6 +126,25 @@ static nb_status connect(collector *k, nb_imatrix *im, bool output, nb_err *err)
     return NB_OK;
 }
 
+static nb_status collector_open(collector *k, nb_imatrix *im, nb_session *s, nk_pool *pool,
+                                bool output, nb_err *err)
+{
+    k->model = nb_session_model(s);
+    k->pool = pool;
+    k->slot = nb_alloc(k->model->hp.n_layer, NB_SLOT_COUNT * sizeof *k->slot, "collector", err);
+    if (!k->slot)
+        return NB_NOMEM;
+    NB_TRY(connect(k, im, output, err));
+    nb_session_tap(s, see, k);
+    return NB_OK;
+}
+
+static void collector_close(collector *k, nb_session *s)
+{
+    nb_session_tap(s, NULL, NULL);
+    free(k->slot);
+}
+
 /* --- the text ----------------------------------------------------------------------------------
  */
 
@@ -227,21 +246,30 @@ nb_status nb_collect(nb_collected *out, nb_imatrix *im, nb_session *s, nk_pool *
                      const nb_tok *tok, const char *text, size_t len, const nb_collect_options *opt,
                      const nb_hooks *hooks, nb_err *err)
 {
-    collector k = {.model = nb_session_model(s), .pool = pool};
+    collector k = {0};
     nb_collected c = {0};
     int32_t *ids = NULL;
     if (opt->n_ctx < 1 || opt->n_ctx > nb_session_ctx(s))
         return nb_fail(err, NB_REFUSED, "chunks of %u tokens, the session holds %u", opt->n_ctx,
                        nb_session_ctx(s));
     NB_TRY(token_ids(&ids, &c, tok, text, len, opt, err));
-    k.slot = nb_alloc(k.model->hp.n_layer, NB_SLOT_COUNT * sizeof *k.slot, "collector", err);
-    nb_status st = k.slot ? connect(&k, im, opt->output, err) : NB_NOMEM;
-    nb_session_tap(s, see, &k);
+    nb_status st = collector_open(&k, im, s, pool, opt->output, err);
     if (st == NB_OK)
         st = run_chunks(&c, im, s, tok, ids, opt, hooks, err);
-    nb_session_tap(s, NULL, NULL);
-    free(k.slot);
+    collector_close(&k, s);
     free(ids);
     *out = c;
+    return st;
+}
+
+nb_status nb_collect_ids(nb_imatrix *im, nb_session *s, nk_pool *pool, const int32_t *ids, size_t n,
+                         bool output, const nb_hooks *hooks, nb_err *err)
+{
+    collector k = {0};
+    nb_status st = collector_open(&k, im, s, pool, output, err);
+    if (st == NB_OK)
+        st = nb_session_watch(s, ids, n, output, hooks, err);
+    nb_imatrix_count_chunks(im);
+    collector_close(&k, s);
     return st;
 }

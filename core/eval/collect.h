@@ -36,5 +36,8 @@ nb_status nb_collect_count(nb_collected *out, const nb_tok *tok, const char *tex
 nb_status nb_collect(nb_collected *out, nb_imatrix *im, nb_session *s, nk_pool *pool,
                      const nb_tok *tok, const char *text, size_t len, const nb_collect_options *opt,
                      const nb_hooks *hooks, nb_err *err);
+/* The same for one sequence of ids, as it is. */
+nb_status nb_collect_ids(nb_imatrix *im, nb_session *s, nk_pool *pool, const int32_t *ids, size_t n,
+                         bool output, const nb_hooks *hooks, nb_err *err);
 
 #endif
