@@ -195,7 +195,8 @@ static nb_status add_old_entry(nb_str *s, const nb_imatrix *im, const nb_imatrix
     add_u32(s, (uint32_t)calls);
     add_u32(s, (uint32_t)e->n);
     for (uint64_t i = 0; i < e->n; i++) {
-        float count = (float)e->count[i / cols];
+        uint64_t matrix = i / cols;
+        float count = (float)e->count[matrix];
         float mean = count > 0 ? e->sum2[i] / count : 1.0f;
         add_f32(s, mean * (float)calls);
     }
