@@ -83,6 +83,7 @@ nb_status quant_run(const quant_job *job, nb_err *err)
     r.pure = job->pure;
     if (job->rule)
         check(nb_recipe_add(&r, job->rule, err) == NB_OK, "%s", job->rule);
+    r.imatrix = job->imatrix;
     nb_status st = nb_plan_make(&plan, &r, job->w, job->allow_requantize, err);
     if (st != NB_OK)
         return st;

@@ -17,6 +17,7 @@ typedef struct quant_job {
     const char *rule;                          /* "ffn_down=q6_K"; may be NULL */
     int threads;                               /* 0 = no pool */
     bool force, pure, allow_requantize, quiet; /* quiet: telemetry off */
+    const nb_imatrix *imatrix;                 /* NULL = none */
     const nb_hooks *hooks;
     nb_tensor_report *reports; /* NULL or [count of w] */
     nb_run_view *view;         /* may be NULL */

@@ -12,7 +12,7 @@
 #include "tests/check.h"
 #include "tests/util.h"
 
-/* A folder of that name with the demo's files. */
+/* A folder of that name with the demo's files and its importance matrix. */
 static void link_demo(const char *folder)
 {
     int to = -1;
@@ -23,6 +23,9 @@ static void link_demo(const char *folder)
     for (struct dirent *e; (e = readdir(d));)
         if (e->d_name[0] != '.')
             check(symlinkat(test_path(from, e->d_name), to, e->d_name) == 0, "%s", e->d_name);
+    free(from);
+    from = realpath(test_data("demo.imatrix.gguf"), NULL);
+    check(from && symlinkat(from, to, "demo.imatrix.gguf") == 0, "demo.imatrix.gguf");
     close(to);
     closedir(d);
     free(from);

@@ -199,11 +199,33 @@ static void planned(nb_jout *w, const nb_plan *plan, size_t i, const nb_stats *s
     str(w, "type", p->type->name);
     u64(w, "bytes", p->nbytes);
     str(w, "why", p->why);
+    if (plan->imatrix) {
+        nb_jout_key(w, "importance");
+        nb_jout_bool(w, p->importance != NULL);
+    }
     imported(w, p, s);
     if (s) {
         errors(w, s);
         u64(w, "clipped", s->n_clip);
     }
+    nb_jout_object_end(w);
+}
+
+static void imatrix(nb_jout *w, const nb_plan *plan)
+{
+    const nb_imatrix *im = plan->imatrix;
+    nb_jout_key(w, "imatrix");
+    nb_jout_object(w);
+    str(w, "file", im->path);
+    nb_jout_key(w, "datasets");
+    nb_jout_array(w);
+    for (size_t i = 0; i < im->n_datasets; i++)
+        nb_jout_str(w, im->dataset[i]);
+    nb_jout_array_end(w);
+    u64(w, "entries", im->n);
+    u64(w, "chunks", im->n_chunks);
+    u64(w, "replaced", im->n_bad);
+    u64(w, "unweighted", plan->n_unweighted);
     nb_jout_object_end(w);
 }
 
@@ -226,6 +248,8 @@ void ui_twin_quantize(nb_jout *w, const nb_plan *plan, const char *out, nb_run *
         num(w, "rel_rmse", nb_stats_rel_rmse(&v.total));
         num(w, "sqnr_db", nb_stats_sqnr_db(&v.total));
     }
+    if (plan->imatrix)
+        imatrix(w, plan);
     nb_jout_key(w, "tensors");
     nb_jout_array(w);
     for (size_t i = 0; i < plan->n; i++) {

@@ -206,7 +206,10 @@ static void run_expert(nb_step *p, uint32_t e)
     const size_t stride[] = {n_ff, n_ff};
     nb_step_run(s, m, m * hp->n_embd, take, p);
     nk_matmul_many(s->ops, s->pool, y, stride, both, 2, s->taken, m, s->matmul);
+    nb_tap_rows(s, p->layer, NB_MOE_GATE, e, s->taken, m);
+    nb_tap_rows(s, p->layer, NB_MOE_UP, e, s->taken, m);
     nb_step_run(s, m, 16 * m * n_ff, expert_gated, p);
+    nb_tap_rows(s, p->layer, NB_MOE_DOWN, e, s->gate, m);
     nk_matmul(s->ops, s->pool, s->given, hp->n_embd, &down, s->gate, m, s->matmul);
     nb_step_run(s, m, m * hp->n_embd, give, p);
 }
@@ -254,6 +257,7 @@ static void run_shared(nb_step *p, size_t m)
     nk_matmul_many(s->ops, s->pool, y, stride, w, 2, x, m, s->matmul);
     nb_adapt(s, p->layer, NB_SHARED_GATE, s->gate, n_ff, x, m);
     nb_adapt(s, p->layer, NB_SHARED_UP, s->up, n_ff, x, m);
+    nb_tap_rows(s, p->layer, NB_SHARED_ROUTER, 0, x, m);
     nb_step_run(s, m, 16 * m * n_ff, shared_gated, p);
     nk_matmul(s->ops, s->pool, s->given, hp->n_embd, &l->w[NB_SHARED_DOWN], s->gate, m, s->matmul);
     nb_adapt(s, p->layer, NB_SHARED_DOWN, s->given, hp->n_embd, s->gate, m);
@@ -267,6 +271,7 @@ void nb_experts_block(nb_step *p)
     size_t m = p->m - p->first;
     const float *x = s->norm + p->first * hp->n_embd;
     nk_matmul(s->ops, s->pool, s->route, hp->n_expert, &p->l->w[NB_MOE_ROUTER], x, m, s->matmul);
+    nb_tap_rows(s, p->layer, NB_MOE_ROUTER, 0, x, m);
     nb_step_run(s, m, 16 * m * hp->n_expert, route, p);
     sort_by_expert(s, m);
     memset(s->out + p->first * hp->n_embd, 0, m * hp->n_embd * sizeof(float));

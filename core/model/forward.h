@@ -70,6 +70,8 @@ struct nb_session {
     float gain[2];
     nb_session_lora lora[NB_MAX_LORA];
     uint32_t n_lora;
+    nb_tap_fn *tap; /* NULL: nobody listens */
+    void *tap_ud;
     float *thin, *wide;  /* A x and B A x of an adapter; thin owned, NULL without one */
     uint32_t n_seq, now; /* the sequence that calls speak of */
     nb_seq seq[NB_MAX_SEQ];
@@ -114,7 +116,14 @@ nb_status nb_forward_head(nb_session *s, size_t first, size_t count, nb_err *err
 void nb_attention_block(nb_step *p);
 void nb_ffn_block(nb_step *p);
 void nb_experts_block(nb_step *p);
-/* Adds what the session's adapters have for this slot to y [m, rows] = W x, x [m, columns]. */
+/* What a session does beside y [m, rows] = W x, x [m, columns]: tells its tap, and adds what its
+ * adapters have for this slot. nb_tap_rows: the tap alone. */
+static inline void nb_tap_rows(const nb_session *s, uint32_t layer, nb_slot slot, uint32_t expert,
+                               const float *x, size_t m)
+{
+    if (s->tap)
+        s->tap(s->tap_ud, slot, layer, expert, x, m);
+}
 void nb_adapt(nb_session *s, uint32_t layer, nb_slot slot, float *y, size_t stride, const float *x,
               size_t m);
 /* Shared by them: n items on the pool, or on this thread when the work is small. */

@@ -228,6 +228,7 @@ static void add_rows(const nb_session *s, float *y, size_t stride, size_t rows, 
 void nb_adapt(nb_session *s, uint32_t layer, nb_slot slot, float *y, size_t stride, const float *x,
               size_t m)
 {
+    nb_tap_rows(s, layer, slot, 0, x, m);
     for (uint32_t i = 0; i < s->n_lora; i++) {
         const nb_lora *l = s->lora[i].lora;
         const nb_lora_pair *p =

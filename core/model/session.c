@@ -391,6 +391,32 @@ nb_status nb_session_score(nb_session *s, const int32_t *ids, size_t n, size_t f
     return NB_OK;
 }
 
+void nb_session_tap(nb_session *s, nb_tap_fn *fn, void *ud)
+{
+    s->tap = fn;
+    s->tap_ud = ud;
+}
+
+nb_status nb_session_watch(nb_session *s, const int32_t *ids, size_t n, bool output,
+                           const nb_hooks *hooks, nb_err *err)
+{
+    nb_seq *q = now(s);
+    NB_TRY(check_ids(s, ids, n, err));
+    q->n = 0;
+    q->has_logits = false;
+    while (q->n < n) {
+        size_t m;
+        NB_TRY(advance(s, ids, n, 0, &m, hooks, err));
+        for (size_t j = 0; output && j < m; j += NB_HEAD_ROWS) {
+            size_t count = m - j < NB_HEAD_ROWS ? m - j : NB_HEAD_ROWS;
+            if (nb_canceled(hooks))
+                return nb_fail(err, NB_CANCELED, "cancelled");
+            NB_TRY(nb_forward_head(s, j, count, err));
+        }
+    }
+    return NB_OK;
+}
+
 const int32_t *nb_session_tokens(const nb_session *s, size_t *n)
 {
     *n = s->seq[s->now].n;

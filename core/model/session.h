@@ -70,6 +70,17 @@ typedef void nb_logits_fn(void *arg, size_t pos, const float *logits);
 nb_status nb_session_score(nb_session *s, const int32_t *ids, size_t n, size_t from,
                            nb_logits_fn *fn, void *arg, const nb_hooks *hooks, nb_err *err);
 
+/* Told of the rows that products read: m rows of the weight's columns at x, valid during the call,
+ * on the thread that evaluates. layer is 0 outside layers, expert 0 where there is no stack. A
+ * fused weight is told once for each slot that lies in it. */
+typedef void nb_tap_fn(void *ud, nb_slot slot, uint32_t layer, uint32_t expert, const float *x,
+                       size_t m);
+void nb_session_tap(nb_session *s, nb_tap_fn *fn, void *ud); /* NULL: nobody */
+/* Evaluates ids for the tap: every position in every layer, and the logits when `output`. The cache
+ * is reset first. */
+nb_status nb_session_watch(nb_session *s, const int32_t *ids, size_t n, bool output,
+                           const nb_hooks *hooks, nb_err *err);
+
 const int32_t *nb_session_tokens(const nb_session *s, size_t *n);
 uint32_t nb_session_ctx(const nb_session *s);
 uint32_t nb_session_sequences(const nb_session *s);

@@ -83,7 +83,36 @@ static bool dropped(const char *key)
     return false;
 }
 
-static nb_status output_keys(nb_kvs **out, const nb_kvs *kvs, const nb_preset *preset, nb_err *err)
+/* One key of llama-quantize's about the imatrix, moved to the end as there. Texts keep at most 127
+ * bytes, what its key overrides hold (llama.h, llama_model_kv_override). */
+static nb_status put_text(nb_kvs *k, const char *key, const char *text, nb_err *err)
+{
+    enum { MAX_TEXT = 127 };
+    size_t n = strlen(text);
+    nb_kvs_drop(k, key);
+    return nb_kvs_put_str(k, key, text, n <= MAX_TEXT ? n : nb_utf8_whole(text, MAX_TEXT), err);
+}
+
+static nb_status put_count(nb_kvs *k, const char *key, uint32_t v, nb_err *err)
+{
+    nb_kvs_drop(k, key);
+    return nb_kvs_put_u32(k, key, v, err);
+}
+
+static nb_status imatrix_keys(nb_kvs *k, const nb_imatrix *im, nb_err *err)
+{
+    NB_TRY(put_text(k, "quantize.imatrix.file", im->path, err));
+    if (im->n_datasets)
+        NB_TRY(put_text(k, "quantize.imatrix.dataset", im->dataset[0], err));
+    NB_TRY(put_count(k, "quantize.imatrix.entries_count", (uint32_t)im->n, err));
+    if (im->n_chunks)
+        NB_TRY(put_count(k, "quantize.imatrix.chunks_count", im->n_chunks, err));
+    if (im->floor > 0)
+        NB_TRY(nb_kvs_put_f32(k, "nibble.imatrix.floor", im->floor, err));
+    return NB_OK;
+}
+
+static nb_status output_keys(nb_kvs **out, const nb_kvs *kvs, const nb_recipe *r, nb_err *err)
 {
     nb_kvs *k;
     NB_TRY(nb_kvs_open(&k, err));
@@ -94,7 +123,9 @@ static nb_status output_keys(nb_kvs **out, const nb_kvs *kvs, const nb_preset *p
     if (st == NB_OK)
         st = nb_kvs_put_u32(k, "general.quantization_version", QUANTIZATION_VERSION, err);
     if (st == NB_OK)
-        st = nb_kvs_put_u32(k, "general.file_type", (uint32_t)preset->file_type, err);
+        st = nb_kvs_put_u32(k, "general.file_type", (uint32_t)r->preset->file_type, err);
+    if (st == NB_OK && r->imatrix)
+        st = imatrix_keys(k, r->imatrix, err);
     if (st != NB_OK)
         nb_kvs_close(&k);
     else
@@ -121,9 +152,41 @@ static const char *why_text(const nb_type_choice *c, uint64_t cols, char note[NO
     return c->why == NB_WHY_OPTION ? "option" : "preset";
 }
 
+/* Types whose codes are noise without importance; llama-quantize counts q2_K of Q2_K_S among them
+ * (llama-quant.cpp, tensor_requires_imatrix @ de3ff81). */
+static bool wants_importance(const nb_preset *preset, const char *name, const nk_type *to)
+{
+    enum { FILE_Q2_K_S = 21 };
+    bool outer = strcmp(name, "token_embd.weight") == 0 || strcmp(name, "output.weight") == 0;
+    return to->wants_imatrix || (to->id == NK_Q2_K && preset->file_type == FILE_Q2_K_S && !outer);
+}
+
+/* The recipe's importance for a tensor that is encoded; NULL when it has none. An entry of another
+ * size is of another model; llama-quantize passes over that for the embedding alone, where old
+ * files always have one. */
+static nb_status find_importance(const nb_recipe *r, const nb_tensor *t, const float **out,
+                                 nb_err *err)
+{
+    const nb_imatrix_entry *e = r->imatrix ? nb_imatrix_find(r->imatrix, t->name) : NULL;
+    *out = NULL;
+    if (!e)
+        return NB_OK;
+    if (t->shape[3] == 1 && e->n / t->shape[0] == t->shape[2] && e->n % t->shape[0] == 0)
+        *out = e->importance;
+    else if (strcmp(t->name, "token_embd.weight") != 0)
+        return nb_fail(
+            err, NB_FORMAT,
+            "imatrix entry \"%s\" has %llu values, the tensor %llu x %llu columns: it is "
+            "of another model",
+            t->name, (unsigned long long)e->n, (unsigned long long)t->shape[2],
+            (unsigned long long)t->shape[0]);
+    return NB_OK;
+}
+
 /* What happens to one tensor can be done: its source decodes, its target encodes. */
-static nb_status check_path(const item *it, const nk_type *to, bool allow_requantize,
-                            bool *requantized, nb_err *err)
+static nb_status check_path(const nb_recipe *r, const item *it, const nk_type *to,
+                            const float *importance, bool allow_requantize, bool *requantized,
+                            nb_err *err)
 {
     const nk_type *from = nk_type_get(it->src_type);
     if (!from)
@@ -135,10 +198,14 @@ static nb_status check_path(const item *it, const nk_type *to, bool allow_requan
     if (!from->decode)
         return nb_fail(err, NB_UNSUPPORTED, "tensor \"%s\": type %s cannot be decoded", it->t.name,
                        from->name);
-    if (!to->encode || to->wants_imatrix)
-        return nb_fail(err, NB_UNSUPPORTED, "tensor \"%s\": type %s cannot be written%s",
+    if (!to->encode)
+        return nb_fail(err, NB_UNSUPPORTED, "tensor \"%s\": type %s cannot be written", it->t.name,
+                       to->name);
+    if (!importance && wants_importance(r->preset, it->t.name, to))
+        return nb_fail(err, NB_UNSUPPORTED,
+                       "tensor \"%s\": type %s cannot be written without an importance matrix%s",
                        it->t.name, to->name,
-                       to->wants_imatrix ? " without an importance matrix" : "");
+                       r->imatrix ? ", and this one has no entry for it" : "");
     /* codes of another quantizer spelled out as floats, or ternary ones kept, lose nothing */
     bool ternary = from->id == NK_TQ2_0 && to->id == NK_TQ1_0;
     bool spelled_out = (to->is_float || ternary) && it->src && nb_weights_packing(it->src);
@@ -151,13 +218,16 @@ static nb_status check_path(const item *it, const nk_type *to, bool allow_requan
     return NB_OK;
 }
 
-static nb_status plan_tensor(nb_plan *p, size_t i, const item *it, const nb_type_choice *c,
-                             bool allow_requantize, nb_err *err)
+static nb_status plan_tensor(nb_plan *p, size_t i, const nb_recipe *r, const item *it,
+                             const nb_type_choice *c, bool allow_requantize, nb_err *err)
 {
     nb_planned *out = &p->tensor[i];
     bool requantized = false;
     out->type = nk_type_get(c->type);
-    NB_TRY(check_path(it, out->type, allow_requantize, &requantized, err));
+    bool encoded = nk_type_get(it->src_type) != out->type;
+    if (encoded)
+        NB_TRY(find_importance(r, &it->t, &out->importance, err));
+    NB_TRY(check_path(r, it, out->type, out->importance, allow_requantize, &requantized, err));
     out->src = it->src;
     out->src_type = it->src_type;
     out->n = nb_tensor_count(&it->t);
@@ -165,6 +235,7 @@ static nb_status plan_tensor(nb_plan *p, size_t i, const item *it, const nb_type
     out->fallback = c->why != NB_WHY_NEVER && c->type != c->wanted;
     p->n_fallback += out->fallback;
     p->n_requantized += requantized;
+    p->n_unweighted += r->imatrix && encoded && !out->type->is_float && !out->importance;
     p->params += out->n;
     p->layout[i] = it->t;
     p->layout[i].type = c->type;
@@ -205,7 +276,7 @@ static nb_status plan_types(nb_plan *p, const nb_recipe *r, const nb_kvs *kvs, c
     p->n = 0;
     for (size_t i = 0; i < n && st == NB_OK; i++)
         if (!is_folded(it, choice, n, i))
-            st = plan_tensor(p, p->n++, &it[i], &choice[i], allow_requantize, err);
+            st = plan_tensor(p, p->n++, r, &it[i], &choice[i], allow_requantize, err);
 out:
     free(choice);
     free(shapes);
@@ -213,10 +284,10 @@ out:
 }
 
 /* Offsets, sizes and header bytes. */
-static nb_status plan_file(nb_plan *p, const nb_kvs *kvs, nb_err *err)
+static nb_status plan_file(nb_plan *p, const nb_recipe *r, const nb_kvs *kvs, nb_err *err)
 {
     nb_kvs *keys;
-    NB_TRY(output_keys(&keys, kvs, p->preset, err));
+    NB_TRY(output_keys(&keys, kvs, r, err));
     nb_status st =
         nb_gguf_layout(&p->header, keys, p->layout, p->n, ALIGNMENT, &p->file_bytes, err);
     nb_kvs_close(&keys);
@@ -235,7 +306,7 @@ static nb_status plan_file(nb_plan *p, const nb_kvs *kvs, nb_err *err)
 static nb_status plan_items(nb_plan *out, const nb_recipe *r, const nb_kvs *kvs, item *items,
                             size_t n, bool allow_requantize, nb_err *err)
 {
-    nb_plan p = {.preset = r->preset, .n = n};
+    nb_plan p = {.preset = r->preset, .imatrix = r->imatrix, .n = n};
     nb_status st = NB_NOMEM;
     qsort(items, n, sizeof *items, by_layer_then_name);
     p.tensor = nb_alloc(n, sizeof *p.tensor, "plan", err);
@@ -244,7 +315,7 @@ static nb_status plan_items(nb_plan *out, const nb_recipe *r, const nb_kvs *kvs,
     if (p.tensor && p.layout && p.notes)
         st = plan_types(&p, r, kvs, items, allow_requantize, err);
     if (st == NB_OK)
-        st = plan_file(&p, kvs, err);
+        st = plan_file(&p, r, kvs, err);
     if (st != NB_OK)
         nb_plan_free(&p);
     else

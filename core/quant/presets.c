@@ -151,10 +151,13 @@ enum {                   /* what may hold for one tensor of one model */
        IF_70B = 1 << 9,    /* 80 layers with grouped queries */
        IF_34K = 1 << 10,   /* so far q3_K or q4_K */
        IF_STACK = 1 << 11, /* three dimensions: experts, MLA's matrices per head */
+       IF_IMATRIX = 1 << 12,
 };
 
 /* File types as bits 1 << general.file_type. An enum holds no 64 bits. */
+#define FT_Q4_0      (UINT64_C(1) << 2)
 #define FT_Q8_0      (UINT64_C(1) << 7)
+#define FT_Q5_0      (UINT64_C(1) << 8)
 #define FT_Q2_K      (UINT64_C(1) << 10)
 #define FT_Q3_K_S    (UINT64_C(1) << 11)
 #define FT_Q3_K_M    (UINT64_C(1) << 12)
@@ -207,7 +210,9 @@ static const rule choose[] = {
     {FT_Q4_K_M, KIND_DOWN, IF_MORE, IF_FALCON, NK_Q6_K},
     {FT_Q5_K_M, KIND_DOWN, IF_MORE, 0, NK_Q6_K},
     {FT_Q4_K_S, KIND_DOWN, IF_N8, IF_FALCON, NK_Q5_K},
-    {FT_IQ4_NL | FT_IQ4_XS, KIND_DOWN, IF_N8, 0, NK_Q5_K}, /* without an imatrix */
+    {FT_IQ4_NL | FT_IQ4_XS, KIND_DOWN, IF_N8, IF_IMATRIX, NK_Q5_K},
+    {FT_Q4_0, KIND_DOWN, IF_N8 | IF_IMATRIX, 0, NK_Q4_1},
+    {FT_Q5_0, KIND_DOWN, IF_N8 | IF_IMATRIX, 0, NK_Q5_1},
 
     {FT_Q2_K | FT_Q3_K_S | FT_Q3_K_M | FT_Q4_K_S | FT_Q4_K_M | FT_IQ4_NL | FT_IQ4_XS, KIND_ATTN_OUT,
      IF_8X, IF_FALCON, NK_Q5_K},
@@ -271,9 +276,10 @@ static bool is_70b(const nb_shape_info *m)
     return false;
 }
 
-static unsigned model_bits(const nb_shape_info *m)
+static unsigned model_bits(const nb_recipe *r, const nb_shape_info *m)
 {
     unsigned bits = 0;
+    bits |= r->imatrix ? IF_IMATRIX : 0;
     bits |= m->n_head_kv && m->n_head / m->n_head_kv >= 4 ? IF_GQA4 : 0;
     bits |= strcmp(m->arch, "falcon") == 0 ? IF_FALCON : 0;
     bits |= m->n_expert == 8 ? IF_8X : 0;
@@ -375,7 +381,7 @@ static nb_status choose_type(walk *w, const nb_tensor *t, nb_type_choice *c, nb_
 
 static walk walk_from(const nb_recipe *r, const nb_shape_info *info, const nb_tensor *t, size_t n)
 {
-    walk w = {.recipe = r, .info = info, .model = model_bits(info)};
+    walk w = {.recipe = r, .info = info, .model = model_bits(r, info)};
     for (size_t i = 0; i < n; i++)
         w.n_v += kind_of(t[i].name) == KIND_V;
     return w;

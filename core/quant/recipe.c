@@ -18,9 +18,8 @@ static nb_status target_type(const char *name, nk_type_id *out, nb_err *err)
     const nk_type *t = nk_type_find(name);
     if (!t)
         return nb_fail(err, NB_USAGE, "\"%s\" is no tensor type", name);
-    if (!t->encode || t->activation_only || t->wants_imatrix)
-        return nb_fail(err, NB_UNSUPPORTED, "type %s cannot be written%s", t->name,
-                       t->wants_imatrix ? " without an importance matrix" : "");
+    if (!t->encode || t->activation_only)
+        return nb_fail(err, NB_UNSUPPORTED, "type %s cannot be written", t->name);
     *out = t->id;
     return NB_OK;
 }

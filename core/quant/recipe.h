@@ -6,6 +6,7 @@
 
 #include "core/base/str.h"
 #include "core/files/weights.h"
+#include "core/quant/imatrix.h"
 
 typedef struct nb_preset {
     const char *name; /* "Q4_K_M" */
@@ -32,6 +33,7 @@ typedef struct nb_recipe {
     nb_rule
         rule[NB_MAX_RULES]; /* first match wins; beats the preset, not the never-quantize list */
     size_t n_rules;
+    const nb_imatrix *imatrix; /* borrowed by recipe and plan; NULL = none */
 } nb_recipe;
 
 void nb_recipe_init(nb_recipe *r, const nb_preset *preset);
@@ -47,11 +49,15 @@ typedef struct nb_planned {
     uint64_t n;      /* weights */
     const char *why; /* "preset", "rule ffn_down", "never quantized", "width 640: q4_K -> q5_0" */
     bool fallback;   /* the width forced another type */
+    /* [shape[2], shape[0]] mean x² per matrix and input column; borrowed: the recipe's imatrix;
+     * NULL where it has none and where nothing is encoded */
+    const float *importance;
 } nb_planned;
 
 typedef struct nb_plan {
     const nb_weights *weights; /* borrowed */
     const nb_preset *preset;
+    const nb_imatrix *imatrix; /* borrowed; NULL = none */
     size_t n;
     nb_planned *tensor;  /* in output order (quant.md 1.1: non-block tensors first, ...) */
     nb_str header;       /* finished GGUF header bytes */
@@ -60,12 +66,14 @@ typedef struct nb_plan {
     uint64_t source_bytes;
     double bpw; /* of tensor data */
     size_t n_fallback, n_requantized;
-    nb_tensor *layout; /* [n] names and shapes as written */
-    char *notes;       /* texts behind `why`, owned */
+    size_t n_unweighted; /* encoded as if without the recipe's imatrix: it lacks them */
+    nb_tensor *layout;   /* [n] names and shapes as written */
+    char *notes;         /* texts behind `why`, owned */
 } nb_plan;
 
 /* No I/O beyond what weights already hold. NB_UNSUPPORTED names a source type that cannot be
- * decoded, NB_REFUSED a quantized source without allow_requantize. */
+ * decoded and a type that needs importance the recipe has not, NB_REFUSED a quantized source
+ * without allow_requantize, NB_FORMAT an imatrix of another model. */
 nb_status nb_plan_make(nb_plan *out, const nb_recipe *r, const nb_weights *w, bool allow_requantize,
                        nb_err *err);
 void nb_plan_free(nb_plan *p);

@@ -28,7 +28,7 @@ typedef void nb_rows_fn(void *ud, const nb_planned *t, const char *name, uint64_
                         size_t n);
 
 /* How one tensor is cut. Rows longer than a tile are cut into pieces (multiples of 256): without
- * importance every encoder works block by block. */
+ * importance every encoder works block by block; with it rows stay whole. */
 typedef struct nb_cut {
     uint64_t cols, rows;
     uint64_t row_bytes;  /* of the output */

@@ -23,9 +23,11 @@ static nb_status cut_tensor(nb_run *run, size_t i, nb_err *err)
     if (!nk_row_size(p->type, c->cols, &c->row_bytes))
         return nb_fail(err, NB_FORMAT, "tensor \"%s\": rows of %llu do not divide into %s blocks",
                        t->name, (unsigned long long)c->cols, p->type->name);
-    c->tile_cols = min_u64(c->cols, NB_TILE_WEIGHTS);
+    /* q4_0 and its like weigh a block by its whole row's mean square */
+    c->tile_cols = p->importance ? c->cols : min_u64(c->cols, NB_TILE_WEIGHTS);
     c->pieces = (c->cols + c->tile_cols - 1) / c->tile_cols;
-    c->tile_rows = c->pieces > 1 ? 1 : min_u64(NB_TILE_ROWS, NB_TILE_WEIGHTS / c->cols);
+    c->tile_rows = min_u64(NB_TILE_ROWS, NB_TILE_WEIGHTS / c->cols);
+    c->tile_rows = c->tile_rows < 1 || c->pieces > 1 ? 1 : c->tile_rows;
     c->n_tiles = (c->rows + c->tile_rows - 1) / c->tile_rows * c->pieces;
     c->hist_every = 1;
     if (p->n > NB_HIST_WHOLE) /* past 16 Mi weights still 2 Mi of them */
@@ -173,6 +175,22 @@ static nb_status not_finite(const strip *s, const float *v, const float *before,
                    row, col, isnan(v[i]) ? "NaN" : "infinite");
 }
 
+/* Matrices of a stack (experts) have importance of their own, and a strip may span two. */
+static void encode_rows(const nb_run *run, const nb_workspace *ws, const strip *s)
+{
+    const float *importance = s->plan->importance;
+    for (uint64_t r = 0, n = s->rows; r < s->rows; r += n) {
+        uint64_t per = s->layout->shape[1], row = s->row + r;
+        const float *own = NULL;
+        if (importance) {
+            own = importance + row / per * s->cols;
+            n = min_u64(s->rows - r, per - row % per);
+        }
+        run->method->encode(run->ops, s->plan->type, ws->src + r * s->cols, s->out + r * s->piece,
+                            (size_t)n, (size_t)s->cols, own);
+    }
+}
+
 static nb_status encode_strip(const nb_run *run, nb_workspace *ws, strip *s, nb_err *err)
 {
     const nk_type *to = s->plan->type;
@@ -184,7 +202,7 @@ static nb_status encode_strip(const nb_run *run, nb_workspace *ws, strip *s, nb_
     if (s->copy && !s->packed)
         return NB_OK;
     if (!s->copy)
-        run->method->encode(run->ops, to, ws->src, s->out, (size_t)s->rows, (size_t)s->cols, NULL);
+        encode_rows(run, ws, s);
     decoder(run, to->id)(s->out, ws->dec, s->n);
     for (uint64_t r = 0; s->copy && r < s->rows; r++)
         times(ws->dec + r * s->cols, s->cols, nb_weights_factor(s->plan->src, s->row + r));

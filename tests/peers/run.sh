@@ -2,7 +2,8 @@
 # Real programs against what nibble writes and reads: llama.cpp (through node-llama-cpp) must load
 # every quantized demo file, tokenize alike and agree with nibble's greedy tokens on the F32 file, cut
 # words alike for every family of pre-tokenizers, and have nibble's logits for a tiny model of every
-# architecture; @huggingface/gguf must parse the headers; @huggingface/hub and nibble must find in one
+# architecture; @huggingface/gguf must parse the headers, of an importance matrix too; @huggingface/hub
+# and nibble must find in one
 # Hugging Face cache what the other downloaded from the fake Hub. Needs node 20, npm and a reachable
 # npm registry; says what it skips. NIBBLE_PEERS is a node_modules that has all of them already.
 set -eu
@@ -65,6 +66,7 @@ peer() { # SCRIPT PACKAGE [ARGUMENT...]
 peer hub.mjs @huggingface/hub "$fake_hub"
 if [ -n "$binary" ]; then
     peer llama.mjs node-llama-cpp
+    peer imatrix.mjs node-llama-cpp
     peer archs.mjs node-llama-cpp "$archs"
     peer words.mjs node-llama-cpp
 else

@@ -21,6 +21,10 @@ enum {
     Q_EMBD_TYPE,
     Q_RULES,
     Q_REQUANTIZE,
+    Q_IMATRIX,
+    Q_INCLUDE,
+    Q_EXCLUDE,
+    Q_FLOOR,
     Q_COUNT
 };
 static const ui_opt quantize_opt[Q_COUNT] = {
@@ -34,6 +38,15 @@ static const ui_opt quantize_opt[Q_COUNT] = {
      "ggml type for matching tensors; first match wins; may be repeated"},
     {"allow-requantize", 0, UI_OPT_FLAG, NULL, NULL, 0, 0,
      "accept a source that is quantized already"},
+    {"imatrix", 0, UI_OPT_FILE, "FILE", NULL, 0, 0,
+     "importance matrix of llama-imatrix or nibble imatrix, GGUF or .dat"},
+    {"include-weights", 0, UI_OPT_TEXTS, "WORD", NULL, 0, 0,
+     "use it for tensors with WORD in their name alone; may be repeated"},
+    {"exclude-weights", 0, UI_OPT_TEXTS, "WORD", NULL, 0, 0,
+     "use it for no tensor with WORD in its name; may be repeated"},
+    {"imatrix-floor", 0, UI_OPT_NUM, "S", "0", 0, 1,
+     "share of what all experts saw mixed into each one's importance, all of it for one that saw "
+     "nothing; 0 writes llama-quantize's bytes"},
 };
 
 static nb_status type_option(int *out, const ui_arg *a, const char *name, nb_err *err)
@@ -66,6 +79,29 @@ static nb_status recipe_from(nb_recipe *r, const ui_ctx *ctx, nb_err *err)
     return NB_OK;
 }
 
+/* The file of --imatrix as far as --include-weights and --exclude-weights leave it; *out stays NULL
+ * without the option. Nothing left of it is as good as none, as for llama-quantize. */
+static nb_status imatrix_option(nb_imatrix **out, nb_recipe *r, const ui_ctx *ctx, nb_err *err)
+{
+    const ui_arg *o = ctx->opt;
+    if (o[Q_INCLUDE].n_texts && o[Q_EXCLUDE].n_texts)
+        return nb_fail(err, NB_USAGE, "--include-weights and --exclude-weights together");
+    if (!o[Q_IMATRIX].set && (o[Q_INCLUDE].n_texts || o[Q_EXCLUDE].n_texts || o[Q_FLOOR].set))
+        return nb_fail(err, NB_USAGE, "--%s: --imatrix is missing",
+                       o[Q_FLOOR].set         ? "imatrix-floor"
+                       : o[Q_INCLUDE].n_texts ? "include-weights"
+                                              : "exclude-weights");
+    if (!o[Q_IMATRIX].set)
+        return NB_OK;
+    NB_TRY(nb_imatrix_open(out, o[Q_IMATRIX].text, err));
+    nb_imatrix_keep(*out, o[Q_EXCLUDE].texts, o[Q_EXCLUDE].n_texts, false);
+    nb_imatrix_keep(*out, o[Q_INCLUDE].texts, o[Q_INCLUDE].n_texts, true);
+    if (o[Q_FLOOR].set)
+        nb_imatrix_floor(*out, (float)o[Q_FLOOR].num);
+    r->imatrix = (*out)->n ? *out : NULL;
+    return NB_OK;
+}
+
 /* run NULL: a dry run, figures of the plan alone. */
 static nb_status print_json(const nb_plan *plan, const char *out_path, nb_run *run, nb_err *err)
 {
@@ -93,6 +129,20 @@ static void print_safe_line(const char *label, const char *text)
     putchar('\n');
 }
 
+static void print_imatrix(const nb_plan *plan)
+{
+    const nb_imatrix *im = plan->imatrix;
+    if (!im)
+        return;
+    print_safe_line("importance matrix ", im->path);
+    if (im->n_bad)
+        printf("%llu of its values are not finite or negative: their matrix's mean was taken\n",
+               (unsigned long long)im->n_bad);
+    if (plan->n_unweighted)
+        printf("quantized without importance, for want of an entry in it: %zu tensor%s\n",
+               plan->n_unweighted, plan->n_unweighted == 1 ? "" : "s");
+}
+
 static void print_plan(const nb_plan *plan, const char *out_path)
 {
     char from[16], to[16];
@@ -112,6 +162,7 @@ static void print_plan(const nb_plan *plan, const char *out_path)
     printf("%s bits per weight\n", nb_fmt_fixed(bpw, plan->bpw, 3));
     if (plan->n_fallback)
         printf("%zu tensors take another type because of their width\n", plan->n_fallback);
+    print_imatrix(plan);
     print_safe_line("would write ", out_path);
 }
 
@@ -166,6 +217,7 @@ static void print_result(const nb_plan *plan, const char *out_path, nb_run *run)
            nb_human_bytes(bytes, plan->file_bytes), nb_fmt_fixed(bpw, plan->bpw, 3),
            nb_fmt_fixed(rel, 100 * nb_stats_rel_rmse(&v.total), 2),
            nb_fmt_fixed(sqnr, nb_stats_sqnr_db(&v.total), 1), nb_fmt_fixed(sec, v.elapsed, 2));
+    print_imatrix(plan);
     print_import(plan, run);
 }
 
@@ -226,10 +278,14 @@ static nb_status run_quantize(ui_ctx *ctx, nb_err *err)
     nb_weights *w = NULL;
     nb_plan plan = {0};
     nb_recipe recipe;
+    nb_imatrix *im = NULL;
     NB_TRY(recipe_from(&recipe, ctx, err));
     NB_TRY(nb_library_resolve(&ctx->cfg, ctx->args[0], path, sizeof path, err));
-    NB_TRY(nb_weights_open(&w, path, err));
-    nb_status st = nb_plan_make(&plan, &recipe, w, ctx->opt[Q_REQUANTIZE].flag, err);
+    nb_status st = imatrix_option(&im, &recipe, ctx, err);
+    if (st == NB_OK)
+        st = nb_weights_open(&w, path, err);
+    if (st == NB_OK)
+        st = nb_plan_make(&plan, &recipe, w, ctx->opt[Q_REQUANTIZE].flag, err);
     if (st == NB_REFUSED && !ctx->opt[Q_REQUANTIZE].flag)
         add_hint(err, ": --allow-requantize does it all the same");
     if (st != NB_OK)
@@ -249,6 +305,7 @@ static nb_status run_quantize(ui_ctx *ctx, nb_err *err)
 out:
     nb_plan_free(&plan);
     nb_weights_close(&w);
+    nb_imatrix_close(&im);
     return st;
 }
 
@@ -274,7 +331,11 @@ const ui_cmd ui_cmd_quantize = {
         "finite is "
         "null: sqnr_db of an "
         "exact tensor.\n"
-        "A dry run has no figures, only names, types, bytes and why.",
+        "A dry run has no figures, only names, types, bytes and why.\n"
+        "With --imatrix also imatrix (file, data sets, entries, chunks, values that were "
+        "replaced,\n"
+        "unweighted: tensors it lacks) and importance of every tensor. Types that need it are\n"
+        "refused without; a file of another model is refused.",
     .opt = quantize_opt,
     .n_opt = Q_COUNT,
     .min_args = 1,

@@ -80,6 +80,8 @@ static void opened(quantize *q, const nb_event *e)
     q->source = q->open_arg.made;
     q->open_arg.made = NULL;
     q->named = q->requantize = false;
+    q->recipe.imatrix = NULL; /* it is of the model before */
+    q->matrix_error[0] = '\0';
     ui_workspace_set(ui_app_workspace(q->app), "quantize.source", q->source->path);
     ui_app_log(q->app, "opened %s to quantize", q->source->path);
     ui_quantize_usual_preset(q);
@@ -93,6 +95,8 @@ static void event(void *self, const nb_event *e)
         return;
     if (e->job == q->opening)
         opened(q, e);
+    else if (e->job == q->reading)
+        ui_quantize_read(q, e);
     else if (e->job == q->live.job)
         ui_quantize_finished(q, e);
 }
@@ -172,6 +176,10 @@ static void copy_command(quantize *q)
     ui_parts_path(&s, q->output);
     if (q->method)
         nb_str_addf(&s, " --method %s", nb_methods(&n)[q->method]->name);
+    if (q->recipe.imatrix) {
+        nb_str_add(&s, " --imatrix");
+        ui_parts_path(&s, q->recipe.imatrix->path);
+    }
     if (q->recipe.pure)
         nb_str_add(&s, " --pure");
     for (size_t i = 0; i < q->recipe.n_rules; i++) {
@@ -439,6 +447,7 @@ static void close_screen(void **self)
         nb_plan_free(&q->plan);
     ui_quantize_release(&q->source);
     ui_quantize_release(&q->open_arg.made);
+    ui_quantize_drop_matrices(q);
     ui_input_free(&q->input);
     free(q);
     *self = NULL;

@@ -1,6 +1,7 @@
 /* State of the Quantize screen, shared by its files: quantize.c (what happens), quantize_form.c
- * (recipe, dry run), quantize_live.c (a run as it goes, its replay), ui_quantize_draw.c (the form
- * and the dry run's table), quantize_plots.c (histograms, error strip).
+ * (recipe, dry run), quantize_imatrix.c (its importance matrix), quantize_live.c (a run as it goes,
+ * its replay), ui_quantize_draw.c (the form and the dry run's table), quantize_plots.c (histograms,
+ * error strip).
  *
  * The recipe may be edited while a run goes: the run has a plan of its own. The source's weights
  * are counted, because both plans borrow them. */
@@ -14,6 +15,7 @@ typedef enum quantize_field {
     QF_SOURCE,
     QF_METHOD,
     QF_TYPE,
+    QF_IMATRIX,
     QF_PURE,
     QF_OUTPUT,
     QF_THREADS,
@@ -74,7 +76,7 @@ typedef struct quantize_live {
     int strip_kind[QUANTIZE_KINDS]; /* which kind each of its rows shows */
 } quantize_live;
 
-enum { QUANTIZE_UNDO = 32 };
+enum { QUANTIZE_UNDO = 32, QUANTIZE_MATRICES = 64 };
 
 typedef struct quantize {
     ui_app *app;
@@ -86,6 +88,18 @@ typedef struct quantize {
         quantize_source *made;
     } open_arg;
     char problem[240]; /* why the source could not be opened */
+    struct quantize_matrix {
+        nb_imatrix *im;
+        int64_t changed_at;      /* of its file, ns */
+    } matrix[QUANTIZE_MATRICES]; /* all that were read; recipes and plans borrow them */
+    size_t n_matrix;
+    nb_job *reading;
+    struct quantize_reading {
+        char path[1024];
+        nb_imatrix *made;
+        int64_t changed_at;
+    } read_arg;
+    char matrix_error[240];
     nb_recipe recipe;
     nb_recipe undo[QUANTIZE_UNDO];
     size_t n_undo, n_redo; /* redo copies follow the undo copies */
@@ -125,6 +139,14 @@ void ui_quantize_usual_preset(quantize *q);
 bool ui_quantize_undo(quantize *q, bool redo);
 void ui_quantize_name_output(quantize *q);
 bool ui_quantize_is_quantized(const nb_planned *t);
+void ui_quantize_remember(quantize *q); /* the recipe as it is, for undo */
+
+/* quantize_imatrix.c */
+void ui_quantize_use_imatrix(quantize *q, const char *path); /* "" = none; read by a job */
+void ui_quantize_read(quantize *q, const nb_event *e);       /* that job's end */
+void ui_quantize_step_imatrix(quantize *q, int step);        /* through those that lie near */
+void ui_quantize_imatrix_line(const quantize *q, char *out, size_t cap, ui_role *role);
+void ui_quantize_drop_matrices(quantize *q);
 
 /* quantize_live.c */
 void ui_quantize_start(quantize *q);

@@ -13,7 +13,8 @@ enum { LABEL_W = 10, NARROW = 100 };
 /* --- form ------------------------------------------------------------------------------------ */
 
 typedef struct form_text {
-    char source[320], type[96], note[160], output[160], threads[32], rule[NB_MAX_RULES + 1][96];
+    char source[320], type[96], note[160], output[160], threads[32], imatrix[160],
+        rule[NB_MAX_RULES + 1][96];
 } form_text;
 
 static double base_bpw(const nb_preset *p)
@@ -35,6 +36,11 @@ static void fill_texts(const quantize *q, form_text *t)
     const nb_preset *p = q->recipe.preset;
     snprintf(t->type, sizeof t->type, "%s", p->name);
     snprintf(t->note, sizeof t->note, "%s bpw base", nb_fmt_fixed(num, base_bpw(p), 2));
+    const nb_imatrix *im = q->recipe.imatrix;
+    nb_short(t->imatrix, sizeof t->imatrix,
+             q->reading ? "reading"
+             : im       ? nb_path_base(im->path)
+                        : "none");
     nb_short(t->output, sizeof t->output, nb_path_base(q->output));
     snprintf(t->threads, sizeof t->threads, "%d of %d", q->threads, ui_app_threads(q->app));
     for (n = 0; n < q->recipe.n_rules; n++) {
@@ -56,6 +62,10 @@ static size_t fill_fields(const quantize *q, const form_text *t, ui_field *f)
                        .error = q->problem[0] ? q->problem : NULL},
         [QF_METHOD] = {.label = "method", .kind = UI_FIELD_CHOICE, .value = method->name},
         [QF_TYPE] = {.label = "type", .kind = UI_FIELD_CHOICE, .value = t->type, .note = t->note},
+        [QF_IMATRIX] = {.label = "imatrix",
+                        .kind = UI_FIELD_CHOICE,
+                        .value = t->imatrix,
+                        .error = q->matrix_error[0] ? q->matrix_error : NULL},
         [QF_PURE] = {.label = "pure",
                      .kind = UI_FIELD_TOGGLE,
                      .on = q->recipe.pure,
@@ -88,6 +98,12 @@ static void draw_dry_run(const quantize *q, parts_lines *l)
             ui_parts_wrap(l, UI_WARN, q->plan_err.msg);
         return;
     }
+    if (q->recipe.imatrix) {
+        char line[160];
+        ui_role role;
+        ui_quantize_imatrix_line(q, line, sizeof line, &role);
+        ui_parts_pair(l, LABEL_W, "imatrix", role, "%s", line);
+    }
     const nb_plan *p = &q->plan;
     double change = p->source_bytes ? (double)p->file_bytes / (double)p->source_bytes - 1 : 0;
     ui_parts_pair(l, LABEL_W, "dry run", UI_TEXT, "%s  %s bpw  %s",
@@ -113,7 +129,9 @@ static void draw_input(quantize *q, parts_lines *l)
 {
     if (ui_parts_left(l) < 1)
         return;
-    const char *prompt = q->editing == QF_OUTPUT ? "output " : "rule pattern=type ";
+    const char *prompt = q->editing == QF_OUTPUT    ? "output "
+                         : q->editing == QF_IMATRIX ? "imatrix file "
+                                                    : "rule pattern=type ";
     ui_rect r = {l->r.x, l->r.y + l->y++, l->r.w, 1};
     ui_spots_add(&q->spots, r, QUANTIZE_SPOT_INPUT);
     ui_input_draw(l->c, r, &q->input, prompt, true);
@@ -126,6 +144,8 @@ static const char *help_of(const quantize *q)
 {
     static const char *const help[QF_FIELDS] = {
         [QF_SOURCE] = "Enter goes to Models; Q on a model there brings it here",
+        [QF_IMATRIX] = "weighs errors by use: h l through files near the model, Enter a path; "
+                       "nibble imatrix makes one",
         [QF_PURE] = "the base type wherever the width allows, no mix",
         [QF_OUTPUT] = "beside nibble's other models, or a path; nothing is overwritten",
         [QF_THREADS] = "chat comes first: it takes threads away while it answers",

@@ -77,7 +77,7 @@ void ui_quantize_plan(quantize *q)
 
 /* --- undo ------------------------------------------------------------------------------------ */
 
-static void remember(quantize *q)
+void ui_quantize_remember(quantize *q)
 {
     if (q->n_undo == QUANTIZE_UNDO)
         memmove(q->undo, q->undo + 1, --q->n_undo * sizeof *q->undo);
@@ -141,7 +141,7 @@ static void step_rule(quantize *q, size_t rule, int step)
     do
         i = step_index(i, n, step);
     while (!all[i]->encode || all[i]->activation_only || all[i]->wants_imatrix);
-    remember(q);
+    ui_quantize_remember(q);
     q->recipe.rule[rule].type = all[i]->id;
 }
 
@@ -156,14 +156,17 @@ void ui_quantize_change(quantize *q, int step)
         break;
     case QF_TYPE: {
         const nb_preset *all = nb_presets(&n);
-        remember(q);
+        ui_quantize_remember(q);
         q->preset = step_index(q->preset, n, step);
         q->recipe.preset = &all[q->preset];
         q->chosen = true;
         break;
     }
+    case QF_IMATRIX:
+        ui_quantize_step_imatrix(q, step);
+        break;
     case QF_PURE:
-        remember(q);
+        ui_quantize_remember(q);
         q->recipe.pure = !q->recipe.pure;
         break;
     case QF_THREADS: {
@@ -191,6 +194,8 @@ bool ui_quantize_edit(quantize *q, int row)
     char text[160] = "";
     if (row == QF_OUTPUT) {
         ui_input_set(&q->input, nb_path_base(q->output));
+    } else if (row == QF_IMATRIX) {
+        ui_input_set(&q->input, q->recipe.imatrix ? q->recipe.imatrix->path : "");
     } else if (row >= QF_FIELDS) {
         size_t rule = (size_t)(row - QF_FIELDS);
         if (rule < q->recipe.n_rules) {
@@ -221,7 +226,7 @@ static bool accept_rule(quantize *q, size_t rule, const char *text)
         snprintf(q->input_error, sizeof q->input_error, "at most %d rules", NB_MAX_RULES);
         return false;
     }
-    remember(q);
+    ui_quantize_remember(q);
     q->recipe.rule[rule] = one.rule[0];
     if (rule == q->recipe.n_rules)
         q->recipe.n_rules++;
@@ -238,6 +243,8 @@ void ui_quantize_accept(quantize *q)
         q->named = *text != '\0';
         if (q->named)
             typed_name(q, text);
+    } else if (row == QF_IMATRIX) {
+        ui_quantize_use_imatrix(q, text);
     } else if (*text && !accept_rule(q, (size_t)(row - QF_FIELDS), text)) {
         return; /* the input stays, with its error beside it */
     }
@@ -257,12 +264,12 @@ bool ui_quantize_rule_action(quantize *q, ui_action a)
     nb_rule *r = q->recipe.rule;
     long to = rule + (a == UI_ACT_QUANTIZE_LATER ? 1 : -1);
     if (a == UI_ACT_QUANTIZE_DELETE) {
-        remember(q);
+        ui_quantize_remember(q);
         memmove(&r[rule], &r[rule + 1], (size_t)(n - rule - 1) * sizeof *r);
         q->recipe.n_rules--;
         ui_app_say(q->app, "rule dropped; z brings it back");
     } else if (to >= 0 && to < n) {
-        remember(q);
+        ui_quantize_remember(q);
         nb_rule moved = r[rule];
         r[rule] = r[to];
         r[to] = moved;
