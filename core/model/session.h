@@ -69,6 +69,13 @@ const float *nb_session_logits(const nb_session *s);
 typedef void nb_logits_fn(void *arg, size_t pos, const float *logits);
 nb_status nb_session_score(nb_session *s, const int32_t *ids, size_t n, size_t from,
                            nb_logits_fn *fn, void *arg, const nb_hooks *hooks, nb_err *err);
+/* The same without the reset: what the cache holds of ids[0..from) is kept, so a text can be scored
+ * in slices, and several endings of one beginning evaluate that once. No current logits remain. */
+nb_status nb_session_extend(nb_session *s, const int32_t *ids, size_t n, size_t from,
+                            nb_logits_fn *fn, void *arg, const nb_hooks *hooks, nb_err *err);
+/* During fn: [n_embd] that position's hidden state behind the final norm, what the logits are made
+ * from. NULL at any other time. */
+const float *nb_session_hidden(const nb_session *s);
 
 const int32_t *nb_session_tokens(const nb_session *s, size_t *n);
 uint32_t nb_session_ctx(const nb_session *s);
