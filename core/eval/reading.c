@@ -151,6 +151,14 @@ void nb_reading_close(nb_reading *r)
     *r = (nb_reading){0};
 }
 
+void nb_protocol_text(char *out, size_t cap, const nb_reading *r)
+{
+    if (r->protocol == NB_PROTOCOL_STRIDED)
+        snprintf(out, cap, "%s %u", nb_protocol_name(r->protocol), r->step);
+    else
+        snprintf(out, cap, "%s", nb_protocol_name(r->protocol));
+}
+
 void nb_reading_chunk(const nb_reading *r, uint32_t c, int32_t *out)
 {
     memcpy(out, r->ids + (size_t)c * r->step, r->n_ctx * sizeof *out);

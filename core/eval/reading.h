@@ -49,6 +49,8 @@ nb_status nb_reading_open(nb_reading *out, const nb_tok *tok, uint32_t n_vocab, 
  * they do not hold so many chunks. */
 bool nb_reading_of_ids(nb_reading *out, const nb_reading *like, int32_t *ids, size_t n_ids);
 void nb_reading_close(nb_reading *r);
+/* How it was read, for records and people: the protocol's name, with its stride. */
+void nb_protocol_text(char *out, size_t cap, const nb_reading *r);
 /* Tokens of chunk c < chunks, as they are evaluated, to out[n_ctx]. */
 void nb_reading_chunk(const nb_reading *r, uint32_t c, int32_t *out);
 

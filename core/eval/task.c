@@ -247,7 +247,7 @@ nb_status nb_tasks_context(uint32_t *out, const nb_tasks *t, const nb_tok *tok, 
             size_t answer = 0;
             if (t->kind == NB_TASK_QA) {
                 NB_TRY(nb_task_prompt(&ids, &n, 0, chat, o, err));
-                answer = nb_tok_encode(tok, o->part[1].at, o->part[1].len, 0, NULL, 0) + 8;
+                answer = 2 * nb_tok_encode(tok, o->part[1].at, o->part[1].len, 0, NULL, 0) + 16;
             } else {
                 NB_TRY(nb_task_ids(&ids, &n, tok, o, 3, err));
             }

@@ -409,8 +409,14 @@ nb_status nb_session_score(nb_session *s, const int32_t *ids, size_t n, size_t f
                            nb_logits_fn *fn, void *arg, const nb_hooks *hooks, nb_err *err)
 {
     NB_TRY(check_ids(s, ids, n, err));
-    now(s)->n = 0;
+    nb_session_reset(s);
     return nb_session_extend(s, ids, n, from, fn, arg, hooks, err);
+}
+
+void nb_session_reset(nb_session *s)
+{
+    now(s)->n = 0;
+    now(s)->has_logits = false;
 }
 
 const float *nb_session_hidden(const nb_session *s)

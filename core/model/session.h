@@ -73,6 +73,8 @@ nb_status nb_session_score(nb_session *s, const int32_t *ids, size_t n, size_t f
  * in slices, and several endings of one beginning evaluate that once. No current logits remain. */
 nb_status nb_session_extend(nb_session *s, const int32_t *ids, size_t n, size_t from,
                             nb_logits_fn *fn, void *arg, const nb_hooks *hooks, nb_err *err);
+/* Forgets what the current sequence holds: for who changes the weights beneath it. */
+void nb_session_reset(nb_session *s);
 /* During fn: [n_embd] that position's hidden state behind the final norm, what the logits are made
  * from. NULL at any other time. */
 const float *nb_session_hidden(const nb_session *s);
