@@ -189,7 +189,7 @@ void nb_held_close(nb_held *h)
 typedef struct tally {
     nb_sums nll;    /* model, reference */
     nb_sums kld_dp; /* kld, dp */
-    nb_sums dp2;    /* dp^2 */
+    nb_sums more;   /* nll - base nll, dp^2 */
     uint64_t same_top;
     float *kld, *dp; /* [reading's positions] */
 } tally;
@@ -199,7 +199,7 @@ static void tally_add(tally *t, const nb_kld_point *p)
     uint64_t at = t->nll.n;
     nb_sums_add(&t->nll, p->nll, p->base_nll);
     nb_sums_add(&t->kld_dp, p->kld, p->dp);
-    nb_sums_add(&t->dp2, p->dp * p->dp, 0);
+    nb_sums_add(&t->more, p->nll - p->base_nll, p->dp * p->dp);
     t->same_top += p->same_top;
     t->kld[at] = (float)p->kld;
     t->dp[at] = (float)p->dp;
@@ -213,7 +213,7 @@ static double root_of_sum(double v)
 /* Uncertainties as llama-perplexity propagates them, first order. */
 static void figures(nb_kld *k, const tally *t)
 {
-    nb_means m = nb_sums_means(&t->nll), d = nb_sums_means(&t->kld_dp), r = nb_sums_means(&t->dp2);
+    nb_means m = nb_sums_means(&t->nll), d = nb_sums_means(&t->kld_dp), r = nb_sums_means(&t->more);
     double n = (double)t->nll.n;
     k->scored = t->nll.n;
     k->ppl = exp(m.a);
@@ -222,7 +222,7 @@ static void figures(nb_kld *k, const tally *t)
     k->base_ppl_err = k->base_ppl * m.b_err;
     k->cor = m.a_err > 0 && m.b_err > 0 ? m.cov / (m.a_err * m.b_err) : 0;
     k->ln_ratio = m.a - m.b;
-    k->ln_ratio_err = root_of_sum(m.a_err * m.a_err + m.b_err * m.b_err - 2 * m.cov);
+    k->ln_ratio_err = r.a_err; /* sqrt(a_err^2 + b_err^2 - 2 cov) without its cancellation */
     k->ratio = exp(k->ln_ratio);
     k->ratio_err = k->ratio * k->ln_ratio_err;
     k->diff = k->ppl - k->base_ppl;
@@ -232,8 +232,8 @@ static void figures(nb_kld *k, const tally *t)
     k->kld.err = d.a_err;
     k->dp.mean = d.b;
     k->dp.err = d.b_err;
-    k->rms_dp = root_of_sum(r.a);
-    k->rms_dp_err = k->rms_dp > 0 ? 0.5 / k->rms_dp * r.a_err : 0;
+    k->rms_dp = root_of_sum(r.b);
+    k->rms_dp_err = k->rms_dp > 0 ? 0.5 / k->rms_dp * r.b_err : 0;
     k->n_same_top = t->same_top;
     k->same_top = n > 0 ? (double)t->same_top / n : 0;
     k->same_top_err = n > 1 ? sqrt(k->same_top * (1 - k->same_top) / (n - 1)) : 0;
