@@ -67,6 +67,15 @@ CHECK_TEST(compare, unlike_runs_are_never_joined)
                          .text = "aaaa",
                          .protocol = "llama-perplexity"};
     nb_compare_look(&c, runs);
+    nb_task_score five = {.asked = 5, .in_file = 71, .right = 5};
+    nb_run_key asked = {.model = a, .text = "qaqa", .protocol = "qa"};
+    check(nb_runs_add(runs, NB_RUN_FACTS, &asked, &five, NULL) == NB_OK, "add");
+    size_t n;
+    char *qa = test_slurp(test_data("nibble-demo/qa.json"), &n);
+    check(nb_compare_ask(&c, qa, n, "qaqa", NULL) == NB_OK && c.qa_key.chunks == 71, "questions");
+    free(qa);
+    nb_compare_look(&c, runs);
+    check(!c.row[1].has_facts, "five questions were taken for all");
     check(c.row[1].has_kld && c.row[1].kld.kld.mean == 0.1, "the one that is alike");
     check(!c.row[2].has_kld && !c.row[3].has_kld, "unlike ones were joined");
     check(c.row[0].has_ppl && c.row[0].ppl == 10, "the reference's perplexity comes along");

@@ -115,6 +115,17 @@ void nb_compare_put_facts(nb_compare *c, size_t i, const nb_task_score *s)
     c->row[i].facts = *s;
 }
 
+nb_status nb_compare_ask(nb_compare *c, const char *json, size_t n, const char *sha256, nb_err *err)
+{
+    nb_tasks *t = NULL;
+    NB_TRY(nb_tasks_open(&t, NB_TASK_QA, json, n, 0, "questions", err));
+    c->qa_key = (nb_run_key){.chunks = (uint32_t)nb_tasks_count(t)};
+    nb_tasks_close(&t);
+    snprintf(c->qa_key.text, sizeof c->qa_key.text, "%s", sha256);
+    snprintf(c->qa_key.protocol, sizeof c->qa_key.protocol, "%s", nb_task_name(NB_TASK_QA));
+    return NB_OK;
+}
+
 static void look_row(nb_compare *c, size_t i, const nb_runs *runs)
 {
     nb_compare_row *r = &c->row[i];

@@ -50,6 +50,9 @@ nb_status nb_compare_open(nb_compare *out, const char *const *paths, size_t n,
 void nb_compare_close(nb_compare *c);
 /* Path of the reference's row; the reference is a row of its own, the first. */
 const char *nb_compare_reference(const nb_compare *c);
+/* Facts are compared: answers to all questions of this qa file (json[n], sha256 in hex). */
+nb_status nb_compare_ask(nb_compare *c, const char *json, size_t n, const char *sha256,
+                         nb_err *err);
 /* Takes what is stored under the two keys, and speeds. */
 void nb_compare_look(nb_compare *c, const nb_runs *runs);
 /* Keys under which most of the files have a divergence from the reference; false: none has. chunks

@@ -90,14 +90,6 @@ nb_run_key nb_judge_key(const nb_judge *j)
     return key;
 }
 
-nb_run_key nb_judge_qa_key(const nb_judge *j)
-{
-    nb_run_key key = {.chunks = j->tasks ? (uint32_t)nb_tasks_count(j->tasks) : 0};
-    snprintf(key.text, sizeof key.text, "%s", j->tasks ? j->opt.qa_sha256 : "");
-    snprintf(key.protocol, sizeof key.protocol, "%s", nb_task_name(NB_TASK_QA));
-    return key;
-}
-
 /* Before the first file that is measured: where all have stored runs nothing is evaluated. */
 static nb_status make_ready(nb_judge *j, const nb_hooks *hooks, nb_err *err)
 {

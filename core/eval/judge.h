@@ -25,9 +25,8 @@ enum { NB_JUDGE_KEEP = 512 << 20 };
 nb_status nb_judge_open(nb_judge **out, const nb_judge_options *opt, const nk_ops *ops,
                         nk_pool *pool, const nb_hooks *hooks, nb_err *err);
 void nb_judge_close(nb_judge **j);
-/* Keys of what it measures: of a divergence, and of the questions. model is 0. */
+/* Key of the divergences it measures; model is 0. */
 nb_run_key nb_judge_key(const nb_judge *j);
-nb_run_key nb_judge_qa_key(const nb_judge *j);
 /* Of the file at path. Divergence, with the perplexity of both. NB_REFUSED names the first token in
  * which the vocabularies differ. */
 nb_status nb_judge_kld(nb_judge *j, const char *path, nb_kld *out, const nb_hooks *hooks,

@@ -154,8 +154,6 @@ nb_status nb_sense_open(nb_sense **out, const nb_model *m, const nk_ops *ops, nk
     }
     if (st == NB_OK)
         st = nb_held_open(&s->held, s->session, ops, pool, rd, hooks, err);
-    if (st == NB_OK) /* the reference's own last step, whatever the copy's becomes */
-        s->held.head.w = m->global[m->hp.tied ? NB_TOKEN_EMBD : NB_OUTPUT];
     if (st != NB_OK)
         nb_sense_close(&s);
     else

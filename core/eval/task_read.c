@@ -59,12 +59,14 @@ static uint32_t draw_float(nb_mt19937 *g, uint32_t n)
     return i < n ? i : n - 1;
 }
 
-/* HellaSwag closes the gap of a pick, the others move the last task there. */
+/* HellaSwag closes the gap of a pick, the others move the last task there. Winogrande's are drawn
+ * from all but the last: llama-perplexity never sees that line (it takes the text's last line end
+ * away, then the line for the end of the text), and picks are to be its own. */
 static nb_status pick(nb_tasks *t, uint32_t most, nb_err *err)
 {
     nb_mt19937 rng;
     bool even = t->kind == NB_TASK_HELLASWAG;
-    size_t left = t->n;
+    size_t left = t->n - (t->kind == NB_TASK_WINOGRANDE);
     if (t->kind == NB_TASK_QA) {
         t->n = most && most < t->n ? most : t->n;
         return NB_OK;

@@ -264,11 +264,7 @@ static nb_status open_questions(work *w, nb_err *err)
     w->demo = !w->ctx->opt[C_NO_FACTS].flag && ui_is_demo(model) &&
               ui_demo_questions(&w->qa, &w->ctx->cfg);
     nb_weights_close(&model);
-    if (w->demo) {
-        memcpy(w->c.qa_key.text, w->qa.sha256, sizeof w->c.qa_key.text);
-        snprintf(w->c.qa_key.protocol, sizeof w->c.qa_key.protocol, "%s", nb_task_name(NB_TASK_QA));
-    }
-    return NB_OK;
+    return w->demo ? nb_compare_ask(&w->c, w->qa.at, w->qa.len, w->qa.sha256, err) : NB_OK;
 }
 
 static nb_status fill(work *w, nb_err *err)

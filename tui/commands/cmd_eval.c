@@ -70,7 +70,10 @@ nb_status ui_eval_cut(ui_eval *e, nb_err *err)
 nb_status ui_eval_session(ui_eval *e, uint32_t n_ctx, nb_err *err)
 {
     const ui_arg *file = &e->ctx->opt[UI_EVAL_LORA], *scale = &e->ctx->opt[UI_EVAL_LORA_SCALE];
+    uint32_t trained = e->own.model->hp.n_ctx_train;
     e->session.n_ctx = n_ctx;
+    if (trained && n_ctx > trained && !e->ctx->quiet && !e->ctx->json)
+        fprintf(stderr, "note: context %u, the model was trained on %u\n", n_ctx, trained);
     NB_TRY(ui_engine_session(&e->own, e->ctx, e->pool, &e->session, err));
     if (!file->set)
         return NB_OK;
@@ -298,7 +301,8 @@ const ui_cmd ui_cmd_eval = {
         "llama-perplexity's statistics. A base file of nibble's own kind keeps hidden states\n"
         "and the output matrix; it may be made once and used for many files.\n"
         "--task hellaswag reads llama.cpp's text file, winogrande its CSV, choice its binary\n"
-        "file, qa a JSON list of {questions, answer}; the demo's own is used without --file.\n"
+        "file, qa a JSON list of {questions, answer}, of which the first question must be\n"
+        "answered word for word; the demo's own is used without --file.\n"
         "JSON keys: model, text, text_sha256, protocol, ctx, chunks, then\n"
         "perplexity: tokens, scored, nll, perplexity, stderr, tok_per_s;\n"
         "divergence: reference, scored, ppl, base_ppl, cor, ln_ratio, ratio, diff (each {value,\n"

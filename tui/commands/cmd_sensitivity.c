@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/job.h"
 #include "core/eval/sensitivity.h"
 #include "tui/commands/default_text.h"
 #include "tui/commands/engine.h"
@@ -30,7 +29,6 @@ typedef struct work {
     nb_run_key key;
     nb_sense_table table;
     size_t todo, done, stored; /* rows to measure, measured, taken from the store */
-    double start;
 } work;
 
 static void work_close(work *w)
@@ -301,7 +299,7 @@ static nb_status prepare(work *w, nb_err *err)
 
 static nb_status run_sensitivity(ui_ctx *ctx, nb_err *err)
 {
-    work w = {.ctx = ctx, .start = nb_now()};
+    work w = {.ctx = ctx};
     nb_status st = prepare(&w, err);
     if (st == NB_OK)
         st = measure_all(&w, err);
