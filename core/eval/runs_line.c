@@ -16,15 +16,6 @@ typedef struct field {
     {                                                                                              \
 #member, offsetof(type, member), kind                                                      \
     }
-#define SPREAD(type, member)                                                                       \
-    FIELD(type, member.mean, F_DOUBLE), FIELD(type, member.err, F_DOUBLE),                         \
-        FIELD(type, member.max, F_DOUBLE), FIELD(type, member.p999, F_DOUBLE),                     \
-        FIELD(type, member.p99, F_DOUBLE), FIELD(type, member.p95, F_DOUBLE),                      \
-        FIELD(type, member.p90, F_DOUBLE), FIELD(type, member.p75, F_DOUBLE),                      \
-        FIELD(type, member.median, F_DOUBLE), FIELD(type, member.p25, F_DOUBLE),                   \
-        FIELD(type, member.p10, F_DOUBLE), FIELD(type, member.p5, F_DOUBLE),                       \
-        FIELD(type, member.p1, F_DOUBLE), FIELD(type, member.p01, F_DOUBLE),                       \
-        FIELD(type, member.min, F_DOUBLE)
 static const field ppl_fields[] = {
     FIELD(nb_ppl, n_ctx, F_U32),        FIELD(nb_ppl, chunks, F_U32),
     FIELD(nb_ppl, tokens, F_U64),       FIELD(nb_ppl, scored, F_U64),
@@ -33,31 +24,28 @@ static const field ppl_fields[] = {
     FIELD(nb_ppl, tok_per_s, F_DOUBLE),
 };
 static const field kld_fields[] = {
-    FIELD(nb_kld, n_ctx, F_U32),
-    FIELD(nb_kld, chunks, F_U32),
-    FIELD(nb_kld, scored, F_U64),
-    FIELD(nb_kld, ppl, F_DOUBLE),
-    FIELD(nb_kld, ppl_err, F_DOUBLE),
-    FIELD(nb_kld, base_ppl, F_DOUBLE),
-    FIELD(nb_kld, base_ppl_err, F_DOUBLE),
-    FIELD(nb_kld, cor, F_DOUBLE),
-    FIELD(nb_kld, ln_ratio, F_DOUBLE),
-    FIELD(nb_kld, ln_ratio_err, F_DOUBLE),
-    FIELD(nb_kld, ratio, F_DOUBLE),
-    FIELD(nb_kld, ratio_err, F_DOUBLE),
-    FIELD(nb_kld, diff, F_DOUBLE),
-    FIELD(nb_kld, diff_err, F_DOUBLE),
-    SPREAD(nb_kld, kld),
-    SPREAD(nb_kld, dp),
-    FIELD(nb_kld, rms_dp, F_DOUBLE),
-    FIELD(nb_kld, rms_dp_err, F_DOUBLE),
-    FIELD(nb_kld, n_same_top, F_U64),
-    FIELD(nb_kld, same_top, F_DOUBLE),
-    FIELD(nb_kld, same_top_err, F_DOUBLE),
-    FIELD(nb_kld, same_top_lo, F_DOUBLE),
-    FIELD(nb_kld, same_top_hi, F_DOUBLE),
-    FIELD(nb_kld, seconds, F_DOUBLE),
+    FIELD(nb_kld, n_ctx, F_U32),           FIELD(nb_kld, chunks, F_U32),
+    FIELD(nb_kld, scored, F_U64),          FIELD(nb_kld, ppl, F_DOUBLE),
+    FIELD(nb_kld, ppl_err, F_DOUBLE),      FIELD(nb_kld, base_ppl, F_DOUBLE),
+    FIELD(nb_kld, base_ppl_err, F_DOUBLE), FIELD(nb_kld, cor, F_DOUBLE),
+    FIELD(nb_kld, ln_ratio, F_DOUBLE),     FIELD(nb_kld, ln_ratio_err, F_DOUBLE),
+    FIELD(nb_kld, ratio, F_DOUBLE),        FIELD(nb_kld, ratio_err, F_DOUBLE),
+    FIELD(nb_kld, diff, F_DOUBLE),         FIELD(nb_kld, diff_err, F_DOUBLE),
+    FIELD(nb_kld, rms_dp, F_DOUBLE),       FIELD(nb_kld, rms_dp_err, F_DOUBLE),
+    FIELD(nb_kld, n_same_top, F_U64),      FIELD(nb_kld, same_top, F_DOUBLE),
+    FIELD(nb_kld, same_top_err, F_DOUBLE), FIELD(nb_kld, same_top_lo, F_DOUBLE),
+    FIELD(nb_kld, same_top_hi, F_DOUBLE),  FIELD(nb_kld, seconds, F_DOUBLE),
     FIELD(nb_kld, tok_per_s, F_DOUBLE),
+};
+static const field spread_fields[] = {
+    FIELD(nb_spread, mean, F_DOUBLE),   FIELD(nb_spread, err, F_DOUBLE),
+    FIELD(nb_spread, max, F_DOUBLE),    FIELD(nb_spread, p999, F_DOUBLE),
+    FIELD(nb_spread, p99, F_DOUBLE),    FIELD(nb_spread, p95, F_DOUBLE),
+    FIELD(nb_spread, p90, F_DOUBLE),    FIELD(nb_spread, p75, F_DOUBLE),
+    FIELD(nb_spread, median, F_DOUBLE), FIELD(nb_spread, p25, F_DOUBLE),
+    FIELD(nb_spread, p10, F_DOUBLE),    FIELD(nb_spread, p5, F_DOUBLE),
+    FIELD(nb_spread, p1, F_DOUBLE),     FIELD(nb_spread, p01, F_DOUBLE),
+    FIELD(nb_spread, min, F_DOUBLE),
 };
 static const field task_fields[] = {
     FIELD(nb_task_score, in_file, F_U64),   FIELD(nb_task_score, asked, F_U64),
@@ -86,8 +74,13 @@ static const field chat_fields[] = {
     FIELD(nb_bench, threads, F_U32),
     FIELD(nb_bench, tg_tok_s, F_DOUBLE),
 };
-#undef SPREAD
 #undef FIELD
+
+/* Objects within a divergence, each of spread_fields. */
+static const struct {
+    const char *key;
+    size_t at;
+} spreads[] = {{"kld", offsetof(nb_kld, kld)}, {"dp", offsetof(nb_kld, dp)}};
 
 /* Texts of a run: those of a key, then those of a bench. */
 typedef struct text_field {
@@ -195,6 +188,13 @@ void nb_run_write(nb_str *out, const nb_run *r)
             nb_jout_str(&w, (const char *)r + text_fields[i].at);
         }
     write_fields(&w, kinds[r->kind].fields, kinds[r->kind].n, &r->of);
+    for (size_t i = 0; i < countof(spreads) && r->kind == NB_RUN_KLD; i++) {
+        nb_jout_key(&w, spreads[i].key);
+        nb_jout_object(&w);
+        write_fields(&w, spread_fields, countof(spread_fields),
+                     (const char *)&r->of.kld + spreads[i].at);
+        nb_jout_object_end(&w);
+    }
     nb_jout_object_end(&w);
     nb_str_add(out, "\n");
 }
@@ -276,6 +276,10 @@ bool nb_run_read(nb_run *out, const nb_jval *obj)
         snprintf(r.key.protocol, sizeof r.key.protocol, "%s", nb_protocol_name(NB_PROTOCOL_LLAMA));
     if (!read_texts(obj, &r) || !read_fields(obj, kinds[k].fields, kinds[k].n, &r.of))
         return false;
+    for (size_t i = 0; i < countof(spreads) && r.kind == NB_RUN_KLD; i++)
+        if (!read_fields(nb_jget(obj, spreads[i].key), spread_fields, countof(spread_fields),
+                         (char *)&r.of.kld + spreads[i].at))
+            return false;
     nb_run_settle(&r);
     *out = r;
     return true;

@@ -144,11 +144,11 @@ static void print_row(const nb_compare_row *r)
         snprintf(top, sizeof top, "%.2f +/- %.2f", 100 * r->kld.same_top,
                  100 * r->kld.same_top_err);
     if (r->has_facts)
-        snprintf(facts, sizeof facts, "%llu/%llu", (unsigned long long)r->facts.right,
-                 (unsigned long long)r->facts.asked);
+        snprintf(facts, sizeof facts, "%llu/%llu %.0f-%.0f%%", (unsigned long long)r->facts.right,
+                 (unsigned long long)r->facts.asked, 100 * r->facts.lo, 100 * r->facts.hi);
     if (r->has_speed)
         snprintf(speed, sizeof speed, "%.1f", r->tg_tok_s);
-    printf("%c %-28.28s %9s %6.2f  %-20s %-22s %-15s %-6s %7s\n", r->front ? '*' : ' ',
+    printf("%c %-28.28s %9s %6.2f  %-20s %-22s %-15s %-14s %7s\n", r->front ? '*' : ' ',
            nb_str_c(&name), nb_human_bytes(size, r->bytes), r->bpw, ppl, kld,
            r->is_reference ? "" : top, facts, speed);
     nb_str_free(&name);
@@ -157,14 +157,16 @@ static void print_row(const nb_compare_row *r)
 static void print_text(const work *w)
 {
     const nb_compare *c = &w->c;
-    printf("  %-28s %9s %6s  %-20s %-22s %-15s %-6s %7s\n", "file", "weights", "bpw", "perplexity",
+    printf("  %-28s %9s %6s  %-20s %-22s %-15s %-14s %7s\n", "file", "weights", "bpw", "perplexity",
            "KL divergence, nats", "top-1 %", "facts", "tok/s");
     for (size_t i = 0; i < c->n; i++)
         print_row(&c->row[i]);
     nb_str s = {0};
-    nb_str_addf(&s,
-                "* nothing is smaller and as close; +/- one standard error; %s, %u chunks of %u",
-                c->key.protocol, c->key.chunks, c->key.n_ctx);
+    nb_str_addf(
+        &s,
+        "* nothing is smaller and as close; +/- one standard error, facts with 95 %% interval; %s, "
+        "%u chunks of %u",
+        c->key.protocol, c->key.chunks, c->key.n_ctx);
     if (w->text.name)
         nb_str_addf(&s, " of %s", w->text.name);
     ui_print_line(nb_str_c(&s));

@@ -94,6 +94,7 @@ void ui_kld_print(const nb_kld *k)
     for (size_t i = 0; i < countof(quantiles); i++)
         printf("%-10s %14.6f %16.3f\n", quantiles[i].name, value_at(&k->kld, i),
                100 * value_at(&k->dp, i));
+    puts("\n+/- one standard error");
 }
 
 static void report(const ui_eval *e, const nb_run_key *key, const char *reference, const nb_kld *k)
