@@ -55,7 +55,8 @@ static nb_status token_ids(nb_reading *r, const nb_tok *tok, const char *text, s
     r->ids = nb_alloc(need + 1, sizeof *r->ids, "tokens of the text", err);
     if (!r->ids)
         return NB_NOMEM;
-    nb_tok_encode(tok, text, len, NB_TOK_BOS, r->ids, need);
+    if (nb_tok_encode(tok, text, len, NB_TOK_BOS, r->ids, need) != need)
+        return nb_fail(err, NB_NOMEM, "text of %zu bytes: no memory for its tokens", len);
     r->tokens = r->n_ids = need;
     for (size_t i = 0; i < need; i++)
         if (r->ids[i] < 0 || (uint32_t)r->ids[i] >= n_vocab)

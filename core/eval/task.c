@@ -19,6 +19,7 @@ nb_status nb_task_ids(int32_t **ids, size_t *n, const nb_tok *tok, const nb_task
                       int parts, nb_err *err)
 {
     nb_str text = {0};
+    *ids = NULL;
     for (int i = 0; i < parts; i++)
         nb_str_addn(&text, o->part[i].at, o->part[i].len);
     size_t need =
@@ -28,9 +29,15 @@ nb_status nb_task_ids(int32_t **ids, size_t *n, const nb_tok *tok, const nb_task
         nb_fail(err, NB_NOMEM, "a task of %zu bytes: no memory", text.len);
     else if ((*ids = nb_alloc(need + 1, sizeof **ids, "tokens of a task", err)))
         st = NB_OK;
-    if (st == NB_OK)
-        *n = nb_tok_encode(tok, nb_str_c(&text), text.len, NB_TOK_BOS, *ids, need);
+    if (st == NB_OK &&
+        nb_tok_encode(tok, nb_str_c(&text), text.len, NB_TOK_BOS, *ids, need) != need)
+        st = nb_fail(err, NB_NOMEM, "a task of %zu bytes: no memory", text.len);
     nb_str_free(&text);
+    if (st != NB_OK) {
+        free(*ids);
+        *ids = NULL;
+    }
+    *n = need;
     return st;
 }
 
@@ -236,23 +243,33 @@ nb_status nb_task_answer(const nb_task_run *r, size_t i, bool *right, nb_err *er
 /* --- all of them -------------------------------------------------------------------------------
  */
 
+/* Tokens that an option may take; a question's answer may be spelled in more than it needs. */
+static nb_status option_tokens(size_t *n, const nb_tasks *t, const nb_task_option *o,
+                               const nb_tok *tok, const nb_chat *chat, nb_err *err)
+{
+    int32_t *ids = NULL;
+    if (t->kind != NB_TASK_QA) {
+        NB_TRY(nb_task_ids(&ids, n, tok, o, 3, err));
+        free(ids);
+        return NB_OK;
+    }
+    size_t answer = nb_tok_encode(tok, o->part[1].at, o->part[1].len, 0, NULL, 0);
+    if (answer == SIZE_MAX)
+        return nb_fail(err, NB_NOMEM, "an answer of %zu bytes: no memory", o->part[1].len);
+    NB_TRY(nb_task_prompt(&ids, n, 0, chat, o, err));
+    free(ids);
+    *n += 2 * answer + 16;
+    return NB_OK;
+}
+
 nb_status nb_tasks_context(uint32_t *out, const nb_tasks *t, const nb_tok *tok, const nb_chat *chat,
                            nb_err *err)
 {
     size_t most = 8, n = 0;
     for (size_t i = 0; i < t->n; i++)
         for (uint32_t k = 0; k < (t->kind == NB_TASK_QA ? 1 : t->item[i].n); k++) {
-            const nb_task_option *o = &t->option[t->item[i].first + k];
-            int32_t *ids = NULL;
-            size_t answer = 0;
-            if (t->kind == NB_TASK_QA) {
-                NB_TRY(nb_task_prompt(&ids, &n, 0, chat, o, err));
-                answer = 2 * nb_tok_encode(tok, o->part[1].at, o->part[1].len, 0, NULL, 0) + 16;
-            } else {
-                NB_TRY(nb_task_ids(&ids, &n, tok, o, 3, err));
-            }
-            free(ids);
-            most = n + answer > most ? n + answer : most;
+            NB_TRY(option_tokens(&n, t, &t->option[t->item[i].first + k], tok, chat, err));
+            most = n > most ? n : most;
         }
     if (most > UINT32_MAX)
         return nb_fail(err, NB_REFUSED, "a task needs %zu tokens", most);
