@@ -46,11 +46,11 @@ nb_status nb_task_prompt(int32_t **ids, size_t *n, size_t room, const nb_chat *c
 {
     nb_message ask = {.role = NB_USER, .text = o->part[0].at, .len = o->part[0].len};
     nb_prompt p;
-    NB_TRY(nb_chat_encode(chat, &ask, 1, NULL, 0, &p, err));
+    NB_TRY(nb_chat_encode(chat, &ask, 1, NULL, NULL, 0, &p, err));
     int32_t *all = nb_alloc((uint64_t)p.n + room + 1, sizeof *all, "tokens of a question", err);
     if (!all)
         return NB_NOMEM;
-    nb_status st = nb_chat_encode(chat, &ask, 1, all, p.n, &p, err);
+    nb_status st = nb_chat_encode(chat, &ask, 1, NULL, all, p.n, &p, err);
     if (st != NB_OK) {
         free(all);
         return st;
