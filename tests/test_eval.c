@@ -6,6 +6,7 @@
  * it: two ulp more in the scalar rmsnorm alone move it by 1.8e-3. For Q4_K_S the same moved scalar
  * by 2e-5 only, and AVX2 by 7e-4, while the two lie 2e-3 apart: not explained yet. */
 #include "tests/check.h"
+#include "tests/eval_rig.h"
 #include "tests/quantize.h"
 #include "tests/util.h"
 
@@ -19,44 +20,8 @@
 #include "core/eval/bench.h"
 #include "core/eval/eval.h"
 
-typedef struct engine {
-    nb_weights *w;
-    nb_model *m;
-    nb_tok *tok;
-    nb_session *s;
-    nk_pool *pool;
-} engine;
-
-static engine open_engine(const char *path, uint32_t n_ctx, bool kv_f32)
-{
-    engine e = {.w = quant_open(path)};
-    nb_err err = {0};
-    nb_session_options opt = {.n_ctx = n_ctx, .kv_f32 = kv_f32};
-    check(nb_model_open(&e.m, e.w, &err) == NB_OK, "%s", err.msg);
-    check(nb_tok_open(&e.tok, nb_weights_kvs(e.w), &err) == NB_OK, "%s", err.msg);
-    check(nk_pool_open(&e.pool, 2, &err) == NB_OK, "%s", err.msg);
-    check(nb_session_open(&e.s, e.m, quant_ops(), e.pool, &opt, &err) == NB_OK, "%s", err.msg);
-    return e;
-}
-
-static void close_engine(engine *e)
-{
-    nb_session_close(&e->s);
-    nk_pool_close(&e->pool);
-    nb_tok_close(&e->tok);
-    nb_model_close(&e->m);
-    nb_weights_close(&e->w);
-}
-
-static char *slice(size_t *n)
-{
-    char *text = test_slurp(test_data("eval.txt"), n);
-    check(text, "tests/data/eval.txt is missing");
-    return text;
-}
-
 /* The protocol once more, token by token through feed, in long double. */
-static double by_definition(engine *e, const char *text, size_t len, uint32_t n_ctx,
+static double by_definition(eval_rig *e, const char *text, size_t len, uint32_t n_ctx,
                             uint32_t chunks)
 {
     size_t n = nb_tok_encode(e->tok, text, len, NB_TOK_BOS, NULL, 0);
@@ -92,9 +57,9 @@ static void count_chunks(void *arg, const nb_ppl *so_far)
 
 CHECK_TEST(eval, perplexity_is_what_the_protocol_defines)
 {
-    engine e = open_engine(test_data("nibble-demo"), 64, false);
+    eval_rig e = eval_open(test_data("nibble-demo"), 64, false);
     size_t n;
-    char *text = slice(&n);
+    char *text = eval_slice(&n);
     nb_ppl p;
     nb_err err = {0};
     uint32_t seen = 0;
@@ -106,12 +71,12 @@ CHECK_TEST(eval, perplexity_is_what_the_protocol_defines)
     check(fabs(p.perplexity - want) < 1e-5 * want, "%.6f, by definition %.6f", p.perplexity, want);
     check(fabs(exp(p.nll) - p.perplexity) < 1e-9 * p.perplexity && p.stderr_ > 0, "figures agree");
     free(text);
-    close_engine(&e);
+    eval_close(&e);
 }
 
 CHECK_TEST(eval, short_texts_and_contexts_are_refused_with_numbers)
 {
-    engine e = open_engine(test_data("nibble-demo"), 128, false);
+    eval_rig e = eval_open(test_data("nibble-demo"), 128, false);
     nb_ppl p = {.chunks = 77};
     nb_err err = {0};
     check(nb_eval_ppl(&p, e.s, e.tok, "a few words", 11, 64, 0, NULL, NULL, NULL, &err) ==
@@ -124,7 +89,7 @@ CHECK_TEST(eval, short_texts_and_contexts_are_refused_with_numbers)
     check(nb_eval_ppl(&p, e.s, e.tok, "", 0, 2, 0, NULL, NULL, NULL, &err) == NB_USAGE,
           "context 2");
     check(p.chunks == 77, "the output was touched");
-    close_engine(&e);
+    eval_close(&e);
 }
 
 static bool always(void *ud)
@@ -135,32 +100,27 @@ static bool always(void *ud)
 
 CHECK_TEST(eval, cancel_is_obeyed)
 {
-    engine e = open_engine(test_data("nibble-demo"), 64, false);
+    eval_rig e = eval_open(test_data("nibble-demo"), 64, false);
     size_t n;
-    char *text = slice(&n);
+    char *text = eval_slice(&n);
     nb_ppl p;
     nb_err err = {0};
     nb_hooks hooks = {.canceled = always};
     check(nb_eval_ppl(&p, e.s, e.tok, text, n, 64, 0, NULL, NULL, &hooks, &err) == NB_CANCELED,
           "%s", err.msg);
     free(text);
-    close_engine(&e);
+    eval_close(&e);
 }
 
 static double measure(const char *preset, const char *text, size_t len, uint32_t chunks)
 {
-    char path[600];
     nb_err err = {0};
     nb_ppl p;
-    snprintf(path, sizeof path, "%s/ppl-%s.gguf", test_tmpdir(), preset);
-    nb_weights *w = quant_open(test_data("nibble-demo"));
-    quant_job job = {.w = w, .preset = preset, .out = path, .threads = 2, .quiet = true};
-    check(quant_run(&job, &err) == NB_OK, "%s", err.msg);
-    nb_weights_close(&w);
-    engine e = open_engine(path, 512, false);
+    const char *path = eval_file(preset);
+    eval_rig e = eval_open(path, 512, false);
     check(nb_eval_ppl(&p, e.s, e.tok, text, len, 512, chunks, NULL, NULL, NULL, &err) == NB_OK,
           "%s", err.msg);
-    close_engine(&e);
+    eval_close(&e);
     unlink(path);
     return p.perplexity;
 }
@@ -180,7 +140,7 @@ static double tolerance(const char *preset)
 CHECK_TEST(eval, a_slice_of_the_text_keeps_its_perplexity)
 {
     size_t n, len;
-    char *text = slice(&n), *golden = test_slurp(test_data("ppl.golden"), &len), *save = NULL;
+    char *text = eval_slice(&n), *golden = test_slurp(test_data("ppl.golden"), &len), *save = NULL;
     int rows = 0;
     check(golden, "tests/data/ppl.golden is missing");
     for (char *line = strtok_r(golden, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {

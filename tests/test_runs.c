@@ -210,3 +210,59 @@ CHECK_TEST(runs, a_chat_measures_its_own_file_alone)
     }
     nb_runs_close(&runs);
 }
+
+/* Every field of every kind, and what belongs to the key. */
+CHECK_TEST(runs, all_kinds_of_results_come_back_whole)
+{
+    nb_config c = config("kinds");
+    nb_runs *runs = open_runs(&c);
+    nb_run_key key = {.model = print, .reference = 9, .protocol = "papers"};
+    nb_kld k, k2;
+    nb_task_score t = {71, 71, 70, 70.0 / 71, 0.92, 0.99, 0.25, 12.5}, t2;
+    double *d = (double *)(void *)&k.ppl;
+    memset(&k, 0, sizeof k);
+    k.n_ctx = 512, k.chunks = 7, k.scored = 1785, k.n_same_top = 1500;
+    for (size_t i = 0; i < 12; i++)
+        d[i] = 0.1 + (double)i / 3;
+    k.kld.max = 4.25, k.kld.p01 = 1e-9, k.dp.min = -0.5, k.dp.mean = -1e-3, k.rms_dp = 0.04;
+    k.same_top = 0.84, k.same_top_lo = 0.82, k.same_top_hi = 0.86, k.tok_per_s = 1234.5;
+    snprintf(key.text, sizeof key.text, "%s", sha);
+    check(nb_runs_add(runs, NB_RUN_KLD, &key, &k, NULL) == NB_OK, "add");
+    check(nb_runs_add(runs, NB_RUN_TASK, &key, &t, NULL) == NB_OK, "add");
+    nb_runs_close(&runs);
+    runs = open_runs(&c);
+    key.n_ctx = 512;
+    check(nb_runs_skipped(runs) == 0 && nb_runs_find(runs, NB_RUN_KLD, &key, &k2) &&
+              memcmp(&k, &k2, sizeof k) == 0,
+          "a field of a divergence changed");
+    key.n_ctx = 0;
+    key.chunks = 71;
+    check(nb_runs_find(runs, NB_RUN_TASK, &key, &t2) && memcmp(&t, &t2, sizeof t) == 0,
+          "a field of a task changed");
+    check(!nb_runs_find(runs, NB_RUN_FACTS, &key, &t2), "another kind was taken");
+    key.reference = 8;
+    check(!nb_runs_find(runs, NB_RUN_TASK, &key, &t2), "another reference was taken");
+    nb_runs_close(&runs);
+}
+
+/* Lines from before protocols had names are llama-perplexity's. */
+CHECK_TEST(runs, early_lines_are_read_as_they_were_meant)
+{
+    nb_config c = config("early");
+    static const char line[] =
+        "{\"run\":\"perplexity\",\"model\":\"00000000000000aa\",\"text\":\"abc\",\"n_ctx\":512,"
+        "\"chunks\":2,\"tokens\":2000,\"scored\":510,\"nll\":4,\"perplexity\":54.5,\"stderr_\":1,"
+        "\"seconds\":1,\"tok_per_s\":1}\n";
+    nb_runs *runs = open_runs(&c);
+    nb_ppl p = some_ppl(512, 7), got;
+    check(nb_runs_add_ppl(runs, 1, "x", &p, NULL) == NB_OK, "add");
+    nb_runs_close(&runs);
+    test_spit(test_path(c.state_dir, "runs.jsonl"), line, sizeof line - 1);
+    runs = open_runs(&c);
+    check(nb_runs_skipped(runs) == 0 && nb_runs_ppl(runs, 0xaa, "abc", 512, &got) &&
+              got.perplexity == 54.5,
+          "the line was not understood");
+    nb_run_key papers = {.model = 0xaa, .text = "abc", .protocol = "papers", .n_ctx = 512};
+    check(!nb_runs_find(runs, NB_RUN_PPL, &papers, &got), "another protocol was compared");
+    nb_runs_close(&runs);
+}

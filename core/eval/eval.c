@@ -1,5 +1,3 @@
-/* Protocol: tools/perplexity/perplexity.cpp of llama.cpp @ 050ee92 (MIT), retold in quant.md 4.1.
- */
 #include "core/eval/eval.h"
 
 #include <math.h>
@@ -14,6 +12,9 @@ typedef struct scorer {
     uint32_t n_ctx, n_vocab;
     uint64_t n;
     double nll, nll2;
+    const nb_eval_watch *watch;
+    nb_status st; /* of the watch's row */
+    nb_err *err;
 } scorer;
 
 static double seconds(void)
@@ -40,12 +41,14 @@ static double surprise(const float *logits, uint32_t n, int32_t target)
 static void score(void *arg, size_t pos, const float *logits)
 {
     scorer *s = arg;
-    if (pos + 1 >= s->n_ctx)
+    if (pos + 1 >= s->n_ctx || s->st != NB_OK)
         return;
     double nll = surprise(logits, s->n_vocab, s->ids[pos + 1]);
     s->nll += nll;
     s->nll2 += nll * nll;
     s->n++;
+    if (s->watch->row)
+        s->st = s->watch->row(s->watch->row_arg, pos, logits, s->err);
 }
 
 static void figures(nb_ppl *out, const scorer *s, double elapsed)
@@ -61,58 +64,43 @@ static void figures(nb_ppl *out, const scorer *s, double elapsed)
     out->stderr_ = s->n > 1 && var > 0 ? out->perplexity * sqrt(var / (n - 1)) : 0;
 }
 
-static nb_status token_ids(int32_t **out, size_t *n, const nb_tok *tok, const char *text,
-                           size_t len, uint32_t n_vocab, nb_err *err)
+nb_status nb_eval_read(nb_ppl *out, nb_session *s, const nb_reading *rd, const nb_eval_watch *watch,
+                       const nb_hooks *hooks, nb_err *err)
 {
-    size_t need = nb_tok_encode(tok, text, len, NB_TOK_BOS, NULL, 0);
-    int32_t *ids = nb_alloc(need + 1, sizeof *ids, "tokens of the text", err);
-    if (!ids)
-        return NB_NOMEM;
-    nb_tok_encode(tok, text, len, NB_TOK_BOS, ids, need);
-    for (size_t i = 0; i < need; i++)
-        if (ids[i] < 0 || (uint32_t)ids[i] >= n_vocab) {
-            nb_status st = nb_fail(err, NB_FORMAT, "token %d of the text is outside the model's %u",
-                                   ids[i], n_vocab);
-            free(ids);
-            return st;
-        }
-    *out = ids;
-    *n = need;
-    return NB_OK;
-}
-
-typedef struct reporter {
-    void (*fn)(void *arg, const nb_ppl *so_far);
-    void *arg;
-} reporter;
-
-static nb_status run_chunks(nb_ppl *out, nb_session *s, const int32_t *ids, int32_t bos,
-                            uint32_t chunks, const reporter *r, const nb_hooks *hooks, nb_err *err)
-{
-    scorer sc = {.n_ctx = out->n_ctx, .n_vocab = nb_session_model(s)->hp.n_vocab};
+    static const nb_eval_watch nobody = {0};
+    nb_ppl p = {.n_ctx = rd->n_ctx, .tokens = rd->tokens};
+    scorer sc = {.n_ctx = rd->n_ctx,
+                 .n_vocab = nb_session_model(s)->hp.n_vocab,
+                 .watch = watch ? watch : &nobody,
+                 .err = err};
     double start = seconds();
-    int32_t *chunk = nb_alloc(out->n_ctx, sizeof *chunk, "chunk", err);
+    if (rd->n_ctx > nb_session_ctx(s))
+        return nb_fail(err, NB_REFUSED, "context %u asked, the session holds %u", rd->n_ctx,
+                       nb_session_ctx(s));
+    int32_t *chunk = nb_alloc(rd->n_ctx, sizeof *chunk, "chunk", err);
     if (!chunk)
         return NB_NOMEM;
     nb_status st = NB_OK;
-    for (uint32_t c = 0; c < chunks && st == NB_OK; c++) {
-        memcpy(chunk, ids + (size_t)c * out->n_ctx, out->n_ctx * sizeof *chunk);
-        if (bos >= 0)
-            chunk[0] = bos;
+    for (uint32_t c = 0; c < rd->chunks && st == NB_OK; c++) {
+        nb_reading_chunk(rd, c, chunk);
         sc.ids = chunk;
         st = nb_canceled(hooks)
                  ? nb_fail(err, NB_CANCELED, "cancelled")
-                 : nb_session_score(s, chunk, out->n_ctx, out->n_ctx / 2, score, &sc, hooks, err);
+                 : nb_session_score(s, chunk, rd->n_ctx, rd->first, score, &sc, hooks, err);
+        st = st == NB_OK ? sc.st : st;
         if (st != NB_OK)
             break;
-        out->chunks = c + 1;
-        figures(out, &sc, seconds() - start);
-        if (r->fn)
-            r->fn(r->arg, out);
-        nb_report(hooks, &(nb_progress){
-                             .what = "perplexity", .done = c + 1, .total = chunks, .detail = out});
+        p.chunks = c + 1;
+        figures(&p, &sc, seconds() - start);
+        if (sc.watch->chunk)
+            sc.watch->chunk(sc.watch->arg, &p);
+        nb_report(
+            hooks,
+            &(nb_progress){.what = "perplexity", .done = c + 1, .total = rd->chunks, .detail = &p});
     }
     free(chunk);
+    if (st == NB_OK)
+        *out = p;
     return st;
 }
 
@@ -121,30 +109,13 @@ nb_status nb_eval_ppl(nb_ppl *out, nb_session *s, const nb_tok *tok, const char 
                       void (*fn)(void *arg, const nb_ppl *so_far), void *arg, const nb_hooks *hooks,
                       nb_err *err)
 {
-    nb_ppl p = {.n_ctx = n_ctx};
-    int32_t *ids = NULL, bos[1];
-    size_t n = 0;
-    if (n_ctx < 4)
-        return nb_fail(err, NB_USAGE, "context %u is too short to score", n_ctx);
+    nb_reading rd;
+    nb_reading_options opt = {.n_ctx = n_ctx, .max_chunks = max_chunks};
     if (n_ctx > nb_session_ctx(s))
         return nb_fail(err, NB_REFUSED, "context %u asked, the session holds %u", n_ctx,
                        nb_session_ctx(s));
-    NB_TRY(token_ids(&ids, &n, tok, text, len, nb_session_model(s)->hp.n_vocab, err));
-    p.tokens = n;
-    nb_status st;
-    if (n < 2 * (uint64_t)n_ctx) {
-        st = nb_fail(err, NB_REFUSED, "the text has %zu tokens, %llu are needed at context %u", n,
-                     2 * (unsigned long long)n_ctx, n_ctx);
-    } else {
-        uint64_t chunks = n / n_ctx;
-        if (max_chunks && chunks > max_chunks)
-            chunks = max_chunks;
-        bool wants_bos = nb_tok_encode(tok, "", 0, NB_TOK_BOS, bos, 1) == 1;
-        st = run_chunks(&p, s, ids, wants_bos ? bos[0] : -1, (uint32_t)chunks, &(reporter){fn, arg},
-                        hooks, err);
-    }
-    free(ids);
-    if (st == NB_OK)
-        *out = p;
+    NB_TRY(nb_reading_open(&rd, tok, nb_session_model(s)->hp.n_vocab, text, len, &opt, err));
+    nb_status st = nb_eval_read(out, s, &rd, &(nb_eval_watch){.chunk = fn, .arg = arg}, hooks, err);
+    nb_reading_close(&rd);
     return st;
 }

@@ -1,158 +1,32 @@
 #include "core/eval/runs.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
-#include "core/base/json.h"
+#include "core/eval/runs_line.h"
 #include "kernels/cpu.h"
 
 enum { MAX_FILE = 64 * 1024 * 1024, MAX_LINE = 64 * 1024 };
 
-typedef enum run_kind { RUN_PPL, RUN_BENCH, RUN_CHAT, RUN_KINDS } run_kind;
-static const char *const kind_name[RUN_KINDS] = {"perplexity", "bench", "chat"};
-
-typedef struct run_row {
-    run_kind kind;
-    uint64_t fingerprint;
-    char text[65]; /* SHA-256 of the evaluated text */
-    nb_ppl ppl;
-    nb_bench bench;
-} run_row;
-
 struct nb_runs {
     char *path; /* owned; "" = nothing is remembered beyond this process */
-    run_row *row;
+    nb_run *row;
     size_t n, cap, skipped;
     bool torn; /* the file does not end in a newline */
     char cpu[96];
 };
 
-/* --- one line ----------------------------------------------------------------------------------
- */
-
-/* Every number of a record: one row both ways. Integers stay below 2^53 by nature. */
-typedef struct field {
-    const char *key;
-    size_t at;
-    enum { F_U32, F_U64, F_DOUBLE } kind;
-} field;
-
-#define FIELD(type, member, kind)                                                                  \
-    {                                                                                              \
-#member, offsetof(type, member), kind                                                      \
-    }
-static const field ppl_fields[] = {
-    FIELD(nb_ppl, n_ctx, F_U32),        FIELD(nb_ppl, chunks, F_U32),
-    FIELD(nb_ppl, tokens, F_U64),       FIELD(nb_ppl, scored, F_U64),
-    FIELD(nb_ppl, nll, F_DOUBLE),       FIELD(nb_ppl, perplexity, F_DOUBLE),
-    FIELD(nb_ppl, stderr_, F_DOUBLE),   FIELD(nb_ppl, seconds, F_DOUBLE),
-    FIELD(nb_ppl, tok_per_s, F_DOUBLE),
-};
-static const field bench_fields[] = {
-    FIELD(nb_bench, n_prompt, F_U32),       FIELD(nb_bench, n_gen, F_U32),
-    FIELD(nb_bench, threads, F_U32),        FIELD(nb_bench, pp_tok_s, F_DOUBLE),
-    FIELD(nb_bench, pp_err, F_DOUBLE),      FIELD(nb_bench, tg_tok_s, F_DOUBLE),
-    FIELD(nb_bench, tg_err, F_DOUBLE),      FIELD(nb_bench, bandwidth, F_DOUBLE),
-    FIELD(nb_bench, limit_tok_s, F_DOUBLE), FIELD(nb_bench, fraction, F_DOUBLE),
-    FIELD(nb_bench, load_ms, F_DOUBLE),     FIELD(nb_bench, ttft_ms, F_DOUBLE),
-    FIELD(nb_bench, weight_bytes, F_U64),   FIELD(nb_bench, rss, F_U64),
-};
-static const field chat_fields[] = {
-    FIELD(nb_bench, n_gen, F_U32),
-    FIELD(nb_bench, threads, F_U32),
-    FIELD(nb_bench, tg_tok_s, F_DOUBLE),
-};
-#undef FIELD
-
-static void write_fields(nb_jout *w, const field *f, size_t n, const void *record)
-{
-    for (size_t i = 0; i < n; i++) {
-        const char *at = (const char *)record + f[i].at;
-        uint32_t u32;
-        uint64_t u64;
-        double d;
-        nb_jout_key(w, f[i].key);
-        if (f[i].kind == F_U32) {
-            memcpy(&u32, at, sizeof u32);
-            nb_jout_u64(w, u32);
-        } else if (f[i].kind == F_U64) {
-            memcpy(&u64, at, sizeof u64);
-            nb_jout_u64(w, u64);
-        } else {
-            memcpy(&d, at, sizeof d);
-            nb_jout_double(w, d);
-        }
-    }
-}
-
-static bool read_fields(const nb_jval *obj, const field *f, size_t n, void *record)
-{
-    for (size_t i = 0; i < n; i++) {
-        const nb_jval *v = nb_jget(obj, f[i].key);
-        char *at = (char *)record + f[i].at;
-        int64_t whole;
-        double d;
-        if (f[i].kind == F_DOUBLE) {
-            if (!nb_jnum(v, &d))
-                return false;
-            memcpy(at, &d, sizeof d);
-            continue;
-        }
-        if (!nb_jint(v, &whole) || whole < 0 || (f[i].kind == F_U32 && whole > UINT32_MAX))
-            return false;
-        uint32_t u32 = (uint32_t)whole;
-        uint64_t u64 = (uint64_t)whole;
-        if (f[i].kind == F_U32)
-            memcpy(at, &u32, sizeof u32);
-        else
-            memcpy(at, &u64, sizeof u64);
-    }
-    return true;
-}
-
-static bool copy_text(const nb_jval *obj, const char *key, char *out, size_t cap)
-{
-    const char *s;
-    if (!nb_jstr(nb_jget(obj, key), &s) || strlen(s) >= cap)
-        return false;
-    memcpy(out, s, strlen(s) + 1);
-    return true;
-}
-
-static bool read_row(const nb_jval *obj, run_row *r)
-{
-    const char *kind, *print;
-    char *end;
-    memset(r, 0, sizeof *r);
-    if (!nb_jstr(nb_jget(obj, "run"), &kind) || !nb_jstr(nb_jget(obj, "model"), &print) ||
-        strlen(print) != 16 || strspn(print, "0123456789abcdef") != 16)
-        return false;
-    r->fingerprint = strtoull(print, &end, 16);
-    while (r->kind < RUN_KINDS && strcmp(kind, kind_name[r->kind]) != 0)
-        r->kind++;
-    if (r->kind == RUN_PPL)
-        return copy_text(obj, "text", r->text, sizeof r->text) &&
-               read_fields(obj, ppl_fields, countof(ppl_fields), &r->ppl);
-    if (r->kind == RUN_KINDS || !copy_text(obj, "cpu", r->bench.cpu, sizeof r->bench.cpu))
-        return false;
-    if (r->kind == RUN_CHAT)
-        return read_fields(obj, chat_fields, countof(chat_fields), &r->bench);
-    return copy_text(obj, "level", r->bench.level, sizeof r->bench.level) &&
-           read_fields(obj, bench_fields, countof(bench_fields), &r->bench);
-}
-
 /* --- the store ---------------------------------------------------------------------------------
  */
 
-static nb_status keep(nb_runs *runs, const run_row *r, nb_err *err)
+static nb_status keep(nb_runs *runs, const nb_run *r, nb_err *err)
 {
     if (runs->n == runs->cap) {
         size_t cap = runs->cap ? 2 * runs->cap : 64;
-        run_row *grown = realloc(runs->row, cap * sizeof *grown);
+        nb_run *grown = realloc(runs->row, cap * sizeof *grown);
         if (!grown)
             return nb_fail(err, NB_NOMEM, "stored runs: no memory for %zu", cap);
         runs->row = grown;
@@ -165,12 +39,12 @@ static nb_status keep(nb_runs *runs, const run_row *r, nb_err *err)
 static nb_status take_line(nb_runs *runs, const char *line, size_t n, nb_err *err)
 {
     nb_json *doc = NULL;
-    run_row r;
+    nb_run r;
     nb_err why;
     if (n == 0)
         return NB_OK;
     nb_status st = nb_json_parse(&doc, line, n, MAX_LINE, "runs.jsonl", &why);
-    bool good = st == NB_OK && read_row(nb_json_root(doc), &r);
+    bool good = st == NB_OK && nb_run_read(&r, nb_json_root(doc));
     nb_json_close(&doc);
     if (st == NB_NOMEM) /* says nothing about the line */
         return nb_fail(err, NB_NOMEM, "%s", why.msg);
@@ -240,53 +114,44 @@ static nb_status append(nb_runs *runs, const nb_str *line, nb_err *err)
     return NB_OK;
 }
 
-static nb_status add(nb_runs *runs, const run_row *r, nb_err *err)
+static nb_status add(nb_runs *runs, nb_run *r, nb_err *err)
 {
     nb_str line = {0};
-    char print[17];
-    snprintf(print, sizeof print, "%016" PRIx64, r->fingerprint);
     if (runs->torn)
         nb_str_add(&line, "\n");
-    nb_jout w = nb_jout_make(&line);
-    nb_jout_object(&w);
-    nb_jout_key(&w, "run");
-    nb_jout_str(&w, kind_name[r->kind]);
-    nb_jout_key(&w, "model");
-    nb_jout_str(&w, print);
-    if (r->kind == RUN_PPL) {
-        nb_jout_key(&w, "text");
-        nb_jout_str(&w, r->text);
-        write_fields(&w, ppl_fields, countof(ppl_fields), &r->ppl);
-    } else if (r->kind == RUN_CHAT) {
-        nb_jout_key(&w, "cpu");
-        nb_jout_str(&w, r->bench.cpu);
-        write_fields(&w, chat_fields, countof(chat_fields), &r->bench);
-    } else {
-        nb_jout_key(&w, "cpu");
-        nb_jout_str(&w, r->bench.cpu);
-        nb_jout_key(&w, "level");
-        nb_jout_str(&w, r->bench.level);
-        write_fields(&w, bench_fields, countof(bench_fields), &r->bench);
-    }
-    nb_jout_object_end(&w);
-    nb_str_add(&line, "\n");
+    nb_run_settle(r);
+    nb_run_write(&line, r);
     nb_status st = append(runs, &line, err);
     nb_str_free(&line);
     return st == NB_OK ? keep(runs, r, err) : st;
 }
 
+nb_status nb_runs_add(nb_runs *runs, nb_run_kind kind, const nb_run_key *key, const void *record,
+                      nb_err *err)
+{
+    nb_run r = {.kind = kind, .key = *key};
+    memcpy(&r.of, record, nb_run_size(kind));
+    return add(runs, &r, err);
+}
+
+static nb_run_key text_key(uint64_t fingerprint, const char *text_sha256)
+{
+    nb_run_key key = {.model = fingerprint};
+    snprintf(key.text, sizeof key.text, "%s", text_sha256);
+    snprintf(key.protocol, sizeof key.protocol, "%s", nb_protocol_name(NB_PROTOCOL_LLAMA));
+    return key;
+}
+
 nb_status nb_runs_add_ppl(nb_runs *runs, uint64_t fingerprint, const char *text_sha256,
                           const nb_ppl *p, nb_err *err)
 {
-    run_row r = {.kind = RUN_PPL, .fingerprint = fingerprint, .ppl = *p};
-    snprintf(r.text, sizeof r.text, "%s", text_sha256);
-    return add(runs, &r, err);
+    nb_run_key key = text_key(fingerprint, text_sha256);
+    return nb_runs_add(runs, NB_RUN_PPL, &key, p, err);
 }
 
 nb_status nb_runs_add_bench(nb_runs *runs, uint64_t fingerprint, const nb_bench *b, nb_err *err)
 {
-    run_row r = {.kind = RUN_BENCH, .fingerprint = fingerprint, .bench = *b};
-    return add(runs, &r, err);
+    return nb_runs_add(runs, NB_RUN_BENCH, &(nb_run_key){.model = fingerprint}, b, err);
 }
 
 /* Of a file answering day after day only changes are worth a line. */
@@ -296,14 +161,14 @@ nb_status nb_runs_add_chat(nb_runs *runs, uint64_t fingerprint, uint32_t tokens,
                            double tok_per_s, bool *added, nb_err *err)
 {
     double pp, had;
-    run_row r = {.kind = RUN_CHAT, .fingerprint = fingerprint};
+    nb_run r = {.kind = NB_RUN_CHAT, .key.model = fingerprint};
     bool known = nb_runs_speed(runs, fingerprint, &pp, &had);
     *added = tokens >= NB_RUNS_TOKENS && tok_per_s > 0 &&
              !(known && fabs(tok_per_s - had) < SAME_SPEED * had);
     if (!*added)
         return NB_OK;
-    r.bench = (nb_bench){.n_gen = tokens, .threads = threads, .tg_tok_s = tok_per_s};
-    memcpy(r.bench.cpu, runs->cpu, sizeof r.bench.cpu);
+    r.of.bench = (nb_bench){.n_gen = tokens, .threads = threads, .tg_tok_s = tok_per_s};
+    memcpy(r.of.bench.cpu, runs->cpu, sizeof r.of.bench.cpu);
     return add(runs, &r, err);
 }
 
@@ -320,28 +185,50 @@ size_t nb_runs_skipped(const nb_runs *runs)
     return runs->skipped;
 }
 
+bool nb_run_key_comparable(const nb_run_key *a, const nb_run_key *b)
+{
+    return a->reference == b->reference && a->n_ctx == b->n_ctx && a->chunks == b->chunks &&
+           strcmp(a->text, b->text) == 0 && strcmp(a->protocol, b->protocol) == 0 &&
+           strcmp(a->tensor, b->tensor) == 0 && strcmp(a->type, b->type) == 0;
+}
+
+bool nb_runs_find(const nb_runs *runs, nb_run_kind kind, const nb_run_key *key, void *record)
+{
+    for (size_t i = runs->n; i > 0; i--) {
+        const nb_run *r = &runs->row[i - 1];
+        nb_run_key want = *key;
+        want.chunks = want.chunks ? want.chunks : r->key.chunks;
+        if (r->kind != kind || r->key.model != want.model || !nb_run_key_comparable(&r->key, &want))
+            continue;
+        memcpy(record, &r->of, nb_run_size(kind));
+        return true;
+    }
+    return false;
+}
+
+nb_run_kind nb_runs_at(const nb_runs *runs, size_t i, const nb_run_key **key, const void **record)
+{
+    *key = &runs->row[i].key;
+    *record = &runs->row[i].of;
+    return runs->row[i].kind;
+}
+
 bool nb_runs_ppl(const nb_runs *runs, uint64_t fingerprint, const char *text_sha256, uint32_t n_ctx,
                  nb_ppl *out)
 {
-    for (size_t i = runs->n; i > 0; i--) {
-        const run_row *r = &runs->row[i - 1];
-        if (r->kind == RUN_PPL && r->fingerprint == fingerprint && r->ppl.n_ctx == n_ctx &&
-            strcmp(r->text, text_sha256) == 0) {
-            *out = r->ppl;
-            return true;
-        }
-    }
-    return false;
+    nb_run_key key = text_key(fingerprint, text_sha256);
+    key.n_ctx = n_ctx;
+    return nb_runs_find(runs, NB_RUN_PPL, &key, out);
 }
 
 bool nb_runs_speed(const nb_runs *runs, uint64_t fingerprint, double *pp, double *tg)
 {
     for (size_t i = runs->n; i > 0; i--) {
-        const run_row *r = &runs->row[i - 1];
-        if (r->kind != RUN_PPL && r->fingerprint == fingerprint &&
-            strcmp(r->bench.cpu, runs->cpu) == 0) {
-            *pp = r->bench.pp_tok_s;
-            *tg = r->bench.tg_tok_s;
+        const nb_run *r = &runs->row[i - 1];
+        if ((r->kind == NB_RUN_BENCH || r->kind == NB_RUN_CHAT) && r->key.model == fingerprint &&
+            strcmp(r->of.bench.cpu, runs->cpu) == 0) {
+            *pp = r->of.bench.pp_tok_s;
+            *tg = r->of.bench.tg_tok_s;
             return true;
         }
     }
@@ -352,8 +239,8 @@ double nb_runs_bandwidth(const nb_runs *runs)
 {
     double best = 0;
     for (size_t i = 0; i < runs->n; i++) {
-        const nb_bench *b = &runs->row[i].bench;
-        if (runs->row[i].kind == RUN_BENCH && strcmp(b->cpu, runs->cpu) == 0 &&
+        const nb_bench *b = &runs->row[i].of.bench;
+        if (runs->row[i].kind == NB_RUN_BENCH && strcmp(b->cpu, runs->cpu) == 0 &&
             b->bandwidth * b->fraction > best)
             best = b->bandwidth * b->fraction;
     }

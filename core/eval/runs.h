@@ -1,18 +1,65 @@
 /* Stored results, by the fingerprint of the file they were measured on: one JSON line per run in
- * the state folder (perplexity, bench, chat). The Models screen shows them as measured (check mark)
- * instead of estimates. Runs with another text, context or machine are never compared. Lines are
- * appended whole and synced; one thread at a time. */
+ * the state folder. The Models screen shows them as measured (check mark) instead of estimates,
+ * compare joins them, sensitivity goes on from them. Runs whose keys differ in anything but the
+ * model are never compared. Lines are appended whole and synced; one thread at a time. */
 #ifndef NIBBLE_RUNS_H
 #define NIBBLE_RUNS_H
 
 #include "core/base/config.h"
 #include "core/eval/bench.h"
 #include "core/eval/eval.h"
+#include "core/eval/kld.h"
+#include "core/eval/task.h"
+#include "core/files/tensor.h"
+
+/* What quantizing one tensor alone does. */
+typedef struct nb_damage {
+    uint32_t n_ctx, chunks;
+    uint64_t scored;
+    double kld, kld_err; /* nats, one standard error */
+    double same_top;     /* share */
+    double ln_ratio;     /* of perplexities */
+    double rmse;         /* weight error: rms(error) / rms(weight) */
+    uint64_t bytes;      /* of the tensor in that type */
+} nb_damage;
+
+typedef enum nb_run_kind {
+    NB_RUN_PPL,    /* nb_ppl */
+    NB_RUN_KLD,    /* nb_kld */
+    NB_RUN_TASK,   /* nb_task_score */
+    NB_RUN_FACTS,  /* nb_task_score of a qa file */
+    NB_RUN_DAMAGE, /* nb_damage */
+    NB_RUN_BENCH,  /* nb_bench */
+    NB_RUN_CHAT,   /* nb_bench, of which only the decode rate */
+    NB_RUN_KINDS
+} nb_run_kind;
+
+/* What a result was measured on and by. Zeros and "" where a kind knows no such thing. */
+typedef struct nb_run_key {
+    uint64_t model, reference;    /* fingerprints */
+    char text[65];                /* SHA-256 of the corpus or task file */
+    char protocol[24];            /* nb_protocol_name, nb_task_name, or another's */
+    uint32_t n_ctx, chunks;       /* tasks: 0, how many were asked */
+    char tensor[NB_MAX_NAME + 1]; /* NB_RUN_DAMAGE, with the type it got */
+    char type[16];
+} nb_run_key;
 
 typedef struct nb_runs nb_runs;
 /* A missing file is an empty store; torn or foreign lines are skipped and counted. */
 nb_status nb_runs_open(nb_runs **out, const nb_config *cfg, nb_err *err);
 void nb_runs_close(nb_runs **runs);
+/* record: the kind's struct, copied. What it holds of the key itself (n_ctx, chunks, asked) is
+ * taken from there. */
+nb_status nb_runs_add(nb_runs *runs, nb_run_kind kind, const nb_run_key *key, const void *record,
+                      nb_err *err);
+/* Latest run with this key into *record; chunks 0 takes any number. False = none. */
+bool nb_runs_find(const nb_runs *runs, nb_run_kind kind, const nb_run_key *key, void *record);
+/* The runs, oldest first: record is the kind's struct, both borrowed until the next add. */
+nb_run_kind nb_runs_at(const nb_runs *runs, size_t i, const nb_run_key **key, const void **record);
+/* Whether figures under these keys may stand in one ranking: all but the model is equal. */
+bool nb_run_key_comparable(const nb_run_key *a, const nb_run_key *b);
+
+/* Short forms. Perplexity by llama-perplexity's protocol: */
 nb_status nb_runs_add_ppl(nb_runs *runs, uint64_t fingerprint, const char *text_sha256,
                           const nb_ppl *p, nb_err *err);
 nb_status nb_runs_add_bench(nb_runs *runs, uint64_t fingerprint, const nb_bench *b, nb_err *err);

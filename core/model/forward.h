@@ -75,6 +75,7 @@ struct nb_session {
     float *thin, *wide;  /* A x and B A x of an adapter; thin owned, NULL without one */
     uint32_t n_seq, now; /* the sequence that calls speak of */
     nb_seq seq[NB_MAX_SEQ];
+    const float *hidden; /* into norm: of the position that a caller is shown now; else NULL */
     uint64_t kv_bytes, scratch_bytes;
 };
 

@@ -368,27 +368,60 @@ const float *nb_session_logits(const nb_session *s)
     return s->seq[s->now].has_logits ? s->seq[s->now].logits : NULL;
 }
 
-nb_status nb_session_score(nb_session *s, const int32_t *ids, size_t n, size_t from,
-                           nb_logits_fn *fn, void *arg, const nb_hooks *hooks, nb_err *err)
+/* Logits of columns [from, m) of the last pass, whose first is position start, to fn. */
+static nb_status show_logits(nb_session *s, size_t start, size_t from, size_t m, nb_logits_fn *fn,
+                             void *arg, const nb_hooks *hooks, nb_err *err)
+{
+    size_t n_vocab = s->model->hp.n_vocab, n_embd = s->model->hp.n_embd;
+    for (size_t j = from; j < m; j += NB_HEAD_ROWS) {
+        size_t count = m - j < NB_HEAD_ROWS ? m - j : NB_HEAD_ROWS;
+        if (nb_canceled(hooks))
+            return nb_fail(err, NB_CANCELED, "cancelled");
+        NB_TRY(nb_forward_head(s, j, count, err));
+        for (size_t k = 0; k < count; k++) {
+            s->hidden = s->norm + k * n_embd;
+            fn(arg, start + j + k, s->logits + k * n_vocab);
+        }
+        s->hidden = NULL;
+    }
+    return NB_OK;
+}
+
+nb_status nb_session_extend(nb_session *s, const int32_t *ids, size_t n, size_t from,
+                            nb_logits_fn *fn, void *arg, const nb_hooks *hooks, nb_err *err)
 {
     nb_seq *q = now(s);
     NB_TRY(check_ids(s, ids, n, err));
-    q->n = 0;
+    size_t keep = 0;
+    while (keep < q->n && keep < from && keep < n && q->ids[keep] == ids[keep])
+        keep++;
+    q->n = keep;
     q->has_logits = false;
-    size_t n_vocab = s->model->hp.n_vocab;
     while (q->n < n) {
         size_t start = q->n, m;
         NB_TRY(advance(s, ids, n, from, &m, hooks, err));
-        for (size_t j = from > start ? from - start : 0; j < m; j += NB_HEAD_ROWS) {
-            size_t count = m - j < NB_HEAD_ROWS ? m - j : NB_HEAD_ROWS;
-            if (nb_canceled(hooks))
-                return nb_fail(err, NB_CANCELED, "cancelled");
-            NB_TRY(nb_forward_head(s, j, count, err));
-            for (size_t k = 0; k < count; k++)
-                fn(arg, start + j + k, s->logits + k * n_vocab);
-        }
+        NB_TRY(show_logits(s, start, from > start ? from - start : 0, m, fn, arg, hooks, err));
     }
     return NB_OK;
+}
+
+nb_status nb_session_score(nb_session *s, const int32_t *ids, size_t n, size_t from,
+                           nb_logits_fn *fn, void *arg, const nb_hooks *hooks, nb_err *err)
+{
+    NB_TRY(check_ids(s, ids, n, err));
+    nb_session_reset(s);
+    return nb_session_extend(s, ids, n, from, fn, arg, hooks, err);
+}
+
+void nb_session_reset(nb_session *s)
+{
+    now(s)->n = 0;
+    now(s)->has_logits = false;
+}
+
+const float *nb_session_hidden(const nb_session *s)
+{
+    return s->hidden;
 }
 
 void nb_session_tap(nb_session *s, nb_tap_fn *fn, void *ud)

@@ -69,6 +69,15 @@ const float *nb_session_logits(const nb_session *s);
 typedef void nb_logits_fn(void *arg, size_t pos, const float *logits);
 nb_status nb_session_score(nb_session *s, const int32_t *ids, size_t n, size_t from,
                            nb_logits_fn *fn, void *arg, const nb_hooks *hooks, nb_err *err);
+/* The same without the reset: what the cache holds of ids[0..from) is kept, so a text can be scored
+ * in slices, and several endings of one beginning evaluate that once. No current logits remain. */
+nb_status nb_session_extend(nb_session *s, const int32_t *ids, size_t n, size_t from,
+                            nb_logits_fn *fn, void *arg, const nb_hooks *hooks, nb_err *err);
+/* Forgets what the current sequence holds: for who changes the weights beneath it. */
+void nb_session_reset(nb_session *s);
+/* During fn: [n_embd] that position's hidden state behind the final norm, what the logits are made
+ * from. NULL at any other time. */
+const float *nb_session_hidden(const nb_session *s);
 
 /* Told of the rows that products read: m rows of the weight's columns at x, valid during the call,
  * on the thread that evaluates. layer is 0 outside layers, expert 0 where there is no stack. A

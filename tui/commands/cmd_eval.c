@@ -1,23 +1,34 @@
-/* eval: a text through a model. */
+/* eval: a text or tasks through a model. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/digest.h"
 #include "core/base/file.h"
-#include "core/eval/eval.h"
-#include "core/eval/runs.h"
-#include "core/files/library.h"
-#include "core/model/lora.h"
+#include "core/eval/base_file.h"
+#include "tui/commands/eval_cmd.h"
 #include "tui/commands/session_opt.h"
 
-enum { TEXT_LIMIT = 1 << 30 };
+enum { TEXT_LIMIT = 1 << 30, PAPERS_CTX = 2048, DEFAULT_CTX = 512 };
 
-enum { E_FILE, E_CTX, E_CHUNKS, E_KV_F32, E_CACHE_K, E_CACHE_V, E_LORA, E_LORA_SCALE, E_COUNT };
-static const ui_opt eval_opt[E_COUNT] = {
-    {"file", 'f', UI_OPT_FILE, "TEXT", NULL, 0, 0, "text file to read"},
-    {"ctx", 'c', UI_OPT_INT, "N", "512", 8, 1 << 20, "tokens per chunk"},
+static const ui_opt eval_opt[UI_EVAL_COUNT] = {
+    {"file", 'f', UI_OPT_FILE, "TEXT", NULL, 0, 0, "text or task file to read"},
+    {"ctx", 'c', UI_OPT_INT, "N", "512, papers 2048", 8, 1 << 20, "tokens per chunk"},
     {"chunks", 0, UI_OPT_INT, "N", "all", 1, 1 << 30, "chunks at most"},
+    {"protocol", 0, UI_OPT_TEXT, "NAME", "llama", 0, 0,
+     "llama: llama-perplexity's; papers: all positions, rows joined; strided"},
+    {"stride", 0, UI_OPT_INT, "N", NULL, 1, 1 << 20,
+     "chunks begin N tokens apart, the last N of each are scored"},
+    {"ref", 0, UI_OPT_MODEL, "MODEL", NULL, 0, 0,
+     "KL divergence from this model, which runs beside the first"},
+    {"base", 0, UI_OPT_FILE, "FILE", NULL, 0, 0,
+     "KL divergence from a base file, nibble's or llama-perplexity's"},
+    {"save-base", 0, UI_OPT_FILE, "FILE", NULL, 0, 0, "keep the model's answers as a base file"},
+    {"base-type", 0, UI_OPT_TEXT, "KIND", "nibble", 0, 0,
+     "of --save-base: nibble (compact) or llama (llama-perplexity's)"},
+    {"task", 0, UI_OPT_TEXT, "NAME", NULL, 0, 0,
+     "score tasks instead: hellaswag, winogrande, choice or qa"},
+    {"tasks", 0, UI_OPT_INT, "N", "all", 1, 1 << 24, "tasks at most, picked as llama.cpp picks"},
     {"kv-f32", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "KV cache in F32 instead of F16"},
     {"cache-type-k", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached keys: " UI_CACHE_TYPES},
     {"cache-type-v", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached values"},
@@ -25,49 +36,87 @@ static const ui_opt eval_opt[E_COUNT] = {
     {"lora-scale", 0, UI_OPT_NUM, "S", "1", -1e6, 1e6, "how much of the adapter is added"},
 };
 
-typedef struct evaluation {
-    nb_weights *weights;
-    nb_model *model;
-    nb_tok *tok;
-    nk_pool *pool;
-    nb_session *session;
-    nb_weights *adapter;
-    nb_lora *lora;
-    char *text;
-    size_t len;
-} evaluation;
+/* --- shared by the parts -----------------------------------------------------------------------
+ */
 
-static void evaluation_close(evaluation *e)
+nb_status ui_eval_read(ui_eval *e, const char *path, nb_err *err)
 {
-    nb_session_close(&e->session);
-    nb_lora_close(&e->lora);
-    nb_weights_close(&e->adapter);
-    nk_pool_close(&e->pool);
-    nb_tok_close(&e->tok);
-    nb_model_close(&e->model);
-    nb_weights_close(&e->weights);
-    free(e->text);
+    NB_TRY(nb_file_read(&e->text, &e->len, path, TEXT_LIMIT, err));
+    return nb_sha256_of(e->text, e->len, e->sha256, err);
 }
 
-static nb_status evaluation_open(evaluation *e, const ui_ctx *ctx, uint32_t n_ctx, nb_err *err)
+nb_status ui_eval_cut(ui_eval *e, nb_err *err)
 {
-    char path[1024];
-    nb_session_options opt = {.n_ctx = n_ctx, .kv_f32 = ctx->opt[E_KV_F32].flag};
-    NB_TRY(ui_cache_types(&opt, &ctx->opt[E_CACHE_K], &ctx->opt[E_CACHE_V], err));
-    NB_TRY(nb_library_resolve(&ctx->cfg, ctx->args[0], path, sizeof path, err));
-    NB_TRY(nb_file_read(&e->text, &e->len, ctx->opt[E_FILE].text, TEXT_LIMIT, err));
-    NB_TRY(nb_weights_open(&e->weights, path, err));
-    NB_TRY(nb_model_open(&e->model, e->weights, err));
-    NB_TRY(nb_tok_open(&e->tok, nb_weights_kvs(e->weights), err));
-    NB_TRY(nk_pool_open(&e->pool, ctx->threads, err));
-    NB_TRY(nb_session_open(&e->session, e->model, &ctx->ops, e->pool, &opt, err));
-    const ui_arg *file = &ctx->opt[E_LORA], *scale = &ctx->opt[E_LORA_SCALE];
+    const ui_arg *o = e->ctx->opt;
+    nb_reading_options r = {.max_chunks =
+                                o[UI_EVAL_CHUNKS].set ? (uint32_t)o[UI_EVAL_CHUNKS].i : 0};
+    if (o[UI_EVAL_PROTOCOL].set)
+        r.protocol = nb_protocol_find(o[UI_EVAL_PROTOCOL].text);
+    else if (o[UI_EVAL_STRIDE].set)
+        r.protocol = NB_PROTOCOL_STRIDED;
+    if (r.protocol == NB_PROTOCOL_COUNT)
+        return nb_fail(err, NB_USAGE, "--protocol: \"%.40s\" is none of llama, papers, strided",
+                       o[UI_EVAL_PROTOCOL].text);
+    if ((r.protocol == NB_PROTOCOL_STRIDED) != o[UI_EVAL_STRIDE].set)
+        return nb_fail(err, NB_USAGE, "--stride N and the protocol strided go together");
+    r.n_ctx = r.protocol == NB_PROTOCOL_PAPERS ? PAPERS_CTX : DEFAULT_CTX;
+    if (o[UI_EVAL_CTX].set)
+        r.n_ctx = (uint32_t)o[UI_EVAL_CTX].i;
+    r.stride = o[UI_EVAL_STRIDE].set ? (uint32_t)o[UI_EVAL_STRIDE].i : 0;
+    return nb_reading_open(&e->reading, e->own.tok, e->own.model->hp.n_vocab, e->text, e->len, &r,
+                           err);
+}
+
+nb_status ui_eval_session(ui_eval *e, uint32_t n_ctx, nb_err *err)
+{
+    const ui_arg *file = &e->ctx->opt[UI_EVAL_LORA], *scale = &e->ctx->opt[UI_EVAL_LORA_SCALE];
+    uint32_t trained = e->own.model->hp.n_ctx_train;
+    e->session.n_ctx = n_ctx;
+    if (trained && n_ctx > trained && !e->ctx->quiet && !e->ctx->json)
+        fprintf(stderr, "note: context %u, the model was trained on %u\n", n_ctx, trained);
+    NB_TRY(ui_engine_session(&e->own, e->ctx, e->pool, &e->session, err));
     if (!file->set)
         return NB_OK;
-    NB_TRY(nb_weights_open(&e->adapter, file->text, err));
-    NB_TRY(nb_lora_open(&e->lora, e->model, e->adapter, err));
-    return nb_session_add_lora(e->session, e->lora, scale->set ? (float)scale->num : 1, err);
+    return ui_engine_lora(&e->own, file->text, scale->set ? (float)scale->num : 1, err);
 }
+
+nb_run_key ui_eval_key(const ui_eval *e)
+{
+    nb_run_key key = {
+        .model = ui_engine_print(&e->own), .n_ctx = e->reading.n_ctx, .chunks = e->reading.chunks};
+    snprintf(key.text, sizeof key.text, "%s", e->sha256);
+    nb_protocol_text(key.protocol, sizeof key.protocol, &e->reading);
+    return key;
+}
+
+void ui_eval_keep(const ui_eval *e, nb_run_kind kind, const nb_run_key *key, const void *record)
+{
+    nb_runs *runs = NULL;
+    const nb_config *cfg = &e->ctx->cfg;
+    if (!e->plain || !cfg->writable || nb_runs_open(&runs, cfg, NULL) != NB_OK)
+        return;
+    nb_runs_add(runs, kind, key, record, NULL);
+    nb_runs_close(&runs);
+}
+
+void ui_eval_json_head(nb_jout *w, const ui_eval *e)
+{
+    const ui_arg *file = &e->ctx->opt[UI_EVAL_FILE];
+    nb_run_key key = ui_eval_key(e);
+    nb_jout_key(w, "model"), nb_jout_str(w, e->ctx->args[0]);
+    nb_jout_key(w, "text");
+    if (file->set)
+        nb_jout_str(w, file->text);
+    else
+        nb_jout_null(w);
+    nb_jout_key(w, "text_sha256"), nb_jout_str(w, e->sha256);
+    nb_jout_key(w, "protocol"), nb_jout_str(w, key.protocol);
+    nb_jout_key(w, "ctx"), nb_jout_u64(w, e->reading.n_ctx);
+    nb_jout_key(w, "chunks"), nb_jout_u64(w, e->reading.chunks);
+}
+
+/* --- perplexity, and base files ----------------------------------------------------------------
+ */
 
 static void on_chunk(void *arg, const nb_ppl *p)
 {
@@ -76,17 +125,12 @@ static void on_chunk(void *arg, const nb_ppl *p)
         fprintf(stderr, "[%u]%.4f%s", p->chunks, p->perplexity, ctx->err_tty ? " " : "\n");
 }
 
-static void eval_json(const ui_ctx *ctx, const nb_ppl *p, const char *sha256)
+static void ppl_json(const ui_eval *e, const nb_ppl *p)
 {
     nb_str text = {0};
     nb_jout w = nb_jout_make(&text);
     nb_jout_object(&w);
-    nb_jout_key(&w, "model"), nb_jout_str(&w, ctx->args[0]);
-    nb_jout_key(&w, "text"), nb_jout_str(&w, ctx->opt[E_FILE].text);
-    nb_jout_key(&w, "text_sha256"), nb_jout_str(&w, sha256);
-    nb_jout_key(&w, "protocol"), nb_jout_str(&w, "llama-perplexity");
-    nb_jout_key(&w, "ctx"), nb_jout_u64(&w, p->n_ctx);
-    nb_jout_key(&w, "chunks"), nb_jout_u64(&w, p->chunks);
+    ui_eval_json_head(&w, e);
     nb_jout_key(&w, "tokens"), nb_jout_u64(&w, p->tokens);
     nb_jout_key(&w, "scored"), nb_jout_u64(&w, p->scored);
     nb_jout_key(&w, "nll"), nb_jout_double(&w, p->nll);
@@ -98,48 +142,149 @@ static void eval_json(const ui_ctx *ctx, const nb_ppl *p, const char *sha256)
     nb_str_free(&text);
 }
 
-/* A result is worth keeping, but never worth failing for. What an adapter or another cache type
- * gave is not the file's own. */
-static void remember(const ui_ctx *ctx, const evaluation *e, const char *sha256, const nb_ppl *p)
+static void ppl_print(const ui_eval *e, const nb_ppl *p)
 {
-    nb_runs *runs = NULL;
+    nb_run_key key = ui_eval_key(e);
+    bool named = e->reading.protocol != NB_PROTOCOL_LLAMA;
+    printf("perplexity %.4f +/- %.4f  (%s%s%u chunks of %u, %llu tokens scored, %.0f tok/s)\n",
+           p->perplexity, p->stderr_, named ? key.protocol : "", named ? ": " : "", p->chunks,
+           p->n_ctx, (unsigned long long)p->scored, p->tok_per_s);
+}
+
+static nb_status base_about(nb_base_about *out, const ui_eval *e, nb_err *err)
+{
+    const ui_arg *kind = &e->ctx->opt[UI_EVAL_BASE_TYPE], *lora = &e->ctx->opt[UI_EVAL_LORA];
+    const char *name = kind->set ? kind->text : "nibble";
+    bool own = nb_same_word(name, "nibble");
+    if (!own && !nb_same_word(name, "llama"))
+        return nb_fail(err, NB_USAGE, "--base-type: \"%.40s\" is neither nibble nor llama", name);
+    if (own && lora->set)
+        return nb_fail(err, NB_USAGE,
+                       "--save-base keeps the file's own output matrix: --lora needs "
+                       "--base-type llama");
+    *out = (nb_base_about){.kind = own ? NB_BASE_NIBBLE : NB_BASE_LLAMA,
+                           .reference = ui_engine_print(&e->own),
+                           .vocab = nb_vocab_print(e->own.tok),
+                           .text = e->sha256,
+                           .name = ui_engine_name(&e->own),
+                           .cpu_flags = e->ctx->ops.flags};
+    return NB_OK;
+}
+
+static nb_status check_base_path(const ui_eval *e, const char *path, nb_err *err)
+{
+    if (nb_weights_is_source(e->own.weights, path))
+        return nb_fail(err, NB_REFUSED, "%s is the model itself", path);
+    if (nb_same_file(path, e->ctx->opt[UI_EVAL_FILE].text))
+        return nb_fail(err, NB_REFUSED, "%s is the text itself", path);
+    if (nb_is_dir(path))
+        return nb_fail(err, NB_USAGE, "%s is a folder", path);
+    if (nb_exists(path) && !e->ctx->force)
+        return nb_fail(err, NB_REFUSED, "%s exists; --force replaces it", path);
+    return NB_OK;
+}
+
+/* --dry-run: what would be read, and written. */
+static nb_status forecast(const ui_eval *e, const nb_base_about *about, nb_err *err)
+{
+    uint64_t bytes = 0, n = (uint64_t)e->reading.chunks * e->reading.n_ctx;
+    char human[16];
+    nb_str text = {0};
+    if (about)
+        NB_TRY(nb_base_size(&bytes, about, &e->reading, e->own.model, err));
+    if (e->ctx->json) {
+        nb_jout w = nb_jout_make(&text);
+        nb_jout_object(&w);
+        ui_eval_json_head(&w, e);
+        nb_jout_key(&w, "tokens"), nb_jout_u64(&w, n);
+        nb_jout_key(&w, "base_bytes"), nb_jout_u64(&w, bytes);
+        nb_jout_object_end(&w);
+        puts(nb_str_c(&text));
+        nb_str_free(&text);
+        return NB_OK;
+    }
+    printf("would read %u chunks of %u: %llu tokens", e->reading.chunks, e->reading.n_ctx,
+           (unsigned long long)n);
+    if (about)
+        printf(", and write %s", nb_human_bytes(human, bytes));
+    putchar('\n');
+    return NB_OK;
+}
+
+static nb_status run_ppl(ui_eval *e, nb_err *err)
+{
+    ui_ctx *ctx = e->ctx;
+    const ui_arg *save = &ctx->opt[UI_EVAL_SAVE_BASE];
+    nb_base_about about;
+    nb_ppl p;
+    NB_TRY(ui_eval_cut(e, err));
+    if (save->set) {
+        NB_TRY(check_base_path(e, save->text, err));
+        NB_TRY(base_about(&about, e, err));
+    }
+    if (ctx->dry_run)
+        return forecast(e, save->set ? &about : NULL, err);
+    NB_TRY(ui_eval_session(e, e->reading.n_ctx, err));
+    nb_hooks hooks = ui_ctx_hooks(ctx);
+    hooks.progress = NULL; /* one figure per chunk instead */
+    nb_eval_watch watch = {.chunk = on_chunk, .arg = ctx};
+    nb_status st = save->set ? nb_base_save(&p, save->text, &about, e->own.session, &e->reading,
+                                            &watch, &hooks, err)
+                             : nb_eval_read(&p, e->own.session, &e->reading, &watch, &hooks, err);
+    if (!ctx->quiet && !ctx->json && ctx->err_tty)
+        fputc('\n', stderr);
+    if (st != NB_OK)
+        return st;
+    nb_run_key key = ui_eval_key(e);
+    if (ctx->json)
+        ppl_json(e, &p);
+    else
+        ppl_print(e, &p);
+    ui_eval_keep(e, NB_RUN_PPL, &key, &p);
+    return NB_OK;
+}
+
+/* --- the command -------------------------------------------------------------------------------
+ */
+
+static nb_status check_use(const ui_arg *o, nb_err *err)
+{
+    if (o[UI_EVAL_REF].set + o[UI_EVAL_BASE].set + o[UI_EVAL_SAVE_BASE].set + o[UI_EVAL_TASK].set >
+        1)
+        return nb_fail(err, NB_USAGE, "--ref, --base, --save-base and --task exclude each other");
+    if (!o[UI_EVAL_FILE].set && !o[UI_EVAL_BASE].set && !o[UI_EVAL_TASK].set)
+        return nb_fail(err, NB_USAGE, "--file is missing: the text to read");
+    return NB_OK;
+}
+
+static nb_status run_parts(ui_eval *e, nb_err *err)
+{
+    ui_ctx *ctx = e->ctx;
     const ui_arg *o = ctx->opt;
-    bool plain = !e->lora && !o[E_CACHE_K].set && !o[E_CACHE_V].set && !o[E_KV_F32].flag;
-    if (!plain || !ctx->cfg.writable || nb_runs_open(&runs, &ctx->cfg, NULL) != NB_OK)
-        return;
-    nb_runs_add_ppl(runs, nb_weights_fingerprint(e->weights), sha256, p, NULL);
-    nb_runs_close(&runs);
+    NB_TRY(check_use(o, err));
+    NB_TRY(ui_cache_types(&e->session, &o[UI_EVAL_CACHE_K], &o[UI_EVAL_CACHE_V], err));
+    if (o[UI_EVAL_FILE].set)
+        NB_TRY(ui_eval_read(e, o[UI_EVAL_FILE].text, err));
+    NB_TRY(ui_engine_open(&e->own, ctx, ctx->args[0], err));
+    NB_TRY(nk_pool_open(&e->pool, ctx->threads, err));
+    if (o[UI_EVAL_TASK].set)
+        return ui_eval_task(e, err);
+    return o[UI_EVAL_REF].set || o[UI_EVAL_BASE].set ? ui_eval_kld(e, err) : run_ppl(e, err);
 }
 
 static nb_status run_eval(ui_ctx *ctx, nb_err *err)
 {
     const ui_arg *o = ctx->opt;
-    evaluation e = {0};
-    nb_ppl p;
-    char sha256[65];
-    if (!o[E_FILE].set)
-        return nb_fail(err, NB_USAGE, "--file is missing: the text to read");
-    uint32_t n_ctx = o[E_CTX].set ? (uint32_t)o[E_CTX].i : 512;
-    nb_status st = evaluation_open(&e, ctx, n_ctx, err);
-    nb_hooks hooks = ui_ctx_hooks(ctx);
-    hooks.progress = NULL; /* one figure per chunk instead */
-    if (st == NB_OK)
-        st = nb_sha256_of(e.text, e.len, sha256, err);
-    if (st == NB_OK)
-        st = nb_eval_ppl(&p, e.session, e.tok, e.text, e.len, n_ctx,
-                         o[E_CHUNKS].set ? (uint32_t)o[E_CHUNKS].i : 0, on_chunk, ctx, &hooks, err);
-    if (!ctx->quiet && !ctx->json && ctx->err_tty)
-        fputc('\n', stderr);
-    if (st == NB_OK) {
-        if (ctx->json)
-            eval_json(ctx, &p, sha256);
-        else
-            printf("perplexity %.4f +/- %.4f  (%u chunks of %u, %llu tokens scored, %.0f tok/s)\n",
-                   p.perplexity, p.stderr_, p.chunks, p.n_ctx, (unsigned long long)p.scored,
-                   p.tok_per_s);
-        remember(ctx, &e, sha256, &p);
-    }
-    evaluation_close(&e);
+    ui_eval e = {.ctx = ctx,
+                 .session.kv_f32 = o[UI_EVAL_KV_F32].flag,
+                 .plain = !o[UI_EVAL_LORA].set && !o[UI_EVAL_CACHE_K].set &&
+                          !o[UI_EVAL_CACHE_V].set && !o[UI_EVAL_KV_F32].flag};
+    nb_status st = run_parts(&e, err);
+    ui_ctx_done(ctx);
+    ui_engine_close(&e.own);
+    nk_pool_close(&e.pool);
+    nb_reading_close(&e.reading);
+    free(e.text);
     return st;
 }
 
@@ -147,15 +292,28 @@ const ui_cmd ui_cmd_eval = {
     .name = "eval",
     .alias = "perplexity",
     .args = "MODEL -f TEXT",
-    .summary = "perplexity of a text, by llama-perplexity's protocol",
+    .summary = "perplexity, KL divergence, tasks: how good a model is",
     .details =
-        "The text is cut into chunks of --ctx tokens without overlap; the second half of each\n"
-        "is scored. Figures of other protocols or contexts are not comparable.\n"
-        "JSON keys: model, text, text_sha256, protocol, ctx, chunks, tokens, scored, nll,\n"
-        "perplexity, stderr, tok_per_s.",
+        "Perplexity by llama-perplexity's protocol: the text is cut into chunks of --ctx tokens\n"
+        "without overlap; the second half of each is scored. Figures of other protocols,\n"
+        "contexts or texts are not comparable.\n"
+        "--ref and --base measure KL divergence from a reference, with all of\n"
+        "llama-perplexity's statistics. A base file of nibble's own kind keeps hidden states\n"
+        "and the output matrix; it may be made once and used for many files.\n"
+        "--task hellaswag reads llama.cpp's text file, winogrande its CSV, choice its binary\n"
+        "file, qa a JSON list of {questions, answer}, of which the first question must be\n"
+        "answered word for word; the demo's own is used without --file.\n"
+        "JSON keys: model, text, text_sha256, protocol, ctx, chunks, then\n"
+        "perplexity: tokens, scored, nll, perplexity, stderr, tok_per_s;\n"
+        "divergence: reference, scored, ppl, base_ppl, cor, ln_ratio, ratio, diff (each {value,\n"
+        "stderr}), kld and dp ({mean, stderr, max, p99_9 ... min}), rms_dp, same_top ({value,\n"
+        "stderr, lo, hi}), tok_per_s;\n"
+        "tasks: task, in_file, asked, right, score, lo, hi (Wilson's 95 %), chance, seconds.",
     .opt = eval_opt,
-    .n_opt = E_COUNT,
+    .n_opt = UI_EVAL_COUNT,
     .min_args = 1,
     .max_args = 1,
+    .writes = true,
+    .force = "replaces the base file",
     .run = run_eval,
 };
