@@ -149,6 +149,16 @@ nb_status dl_remote_open(dl_remote **out, const char *model, const dl_remote_opt
     return st;
 }
 
+nb_status dl_remote_check(const char *model, bool http, nb_err *err)
+{
+    dl_remote *r = nb_alloc(1, sizeof *r, "remote model", err);
+    if (!r)
+        return NB_NOMEM;
+    nb_status st = read_model(r, model, http, err);
+    free(r);
+    return st;
+}
+
 void dl_remote_close(dl_remote **pr)
 {
     dl_remote *r = *pr;

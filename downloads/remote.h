@@ -27,6 +27,8 @@ typedef struct dl_remote_options {
  * password in it (which is not repeated), http to another machine unless opt->http. */
 nb_status dl_remote_open(dl_remote **out, const char *model, const dl_remote_options *opt,
                          nb_err *err);
+/* What dl_remote_open says of the text alone. */
+nb_status dl_remote_check(const char *model, bool http, nb_err *err);
 /* Ends what is under way, joins, wipes the key. */
 void dl_remote_close(dl_remote **r);
 /* Borrowed until close. Its token events carry ids that number the texts of this endpoint in order

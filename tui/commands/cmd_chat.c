@@ -10,6 +10,7 @@
 #include "core/model/session_file.h"
 #include "tui/app.h"
 #include "tui/commands/session_opt.h"
+#include "tui/remote.h"
 #include "tui/transcript.h"
 
 enum {
@@ -54,6 +55,7 @@ enum { STDIN_LIMIT = 64 << 20 };
 
 /* One turn: its answer goes to the log and, streaming, to stdout. */
 typedef struct turn {
+    ui_ctx *ctx;
     ui_transcript *log;
     int answer; /* message */
     bool stream;
@@ -63,6 +65,7 @@ typedef struct turn {
 static void on_token(void *arg, const nb_token_event *e)
 {
     turn *t = arg;
+    ui_ctx_done(t->ctx); /* of a remote's answer, which is waited for */
     if (t->err.status == NB_OK)
         ui_transcript_token(t->log, t->answer, e, &t->err);
     if (t->stream) {
@@ -87,7 +90,8 @@ static nb_sampling sampling_from(const ui_arg *o)
     return s;
 }
 
-static nb_status run_turn(ui_ctx *ctx, nb_local *local, const char *prompt, turn *t,
+/* The answer itself is the progress; a remote's has to be waited for. */
+static nb_status run_turn(ui_ctx *ctx, nb_responder *r, bool waits, const char *prompt, turn *t,
                           nb_turn_stats *stats, nb_err *err)
 {
     const ui_arg *o = ctx->opt;
@@ -103,8 +107,8 @@ static nb_status run_turn(ui_ctx *ctx, nb_local *local, const char *prompt, turn
                   .token = on_token,
                   .arg = t};
     nb_hooks hooks = ui_ctx_hooks(ctx);
-    hooks.progress = NULL; /* the answer itself is the progress */
-    nb_responder *r = nb_local_responder(local);
+    if (!waits)
+        hooks.progress = NULL;
     NB_TRY(r->ask(r, &ask, stats, &hooks, err));
     if (t->err.status != NB_OK && err)
         *err = t->err;
@@ -123,6 +127,58 @@ static nb_status resume(const ui_ctx *ctx, nb_local *local, nb_err *err)
     return nb_session_restore(nb_local_session(local), file->text, NULL, err);
 }
 
+static nb_status log_question(turn *t, int pane, const char *prompt, nb_err *err)
+{
+    int question;
+    NB_TRY(ui_transcript_add(t->log, pane, -1, NB_USER, prompt, strlen(prompt), &question, err));
+    return ui_transcript_add(t->log, pane, question, NB_ASSISTANT, NULL, 0, &t->answer, err);
+}
+
+static void print_figures(const ui_ctx *ctx, const nb_turn_stats *s, const char *host)
+{
+    if (!ctx->json && !ctx->quiet && ctx->err_tty)
+        fprintf(stderr, "[%u tokens, %.1f tok/s, first after %.2f s%s%s]\n", s->n_answer,
+                s->tok_per_s, s->ttft, host ? ", remote " : "", host ? host : "");
+}
+
+/* What only a model on this machine has. */
+static nb_status only_remote_options(const ui_ctx *ctx, nb_err *err)
+{
+    static const int local[] = {C_CTX, C_CACHE_K, C_CACHE_V, C_SESSION, C_LORA, C_LORA_SCALE};
+    for (size_t i = 0; i < countof(local); i++)
+        if (ctx->opt[local[i]].set)
+            return nb_fail(err, NB_USAGE, "--%s: a remote model has none that nibble could set",
+                           chat_opt[local[i]].name);
+    return NB_OK;
+}
+
+static nb_status ask_remote(ui_ctx *ctx, int pane, const char *prompt, ui_transcript *log,
+                            nb_err *err)
+{
+    dl_remote *remote = NULL;
+    turn t = {.ctx = ctx, .log = log, .stream = !ctx->json};
+    nb_turn_stats stats = {0};
+    const char *model = ctx->args[pane];
+    NB_TRY(only_remote_options(ctx, err));
+    NB_TRY(ui_remote_open(&remote, &ctx->cfg, false, model, err));
+    ui_transcript_name_pane(log, pane, model, model);
+    nb_status st = log_question(&t, pane, prompt, err);
+    if (st == NB_OK)
+        st = run_turn(ctx, dl_remote_responder(remote), true, prompt, &t, &stats, err);
+    if (st == NB_OK)
+        ui_transcript_end(log, t.answer, &stats);
+    ui_ctx_done(ctx);
+    if (!ctx->json)
+        putchar('\n');
+    if (st == NB_OK)
+        print_figures(ctx, &stats, dl_remote_host(remote));
+    const char *remedy = dl_remote_remedy(dl_remote_trouble(remote));
+    if (st != NB_OK && *remedy)
+        ctx->remedy = remedy;
+    dl_remote_close(&remote);
+    return st;
+}
+
 /* The model's answer as pane `pane` of the log. */
 static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sched,
                          ui_transcript *log, nb_err *err)
@@ -132,9 +188,10 @@ static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sc
     const ui_arg *ctx_opt = &ctx->opt[C_CTX];
     nb_local *local = NULL;
     nb_session_options opt = {.n_ctx = ctx_opt->set ? (uint32_t)ctx_opt->i : 0};
-    turn t = {.log = log, .stream = !ctx->json};
+    turn t = {.ctx = ctx, .log = log, .stream = !ctx->json};
     nb_turn_stats stats = {0};
-    int question;
+    if (nb_is_remote(model))
+        return ask_remote(ctx, pane, prompt, log, err);
     if (ctx->opt[C_SESSION].set && ctx->n_args > 1)
         return nb_fail(err, NB_USAGE, "--session: a session is of one model");
     NB_TRY(ui_cache_types(&opt, &ctx->opt[C_CACHE_K], &ctx->opt[C_CACHE_V], err));
@@ -150,14 +207,11 @@ static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sc
     }
     ui_transcript_set_vocabulary(log, pane, ui_transcript_vocabulary(nb_local_tok(local)));
     ui_transcript_name_pane(log, pane, model, model);
-    nb_status st =
-        ui_transcript_add(log, pane, -1, NB_USER, prompt, strlen(prompt), &question, err);
-    if (st == NB_OK)
-        st = ui_transcript_add(log, pane, question, NB_ASSISTANT, NULL, 0, &t.answer, err);
+    nb_status st = log_question(&t, pane, prompt, err);
     if (st == NB_OK)
         st = resume(ctx, local, err);
     if (st == NB_OK)
-        st = run_turn(ctx, local, prompt, &t, &stats, err);
+        st = run_turn(ctx, nb_local_responder(local), false, prompt, &t, &stats, err);
     if (st == NB_OK && ctx->opt[C_SESSION].set)
         st = nb_session_save(nb_local_session(local), ctx->opt[C_SESSION].text, NULL, err);
     if (st == NB_OK)
@@ -165,9 +219,8 @@ static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sc
     nb_local_close(&local);
     if (!ctx->json)
         putchar('\n');
-    if (st == NB_OK && !ctx->json && !ctx->quiet && ctx->err_tty)
-        fprintf(stderr, "[%u tokens, %.1f tok/s, first after %.2f s]\n", stats.n_answer,
-                stats.tok_per_s, stats.ttft);
+    if (st == NB_OK)
+        print_figures(ctx, &stats, NULL);
     return st;
 }
 
@@ -190,10 +243,13 @@ static void print_differences(ui_ctx *ctx, const ui_transcript *log)
         ui_print_safe(ctx->args[i], strlen(ctx->args[i]));
         if (ui_transcript_other_vocabulary(log, i))
             printf(": another vocabulary, its tokens are not compared\n");
+        else if (at < 0 && ui_transcript_by_text(log, i))
+            printf(": the same text\n");
         else if (at < 0)
             printf(": the same %zu tokens\n", n);
         else
-            printf(": first difference at token %ld\n", at);
+            printf(": first difference at token %ld%s\n", at,
+                   ui_transcript_by_text(log, i) ? ", compared by text" : "");
     }
 }
 
@@ -241,6 +297,9 @@ static nb_status read_stdin(nb_str *out, nb_err *err)
 static nb_status run_chat(ui_ctx *ctx, nb_err *err)
 {
     const ui_arg *prompt = &ctx->opt[C_PROMPT];
+    for (size_t i = 0; i < ctx->n_args; i++) /* before anything shows it */
+        if (nb_is_remote(ctx->args[i]))
+            NB_TRY(dl_remote_check(ctx->args[i], ctx->cfg.remote_http == 1, err));
     if (prompt->set)
         return ask_all(ctx, prompt->text, err);
     if (isatty(STDIN_FILENO) == 1 && !ctx->json) {
@@ -267,8 +326,15 @@ const ui_cmd ui_cmd_chat = {
         "With -p, or a prompt on standard input, stdout carries the answer and nothing else;\n"
         "with several models the answers follow one another, then where each first differs from\n"
         "the first. Without a prompt and in a terminal the workbench opens on Chat.\n"
-        "JSON keys: prompt, answers[] with model, text, ids, tok_per_s, ttft_s, prompt_tokens,\n"
-        "stop (end, limit, context) and first_difference (token index against the first answer,\n"
+        "MODEL may be https://host[:port][/path]#name, an OpenAI-compatible endpoint (vLLM, "
+        "SGLang,\n"
+        "llama.cpp's server, Ollama); its key is NIBBLE_API_KEY or OPENAI_API_KEY. Answers are "
+        "then\n"
+        "compared by text, as its tokens have no ids here.\n"
+        "JSON keys: prompt, answers[] with model, text, ids (of a remote none), remote, "
+        "tok_per_s,\n"
+        "ttft_s, prompt_tokens, stop (end, limit, context), compared_by (tokens, text) and\n"
+        "first_difference (token index against the first answer,\n"
         "null = same, or of another vocabulary); first_difference of all answers: the earliest of\n"
         "these.",
     .opt = chat_opt,
