@@ -93,6 +93,8 @@ struct dl_remote {
     char name[256];
     int silence;
     unsigned without; /* DL_WITH_ that this endpoint refuses; the asking thread's */
+    size_t dialect;   /* of scores that it is known to speak; the asking thread's, as score_top */
+    int score_top;    /* how many alternatives it tells; 0 = not known */
     atomic_int trouble;
     dl_words words;
 };

@@ -9,6 +9,7 @@
 #include "core/eval/runs.h"
 #include "core/files/library.h"
 #include "core/model/lora.h"
+#include "tui/commands/eval_remote.h"
 #include "tui/commands/session_opt.h"
 
 enum { TEXT_LIMIT = 1 << 30, PROMPT_LIMIT = 64 << 20 };
@@ -16,11 +17,24 @@ enum { TEXT_LIMIT = 1 << 30, PROMPT_LIMIT = 64 << 20 };
 /* --- eval
  * ------------------------------------------------------------------------------------------ */
 
-enum { E_FILE, E_CTX, E_CHUNKS, E_KV_F32, E_CACHE_K, E_CACHE_V, E_LORA, E_LORA_SCALE, E_COUNT };
+enum {
+    E_FILE,
+    E_CTX,
+    E_CHUNKS,
+    E_REF,
+    E_KV_F32,
+    E_CACHE_K,
+    E_CACHE_V,
+    E_LORA,
+    E_LORA_SCALE,
+    E_COUNT
+};
 static const ui_opt eval_opt[E_COUNT] = {
     {"file", 'f', UI_OPT_FILE, "TEXT", NULL, 0, 0, "text file to read"},
     {"ctx", 'c', UI_OPT_INT, "N", "512", 8, 1 << 20, "tokens per chunk"},
     {"chunks", 0, UI_OPT_INT, "N", "all", 1, 1 << 30, "chunks at most"},
+    {"ref", 0, UI_OPT_MODEL, "MODEL", NULL, 0, 0,
+     "KL divergence from this remote model, https://host/v1#name"},
     {"kv-f32", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "KV cache in F32 instead of F16"},
     {"cache-type-k", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached keys: " UI_CACHE_TYPES},
     {"cache-type-v", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached values"},
@@ -113,6 +127,31 @@ static void remember(const ui_ctx *ctx, const evaluation *e, const char *sha256,
     nb_runs_close(&runs);
 }
 
+/* One side is behind an address. */
+static nb_status run_remote(ui_ctx *ctx, uint32_t n_ctx, nb_err *err)
+{
+    static const int local[] = {E_KV_F32, E_CACHE_K, E_CACHE_V, E_LORA, E_LORA_SCALE};
+    const ui_arg *o = ctx->opt;
+    bool far = nb_is_remote(ctx->args[0]);
+    ui_eval_remote what = {.model = ctx->args[0],
+                           .ref = o[E_REF].text,
+                           .file = o[E_FILE].text,
+                           .ctx = n_ctx,
+                           .chunks = o[E_CHUNKS].set ? (uint32_t)o[E_CHUNKS].i : 0,
+                           .session = {.kv_f32 = o[E_KV_F32].flag}};
+    if (far && o[E_REF].set)
+        return nb_fail(err, NB_USAGE,
+                       "--ref: a file's divergence from a remote model is measured, not a remote "
+                       "one's");
+    if (!far && !nb_is_remote(o[E_REF].text))
+        return nb_fail(err, NB_USAGE, "--ref: expected https://host[:port][/path]#name");
+    for (size_t i = 0; i < countof(local); i++)
+        if ((far || local[i] >= E_LORA) && o[local[i]].set)
+            return nb_fail(err, NB_USAGE, "--%s: not with a remote model", eval_opt[local[i]].name);
+    NB_TRY(ui_cache_types(&what.session, &o[E_CACHE_K], &o[E_CACHE_V], err));
+    return ui_eval_remote_run(ctx, &what, err);
+}
+
 static nb_status run_eval(ui_ctx *ctx, nb_err *err)
 {
     const ui_arg *o = ctx->opt;
@@ -122,6 +161,8 @@ static nb_status run_eval(ui_ctx *ctx, nb_err *err)
     if (!o[E_FILE].set)
         return nb_fail(err, NB_USAGE, "--file is missing: the text to read");
     uint32_t n_ctx = o[E_CTX].set ? (uint32_t)o[E_CTX].i : 512;
+    if (nb_is_remote(ctx->args[0]) || o[E_REF].set)
+        return run_remote(ctx, n_ctx, err);
     nb_status st = evaluation_open(&e, ctx, n_ctx, err);
     nb_hooks hooks = ui_ctx_hooks(ctx);
     hooks.progress = NULL; /* one figure per chunk instead */
@@ -153,8 +194,18 @@ const ui_cmd ui_cmd_eval = {
     .details =
         "The text is cut into chunks of --ctx tokens without overlap; the second half of each\n"
         "is scored. Figures of other protocols or contexts are not comparable.\n"
+        "A remote MODEL (https://host[:port][/path]#name) is scored by what its endpoint tells of "
+        "a\n"
+        "prompt: pieces of 4 bytes a token of --ctx, by the server's tokens, never comparable "
+        "with\n"
+        "files. vLLM and SGLang tell; llama.cpp's server and Ollama do not. --ref takes such a "
+        "model\n"
+        "as the reference of a file: its likeliest tokens and one bucket for the rest give a "
+        "lower\n"
+        "bound of the KL divergence.\n"
         "JSON keys: model, text, text_sha256, protocol, ctx, chunks, tokens, scored, nll,\n"
-        "perplexity, stderr, tok_per_s.",
+        "perplexity, stderr, tok_per_s; of remotes also untold; with --ref also ref, kl_at_least,\n"
+        "kl_stderr, kl_max, same_top, rest_ref, rest, perplexity_ref, unmatched, unknown.",
     .opt = eval_opt,
     .n_opt = E_COUNT,
     .min_args = 1,
