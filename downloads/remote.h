@@ -44,9 +44,7 @@ dl_trouble dl_remote_trouble(const dl_remote *r);
 /* What to do about it, in an endpoint's words rather than the Hub's. */
 const char *dl_remote_remedy(dl_trouble t);
 
-/* --- what a server says of a text that it reads
- * ---------------------------------------------------
- */
+/* --- what a server says of a text that it reads --- */
 enum { DL_SCORE_TOP = 20 }; /* vLLM's default limit of logprobs (--max-logprobs) */
 
 typedef struct dl_alternative {

@@ -17,9 +17,7 @@ enum {
     DL_WORD_MAX = 16 << 20,    /* bytes of them */
 };
 
-/* --- remote_sse.c: server-sent events (WHATWG HTML 9.2.6), pulled
- * ---------------------------------
- */
+/* --- remote_sse.c: server-sent events (WHATWG HTML 9.2.6), pulled --- */
 typedef struct dl_sse {
     nb_str in;   /* bytes not yet read, from `at` on */
     size_t at;   /* beginning of the line */
@@ -37,8 +35,7 @@ void dl_sse_end(dl_sse *s); /* no more bytes: what is there is an event */
 bool dl_sse_next(dl_sse *s, char **data, size_t *n);
 void dl_sse_free(dl_sse *s);
 
-/* --- remote_words.c: texts <-> numbers -----------------------------------------------------------
- */
+/* --- remote_words.c: texts <-> numbers --- */
 typedef struct dl_words {
     pthread_mutex_t lock; /* the asking thread adds, others look */
     nb_str text;
@@ -53,8 +50,7 @@ int32_t dl_words_id(dl_words *w, const char *text, size_t n);
 size_t dl_words_text(dl_words *w, int32_t id, char *out, size_t cap);
 void dl_words_close(dl_words *w);
 
-/* --- remote_read.c: events -> tokens
- * -------------------------------------------------------------- */
+/* --- remote_read.c: events -> tokens --- */
 typedef struct dl_answer {
     dl_words *words;            /* borrowed */
     const nb_ask *ask;          /* borrowed */
@@ -72,8 +68,12 @@ typedef struct dl_answer {
 nb_status dl_answer_take(dl_answer *a, const char *json, size_t n, nb_err *err);
 void dl_answer_free(dl_answer *a);
 
-/* --- remote.c
- * -------------------------------------------------------------------------------------- */
+/* --- remote_score.c --- */
+/* A reply of /completions. Not *told: it says nothing of the prompt, and out is empty. */
+nb_status dl_scores_read(dl_scores *out, bool *told, const char *json, size_t n, const char *what,
+                         nb_err *err);
+
+/* --- remote.c --- */
 /* What a request asks for beyond the least, and may have to do without. */
 enum {
     DL_WITH_LOGPROBS = 1,

@@ -210,26 +210,21 @@ static nb_status one_dialect(dl_remote *r, const char *name, const char *text, s
     return st;
 }
 
-/* NB_UNSUPPORTED with *again: another dialect may do. */
-static nb_status understand(dl_remote *r, const char *name, const dl_reply *reply, dl_scores *out,
-                            bool *again, nb_err *err)
+nb_status dl_scores_read(dl_scores *out, bool *told, const char *json, size_t n, const char *what,
+                         nb_err *err)
 {
     nb_json *doc = NULL;
     reader rd = {.out = out};
-    *again = false;
-    NB_TRY(nb_json_parse(&doc, nb_str_c(&reply->body), reply->body.len, REPLY_MAX, name, err));
-    bool told = read_scores(&rd, nb_json_root(doc));
+    *told = false;
+    NB_TRY(nb_json_parse(&doc, json, n, REPLY_MAX, what, err));
+    *told = read_scores(&rd, nb_json_root(doc));
     nb_json_close(&doc);
-    if (told && !rd.failed)
+    if (*told && !rd.failed)
         return NB_OK;
     dl_scores_free(out);
     if (rd.failed)
-        return nb_fail(err, NB_NOMEM, "%s: no memory for what is told of a prompt", name);
-    *again = true;
-    return nb_fail(err, NB_UNSUPPORTED,
-                   "%.60s: %.60s tells no log probabilities of a prompt, which perplexity and KL "
-                   "need; vLLM and SGLang do, llama.cpp's server and Ollama do not",
-                   name, r->host);
+        return nb_fail(err, NB_NOMEM, "%s: no memory for what is told of a prompt", what);
+    return NB_OK;
 }
 
 nb_status dl_remote_score(dl_remote *r, const char *text, size_t n, int top, dl_scores *out,
@@ -242,28 +237,26 @@ nb_status dl_remote_score(dl_remote *r, const char *text, size_t n, int top, dl_
     top = r->score_top && r->score_top < top ? r->score_top : top;
     for (size_t i = r->dialect; i < countof(dialects); i++) {
         dl_reply reply;
-        bool again = false;
+        bool told = true;
         st = one_dialect(r, name, text, n, top, &dialects[i], &reply, hooks, err);
         bool refused = st == NB_NETWORK && (reply.status == 400 || reply.status == 422);
         bool fewer = refused && top > LEGACY_TOP && !strcasestr(nb_str_c(&reply.body), "echo");
         if (st == NB_OK)
-            st = understand(r, name, &reply, out, &again, err);
+            st = dl_scores_read(out, &told, nb_str_c(&reply.body), reply.body.len, name, err);
         dl_reply_free(&reply);
-        if (st == NB_OK) {
+        if (st == NB_OK && told) {
             r->dialect = i; /* remembered, with how many it tells */
             r->score_top = top;
         }
-        if (!refused && !again)
+        if (!refused && (told || st != NB_OK))
             return st;
         if (fewer && i + 1 == countof(dialects)) {
             top = LEGACY_TOP;
             i = SIZE_MAX; /* all dialects once more */
         }
     }
-    if (st == NB_NETWORK)
-        st = nb_fail(err, NB_UNSUPPORTED,
-                     "%.60s: %.60s refuses to tell log probabilities of a prompt, which perplexity "
-                     "and KL need; vLLM and SGLang do, llama.cpp's server and Ollama do not",
-                     name, r->host);
-    return st;
+    return nb_fail(err, NB_UNSUPPORTED,
+                   "%.60s: %.60s tells no log probabilities of a prompt, which perplexity "
+                   "and KL need; vLLM and SGLang do, llama.cpp's server and Ollama do not",
+                   name, r->host);
 }
