@@ -149,12 +149,16 @@ static const char *first_token(char out[48], double seconds)
     return out;
 }
 
-/* What the question to an endpoint waits for: "rate limited, resumes in 12 s". */
+/* What the question to an endpoint waits for: itself, or "rate limited, resumes in 12 s". */
 static void waiting_text(const chat_pane *p, char *out, size_t cap)
 {
     nb_job_view v;
     nb_job_look(p->job, &v);
-    snprintf(out, cap, "%s%.90s", p->work.said ? "" : "asking ", p->work.said ? "writing" : v.what);
+    bool plain = !v.what[0] || strcmp(v.what, p->label) == 0;
+    snprintf(out, cap, "%s%.90s", p->work.said || !plain ? "" : "asking ",
+             p->work.said ? "writing"
+             : plain      ? p->label
+                          : v.what);
 }
 
 static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
