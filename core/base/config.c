@@ -52,20 +52,19 @@ bool nb_api_key_there(void)
 
 nb_status nb_api_key(char *out, size_t cap, const char **from, nb_err *err)
 {
-    const char *v = NULL;
-    size_t i = 0;
-    while (i < countof(key_names) && !(v = nb_env(key_names[i])))
-        i++;
+    const char *v = NULL, *name = "";
+    for (size_t i = 0; i < countof(key_names) && !v; i++) {
+        v = nb_env(key_names[i]);
+        name = v ? key_names[i] : "";
+    }
     size_t n = v ? strlen(v) : 0;
     bool good = n < cap;
     for (size_t k = 0; good && k < n; k++)
         good = v[k] > ' ' && v[k] < 0x7f;
     out[0] = '\0';
-    *from = v ? key_names[i] : "";
-    if (!good) {
-        *from = "";
-        return nb_fail(err, NB_USAGE, "%s: no key: too long, or blanks within", key_names[i]);
-    }
+    *from = good ? name : "";
+    if (!good)
+        return nb_fail(err, NB_USAGE, "%s: no key: too long, or blanks within", name);
     if (v)
         memcpy(out, v, n + 1);
     return NB_OK;

@@ -150,15 +150,15 @@ static const char *first_token(char out[48], double seconds)
 }
 
 /* What the question to an endpoint waits for: itself, or "rate limited, resumes in 12 s". */
-static void waiting_text(const chat_pane *p, char *out, size_t cap)
+static void waiting_text(const chat_pane *p, bool said, char *out, size_t cap)
 {
     nb_job_view v;
     nb_job_look(p->job, &v);
     bool plain = !v.what[0] || strcmp(v.what, p->label) == 0;
-    snprintf(out, cap, "%s%.90s", p->work.said || !plain ? "" : "asking ",
-             p->work.said ? "writing"
-             : plain      ? p->label
-                          : v.what);
+    if (said)
+        snprintf(out, cap, "writing");
+    else
+        snprintf(out, cap, "%s%.90s", plain ? "asking " : "", plain ? p->label : v.what);
 }
 
 static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
@@ -173,7 +173,7 @@ static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
     else if (p->local && p->tmpl_problem)
         snprintf(text, sizeof text, "%s is used: its %.150s", p->tmpl, p->tmpl_problem);
     else if (ui_chat_is_remote(p) && p->job && !p->loading)
-        waiting_text(p, text, sizeof text);
+        waiting_text(p, m && m->n_token, text, sizeof text);
     else
         snprintf(text, sizeof text, "%s", ui_chat_loaded(p) ? "ready" : state_word(c, p, m));
     ui_textn(canvas, r.x, r.y, UI_DIM, 0, text, strlen(text), r.w);
