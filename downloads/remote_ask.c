@@ -129,6 +129,7 @@ static void pump(turn *t)
     t->come = t->look;
     t->look = swap;
     pthread_mutex_unlock(&t->lock);
+    bool lost = t->look.failed;
     dl_sse_push(&t->sse, nb_str_c(&t->look), t->look.len);
     nb_str_clear(&t->look);
     while (t->bad.status == NB_OK && !t->answer.done && dl_sse_next(&t->sse, &data, &n)) {
@@ -138,7 +139,7 @@ static void pump(turn *t)
     if (t->bad.status == NB_OK && t->sse.over)
         nb_fail(&t->bad, NB_REFUSED, "%s: an event beyond %d MiB", t->answer.subject,
                 DL_EVENT_MAX >> 20);
-    if (t->bad.status == NB_OK && (t->sse.in.failed || t->sse.data.failed))
+    if (t->bad.status == NB_OK && (lost || t->sse.in.failed || t->sse.data.failed))
         nb_fail(&t->bad, NB_NOMEM, "%s: no memory for the answer", t->answer.subject);
 }
 

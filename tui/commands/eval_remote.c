@@ -46,9 +46,6 @@ typedef struct run {
     ui_match *match;
     nb_average near, kl, rest_ref, rest;
     uint64_t same_top, unmatched, unknown; /* tokens; unknown: alternatives put into the rest */
-    /* The piece under way: */
-    const dl_scores *scores;
-    const ui_matched *matched;
 } run;
 
 /* --- pieces ---------------------------------------------------------------------------------- */
@@ -92,21 +89,28 @@ static void score_far(run *r, const dl_scores *s)
 
 /* --- divergence ------------------------------------------------------------------------------ */
 
+typedef struct judged { /* the piece under way */
+    run *r;
+    const dl_scores *scores;
+    ui_matched matched;
+} judged;
+
 /* logits at pos speak of the token after it. */
 static void judge(void *arg, size_t pos, const float *logits)
 {
-    run *r = arg;
+    const judged *j = arg;
+    run *r = j->r;
     size_t i = pos + 1;
-    if (i >= r->matched->n)
+    if (i >= j->matched.n)
         return;
-    const dl_score *s = &r->scores->at[i];
+    const dl_score *s = &j->scores->at[i];
     uint32_t n_vocab = r->model->hp.n_vocab;
     nb_known ref[DL_SCORE_TOP + 2], mine;
     nb_kld_top k, own;
     size_t n = 0;
     for (size_t a = 0; a < s->n_top && n < countof(ref); a++) {
-        const dl_alternative *alt = &r->scores->top[s->top + a];
-        int32_t id = ui_match_id(r->match, r->scores, alt);
+        const dl_alternative *alt = &j->scores->top[s->top + a];
+        int32_t id = ui_match_id(r->match, j->scores, alt);
         bool twice = false;
         for (size_t b = 0; b < n; b++)
             twice = twice || ref[b].id == id;
@@ -114,7 +118,7 @@ static void judge(void *arg, size_t pos, const float *logits)
         if (id >= 0 && !twice)
             ref[n++] = (nb_known){id, alt->logprob};
     }
-    mine = (nb_known){r->matched->ids[i], 0};
+    mine = (nb_known){j->matched.ids[i], 0};
     if (isnan(s->token.logprob) || !nb_kld_top_of(&k, logits, n_vocab, ref, n) ||
         !nb_kld_top_of(&own, logits, n_vocab, &mine, 1)) {
         r->untold++;
@@ -131,19 +135,17 @@ static void judge(void *arg, size_t pos, const float *logits)
 static nb_status diverge(run *r, const char *text, size_t n, const dl_scores *s,
                          const nb_hooks *hooks, nb_err *err)
 {
-    ui_matched m = {0};
+    judged j = {.r = r, .scores = s};
     r->tokens += s->n;
-    nb_status st = ui_match_piece(r->match, text, n, s, &m, err);
-    size_t half = s->n / 2;
-    r->unmatched += s->n - (m.n > half ? m.n : half);
-    if (st == NB_OK && m.n > nb_session_ctx(r->session))
+    nb_status st = ui_match_piece(r->match, text, n, s, &j.matched, err);
+    size_t half = s->n / 2, matched = j.matched.n;
+    r->unmatched += s->n - (matched > half ? matched : half);
+    if (st == NB_OK && matched > nb_session_ctx(r->session))
         st = nb_fail(err, NB_REFUSED, "a piece is %zu tokens long, the context %u: a smaller --ctx",
-                     m.n, nb_session_ctx(r->session));
-    r->scores = s;
-    r->matched = &m;
-    if (st == NB_OK && m.n > half)
-        st = nb_session_score(r->session, m.ids, m.n, half - 1, judge, r, hooks, err);
-    free(m.ids);
+                     matched, nb_session_ctx(r->session));
+    if (st == NB_OK && matched > half)
+        st = nb_session_score(r->session, j.matched.ids, matched, half - 1, judge, &j, hooks, err);
+    free(j.matched.ids);
     return st;
 }
 
@@ -261,10 +263,11 @@ static void print_json(const run *r, double seconds)
 
 static void print_ppl(const run *r, double seconds)
 {
-    printf(
-        "perplexity %.4f +/- %.4f  (%s: %u pieces of about %u, %llu tokens scored, %.0f tok/s)\n",
-        exp(nb_average_of(&r->far)), perplexity_err(&r->far), PROTOCOL, r->pieces, r->what->ctx,
-        (unsigned long long)r->far.n, seconds > 0 ? (double)r->tokens / seconds : 0);
+    printf("perplexity %.4f +/- %.4f, nll %.5f  (%s: %u pieces of about %u, %llu tokens scored, "
+           "%.0f tok/s)\n",
+           exp(nb_average_of(&r->far)), perplexity_err(&r->far), nb_average_of(&r->far), PROTOCOL,
+           r->pieces, r->what->ctx, (unsigned long long)r->far.n,
+           seconds > 0 ? (double)r->tokens / seconds : 0);
     if (r->untold)
         printf("  %llu tokens of which the endpoint told nothing are left out\n",
                (unsigned long long)r->untold);

@@ -197,6 +197,8 @@ void ui_chat_opened_remote(chat *c, chat_pane *p);
 void ui_chat_name_remote(chat_pane *p);
 /* What to do about the last failure, behind it. */
 void ui_chat_remote_problem(chat_pane *p, const nb_err *err);
+/* A pane of before that has this model loaded stays loaded: it becomes *pane. */
+bool ui_chat_take_over(chat_pane *pane, chat_pane before[UI_PANES], const char *path);
 /* An answer whose endpoint told no probabilities. */
 bool ui_chat_untold(const ui_message *m);
 /* ": remote URL": the panes there are, and this one. */

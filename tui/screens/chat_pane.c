@@ -214,24 +214,6 @@ static void fresh_log(chat *c)
     ui_chat_forget_rows(c);
 }
 
-/* A pane of before that has this model loaded stays loaded. */
-static bool take_over(chat_pane *pane, chat_pane before[UI_PANES], const char *path)
-{
-    for (int p = 0; p < UI_PANES; p++) {
-        chat_pane *b = &before[p];
-        if (!b->used || !ui_chat_loaded(b) || strcmp(b->path, path) != 0)
-            continue;
-        free(b->work.messages);
-        *pane = *b;
-        *b = (chat_pane){.answer = -1};
-        pane->work = (struct chat_work){0};
-        pane->pending = false;
-        pane->problem[0] = '\0';
-        return true;
-    }
-    return false;
-}
-
 /* The panes asked for, once no job holds the present ones. */
 static void apply_wanted(chat *c)
 {
@@ -242,7 +224,7 @@ static void apply_wanted(chat *c)
     for (int p = 0; p < UI_PANES; p++) {
         bool wanted = p < c->n_wanted;
         c->pane[p] = (chat_pane){.answer = -1};
-        if (!wanted || take_over(&c->pane[p], before, c->wanted[p]))
+        if (!wanted || ui_chat_take_over(&c->pane[p], before, c->wanted[p]))
             continue;
         c->pane[p].used = true;
         name_pane(&c->pane[p], c->wanted[p]);

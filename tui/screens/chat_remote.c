@@ -2,6 +2,7 @@
  * the endpoint does not tell is said so. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tui/remote.h"
@@ -58,6 +59,23 @@ bool ui_chat_untold(const ui_message *m)
         if (!isnan(m->token[i].logprob))
             return false;
     return m->n_token > 0;
+}
+
+bool ui_chat_take_over(chat_pane *pane, chat_pane before[UI_PANES], const char *path)
+{
+    for (int p = 0; p < UI_PANES; p++) {
+        chat_pane *b = &before[p];
+        if (!b->used || !ui_chat_loaded(b) || strcmp(b->path, path) != 0)
+            continue;
+        free(b->work.messages);
+        *pane = *b;
+        *b = (chat_pane){.answer = -1};
+        pane->work = (struct chat_work){0};
+        pane->pending = false;
+        pane->problem[0] = '\0';
+        return true;
+    }
+    return false;
 }
 
 void ui_chat_add_remote(chat *c, const char *model)
