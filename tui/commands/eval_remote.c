@@ -108,6 +108,7 @@ static void judge(void *arg, size_t pos, const float *logits)
     nb_known ref[DL_SCORE_TOP + 2], mine;
     nb_kld_top k, own;
     size_t n = 0;
+    bool top_known = false;
     for (size_t a = 0; a < s->n_top && n < countof(ref); a++) {
         const dl_alternative *alt = &j->scores->top[s->top + a];
         int32_t id = ui_match_id(r->match, j->scores, alt);
@@ -115,6 +116,7 @@ static void judge(void *arg, size_t pos, const float *logits)
         for (size_t b = 0; b < n; b++)
             twice = twice || ref[b].id == id;
         r->unknown += id < 0 || twice;
+        top_known = top_known || (a == 0 && id >= 0);
         if (id >= 0 && !twice)
             ref[n++] = (nb_known){id, alt->logprob};
     }
@@ -129,7 +131,7 @@ static void judge(void *arg, size_t pos, const float *logits)
     nb_average_add(&r->rest, k.rest);
     nb_average_add(&r->near, own.kl); /* of certainty: -log p */
     nb_average_add(&r->far, -s->token.logprob);
-    r->same_top += k.same_top;
+    r->same_top += k.same_top && top_known;
 }
 
 static nb_status diverge(run *r, const char *text, size_t n, const dl_scores *s,
