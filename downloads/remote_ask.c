@@ -105,7 +105,8 @@ typedef struct turn {
     nb_str look; /* the asking thread's, from here on */
     dl_sse sse;
     dl_answer answer;
-    nb_err bad; /* status NB_OK: nothing is wrong with what came */
+    nb_err bad;     /* status NB_OK: nothing is wrong with what came */
+    double done_at; /* dl_clock when [DONE] was seen */
 } turn;
 
 /* Net thread. */
@@ -136,6 +137,8 @@ static void pump(turn *t)
         dl_net_hide_token(t->r->net, data, n); /* it may be sent back, and answers are kept */
         dl_answer_take(&t->answer, data, n, &t->bad);
     }
+    if (t->answer.done && t->done_at == 0)
+        t->done_at = dl_clock();
     if (t->bad.status == NB_OK && t->sse.over)
         nb_fail(&t->bad, NB_REFUSED, "%s: an event beyond %d MiB", t->answer.subject,
                 DL_EVENT_MAX >> 20);
@@ -151,10 +154,13 @@ static void on_progress(void *ud, const nb_progress *p)
         nb_report(t->hooks, p);
 }
 
+static const double LINGER = .5; /* s a connection may stay open behind [DONE], to be used again */
+
 static bool on_canceled(void *ud)
 {
-    turn *t = ud;
-    return t->bad.status != NB_OK || nb_canceled(t->hooks);
+    const turn *t = ud;
+    bool over = t->answer.done && dl_clock() > t->done_at + LINGER;
+    return over || t->bad.status != NB_OK || nb_canceled(t->hooks);
 }
 
 /* --- what to do without ---------------------------------------------------------------------- */
@@ -237,7 +243,7 @@ static nb_status one_try(turn *t, const char *name, const nb_ask *ask, unsigned 
     nb_str_free(&json);
     dl_sse_end(&t->sse);
     pump(t);
-    return st;
+    return st == NB_CANCELED && t->answer.done ? NB_OK : st;
 }
 
 static void fill_stats(nb_turn_stats *stats, const dl_answer *a, double start)

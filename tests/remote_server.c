@@ -236,6 +236,8 @@ static void stream(const conn *c, const remote_how *how, const char *answer, boo
                   "\"completion_tokens\":4}}");
     if (!how->no_done)
         put_event(c, how, "[DONE]");
+    if (how->lingers)
+        wait_ms(c, -1);
 }
 
 static void put_models(const conn *c, const remote_how *how)

@@ -33,6 +33,7 @@ typedef struct remote_how {
     int cut_after;        /* tokens, then the connection ends; 0 = not */
     bool endless;         /* never stops saying the answer */
     bool silent;          /* after the head nothing more comes */
+    bool lingers;         /* the connection stays open after the end */
     size_t write_n;       /* bytes a write; 0 = an event */
     /* The whole answer to a request of /completions as JSON; NULL = it refuses echo, as llama.cpp's
      * server does. */

@@ -235,6 +235,16 @@ CHECK_TEST(remote_faults, cancel_answers_within_200_ms)
     }
 }
 
+CHECK_TEST(remote_faults, an_answer_ends_with_done_whatever_the_connection_does)
+{
+    size_t n;
+    dl_trouble trouble;
+    far_answer a = ask_with(&(remote_how){.lingers = true}, NULL, &n, &trouble);
+    check(a.status == NB_OK && a.stats.stop == NB_STOP_END && n == 1, "%s", a.err.msg);
+    check(a.seconds < test_within(1.5), "%.1f s", a.seconds);
+    far_free(&a);
+}
+
 CHECK_TEST(remote_faults, silence_has_an_end)
 {
     size_t n;
