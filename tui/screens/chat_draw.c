@@ -65,7 +65,7 @@ static void difference_text(const chat *c, int pane, char *out, size_t cap)
 
 static void draw_differences(const chat *c, ui_canvas *canvas, ui_rect r)
 {
-    char text[160];
+    char text[200];
     int x = r.x + 1, n = 0;
     for (int p = 1; p < ui_chat_panes(c); p++) {
         difference_text(c, p, text, sizeof text);

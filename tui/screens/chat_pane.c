@@ -226,8 +226,10 @@ static void apply_wanted(chat *c)
         c->pane[p] = (chat_pane){.answer = -1};
         if (!wanted || ui_chat_take_over(&c->pane[p], before, c->wanted[p]))
             continue;
+        char path[sizeof c->wanted[p]];
+        memcpy(path, c->wanted[p], sizeof path);
         c->pane[p].used = true;
-        name_pane(&c->pane[p], c->wanted[p]);
+        name_pane(&c->pane[p], path);
     }
     for (int p = 0; p < UI_PANES; p++)
         clear_pane(&before[p]);
