@@ -102,6 +102,17 @@ static void prefetch(const nk_matrix *w, size_t r)
         __builtin_prefetch(p + i);
 }
 
+/* What a matrix as a whole is multiplied by. */
+static void scale_rows(const mm *a, size_t which, size_t begin, size_t end)
+{
+    const float scale = *a->w[which]->scale;
+    for (size_t j = 0; j < a->m; j++) {
+        float *y = a->y[which] + j * a->y_stride[which];
+        for (size_t r = begin; r < end; r++)
+            y[r] *= scale;
+    }
+}
+
 /* Rows [begin, end) of one matrix against all columns. */
 static void run_rows(const mm *a, size_t which, size_t begin, size_t end)
 {
@@ -133,6 +144,8 @@ static void run_rows(const mm *a, size_t which, size_t begin, size_t end)
             y[r] = dot(a->cols, rows + r * w->row_size, x);
         }
     }
+    if (w->scale)
+        scale_rows(a, which, begin, end);
 }
 
 static void run_tiles(void *arg, size_t begin, size_t end, int thread)

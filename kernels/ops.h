@@ -92,7 +92,8 @@ typedef struct nk_matrix {
     const void *data; /* borrowed: weights; row r at data + r*row_size */
     const nk_type *type;
     size_t rows, cols;
-    size_t row_size; /* bytes */
+    size_t row_size;    /* bytes */
+    const float *scale; /* borrowed: every product is multiplied by it; NULL: by nothing */
 } nk_matrix;
 
 /* Bytes of scratch nk_matmul needs for m columns of `cols` (encoded activations). */

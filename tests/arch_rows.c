@@ -253,7 +253,7 @@ static const arch_row rows[] = {
      false},
     {"gpt-oss", MODEL("gpt-oss", 3, 2, .keys = gpt_oss), false},
     {"bitnet", MODEL("bitnet", 2, 2, .tied = true), false},
-    {"bitnet-scales", MODEL("bitnet", 2, 2, .tied = true, .optional = true), false},
+    {"bitnet-scales", MODEL("bitnet", 2, 2, .tied = true, .scales = true), false},
     {"bitnet-relu2", MODEL("bitnet", 2, 2, .tied = true, .keys = bitnet_relu2), true},
     {"bitnet-25", MODEL("bitnet-25", 2, 2, .tied = true), true},
     {"bitnet-b1.58", MODEL("bitnet-b1.58", 2, 2, .tied = true), true},

@@ -81,6 +81,8 @@ nb_status quant_run(const quant_job *job, nb_err *err)
     nb_plan plan;
     nb_recipe_init(&r, nb_preset_find(job->preset));
     r.pure = job->pure;
+    if (job->rule)
+        check(nb_recipe_add(&r, job->rule, err) == NB_OK, "%s", job->rule);
     nb_status st = nb_plan_make(&plan, &r, job->w, job->allow_requantize, err);
     if (st != NB_OK)
         return st;

@@ -14,6 +14,7 @@ nb_weights *quant_open(const char *path);
 typedef struct quant_job {
     const nb_weights *w;
     const char *preset, *out;
+    const char *rule;                          /* "ffn_down=q6_K"; may be NULL */
     int threads;                               /* 0 = no pool */
     bool force, pure, allow_requantize, quiet; /* quiet: telemetry off */
     const nb_hooks *hooks;

@@ -3,6 +3,7 @@
  * of a text three times as long as the sliding windows. */
 #include "tests/arch_tiny.h"
 #include "tests/check.h"
+#include "tests/pack_rig.h"
 #include "tests/quantize.h"
 #include "tests/util.h"
 
@@ -105,15 +106,17 @@ static void check_logits(const nb_weights *w, const char *what, const arch_golde
 }
 
 /* source, quantized into its own folder. */
-static void check_gguf(const nb_weights *source, const char *preset, const arch_golden *g)
+static void check_gguf(const nb_weights *source, const char *preset, const char *rule, bool q8,
+                       const arch_golden *g)
 {
     char out[700];
     nb_err err = {.msg = ""};
     snprintf(out, sizeof out, "%s/%s.gguf", nb_weights_path(source), preset);
-    quant_job job = {.w = source, .preset = preset, .out = out, .quiet = true};
+    quant_job job = {
+        .w = source, .preset = preset, .rule = rule, .out = out, .force = true, .quiet = true};
     check(quant_run(&job, &err) == NB_OK, "%s: %s", preset, err.msg);
     nb_weights *w = quant_open(out);
-    check_logits(w, preset, g, strcmp(preset, "Q8_0") == 0);
+    check_logits(w, preset, g, q8);
     nb_weights_close(&w);
 }
 
@@ -133,8 +136,25 @@ static void check_arch(const char *name, const char *arch)
     nb_weights *w = NULL;
     open_arch(name, arch, &g, &w);
     check_logits(w, "folder", &g, false);
-    check_gguf(w, "F32", &g);
-    check_gguf(w, "Q8_0", &g);
+    check_gguf(w, "F32", NULL, false, &g);
+    check_gguf(w, "Q8_0", NULL, true, &g);
+    nb_weights_close(&w);
+    arch_golden_close(&g);
+}
+
+/* A checkpoint packed as NVFP4 (tests/reference/nvfp4.py): as it lies, with its codes in a file and
+ * their factors beside them, and spelled out. */
+static void check_nvfp4(const char *name)
+{
+    arch_golden g;
+    nb_weights *w = NULL;
+    nb_err err = {.msg = ""};
+    hf_folder f = packed_folder(name);
+    arch_golden_open(&g, name);
+    check(nb_weights_open(&w, f.dir, &err) == NB_OK, "%s", err.msg);
+    check_logits(w, "folder", &g, true);
+    check_gguf(w, "F32", "blk.*=nvfp4", true, &g);
+    check_gguf(w, "F32", NULL, false, &g);
     nb_weights_close(&w);
     arch_golden_close(&g);
 }
@@ -176,7 +196,7 @@ ARCH(llama_linear, "llama")
 ARCH(llama_yarn, "llama")
 ARCH(llama_bias, "llama")
 ARCH(llama_v5, "llama")
-DEPARTS(mistral, "llama", 8) /* no window in llama files */
+ARCH(mistral, "llama")
 ARCH(mistral_nemo, "llama")
 ARCH(mixtral, "llama")
 ARCH(smollm3, "smollm3")
@@ -200,7 +220,7 @@ ARCH(gpt2, "gpt2")
 ARCH(stablelm, "stablelm")
 ARCH(stablelm_12b, "stablelm")
 ARCH(starcoder2, "starcoder2")
-DEPARTS(starcoder2_window, "starcoder2", 8) /* nor here */
+ARCH(starcoder2_window, "starcoder2")
 ARCH(falcon, "falcon")
 ARCH(falcon_40b, "falcon")
 ARCH(cohere, "command-r")
@@ -209,3 +229,5 @@ ARCH(gpt_oss, "gpt-oss")
 DEPARTS(gpt_oss_ramp, "gpt-oss", 1) /* yarn's ramp ends rounded */
 ARCH(bitnet, "bitnet-b1.58")
 ARCH(bitnet_b158, "bitnet")
+ROW(nvfp4_llama, check_nvfp4("nvfp4_llama"))
+ROW(nvfp4_moe, check_nvfp4("nvfp4_moe"))

@@ -252,6 +252,22 @@ CHECK_TEST(archs, no_tensor_is_without_effect)
 /* --- several sequences -------------------------------------------------------------------------
  */
 
+/* The next token of each, chosen by its own sampler. */
+static nb_status step_each(nb_session *s, const uint32_t *seq, size_t n, nb_sampler *const *smp,
+                           nb_choice *c, nb_err *err)
+{
+    int32_t ids[NB_MAX_SEQ];
+    for (size_t i = 0; i < n; i++) {
+        size_t have;
+        nb_session_use_seq(s, seq[i]);
+        const int32_t *recent = nb_session_tokens(s, &have);
+        check(nb_sampler_pick(smp[i], nb_session_logits(s), recent, have, &c[i], err) == NB_OK,
+              "%s", err->msg);
+        ids[i] = c[i].id;
+    }
+    return nb_session_append_each(s, seq, n, ids, NULL, err);
+}
+
 /* Three timelines of other lengths, stepped together, are what each is alone. */
 static void check_sequences(const arch_row *row, uint32_t n_batch)
 {
@@ -285,8 +301,7 @@ static void check_sequences(const arch_row *row, uint32_t n_batch)
     static const uint32_t order[SEQS] = {2, 0, 1};
     nb_sampler *const by_order[SEQS] = {smp[2], smp[0], smp[1]};
     for (int i = 0; i < STEPS; i++) {
-        check(nb_session_next_each(s, order, SEQS, by_order, c, NULL, &err) == NB_OK, "%s",
-              err.msg);
+        check(step_each(s, order, SEQS, by_order, c, &err) == NB_OK, "%s", err.msg);
         for (int k = 0; k < SEQS; k++)
             check(c[k].id == chosen[order[k]][i], "%s: step %d of %u", row->label, i, order[k]);
     }
@@ -345,33 +360,28 @@ CHECK_TEST(archs, a_branch_shares_its_past_and_goes_its_own_way)
 }
 
 /* One without room fails all of them, and nobody's state moves. */
-CHECK_TEST(archs, sequences_without_room_or_logits_are_named)
+CHECK_TEST(archs, a_sequence_without_room_is_named)
 {
     int32_t ids[N_IDS];
     nb_session *s = NULL;
-    nb_sampler *smp = NULL;
-    nb_choice c[2];
     nb_err err = {0};
     rig r;
     some_ids(ids);
     rig_open(&r, row_path(row_named("llama"), NK_F32), nk_cpu_detect(), 1);
     nb_session_options opt = {.n_ctx = 16, .n_seq = 2};
-    nb_sampling greedy = nb_sampling_greedy();
-    check(nb_sampler_open(&smp, &greedy, N_VOCAB, &err) == NB_OK, "%s", err.msg);
-    nb_sampler *const both[] = {smp, smp};
     static const uint32_t seq[] = {0, 1};
+    static const int32_t bad[] = {5, N_VOCAB};
     check(nb_session_open(&s, r.model, &r.ops, NULL, &opt, &err) == NB_OK, "%s", err.msg);
+    check(nb_session_sequences(s) == 2, "%u", nb_session_sequences(s));
     check(nb_session_feed(s, ids, 5, NULL, NULL, &err) == NB_OK, "%s", err.msg);
-    check(nb_session_next_each(s, seq, 2, both, c, NULL, &err) == NB_REFUSED, "no logits");
-    check(strstr(err.msg, "sequence 1") && strstr(err.msg, "no logits"), "%s", err.msg);
     nb_session_use_seq(s, 1);
     check(nb_session_feed(s, ids, 16, NULL, NULL, &err) == NB_OK, "%s", err.msg);
-    check(nb_session_next_each(s, seq, 2, both, c, NULL, &err) == NB_REFUSED, "full");
+    check(nb_session_append_each(s, seq, 2, ids, NULL, &err) == NB_REFUSED, "full");
     check(strstr(err.msg, "sequence 1: context full"), "%s", err.msg);
+    check(nb_session_append_each(s, seq, 2, bad, NULL, &err) == NB_FORMAT, "%s", err.msg);
     nb_session_use_seq(s, 0);
     size_t n;
     check(nb_session_tokens(s, &n) && n == 5 && nb_session_logits(s), "sequence 0 moved");
-    nb_sampler_close(&smp);
     nb_session_close(&s);
     rig_close(&r);
 }
@@ -427,4 +437,26 @@ CHECK_TEST(archs, commands_take_a_cache_type_and_refuse_others)
     child_free(&plain);
     child_free(&small);
     child_free(&wrong);
+}
+
+/* What another cache gave is not the file's own figure: it is told and not kept. */
+CHECK_TEST(archs, figures_of_another_cache_are_not_kept)
+{
+    static const char *const other[][4] = {
+        {"--kv-f32"}, {"--cache-type-k", "bf16"}, {"--cache-type-v", "q8_0"}, {NULL}};
+    const char *demo = NB_TEST_ROOT "/tests/data/nibble-demo", *text = test_data("eval.txt");
+    const char *state = test_path(test_tmpdir(), "state");
+    char env[1100];
+    size_t n;
+    snprintf(env, sizeof env, "XDG_STATE_HOME=%s", state);
+    for (size_t i = 0; i < countof(other); i++) {
+        child c = child_run(&(child_how){.args = {"eval", demo, "-f", text, "-c", "64", "--chunks",
+                                                  "1", other[i][0], other[i][1]},
+                                         .env = {env}});
+        check(c.code == 0, "%s", c.err);
+        child_free(&c);
+        char *runs = test_slurp(test_path(state, "nibble/runs.jsonl"), &n);
+        check((runs != NULL) == (other[i][0] == NULL), "%s: %s", other[i][0], runs);
+        free(runs);
+    }
 }

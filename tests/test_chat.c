@@ -38,7 +38,7 @@ static size_t encode(const nb_chat *c, const nb_message *msg, size_t n, int32_t 
 {
     nb_prompt p = {0};
     nb_err err;
-    check(nb_chat_encode(c, msg, n, out, cap, &p, &err) == NB_OK, "%s", err.msg);
+    check(nb_chat_encode(c, msg, n, NULL, out, cap, &p, &err) == NB_OK, "%s", err.msg);
     return p.n;
 }
 
@@ -231,11 +231,11 @@ CHECK_TEST(chat, a_refused_conversation_is_in_the_templates_words)
                                  "{{ m.content.nope.x if m.role == 'assistant' }}{% endfor %}");
     nb_chat *c = open_chat(kvs, tok);
     nb_message msg[] = {say(NB_SYSTEM, "Be brief."), say(NB_USER, "hi")};
-    check(nb_chat_encode(c, msg, 2, NULL, 0, &p, &err) == NB_REFUSED, "a system message");
+    check(nb_chat_encode(c, msg, 2, NULL, NULL, 0, &p, &err) == NB_UNSUPPORTED, "a system message");
     check(strcmp(err.msg, "the chat template refuses: System role not supported") == 0, "%s",
           err.msg);
     msg[0].role = NB_ASSISTANT;
-    check(nb_chat_encode(c, msg, 2, NULL, 0, &p, &err) == NB_UNSUPPORTED, "%s", err.msg);
+    check(nb_chat_encode(c, msg, 2, NULL, NULL, 0, &p, &err) == NB_UNSUPPORTED, "%s", err.msg);
     check(strstr(err.msg, "chat template line 1"), "%s", err.msg);
     nb_chat_close(&c);
     nb_tok_close(&tok);
@@ -304,7 +304,7 @@ static void check_thought(const char *template, const char *want, bool thinking)
     nb_prompt p;
     char *text;
     size_t len;
-    check(nb_chat_encode(c, msg, 2, ids, 256, &p, NULL) == NB_OK && p.n < 256, "encode");
+    check(nb_chat_encode(c, msg, 2, NULL, ids, 256, &p, NULL) == NB_OK && p.n < 256, "encode");
     check(p.thinking == thinking, "%s: thinking %d", template, p.thinking);
     check(nb_tok_decode(tok, ids + 1, p.n - 1, true, true, &text, &len, NULL) == NB_OK, "decode");
     check(strcmp(text, want) == 0, "%s: %s", template, text);

@@ -1,10 +1,10 @@
 /* Models whose chat template is not the demo's: its own is used, or named with the reason. */
 #include "tests/check.h"
+#include "tests/demo_model.h"
 #include "tests/run_child.h"
 #include "tests/util.h"
 #include "tests/workbench.h"
 
-#include "core/base/json.h"
 #include "core/model/channel.h"
 #include "core/model/chat.h"
 #include "kernels/cpu.h"
@@ -13,40 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* The demo model in a folder of its own with this chat template. */
-static const char *demo_with(const char *name, const char *template)
-{
-    static const char *const same[] = {"config.json", "generation_config.json", "model.safetensors",
-                                       "special_tokens_map.json", "tokenizer.model"};
-    const char *dir = test_path(test_tmpdir(), name);
-    char from[1024], to[1024];
-    size_t n;
-    nb_str out = {0};
-    mkdir(dir, 0700);
-    for (size_t i = 0; i < countof(same); i++) {
-        snprintf(from, sizeof from, "%s/%s", test_data("nibble-demo"), same[i]);
-        snprintf(to, sizeof to, "%s/%s", dir, same[i]);
-        check(access(to, F_OK) == 0 || symlink(from, to) == 0, "%s", to);
-    }
-    snprintf(from, sizeof from, "%s/tokenizer_config.json", test_data("nibble-demo"));
-    char *config = test_slurp(from, &n),
-         *key = config ? strstr(config, "\"chat_template\": ") : NULL;
-    check(key, "%s has no chat_template", from);
-    char *value = key + strlen("\"chat_template\": "), *end = strstr(value, "\",\n");
-    check(end, "%s", value);
-    nb_str_addn(&out, config, (size_t)(value - config));
-    nb_jout w = nb_jout_make(&out);
-    nb_jout_str(&w, template);
-    nb_str_add(&out, end + 1);
-    snprintf(to, sizeof to, "%s/tokenizer_config.json", dir);
-    test_spit(to, out.at, out.len);
-    nb_str_free(&out);
-    free(config);
-    return dir;
-}
 
 /* An answer's events: their text, and how many there were before the first token. */
 typedef struct heard {
@@ -83,8 +49,9 @@ static nb_status ask(const char *dir, const nb_message *msg, size_t n, heard *h,
 
 CHECK_TEST(chat_template, a_thought_that_the_prompt_opened_is_shown)
 {
-    const char *dir = demo_with("opened", "{{ bos_token }}<|user|>{{ messages[-1].content }}<|end|>"
-                                          "<|assistant|><think>{{ '\n' }}");
+    const char *dir =
+        demo_model("opened", "{{ bos_token }}<|user|>{{ messages[-1].content }}<|end|>"
+                             "<|assistant|><think>{{ '\n' }}");
     nb_message msg[] = {{NB_USER, "What is Q4_K?", 13}};
     heard h = {0};
     nb_err err;
@@ -96,13 +63,13 @@ CHECK_TEST(chat_template, a_thought_that_the_prompt_opened_is_shown)
 
 CHECK_TEST(chat_template, a_refusal_reaches_the_asker_in_its_words)
 {
-    const char *dir = demo_with("refusing", "{% if messages[0].role == 'system' %}"
-                                            "{{ raise_exception('System role not supported') }}"
-                                            "{% endif %}{{ messages[0].content }}");
+    const char *dir = demo_model("refusing", "{% if messages[0].role == 'system' %}"
+                                             "{{ raise_exception('System role not supported') }}"
+                                             "{% endif %}{{ messages[0].content }}");
     nb_message msg[] = {{NB_SYSTEM, "Be brief.", 9}, {NB_USER, "hi", 2}};
     heard h = {0};
     nb_err err;
-    check(ask(dir, msg, 2, &h, &err) == NB_REFUSED, "refused");
+    check(ask(dir, msg, 2, &h, &err) == NB_UNSUPPORTED, "refused");
     check(strcmp(err.msg, "the chat template refuses: System role not supported") == 0, "%s",
           err.msg);
     check(ask(dir, msg + 1, 1, &h, &err) == NB_OK && h.tokens > 0, "without a system message");
@@ -112,14 +79,14 @@ CHECK_TEST(chat_template, a_refusal_reaches_the_asker_in_its_words)
 CHECK_TEST(chat_template, the_command_names_one_that_cannot_run)
 {
     char dir[1024];
-    snprintf(dir, sizeof dir, "%s", demo_with("included", "Hi.\n{% include 'x' %}"));
+    snprintf(dir, sizeof dir, "%s", demo_model("included", "Hi.\n{% include 'x' %}"));
     child c = child_run(&(child_how){.args = {"chat", dir, "-p", "Hi", "-n", "4"}});
     check(c.code == 0, "%d: %s", c.code, c.err);
     check(strstr(c.err, "the model's own chat template cannot be run (chat template line 2: tag "
                         "\"include\" is not supported); using chatml"),
           "%s", c.err);
     child_free(&c);
-    snprintf(dir, sizeof dir, "%s", demo_with("plain", "{{ messages[0].content }}"));
+    snprintf(dir, sizeof dir, "%s", demo_model("plain", "{{ messages[0].content }}"));
     c = child_run(&(child_how){.args = {"chat", dir, "-p", "Hi", "-n", "4"}});
     check(c.code == 0 && !strstr(c.err, "template"), "%d: %s", c.code, c.err);
     child_free(&c);
@@ -140,7 +107,7 @@ CHECK_TEST(chat_template, the_pane_names_one_that_cannot_run)
     check(ui_screen_chat.open(&self, app, &err) == NB_OK, "%s", err.msg);
     chat_pane *pane = &((chat *)self)->pane[0];
     pane->used = true;
-    check(nb_local_open(&pane->local, demo_with("pane", "Hi.\n{{ messages | frob }}"), &ops, NULL,
+    check(nb_local_open(&pane->local, demo_model("pane", "Hi.\n{{ messages | frob }}"), &ops, NULL,
                         0, NULL, &err) == NB_OK,
           "%s", err.msg);
     pane->tmpl = nb_chat_template(nb_local_chat(pane->local), &pane->tmpl_problem);
@@ -187,8 +154,72 @@ CHECK_TEST(chat_template, channels_are_told_as_thoughts)
     check(strcmp(all.at, "<think>\n2 + 2 is 4\nsure\n</think>\n\nFour.") == 0, "%s", all.at);
     check(nb_chat_thought(all.at, all.len, &t) && t.done && strcmp(all.at + t.answer, "Four.") == 0,
           "%s", all.at);
+    const char *none = "";
+    check(nb_channel_close(&c, &none) == 0, "nothing was open: %s", none);
     nb_channel off = {.start = -1, .channel = -1, .message = -1, .end = -1};
     const char *text = "as it is";
     check(nb_channel_piece(&off, TEXT, &text, 8) == 8 && strcmp(text, "as it is") == 0, "%s", text);
     nb_str_free(&all);
+}
+
+/* A call's name stands in the header, before or behind the channel's; <|call|> ends the answer. */
+CHECK_TEST(chat_template, calls_in_channels_are_told_as_calls)
+{
+    enum { START = 1, CHANNEL, MESSAGE, END, TEXT };
+    typedef struct token {
+        int32_t id;
+        const char *text;
+    } token;
+    static const token rows[][12] = {
+        {{CHANNEL, ""},
+         {TEXT, "analysis"},
+         {MESSAGE, ""},
+         {TEXT, "hm"},
+         {END, ""},
+         {START, ""},
+         {TEXT, "assistant to=functions.f"},
+         {CHANNEL, ""},
+         {TEXT, "commentary json"},
+         {MESSAGE, ""},
+         {TEXT, "{\"a\": 1}"}},
+        {{CHANNEL, ""},
+         {TEXT, "commentary to=fun"},
+         {TEXT, "ctions.g-2.x <"},
+         {TEXT, "json"},
+         {MESSAGE, ""},
+         {TEXT, "[]"}},
+        {{CHANNEL, ""}, {TEXT, "commentary to=functions.\"}"}, {MESSAGE, ""}, {TEXT, "x"}}};
+    static const char *const want[] = {
+        ("<think>\nhm\n</think>\n\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n"
+         "</tool_call>\n"),
+        "<tool_call>\n{\"name\": \"g-2.x\", \"arguments\": []}\n</tool_call>\n", "x"};
+    for (size_t i = 0; i < countof(rows); i++) {
+        nb_channel c = {.start = START,
+                        .channel = CHANNEL,
+                        .message = MESSAGE,
+                        .end = END,
+                        .on = true,
+                        .header = true};
+        nb_str all = {0};
+        const char *text;
+        for (const token *t = rows[i]; t->id; t++) {
+            text = t->text;
+            size_t n = nb_channel_piece(&c, t->id, &text, strlen(text));
+            nb_str_addn(&all, text, n);
+        }
+        size_t n = nb_channel_close(&c, &text);
+        nb_str_addn(&all, text, n);
+        check(strcmp(nb_str_c(&all), want[i]) == 0, "row %zu: %s", i, nb_str_c(&all));
+        nb_str_free(&all);
+    }
+    nb_channel c = {.start = START, .channel = CHANNEL, .message = MESSAGE, .end = END, .on = true};
+    char wide[300];
+    const char *text = wide;
+    memset(wide, 'w', sizeof wide);
+    memcpy(wide, "to=functions.", 13);
+    nb_channel_piece(&c, START, &text, 0);
+    text = wide;
+    check(nb_channel_piece(&c, TEXT, &text, sizeof wide) == 0, "a header is not shown");
+    size_t n = nb_channel_piece(&c, MESSAGE, &text, 0);
+    check(n > 100 && n < sizeof c.open && strlen(text) == n, "%zu: %s", n, text);
 }

@@ -139,11 +139,13 @@ CHECK_TEST(copy, chat_copies_question_and_sampling)
     workbench w;
     char *command = copied(
         &w, "size 120x40\nwait\nkeys t\nwait\nkeys Esc P Enter\ntext 0.7\nkeys Enter j Enter\n"
-            "text 5\nkeys Enter G Enter\ntext It's $HOME\nkeys Enter k k Enter\ntext 40\n"
-            "keys Enter Esc i\ntext What's `Q2_K` & \"$PATH\"?\nkeys Enter\nwait\nkeys Esc yc\n"
+            "text 5\nkeys Enter G Enter\ntext It's $HOME\nkeys Enter k k k k k k Enter\ntext 40\n"
+            "keys Enter j j j Enter j Enter Esc i\ntext What's `Q2_K` & \"$PATH\"?\nkeys "
+            "Enter\nwait\nkeys Esc yc\n"
             "save-json seen\n");
     check(strstr(command, "--temp 0.7 ") && strstr(command, "--top-k 5 ") &&
-              strstr(command, "--seed 7 ") && strstr(command, "--predict 40 "),
+              strstr(command, "--seed 7 ") && strstr(command, "--predict 40 ") &&
+              strstr(command, "--context-shift --think off "),
           "%s", command);
     child c = in_shell(command, "--json");
     nb_json *said = child_json(&c), *seen = load(&w, "seen");

@@ -1,12 +1,16 @@
 /* One memory figure: its words at the borders, and its parts against what a session really holds
  * (tui 21, A12). */
+#include "tests/arch_rows.h"
+#include "tests/arch_tiny.h"
 #include "tests/check.h"
 #include "tests/quantize.h"
 #include "tests/util.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/config.h"
+#include "core/files/library.h"
 #include "core/quant/fit.h"
 
 static nb_hparams shape_hparams(const nb_shape *s)
@@ -100,4 +104,55 @@ CHECK_TEST(fit, prediction_is_what_a_session_takes)
     }
     nb_model_close(&m);
     nb_weights_close(&w);
+}
+
+/* What a listing tells of a model before it is opened is what the opened one needs. */
+static void check_listed(const char *path, const char *label)
+{
+    nb_config cfg = {.no_color = true};
+    nb_library *lib = NULL;
+    nb_weights *w = quant_open(path);
+    nb_hparams hp;
+    nb_err err = {0};
+    check(nb_library_scan(&lib, &cfg, &path, 1, NULL, &err) == NB_OK, "%s", err.msg);
+    const nb_entry *e = NULL;
+    for (size_t i = 0; i < nb_library_count(lib) && !e; i++)
+        if (strcmp(nb_library_at(lib, i)->path, path) == 0)
+            e = nb_library_at(lib, i);
+    check(e && !e->problem[0], "%s: %s", label, e ? e->problem : "not listed");
+    check(nb_hparams_read(&hp, nb_weights_kvs(w), &err) == NB_OK, "%s: %s", label, err.msg);
+    nb_hparams listed = nb_fit_hparams(e);
+    for (uint32_t ctx = 32; ctx <= 64; ctx += 32) {
+        nb_fit want = nb_fit_of(&hp, e->bytes, ctx, false, 1u << 30);
+        nb_fit have = nb_fit_of(&listed, e->bytes, ctx, false, 1u << 30);
+        check(have.kv == want.kv && have.compute == want.compute,
+              "%s at %u: listed %llu + %llu, opened %llu + %llu", label, ctx,
+              (unsigned long long)have.kv, (unsigned long long)have.compute,
+              (unsigned long long)want.kv, (unsigned long long)want.compute);
+    }
+    nb_library_close(&lib);
+    nb_weights_close(&w);
+}
+
+CHECK_TEST(fit, a_listing_knows_experts_windows_and_all_else_of_a_gguf)
+{
+    const arch_row *rows;
+    size_t n = arch_rows(&rows);
+    for (size_t i = 0; i < n; i++) {
+        const char *path = test_path(test_tmpdir(), "listed.gguf");
+        arch_row_write(path, &rows[i], NK_F32);
+        check_listed(path, rows[i].label);
+    }
+}
+
+CHECK_TEST(fit, a_listing_knows_them_of_a_hugging_face_folder)
+{
+    const char *const *names;
+    size_t n = arch_tiny_names(&names);
+    for (size_t i = 0; i < n; i++) {
+        char dir[1024];
+        snprintf(dir, sizeof dir, "%s", test_path(test_tmpdir(), names[i]));
+        arch_tiny_make(dir, names[i]);
+        check_listed(dir, names[i]);
+    }
 }

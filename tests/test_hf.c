@@ -192,7 +192,11 @@ CHECK_TEST(hf, wrong_configs_are_refused)
          ",\"rope_scaling\":{\"type\":\"yarn\"}}",
          "factor"},
         {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL
-         ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}}",
+         ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2,"
+         "\"original_max_position_embeddings\":32}}",
+         "dynamic"},
+        {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL
+         ",\"rope_scaling\":{\"type\":\"dynamic\",\"alpha\":1000}}",
          "dynamic"},
         {"{\"architectures\":[\"LlamaForCausalLM\"]," HF_SMALL
          ",\"rope_scaling\":{\"type\":\"linear\"}}",

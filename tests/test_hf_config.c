@@ -102,13 +102,17 @@ CHECK_TEST(hf, every_number_of_a_config_is_asked_for_and_bounded)
     refused(HF_LLAMA(",\"rope_scaling\":{\"type\":\"linear\",\"factor\":0.5}"), "factor");
 }
 
-/* transformers' spellings of "none": all of them open. */
+/* transformers' spellings of "none": all of them open. Dynamic scaling is none within the context.
+ */
 CHECK_TEST(hf, absent_scaling_has_many_spellings)
 {
     static const char *const fields[] = {
-        ",\"rope_scaling\":null", ",\"rope_scaling\":{}", ",\"rope_scaling\":[1]",
+        ",\"rope_scaling\":null",
+        ",\"rope_scaling\":{}",
+        ",\"rope_scaling\":[1]",
         ",\"rope_scaling\":{\"rope_type\":\"default\"}",
-        ",\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":1e6}"};
+        ",\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":1e6}",
+        ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}"};
     for (size_t i = 0; i < countof(fields); i++) {
         nb_kvs *kvs;
         nb_err err;
@@ -376,4 +380,32 @@ CHECK_TEST(hf, shards_are_found_counted_and_bounded)
     static char endless[PATH_MAX + 10];
     memset(endless, 'x', sizeof endless - 1);
     check(nb_hf_shards_open(&s, endless, &err) == NB_NOTFOUND, "a path longer than any");
+}
+
+/* null is no window; where the member is missing, Mistral's class has one of 4,096. */
+CHECK_TEST(hf_config, windows_are_those_of_transformers)
+{
+    static const struct {
+        const char *class, *member;
+        uint64_t want; /* 0: no key */
+    } rows[] = {
+        {"Mistral", ",\"sliding_window\":64", 64},    {"Mistral", ",\"sliding_window\":null", 0},
+        {"Mistral", ",\"sliding_window\":0", 0},      {"Mistral", "", 4096},
+        {"Starcoder2", ",\"sliding_window\":64", 64}, {"Starcoder2", "", 0},
+        {"Llama", ",\"sliding_window\":64", 0}};
+    for (size_t i = 0; i < countof(rows); i++) {
+        char config[600], key[64];
+        uint64_t window = 0;
+        nb_kvs *kvs;
+        nb_err err;
+        snprintf(config, sizeof config, "{\"architectures\":[\"%sForCausalLM\"]," HF_SMALL "%s}",
+                 rows[i].class, rows[i].member);
+        hf_folder f = hf_folder_make("window", config);
+        check(keys_of(f.dir, &kvs, &err) == NB_OK, "%s: %s", config, err.msg);
+        snprintf(key, sizeof key, "%s.attention.sliding_window",
+                 strcmp(rows[i].class, "Starcoder2") == 0 ? "starcoder2" : "llama");
+        nb_kvs_uint(kvs, key, &window);
+        check(window == rows[i].want, "row %zu: %llu", i, (unsigned long long)window);
+        nb_kvs_close(&kvs);
+    }
 }

@@ -37,7 +37,8 @@ static nk_matrix encode_matrix(setup *s, const nk_type *t, size_t rows)
     uint64_t row_size;
     check(nk_row_size(t, COLS, &row_size), "row size");
     t->encode(s->src, s->w, rows, COLS, NULL);
-    return (nk_matrix){s->w, t, rows, COLS, (size_t)row_size};
+    return (nk_matrix){
+        .data = s->w, .type = t, .rows = rows, .cols = COLS, .row_size = (size_t)row_size};
 }
 
 static void dot_by_dot(const nk_ops *ops, setup *s, const nk_matrix *w)
@@ -47,7 +48,8 @@ static void dot_by_dot(const nk_ops *ops, setup *s, const nk_matrix *w)
         ops->encode[w->type->dot_with](s->x + j * COLS, column, 1, COLS, NULL);
         for (size_t r = 0; r < w->rows; r++)
             s->want[j * STRIDE + r] =
-                ops->dot[w->type->id](COLS, (const char *)w->data + r * w->row_size, column);
+                ops->dot[w->type->id](COLS, (const char *)w->data + r * w->row_size, column) *
+                (w->scale ? *w->scale : 1);
     }
 }
 
@@ -95,12 +97,14 @@ CHECK_TEST(kernels, matmul_has_the_same_bits_for_any_threads_and_columns)
     free(s);
 }
 
-/* q, k, v of different types and heights share the columns; every output is as if alone. */
+/* q, k, v of different types and heights share the columns; every output is as if alone, and times
+ * its matrix's own factor. */
 CHECK_TEST(kernels, matmul_many_equals_each_matmul)
 {
     static const nk_type_id ids[][3] = {
         {NK_Q4_K, NK_Q6_K, NK_F32}, {NK_Q4_0, NK_Q4_1, NK_Q6_K}, {NK_Q8_0, NK_F16, NK_Q8_0}};
     static const size_t heights[] = {64, 1, 33};
+    static const float factor = 0.3f;
     test_level lv[MAX_LEVELS];
     size_t levels = test_levels(lv), m = 6;
     nk_pool *pool;
@@ -116,6 +120,7 @@ CHECK_TEST(kernels, matmul_many_equals_each_matmul)
         for (size_t k = 0; k < 3; k++) {
             w[k] = encode_matrix(s[k], nk_type_get(ids[v / levels][k]), heights[k]);
             ws[k] = &w[k];
+            w[k].scale = k == v % 3 ? &factor : NULL;
             y[k] = s[k]->got;
             memset(s[k]->got, 0xff, sizeof s[k]->got);
             dot_by_dot(ops, s[k], &w[k]);

@@ -48,6 +48,11 @@ CHECK_TEST(screens, chat_matches_its_goldens)
     golden("chat", "nibble-demo");
 }
 
+CHECK_TEST(screens, several_answers_match_their_goldens)
+{
+    golden("several", "nibble-demo");
+}
+
 CHECK_TEST(screens, panels_match_their_goldens)
 {
     golden("panels", "nibble-demo");

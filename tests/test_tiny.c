@@ -101,8 +101,6 @@ static float random_value(const tiny *t, const nb_slot_row *row, test_rng *rng)
         return 1 + fabsf(test_uniform(rng));
     if (strstr(name, "norm") && strstr(name, ".weight"))
         return 1 + 0.1f * test_uniform(rng);
-    if (strstr(name, ".scale"))
-        return 0.5f + fabsf(test_uniform(rng));
     float spread = t->spread > 0 ? t->spread : 0.08f;
     return (row->is_vector ? 0.2f : spread) * test_normal(rng);
 }
@@ -128,6 +126,38 @@ static void add_random(writer *w, const tiny *t, const nb_hparams *hp, nb_slot s
     if (!hooks || !hooks->tensor || hooks->tensor(hooks->arg, &tensor, values))
         add(w, &tensor, values);
     free(values);
+}
+
+float tiny_scale(const char *weight, uint64_t expert)
+{
+    uint64_t h = 5 + expert;
+    for (; *weight; weight++)
+        h = h * 31 + (unsigned char)*weight;
+    return (float)(1 << h % 4) / 2;
+}
+
+static void add_scale(writer *w, const nb_hparams *hp, nb_slot slot, uint32_t layer,
+                      const tiny_hooks *hooks)
+{
+    char weight[NB_MAX_NAME + 1], name[NB_MAX_NAME + 1];
+    uint64_t depth = nb_hparams_side(hp, nb_slot_of(slot)->side[2]);
+    float *values = malloc(depth * sizeof *values);
+    nb_slot_name(slot, layer, weight);
+    snprintf(name, sizeof name, "%.*s.scale", (int)(strlen(weight) - strlen(".weight")), weight);
+    for (uint64_t e = 0; e < depth; e++)
+        values[e] = tiny_scale(weight, e);
+    nb_tensor t = {.name = name, .type = NK_F32, .n_dims = 1, .shape = {depth, 1, 1, 1}};
+    if (!hooks || !hooks->tensor || hooks->tensor(hooks->arg, &t, values))
+        add(w, &t, values);
+    free(values);
+}
+
+static void add_slot(writer *w, const tiny *t, const nb_hparams *hp, nb_slot slot, uint32_t layer,
+                     const tiny_hooks *hooks)
+{
+    add_random(w, t, hp, slot, layer, hooks);
+    if (t->scales && nb_slot_is_linear(slot))
+        add_scale(w, hp, slot, layer, hooks);
 }
 
 static bool wanted(const tiny *t, const nb_hparams *hp, nb_slot slot)
@@ -157,11 +187,11 @@ void tiny_write(const char *path, const tiny *t, const tiny_hooks *hooks)
         hooks->keys(hooks->arg, kvs);
     for (int slot = 0; slot < NB_SLOT_LAYER; slot++)
         if (wanted(t, &hp, (nb_slot)slot))
-            add_random(w, t, &hp, (nb_slot)slot, 0, hooks);
+            add_slot(w, t, &hp, (nb_slot)slot, 0, hooks);
     for (uint32_t layer = 0; layer < t->n_layer; layer++)
         for (int slot = NB_SLOT_LAYER; slot < NB_SLOT_COUNT; slot++)
             if (wanted(t, &hp, (nb_slot)slot))
-                add_random(w, t, &hp, (nb_slot)slot, layer, hooks);
+                add_slot(w, t, &hp, (nb_slot)slot, layer, hooks);
     finish(w, path, kvs);
     nb_kvs_close(&kvs);
 }

@@ -296,3 +296,70 @@ CHECK_TEST(transcript, other_vocabularies_are_not_compared)
         ui_transcript_close(&t);
     }
 }
+
+/* What a turn was told of and what it lost come back from disk, and are in every export. */
+CHECK_TEST(transcript, shifts_reuse_and_tool_calls_are_kept_and_told)
+{
+    const char *dir = test_path(test_tmpdir(), "shifts");
+    static const char call[] = "{\"name\": \"f\", \"arguments\": {}}";
+    ui_transcript *t = NULL, *back = NULL;
+    nb_err err = {0};
+    size_t skipped = 1;
+    check(ui_transcript_open(&t, dir, &err) == NB_OK, "%s", err.msg);
+    ui_transcript_name_pane(t, 0, "demo", "/m/a");
+    int i = say(t, 0, say(t, 0, -1, NB_USER, "q"), NB_ASSISTANT, "");
+    nb_token_event e[] = {token(5, call), token(6, " "), token(7, "\n")};
+    e[0].dropped = 19;
+    e[2].dropped = 19;
+    for (size_t k = 0; k < 3; k++)
+        check(ui_transcript_token(t, i, &e[k], NULL) == NB_OK, "token %zu", k);
+    const nb_turn_stats st = {.n_prompt = 60, .n_reused = 41, .n_dropped = 38, .tools = true};
+    ui_transcript_end(t, i, &st);
+    ui_transcript_sync(t);
+    check(ui_transcript_load(&back, ui_transcript_file(t), &skipped, &err) == NB_OK, "%s", err.msg);
+    const ui_transcript *both[] = {t, back};
+    for (int k = 0; k < 2; k++) {
+        const ui_message *m = ui_transcript_at(both[k], i);
+        nb_tool_call c;
+        nb_str md = {0}, json = {0};
+        char shifts[32];
+        check(m->n_reused == 41 && m->n_dropped == 38 && m->tools, "%u %u", m->n_reused,
+              m->n_dropped);
+        check(m->token[0].dropped == 19 && m->token[1].dropped == 0, "token 0");
+        ui_transcript_shifts(m, shifts, sizeof shifts);
+        check(strcmp(shifts, " \xc2\xb7 shifted at 0, 2") == 0, "%s", shifts);
+        check(ui_transcript_calls(m, &c, 1) == 1 && strcmp(c.name, "f") == 0, "no call");
+        ui_transcript_markdown(both[k], &md);
+        ui_transcript_json(both[k], &json);
+        check(strstr(md.at, "shifted at 0, 2"), "%s", md.at);
+        check(strstr(json.at, "\"reused_tokens\":41") &&
+                  strstr(json.at, "\"shifts\":[{\"token\":0,\"dropped\":19},"
+                                  "{\"token\":2,\"dropped\":19}]") &&
+                  strstr(json.at, "\"tool_calls\":[{\"name\":\"f\",\"arguments\":\"{}\"}]"),
+              "%s", json.at);
+        nb_str_free(&md);
+        nb_str_free(&json);
+    }
+    check(skipped == 0, "%zu lines skipped", skipped);
+    ui_transcript_close(&t);
+    ui_transcript_close(&back);
+}
+
+/* Many shifts do not fit into a line: what there is ends in an ellipsis, never in half a number. */
+CHECK_TEST(transcript, many_shifts_end_in_an_ellipsis)
+{
+    ui_transcript *t = NULL;
+    nb_err err = {0};
+    char shifts[40];
+    check(ui_transcript_open(&t, NULL, &err) == NB_OK, "%s", err.msg);
+    int i = say(t, 0, say(t, 0, -1, NB_USER, "q"), NB_ASSISTANT, "");
+    for (int k = 0; k < 40; k++) {
+        nb_token_event e = token(k, "x");
+        e.dropped = k % 3 == 0;
+        check(ui_transcript_token(t, i, &e, NULL) == NB_OK, "token %d", k);
+    }
+    ui_transcript_shifts(ui_transcript_at(t, i), shifts, sizeof shifts);
+    size_t n = strlen(shifts);
+    check(n < sizeof shifts && strcmp(shifts + n - 3, "\xe2\x80\xa6") == 0, "%s", shifts);
+    ui_transcript_close(&t);
+}

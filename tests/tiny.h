@@ -13,6 +13,7 @@ typedef struct tiny {
     bool rope_lengths;         /* rope factors for short and for long contexts */
     bool optional;             /* with every tensor the architecture may have */
     bool fused_qkv;            /* attn_qkv instead of attn_q, attn_k, attn_v */
+    bool scales;               /* every linear "X.weight" with its "X.scale": tiny_scale */
     void (*keys)(nb_kvs *kvs); /* the architecture's own keys; may be NULL */
     float spread;              /* standard deviation of matrices; 0 = 0.08 */
     uint64_t seed;
@@ -26,6 +27,9 @@ typedef struct tiny_hooks {
     bool (*tensor)(void *arg, nb_tensor *t, float *values);
     void *arg;
 } tiny_hooks;
+/* The factor such a model has for one of its linears, a power of two; expert 0 of what is no stack.
+ */
+float tiny_scale(const char *weight, uint64_t expert);
 void tiny_write(const char *path, const tiny *t, const tiny_hooks *hooks);
 /* Matrices of the model at `source` (path or directory) as `type`. */
 void tiny_convert(const char *path, const char *source, nk_type_id type);

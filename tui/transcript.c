@@ -255,7 +255,8 @@ nb_status ui_transcript_append_token(ui_message *m, const nb_token_event *e, nb_
                     .logprob = e->logprob,
                     .entropy = e->entropy,
                     .start = (uint32_t)m->text.len,
-                    .len = e->len};
+                    .len = e->len,
+                    .dropped = e->dropped};
     memcpy(k->top_id, e->top_id, sizeof k->top_id);
     memcpy(k->top_logprob, e->top_logprob, sizeof k->top_logprob);
     nb_str_addn(&m->text, e->text, e->len);
@@ -319,6 +320,10 @@ nb_status ui_transcript_token(ui_transcript *t, int message, const nb_token_even
     nb_jout_double(&w, (double)e->logprob);
     nb_jout_key(&w, "entropy");
     nb_jout_double(&w, (double)e->entropy);
+    if (e->dropped) {
+        nb_jout_key(&w, "dropped");
+        nb_jout_u64(&w, e->dropped);
+    }
     end_line(t, &w);
     return NB_OK;
 }
@@ -330,6 +335,9 @@ void ui_transcript_finish(ui_message *m, const nb_turn_stats *stats)
     m->tok_per_s = stats->tok_per_s;
     m->ttft = stats->ttft;
     m->n_prompt = stats->n_prompt;
+    m->n_reused = stats->n_reused;
+    m->n_dropped = stats->n_dropped;
+    m->tools = stats->tools;
 }
 
 void ui_transcript_end(ui_transcript *t, int message, const nb_turn_stats *stats)
@@ -349,6 +357,12 @@ void ui_transcript_end(ui_transcript *t, int message, const nb_turn_stats *stats
     nb_jout_double(&w, stats->ttft);
     nb_jout_key(&w, "prompt");
     nb_jout_u64(&w, stats->n_prompt);
+    nb_jout_key(&w, "reused");
+    nb_jout_u64(&w, stats->n_reused);
+    if (stats->tools) {
+        nb_jout_key(&w, "tools");
+        nb_jout_bool(&w, true);
+    }
     end_line(t, &w);
 }
 

@@ -9,21 +9,25 @@
  *     {"nibble_chat":1}
  *     {"pane":0,"label":"nibble-demo q4_K","path":"/models/x.gguf","vocab":"9f0c.."}
  *     {"n":0,"parent":-1,"pane":0,"role":"user","text":"..."}
- *     {"n":1,"id":17,"text":"Quant","logprob":-0.1,"entropy":0.4}      a token of message 1
- *     {"n":1,"stop":"end","tok_per_s":80,"ttft":0.02,"prompt":31}
+ *     {"n":1,"id":17,"text":"Quant","logprob":-0.1,"entropy":0.4}      a token of message 1; with
+ *                             "dropped":128 when so many were forgotten before it (context shift)
+ *     {"n":1,"stop":"end","tok_per_s":80,"ttft":0.02,"prompt":31,"reused":20}   "tools":true where
+ *                             the model was told of tools
  *     {"pane":0,"leaf":1}                                              the branch shown */
 #ifndef NIBBLE_TRANSCRIPT_H
 #define NIBBLE_TRANSCRIPT_H
 
 #include "core/base/json.h"
 #include "core/model/chat.h"
+#include "core/model/tools.h"
 
-enum { UI_PANES = 4 };
+enum { UI_PANES = 4, UI_CALLS = 16 }; /* calls of tools told of an answer */
 
 typedef struct ui_token {
     int32_t id;
     float logprob, entropy; /* natural log, nats */
     uint32_t start, len;    /* its bytes in the message; len 0: it only continued a character */
+    uint32_t dropped;       /* context shift: tokens forgotten right before it */
     int32_t top_id[NB_TOP]; /* -1 in a chat read back from disk */
     float top_logprob[NB_TOP];
 } ui_token;
@@ -38,7 +42,8 @@ typedef struct ui_message {
     bool done; /* false: running, or interrupted by the end of the program */
     nb_stop stop;
     double tok_per_s, ttft;
-    uint32_t n_prompt;
+    uint32_t n_prompt, n_reused, n_dropped; /* nb_turn_stats */
+    bool tools;
 } ui_message;
 
 typedef struct ui_transcript ui_transcript;
@@ -108,8 +113,13 @@ long ui_transcript_difference(const ui_transcript *t, int pane);
 void ui_transcript_markdown(const ui_transcript *t, nb_str *out);
 void ui_transcript_json(const ui_transcript *t, nb_str *out);
 /* What `chat --json` says, as members of the object open in w: prompt, answers [],
- * first_difference. */
-void ui_transcript_answers_json(const ui_transcript *t, nb_jout *w);
+ * first_difference. each: not the answers shown alone but all alternatives of theirs, compared with
+ * the first. */
+void ui_transcript_answers_json(const ui_transcript *t, bool each, nb_jout *w);
+/* The calls of tools in an answer, places in its text (nb_tool_calls). */
+size_t ui_transcript_calls(const ui_message *m, nb_tool_call *out, size_t cap);
+/* Where an answer's context was shifted: " · shifted at 30, 49"; "" = nowhere. */
+void ui_transcript_shifts(const ui_message *m, char *out, size_t cap);
 
 const char *ui_role_word(nb_role r);
 const char *ui_stop_word(nb_stop s); /* "end", "limit", "context", "cancel", "fail" */

@@ -32,6 +32,13 @@ static nb_stop stop_of(const char *word)
     return NB_STOP_FAIL;
 }
 
+/* A number of tokens; 0 for what is none. */
+static uint32_t count(const nb_jval *v)
+{
+    double d;
+    return nb_jnum(v, &d) ? (uint32_t)fmin(fmax(d, 0), 1e9) : 0;
+}
+
 static double num(const nb_jval *v, double fallback)
 {
     double d;
@@ -64,7 +71,8 @@ static bool read_event(const nb_jval *v, ui_message *m)
     if (nb_jint(nb_jget(v, "id"), &id) && nb_jstr(nb_jget(v, "text"), &text)) {
         nb_token_event e = {.id = (int32_t)id,
                             .logprob = (float)num(nb_jget(v, "logprob"), NAN),
-                            .entropy = (float)num(nb_jget(v, "entropy"), NAN)};
+                            .entropy = (float)num(nb_jget(v, "entropy"), NAN),
+                            .dropped = count(nb_jget(v, "dropped"))};
         size_t len = strlen(text);
         if (id < -1 || id > INT32_MAX || len > sizeof e.text)
             return false;
@@ -76,10 +84,14 @@ static bool read_event(const nb_jval *v, ui_message *m)
     }
     if (!nb_jstr(nb_jget(v, "stop"), &text))
         return false;
-    nb_turn_stats s = {.n_prompt = (uint32_t)fmin(fmax(num(nb_jget(v, "prompt"), 0), 0), 1e9),
+    nb_turn_stats s = {.n_prompt = count(nb_jget(v, "prompt")),
+                       .n_reused = count(nb_jget(v, "reused")),
                        .ttft = num(nb_jget(v, "ttft"), 0),
                        .tok_per_s = num(nb_jget(v, "tok_per_s"), 0),
                        .stop = stop_of(text)};
+    for (size_t i = 0; i < m->n_token; i++)
+        s.n_dropped += m->token[i].dropped;
+    nb_jbool(nb_jget(v, "tools"), &s.tools);
     ui_transcript_finish(m, &s);
     return true;
 }

@@ -1,6 +1,7 @@
 /* Reading a chat: paths and branches of the tree, and its exports. */
 #include "tui/transcript.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +87,35 @@ ui_parting ui_transcript_part(const ui_message *a, const ui_message *b, bool by_
     return (ui_parting){token_over(a, k), token_over(b, k), k};
 }
 
+size_t ui_transcript_calls(const ui_message *m, nb_tool_call *out, size_t cap)
+{
+    nb_thought t = {0};
+    const char *text = nb_str_c(&m->text);
+    size_t from = nb_chat_thought(text, m->text.len, &t) ? t.answer : 0;
+    size_t n = nb_tool_calls(text + from, m->text.len - from, m->tools, out, cap);
+    for (size_t i = 0; i < n && i < cap; i++) {
+        out[i].at += from;
+        out[i].args_at += from;
+    }
+    return n;
+}
+
+void ui_transcript_shifts(const ui_message *m, char *out, size_t cap)
+{
+    size_t n = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < m->n_token; i++) {
+        if (!m->token[i].dropped)
+            continue;
+        int used = snprintf(out + n, cap - n, "%s %zu", n ? "," : " · shifted at", i);
+        if (used < 0 || (size_t)used >= cap - n) {
+            nb_elide(out, cap, (int)cap);
+            return;
+        }
+        n += (size_t)used;
+    }
+}
+
 /* malloc'd; NULL when the pane is empty or memory is gone. */
 static int *whole_path(const ui_transcript *t, int pane, size_t *n)
 {
@@ -114,10 +144,12 @@ static void pane_markdown(const ui_transcript *t, int pane, nb_str *out)
         nb_str_addf(out, "**%s**: ", m->role == NB_USER ? "you" : ui_role_word(m->role));
         nb_safe_text(out, nb_str_c(&m->text), m->text.len, 0);
         nb_str_add(out, "\n\n");
+        char shifts[96];
+        ui_transcript_shifts(m, shifts, sizeof shifts);
         if (m->role == NB_ASSISTANT && m->n_token)
-            nb_str_addf(out, "*%zu tokens, %s tok/s, %s*\n\n", m->n_token,
+            nb_str_addf(out, "*%zu tokens, %s tok/s, %s%s*\n\n", m->n_token,
                         nb_fmt_fixed(num, m->tok_per_s, 1),
-                        m->done ? ui_stop_word(m->stop) : "interrupted");
+                        m->done ? ui_stop_word(m->stop) : "interrupted", shifts);
     }
     free(path);
 }
@@ -151,6 +183,41 @@ void ui_transcript_markdown(const ui_transcript *t, nb_str *out)
 
 /* --- JSON ------------------------------------------------------------------------------------ */
 
+static void shifts_json(nb_jout *w, const ui_message *m)
+{
+    nb_jout_key(w, "shifts");
+    nb_jout_array(w);
+    for (size_t i = 0; i < m->n_token; i++) {
+        if (!m->token[i].dropped)
+            continue;
+        nb_jout_object(w);
+        nb_jout_key(w, "token");
+        nb_jout_u64(w, i);
+        nb_jout_key(w, "dropped");
+        nb_jout_u64(w, m->token[i].dropped);
+        nb_jout_object_end(w);
+    }
+    nb_jout_array_end(w);
+}
+
+/* Arguments as OpenAI's API gives them: JSON in a string. */
+static void calls_json(nb_jout *w, const ui_message *m)
+{
+    nb_tool_call call[UI_CALLS];
+    size_t n = ui_transcript_calls(m, call, UI_CALLS);
+    nb_jout_key(w, "tool_calls");
+    nb_jout_array(w);
+    for (size_t i = 0; i < n && i < UI_CALLS; i++) {
+        nb_jout_object(w);
+        nb_jout_key(w, "name");
+        nb_jout_str(w, call[i].name);
+        nb_jout_key(w, "arguments");
+        nb_jout_strn(w, nb_str_c(&m->text) + call[i].args_at, call[i].args_len);
+        nb_jout_object_end(w);
+    }
+    nb_jout_array_end(w);
+}
+
 /* An endpoint's tokens have no ids but those that its texts were given here. */
 static void answer_json(nb_jout *w, const ui_transcript *t, const ui_message *m)
 {
@@ -170,8 +237,12 @@ static void answer_json(nb_jout *w, const ui_transcript *t, const ui_message *m)
     nb_jout_double(w, m->ttft);
     nb_jout_key(w, "prompt_tokens");
     nb_jout_u64(w, m->n_prompt);
+    nb_jout_key(w, "reused_tokens");
+    nb_jout_u64(w, m->n_reused);
     nb_jout_key(w, "stop");
     nb_jout_str(w, m->done ? ui_stop_word(m->stop) : "interrupted");
+    shifts_json(w, m);
+    calls_json(w, m);
 }
 
 static void difference_json(nb_jout *w, long at)
@@ -192,7 +263,38 @@ static void prompt_json(nb_jout *w, const ui_transcript *t)
     nb_jout_strn(w, m ? nb_str_c(&m->text) : "", m ? m->text.len : 0);
 }
 
-void ui_transcript_answers_json(const ui_transcript *t, nb_jout *w)
+static void one_answer(nb_jout *w, const ui_transcript *t, const ui_message *m, long difference)
+{
+    nb_jout_object(w);
+    nb_jout_key(w, "model");
+    nb_jout_str(w, ui_transcript_model(t, m->pane));
+    answer_json(w, t, m);
+    difference_json(w, difference);
+    nb_jout_key(w, "compared_by");
+    nb_jout_str(w, ui_transcript_by_text(t, m->pane) ? "text" : "tokens");
+    nb_jout_object_end(w);
+}
+
+/* All answers to the question that the pane's last one answers, oldest first; the earliest
+ * difference from the first. */
+static long each_answer(nb_jout *w, const ui_transcript *t, int pane)
+{
+    const ui_message *first = NULL;
+    long earliest = -1;
+    const ui_message *shown = last_answer(t, pane);
+    for (int i = 0; shown && i < (int)ui_transcript_count(t); i++) {
+        const ui_message *m = ui_transcript_at(t, i);
+        if (!siblings(shown, m))
+            continue;
+        long d = first ? ui_transcript_first_difference(first, m) : -1;
+        first = first ? first : m;
+        one_answer(w, t, m, d);
+        earliest = d >= 0 && (earliest < 0 || d < earliest) ? d : earliest;
+    }
+    return earliest;
+}
+
+void ui_transcript_answers_json(const ui_transcript *t, bool each, nb_jout *w)
 {
     long earliest = -1;
     prompt_json(w, t);
@@ -200,17 +302,11 @@ void ui_transcript_answers_json(const ui_transcript *t, nb_jout *w)
     nb_jout_array(w);
     for (int p = 0; p < UI_PANES; p++) {
         const ui_message *m = last_answer(t, p);
-        long d = ui_transcript_difference(t, p);
         if (!m)
             continue;
-        nb_jout_object(w);
-        nb_jout_key(w, "model");
-        nb_jout_str(w, ui_transcript_model(t, p));
-        answer_json(w, t, m);
-        difference_json(w, d);
-        nb_jout_key(w, "compared_by");
-        nb_jout_str(w, ui_transcript_by_text(t, p) ? "text" : "tokens");
-        nb_jout_object_end(w);
+        long d = each ? each_answer(w, t, p) : ui_transcript_difference(t, p);
+        if (!each)
+            one_answer(w, t, m, d);
         earliest = d >= 0 && (earliest < 0 || d < earliest) ? d : earliest;
     }
     nb_jout_array_end(w);
@@ -257,7 +353,7 @@ void ui_transcript_json(const ui_transcript *t, nb_str *out)
     nb_jout_object(&w);
     nb_jout_key(&w, "chat");
     nb_jout_i64(&w, ui_transcript_number(t));
-    ui_transcript_answers_json(t, &w);
+    ui_transcript_answers_json(t, false, &w);
     nb_jout_key(&w, "panes");
     nb_jout_array(&w);
     for (int p = 0; p < UI_PANES; p++)

@@ -1,5 +1,7 @@
 #include "tui/twin.h"
 
+#include "core/quant/import.h"
+
 static void u64(nb_jout *w, const char *key, uint64_t v)
 {
     nb_jout_key(w, key);
@@ -170,6 +172,25 @@ void ui_twin_block(nb_jout *w, uint64_t index, const nk_block_view *v, const flo
 
 /* --- quantize -------------------------------------------------------------------------------- */
 
+/* Of a packed weight: what it was packed by, the type that holds its codes, whether all of it is
+ * kept, and what is not. */
+static void imported(nb_jout *w, const nb_planned *p, const nb_stats *s)
+{
+    nb_import in;
+    if (!nb_import_of(&in, p, s))
+        return;
+    str(w, "packing", in.packing);
+    str(w, "lands_in", nk_type_get(p->src_type)->name);
+    nb_jout_key(w, "exact");
+    nb_jout_bool(w, in.exact);
+    if (in.sorted) {
+        nb_jout_key(w, "sorted");
+        nb_jout_bool(w, true);
+    }
+    if (!in.exact && in.lost)
+        str(w, "lost", in.lost);
+}
+
 static void planned(nb_jout *w, const nb_plan *plan, size_t i, const nb_stats *s)
 {
     const nb_planned *p = &plan->tensor[i];
@@ -178,8 +199,7 @@ static void planned(nb_jout *w, const nb_plan *plan, size_t i, const nb_stats *s
     str(w, "type", p->type->name);
     u64(w, "bytes", p->nbytes);
     str(w, "why", p->why);
-    if (p->src && nb_weights_packing(p->src))
-        str(w, "packing", nb_weights_packing(p->src));
+    imported(w, p, s);
     if (s) {
         errors(w, s);
         u64(w, "clipped", s->n_clip);

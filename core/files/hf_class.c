@@ -137,14 +137,14 @@ static const nb_hf_class classes[] = {
      NULL,
      mistral_defaults,
      {nb_hf_names_llama},
-     NULL},
+     nb_hf_extra_window},
     {"MixtralForCausalLM",
      "llama",
      LLAMA,
      NULL,
      mixtral_defaults,
      {nb_hf_names_mixtral, nb_hf_names_llama},
-     NULL},
+     nb_hf_extra_window},
     {"SmolLM3ForCausalLM",
      "smollm3",
      LLAMA,
@@ -244,7 +244,7 @@ static const nb_hf_class classes[] = {
      NULL,
      starcoder2_defaults,
      {nb_hf_names_starcoder2, nb_hf_names_llama},
-     NULL},
+     nb_hf_extra_window},
     {"FalconForCausalLM|RWForCausalLM",
      "falcon",
      NB_HF_BASE_IMPLIED | NB_HF_FOURFOLD,
@@ -314,6 +314,10 @@ const nb_hf_class *nb_hf_class_of_arch(const char *gguf_arch)
 
 bool nb_hf_runs(const char *gguf_arch)
 {
+    static const char *const only_gguf[] = {"bitnet-25", "bitnet-b1.58"}; /* Microsoft's files */
+    for (size_t i = 0; i < countof(only_gguf); i++)
+        if (strcmp(only_gguf[i], gguf_arch) == 0)
+            return true;
     return nb_hf_class_of_arch(gguf_arch) != NULL;
 }
 

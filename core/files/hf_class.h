@@ -74,7 +74,8 @@ typedef struct nb_hf_class {
 
 const nb_hf_class *nb_hf_class_find(const char *class_name);   /* NULL: not supported */
 const nb_hf_class *nb_hf_class_of_arch(const char *gguf_arch); /* first of that architecture */
-/* Whether a GGUF architecture is one of those the table's classes become. */
+/* Whether a GGUF architecture is one of those the table's classes become, or one that runs and that
+ * no class becomes. */
 bool nb_hf_runs(const char *gguf_arch);
 /* "Llama Mistral ...": what people call the families, as much as fits. */
 void nb_hf_class_list(char *out, size_t cap);

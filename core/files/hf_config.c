@@ -85,7 +85,7 @@ static nb_status need_number(const nb_hf_config *c, const char *names, double ma
 {
     bool found;
     NB_TRY(whole_number(c, names, 1, max, out, &found));
-    if (!found)
+    if (!found || *out < 1)
         return nb_fail(c->err, NB_FORMAT, "%s/config.json: %.*s is missing", c->dir,
                        (int)strcspn(names, "|"), names);
     return NB_OK;
@@ -122,7 +122,7 @@ static nb_status read_heads(nb_hf_config *c)
     else if (!nb_jget(c->text, key) && from_defaults(c->class, key, &implied) &&
              implied <= (double)c->heads && c->heads % (int64_t)implied == 0)
         c->heads_kv = (int64_t)implied;
-    if (c->heads % c->heads_kv != 0)
+    if (c->heads_kv < 1 || c->heads % c->heads_kv != 0)
         return nb_fail(c->err, NB_FORMAT, "%s/config.json: %lld heads over %lld key/value heads",
                        c->dir, (long long)c->heads, (long long)c->heads_kv);
     c->head_dim = c->width / c->heads;
@@ -144,24 +144,30 @@ static nb_status read_sizes(nb_hf_config *c)
     return NB_OK;
 }
 
-nb_status nb_hf_config_open(nb_hf_config *out, const char *dir, nb_err *err)
+nb_status nb_hf_config_of(nb_hf_config *out, nb_json *doc, const char *dir, nb_err *err)
 {
-    char path[PATH_MAX];
-    nb_hf_config c = {.dir = dir, .err = err};
-    if (!nb_path_join(path, sizeof path, dir, "config.json"))
-        return nb_fail(err, NB_NOTFOUND, "%s: path is too long", dir);
-    NB_TRY(nb_json_load(&c.doc, path, MAX_CONFIG, err));
-    c.root = nb_json_root(c.doc);
+    nb_hf_config c = {.dir = dir, .doc = doc, .root = nb_json_root(doc), .err = err};
     c.text = nb_jget(c.root, "text_config");
     if (nb_jkind_of(c.text) != NB_JOBJECT)
         c.text = c.root;
     nb_status st = find_class(&c);
     if (st == NB_OK)
         st = read_sizes(&c);
-    if (st != NB_OK)
-        nb_hf_config_close(&c);
-    else
+    if (st == NB_OK)
         *out = c;
+    return st;
+}
+
+nb_status nb_hf_config_open(nb_hf_config *out, const char *dir, nb_err *err)
+{
+    char path[PATH_MAX];
+    nb_json *doc;
+    if (!nb_path_join(path, sizeof path, dir, "config.json"))
+        return nb_fail(err, NB_NOTFOUND, "%s: path is too long", dir);
+    NB_TRY(nb_json_load(&doc, path, MAX_CONFIG, err));
+    nb_status st = nb_hf_config_of(out, doc, dir, err);
+    if (st != NB_OK)
+        nb_json_close(&doc);
     return st;
 }
 

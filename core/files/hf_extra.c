@@ -44,6 +44,19 @@ nb_status nb_hf_extra_granite(nb_hf_config *c)
     return NB_OK;
 }
 
+/* All layers look back only so far: null is no window, and where the member is missing Mistral's
+ * class has one of 4,096 (transformers, configuration_mistral.py, _mixtral.py, _starcoder2.py).
+ * llama.cpp's converter leaves the key out and its graphs of these architectures have no window: it
+ * passes over the key, and its own files, without it, run here as they do there. */
+nb_status nb_hf_extra_window(nb_hf_config *c)
+{
+    static const char name[] = "sliding_window";
+    bool found = nb_jget(c->text, name) || nb_jget(c->root, name);
+    double window = found || strcmp(c->class->classes, "MistralForCausalLM") != 0 ? 0 : 4096;
+    NB_TRY(nb_hf_number(c, name, 0, 1 << 30, &window, &found));
+    return window > 0 ? nb_hf_put_u32(c, "attention.sliding_window", (int64_t)window) : NB_OK;
+}
+
 nb_status nb_hf_extra_gemma3(nb_hf_config *c)
 {
     double pattern = 6, window = 0;

@@ -20,6 +20,8 @@ struct nb_hf_config {
 };
 /* Finds class and sizes. On failure nothing is left to close. */
 nb_status nb_hf_config_open(nb_hf_config *out, const char *dir, nb_err *err);
+/* The same of a document that stays the caller's: not to be closed. dir: for messages. */
+nb_status nb_hf_config_of(nb_hf_config *out, nb_json *doc, const char *dir, nb_err *err);
 void nb_hf_config_close(nb_hf_config *c);
 /* Member `name` of text_config or root; NULL if absent or null. */
 const nb_jval *nb_hf_get(const nb_hf_config *c, const char *name);
@@ -36,7 +38,7 @@ nb_status nb_hf_put_str(nb_hf_config *c, const char *suffix, const char *v);
 nb_status nb_hf_keys_of_rope(nb_hf_config *c);
 nb_hf_extra_fn nb_hf_extra_smollm3, nb_hf_extra_gemma3, nb_hf_extra_phi3, nb_hf_extra_gpt2,
     nb_hf_extra_stablelm, nb_hf_extra_stablelm_epoch, nb_hf_extra_falcon, nb_hf_extra_cohere,
-    nb_hf_extra_bitnet, nb_hf_extra_granite;
+    nb_hf_extra_bitnet, nb_hf_extra_granite, nb_hf_extra_window;
 
 /* Pieces of a SentencePiece model; what is no model has none. */
 size_t nb_spm_count(const uint8_t *bytes, size_t n);

@@ -73,6 +73,23 @@ static nb_status put_yarn(nb_hf_config *c, const nb_jval *scaling)
     return put_optional(c, scaling, "beta_slow", "rope.scaling.yarn_beta_slow");
 }
 
+/* Dynamic NTK scaling stretches the base only once a text is longer than the context trained on
+ * (transformers, modeling_rope_utils.py _compute_dynamic_ntk_parameters). That is the context here:
+ * within it nothing is to be said, and llama.cpp's converter says nothing (conversion/base.py @
+ * de3ff81). */
+static nb_status check_dynamic(nb_hf_config *c, const nb_jval *scaling)
+{
+    int64_t original = c->context;
+    NB_TRY(nb_jopt_int(c->doc, scaling, "original_max_position_embeddings", 1, 1 << 30, &original,
+                       c->err));
+    if (original >= c->context && !nb_jget(scaling, "alpha"))
+        return NB_OK;
+    return nb_fail(
+        c->err, NB_UNSUPPORTED,
+        "%s/config.json: rope_scaling dynamic within the context is not supported for %s", c->dir,
+        c->class->gguf);
+}
+
 static nb_status put_scaling(nb_hf_config *c)
 {
     const nb_jval *scaling = scaling_of(c);
@@ -80,6 +97,8 @@ static nb_status put_scaling(nb_hf_config *c)
     double factor = 0;
     if (!type || strcmp(type, "llama3") == 0)
         return NB_OK; /* llama3 becomes the tensor rope_freqs.weight */
+    if (strcmp(type, "dynamic") == 0)
+        return check_dynamic(c, scaling);
     if (strcmp(type, "linear") != 0 && strcmp(type, "yarn") != 0)
         return nb_fail(c->err, NB_UNSUPPORTED,
                        "%s/config.json: rope_scaling %.40s is not supported for %s", c->dir, type,

@@ -16,7 +16,9 @@ enum { /* stored pieces of one weight, by role */
        NB_PACK_MAP,    /* value of each code */
        NB_PACK_NESTED, /* scales of the scales, and their map */
        NB_PACK_NESTED_MAP,
-       NB_PACK_STATE, /* JSON, or the two sizes */
+       NB_PACK_STATE,  /* JSON, or the two sizes */
+       NB_PACK_FACTOR, /* of all scales */
+       NB_PACK_INPUT,  /* of activations */
        NB_PACK_PARTS,
 };
 
@@ -27,7 +29,9 @@ typedef struct nb_pack_config {
     const char *method, *format; /* borrowed: config.json; "" = not said */
     int64_t bits, group;         /* group <= 0: one per row */
     bool symmetric;
+    bool mixed;                     /* bits and group differ from linear to linear */
     int64_t block[2];               /* rows and columns that share an fp8 scale */
+    int64_t axis;                   /* HQQ: groups lie along the inputs, 1, or the outputs, 0 */
     int64_t zero_bias;              /* added to stored zeros: 1 in GPTQ's first format */
     bool multiplies;                /* BitNet: by weight_scale; else divides */
     int64_t width, ff, heads_width; /* inputs of linears, where nothing stored tells them */
@@ -35,10 +39,12 @@ typedef struct nb_pack_config {
 
 typedef struct nb_packing {
     const char *name;                  /* for people: "gptq" */
-    const char *methods, *format;      /* quant_method "a|b"; format NULL: any */
+    const char *methods, *formats;     /* quant_method; "a|b", NULL: any */
     const char *suffix[NB_PACK_PARTS]; /* behind the weight's stem; NULL: has none; "?x": may be */
     nb_dtype codes_dtype;              /* what the codes are stored as, and */
     nk_type_id codes_type;
+    const char *loss; /* in the landing type, where it is not its usual one */
+    uint8_t per_code; /* weights in an element of the codes; 0: as many as fit */
     /* Sizes, shapes of the parts, landing type. */
     nb_status (*open)(nb_packed *p, nb_err *err);
     /* Integer codes of n columns from col, and what makes weights of them:
@@ -62,25 +68,41 @@ struct nb_packed {
     uint64_t rows, cols, group; /* rows of all matrices; group: columns that share a scale */
     uint64_t matrices;          /* 0 counts as 1: a stack of experts has several */
     unsigned bits;
+    bool scattered; /* columns of a step lie apart */
+    const uint32_t
+        *columns;    /* [cols] stored column of each; borrowed: the model; NULL: as stored */
     double offset;   /* of nested scales */
     nk_type_id type; /* it lands in */
+    float whole;     /* what all weights are multiplied by; and */
+    float factor;    /* what of it is not in rows of that type: it stands beside as "X.scale" */
+    float input;     /* of activations, "X.input_scale"; 0: none */
 };
+
+enum { NB_PACK_ROWS = 5 };
+/* The packings a checkpoint may mix; n 0: none, or none that is read. */
+typedef struct nb_packing_set {
+    const nb_packing *row[NB_PACK_ROWS];
+    size_t n;
+    int64_t bits; /* of a code, where the layout does not tell */
+} nb_packing_set;
 
 /* All packed weights of a model, and which stored tensors they consist of. */
 typedef struct nb_packs {
     nb_pack_config cfg;
-    const nb_packing *how; /* NULL: nothing is packed */
-    nb_packed *at;         /* [n] owned */
+    nb_packing_set how; /* n 0: nothing is packed */
+    nb_packed *at;      /* [n] owned */
     size_t n, cap;
     nb_index index; /* names */
 } nb_packs;
 
-/* The row that reads such a quantization_config; NULL: none does. */
-const nb_packing *nb_packing_of(const nb_jval *quantization_config);
+/* What reads such a quantization_config, or, where there is none, the files of its own that a
+ * quantizer left in dir; either may be NULL. For listings: what is wrong is not told. */
+void nb_packing_of(nb_packing_set *out, const nb_jval *quantization_config, const char *dir);
 /* BitNet models rounded as they run store plain weights; the class's rows round them. */
 bool nb_packing_is_plain(const nb_jval *quantization_config);
 
-/* Reads config.json and quantize_config.json; NB_UNSUPPORTED names a packing that is not read. */
+/* Reads config.json, or what a quantizer left beside it; NB_UNSUPPORTED names a packing that is not
+ * read. */
 nb_status nb_packs_open(nb_packs *out, const nb_hf_config *c, size_t n_tensors, nb_err *err);
 /* Takes a stored tensor if it is a piece of a packed weight, or nothing that is carried over. */
 nb_status nb_packs_take(nb_packs *p, const nb_tensor *t, uint32_t shard, bool *taken, nb_err *err);
@@ -88,60 +110,30 @@ nb_status nb_packs_take(nb_packs *p, const nb_tensor *t, uint32_t shard, bool *t
 nb_status nb_packs_settle(nb_packs *p, nb_err *err);
 void nb_packs_close(nb_packs *p);
 
+/* Settings of a checkpoint; how->n 0: not packed. */
+nb_status nb_pack_config_read(nb_pack_config *cfg, nb_packing_set *how, const nb_hf_config *c);
+
 /* Weights that a stored tensor of such a checkpoint stands for: of its codes what they unpack to, 0
  * for what lies beside them, else its elements. */
-uint64_t nb_packing_weights(const nb_packing *how, const nb_jval *quantization_config,
-                            const nb_tensor *t);
+uint64_t nb_packing_weights(const nb_packing_set *set, const nb_tensor *t);
 
-/* One row as its landing type has it; bytes of nk_row_size. */
+/* The type whose blocks hold a scattered weight once its columns are sorted by their steps;
+ * NK_TYPE_SLOTS: none. */
+nk_type_id nb_packed_sorted_type(const nb_packed *p);
+/* Sorts columns by their steps within each `segment` of them: stored column of each into order
+ * [cols]. *whole: all 32 of each block have one step then. */
+nb_status nb_packed_sort(const nb_packed *p, uint64_t segment, uint32_t *order, bool *whole,
+                         nb_err *err);
+/* The group of a stored column. */
+uint64_t nb_packed_group(const nb_packed *p, uint64_t col);
+
+/* What is lost when such a weight becomes one of that type; NULL: nothing. */
+const char *nb_packed_loss(const nb_packed *p, nk_type_id to);
+
+/* One row as its landing type has it, without the factor; bytes of nk_row_size. */
 void nb_packed_row(const nb_packed *p, uint64_t row, uint8_t *out);
-/* The same as the packing itself defines it, computed from its codes and scales in f32. */
+/* The same as the packing itself defines it, factor and all, from its codes and scales in f32. */
 void nb_packed_values(const nb_packed *p, uint64_t row, float *out);
-
-/* hfquant_int.c, hfquant_float.c: what the rows of the table point to. */
-nb_status nb_gptq_open(nb_packed *p, nb_err *err);
-void nb_gptq_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
-float nb_gptq_scale(const nb_packed *p, uint64_t row, uint64_t group);
-int nb_gptq_zero(const nb_packed *p, uint64_t row, uint64_t group);
-nb_status nb_awq_open(nb_packed *p, nb_err *err);
-void nb_awq_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
-int nb_awq_zero(const nb_packed *p, uint64_t row, uint64_t group);
-nb_status nb_gemv_open(nb_packed *p, nb_err *err);
-void nb_gemv_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
-float nb_gemv_scale(const nb_packed *p, uint64_t row, uint64_t group);
-int nb_gemv_zero(const nb_packed *p, uint64_t row, uint64_t group);
-nb_status nb_ct_open(nb_packed *p, nb_err *err);
-int nb_ct_zero(const nb_packed *p, uint64_t row, uint64_t group);
-nb_status nb_bitnet_open(nb_packed *p, nb_err *err);
-void nb_bitnet_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
-float nb_bitnet_scale(const nb_packed *p, uint64_t row, uint64_t group);
-int nb_bitnet_zero(const nb_packed *p, uint64_t row, uint64_t group);
-nb_status nb_int8_open(nb_packed *p, nb_err *err);
-void nb_int8_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
-float nb_int8_scale(const nb_packed *p, uint64_t row, uint64_t group);
-float nb_scb_scale(const nb_packed *p, uint64_t row, uint64_t group);
-int nb_no_zero(const nb_packed *p, uint64_t row, uint64_t group);
-nb_status nb_fp8_open(nb_packed *p, nb_err *err);
-void nb_fp8_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
-nb_status nb_bnb4_open(nb_packed *p, nb_err *err);
-void nb_bnb4_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
-nb_status nb_fp4_open(nb_packed *p, nb_err *err);
-void nb_fp4_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
-float nb_fp4_scale(const nb_packed *p, uint64_t row, uint64_t group);
-
-nb_status nb_hqq_open(nb_packed *p, nb_err *err);
-void nb_hqq_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
-float nb_hqq_scale(const nb_packed *p, uint64_t row, uint64_t group);
-float nb_hqq_offset(const nb_packed *p, uint64_t row, uint64_t group);
-void nb_hqq_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
-nb_status nb_quanto_open(nb_packed *p, nb_err *err);
-void nb_quanto_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out);
-float nb_quanto_offset(const nb_packed *p, uint64_t row, uint64_t group);
-void nb_quanto_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
-
-nb_status nb_mxfp4_open(nb_packed *p, nb_err *err);
-void nb_mxfp4_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out);
-void nb_mxfp4_block(const nb_packed *p, uint64_t row, uint64_t col, uint8_t *out);
 
 /* Element i of a float tensor (F32, F16, BF16) as f32; 0 for others. */
 float nb_stored_float(const nb_tensor *t, uint64_t i);

@@ -1,9 +1,8 @@
-/* Packings whose codes stand for floats: fp8 with block scales, bitsandbytes' 4-bit maps, MXFP4. */
+/* Packings whose codes stand for floats: fp8 with block scales, bitsandbytes' 4-bit maps. */
 #include <math.h>
 #include <string.h>
 
-#include "core/files/hfquant.h"
-#include "kernels/blocks.h"
+#include "core/files/hfquant_rows.h"
 #include "kernels/fp.h"
 
 float nb_stored_float(const nb_tensor *t, uint64_t i)
@@ -182,58 +181,4 @@ void nb_fp4_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int 
 float nb_fp4_scale(const nb_packed *p, uint64_t row, uint64_t group)
 {
     return absmax(p, row * (p->cols / p->group) + group) / 12;
-}
-
-/* --- MXFP4 (OCP microscaling; openai/gpt-oss, torch/weights.py)
- * ----------------------------------- _blocks u8 [experts][out][in / 32][16], e2m1 pairs, the first
- * in the low nibble; _scales u8 [experts][out][in / 32], exponent + 127 */
-
-enum { MX_BLOCK = 32, MX_BYTES = 16 };
-
-nb_status nb_mxfp4_open(nb_packed *p, nb_err *err)
-{
-    const nb_tensor *q = p->part[NB_PACK_CODES], *s = p->part[NB_PACK_SCALES];
-    if (q->n_dims != 4 || q->shape[0] != MX_BYTES)
-        return nb_packed_wrong(p, NB_PACK_CODES, nb_tensor_rows(q), MX_BYTES, err);
-    p->cols = q->shape[1] * MX_BLOCK;
-    p->matrices = q->shape[3];
-    p->rows = q->shape[2] * p->matrices;
-    p->group = MX_BLOCK;
-    p->type = NK_MXFP4;
-    if (nb_tensor_count(s) != p->rows * q->shape[1] || s->type != NK_I8)
-        return nb_packed_wrong(p, NB_PACK_SCALES, p->rows, q->shape[1], err);
-    return NB_OK;
-}
-
-/* The block that holds (row, col). */
-static uint64_t mx_block(const nb_packed *p, uint64_t row, uint64_t col)
-{
-    return row * (p->cols / MX_BLOCK) + col / MX_BLOCK;
-}
-
-static unsigned mx_code(const nb_packed *p, uint64_t block, uint64_t i)
-{
-    uint8_t b = p->part[NB_PACK_CODES]->bytes[block * MX_BYTES + i / 2];
-    return i % 2 ? b >> 4 : b & 15;
-}
-
-void nb_mxfp4_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out)
-{
-    static const float e2m1[8] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
-    for (size_t i = 0; i < n; i++) {
-        uint64_t block = mx_block(p, row, col + i);
-        unsigned code = mx_code(p, block, (col + i) % MX_BLOCK);
-        float v = ldexpf(e2m1[code & 7], (int)p->part[NB_PACK_SCALES]->bytes[block] - 127);
-        out[i] = code & 8 ? -v : v;
-    }
-}
-
-/* The same codes, pairs apart: ggml keeps [j] and [j + 16] in a byte. */
-void nb_mxfp4_block(const nb_packed *p, uint64_t row, uint64_t col, uint8_t *out)
-{
-    nk_block_mxfp4 *b = (nk_block_mxfp4 *)(void *)out;
-    uint64_t block = mx_block(p, row, col);
-    b->e = p->part[NB_PACK_SCALES]->bytes[block];
-    for (uint64_t j = 0; j < MX_BYTES; j++)
-        b->qs[j] = (uint8_t)(mx_code(p, block, j) | mx_code(p, block, j + MX_BYTES) << 4);
 }

@@ -3,7 +3,7 @@
  * optimum-quanto (tensor/weights/qbits.py, tensor/packed.py). */
 #include <string.h>
 
-#include "core/files/hfquant.h"
+#include "core/files/hfquant_rows.h"
 
 /* Groups of the whole weight. */
 static uint64_t groups_of(const nb_packed *p)
@@ -19,7 +19,7 @@ static uint64_t group_at(const nb_packed *p, uint64_t row, uint64_t group)
 /* What open has found is there: groups within rows, their scales and offsets, codes of all. */
 static nb_status check_parts(nb_packed *p, uint64_t bytes, nb_err *err)
 {
-    if (p->group == 0 || p->cols % p->group != 0 || groups_of(p) % 2 != 0)
+    if (p->group == 0 || p->cols % p->group != 0 || (p->cfg->axis && groups_of(p) % 2 != 0))
         return nb_fail(err, NB_UNSUPPORTED,
                        "tensor \"%.120s\": %llu x %llu in groups of %llu cannot be read", p->name,
                        (unsigned long long)p->rows, (unsigned long long)p->cols,
@@ -31,7 +31,7 @@ static nb_status check_parts(nb_packed *p, uint64_t bytes, nb_err *err)
         if (nb_tensor_count(t) != groups_of(p) || !nk_type_get(t->type)->is_float)
             return nb_packed_wrong(p, role, groups_of(p), 1, err);
     }
-    p->type = p->group % 32 == 0 && p->bits == 4 ? NK_Q4_1 : NK_F32;
+    p->type = p->cfg->axis && p->group % 32 == 0 && p->bits == 4 ? NK_Q4_1 : NK_F32;
     return NB_OK;
 }
 
@@ -62,15 +62,28 @@ nb_status nb_hqq_open(nb_packed *p, nb_err *err)
     p->cols = (uint64_t)size[1];
     p->bits = (unsigned)p->cfg->bits;
     p->group = p->cfg->group > 0 ? (uint64_t)p->cfg->group : p->cols;
+    if (p->bits == 4 && !p->cfg->axis && p->group % 2 != 0)
+        return nb_packed_wrong(p, NB_PACK_CODES, p->group, p->rows * p->cols / p->group, err);
     return check_parts(p, p->rows * p->cols * p->bits / 8, err);
+}
+
+/* Along axis 0 the matrix is cut into as many rows as a group has members, and these rows lie in
+ * halves: weight `at` of the whole is member at / groups of group at % groups. */
+static int code_across(const nb_packed *p, uint64_t at)
+{
+    const uint8_t *bytes = p->part[NB_PACK_CODES]->bytes;
+    uint64_t half = p->rows * p->cols / 2;
+    if (p->bits == 8)
+        return bytes[at];
+    return at < half ? bytes[at] >> 4 : bytes[at - half] & 15;
 }
 
 void nb_hqq_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out)
 {
     for (size_t i = 0; i < n; i++) {
         uint64_t at = row * p->cols + col + i;
-        out[i] = p->bits == 8 ? p->part[NB_PACK_CODES]->bytes[at]
-                              : nibble(p, at / p->group, at % p->group, true);
+        out[i] = p->bits == 8 || !p->cfg->axis ? code_across(p, at)
+                                               : nibble(p, at / p->group, at % p->group, true);
     }
 }
 
@@ -92,10 +105,12 @@ float nb_hqq_offset(const nb_packed *p, uint64_t row, uint64_t group)
 void nb_hqq_values(const nb_packed *p, uint64_t row, uint64_t col, size_t n, float *out)
 {
     for (size_t i = 0; i < n; i++) {
-        uint64_t g = (col + i) / p->group;
+        uint64_t at = row * p->cols + col + i, groups = groups_of(p);
+        uint64_t g = p->cfg->axis ? at / p->group : at % groups;
         int code;
         nb_hqq_codes(p, row, col + i, 1, &code);
-        out[i] = ((float)code - hqq_zero(p, row, g)) * nb_hqq_scale(p, row, g);
+        out[i] = ((float)code - nb_stored_float(p->part[NB_PACK_ZEROS], g)) *
+                 nb_stored_float(p->part[NB_PACK_SCALES], g);
     }
 }
 

@@ -1,8 +1,10 @@
 /* Packings of integer codes: weight = scale * (code - zero), a scale and zero per group of columns.
  * Which of ggml's types holds the same codes: quant.md 2.5. */
+#include <stdlib.h>
 #include <string.h>
 
-#include "core/files/hfquant.h"
+#include "core/files/hfquant_rows.h"
+#include "kernels/fp.h"
 
 enum { BLOCK = 32 }; /* columns that share a scale in Q4_0, Q4_1, Q8_0 */
 
@@ -47,16 +49,83 @@ static bool is_ordered(const nb_packed *p)
     return true;
 }
 
+/* Every code less its zero is one that q8_0 has: else nine bits are needed. */
+static bool fits_int8(const nb_packed *p)
+{
+    int code[BLOCK];
+    for (uint64_t r = 0; r < p->rows; r++)
+        for (uint64_t c = 0; c < p->cols; c += BLOCK) {
+            int zero = p->how->zero(p, r, c / p->group);
+            p->how->codes(p, r, c, BLOCK, code);
+            for (int i = 0; i < BLOCK; i++)
+                if (code[i] - zero < -128 || code[i] - zero > 127)
+                    return false;
+        }
+    return true;
+}
+
+/* The smallest float type that holds every weight. */
+static nk_type_id exact_float(nb_packed *p, nb_err *err)
+{
+    p->type = NK_F32;
+    float *row = nb_alloc(p->cols, sizeof *row, "row", err);
+    bool half = row != NULL;
+    for (uint64_t r = 0; half && r < p->rows; r++) {
+        nb_packed_values(p, r, row);
+        for (uint64_t c = 0; half && c < p->cols; c++)
+            half = nk_f16_to_f32(nk_f32_to_f16(row[c])) == row[c];
+    }
+    bool enough = row != NULL;
+    free(row);
+    return !enough ? NK_TYPE_SLOTS : half ? NK_F16 : NK_F32;
+}
+
 /* Codes keep their blocks where a scale covers whole ones; elsewhere, with columns out of order or
  * codes of nine bits, only floats hold the same. */
-static void land(nb_packed *p)
+static nb_status land(nb_packed *p, nb_err *err)
 {
-    bool whole = p->group % BLOCK == 0 && p->cols % BLOCK == 0 && is_ordered(p);
-    bool even = whole && is_symmetric(p);
-    p->type = whole && even && p->bits <= 4   ? NK_Q4_0
-              : whole && even && p->bits == 8 ? NK_Q8_0
-              : whole && p->bits <= 4         ? NK_Q4_1
-                                              : NK_F32;
+    p->scattered = !is_ordered(p);
+    bool whole = p->group % BLOCK == 0 && p->cols % BLOCK == 0 && !p->scattered;
+    if (whole && p->bits <= 4)
+        p->type = is_symmetric(p) ? NK_Q4_0 : NK_Q4_1;
+    else if (whole && (is_symmetric(p) || fits_int8(p)))
+        p->type = NK_Q8_0;
+    else
+        p->type = exact_float(p, err);
+    return p->type == NK_TYPE_SLOTS ? NB_NOMEM : NB_OK;
+}
+
+nk_type_id nb_packed_sorted_type(const nb_packed *p)
+{
+    if (!p->scattered || p->cols % BLOCK != 0 || p->bits > 8)
+        return NK_TYPE_SLOTS;
+    bool even = is_symmetric(p);
+    return p->bits <= 4 ? (even ? NK_Q4_0 : NK_Q4_1) : even ? NK_Q8_0 : NK_TYPE_SLOTS;
+}
+
+nb_status nb_packed_sort(const nb_packed *p, uint64_t segment, uint32_t *order, bool *whole,
+                         nb_err *err)
+{
+    const uint64_t groups = (p->cols + p->group - 1) / p->group;
+    *whole = segment > 0 && segment % BLOCK == 0 && p->cols % segment == 0;
+    if (!*whole)
+        return NB_OK;
+    uint32_t *start = nb_alloc(groups + 1, sizeof *start, "groups", err);
+    if (!start)
+        return NB_NOMEM;
+    for (uint64_t first = 0; first < p->cols; first += segment) {
+        memset(start, 0, (size_t)(groups + 1) * sizeof *start);
+        for (uint64_t c = first; c < first + segment; c++)
+            start[nb_packed_group(p, c) + 1]++;
+        for (uint64_t g = 0; g < groups; g++) {
+            *whole = *whole && start[g + 1] % BLOCK == 0;
+            start[g + 1] += start[g];
+        }
+        for (uint64_t c = first; c < first + segment; c++)
+            order[first + start[nb_packed_group(p, c)]++] = (uint32_t)c;
+    }
+    free(start);
+    return NB_OK;
 }
 
 static nb_status bad_order(const nb_packed *p, uint64_t groups, nb_err *err)
@@ -94,6 +163,8 @@ static bool is_float(const nb_tensor *t)
 static nb_status set_group(nb_packed *p, uint64_t groups, nb_err *err)
 {
     p->group = p->cfg->group > 0 ? (uint64_t)p->cfg->group : p->cols;
+    if (p->cfg->mixed && groups && p->cols % groups == 0)
+        p->group = p->cols / groups;
     if (groups == 0 || (p->cols + p->group - 1) / p->group != groups)
         return nb_fail(err, NB_FORMAT, "tensor \"%.120s\": %llu groups of %llu for %llu columns",
                        p->name, (unsigned long long)groups, (unsigned long long)p->group,
@@ -129,8 +200,7 @@ nb_status nb_gptq_open(nb_packed *p, nb_err *err)
         p->rows * p->bits % 32)
         return nb_packed_wrong(p, NB_PACK_ZEROS, groups, zeros, err);
     NB_TRY(bad_order(p, groups, err));
-    land(p);
-    return NB_OK;
+    return land(p, err);
 }
 
 void nb_gptq_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out)
@@ -191,8 +261,7 @@ nb_status nb_awq_open(nb_packed *p, nb_err *err)
     if (!nb_packed_is(p, NB_PACK_ZEROS, groups, p->rows / 8) ||
         p->part[NB_PACK_ZEROS]->type != NK_I32)
         return nb_packed_wrong(p, NB_PACK_ZEROS, groups, p->rows / 8, err);
-    land(p);
-    return NB_OK;
+    return land(p, err);
 }
 
 void nb_awq_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out)
@@ -225,8 +294,7 @@ nb_status nb_gemv_open(nb_packed *p, nb_err *err)
         return nb_packed_wrong(p, NB_PACK_SCALES, p->rows, groups, err);
     if (nb_tensor_rows(z) != p->rows || nb_tensor_cols(z) * 8 < groups || z->type != NK_I32)
         return nb_packed_wrong(p, NB_PACK_ZEROS, p->rows, (groups + 7) / 8, err);
-    land(p);
-    return NB_OK;
+    return land(p, err);
 }
 
 void nb_gemv_codes(const nb_packed *p, uint64_t row, uint64_t col, size_t n, int *out)
@@ -254,15 +322,36 @@ int nb_gemv_zero(const nb_packed *p, uint64_t row, uint64_t group)
  * 32], weight_scale [out][groups], codes offset by 2^(bits - 1); weight_zero_point i32 [out * bits
  * / 32][groups] with the same offset */
 
+/* Width and bits as weight_shape has them; where it is absent as config.json has the bits. */
+static nb_status ct_width(nb_packed *p, nb_err *err)
+{
+    const nb_tensor *shape = p->part[NB_PACK_STATE];
+    const uint64_t words = nb_tensor_cols(p->part[NB_PACK_CODES]);
+    int64_t size[2] = {0, 0}, bits = p->cfg->bits;
+    if (shape && (shape->type != NK_I64 || nb_tensor_count(shape) != 2))
+        return nb_packed_wrong(p, NB_PACK_STATE, 1, 2, err);
+    if (shape)
+        memcpy(size, shape->bytes, sizeof size);
+    if (shape && p->cfg->mixed && size[1] > 0)
+        bits = (int64_t)(words * 32 / (uint64_t)size[1]);
+    if (bits != 4 && bits != 8)
+        return nb_fail(err, NB_UNSUPPORTED, "tensor \"%.120s\": %s of %lld bits cannot be read",
+                       p->name, p->how->name, (long long)bits);
+    p->bits = (unsigned)bits;
+    p->cols = words * 32 / p->bits;
+    if (shape && (size[0] < 1 || (uint64_t)size[0] != p->rows || size[1] < 1 ||
+                  (uint64_t)size[1] != p->cols))
+        return nb_fail(err, NB_FORMAT, "tensor \"%.120s\": %lld x %lld, its codes are %llu x %llu",
+                       shape->name, (long long)size[0], (long long)size[1],
+                       (unsigned long long)p->rows, (unsigned long long)p->cols);
+    return NB_OK;
+}
+
 nb_status nb_ct_open(nb_packed *p, nb_err *err)
 {
     const nb_tensor *q = p->part[NB_PACK_CODES], *z = p->part[NB_PACK_ZEROS];
-    if (p->cfg->bits != 4 && p->cfg->bits != 8)
-        return nb_fail(err, NB_UNSUPPORTED, "tensor \"%.120s\": %s of %lld bits cannot be read",
-                       p->name, p->how->name, (long long)p->cfg->bits);
-    p->bits = (unsigned)p->cfg->bits;
     p->rows = nb_tensor_rows(q);
-    p->cols = nb_tensor_cols(q) * 32 / p->bits;
+    NB_TRY(ct_width(p, err));
     uint64_t groups = nb_tensor_cols(p->part[NB_PACK_SCALES]);
     NB_TRY(set_group(p, groups, err));
     if (!nb_packed_is(p, NB_PACK_SCALES, p->rows, groups))
@@ -271,8 +360,7 @@ nb_status nb_ct_open(nb_packed *p, nb_err *err)
               p->rows * p->bits % 32 || z->type != NK_I32))
         return nb_packed_wrong(p, NB_PACK_ZEROS, p->rows * p->bits / 32, groups, err);
     NB_TRY(bad_order(p, groups, err));
-    land(p);
-    return NB_OK;
+    return land(p, err);
 }
 
 int nb_ct_zero(const nb_packed *p, uint64_t row, uint64_t group)
@@ -323,7 +411,7 @@ float nb_scb_scale(const nb_packed *p, uint64_t row, uint64_t group)
     return nb_int8_scale(p, row, group) / 127.0f;
 }
 
-/* --- BitNet: ternary, four rows in a byte (transformers, integrations/bitnet.py)
+/* --- BitNet: ternary, four rows in a byte (transformers @ 2c4914f, integrations/bitnet.py)
  * ------------------- weight u8 [out / 4][in]: row k * out / 4 + r in bits 2k of row r, code minus
  * 1; weight_scale [1], by which BitLinear divides and AutoBitLinear multiplies */
 
@@ -335,7 +423,7 @@ nb_status nb_bitnet_open(nb_packed *p, nb_err *err)
     p->cols = p->group = nb_tensor_cols(q);
     if (nb_tensor_count(s) != 1 || !is_float(s))
         return nb_packed_wrong(p, NB_PACK_SCALES, 1, 1, err);
-    p->type = p->cols % BLOCK == 0 ? NK_Q4_0 : NK_F32;
+    p->type = p->cols % 256 == 0 ? NK_TQ2_0 : p->cols % BLOCK == 0 ? NK_Q4_0 : NK_F32;
     return NB_OK;
 }
 

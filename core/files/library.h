@@ -32,6 +32,8 @@ typedef struct nb_entry {
     uint64_t tensor_bytes;
     double bpw;
     uint64_t n_layer, n_ctx, n_embd, n_head, n_head_kv, head_dim, n_ff, n_vocab;
+    /* 0 = the header does not say: a value follows from the others, or there is no such thing */
+    uint64_t n_rot, n_expert, n_expert_used, n_expert_ff, n_shared_ff, window;
     bool tied, is_dir;
     bool unsupported;  /* listed but nibble cannot run it */
     char problem[160]; /* why unsupported or broken; "" = fine */

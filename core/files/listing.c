@@ -111,16 +111,26 @@ void nb_tally_finish(nb_listing *l, const nb_tally *t, uint64_t file_type)
 /* --- GGUF --------------------------------------------------------------------------------------
  */
 
-static void read_hparams(nb_entry *e, const nb_kvs *kvs)
+void nb_listing_hparams(nb_entry *e, const nb_kvs *kvs)
 {
     struct {
         const char *name;
         uint64_t *out;
     } row[] = {
-        {"block_count", &e->n_layer},           {"context_length", &e->n_ctx},
-        {"embedding_length", &e->n_embd},       {"feed_forward_length", &e->n_ff},
-        {"attention.head_count", &e->n_head},   {"attention.head_count_kv", &e->n_head_kv},
-        {"attention.key_length", &e->head_dim}, {"vocab_size", &e->n_vocab},
+        {"block_count", &e->n_layer},
+        {"context_length", &e->n_ctx},
+        {"embedding_length", &e->n_embd},
+        {"feed_forward_length", &e->n_ff},
+        {"attention.head_count", &e->n_head},
+        {"attention.head_count_kv", &e->n_head_kv},
+        {"attention.key_length", &e->head_dim},
+        {"vocab_size", &e->n_vocab},
+        {"rope.dimension_count", &e->n_rot},
+        {"expert_count", &e->n_expert},
+        {"expert_used_count", &e->n_expert_used},
+        {"expert_feed_forward_length", &e->n_expert_ff},
+        {"expert_shared_feed_forward_length", &e->n_shared_ff},
+        {"attention.sliding_window", &e->window},
     };
     for (size_t i = 0; i < countof(row); i++) {
         char key[96];
@@ -215,7 +225,7 @@ static void read_header(nb_listing *l, nb_tally *t, uint64_t *file_type, const n
     nb_tally_add(t, info->tensors, info->n_tensors);
     if (first) {
         read_identity(l, info->kvs);
-        read_hparams(&l->e, info->kvs);
+        nb_listing_hparams(&l->e, info->kvs);
         nb_kvs_uint(info->kvs, "general.file_type", file_type);
     }
     for (size_t i = 0; i < info->n_tensors; i++)

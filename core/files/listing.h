@@ -33,6 +33,8 @@ void nb_tally_finish(nb_listing *l, const nb_tally *t, uint64_t file_type);
 void nb_listing_gguf(nb_listing *out, const char *path);
 /* path: a directory with a config.json, or a single .safetensors file. */
 void nb_listing_hf(nb_listing *out, const char *path, bool is_dir);
+/* The figures of e->arch's keys; what kvs does not hold stays. */
+void nb_listing_hparams(nb_entry *e, const nb_kvs *kvs);
 void nb_listing_key(char out[96], const char *text, size_t n);
 void nb_listing_add_key(nb_listing *l, const char *text, size_t n);
 /* s[n] into out, cut between characters, terminated. */

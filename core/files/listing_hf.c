@@ -49,8 +49,27 @@ static uint64_t number(const nb_jval *root, const char *key, const char *old)
                : 0;
 }
 
-static void read_root(nb_entry *e, const nb_jval *root)
+/* The figures its GGUF would have: each class's own words and defaults. A class nobody knows keeps
+ * what the usual words told. */
+static void read_keys(nb_entry *e, nb_json *doc)
 {
+    nb_hf_config c;
+    nb_kvs *kvs = NULL;
+    nb_err err;
+    if (nb_hf_config_of(&c, doc, e->file, &err) != NB_OK || nb_kvs_open(&kvs, &err) != NB_OK)
+        return;
+    c.kvs = kvs;
+    if (nb_hf_keys_of_config(&c) == NB_OK) {
+        e->head_dim = e->n_head_kv = 0;
+        nb_listing_hparams(e, kvs);
+    }
+    nb_kvs_close(&kvs);
+}
+
+static void read_root(nb_entry *e, nb_json *doc)
+{
+    const nb_jval *root = nb_json_root(doc);
+    nb_packing_set set;
     const char *type;
     const nb_hf_class *known = NULL;
     if (nb_jstr(nb_jfirst(nb_jget(root, "architectures")), &type))
@@ -70,9 +89,10 @@ static void read_root(nb_entry *e, const nb_jval *root)
         e->n_head_kv = e->n_head;
     if (!e->head_dim && e->n_head)
         e->head_dim = e->n_embd / e->n_head;
+    read_keys(e, doc);
     const nb_jval *q = nb_jget(root, "quantization_config");
-    if (nb_jkind_of(q) == NB_JOBJECT && !nb_packing_of(q) && !nb_packing_is_plain(q) &&
-        !e->problem[0]) {
+    nb_packing_of(&set, q, NULL);
+    if (nb_jkind_of(q) == NB_JOBJECT && !set.n && !nb_packing_is_plain(q) && !e->problem[0]) {
         const char *method;
         bool named = nb_jstr(nb_jget(q, "quant_method"), &method);
         e->unsupported = true;
@@ -93,7 +113,7 @@ static nb_json *read_config(nb_listing *l, const char *dir)
         note(l, &err);
         return NULL;
     }
-    read_root(&l->e, nb_json_root(doc));
+    read_root(&l->e, doc);
     return doc;
 }
 
@@ -104,7 +124,7 @@ nb_status nb_entry_from_config(nb_entry *out, const char *json, size_t n, const 
     nb_entry e = {.is_dir = true};
     NB_TRY(nb_json_parse(&doc, json, n, MAX_CONFIG, what, err));
     bool tied = false;
-    read_root(&e, nb_json_root(doc));
+    read_root(&e, doc);
     e.tied = nb_jbool(nb_jget(nb_json_root(doc), "tie_word_embeddings"), &tied) && tied;
     nb_listing_check_arch(&e);
     nb_json_close(&doc);
@@ -115,19 +135,17 @@ nb_status nb_entry_from_config(nb_entry *out, const char *json, size_t n, const 
 /* --- weights -----------------------------------------------------------------------------------
  */
 
-/* quantization: of a checkpoint that is packed and read; else NULL. */
-static void add_tensors(nb_tally *t, const nb_safetensors_info *info, const nb_jval *quantization)
+static void add_tensors(nb_tally *t, const nb_safetensors_info *info, const nb_packing_set *how)
 {
-    const nb_packing *how = quantization ? nb_packing_of(quantization) : NULL;
-    if (!how)
+    if (!how->n)
         nb_tally_add(t, info->tensors, info->n_tensors);
-    for (size_t i = 0; how && i < info->n_tensors; i++) {
-        t->params += nb_packing_weights(how, quantization, &info->tensors[i]);
+    for (size_t i = 0; how->n && i < info->n_tensors; i++) {
+        t->params += nb_packing_weights(how, &info->tensors[i]);
         t->bytes += info->tensors[i].nbytes;
     }
 }
 
-static void read_shard(nb_listing *l, nb_tally *t, const char *path, const nb_jval *quantization)
+static void read_shard(nb_listing *l, nb_tally *t, const char *path, const nb_packing_set *how)
 {
     nb_map map;
     nb_safetensors_info info = {0};
@@ -141,10 +159,10 @@ static void read_shard(nb_listing *l, nb_tally *t, const char *path, const nb_jv
         l->ino = map.ino;
     }
     l->e.bytes += map.len;
-    nb_status st = (quantization ? nb_safetensors_parse_packed : nb_safetensors_parse)(
+    nb_status st = (how->n ? nb_safetensors_parse_packed : nb_safetensors_parse)(
         &info, map.at, map.len, map.len, nb_path_base(path), &err);
     if (st == NB_OK) {
-        add_tensors(t, &info, quantization);
+        add_tensors(t, &info, how);
         for (size_t i = 0; i < info.n_tensors; i++)
             l->e.tied = l->e.tied && strcmp(info.tensors[i].name, "lm_head.weight") != 0;
         nb_safetensors_free(&info);
@@ -154,7 +172,7 @@ static void read_shard(nb_listing *l, nb_tally *t, const char *path, const nb_jv
     nb_map_close(&map);
 }
 
-static void read_shards(nb_listing *l, nb_tally *t, const char *dir, const nb_jval *quantization)
+static void read_shards(nb_listing *l, nb_tally *t, const char *dir, const nb_packing_set *how)
 {
     char path[PATH_MAX];
     nb_err err;
@@ -165,7 +183,7 @@ static void read_shards(nb_listing *l, nb_tally *t, const char *dir, const nb_jv
     }
     for (size_t i = 0; i < s.n; i++)
         if (nb_path_join(path, sizeof path, dir, s.name[i]))
-            read_shard(l, t, path, quantization);
+            read_shard(l, t, path, how);
     nb_hf_shards_close(&s);
 }
 
@@ -185,20 +203,22 @@ void nb_listing_hf(nb_listing *l, const char *path, bool is_dir)
     nb_listing_copy(e->name, sizeof e->name, base, stem);
     nb_listing_add_key(l, base, stem);
     nb_tally t = {0};
+    nb_packing_set how = {.n = 0};
     if (is_dir) {
         snprintf(dir, sizeof dir, "%s", e->path);
         nb_json *config = read_config(l, dir);
         const nb_jval *q = config ? nb_jget(nb_json_root(config), "quantization_config") : NULL;
-        const nb_packing *how = nb_jkind_of(q) == NB_JOBJECT ? nb_packing_of(q) : NULL;
-        read_shards(l, &t, dir, how ? q : NULL);
+        nb_packing_of(&how, q, dir);
+        read_shards(l, &t, dir, &how);
         nb_tally_finish(l, &t, UINT64_MAX);
-        if (how) {
+        if (how.n) {
+            const char *name = how.row[0]->name;
             l->is_float = false;
-            nb_listing_copy(e->type_name, sizeof e->type_name, how->name, strlen(how->name));
+            nb_listing_copy(e->type_name, sizeof e->type_name, name, strlen(name));
         }
         nb_json_close(&config);
     } else {
-        read_shard(l, &t, e->path, NULL);
+        read_shard(l, &t, e->path, &how);
         nb_tally_finish(l, &t, UINT64_MAX);
     }
     if (is_dir)

@@ -34,6 +34,8 @@ void nb_weights_close(nb_weights **out)
     nb_made_close(&w->made);
     free(w->gathers);
     free(w->means);
+    free(w->factors);
+    free(w->orders);
     free((void *)w->parts);
     nb_packs_close(&w->packs);
     free(w->path);

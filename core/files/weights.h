@@ -20,7 +20,8 @@ typedef enum nb_container { NB_GGUF, NB_SAFETENSORS, NB_HF_DIR } nb_container;
 /* How output row r is found in the stored tensor. */
 typedef enum nb_row_order {
     NB_ROWS_PLAIN,
-    NB_ROWS_QK, /* llama q/k: reshape(n_head, 2, hd/2) -> swap: HF half-split to interleaved */
+    NB_ROWS_QK,     /* llama q/k: reshape(n_head, 2, hd/2) -> swap: HF half-split to interleaved */
+    NB_ROWS_LISTED, /* as rows[] of the view says */
     NB_ROWS_FALCON_QKV, /* groups of q.. k v -> all q, all k, all v */
 } nb_row_order;
 
@@ -48,10 +49,14 @@ typedef struct nb_view {
     nb_tensor t; /* GGUF name, type and shape as seen; bytes: where the stored tensor begins */
     nb_row_order order;
     uint32_t heads, heads_kv; /* NB_ROWS_QK: of this tensor; NB_ROWS_FALCON_QKV: of both kinds */
-    const nb_gather *gather;  /* NULL: rows lie one after another; borrowed: the model */
-    const char *stored_name;  /* name in the file; equals t.name for GGUF */
-    nk_type_id out_type;      /* the type it converts to without quantizing: F32 for norms and 1-d
-                                 (HF), t.type otherwise */
+    const uint32_t *rows;    /* NB_ROWS_LISTED: stored row, or element of a vector, within its part;
+                                borrowed: the model */
+    const nb_gather *gather; /* NULL: rows lie one after another; borrowed: the model */
+    const char *stored_name; /* name in the file; equals t.name for GGUF */
+    const char *beside;      /* of a factor: the packed weight whose rows leave it out, while
+                                nb_weights_exact has it in; NULL */
+    nk_type_id out_type;     /* the type it converts to without quantizing: F32 for norms and 1-d
+                                (HF), t.type otherwise */
 } nb_view;
 
 /* path: file or directory. Fails NB_NOTFOUND, NB_FORMAT, NB_UNSUPPORTED, NB_IO, NB_NOMEM; a git-LFS
@@ -73,9 +78,18 @@ size_t nb_weights_scratch(const nb_view *v);
 /* Row r as t.type has it: the mapping's own bytes, or made in scratch (aligned for floats,
  * nb_weights_scratch bytes, NULL when that is 0). Any thread. */
 const uint8_t *nb_weights_row(const nb_view *v, uint64_t r, void *scratch);
-/* Row r as the packing of a checkpoint defines it, where t.type need not hold it exactly: true; all
- * others, and NULL out: only tells. */
+/* Row r as the packing of a checkpoint defines it, factor and all, where t.type need not hold it
+ * exactly: true; all others, and NULL out: only tells. */
 bool nb_weights_exact(const nb_view *v, uint64_t r, float *out);
+/* What row r as t.type has it is to be multiplied by: a packing's factor that stands in a tensor of
+ * its own; else 1. */
+float nb_weights_factor(const nb_view *v, uint64_t r);
+/* What a packed weight loses on its way to a type, "steps are rounded to float16"; NULL: nothing by
+ * construction, or it is not packed. */
+const char *nb_weights_loss(const nb_view *v, nk_type_id to);
+/* Whether rows or columns are in another order than the checkpoint's, those of the weights they
+ * meet too, so that codes of act-order could be kept: the layer computes the same. */
+bool nb_weights_sorted(const nb_view *v);
 /* "gptq", "awq" ...; NULL: not packed. */
 const char *nb_weights_packing(const nb_view *v);
 /* All rows, one after another: as t.type has them (t.nbytes), or as floats (a type that decodes and

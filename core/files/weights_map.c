@@ -356,6 +356,8 @@ static nb_status map_all(mapper *m)
             NB_TRY(map_stored(m, &w->files[i].safetensors.tensors[k], (uint32_t)i));
     NB_TRY(map_packs(m));
     NB_TRY(check_stacks(m));
+    NB_TRY(nb_weights_fold(w, m->heads, m->heads_kv, m->err));
+    NB_TRY(nb_weights_add_beside(w, m->err)); /* a stored factor is one of cap as its weight is */
     add_made(w);
     return NB_OK;
 }

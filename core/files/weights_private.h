@@ -40,6 +40,8 @@ struct nb_weights {
     struct nb_mean *means; /* [n] */
     const void **parts;    /* of all stacks, one after another */
     nb_packs packs;        /* of a checkpoint that is quantized */
+    uint32_t *orders;      /* of columns of its weights, and of the rows that meet them */
+    float *factors;        /* of its weights, beside them */
     nb_made made;          /* tensors made from config.json */
 };
 
@@ -50,6 +52,10 @@ nb_status nb_weights_index(nb_weights *w, nb_err *err);
 /* NB_FORMAT with a sentence for an empty file, a git-LFS pointer, an HTML page. */
 nb_status nb_weights_impostor(const nb_map *m, const char *path, nb_err *err);
 nb_status nb_weights_open_hf(nb_weights *w, const char *dir, nb_err *err);
+/* Keeps codes of act-order where columns can be sorted; views are not sorted yet. */
+nb_status nb_weights_fold(nb_weights *w, uint64_t heads, uint64_t heads_kv, nb_err *err);
+/* Views of the factors that packed weights leave out; there is room for them. */
+nb_status nb_weights_add_beside(nb_weights *w, nb_err *err);
 /* Views of all stored tensors as the class sees them, unsorted. */
 nb_status nb_weights_map(nb_weights *w, const nb_hf_config *c, nb_err *err);
 

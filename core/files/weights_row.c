@@ -14,6 +14,8 @@ static uint64_t stored_row(const nb_view *v, uint64_t r, uint64_t rows)
         uint64_t dim = rows / v->heads, half = dim / 2, in = r % dim;
         return r - in + (in % 2) * half + in / 2;
     }
+    if (v->order == NB_ROWS_LISTED)
+        return v->rows[r];
     if (v->order == NB_ROWS_FALCON_QKV) {
         /* stored [heads_kv][q x per, k, v][dim]; seen [q x heads, k x heads_kv, v x heads_kv][dim]
          * (llama.cpp @ 2bbcf7f, conversion/falcon.py) */
@@ -24,6 +26,12 @@ static uint64_t stored_row(const nb_view *v, uint64_t r, uint64_t rows)
         return (group * (per + 2) + (q ? head % per : k ? per : per + 1)) * dim + in;
     }
     return r;
+}
+
+/* The same of row r of all parts, within its own. */
+static uint64_t part_row(const nb_view *v, uint64_t r, uint64_t part_rows)
+{
+    return v->order == NB_ROWS_LISTED ? v->rows[r] : stored_row(v, r % part_rows, part_rows);
 }
 
 /* --- elements ------------------------------------------------------------------------------------
@@ -120,7 +128,7 @@ size_t nb_weights_scratch(const nb_view *v)
 static const nb_packed *packed_row(const nb_view *v, uint64_t r, uint64_t *stored)
 {
     const nb_gather *g = v->gather;
-    uint64_t l = stored_row(v, r % g->part_rows, g->part_rows);
+    uint64_t l = part_row(v, r, g->part_rows);
     const nb_packed *p = g->part ? g->part[r / g->part_rows] : g->packed;
     uint64_t before = g->part ? 0 : r / g->part_rows * (g->part_elems / p->cols);
     *stored = before + (g->first + l * g->row_step) / p->cols;
@@ -139,9 +147,26 @@ bool nb_weights_exact(const nb_view *v, uint64_t r, float *out)
     return true;
 }
 
+float nb_weights_factor(const nb_view *v, uint64_t r)
+{
+    uint64_t stored;
+    return v->gather && v->gather->packed ? packed_row(v, r, &stored)->factor : 1;
+}
+
 const char *nb_weights_packing(const nb_view *v)
 {
     return v->gather && v->gather->packed ? v->gather->packed->how->name : NULL;
+}
+
+bool nb_weights_sorted(const nb_view *v)
+{
+    const nb_gather *g = v->gather;
+    return v->order == NB_ROWS_LISTED || (g && g->packed && g->packed->columns);
+}
+
+const char *nb_weights_loss(const nb_view *v, nk_type_id to)
+{
+    return v->gather && v->gather->packed ? nb_packed_loss(v->gather->packed, to) : NULL;
 }
 
 const uint8_t *nb_weights_row(const nb_view *v, uint64_t r, void *scratch)
@@ -158,7 +183,7 @@ const uint8_t *nb_weights_row(const nb_view *v, uint64_t r, void *scratch)
     }
     uint64_t p = r / g->part_rows, l = r % g->part_rows;
     if (v->t.n_dims > 1)
-        l = stored_row(v, l, g->part_rows);
+        l = part_row(v, r, g->part_rows);
     const uint8_t *at = g->part ? (const uint8_t *)g->part[p] : v->t.bytes + p * g->part_bytes;
     at += (g->first + l * g->row_step) * nk_type_get(g->stored)->block_size;
     if (lies_as_seen(v))

@@ -99,6 +99,12 @@ bool nb_slot_required(nb_slot slot, int features)
     return nb_slot_exists(slot, features) && optional != NB_ALWAYS && !(optional & features);
 }
 
+bool nb_slot_is_linear(nb_slot slot)
+{
+    return !slots[slot].is_vector && slot != NB_TOKEN_EMBD && slot != NB_POSITION_EMBD &&
+           slot != NB_MOE_ROUTER;
+}
+
 void nb_slot_name(nb_slot slot, uint32_t layer, char *out)
 {
     const char *name = slots[slot].name, *number = strchr(name, '%');

@@ -107,6 +107,11 @@ const char *nb_arch_kind(const char *gguf_name);
 const nb_slot_row *nb_slot_of(nb_slot slot);
 bool nb_slot_exists(nb_slot slot, int features);
 bool nb_slot_required(nb_slot slot, int features);
+/* Whether activations are multiplied by it: such a tensor "X.weight" may come with "X.scale", one
+ * factor for all it gives, one per expert of a stack, and with "X.input_scale", which is for
+ * runtimes that round activations to fp4 and not used here (load_tensors of src/llama-model.cpp @
+ * de3ff81). */
+bool nb_slot_is_linear(nb_slot slot);
 /* The tensor's GGUF name for a layer (ignored outside layers); out has NB_MAX_NAME + 1 bytes. */
 void nb_slot_name(nb_slot slot, uint32_t layer, char *out);
 

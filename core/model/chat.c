@@ -8,6 +8,7 @@
 #include "core/base/str.h"
 #include "core/model/jinja.h"
 #include "core/model/tok.h"
+#include "core/model/tools.h"
 
 enum { CHATML, PLAIN };
 
@@ -22,34 +23,57 @@ static const struct row {
 struct nb_chat {
     const nb_tok *tok; /* borrowed */
     nb_jinja *template;
-    const char *name;    /* of the template in use */
-    nb_err problem;      /* why the model's own does not run; NB_OK = no such thing */
-    const char *thought; /* key under which the template takes a thought; NULL = in the content */
+    nb_jinja *with_tools; /* the model's own for conversations with tools; NULL: the same */
+    const char *name;     /* of the template in use */
+    nb_err problem;       /* why the model's own does not run; NB_OK = no such thing */
+    const char *thought;  /* key under which the template takes a thought; NULL = in the content */
 };
 
 /* --- the template ---------------------------------------------------------------------------- */
 
+static const char tool_use[] = "tokenizer.chat_template.tool_use";
+
 static bool own_template(const nb_kvs *kvs, const char **text, size_t *n)
 {
     static const char *const keys[] = {"tokenizer.chat_template", "tokenizer.chat_template.default",
-                                       "tokenizer.chat_template.tool_use"};
+                                       tool_use};
     for (size_t i = 0; i < countof(keys); i++)
         if (nb_kvs_str(kvs, keys[i], text, n))
             return true;
     return false;
 }
 
+static nb_status render(const nb_chat *c, const nb_message *msg, size_t n, const nb_chat_vars *vars,
+                        nb_jinja_text *out, nb_err *err);
+
 /* Compiles text and answers "hi" with it; a template that refuses that much runs all the same. */
 static nb_status try_template(nb_chat *c, const char *text, size_t n, nb_err *err)
 {
     static const nb_message hi = {NB_USER, "hi", 2};
-    nb_prompt p;
+    nb_jinja_text said;
     NB_TRY(nb_jinja_open(&c->template, text, n, "chat template", NULL, err));
     c->thought = nb_jinja_uses(c->template, "reasoning_content") ? "reasoning_content"
                  : nb_jinja_uses(c->template, "thinking")        ? "thinking"
                                                                  : NULL;
-    nb_status st = nb_chat_encode(c, &hi, 1, NULL, 0, &p, err);
+    nb_status st = render(c, &hi, 1, NULL, &said, err);
+    if (st == NB_OK)
+        nb_jinja_text_free(&said);
     return st == NB_REFUSED ? NB_OK : st;
+}
+
+/* A model may have another template for conversations with tools (Command R, Hermes). One that
+ * cannot be compiled is as good as none: the other takes them, or says that it does not. */
+static nb_status open_with_tools(nb_chat *c, const nb_kvs *kvs, const char *chosen, nb_err *err)
+{
+    const char *text;
+    size_t n;
+    nb_err why = {0};
+    if (!nb_kvs_str(kvs, tool_use, &text, &n) || text == chosen)
+        return NB_OK;
+    nb_status st = nb_jinja_open(&c->with_tools, text, n, "chat template tool_use", NULL, &why);
+    if (st == NB_NOMEM && err)
+        *err = why;
+    return st == NB_NOMEM ? st : NB_OK;
 }
 
 static nb_status choose(nb_chat *c, const nb_kvs *kvs, nb_err *err)
@@ -63,7 +87,9 @@ static nb_status choose(nb_chat *c, const nb_kvs *kvs, nb_err *err)
         nb_status st = try_template(c, text, n, &why);
         if (st == NB_NOMEM && err)
             *err = why;
-        if (st == NB_OK || st == NB_NOMEM)
+        if (st == NB_OK)
+            return open_with_tools(c, kvs, text, err);
+        if (st == NB_NOMEM)
             return st;
         nb_jinja_close(&c->template);
         c->problem = why;
@@ -94,6 +120,7 @@ void nb_chat_close(nb_chat **c)
     if (!*c)
         return;
     nb_jinja_close(&(*c)->template);
+    nb_jinja_close(&(*c)->with_tools);
     free(*c);
     *c = NULL;
 }
@@ -103,6 +130,16 @@ const char *nb_chat_template(const nb_chat *c, const char **problem)
     if (problem)
         *problem = c->problem.status == NB_OK ? NULL : c->problem.msg;
     return c->name;
+}
+
+static const char *const think_words[] = {"enable_thinking", "thinking"}; /* Qwen; Granite */
+
+bool nb_chat_can_think(const nb_chat *c)
+{
+    for (size_t i = 0; i < countof(think_words); i++)
+        if (nb_jinja_names(c->template, think_words[i]))
+            return true;
+    return false;
 }
 
 /* --- thoughts -------------------------------------------------------------------------------- */
@@ -167,11 +204,42 @@ static nb_jinja_clock local_clock(void)
                             t.tm_hour,        t.tm_min,     t.tm_sec};
 }
 
-static nb_status render(const nb_chat *c, const nb_message *msg, size_t n, nb_jinja_text *out,
-                        nb_err *err)
+/* The caller's own variables. What the conversation is made of is not among them. */
+static nb_status put_args(nb_jinja_input *in, const nb_chat_vars *v, nb_err *err)
+{
+    static const char *const ours[] = {"messages", "tools", "bos_token", "eos_token",
+                                       "add_generation_prompt"};
+    for (size_t i = 0; i < v->n_arg; i++) {
+        const char *name = v->arg[i].name, *json = v->arg[i].json;
+        for (size_t k = 0; k < countof(ours); k++)
+            if (strcmp(name, ours[k]) == 0)
+                return nb_fail(err, NB_USAGE, "template variable %s: set by the conversation",
+                               name);
+        NB_TRY(nb_jinja_put_json(in, name, json, strlen(json), NB_JINJA_USER, err));
+    }
+    return NB_OK;
+}
+
+static nb_status put_vars(nb_jinja_input *in, const nb_jinja *t, const nb_chat_vars *v, nb_err *err)
+{
+    for (size_t i = 0; i < countof(think_words) && v->think != NB_THINK_AUTO; i++)
+        if (nb_jinja_names(t, think_words[i]))
+            nb_jinja_put_bool(in, think_words[i], v->think == NB_THINK_ON);
+    if (v->tools && !nb_jinja_names(t, "tools"))
+        return nb_fail(err, NB_UNSUPPORTED, "the model's chat template takes no tools");
+    if (v->tools) {
+        NB_TRY(nb_tools_check(v->tools, v->tools_len, "tools", err));
+        NB_TRY(nb_jinja_put_json(in, "tools", v->tools, v->tools_len, NB_JINJA_USER, err));
+    }
+    return put_args(in, v, err);
+}
+
+static nb_status render(const nb_chat *c, const nb_message *msg, size_t n, const nb_chat_vars *vars,
+                        nb_jinja_text *out, nb_err *err)
 {
     nb_jinja_input *in = NULL;
     nb_jinja_clock now = local_clock();
+    const nb_jinja *template = vars && vars->tools && c->with_tools ? c->with_tools : c->template;
     NB_TRY(nb_jinja_input_open(&in, err));
     put_special(c, in, "bos_token", nb_tok_bos(c->tok));
     put_special(c, in, "eos_token", nb_tok_eos(c->tok));
@@ -181,7 +249,12 @@ static nb_status render(const nb_chat *c, const nb_message *msg, size_t n, nb_ji
         put_message(c, in, &msg[i]);
     nb_jinja_end(in);
     nb_err why = {0};
-    nb_status st = nb_jinja_render(c->template, in, &now, out, &why);
+    nb_status st = vars ? put_vars(in, template, vars, err) : NB_OK;
+    if (st != NB_OK) {
+        nb_jinja_input_close(&in);
+        return st;
+    }
+    st = nb_jinja_render(template, in, &now, out, &why);
     nb_jinja_input_close(&in);
     if (st == NB_REFUSED)
         return nb_fail(err, st, "the chat template refuses: %.200s", why.msg);
@@ -225,14 +298,19 @@ static nb_status to_ids(const nb_chat *c, const nb_jinja_text *text, int32_t *ou
     return NB_OK;
 }
 
-nb_status nb_chat_encode(const nb_chat *c, const nb_message *msg, size_t n, int32_t *out,
-                         size_t cap, nb_prompt *prompt, nb_err *err)
+nb_status nb_chat_encode(const nb_chat *c, const nb_message *msg, size_t n,
+                         const nb_chat_vars *vars, int32_t *out, size_t cap, nb_prompt *prompt,
+                         nb_err *err)
 {
     nb_jinja_text text;
     nb_prompt p = {0};
-    NB_TRY(render(c, msg, n, &text, err));
+    nb_status st = render(c, msg, n, vars, &text, err);
+    if (st == NB_REFUSED && err) /* nothing is protected by it: this model cannot do that */
+        err->status = NB_UNSUPPORTED;
+    if (st != NB_OK)
+        return st == NB_REFUSED ? NB_UNSUPPORTED : st;
     p.thinking = ends_thinking(&text);
-    nb_status st = to_ids(c, &text, out, cap, &p.n, err);
+    st = to_ids(c, &text, out, cap, &p.n, err);
     nb_jinja_text_free(&text);
     if (st == NB_OK)
         *prompt = p;

@@ -33,11 +33,33 @@ typedef struct nb_prompt {
     bool thinking; /* it ends inside of a thought that the answer goes on with */
 } nb_prompt;
 
+typedef enum nb_think { NB_THINK_AUTO, NB_THINK_OFF, NB_THINK_ON } nb_think;
+
+/* A variable for the template: chat_template_kwargs of vLLM and llama.cpp's server. */
+typedef struct nb_chat_arg {
+    const char *name, *json;
+} nb_chat_arg;
+
+/* What a template is told besides the conversation; all borrowed. Texts from here are the user's:
+ * they never become control tokens (A6). */
+typedef struct nb_chat_vars {
+    nb_think think;    /* enable_thinking, or thinking where that is the template's word */
+    const char *tools; /* NULL = none; else JSON that nb_chat_tools_check takes */
+    size_t tools_len;
+    const nb_chat_arg *arg; /* [n_arg] */
+    size_t n_arg;
+} nb_chat_vars;
+
 /* Conversation and the opening of the assistant's turn -> ids, at most cap of them written. What an
- * answer holds as <think>...</think> goes apart to a template that asks for it so. NB_REFUSED: the
- * template refuses the conversation, in its own words; NB_UNSUPPORTED: it cannot be run on it. */
-nb_status nb_chat_encode(const nb_chat *c, const nb_message *msg, size_t n, int32_t *out,
-                         size_t cap, nb_prompt *prompt, nb_err *err);
+ * answer holds as <think>...</think> goes apart to a template that asks for it so. vars may be
+ * NULL. NB_UNSUPPORTED: the template refuses the conversation, in its own words, takes no tools, or
+ * cannot be run on it; NB_FORMAT names a variable that is no JSON, NB_USAGE one that is not the
+ * caller's to set. */
+nb_status nb_chat_encode(const nb_chat *c, const nb_message *msg, size_t n,
+                         const nb_chat_vars *vars, int32_t *out, size_t cap, nb_prompt *prompt,
+                         nb_err *err);
+/* Whether the template asks if it may think. */
+bool nb_chat_can_think(const nb_chat *c);
 
 /* A thought at the beginning of an answer. */
 typedef struct nb_thought {
@@ -58,8 +80,10 @@ typedef enum nb_stop {
 } nb_stop;
 
 typedef struct nb_token_event {
-    int32_t id;     /* -1: no new token, only text that did not fit or that ends the answer */
-    uint32_t index; /* 0 = first token of the answer */
+    int32_t id;       /* -1: no new token, only text that did not fit or that ends the answer */
+    uint32_t index;   /* 0 = first token of the answer */
+    uint32_t answer;  /* which of several to one question */
+    uint32_t dropped; /* context shift: tokens forgotten right before this one */
     float logprob, entropy; /* NAN: a remote endpoint does not tell */
     int32_t top_id[NB_TOP]; /* -1 from the first that is not there */
     float top_logprob[NB_TOP];
@@ -69,9 +93,11 @@ typedef struct nb_token_event {
 
 typedef struct nb_turn_stats {
     uint32_t n_prompt, n_reused, n_answer;
-    double ttft;      /* seconds from ask to first token */
-    double tok_per_s; /* of generation, first token excluded */
+    uint32_t n_dropped; /* context shift: tokens forgotten, of the prompt and since */
+    double ttft;        /* seconds from ask to first token */
+    double tok_per_s;   /* of generation, first token excluded */
     nb_stop stop;
+    bool tools; /* the model was told of tools: an answer that looks like a call is one */
 } nb_turn_stats;
 
 typedef struct nb_ask {
@@ -79,6 +105,11 @@ typedef struct nb_ask {
     size_t n_messages;
     nb_sampling sampling;
     uint32_t max_tokens; /* 0 = until the end or the context is full */
+    /* A full context is no end: what stands before the first question stays, of the rest the older
+       half is forgotten. Without max_tokens the answer then ends after as many tokens as the model
+       was trained on. */
+    bool shift;
+    const nb_chat_vars *vars; /* may be NULL */
     /* Called for each token, on the caller's thread. */
     void (*token)(void *arg, const nb_token_event *e);
     void *arg;
@@ -104,6 +135,11 @@ typedef struct nb_local nb_local;
 nb_status nb_local_open(nb_local **out, const char *path, const nk_ops *ops, nb_sched *sched,
                         int threads, const nb_session_options *opt, nb_err *err);
 nb_responder *nb_local_responder(nb_local *l);
+/* n answers to one question at once, in one pass over the weights per token: number i is what ask
+ * alone gives with the i-th seed from ask's on. stats [n]. NB_USAGE: more than the session has
+ * sequences (nb_session_options). */
+nb_status nb_local_ask_each(nb_local *l, const nb_ask *ask, uint32_t n, nb_turn_stats *stats,
+                            const nb_hooks *hooks, nb_err *err);
 const nb_tok *nb_local_tok(const nb_local *l);
 const nb_chat *nb_local_chat(const nb_local *l);
 uint32_t nb_local_ctx(const nb_local *l);

@@ -10,11 +10,9 @@
 
 enum { SLICE = 1024 }; /* elements of act * up done in one go; fixed, so lanes never shift */
 
-/* Scale, then bias, of part of a projection; both may be absent. */
-static void finish(const nb_session *s, float *y, const float *scale, const float *bias, size_t n)
+/* Bias of part of a projection; may be absent. */
+static void finish(const nb_session *s, float *y, const float *bias, size_t n)
 {
-    for (size_t i = 0; scale && i < n; i++)
-        y[i] *= *scale;
     if (bias)
         s->ops->add(y, bias, n);
 }
@@ -33,9 +31,9 @@ static void gated(void *arg, size_t begin, size_t end, int thread)
         size_t from = i % slices * SLICE, at = i / slices * n + from;
         size_t len = n - from < SLICE ? n - from : SLICE;
         float *gate = s->gate + at, *up = s->up + at;
-        finish(s, up, w[NB_FFN_UP_SCALE].data, up_bias ? up_bias + from : NULL, len);
+        finish(s, up, up_bias ? up_bias + from : NULL, len);
         if (!alone)
-            finish(s, gate, w[NB_FFN_GATE_SCALE].data, gate_bias ? gate_bias + from : NULL, len);
+            finish(s, gate, gate_bias ? gate_bias + from : NULL, len);
         glu(gate, alone ? up : gate, alone ? NULL : up, len);
     }
 }
@@ -140,6 +138,7 @@ static nk_matrix expert_of(const nk_matrix *all, const nb_hparams *hp, uint32_t 
     nk_matrix w = *all;
     w.rows = all->rows / hp->n_expert;
     w.data = (const uint8_t *)all->data + (size_t)e * w.rows * w.row_size;
+    w.scale = all->scale ? all->scale + e : NULL;
     return w;
 }
 
@@ -169,8 +168,8 @@ static void expert_gated(void *arg, size_t begin, size_t end, int thread)
     (void)thread;
     for (size_t i = begin; i < end; i++) {
         float *gate = s->gate + i * n, *up = s->up + i * n;
-        finish(s, gate, NULL, bias_of(&w[NB_MOE_GATE_BIAS], p->expert), n);
-        finish(s, up, NULL, bias_of(&w[NB_MOE_UP_BIAS], p->expert), n);
+        finish(s, gate, bias_of(&w[NB_MOE_GATE_BIAS], p->expert), n);
+        finish(s, up, bias_of(&w[NB_MOE_UP_BIAS], p->expert), n);
         s->ops->glu[s->model->hp.act](gate, gate, up, n);
     }
 }
@@ -185,7 +184,7 @@ static void give(void *arg, size_t begin, size_t end, int thread)
     (void)thread;
     for (size_t i = begin; i < end; i++) {
         float *y = s->given + i * n, *out = s->out + (p->first + mine[i].column) * n;
-        finish(s, y, NULL, bias_of(&p->l->w[NB_MOE_DOWN_BIAS], p->expert), n);
+        finish(s, y, bias_of(&p->l->w[NB_MOE_DOWN_BIAS], p->expert), n);
         for (size_t k = 0; k < n; k++)
             out[k] += mine[i].weight * y[k];
     }

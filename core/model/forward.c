@@ -68,8 +68,6 @@ static void pay(const nb_session *s, const nb_owed *o, float *x, float *y)
 {
     size_t n = s->model->hp.n_embd;
     float scale = s->model->hp.block_scale;
-    if (o->scale)
-        times(y, n, *o->scale);
     if (o->bias)
         s->ops->add(y, o->bias, n);
     if (o->post_norm)
@@ -116,10 +114,9 @@ static nb_status check_weights(const nb_session *s, nb_err *err)
                    nb_weights_path(s->model->weights));
 }
 
-static void owe(nb_owed *o, float *y, const nb_layer *l, nb_slot scale, nb_slot bias, nb_slot post)
+static void owe(nb_owed *o, float *y, const nb_layer *l, nb_slot bias, nb_slot post)
 {
-    *o = (nb_owed){
-        .y = y, .scale = l->w[scale].data, .bias = l->w[bias].data, .post_norm = l->w[post].data};
+    *o = (nb_owed){.y = y, .bias = l->w[bias].data, .post_norm = l->w[post].data};
 }
 
 /* The second half of a layer, attention done: what both blocks gave is owed then. */
@@ -128,7 +125,7 @@ static void finish_layer(nb_step *p, bool parallel)
     nb_session *s = p->s;
     const nb_layer *l = p->l;
     nb_owed att;
-    owe(&att, s->out, l, NB_ATTN_OUT_SCALE, NB_ATTN_OUT_BIAS, NB_ATTN_POST_NORM);
+    owe(&att, s->out, l, NB_ATTN_OUT_BIAS, NB_ATTN_POST_NORM);
     if (parallel && l->w[NB_ATTN_NORM_2].data) { /* falcon 40B: attention had its own norm */
         norm_step(p, l, NB_ATTN_NORM, NB_ATTN_NORM_BIAS);
     } else if (!parallel) {
@@ -139,10 +136,10 @@ static void finish_layer(nb_step *p, bool parallel)
         p->owed[1] = att;
     if (s->model->hp.features & NB_ARCH_EXPERTS) {
         nb_experts_block(p);
-        owe(&p->owed[0], s->out, l, NB_FFN_DOWN_SCALE, NB_FFN_DOWN_BIAS, NB_FFN_POST_NORM);
+        owe(&p->owed[0], s->out, l, NB_FFN_DOWN_BIAS, NB_FFN_POST_NORM);
     } else {
         nb_ffn_block(p);
-        owe(&p->owed[0], s->norm, l, NB_FFN_DOWN_SCALE, NB_FFN_DOWN_BIAS, NB_FFN_POST_NORM);
+        owe(&p->owed[0], s->norm, l, NB_FFN_DOWN_BIAS, NB_FFN_POST_NORM);
     }
 }
 

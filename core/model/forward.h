@@ -78,8 +78,8 @@ struct nb_session {
 
 /* What a block gave and the residual stream has not got yet. */
 typedef struct nb_owed {
-    float *y;                              /* [n_batch, n_embd]; changed when it is paid */
-    const float *scale, *bias, *post_norm; /* in this order; may be NULL. scale: one number */
+    float *y;                      /* [n_batch, n_embd]; changed when it is paid */
+    const float *bias, *post_norm; /* in this order; may be NULL */
 } nb_owed;
 
 /* What the workers of one step see. */

@@ -16,7 +16,9 @@ static key_name key_of(const nb_arch *arch, const char *key)
     return k;
 }
 
-/* An array is fine when all its elements are the same number. */
+/* An array is fine when all its elements are the same number. Other arrays belong to architectures
+ * that have no row here: llama.cpp's converter (conversion/NAME.py @ de3ff81) writes lists of heads
+ * or widths for deci, openelm, gemma3n, gemma4, laguna, plamo2, step3 and hybrids alone. */
 static bool array_uint(const nb_kv *kv, uint64_t *out)
 {
     double first, v;

@@ -173,6 +173,14 @@ bool nb_jinja_uses(const nb_jinja *t, const char *word)
     return false;
 }
 
+bool nb_jinja_names(const nb_jinja *t, const char *variable)
+{
+    for (uint32_t i = 0; i < t->n_sym; i++)
+        if (nb_jv_equals_text(&t->sym[i], variable))
+            return true;
+    return false;
+}
+
 /* --- limits ---------------------------------------------------------------------------------- */
 
 nb_status(nb_jvm_fail)(nb_jvm *vm, nb_status status, const char *fmt, ...)

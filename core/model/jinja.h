@@ -36,6 +36,8 @@ nb_status nb_jinja_open(nb_jinja **out, const char *text, size_t len, const char
 void nb_jinja_close(nb_jinja **t);
 /* Whether the template names this attribute or key anywhere. */
 bool nb_jinja_uses(const nb_jinja *t, const char *word);
+/* Whether it names this variable anywhere. */
+bool nb_jinja_names(const nb_jinja *t, const char *variable);
 
 /* --- input ----------------------------------------------------------------------------------- */
 /* Variables, written like JSON: in a map every value has a key, in a list none (NULL). Strings are

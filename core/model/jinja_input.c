@@ -128,6 +128,8 @@ static void put(nb_jinja_input *in, const char *key, nb_jv v)
 {
     nb_jv name = nb_jv_none();
     bool map = in->open[in->depth - 1].kind == NB_JV_DICT;
+    if (in->failed) /* what was begun since may not be open */
+        return;
     assert(map == (key != NULL));
     if (map)
         name = text(in, key, strlen(key), NB_JINJA_TEMPLATE);

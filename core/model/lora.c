@@ -21,9 +21,8 @@ static bool find_slot(const nb_hparams *hp, const char *base, nb_slot *slot, uin
             *layer = *layer * 10 + (uint32_t)(*c - '0');
     for (int i = 0; i < NB_SLOT_COUNT && *layer < hp->n_layer; i++) {
         const nb_slot_row *row = nb_slot_of((nb_slot)i);
-        bool matrix = !row->is_vector && row->side[2] == NB_SIDE_ONE && i != NB_TOKEN_EMBD &&
-                      i != NB_POSITION_EMBD && i != NB_MOE_ROUTER;
-        if (!matrix || !nb_slot_exists((nb_slot)i, hp->features))
+        bool single = nb_slot_is_linear((nb_slot)i) && row->side[2] == NB_SIDE_ONE;
+        if (!single || !nb_slot_exists((nb_slot)i, hp->features))
             continue;
         nb_slot_name((nb_slot)i, *layer, name);
         *slot = (nb_slot)i;
@@ -51,7 +50,11 @@ static nb_status check_part(nk_matrix *m, const nb_tensor *t, uint64_t cols, uin
         total != t->nbytes || !t->bytes ||
         (type->is_float && (uintptr_t)t->bytes % type->block_size))
         return nb_fail(err, NB_FORMAT, "tensor \"%s\": its bytes do not hold it", t->name);
-    *m = (nk_matrix){t->bytes, type, (size_t)t->shape[1], (size_t)t->shape[0], (size_t)row_size};
+    *m = (nk_matrix){.data = t->bytes,
+                     .type = type,
+                     .rows = (size_t)t->shape[1],
+                     .cols = (size_t)t->shape[0],
+                     .row_size = (size_t)row_size};
     return NB_OK;
 }
 

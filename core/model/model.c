@@ -42,7 +42,11 @@ static nb_status check_view(nk_matrix *m, const nb_view *v, const nb_hparams *hp
         return nb_fail(err, NB_FORMAT,
                        "tensor \"%s\": %" PRIu64 " bytes do not hold %" PRIu64 " x %" PRIu64 " %s",
                        t->name, t->nbytes, cols, rows, type->name);
-    *m = (nk_matrix){t->bytes, type, (size_t)rows, (size_t)cols, (size_t)row_size};
+    *m = (nk_matrix){.data = t->bytes,
+                     .type = type,
+                     .rows = (size_t)rows,
+                     .cols = (size_t)cols,
+                     .row_size = (size_t)row_size};
     return NB_OK;
 }
 
@@ -87,6 +91,40 @@ static nb_status place(nb_model *m, nk_matrix *into, const nb_view *v, nb_slot s
     return NB_OK;
 }
 
+/* "X.weight" -> "X.scale" or what else stands beside it. */
+static void name_beside(const char *weight, const char *tail, char out[NB_MAX_NAME + 1])
+{
+    size_t stem = strlen(weight) - strlen("weight");
+    snprintf(out, NB_MAX_NAME + 1, "%.*s%s", (int)stem, weight, tail);
+}
+
+/* The factor of a linear's products, if there is one; called twice as place is. */
+static nb_status place_scale(nb_model *m, nk_matrix *into, const char *weight, nb_slot slot,
+                             uint64_t *at, nb_err *err)
+{
+    char name[NB_MAX_NAME + 1];
+    name_beside(weight, "scale", name);
+    const nb_view *v = nb_slot_is_linear(slot) ? nb_weights_find(m->weights, name) : NULL;
+    if (!v)
+        return NB_OK;
+    uint64_t n = nb_slot_of(slot)->side[2] == NB_SIDE_EXPERTS ? m->hp.n_expert : 1;
+    if (v->t.type != NK_F32 || v->t.shape[0] != n || nb_tensor_count(&v->t) != n || !v->t.bytes)
+        return nb_fail(err, NB_FORMAT,
+                       "tensor \"%s\": %" PRIu64 " of %s, expected %" PRIu64 " of f32", name,
+                       nb_tensor_count(&v->t), nk_type_get(v->t.type)->name, n);
+    if ((uintptr_t)v->t.bytes % sizeof(float) == 0) {
+        into->scale = (const float *)(const void *)v->t.bytes;
+        return NB_OK;
+    }
+    uint8_t *copy = m->unpacked ? (uint8_t *)m->unpacked + *at : NULL;
+    if (copy)
+        memcpy(copy, v->t.bytes, n * sizeof(float));
+    into->scale = (const float *)(const void *)copy;
+    return nb_add(*at, n * sizeof(float), at) && nb_align_up(*at, ALIGN, at)
+               ? NB_OK
+               : nb_fail(err, NB_FORMAT, "tensor \"%s\": too large", name);
+}
+
 static nb_status place_all(nb_model *m, uint64_t *at, nb_err *err)
 {
     char name[NB_MAX_NAME + 1];
@@ -104,15 +142,34 @@ static nb_status place_all(nb_model *m, uint64_t *at, nb_err *err)
                                nb_path_base(nb_weights_path(m->weights)), name);
             if (v)
                 NB_TRY(place(m, into, v, (nb_slot)slot, at, err));
+            if (v)
+                NB_TRY(place_scale(m, into, name, (nb_slot)slot, at, err));
         }
     }
     return NB_OK;
 }
 
+/* A slot's own tensor, or what may stand beside one that is there. */
+static bool belongs_to(const nb_model *m, nb_slot slot, uint32_t layer, const char *have)
+{
+    static const char *const beside[] = {"scale", "input_scale"};
+    char weight[NB_MAX_NAME + 1], name[NB_MAX_NAME + 1];
+    nb_slot_name(slot, layer, weight);
+    if (!nb_slot_exists(slot, m->hp.features))
+        return false;
+    if (strcmp(weight, have) == 0)
+        return true;
+    for (size_t i = 0; i < countof(beside) && nb_slot_is_linear(slot); i++) {
+        name_beside(weight, beside[i], name);
+        if (strcmp(name, have) == 0)
+            return nb_weights_find(m->weights, weight) != NULL;
+    }
+    return false;
+}
+
 /* A tensor that no slot reads would be left out of the computation silently. */
 static nb_status refuse_strangers(const nb_model *m, nb_err *err)
 {
-    char name[NB_MAX_NAME + 1];
     for (size_t i = 0; i < nb_weights_count(m->weights); i++) {
         const char *have = nb_weights_at(m->weights, i)->t.name;
         uint32_t layer = 0;
@@ -121,10 +178,8 @@ static nb_status refuse_strangers(const nb_model *m, nb_err *err)
              c++)
             layer = layer * 10 + (uint32_t)(*c - '0'); /* at most 10 times 1,024 layers */
         int slot = inside ? NB_SLOT_LAYER : 0, end = inside ? NB_SLOT_COUNT : NB_SLOT_LAYER;
-        for (; slot < end && !known && layer < m->hp.n_layer; slot++) {
-            nb_slot_name((nb_slot)slot, layer, name);
-            known = nb_slot_exists((nb_slot)slot, m->hp.features) && strcmp(name, have) == 0;
-        }
+        for (; slot < end && !known && layer < m->hp.n_layer; slot++)
+            known = belongs_to(m, (nb_slot)slot, layer, have);
         if (!known)
             return nb_fail(err, NB_UNSUPPORTED,
                            "tensor \"%s\" has no place in a %s model of %u layers", have,

@@ -309,8 +309,14 @@ void nb_session_copy_seq(nb_session *s, uint32_t from)
     const nb_seq *src = &s->seq[from];
     if (to == src)
         return;
-    size_t size = s->kv_bytes / s->n_seq;
-    memcpy(s->kv + s->now * size, s->kv + from * size, size);
+    size_t size = (size_t)(s->kv_bytes / s->n_seq), k_size = s->n_ctx * s->k_row;
+    size_t layer = k_size + s->n_ctx * s->v_row;
+    for (size_t at = 0; at < size; at += layer) {
+        uint8_t *into = s->kv + s->now * size + at;
+        const uint8_t *of = s->kv + from * size + at;
+        memcpy(into, of, src->n * s->k_row);
+        memcpy(into + k_size, of + k_size, src->n * s->v_row);
+    }
     memcpy(to->ids, src->ids, src->n * sizeof *to->ids);
     if (src->has_logits)
         memcpy(to->logits, src->logits, s->model->hp.n_vocab * sizeof *to->logits);
@@ -322,28 +328,19 @@ static nb_status check_each(const nb_session *s, const uint32_t *seq, size_t n, 
 {
     for (size_t i = 0; i < n; i++) {
         assert(seq[i] < s->n_seq);
-        const nb_seq *q = &s->seq[seq[i]];
-        if (!q->has_logits)
-            return nb_fail(err, NB_REFUSED, "sequence %u: no logits to choose a token from",
-                           seq[i]);
-        if (q->n == s->n_ctx)
+        if (s->seq[seq[i]].n == s->n_ctx)
             return nb_fail(err, NB_REFUSED, "sequence %u: context full: %u tokens", seq[i],
                            s->n_ctx);
     }
     return NB_OK;
 }
 
-nb_status nb_session_next_each(nb_session *s, const uint32_t *seq, size_t n, nb_sampler *const *smp,
-                               nb_choice *choice, const nb_hooks *hooks, nb_err *err)
+nb_status nb_session_append_each(nb_session *s, const uint32_t *seq, size_t n, const int32_t *ids,
+                                 const nb_hooks *hooks, nb_err *err)
 {
-    int32_t ids[NB_MAX_SEQ];
     assert(n <= s->n_seq);
+    NB_TRY(check_ids(s, ids, n, err));
     NB_TRY(check_each(s, seq, n, err));
-    for (size_t i = 0; i < n; i++) {
-        nb_seq *q = &s->seq[seq[i]];
-        NB_TRY(nb_sampler_pick(smp[i], q->logits, q->ids, q->n, &choice[i], err));
-        ids[i] = choice[i].id;
-    }
     for (size_t i = 0; i < n; i++)
         s->seq[seq[i]].has_logits = false;
     for (size_t at = 0, m; at < n; at += m) { /* as many as a pass takes */
@@ -403,6 +400,11 @@ const int32_t *nb_session_tokens(const nb_session *s, size_t *n)
 uint32_t nb_session_ctx(const nb_session *s)
 {
     return s->n_ctx;
+}
+
+uint32_t nb_session_sequences(const nb_session *s)
+{
+    return s->n_seq;
 }
 
 const nb_model *nb_session_model(const nb_session *s)

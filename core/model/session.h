@@ -52,11 +52,16 @@ nb_status nb_session_next(nb_session *s, nb_sampler *smp, nb_choice *choice, con
 void nb_session_use_seq(nb_session *s, uint32_t seq);
 /* The current sequence becomes what `from` is: a branch that shares its past for one copy. */
 void nb_session_copy_seq(nb_session *s, uint32_t from);
-/* nb_session_next for the n <= NB_MAX_SEQ different sequences seq[i], in one pass over the weights:
- * choice[i] by smp[i], the same bits as one by one. The first that has no logits or no room fails
- * all, before any token is chosen. */
-nb_status nb_session_next_each(nb_session *s, const uint32_t *seq, size_t n, nb_sampler *const *smp,
-                               nb_choice *choice, const nb_hooks *hooks, nb_err *err);
+/* Appends ids[i] to sequence seq[i], n <= NB_MAX_SEQ different ones, and evaluates them in one pass
+ * over the weights: the same bits as one by one. NB_REFUSED names the first that has no room; then
+ * nothing has changed. On another failure none of them has logits. */
+nb_status nb_session_append_each(nb_session *s, const uint32_t *seq, size_t n, const int32_t *ids,
+                                 const nb_hooks *hooks, nb_err *err);
+/* Makes room in the current sequence: the first `keep` tokens stay, the next `drop` go, the rest
+ * moves up to them: its keys are turned to their new positions (a cache of blocks or halves is
+ * rounded anew), its values stay as they were evaluated with what is gone. Logits stay. keep + drop
+ * <= the tokens there are, else NB_USAGE; NB_UNSUPPORTED: positions are learned. */
+nb_status nb_session_shift(nb_session *s, size_t keep, size_t drop, nb_err *err);
 /* [n_vocab] logits after the last token; valid until the next call. */
 const float *nb_session_logits(const nb_session *s);
 /* Evaluates ids and calls fn with the logits of each position >= from, for perplexity: cache is
@@ -67,6 +72,7 @@ nb_status nb_session_score(nb_session *s, const int32_t *ids, size_t n, size_t f
 
 const int32_t *nb_session_tokens(const nb_session *s, size_t *n);
 uint32_t nb_session_ctx(const nb_session *s);
+uint32_t nb_session_sequences(const nb_session *s);
 const nb_model *nb_session_model(const nb_session *s); /* borrowed */
 /* Bytes the session holds (KV, scratch): the fit module's prediction is tested against these. */
 void nb_session_bytes(const nb_session *s, uint64_t *kv, uint64_t *scratch);

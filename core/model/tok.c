@@ -81,7 +81,7 @@ size_t nb_tok_encode_spans(const nb_tok *t, const char *text, const nb_tok_span 
     nb_ids ids = {.out = out, .cap = cap};
     nb_merger merger = {0};
     bool ok = true;
-    if (flags & NB_TOK_BOS && t->add_bos && t->bos >= 0)
+    if (flags & NB_TOK_BOS && nb_tok_adds(t, NB_TOK_BOS))
         nb_ids_put(&ids, t->bos);
     bool space = t->add_space && !(flags & NB_TOK_NO_PREFIX);
     for (size_t from = 0, at = 0; ok && from < len; from = at) {
@@ -104,6 +104,8 @@ size_t nb_tok_encode_spans(const nb_tok *t, const char *text, const nb_tok_span 
         }
     }
     nb_merger_free(&merger);
+    if (flags & NB_TOK_EOS && nb_tok_adds(t, NB_TOK_EOS))
+        nb_ids_put(&ids, t->eos);
     return ok ? ids.n : SIZE_MAX;
 }
 
@@ -165,6 +167,11 @@ int32_t nb_tok_bos(const nb_tok *t)
 int32_t nb_tok_eos(const nb_tok *t)
 {
     return t->eos;
+}
+
+bool nb_tok_adds(const nb_tok *t, unsigned flag)
+{
+    return flag == NB_TOK_BOS ? t->add_bos && t->bos >= 0 : t->add_eos && t->eos >= 0;
 }
 
 bool nb_tok_is_end(const nb_tok *t, int32_t id)

@@ -15,6 +15,7 @@ enum {
     NB_TOK_BOS = 1,       /* add BOS if the model wants it */
     NB_TOK_SPECIAL = 2,   /* parse special-token spellings (templates only) */
     NB_TOK_NO_PREFIX = 4, /* no space in front even if add_space_prefix: a continuation */
+    NB_TOK_EOS = 8,       /* add EOS behind if the model wants it */
 };
 
 /* Copies what it needs; kvs may go. NB_UNSUPPORTED names a tokenizer model or pre-tokenizer that it
@@ -46,6 +47,8 @@ nb_status nb_tok_decode(const nb_tok *t, const int32_t *ids, size_t n, bool star
 uint32_t nb_tok_count(const nb_tok *t);
 int32_t nb_tok_bos(const nb_tok *t); /* -1 = none */
 int32_t nb_tok_eos(const nb_tok *t);
+/* Whether the model wants NB_TOK_BOS or NB_TOK_EOS around a text, and has that token. */
+bool nb_tok_adds(const nb_tok *t, unsigned flag);
 bool nb_tok_is_end(const nb_tok *t, int32_t id); /* eos, eot, eom: generation stops */
 bool nb_tok_is_control(const nb_tok *t, int32_t id);
 /* The space that begins the text behind this token was put there by encode and is not shown. */

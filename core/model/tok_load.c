@@ -285,17 +285,18 @@ static void settle_ends(nb_tok *t)
 
 typedef struct id_defaults {
     int32_t bos, eos, unk;
-    bool add_bos, add_space;
+    bool add_bos, add_eos, add_space;
 } id_defaults;
 
+/* llama_vocab::impl::load of src/llama-vocab.cpp @ de3ff81. */
 static id_defaults defaults_of(const nb_tok *t)
 {
     if (t->model == NB_TOK_SPM)
-        return (id_defaults){1, 2, 0, true, true};
+        return (id_defaults){1, 2, 0, true, false, true};
     if (t->model == NB_TOK_UNIGRAM)
-        return (id_defaults){-1, 1, 2, false, false};
+        return (id_defaults){-1, 1, 2, false, true, false};
     int32_t bos = t->pre->flags & NB_PRE_NO_BOS_ID ? -1 : 11;
-    return (id_defaults){bos, 11, -1, (t->pre->flags & NB_PRE_BOS) != 0, false};
+    return (id_defaults){bos, 11, -1, (t->pre->flags & NB_PRE_BOS) != 0, false, false};
 }
 
 static nb_status read_ids(nb_tok *t, const nb_kvs *kvs, nb_err *err)
@@ -308,6 +309,7 @@ static nb_status read_ids(nb_tok *t, const nb_kvs *kvs, nb_err *err)
     NB_TRY(read_id(t, kvs, "tokenizer.ggml.eot_token_id", -1, &eot, err));
     NB_TRY(read_id(t, kvs, "tokenizer.ggml.eom_token_id", -1, &eom, err));
     NB_TRY(read_flag(kvs, "tokenizer.ggml.add_bos_token", d.add_bos, &t->add_bos, err));
+    NB_TRY(read_flag(kvs, "tokenizer.ggml.add_eos_token", d.add_eos, &t->add_eos, err));
     NB_TRY(read_flag(kvs, "tokenizer.ggml.add_space_prefix", d.add_space, &t->add_space, err));
     NB_TRY(read_flag(kvs, "tokenizer.ggml.remove_extra_whitespaces", false, &t->merge_spaces, err));
     if (t->model == NB_TOK_BPE)

@@ -83,7 +83,7 @@ struct nb_tok {
     bool starts[256];     /* first bytes of specials */
     int32_t byte_id[256]; /* -1: no such byte token */
     int32_t bos, eos, unk;
-    bool add_bos, add_space;
+    bool add_bos, add_eos, add_space;
     bool words_split;  /* SPM: no word has a space mark after another character: text may be cut */
     const nb_pre *pre; /* BPE */
     nb_merges merges;  /* BPE */

@@ -21,6 +21,9 @@ const char *nb_fit_name(nb_fit_word w); /* "FITS" */
  * nb_memory's. */
 nb_fit nb_fit_of(const nb_hparams *hp, uint64_t weight_bytes, uint32_t ctx, bool kv_f32,
                  uint64_t available);
+/* The same of any session. */
+nb_fit nb_fit_session(const nb_hparams *hp, uint64_t weight_bytes, const nb_session_options *opt,
+                      uint64_t available);
 /* As far as a listing knows them; enough for nb_fit_of. n_layer 0 = the fit cannot be told. */
 nb_hparams nb_fit_hparams(const nb_entry *e);
 

@@ -139,8 +139,9 @@ static nb_status check_path(const item *it, const nk_type *to, bool allow_requan
         return nb_fail(err, NB_UNSUPPORTED, "tensor \"%s\": type %s cannot be written%s",
                        it->t.name, to->name,
                        to->wants_imatrix ? " without an importance matrix" : "");
-    /* codes of another quantizer spelled out as floats lose nothing */
-    bool spelled_out = to->is_float && it->src && nb_weights_packing(it->src);
+    /* codes of another quantizer spelled out as floats, or ternary ones kept, lose nothing */
+    bool ternary = from->id == NK_TQ2_0 && to->id == NK_TQ1_0;
+    bool spelled_out = (to->is_float || ternary) && it->src && nb_weights_packing(it->src);
     *requantized = !from->is_float && !spelled_out;
     if (*requantized && !allow_requantize)
         return nb_fail(err, NB_REFUSED,
@@ -172,6 +173,17 @@ static nb_status plan_tensor(nb_plan *p, size_t i, const item *it, const nb_type
     return NB_OK;
 }
 
+/* Whether a factor that stands beside a packed weight is in the weights themselves: they are
+ * encoded anew, from values that have it. */
+static bool is_folded(const item *it, const nb_type_choice *choice, size_t n, size_t i)
+{
+    if (!it[i].src || !it[i].src->beside)
+        return false;
+    item key = {.t = {.name = it[i].src->beside}};
+    const item *weight = bsearch(&key, it, n, sizeof *it, by_layer_then_name);
+    return weight && choice[weight - it].type != weight->src_type;
+}
+
 static nb_status plan_types(nb_plan *p, const nb_recipe *r, const nb_kvs *kvs, const item *it,
                             bool allow_requantize, nb_err *err)
 {
@@ -189,8 +201,11 @@ static nb_status plan_types(nb_plan *p, const nb_recipe *r, const nb_kvs *kvs, c
     for (size_t i = 0; i < p->n; i++)
         shapes[i] = it[i].t;
     st = nb_preset_choose(r, &info, shapes, p->n, choice, err);
-    for (size_t i = 0; i < p->n && st == NB_OK; i++)
-        st = plan_tensor(p, i, &it[i], &choice[i], allow_requantize, err);
+    const size_t n = p->n;
+    p->n = 0;
+    for (size_t i = 0; i < n && st == NB_OK; i++)
+        if (!is_folded(it, choice, n, i))
+            st = plan_tensor(p, p->n++, &it[i], &choice[i], allow_requantize, err);
 out:
     free(choice);
     free(shapes);

@@ -117,7 +117,8 @@ typedef struct strip {
     uint8_t *out; /* encoded bytes of this strip */
     size_t piece; /* bytes of one encoded row */
     bool copy;    /* same type: bytes are taken as they are */
-    bool packed;  /* of a quantized checkpoint: held against what that defines */
+    bool packed;  /* of a quantized checkpoint: held against what that defines, */
+    bool spelled; /* but encoded from the floats it lands in */
     const float *dec;
 } strip;
 
@@ -127,6 +128,12 @@ static nk_decode_fn *decoder(const nb_run *run, nk_type_id id)
     if (fast)
         return fast;
     return nk_type_get(id)->decode;
+}
+
+static void times(float *v, uint64_t n, float factor)
+{
+    for (uint64_t i = 0; factor != 1 && i < n; i++)
+        v[i] *= factor;
 }
 
 static void read_strip(const nb_run *run, nb_workspace *ws, const strip *s)
@@ -142,10 +149,13 @@ static void read_strip(const nb_run *run, nb_workspace *ws, const strip *s)
         const uint8_t *bytes = nb_weights_row(s->plan->src, s->row + r, ws->row) + skip;
         if (s->copy)
             memcpy(s->out + r * s->piece, bytes, s->piece);
-        if (s->packed && nb_weights_exact(s->plan->src, s->row + r, ws->src + r * s->cols))
+        if (s->packed && !s->spelled &&
+            nb_weights_exact(s->plan->src, s->row + r, ws->src + r * s->cols))
             continue;
-        if (decode)
-            decode(bytes, ws->src + r * s->cols, (size_t)s->cols);
+        if (!decode)
+            continue;
+        decode(bytes, ws->src + r * s->cols, (size_t)s->cols);
+        times(ws->src + r * s->cols, s->cols, nb_weights_factor(s->plan->src, s->row + r));
     }
 }
 
@@ -176,6 +186,8 @@ static nb_status encode_strip(const nb_run *run, nb_workspace *ws, strip *s, nb_
     if (!s->copy)
         run->method->encode(run->ops, to, ws->src, s->out, (size_t)s->rows, (size_t)s->cols, NULL);
     decoder(run, to->id)(s->out, ws->dec, s->n);
+    for (uint64_t r = 0; s->copy && r < s->rows; r++)
+        times(ws->dec + r * s->cols, s->cols, nb_weights_factor(s->plan->src, s->row + r));
     s->dec = ws->dec;
     return run->ops->all_finite(ws->dec, s->n) ? NB_OK : not_finite(s, ws->dec, ws->src, err);
 }
@@ -237,10 +249,10 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
     uint64_t step = run->strip / t->cols;
     nb_err err;
     s.copy = !run->rows && s.plan->src_type == s.plan->type->id;
+    s.packed =
+        !run->rows && run->cut[t->tensor].pieces == 1 && nb_weights_exact(s.plan->src, 0, NULL);
     /* A float landing type is what llama.cpp's converter would write: another type starts there. */
-    s.packed = !run->rows && run->cut[t->tensor].pieces == 1 &&
-               nb_weights_exact(s.plan->src, 0, NULL) &&
-               (s.copy || !nk_type_get(s.plan->src_type)->is_float);
+    s.spelled = s.packed && !s.copy && nk_type_get(s.plan->src_type)->is_float;
     s.piece = (size_t)row_bytes(s.plan->type, t->cols);
     for (uint64_t r = 0; r < t->rows; r += step) {
         s.row = t->row + r;
@@ -253,6 +265,8 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
             nb_run_fail(run, i, &err);
             return false;
         }
+        for (uint64_t k = 0; s.spelled && figures && k < s.rows; k++)
+            nb_weights_exact(s.plan->src, s.row + k, ws->src + k * s.cols);
         if (figures)
             measure_strip(run, ws, &s, sampled, stats);
         if (!nb_run_poll(run))

@@ -22,4 +22,5 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_dot_avx512(ops);
     nk_x86_dot_k_avx512(ops);
     nk_x86_enc_k_avx512(ops);
+    nk_x86_measure_avx512(ops);
 }

@@ -145,6 +145,13 @@ NK_INLINE lanes lanes_code(lanes v, int low, int high)
     return _mm512_sub_ps(_mm512_castsi512_ps(q), _mm512_set1_ps(12582912.0f));
 }
 
+/* The same for |v| < 2^22, low <= 0 <= high; half the work. */
+NK_INLINE lanes lanes_small_code(lanes v, lanes low, lanes high)
+{
+    v = _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    return lanes_max(lanes_min(v, high), low);
+}
+
 /* A table of sixteen in order, and of the middles between its neighbours. */
 typedef struct lane_table {
     __m512 value, middle; /* middle[15] is never reached */

@@ -17,6 +17,8 @@ typedef struct affine_fit {
 typedef struct affine_group {
     const lanes *x, *w;
     lanes sum_w, sum_x;
+    lanes least, high; /* values */
+    lane_mask open;    /* they are apart */
 } affine_group;
 
 NK_INLINE lanes affine_code(lanes x, lanes low, lanes iscale, int nmax)
@@ -36,24 +38,45 @@ NK_INLINE lanes affine_error(const affine_group *g, const lanes *code, const int
     return error;
 }
 
+/* Weighted sums of a trial's codes. */
+typedef struct affine_sums {
+    lanes l, l2, xl;
+} affine_sums;
+
+/* small: no product of iscale reaches 2^22. */
+NK_INLINE affine_sums affine_codes(const affine_group *g, lanes *code, const int n, const int nmax,
+                                   lanes iscale, lanes from, const bool small)
+{
+    affine_sums s = {lanes_set(0), lanes_set(0), lanes_set(0)};
+    lanes zero = lanes_set(0), top = lanes_set((float)nmax);
+    for (int i = 0; i < n; i++) {
+        lanes v = lanes_mul(iscale, lanes_sub(g->x[i], from));
+        lanes l = small ? lanes_small_code(v, zero, top) : lanes_code(v, 0, nmax);
+        lanes wl = lanes_mul(g->w[i], l);
+        code[i] = l;
+        s.l = lanes_add(s.l, wl);
+        s.l2 = lanes_add(s.l2, lanes_mul(wl, l));
+        s.xl = lanes_add(s.xl, lanes_mul(wl, g->x[i]));
+    }
+    return s;
+}
+
 /* Codes of one trial and the least squares under them; the lanes where that has a solution. */
 NK_INLINE lane_mask affine_trial(const affine_group *g, lanes *code, const int n, const int nmax,
                                  lanes iscale, lanes from, lanes *scale, lanes *low)
 {
-    lanes sum_l = lanes_set(0), sum_l2 = lanes_set(0), sum_xl = lanes_set(0), zero = lanes_set(0);
-    for (int i = 0; i < n; i++) {
-        lanes l = affine_code(g->x[i], from, iscale, nmax), wl = lanes_mul(g->w[i], l);
-        code[i] = l;
-        sum_l = lanes_add(sum_l, wl);
-        sum_l2 = lanes_add(sum_l2, lanes_mul(wl, l));
-        sum_xl = lanes_add(sum_xl, lanes_mul(wl, g->x[i]));
-    }
-    lanes det = lanes_sub(lanes_mul(g->sum_w, sum_l2), lanes_mul(sum_l, sum_l));
-    lanes s = lanes_div(lanes_sub(lanes_mul(g->sum_w, sum_xl), lanes_mul(g->sum_x, sum_l)), det);
-    lanes m = lanes_div(lanes_sub(lanes_mul(sum_l2, g->sum_x), lanes_mul(sum_l, sum_xl)), det);
+    lanes zero = lanes_set(0),
+          span = lanes_max(lanes_sub(g->high, from), lanes_sub(from, g->least));
+    lanes reach = lanes_pick(g->open, lanes_abs(lanes_mul(iscale, span)), zero);
+    affine_sums s = lanes_all(lanes_less(reach, lanes_set(0x1p21f)))
+                        ? affine_codes(g, code, n, nmax, iscale, from, true)
+                        : affine_codes(g, code, n, nmax, iscale, from, false);
+    lanes det = lanes_sub(lanes_mul(g->sum_w, s.l2), lanes_mul(s.l, s.l));
+    lanes free = lanes_div(lanes_sub(lanes_mul(g->sum_w, s.xl), lanes_mul(g->sum_x, s.l)), det);
+    lanes m = lanes_div(lanes_sub(lanes_mul(s.l2, g->sum_x), lanes_mul(s.l, s.xl)), det);
     lane_mask above = lanes_less(zero, m);
     *low = lanes_pick(above, zero, m);
-    *scale = lanes_pick(above, lanes_div(sum_xl, sum_l2), s);
+    *scale = lanes_pick(above, lanes_div(s.xl, s.l2), free);
     return lanes_less(zero, det);
 }
 
@@ -62,17 +85,17 @@ NK_INLINE affine_fit fit_affine(const lanes *x, const lanes *w, const int n, con
                                 const nk_affine_search *search, const bool absolute)
 {
     lanes code[NK_LEN], zero = lanes_set(0), top = lanes_set((float)nmax);
-    affine_group g = {x, w, w[0], lanes_mul(w[0], x[0])};
-    lanes low = x[0], high = x[0];
+    affine_group g = {.x = x, .w = w, .sum_w = w[0], .sum_x = lanes_mul(w[0], x[0])};
+    g.least = g.high = x[0];
     for (int i = 1; i < n; i++) {
-        low = lanes_min(x[i], low);
-        high = lanes_max(x[i], high);
+        g.least = lanes_min(x[i], g.least);
+        g.high = lanes_max(x[i], g.high);
         g.sum_w = lanes_add(g.sum_w, w[i]);
         g.sum_x = lanes_add(g.sum_x, lanes_mul(w[i], x[i]));
     }
-    low = lanes_pick(lanes_less(zero, low), zero, low);
-    lane_mask open = lanes_less(low, high);
-    affine_fit f = {.iscale = lanes_div(top, lanes_sub(high, low)), .low = low};
+    lanes low = lanes_pick(lanes_less(zero, g.least), zero, g.least);
+    g.open = lanes_less(low, g.high);
+    affine_fit f = {.iscale = lanes_div(top, lanes_sub(g.high, low)), .low = low};
     f.scale = lanes_div(lanes_set(1), f.iscale);
     for (int i = 0; i < n; i++)
         code[i] = affine_code(x[i], low, f.iscale, nmax);
@@ -80,18 +103,18 @@ NK_INLINE affine_fit fit_affine(const lanes *x, const lanes *w, const int n, con
     for (int k = 0; k <= search->last; k++) {
         lanes trial_scale, trial_low;
         lanes steps = lanes_set(search->first + search->step * (float)k + (float)nmax);
-        lanes iscale = lanes_div(steps, lanes_sub(high, low));
+        lanes iscale = lanes_div(steps, lanes_sub(g.high, low));
         lane_mask solved = affine_trial(&g, code, n, nmax, iscale, low, &trial_scale, &trial_low);
         lanes error = affine_error(&g, code, n, trial_scale, trial_low, absolute);
-        lane_mask better = lanes_both(lanes_both(solved, open), lanes_less(error, best));
+        lane_mask better = lanes_both(lanes_both(solved, g.open), lanes_less(error, best));
         best = lanes_pick(better, error, best);
         f.scale = lanes_pick(better, trial_scale, f.scale);
         f.iscale = lanes_pick(better, iscale, f.iscale);
         f.low = lanes_pick(better, low, f.low);
         low = lanes_pick(better, trial_low, low);
     }
-    f.scale = lanes_pick(open, f.scale, zero);
-    f.iscale = lanes_pick(open, f.iscale, zero);
+    f.scale = lanes_pick(g.open, f.scale, zero);
+    f.iscale = lanes_pick(g.open, f.iscale, zero);
     f.min = lanes_neg(low);
     return f;
 }
@@ -108,13 +131,16 @@ NK_INLINE lanes symmetric_code(lanes x, lanes iscale, int nmax)
     return lanes_code(lanes_mul(iscale, x), -nmax, nmax - 1);
 }
 
-NK_INLINE fit_sums symmetric_sums(const lanes *x, const lanes *w, const int n, const int nmax,
-                                  lanes iscale)
+/* wx[i] = w[i] * x[i]. iscale maps the greatest magnitude to about nmax; where that is tiny, the
+ * sums mean nothing. */
+NK_INLINE fit_sums symmetric_sums(const lanes *x, const lanes *w, const lanes *wx, const int n,
+                                  const int nmax, lanes iscale)
 {
     fit_sums s = {lanes_set(0), lanes_set(0)};
+    lanes bottom = lanes_set((float)-nmax), top = lanes_set((float)(nmax - 1));
     for (int i = 0; i < n; i++) {
-        lanes l = symmetric_code(x[i], iscale, nmax);
-        s.lx = lanes_add(s.lx, lanes_mul(lanes_mul(w[i], x[i]), l));
+        lanes l = lanes_small_code(lanes_mul(iscale, x[i]), bottom, top);
+        s.lx = lanes_add(s.lx, lanes_mul(wx[i], l));
         s.l2 = lanes_add(s.l2, lanes_mul(lanes_mul(w[i], l), l));
     }
     return s;
@@ -144,17 +170,19 @@ NK_INLINE lane_mask not_tiny(lanes max)
 NK_INLINE lanes fit_symmetric(const lanes *x, const lanes *w, const int n, const int nmax,
                               lanes *iscale, lane_mask *counts)
 {
-    lanes max = absmax_signed(x, n), zero = lanes_set(0);
+    lanes max = absmax_signed(x, n), zero = lanes_set(0), wx[NK_LEN];
     *counts = not_tiny(max);
+    for (int i = 0; i < n; i++)
+        wx[i] = lanes_mul(w[i], x[i]);
     *iscale = lanes_div(lanes_set((float)-nmax), max);
-    fit_sums s = symmetric_sums(x, w, n, nmax, *iscale);
+    fit_sums s = symmetric_sums(x, w, wx, n, nmax, *iscale);
     lanes scale = lanes_pick(lanes_differ(s.l2, zero), lanes_div(s.lx, s.l2), zero);
     lanes best = lanes_mul(scale, s.lx);
     for (int k = -9; k <= 9; k++) {
         if (k == 0)
             continue;
         lanes trial = lanes_div(lanes_set(-((float)nmax + 0.1f * (float)k)), max);
-        s = symmetric_sums(x, w, n, nmax, trial);
+        s = symmetric_sums(x, w, wx, n, nmax, trial);
         lane_mask better = lanes_both(lanes_less(zero, s.l2),
                                       lanes_less(lanes_mul(best, s.l2), lanes_mul(s.lx, s.lx)));
         scale = lanes_pick(better, lanes_div(s.lx, s.l2), scale);

@@ -17,7 +17,8 @@ void nk_x86_enc_avx2(nk_ops *ops);    /* activations; bytes equal to the C refer
 void nk_x86_enc_k_avx2(nk_ops *ops);  /* types whose scales are searched for, likewise */
 void nk_x86_enc_k_avx512(nk_ops *ops);
 void nk_x86_measure_avx2(nk_ops *ops); /* statistics, equal to the C reference's */
-void nk_x86_ops_avx2(nk_ops *ops);     /* norm, rope, softmax, silu, attention */
+void nk_x86_measure_avx512(nk_ops *ops);
+void nk_x86_ops_avx2(nk_ops *ops); /* norm, rope, softmax, silu, attention */
 
 /* Blocks of 32 without importance, AVX2. */
 typedef void nk_x86_plain_fn(const float *src, void *dst, size_t nrows, size_t ncols);

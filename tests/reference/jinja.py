@@ -67,6 +67,34 @@ def templates():
         write(path.with_suffix(".json"), out)
 
 
+TOOLS = [{"type": "function", "function": {
+    "name": "weather", "description": "Weather of a \"city\" <s>",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"},
+                                                    "days": {"type": "integer"}},
+                   "required": ["city"]}}},
+         {"type": "function", "function": {"name": "now", "description": "The time: \u6642",
+                                           "parameters": {"type": "object", "properties": {}}}}]
+TALK = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Rain in Oslo?"}]
+
+
+def published(folder):
+    """tests/data/chat_vars.json: what nb_chat_vars make of the templates in ../shared/templates that
+    tell no time. The rendered text begins with BOS, as every prompt of the test's vocabulary."""
+    rows = []
+    for path in sorted(folder.glob("*.jinja")):
+        text = path.read_text()
+        words = [w for w in ("enable_thinking", "thinking") if w in text]
+        given = [{"tools": TOOLS}] + [{w: on for w in words} for on in (True, False) if words]
+        for more in given if "strftime_now" not in text and "tools" in text else []:
+            r = render(text, {"messages": TALK, "add_generation_prompt": True, "bos_token": "<s>",
+                              "eos_token": "</s>", **more})
+            think = None if "tools" in more else more[words[0]]
+            if "rendered" in r:
+                rows.append({"template": path.name, "think": think, **r})
+    write(HERE.parent / "chat_vars.json",
+          {"tools": json.dumps(TOOLS, ensure_ascii=False), "rows": rows})
+
+
 def write(path, value):
     path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
@@ -232,3 +260,6 @@ def write_rows(path, rows):
 
 templates()
 expressions()
+shared = HERE.parents[3] / "shared" / "templates"
+if shared.is_dir():
+    published(shared)

@@ -7,7 +7,7 @@ Each is a Qwen2 model of one layer whose seven projections are packed one way. C
 zeros come from the hash of weights.py, in the natural order [out, in]; the decoded value is computed
 from those, not from the packed bytes, so a reader is held to the layout and to the formula at once.
 Sources of the layouts are named at each packer. NAME.f32 holds, little-endian float32, the decoded
-weights of mlp.down_proj [64, 96]; of gpt_oss_mxfp4 the experts' gate, up and down [2, 64, 64].
+weights of mlp.down_proj [64, 96], or [64, 128] (WIDE); of gpt_oss_mxfp4 the experts' gate, up and down [2, 64, 64].
 """
 
 import json
@@ -122,6 +122,62 @@ def awq(gemv=False):
                   "quant_method": "awq", "modules_to_not_convert": None}
 
 
+def plain(name, rows, cols):
+    """A linear that was left as it was."""
+    w = values(name, 1, 0, -2, (rows, cols))
+    return {".weight": ("F16", w.astype("<f2"))}, w
+
+
+def marlin(names, group, config):
+    """AutoAWQ, awq/modules/linear/marlin.py, and AutoGPTQ, qlinear_marlin.py: 4 bit, zeros 8. A word belongs
+    to a tensor core's thread t (of 32) and a tile of 16 x 16 (of 4 side by side along out): outputs
+    t // 4 and 8 more, inputs 2 (t % 4) + 0, 1, 8, 9; first the even of these eight codes, then the
+    odd ones. Scales: 64 outputs as 8 x 8 turned, or, one for all inputs, 32 as pairs."""
+
+    def pack(name, rows, cols):
+        if rows % 64:
+            return plain(name, rows, cols)
+        q, size = bits(name, (rows, cols), 4), group if group > 0 else cols
+        s = steps(name + ".s", (rows, cols // size))
+        stored = np.zeros((cols // 16, rows * 2), np.uint32)
+        for t in range(32):
+            eight = [(t // 4 + 8 * half, 2 * (t % 4) + k) for half in (0, 1) for k in (0, 1, 8, 9)]
+            for place, (n, k) in enumerate(eight[0::2] + eight[1::2]):
+                for tile in range(4):
+                    codes = q[16 * tile + n :: 64, k::16].T.astype(np.uint32)  # [in / 16, out / 64]
+                    stored[:, 4 * t + tile :: 128] |= codes << np.uint32(4 * place)
+        if group > 0:
+            scales = s.T.reshape(-1, rows // 64, 8, 8).transpose(0, 1, 3, 2).reshape(-1, rows)
+        else:
+            scales = s.T.reshape(1, rows // 32, 4, 4, 2).transpose(0, 1, 3, 2, 4).reshape(1, rows)
+        w = s[:, np.arange(cols) // size] * (q.astype(np.float32) - 8)
+        return {names[0]: ("I32", stored.view("<i4")), names[1]: ("F16", np.ascontiguousarray(scales).astype("<f2"))}, w
+
+    return pack, config
+
+
+def gemv_fast():
+    """AutoAWQ, awq/modules/linear/gemv_fast.py, pack_intweight: of 32 inputs number 8 a + 2 b + c at 8 b + 4 c
+    + a; four outputs' 64 inputs one after another, four codes to a word. Scales and -scale zero in
+    float16, [groups padded to 8, out]; w = scale q + that."""
+
+    def pack(name, rows, cols):
+        if cols % 64:
+            return plain(name, rows, cols)
+        q, groups = bits(name, (rows, cols), 4), cols // 64
+        s, z = steps(name + ".s", (rows, groups)), bits(name + ".z", (rows, groups), 4).astype(np.float32)
+        mixed = q.reshape(rows, cols // 32, 4, 4, 2).transpose(0, 1, 3, 4, 2).reshape(rows, cols)
+        mixed = mixed.reshape(rows // 4, 4, cols // 64, 64).transpose(0, 2, 1, 3).reshape(rows // 4, cols, 4)
+        codes = (mixed.astype(np.uint16) << np.array([0, 4, 8, 12], dtype=np.uint16)).sum(axis=-1).astype("<u2")
+        wide = lambda x: np.pad(x, ((0, 0), (0, 16 - groups))).T.astype("<f2")
+        offset = (-s * z).astype("<f2").astype(np.float32)
+        each = np.arange(cols) // 64
+        stored = {".qweight": ("I16", codes.view("<i2")), ".scales": ("F16", wide(s)), ".qzeros": ("F16", wide(offset))}
+        return stored, s[:, each] * q.astype(np.float32) + offset[:, each]
+
+    return pack, {"bits": 4, "group_size": 64, "zero_point": True, "version": "gemv_fast", "quant_method": "awq"}
+
+
 NF4 = [-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
        -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,
        0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
@@ -206,6 +262,28 @@ def compressed(kind, symmetric=True):
                   "ignore": ["lm_head"], "kv_cache_scheme": None, "quantization_status": "compressed"}
 
 
+def mixed():
+    """Several config_groups: 4 bit in groups of 32 for attention, 8 bit packed for down_proj, int8 for the
+    rest; what a linear is stored as tells which."""
+    four, four_config = compressed("pack-quantized")
+    eight, _ = compressed("int-quantized")
+
+    def packed8(name, rows, cols):
+        q, s = bits(name, (rows, cols), 8), steps(name + ".s", (rows, 1))
+        stored = {".weight_packed": ("I32", words(q, 8)), ".weight_scale": ("BF16", bf16(s)),
+                  ".weight_shape": ("I64", np.array([rows, cols], dtype="<i8"))}
+        return stored, s * (q.astype(np.float32) - 128)
+
+    def pack(name, rows, cols):
+        return (four if "attn" in name else packed8 if "down" in name else eight)(name, rows, cols)
+
+    groups = {"group_0": four_config["config_groups"]["group_0"] | {"targets": ["re:.*self_attn.*"], "format": "pack-quantized"}}
+    for i, (target, kind) in enumerate((("re:.*down_proj", "pack-quantized"), ("Linear", "int-quantized"))):
+        weights = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel", "group_size": None}
+        groups[f"group_{i + 1}"] = {"targets": [target], "weights": weights, "format": kind}
+    return pack, four_config | {"format": "mixed-precision", "config_groups": groups}
+
+
 def fp8(scale_bits, size=64):
     """transformers, integrations/finegrained_fp8.py: e4m3 times weight_scale_inv of its block of
     size x size, blocks at the ends cut. scale_bits 0: powers of two."""
@@ -255,28 +333,29 @@ def bitnet(offline):
     return pack, config | ({"linear_class": "autobitlinear", "quantization_mode": "offline"} if offline else {})
 
 
-def hqq():
+def hqq(axis=1, n=4):
     """mobiusml/hqq, core/quantize.py and bitpack.py (pack_4bit_u8): the matrix as rows of one group, the
     first half of them in the high nibbles; w = (q - zero) scale, zero a float. Settings are
-    tensors too, text as bytes."""
+    tensors too, text as bytes. axis 0: the matrix as [group, n / group], groups downwards."""
     group = 32
 
     def pack(name, rows, cols):
-        q = bits(name, (rows * cols // group, group), 4)
+        groups = rows * cols // group
+        q = bits(name, (groups, group) if axis else (group, groups), n)
         half = len(q) // 2
-        s = steps(name + ".s", (len(q), 1))
-        z = bits(name + ".z", (len(q), 1), 4).astype(np.float32) + np.float32(0.5)
+        s = steps(name + ".s", (groups, 1) if axis else (1, groups))
+        z = bits(name + ".z", s.shape, n).astype(np.float32) + np.float32(0.5)
         number = lambda x: ("I32", np.array([x], dtype="<i4"))
         flag = lambda x: ("U8", np.array([x], dtype=np.uint8))
-        stored = {".W_q": ("U8", q[:half] << 4 | q[half:]), ".scale": ("F16", s.astype("<f2")),
+        stored = {".W_q": ("U8", q if n == 8 else q[:half] << 4 | q[half:]), ".scale": ("F16", s.astype("<f2")),
                   ".zero": ("F16", z.astype("<f2")), ".shape": ("I64", np.array([rows, cols], dtype="<i8")),
-                  ".nbits": number(4), ".group_size": number(group), ".axis": number(1),
+                  ".nbits": number(n), ".group_size": number(group), ".axis": number(axis),
                   ".channel_wise": flag(1), ".optimize": flag(1), ".round_zero": flag(0), ".view_as_float": flag(0),
-                  ".packing": ("U8", np.frombuffer(b"4bit_u8", dtype=np.uint8)),
+                  ".packing": ("U8", np.frombuffer(b"%dbit_u8" % n, dtype=np.uint8)),
                   ".unpack_view_dtype": ("U8", np.frombuffer(b"uint8", dtype=np.uint8))}
         return stored, ((q.astype(np.float32) - z) * s).reshape(rows, cols)
 
-    parameters = {"nbits": 4, "group_size": group, "axis": 1, "channel_wise": True, "optimize": True,
+    parameters = {"nbits": n, "group_size": group, "axis": axis, "channel_wise": True, "optimize": True,
                   "round_zero": False, "view_as_float": False}
     return pack, {"quant_method": "hqq", "skip_modules": ["lm_head"], "quant_config": {
         "weight_quant_params": parameters, "scale_quant_params": None, "zero_quant_params": None, "offload_meta": False}}
@@ -320,11 +399,19 @@ PACKINGS = {
     "awq_gemm": awq(), "awq_gemv": awq(gemv=True),
     "bnb_nf4": bnb4("nf4"), "bnb_nf4_nested": bnb4("nf4", nested=True), "bnb_fp4": bnb4("fp4"), "bnb_int8": bnb8(),
     "ct_pack": compressed("pack-quantized"), "ct_pack_asym": compressed("pack-quantized", symmetric=False),
-    "ct_int8": compressed("int-quantized"), "ct_fp8": compressed("float-quantized"),
+    "ct_mixed": mixed(), "ct_int8": compressed("int-quantized"), "ct_fp8": compressed("float-quantized"),
     "fp8_block": fp8(6), "fp8_block_pow2": fp8(0), "nvfp4": nvfp4(),
     "bitnet_packed": bitnet(False), "bitnet_offline": bitnet(True),
+    "gptq_marlin": marlin((".B", ".s"), -1, {"bits": 4, "group_size": -1, "desc_act": False, "sym": True,
+                                             "is_marlin_format": True, "quant_method": "gptq"}),
+    "awq_marlin": marlin((".qweight", ".scales"), 32, {"bits": 4, "group_size": 32, "zero_point": False,
+                                                      "version": "marlin", "quant_method": "awq"}),
+    "awq_gemv_fast": gemv_fast(), "hqq4_axis0": hqq(axis=0), "hqq8_axis0": hqq(axis=0, n=8),
     "hqq4": hqq(), "quanto_int8": quanto(8), "quanto_int4": quanto(4),
 }
+
+
+WIDE = {"gptq_marlin": 128, "awq_marlin": 128, "awq_gemv_fast": 128}  # instead of FF, for whole tiles
 
 
 # --- files ------------------------------------------------------------------------------------------
@@ -360,6 +447,8 @@ def write_model(name, config, tensors, decoded):
     with open(os.path.join(DATA, name + ".json"), "w") as out:
         out.write(json.dumps(config, indent=1) + "\n")
     write_safetensors(os.path.join(DATA, name + ".safetensors"), tensors)
+    if not decoded:
+        return
     with open(os.path.join(GOLDEN, name + ".f32"), "wb") as out:
         for w in decoded:
             out.write(np.ascontiguousarray(w).astype("<f4").tobytes())
@@ -370,10 +459,12 @@ def write(name):
     pack, quantization = PACKINGS[name]
     tensors = {n: ("F16", x.astype("<f2")) for n, x in plain_tensors()}
     decoded = {}
+    ff = WIDE.get(name, FF)
     for linear, shape in LINEARS.items():
+        shape = tuple(ff if n == FF else n for n in shape)
         stored, decoded[linear] = pack(linear, *shape)
         tensors |= {f"model.layers.0.{linear}{suffix}": t for suffix, t in stored.items()}
-    config = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "intermediate_size": FF, "tie_word_embeddings": True}
+    config = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "intermediate_size": ff, "tie_word_embeddings": True}
     if quantization:
         config["quantization_config"] = quantization
     else:
@@ -381,6 +472,15 @@ def write(name):
             kind = {"weights": "qint8" if name.endswith("8") else "qint4", "activations": "none"}
             json.dump({f"model.layers.0.{linear}": kind for linear in LINEARS}, out, indent=1)
     write_model(name, config, tensors, [decoded[CHECKED]])
+
+
+def write_unpacked(name):
+    """The same model with its linears spelled out, NAME_plain: what a reader of NAME must compute."""
+    pack, _ = PACKINGS[name]
+    tensors = {n: ("F16", x.astype("<f2")) for n, x in plain_tensors()}
+    tensors |= {f"model.layers.0.{n}.weight": ("F32", pack(n, *shape)[1]) for n, shape in LINEARS.items()}
+    config = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "intermediate_size": FF, "tie_word_embeddings": True}
+    write_model(name + "_plain", config, tensors, [])
 
 
 def write_gpt_oss():
@@ -416,4 +516,5 @@ if __name__ == "__main__":
     os.makedirs(GOLDEN, exist_ok=True)
     for each in PACKINGS:
         write(each)
+    write_unpacked("gptq4_order")
     write_gpt_oss()

@@ -9,6 +9,7 @@
 #include "core/model/chat.h"
 #include "core/model/session_file.h"
 #include "tui/app.h"
+#include "tui/commands/chat_opt.h"
 #include "tui/commands/session_opt.h"
 #include "tui/remote.h"
 #include "tui/transcript.h"
@@ -29,6 +30,11 @@ enum {
     C_SESSION,
     C_LORA,
     C_LORA_SCALE,
+    C_PARALLEL,
+    C_SHIFT,
+    C_THINK,
+    C_TOOLS,
+    C_VARIABLE,
     C_COUNT
 };
 static const ui_opt chat_opt[C_COUNT] = {
@@ -49,16 +55,27 @@ static const ui_opt chat_opt[C_COUNT] = {
      "go on from what FILE holds, if there is one, and save it"},
     {"lora", 0, UI_OPT_FILE, "FILE", NULL, 0, 0, "LoRA adapter (GGUF) of every model named"},
     {"lora-scale", 0, UI_OPT_NUM, "S", "1", -1e6, 1e6, "how much of the adapter is added"},
+    {"parallel", 0, UI_OPT_INT, "N", "1", 1, NB_MAX_SEQ,
+     "N answers at once, with seeds S, S+1, ..."},
+    {"context-shift", 0, UI_OPT_FLAG, NULL, NULL, 0, 0,
+     "a full context forgets its older half instead of ending the answer"},
+    {"think", 0, UI_OPT_TEXT, "WORD", "auto", 0, 0, "whether the template asks to think: on, off"},
+    {"tools", 0, UI_OPT_FILE, "FILE", NULL, 0, 0, "tools for the template, as OpenAI's API lists"},
+    {"template-arg", 0, UI_OPT_TEXTS, "KEY=JSON", NULL, 0, 0, "a variable for the template"},
 };
 
 enum { STDIN_LIMIT = 64 << 20 };
 
-/* One turn: its answer goes to the log and, streaming, to stdout. */
+/* One turn: its answers go to the log and, streaming, to stdout. */
 typedef struct turn {
     ui_ctx *ctx;
+    dl_remote *remote; /* NULL: local */
     ui_transcript *log;
-    int answer; /* message */
+    int answer; /* message; those of other answers at once follow it */
+    uint32_t n; /* answers */
     bool stream;
+    const nb_chat_vars *vars;
+    nb_turn_stats stats[NB_MAX_SEQ];
     nb_err err;
 } turn;
 
@@ -67,7 +84,7 @@ static void on_token(void *arg, const nb_token_event *e)
     turn *t = arg;
     ui_ctx_done(t->ctx); /* of a remote's answer, which is waited for */
     if (t->err.status == NB_OK)
-        ui_transcript_token(t->log, t->answer, e, &t->err);
+        ui_transcript_token(t->log, t->answer + (int)e->answer, e, &t->err);
     if (t->stream) {
         ui_print_safe(e->text, e->len);
         fflush(stdout);
@@ -90,9 +107,7 @@ static nb_sampling sampling_from(const ui_arg *o)
     return s;
 }
 
-/* The answer itself is the progress; a remote's has to be waited for. */
-static nb_status run_turn(ui_ctx *ctx, nb_responder *r, bool waits, const char *prompt, turn *t,
-                          nb_turn_stats *stats, nb_err *err)
+static nb_status run_turn(ui_ctx *ctx, nb_local *local, const char *prompt, turn *t, nb_err *err)
 {
     const ui_arg *o = ctx->opt;
     nb_message msg[2];
@@ -104,12 +119,18 @@ static nb_status run_turn(ui_ctx *ctx, nb_responder *r, bool waits, const char *
                   .n_messages = n,
                   .sampling = sampling_from(o),
                   .max_tokens = o[C_MAX].set ? (uint32_t)o[C_MAX].i : 0,
+                  .shift = o[C_SHIFT].flag,
+                  .vars = t->vars,
                   .token = on_token,
                   .arg = t};
     nb_hooks hooks = ui_ctx_hooks(ctx);
-    if (!waits)
-        hooks.progress = NULL;
-    NB_TRY(r->ask(r, &ask, stats, &hooks, err));
+    nb_responder *far = t->remote ? dl_remote_responder(t->remote) : NULL;
+    if (far) {
+        NB_TRY(far->ask(far, &ask, t->stats, &hooks, err));
+    } else {
+        hooks.progress = NULL; /* the answer itself is the progress */
+        NB_TRY(nb_local_ask_each(local, &ask, t->n, t->stats, &hooks, err));
+    }
     if (t->err.status != NB_OK && err)
         *err = t->err;
     return t->err.status;
@@ -127,24 +148,95 @@ static nb_status resume(const ui_ctx *ctx, nb_local *local, nb_err *err)
     return nb_session_restore(nb_local_session(local), file->text, NULL, err);
 }
 
-static nb_status log_question(turn *t, int pane, const char *prompt, nb_err *err)
+/* What is told on stderr: which template is used, and what is asked of it in vain. */
+static void tell_template(const ui_ctx *ctx, const nb_chat *chat)
 {
-    int question;
-    NB_TRY(ui_transcript_add(t->log, pane, -1, NB_USER, prompt, strlen(prompt), &question, err));
-    return ui_transcript_add(t->log, pane, question, NB_ASSISTANT, NULL, 0, &t->answer, err);
+    const char *problem, *name = nb_chat_template(chat, &problem);
+    if (ctx->quiet)
+        return;
+    if (problem) {
+        nb_str safe = {0};
+        nb_safe_text(&safe, problem, strlen(problem), NB_SAFE_ONE_LINE);
+        fprintf(stderr, "nibble: the model's own chat template cannot be run (%s); using %s\n",
+                nb_str_c(&safe), name);
+        nb_str_free(&safe);
+    }
+    if (ctx->opt[C_THINK].set && !nb_chat_can_think(chat))
+        fputs("nibble: --think: this model's chat template does not ask for it\n", stderr);
 }
 
-static void print_figures(const ui_ctx *ctx, const nb_turn_stats *s, const char *host)
+/* Calls of tools are shown, not made. */
+static void tell_calls(const ui_message *m)
 {
-    if (!ctx->json && !ctx->quiet && ctx->err_tty)
-        fprintf(stderr, "[%u tokens, %.1f tok/s, first after %.2f s%s%s]\n", s->n_answer,
-                s->tok_per_s, s->ttft, host ? ", remote " : "", host ? host : "");
+    nb_tool_call call[UI_CALLS];
+    size_t n = ui_transcript_calls(m, call, UI_CALLS);
+    for (size_t i = 0; i < n && i < UI_CALLS; i++) {
+        nb_str safe = {0};
+        nb_safe_text(&safe, call[i].name, strlen(call[i].name), NB_SAFE_ONE_LINE);
+        nb_str_add(&safe, " ");
+        nb_safe_text(&safe, nb_str_c(&m->text) + call[i].args_at, call[i].args_len,
+                     NB_SAFE_ONE_LINE);
+        fprintf(stderr, "[tool call, not made: %s]\n", nb_str_c(&safe));
+        nb_str_free(&safe);
+    }
+}
+
+static void print_answers(const ui_ctx *ctx, const turn *t)
+{
+    uint64_t seed = sampling_from(ctx->opt).seed;
+    for (uint32_t i = 0; i < t->n; i++) {
+        const ui_message *m = ui_transcript_at(t->log, t->answer + (int)i);
+        const nb_turn_stats *s = &t->stats[i];
+        char shifts[96];
+        ui_transcript_shifts(m, shifts, sizeof shifts);
+        if (!t->stream && !ctx->json) {
+            printf("== answer %u, seed %llu\n", i + 1, (unsigned long long)(seed + i));
+            ui_print_safe(nb_str_c(&m->text), m->text.len);
+        }
+        if (!ctx->json)
+            putchar('\n');
+        if (ctx->json || ctx->quiet)
+            continue;
+        fflush(stdout);
+        tell_calls(m);
+        const char *host = t->remote ? dl_remote_host(t->remote) : "";
+        if (ctx->err_tty || shifts[0])
+            fprintf(stderr, "[%u tokens, %.1f tok/s, first after %.2f s%s%s%s]\n", s->n_answer,
+                    s->tok_per_s, s->ttft, shifts, *host ? ", remote " : "", host);
+    }
+}
+
+/* The question and its answers, still empty, as pane `pane` of the log. */
+static nb_status begin_turn(turn *t, int pane, const char *model, const char *prompt,
+                            const nb_local *local, nb_err *err)
+{
+    int question, answer;
+    if (local)
+        ui_transcript_set_vocabulary(t->log, pane, ui_transcript_vocabulary(nb_local_tok(local)));
+    ui_transcript_name_pane(t->log, pane, model, model);
+    NB_TRY(ui_transcript_add(t->log, pane, -1, NB_USER, prompt, strlen(prompt), &question, err));
+    for (uint32_t i = 0; i < t->n; i++) {
+        NB_TRY(ui_transcript_add(t->log, pane, question, NB_ASSISTANT, NULL, 0, &answer, err));
+        t->answer = i ? t->answer : answer;
+    }
+    return NB_OK;
+}
+
+static nb_status check_options(const ui_ctx *ctx, nb_err *err)
+{
+    if (ctx->opt[C_SESSION].set && ctx->n_args > 1)
+        return nb_fail(err, NB_USAGE, "--session: a session is of one model");
+    if (ctx->opt[C_PARALLEL].set && ctx->n_args > 1)
+        return nb_fail(err, NB_USAGE, "--parallel: several answers are of one model");
+    return NB_OK;
 }
 
 /* What only a model on this machine has. */
 static nb_status only_remote_options(const ui_ctx *ctx, nb_err *err)
 {
-    static const int local[] = {C_CTX, C_CACHE_K, C_CACHE_V, C_SESSION, C_LORA, C_LORA_SCALE};
+    static const int local[] = {C_CTX,   C_CACHE_K,    C_CACHE_V,  C_SESSION,
+                                C_LORA,  C_LORA_SCALE, C_PARALLEL, C_SHIFT,
+                                C_THINK, C_TOOLS,      C_VARIABLE};
     for (size_t i = 0; i < countof(local); i++)
         if (ctx->opt[local[i]].set)
             return nb_fail(err, NB_USAGE, "--%s: a remote model has none that nibble could set",
@@ -155,81 +247,70 @@ static nb_status only_remote_options(const ui_ctx *ctx, nb_err *err)
 static nb_status ask_remote(ui_ctx *ctx, int pane, const char *prompt, ui_transcript *log,
                             nb_err *err)
 {
-    dl_remote *remote = NULL;
-    turn t = {.ctx = ctx, .log = log, .stream = !ctx->json};
-    nb_turn_stats stats = {0};
+    turn t = {.ctx = ctx, .log = log, .n = 1, .stream = !ctx->json};
     const char *model = ctx->args[pane];
     NB_TRY(only_remote_options(ctx, err));
-    NB_TRY(ui_remote_open(&remote, &ctx->cfg, false, model, err));
-    ui_transcript_name_pane(log, pane, model, model);
-    nb_status st = log_question(&t, pane, prompt, err);
+    NB_TRY(ui_remote_open(&t.remote, &ctx->cfg, false, model, err));
+    nb_status st = begin_turn(&t, pane, model, prompt, NULL, err);
     if (st == NB_OK)
-        st = run_turn(ctx, dl_remote_responder(remote), true, prompt, &t, &stats, err);
+        st = run_turn(ctx, NULL, prompt, &t, err);
     if (st == NB_OK)
-        ui_transcript_end(log, t.answer, &stats);
+        ui_transcript_end(log, t.answer, &t.stats[0]);
     ui_ctx_done(ctx);
-    if (!ctx->json)
-        putchar('\n');
     if (st == NB_OK)
-        print_figures(ctx, &stats, dl_remote_host(remote));
-    const char *remedy = dl_remote_remedy(dl_remote_trouble(remote));
+        print_answers(ctx, &t);
+    else if (!ctx->json)
+        putchar('\n');
+    const char *remedy = dl_remote_remedy(dl_remote_trouble(t.remote));
     if (st != NB_OK && *remedy)
         ctx->remedy = remedy;
-    dl_remote_close(&remote);
+    dl_remote_close(&t.remote);
     return st;
 }
 
 /* The model's answer as pane `pane` of the log. */
 static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sched,
-                         ui_transcript *log, nb_err *err)
+                         ui_transcript *log, const nb_chat_vars *vars, nb_err *err)
 {
     char path[1024];
     const char *model = ctx->args[pane];
-    const ui_arg *ctx_opt = &ctx->opt[C_CTX];
+    const ui_arg *o = ctx->opt;
     nb_local *local = NULL;
-    nb_session_options opt = {.n_ctx = ctx_opt->set ? (uint32_t)ctx_opt->i : 0};
-    turn t = {.ctx = ctx, .log = log, .stream = !ctx->json};
-    nb_turn_stats stats = {0};
     if (nb_is_remote(model))
         return ask_remote(ctx, pane, prompt, log, err);
-    if (ctx->opt[C_SESSION].set && ctx->n_args > 1)
-        return nb_fail(err, NB_USAGE, "--session: a session is of one model");
-    NB_TRY(ui_cache_types(&opt, &ctx->opt[C_CACHE_K], &ctx->opt[C_CACHE_V], err));
+    turn t = {.ctx = ctx,
+              .log = log,
+              .n = o[C_PARALLEL].set ? (uint32_t)o[C_PARALLEL].i : 1,
+              .vars = vars};
+    nb_session_options opt = {.n_ctx = o[C_CTX].set ? (uint32_t)o[C_CTX].i : 0, .n_seq = t.n};
+    t.stream = !ctx->json && t.n == 1;
+    NB_TRY(ui_cache_types(&opt, &o[C_CACHE_K], &o[C_CACHE_V], err));
     NB_TRY(nb_library_resolve(&ctx->cfg, model, path, sizeof path, err));
     NB_TRY(nb_local_open(&local, path, &ctx->ops, sched, ctx->threads, &opt, err));
-    const char *problem, *name = nb_chat_template(nb_local_chat(local), &problem);
-    if (problem && !ctx->quiet) {
-        nb_str safe = {0};
-        nb_safe_text(&safe, problem, strlen(problem), NB_SAFE_ONE_LINE);
-        fprintf(stderr, "nibble: the model's own chat template cannot be run (%s); using %s\n",
-                nb_str_c(&safe), name);
-        nb_str_free(&safe);
-    }
-    ui_transcript_set_vocabulary(log, pane, ui_transcript_vocabulary(nb_local_tok(local)));
-    ui_transcript_name_pane(log, pane, model, model);
-    nb_status st = log_question(&t, pane, prompt, err);
+    tell_template(ctx, nb_local_chat(local));
+    nb_status st = begin_turn(&t, pane, model, prompt, local, err);
     if (st == NB_OK)
         st = resume(ctx, local, err);
     if (st == NB_OK)
-        st = run_turn(ctx, nb_local_responder(local), false, prompt, &t, &stats, err);
-    if (st == NB_OK && ctx->opt[C_SESSION].set)
-        st = nb_session_save(nb_local_session(local), ctx->opt[C_SESSION].text, NULL, err);
-    if (st == NB_OK)
-        ui_transcript_end(log, t.answer, &stats);
+        st = run_turn(ctx, local, prompt, &t, err);
+    if (st == NB_OK && o[C_SESSION].set)
+        st = nb_session_save(nb_local_session(local), o[C_SESSION].text, NULL, err);
+    for (uint32_t i = 0; st == NB_OK && i < t.n; i++)
+        ui_transcript_end(log, t.answer + (int)i, &t.stats[i]);
     nb_local_close(&local);
-    if (!ctx->json)
-        putchar('\n');
     if (st == NB_OK)
-        print_figures(ctx, &stats, NULL);
+        print_answers(ctx, &t);
+    else if (!ctx->json)
+        putchar('\n');
     return st;
 }
 
-static void print_json(const ui_transcript *log)
+static void print_json(const ui_transcript *log, bool each)
 {
     nb_str text = {0};
     nb_jout w = nb_jout_make(&text);
     nb_jout_object(&w);
-    ui_transcript_answers_json(log, &w);
+    ui_transcript_answers_json(log, each, &w);
     nb_jout_object_end(&w);
     puts(nb_str_c(&text));
     nb_str_free(&text);
@@ -257,6 +338,10 @@ static nb_status ask_all(ui_ctx *ctx, const char *prompt, nb_err *err)
 {
     nb_sched *sched = NULL;
     ui_transcript *log = NULL;
+    ui_chat_vars vars = {0};
+    const ui_arg *o = ctx->opt;
+    NB_TRY(check_options(ctx, err));
+    NB_TRY(ui_chat_vars_read(&vars, &o[C_THINK], &o[C_TOOLS], &o[C_VARIABLE], err));
     nb_status st = nb_sched_open(&sched, ctx->threads, err);
     if (st == NB_OK)
         st = ui_transcript_open(&log, NULL, err);
@@ -266,14 +351,15 @@ static nb_status ask_all(ui_ctx *ctx, const char *prompt, nb_err *err)
             ui_print_safe(ctx->args[i], strlen(ctx->args[i]));
             putchar('\n');
         }
-        st = ask_one(ctx, i, prompt, sched, log, err);
+        st = ask_one(ctx, i, prompt, sched, log, &vars.vars, err);
     }
     if (st == NB_OK && ctx->json)
-        print_json(log);
+        print_json(log, ctx->opt[C_PARALLEL].set);
     else if (st == NB_OK && ctx->n_args > 1)
         print_differences(ctx, log);
     ui_transcript_close(&log);
     nb_sched_close(&sched);
+    ui_chat_vars_free(&vars);
     return st;
 }
 
@@ -326,15 +412,22 @@ const ui_cmd ui_cmd_chat = {
         "With -p, or a prompt on standard input, stdout carries the answer and nothing else;\n"
         "with several models the answers follow one another, then where each first differs from\n"
         "the first. Without a prompt and in a terminal the workbench opens on Chat.\n"
+        "--parallel asks one model for N answers that share the prompt and each pass over the\n"
+        "weights; each is what its seed gives alone. --context-shift keeps what stands before the\n"
+        "first question; without -n an answer then ends after as many tokens as the model was\n"
+        "trained on. A call of a tool is shown, never made. A template that refuses the\n"
+        "conversation, or takes no tools, is exit 3.\n"
         "MODEL may be https://host[:port][/path]#name, an OpenAI-compatible endpoint (vLLM, "
         "SGLang,\n"
         "llama.cpp's server, Ollama); its key is NIBBLE_API_KEY or OPENAI_API_KEY. Answers are "
         "then\n"
         "compared by text, as its tokens have no ids here.\n"
         "JSON keys: prompt, answers[] with model, text, ids (of a remote none), remote, "
-        "tok_per_s,\n"
-        "ttft_s, prompt_tokens, stop (end, limit, context), compared_by (tokens, text) and\n"
-        "first_difference (token index against the first answer,\n"
+        "compared_by\n"
+        "(tokens, text), tok_per_s, ttft_s, prompt_tokens,\n"
+        "reused_tokens (of a saved session, or shared by --parallel), stop (end, limit, context),\n"
+        "shifts[] (token: before which one; dropped: tokens forgotten), tool_calls[] (name,\n"
+        "arguments: JSON as text) and first_difference (token index against the first answer,\n"
         "null = same, or of another vocabulary); first_difference of all answers: the earliest of\n"
         "these.",
     .opt = chat_opt,

@@ -7,6 +7,7 @@
 #include "core/base/file.h"
 #include "core/eval/synth.h"
 #include "core/files/library.h"
+#include "core/quant/import.h"
 #include "core/quant/quantize.h"
 #include "tui/commands/cmd.h"
 #include "tui/twin.h"
@@ -97,9 +98,12 @@ static void print_plan(const nb_plan *plan, const char *out_path)
     char from[16], to[16];
     for (size_t i = 0; i < plan->n; i++) {
         const nb_planned *p = &plan->tensor[i];
-        char line[160];
-        snprintf(line, sizeof line, "%-28s %-5s %12llu  %s", plan->layout[i].name, p->type->name,
-                 (unsigned long long)p->nbytes, p->why);
+        char line[240];
+        nb_import in;
+        bool lossy = nb_import_of(&in, p, NULL) && !in.exact;
+        snprintf(line, sizeof line, "%-28s %-5s %12llu  %s%s%s%s%s", plan->layout[i].name,
+                 p->type->name, (unsigned long long)p->nbytes, p->why, lossy ? "; from " : "",
+                 lossy ? in.packing : "", lossy ? ": " : "", lossy ? in.lost : "");
         print_safe_line("", line);
     }
     printf("%zu tensors, %s -> %s, ", plan->n, nb_human_bytes(from, plan->source_bytes),
@@ -111,41 +115,45 @@ static void print_plan(const nb_plan *plan, const char *out_path)
     print_safe_line("would write ", out_path);
 }
 
-/* Of weights that another quantizer packed and whose codes were taken over: how far what the file
- * decodes to lies from what the checkpoint defines, and where. */
+/* One tensor whose weights are not all what the checkpoint defines. */
+static void print_loss(const nb_plan *plan, size_t i, const nb_import *in)
+{
+    char line[240], number[32];
+    const nb_planned *p = &plan->tensor[i];
+    snprintf(line, sizeof line, "%.*s  %s as %s: %s; at most %s, at row %llu, column %llu",
+             NB_MAX_NAME, plan->layout[i].name, in->packing, p->type->name,
+             in->lost ? in->lost : "weights differ", nb_fmt_double(number, (double)fabsf(in->most)),
+             (unsigned long long)in->row, (unsigned long long)in->col);
+    print_safe_line("  ", line);
+}
+
+/* Of weights that another quantizer packed: how far what the file decodes to lies from what the
+ * checkpoint defines, tensor by tensor where it is not the same. */
 static void print_import(const nb_plan *plan, nb_run *run)
 {
     nb_tensor_report *r = nb_alloc(1, sizeof *r, "report", NULL);
-    size_t n = 0, exact = 0, worst = 0;
-    float most = 0;
-    uint64_t at = 0;
-    const char *packing = NULL;
+    nb_import_sum sum = {.n = 0};
+    for (size_t i = 0; r && i < plan->n; i++)
+        if (nb_run_report(run, i, r) && r->done)
+            nb_import_add(&sum, &plan->tensor[i], i, &r->stats);
+    if (sum.exact)
+        printf("%zu of %zu tensors from %s hold every weight of the checkpoint: largest difference "
+               "0 over %llu weights\n",
+               sum.exact, sum.n, sum.packing, (unsigned long long)sum.equal);
+    if (sum.sorted)
+        printf("%zu of them are in another order, rows and columns that meet alike, so that codes "
+               "are kept: adapters made for the checkpoint do not fit\n",
+               sum.sorted);
+    if (sum.n > sum.exact)
+        printf("%zu of %zu tensors from %s differ from the checkpoint:\n", sum.n - sum.exact, sum.n,
+               sum.packing);
     for (size_t i = 0; r && i < plan->n; i++) {
-        const nb_planned *p = &plan->tensor[i];
-        const char *name = p->src ? nb_weights_packing(p->src) : NULL;
-        if (!name || p->src_type != p->type->id || !nb_run_report(run, i, r) || !r->done)
-            continue;
-        packing = name;
-        n++;
-        exact += r->stats.max_err == 0;
-        if (fabsf(r->stats.max_err) > most) {
-            most = fabsf(r->stats.max_err);
-            at = r->stats.max_err_at;
-            worst = i;
-        }
+        nb_import in;
+        if (nb_run_report(run, i, r) && r->done && nb_import_of(&in, &plan->tensor[i], &r->stats) &&
+            !in.exact)
+            print_loss(plan, i, &in);
     }
     free(r);
-    if (n && exact == n)
-        printf("%zu tensors imported from %s: every weight equals the checkpoint's\n", n, packing);
-    else if (n) {
-        uint64_t cols = nb_tensor_cols(&plan->layout[worst]);
-        char number[32], place[160];
-        printf("%zu tensors imported from %s, %zu of them exactly; largest difference %s\n", n,
-               packing, exact, nb_fmt_double(number, (double)most));
-        snprintf(place, sizeof place, "%s, row %llu, column %llu", plan->layout[worst].name,
-                 (unsigned long long)(at / cols), (unsigned long long)(at % cols));
-        print_safe_line("  at ", place);
-    }
 }
 
 static void print_result(const nb_plan *plan, const char *out_path, nb_run *run)
@@ -256,9 +264,15 @@ const ui_cmd ui_cmd_quantize = {
         "nothing.\n"
         "JSON keys: source, output, preset, dry_run, bytes, tensor_bytes, params, bpw, seconds,\n"
         "rel_rmse, sqnr_db, tensors[] with name, type, bytes, why, rel_rmse, sqnr_db, max_error,\n"
-        "max_error_at, clipped, and packing where another quantizer's codes are read: then the "
-        "error\n"
-        "is against what those codes mean. A figure that is not finite is null: sqnr_db of an "
+        "max_error_at, clipped. Where another quantizer's codes are read the error is against what "
+        "those\n"
+        "mean, and there are packing, lands_in (the type their codes fit), exact (no weight "
+        "differs) and,\n"
+        "where it is not, lost: what is rounded or chosen anew; sorted where columns of act-order, "
+        "and\n"
+        "the rows that meet them, were put in the order of their steps. A figure that is not "
+        "finite is "
+        "null: sqnr_db of an "
         "exact tensor.\n"
         "A dry run has no figures, only names, types, bytes and why.",
     .opt = quantize_opt,

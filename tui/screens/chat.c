@@ -67,7 +67,8 @@ static void again(chat *c, bool all)
         return;
     }
     if (!(c->sampling.temp > 0))
-        ui_app_say(c->app, "temp 0: the same answer again; P changes that");
+        ui_app_say(c->app, c->answers > 1 ? "temp 0: all answers are the same; P changes that"
+                                          : "temp 0: the same answer again; P changes that");
     for (int p = 0; p < ui_chat_panes(c); p++)
         if (all || p == c->focus)
             ui_chat_again(c, p);
@@ -493,6 +494,7 @@ static nb_status open(void **self, ui_app *app, nb_err *err)
     c->stop_at = -1;
     c->sampling = nb_sampling_greedy();
     c->sampling.seed = 7;
+    c->answers = 1;
     c->input.multiline = c->input.folds = true;
     for (int p = 0; p < UI_PANES; p++)
         c->pane[p].answer = -1;
@@ -528,6 +530,8 @@ static void close_screen(void **self)
     ui_input_free(&c->params_input);
     free(c->last_sent);
     free(c->system);
+    free(c->tools_path);
+    free(c->tools);
     free(c);
     *self = NULL;
 }

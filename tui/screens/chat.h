@@ -27,7 +27,7 @@ typedef struct chat_pane {
     bool loading;       /* the job loads; else it answers */
     bool asked, agreed; /* loading takes most of the free memory: was asked, and allowed */
     bool pending;       /* a turn waits for this pane */
-    int answer;         /* message being written, -1 = none */
+    int answer;         /* message being written, -1 = none; others written with it follow it */
     bool shared;        /* its last figures were taken beside others' */
     double ttft_live;   /* when the first token came, to show before the end */
     double started;     /* clock when the turn began */
@@ -39,7 +39,7 @@ typedef struct chat_pane {
         const nk_ops *ops;
         nb_sched *sched;
         int threads;
-        uint32_t ctx;
+        uint32_t ctx, n_seq;
         uint64_t available;
         bool costly, agreed;
         nb_local *made;
@@ -49,17 +49,20 @@ typedef struct chat_pane {
         uint64_t vocabulary;
         char type[24];
         nb_responder *who;
+        nb_local *local;      /* who answers several at once */
         nb_message *messages; /* owned; texts borrowed from the transcript */
         size_t n_messages;
         nb_sampling sampling;
-        uint32_t max_tokens;
+        uint32_t max_tokens, n_answers;
+        bool shift;
+        nb_chat_vars vars;    /* tools borrowed from the chat */
         const nb_config *cfg; /* a speed measured is kept there; NULL = is not */
         bool pinned;          /* a script's: figures that depend on the machine are made up */
         bool kept;            /* a new speed was stored */
         uint64_t fingerprint; /* of the file */
-        nb_turn_stats stats;
+        nb_turn_stats stats[NB_MAX_SEQ]; /* [n_answers] */
         nb_job *job;
-        uint32_t said; /* tokens of the answer so far */
+        uint32_t said; /* tokens of the answers so far */
     } work;
 } chat_pane;
 
@@ -79,6 +82,10 @@ typedef enum chat_param {
     CP_SEED,
     CP_MAX,
     CP_CTX,
+    CP_ANSWERS,
+    CP_SHIFT,
+    CP_THINK,
+    CP_TOOLS,
     CP_SYSTEM,
     CP_COUNT
 } chat_param;
@@ -154,7 +161,12 @@ typedef struct chat {
     char *last_sent;
     nb_sampling sampling;
     uint32_t max_tokens, ctx; /* ctx 0 = the model's */
-    char *system;             /* NULL = none */
+    uint32_t answers;         /* to each question, at once */
+    bool shift;               /* a full context is shifted */
+    nb_think think;
+    char *tools_path, *tools; /* file of the tools told of, and what it held; NULL = none */
+    size_t tools_len;
+    char *system; /* NULL = none */
     bool params;
     ui_list params_list;
     int params_edit; /* row with the input, -1 = none */

@@ -179,6 +179,22 @@ static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
     ui_textn(canvas, r.x, r.y, UI_DIM, 0, text, strlen(text), r.w);
 }
 
+/* What an answer asks for or has lost: calls of tools, which are not made, and context shifts. */
+static void note_text(const ui_message *m, char *out, size_t cap)
+{
+    nb_tool_call call;
+    char shifts[64];
+    size_t n = m && m->done ? ui_transcript_calls(m, &call, 1) : 0;
+    nb_str name = {0};
+    if (m)
+        ui_transcript_shifts(m, shifts, sizeof shifts);
+    if (n)
+        nb_safe_text(&name, call.name, strlen(call.name), NB_SAFE_ONE_LINE);
+    snprintf(out, cap, "%s%s%s%s", n ? "calls " : "", nb_str_c(&name), n > 1 ? " and more" : "",
+             m ? shifts + (n || !shifts[0] ? 0 : strlen(" · ")) : "");
+    nb_str_free(&name);
+}
+
 static void draw_foot(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
 {
     const chat_pane *p = &c->pane[pane];
@@ -200,6 +216,9 @@ static void draw_foot(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
     ui_transcript_branch(c->log, index, &at, &of);
     if (of > 1 && x + 14 < r.x + r.w)
         x += ui_textf(canvas, x, r.y, UI_DIM, "[ ] %d of %d", at + 1, of) + 2;
+    note_text(m, text, sizeof text);
+    if (text[0] && x < r.x + r.w)
+        x += ui_textn(canvas, x, r.y, UI_WARN, 0, text, strlen(text), r.x + r.w - x) + 2;
     long d = m ? ui_chat_difference(c, pane, index) : -1;
     if (ui_transcript_other_vocabulary(c->log, pane))
         ui_textn(canvas, x, r.y, UI_DIM, 0, "other vocabulary", 16, r.x + r.w - x);

@@ -49,6 +49,16 @@ static void add_sampling(const chat *c, nb_str *out)
         nb_str_addf(out, " --predict %u", c->max_tokens);
     if (c->ctx)
         nb_str_addf(out, " --ctx %u", c->ctx);
+    if (c->answers > 1 && ui_chat_panes(c) == 1)
+        nb_str_addf(out, " --parallel %u", c->answers);
+    if (c->shift)
+        nb_str_add(out, " --context-shift");
+    if (c->think != NB_THINK_AUTO)
+        nb_str_addf(out, " --think %s", c->think == NB_THINK_ON ? "on" : "off");
+    if (c->tools_path) {
+        nb_str_add(out, " --tools");
+        ui_parts_path(out, c->tools_path);
+    }
     if (c->system) {
         nb_str_add(out, " --system");
         ui_parts_word(out, c->system);

@@ -62,8 +62,8 @@ static nb_status check_memory(struct chat_work *k, nb_err *err)
     nb_status st = nb_hparams_read(&hp, nb_weights_kvs(w), err);
     if (st == NB_OK) {
         uint32_t usual = hp.n_ctx_train < 4096 ? hp.n_ctx_train : 4096;
-        nb_fit f =
-            nb_fit_of(&hp, nb_weights_file_bytes(w), k->ctx ? k->ctx : usual, false, k->available);
+        nb_session_options opt = {.n_ctx = k->ctx ? k->ctx : usual, .n_seq = k->n_seq};
+        nb_fit f = nb_fit_session(&hp, nb_weights_file_bytes(w), &opt, k->available);
         k->costly = f.total <= k->available && (double)f.total > COSTLY * (double)k->available;
         if (f.total > k->available || (k->costly && !k->agreed))
             st = nb_fail(err, k->costly ? NB_REFUSED : NB_NOMEM,
@@ -81,7 +81,7 @@ static nb_status load(nb_job *job, void *arg, nb_err *err)
     if (nb_is_remote(k->path))
         return ui_chat_open_remote(k, err);
     NB_TRY(check_memory(k, err));
-    const nb_session_options opt = {.n_ctx = k->ctx};
+    const nb_session_options opt = {.n_ctx = k->ctx, .n_seq = k->n_seq};
     NB_TRY(nb_local_open(&k->made, k->path, k->ops, k->sched, k->threads, &opt, err));
     k->vocabulary = ui_transcript_vocabulary(nb_local_tok(k->made));
     return NB_OK;
@@ -100,6 +100,7 @@ static void start_load(chat *c, int p)
                             .ctx = c->ctx,
                             .settings = ui_app_config(c->app),
                             .offline = ui_app_options_of(c->app)->offline,
+                            .n_seq = c->answers,
                             .agreed = pane->agreed};
     memcpy(k->path, pane->path, sizeof k->path);
     ui_parts_memory(c->app, &k->available, &total);
@@ -334,10 +335,10 @@ static void keep_speed(struct chat_work *k)
 {
     nb_runs *runs = NULL;
     k->kept = false;
-    if (!k->cfg || k->stats.stop == NB_STOP_FAIL || nb_runs_open(&runs, k->cfg, NULL) != NB_OK)
+    if (!k->cfg || k->stats[0].stop == NB_STOP_FAIL || nb_runs_open(&runs, k->cfg, NULL) != NB_OK)
         return;
-    nb_runs_add_chat(runs, k->fingerprint, k->stats.n_answer, (uint32_t)k->threads,
-                     k->stats.tok_per_s, &k->kept, NULL);
+    nb_runs_add_chat(runs, k->fingerprint, k->stats[0].n_answer, (uint32_t)k->threads,
+                     k->stats[0].tok_per_s, &k->kept, NULL);
     nb_runs_close(&runs);
 }
 
@@ -351,12 +352,16 @@ static nb_status turn(nb_job *job, void *arg, nb_err *err)
                         .n_messages = k->n_messages,
                         .sampling = k->sampling,
                         .max_tokens = k->max_tokens,
+                        .shift = k->shift,
+                        .vars = &k->vars,
                         .token = on_token,
                         .arg = k};
-    nb_status st = k->who->ask(k->who, &ask, &k->stats, &hooks, err);
-    if (k->pinned) { /* a script's screens do not depend on the machine */
-        k->stats.tok_per_s = 100;
-        k->stats.ttft = 0.01;
+    nb_status st = k->n_answers > 1
+                       ? nb_local_ask_each(k->local, &ask, k->n_answers, k->stats, &hooks, err)
+                       : k->who->ask(k->who, &ask, k->stats, &hooks, err);
+    for (uint32_t i = 0; i < k->n_answers && k->pinned; i++) {
+        k->stats[i].tok_per_s = 100; /* a script's screens do not depend on the machine */
+        k->stats[i].ttft = 0.01;
     }
     keep_speed(k);
     return st;
@@ -395,24 +400,42 @@ static bool alone(const chat *c)
     return !(c->together && ui_chat_panes(c) > 1) && !ui_app_busy(c->app);
 }
 
+/* Empty answers to the pane's question, side by side; the first is shown. */
+static nb_status add_answers(chat *c, int p, uint32_t n, nb_err *err)
+{
+    int question = ui_transcript_leaf(c->log, p), *first = &c->pane[p].answer, next;
+    NB_TRY(ui_transcript_add(c->log, p, question, NB_ASSISTANT, NULL, 0, first, err));
+    for (uint32_t i = 1; i < n; i++)
+        NB_TRY(ui_transcript_add(c->log, p, question, NB_ASSISTANT, NULL, 0, &next, err));
+    if (n > 1)
+        ui_transcript_select(c->log, *first);
+    return NB_OK;
+}
+
 static void start_turn(chat *c, int p)
 {
     chat_pane *pane = &c->pane[p];
     nb_err err = {0};
+    uint32_t n = c->answers && !pane->remote ? c->answers : 1;
     gather(c, p);
     pane->pending = false;
     pane->problem[0] = '\0';
-    int question = ui_transcript_leaf(c->log, p);
-    if (ui_transcript_add(c->log, p, question, NB_ASSISTANT, NULL, 0, &pane->answer, &err) ==
-        NB_OK) {
+    if (add_answers(c, p, n, &err) == NB_OK) {
         pane->work.who =
             pane->remote ? dl_remote_responder(pane->remote) : nb_local_responder(pane->local);
+        pane->work.local = pane->local;
+        pane->work.n_answers = n;
         pane->work.sampling = c->sampling;
         pane->work.sampling.seed = seed_of(c, pane->answer);
         pane->work.max_tokens = c->max_tokens;
-        pane->work.stats = (nb_turn_stats){0};
+        pane->work.shift = c->shift;
+        pane->work.vars =
+            (nb_chat_vars){.think = c->think, .tools = c->tools, .tools_len = c->tools_len};
+        for (uint32_t i = 0; i < n; i++)
+            pane->work.stats[i] = (nb_turn_stats){.stop = NB_STOP_FAIL};
         pane->work.pinned = ui_app_scripted(c->app);
-        bool measures = !pane->remote && alone(c) && !ui_app_read_only(c->app);
+        /* several share each pass: no one's own speed */
+        bool measures = !pane->remote && alone(c) && n == 1 && !ui_app_read_only(c->app);
         pane->work.cfg = measures ? ui_app_config(c->app) : NULL;
         pane->shared = !pane->remote && c->together && ui_chat_panes(c) > 1;
         pane->started = ui_app_now(c->app);
@@ -498,14 +521,9 @@ void ui_chat_stop(chat *c)
 
 static void turn_done(chat *c, chat_pane *pane, const nb_err *err)
 {
-    nb_turn_stats *s = &pane->work.stats;
-    bool shrunk = err->status != NB_OK && err->status != NB_CANCELED && err->status != NB_REFUSED;
-    if (err->status == NB_CANCELED)
-        s->stop = NB_STOP_CANCEL;
-    else if (shrunk)
-        s->stop = NB_STOP_FAIL;
+    nb_turn_stats *s = pane->work.stats;
     c->measured = c->measured || pane->work.kept;
-    pane->ctx_used = s->n_prompt + s->n_answer;
+    pane->ctx_used = s->n_prompt + s->n_answer - s->n_dropped;
     if (pane->remote) {
         ui_chat_remote_problem(pane, err);
     } else if (err->status == NB_FORMAT) { /* its file was written to, or it never was sound */
@@ -514,8 +532,11 @@ static void turn_done(chat *c, chat_pane *pane, const nb_err *err)
     } else if (err->status != NB_OK && err->status != NB_CANCELED) {
         snprintf(pane->problem, sizeof pane->problem, "%s", err->msg);
     }
-    if (pane->answer >= 0)
-        ui_transcript_end(c->log, pane->answer, s);
+    for (int i = 0; pane->answer >= 0 && i < (int)pane->work.n_answers; i++) {
+        if (err->status == NB_CANCELED && s[i].stop == NB_STOP_FAIL)
+            s[i].stop = NB_STOP_CANCEL; /* before it was asked */
+        ui_transcript_end(c->log, pane->answer + i, &s[i]);
+    }
     ui_transcript_sync(c->log);
     pane->answer = -1;
     const nb_err *problem = ui_transcript_problem(c->log);
@@ -538,7 +559,7 @@ void ui_chat_event(void *self, const nb_event *e)
             nb_token_event t;
             memcpy(&t, e->text, sizeof t);
             if (pane->answer >= 0)
-                ui_transcript_token(c->log, pane->answer, &t, NULL);
+                ui_transcript_token(c->log, pane->answer + (int)t.answer, &t, NULL);
             if (pane->ttft_live < 0)
                 pane->ttft_live = ui_app_now(c->app) - pane->started;
         }

@@ -1,87 +1,133 @@
-/* The P panel: sampling, limits, system prompt. Rows of a table; a value is checked as it is typed
- * in and takes effect with the next turn. */
+/* The P panel: sampling, limits, what the template is told. Rows of a table; a value is checked as
+ * it is typed in and takes effect with the next turn. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/file.h"
 #include "tui/screens/chat.h"
+
+typedef enum param_kind { REAL, WHOLE, WORD, TEXT } param_kind;
+
+enum { MOST_ANSWERS = 8 };
 
 typedef struct param_row {
     const char *name, *help;
     double min, max;
-    bool whole;
+    param_kind kind;
+    bool apart; /* what a running turn reads, or a model is loaded with: not to change meanwhile */
+    const char *const *word; /* WORD: [max + 1] */
 } param_row;
 
+static const char *const no_yes[] = {"off", "on"};
+static const char *const think_word[] = {
+    [NB_THINK_AUTO] = "auto", [NB_THINK_OFF] = "off", [NB_THINK_ON] = "on"};
+
 static const param_row rows[CP_COUNT] = {
-    [CP_TEMP] = {"temp", "0 = greedy: always the likeliest token", 0, 10, false},
-    [CP_TOP_K] = {"top-k", "only the k likeliest; 0 = all", 0, 1000000, true},
-    [CP_TOP_P] = {"top-p", "likeliest until they sum to p; 1 = off", 0, 1, false},
-    [CP_MIN_P] = {"min-p", "at least p of the likeliest; 0 = off", 0, 1, false},
-    [CP_PENALTY] = {"penalty", "on repeated tokens; 1 = off", 0.01, 10, false},
-    [CP_SEED] = {"seed", "same seed, same answer", 0, 9007199254740991.0, true},
-    [CP_MAX] = {"max", "tokens of an answer; 0 = until it ends", 0, 1000000, true},
-    [CP_CTX] = {"context", "tokens; 0 = the model's; loads anew", 0, 1048576, true},
-    [CP_SYSTEM] = {"system", "said before the first message", 0, 0, false},
+    [CP_TEMP] = {"temp", "0 = greedy: always the likeliest token", 0, 10, REAL, false, NULL},
+    [CP_TOP_K] = {"top-k", "only the k likeliest; 0 = all", 0, 1000000, WHOLE, false, NULL},
+    [CP_TOP_P] = {"top-p", "likeliest until they sum to p; 1 = off", 0, 1, REAL, false, NULL},
+    [CP_MIN_P] = {"min-p", "at least p of the likeliest; 0 = off", 0, 1, REAL, false, NULL},
+    [CP_PENALTY] = {"penalty", "on repeated tokens; 1 = off", 0.01, 10, REAL, false, NULL},
+    [CP_SEED] = {"seed", "same seed, same answer", 0, 9007199254740991.0, WHOLE, false, NULL},
+    [CP_MAX] = {"max", "tokens of an answer; 0 = until it ends", 0, 1000000, WHOLE, false, NULL},
+    [CP_CTX] = {"context", "tokens; 0 = the model's; loads anew", 0, 1048576, WHOLE, true, NULL},
+    [CP_ANSWERS] = {"answers", "at once, [ ] between them; loads anew", 1, MOST_ANSWERS, WHOLE,
+                    true, NULL},
+    [CP_SHIFT] = {"shift", "a full context forgets its older half", 0, 1, WORD, false, no_yes},
+    [CP_THINK] = {"think", "if the template asks for it", 0, 2, WORD, false, think_word},
+    [CP_TOOLS] = {"tools", "file; calls are shown, not made", 0, 0, TEXT, true, NULL},
+    [CP_SYSTEM] = {"system", "said before the first message", 0, 0, TEXT, true, NULL},
 };
 
 static double value_of(const chat *c, chat_param p)
 {
     const nb_sampling *s = &c->sampling;
-    const double v[CP_SYSTEM] = {
-        (double)s->temp,           s->top_k,        (double)s->top_p, (double)s->min_p,
-        (double)s->repeat_penalty, (double)s->seed, c->max_tokens,    c->ctx};
+    const double v[CP_COUNT] = {[CP_TEMP] = (double)s->temp,
+                                [CP_TOP_K] = s->top_k,
+                                [CP_TOP_P] = (double)s->top_p,
+                                [CP_MIN_P] = (double)s->min_p,
+                                [CP_PENALTY] = (double)s->repeat_penalty,
+                                [CP_SEED] = (double)s->seed,
+                                [CP_MAX] = c->max_tokens,
+                                [CP_CTX] = c->ctx,
+                                [CP_ANSWERS] = c->answers,
+                                [CP_SHIFT] = c->shift,
+                                [CP_THINK] = c->think};
     return v[p];
 }
 
 static void set_value(chat *c, chat_param p, double v)
 {
     nb_sampling *s = &c->sampling;
-    float *const real[CP_SYSTEM] = {[CP_TEMP] = &s->temp,
-                                    [CP_TOP_P] = &s->top_p,
-                                    [CP_MIN_P] = &s->min_p,
-                                    [CP_PENALTY] = &s->repeat_penalty};
+    float *const real[CP_COUNT] = {[CP_TEMP] = &s->temp,
+                                   [CP_TOP_P] = &s->top_p,
+                                   [CP_MIN_P] = &s->min_p,
+                                   [CP_PENALTY] = &s->repeat_penalty};
+    uint32_t *const whole[CP_COUNT] = {
+        [CP_MAX] = &c->max_tokens, [CP_CTX] = &c->ctx, [CP_ANSWERS] = &c->answers};
     if (real[p])
         *real[p] = (float)v;
+    else if (whole[p])
+        *whole[p] = (uint32_t)v;
     else if (p == CP_TOP_K)
         s->top_k = (int)v;
     else if (p == CP_SEED)
         s->seed = (uint64_t)v;
-    else if (p == CP_MAX)
-        c->max_tokens = (uint32_t)v;
+    else if (p == CP_SHIFT)
+        c->shift = v > 0;
     else
-        c->ctx = (uint32_t)v;
+        c->think = (nb_think)v;
     nb_sampling_fix(s);
-    if (p == CP_CTX)
+    if (p == CP_CTX || p == CP_ANSWERS)
         ui_chat_reload(c);
+}
+
+static const char *text_of(const chat *c, chat_param p)
+{
+    const char *text = p == CP_TOOLS ? c->tools_path : c->system;
+    return text ? text : "";
 }
 
 static void value_text(const chat *c, chat_param p, char *out, size_t cap)
 {
     char num[48];
-    if (p == CP_SYSTEM)
-        snprintf(out, cap, "%s", c->system ? c->system : "");
-    else if (rows[p].whole)
+    const param_row *r = &rows[p];
+    if (r->kind == TEXT)
+        snprintf(out, cap, "%s", text_of(c, p));
+    else if (r->kind == WORD)
+        snprintf(out, cap, "%s", r->word[(size_t)value_of(c, p)]);
+    else if (r->kind == WHOLE)
         snprintf(out, cap, "%.0f", value_of(c, p));
     else
         snprintf(out, cap, "%s", ui_parts_num(num, value_of(c, p)));
 }
 
-/* Greedy needs no more words; with a temperature the whole chain is told. */
+/* A value that changes nothing is not worth a word. */
+static bool is_off(const chat *c, chat_param p)
+{
+    bool cuts = p >= CP_TOP_K && p <= CP_MIN_P; /* greedy needs no more words */
+    return (cuts && !(c->sampling.temp > 0)) || (p == CP_PENALTY && value_of(c, p) == 1) ||
+           (p == CP_MAX && !c->max_tokens) || (p == CP_ANSWERS && c->answers <= 1) ||
+           (rows[p].kind == WORD && value_of(c, p) == 0) ||
+           (rows[p].kind == TEXT && !text_of(c, p)[0]);
+}
+
 void ui_chat_params_text(const chat *c, char *out, size_t cap)
 {
     static const chat_param shown[] = {CP_TEMP,  CP_SEED,    CP_TOP_K, CP_TOP_P,
-                                       CP_MIN_P, CP_PENALTY, CP_MAX};
+                                       CP_MIN_P, CP_PENALTY, CP_MAX,   CP_ANSWERS,
+                                       CP_SHIFT, CP_THINK,   CP_TOOLS};
     size_t n = 0;
     out[0] = '\0';
     for (size_t i = 0; i < countof(shown); i++) {
         char v[64];
-        bool cuts = shown[i] >= CP_TOP_K && shown[i] <= CP_MIN_P;
-        bool off = (shown[i] == CP_PENALTY && value_of(c, CP_PENALTY) == 1) ||
-                   (shown[i] == CP_MAX && !c->max_tokens);
-        if (off || (cuts && !(c->sampling.temp > 0)))
+        if (is_off(c, shown[i]))
             continue;
         value_text(c, shown[i], v, sizeof v);
-        int used = snprintf(out + n, cap - n, "%s%s %s", n ? " · " : "", rows[shown[i]].name, v);
+        const char *value = shown[i] == CP_TOOLS ? nb_path_base(text_of(c, CP_TOOLS)) : v;
+        int used =
+            snprintf(out + n, cap - n, "%s%s %s", n ? " · " : "", rows[shown[i]].name, value);
         if (used < 0 || (size_t)used >= cap - n)
             return;
         n += (size_t)used;
@@ -96,43 +142,88 @@ void ui_chat_params_open(chat *c)
     ui_list_set(&c->params_list, CP_COUNT);
 }
 
-/* A number is typed anew, its present value stays in sight; the prompt is edited. */
+static bool must_wait(chat *c, chat_param p)
+{
+    if (!rows[p].apart || !ui_chat_busy(c))
+        return false;
+    snprintf(c->params_error, sizeof c->params_error, "an answer is being written");
+    return true;
+}
+
+/* A number is typed anew, its present value stays in sight; a text is edited; of words the next one
+ * is taken. */
 static void begin_edit(chat *c)
 {
-    bool text = c->params_list.at == CP_SYSTEM;
-    c->params_edit = (int)c->params_list.at;
+    chat_param p = (chat_param)c->params_list.at;
+    const param_row *r = &rows[p];
     c->params_error[0] = '\0';
-    ui_input_set(&c->params_input, text && c->system ? c->system : "");
+    if (r->kind == WORD) {
+        set_value(c, p, value_of(c, p) < r->max ? value_of(c, p) + 1 : 0);
+        return;
+    }
+    c->params_edit = (int)p;
+    ui_input_set(&c->params_input, r->kind == TEXT ? text_of(c, p) : "");
+}
+
+/* False with the reason in params_error: the tools that were there stay. */
+static bool accept_tools(chat *c, const char *path)
+{
+    char *bytes = NULL;
+    size_t n = 0;
+    nb_err err = {0};
+    nb_status st = *path ? nb_file_read(&bytes, &n, path, NB_TOOLS_MAX, &err) : NB_OK;
+    if (st == NB_OK && *path)
+        st = nb_tools_check(bytes, n, nb_path_base(path), &err);
+    if (st != NB_OK) {
+        nb_short(c->params_error, sizeof c->params_error, err.msg);
+        free(bytes);
+        return false;
+    }
+    free(c->tools);
+    free(c->tools_path);
+    c->tools = bytes;
+    c->tools_len = n;
+    c->tools_path = *path ? ui_xstrdup(path) : NULL;
+    return true;
+}
+
+static bool accept_number(chat *c, chat_param p, const char *text)
+{
+    const param_row *r = &rows[p];
+    char lo[48], hi[48];
+    double v;
+    if (!*text)
+        return true; /* stays as it was */
+    if (!nb_parse_double(text, &v) || v < r->min || v > r->max ||
+        (r->kind == WHOLE && v != (double)(uint64_t)v)) {
+        snprintf(c->params_error, sizeof c->params_error, "%s from %s to %s",
+                 r->kind == WHOLE ? "a whole number" : "a number", ui_parts_num(lo, r->min),
+                 ui_parts_num(hi, r->max));
+        return false;
+    }
+    if (must_wait(c, p))
+        return false;
+    set_value(c, p, v);
+    return true;
 }
 
 static void accept(chat *c)
 {
     const char *text = nb_str_c(&c->params_input.text);
-    const param_row *r = &rows[c->params_edit];
-    char lo[48], hi[48];
-    double v;
-    if (c->params_edit == CP_SYSTEM) {
-        if (ui_chat_busy(c)) { /* a running turn reads the old one */
-            snprintf(c->params_error, sizeof c->params_error, "an answer is being written");
-            return;
-        }
+    chat_param p = (chat_param)c->params_edit;
+    bool taken = true;
+    if (rows[p].kind != TEXT) {
+        taken = accept_number(c, p, text);
+    } else if (must_wait(c, p)) {
+        taken = false;
+    } else if (p == CP_TOOLS) {
+        taken = accept_tools(c, text);
+    } else {
         free(c->system);
         c->system = *text ? ui_xstrdup(text) : NULL;
-    } else if (!*text) {
-        c->params_edit = -1; /* stays as it was */
-    } else if (!nb_parse_double(text, &v) || v < r->min || v > r->max ||
-               (r->whole && v != (double)(uint64_t)v)) {
-        snprintf(c->params_error, sizeof c->params_error, "%s from %s to %s",
-                 r->whole ? "a whole number" : "a number", ui_parts_num(lo, r->min),
-                 ui_parts_num(hi, r->max));
-        return;
-    } else if (c->params_edit == CP_CTX && ui_chat_busy(c)) {
-        snprintf(c->params_error, sizeof c->params_error, "an answer is being written");
-        return;
-    } else {
-        set_value(c, (chat_param)c->params_edit, v);
     }
-    c->params_edit = -1;
+    if (taken)
+        c->params_edit = -1;
 }
 
 bool ui_chat_params_action(chat *c, ui_action a)
@@ -178,7 +269,7 @@ void ui_chat_params_draw(chat *c, ui_canvas *canvas, ui_rect r)
     for (int p = 0; p < CP_COUNT; p++) {
         char value[160];
         value_text(c, (chat_param)p, value, sizeof value);
-        snprintf(text[p], sizeof text[p], p == CP_SYSTEM ? "%s" : "%-8s", value);
+        snprintf(text[p], sizeof text[p], rows[p].kind == TEXT ? "%s" : "%-8s", value);
         f[p] = (ui_field){
             .label = rows[p].name, .kind = UI_FIELD_TEXT, .value = text[p], .note = rows[p].help};
         if (p == c->params_edit && c->params_error[0])

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/quant/import.h"
 #include "tui/screens/quantize.h"
 
 /* --- one tensor ------------------------------------------------------------------------------ */
@@ -58,6 +59,17 @@ static void error_line(parts_lines *l, const nb_tensor_report *r)
                   ui_parts_percent(rel, nb_stats_rel_rmse(s)),
                   nb_fmt_fixed(db, nb_stats_sqnr_db(s), 1),
                   ui_parts_num(bias, s->n ? s->sum_err / (double)s->n : 0));
+    nb_import in;
+    if (nb_import_of(&in, r->plan, s)) {
+        ui_parts_pair(l, 8, in.packing, in.exact ? UI_OK : UI_WARN, "%s%s at row %llu col %llu: %s",
+                      in.exact ? "every weight equal, max " : "max ",
+                      ui_parts_num(max, (double)s->max_err), (unsigned long long)in.row,
+                      (unsigned long long)in.col,
+                      in.exact  ? "nothing is lost"
+                      : in.lost ? in.lost
+                                : "weights differ");
+        return;
+    }
     ui_parts_pair(l, 8, "", UI_TEXT, "max %s at row %llu col %llu  clipped %llu of %llu",
                   ui_parts_num(max, (double)s->max_err), (unsigned long long)(s->max_err_at / cols),
                   (unsigned long long)(s->max_err_at % cols), (unsigned long long)s->n_clip,
@@ -238,6 +250,23 @@ size_t ui_quantize_strip_hit(const quantize *q, int x, int y)
 
 /* --- the run --------------------------------------------------------------------------------- */
 
+/* Of a packed checkpoint: how much of it is kept as it was. */
+static void draw_import(const quantize_live *l, parts_lines *o)
+{
+    nb_import_sum sum = {.n = 0};
+    char num[48];
+    for (size_t i = 0; i < l->plan.n; i++)
+        if (l->tensor[i].done)
+            nb_import_add(&sum, &l->plan.tensor[i], i, &l->tensor[i].stats);
+    if (sum.n && sum.n == sum.exact)
+        ui_parts_pair(o, 9, "import", UI_OK, "%zu tensors from %s, every weight equal", sum.n,
+                      sum.packing);
+    else if (sum.n)
+        ui_parts_pair(o, 9, "import", UI_WARN, "%zu tensors from %s, %zu equal, max %s in %s",
+                      sum.n, sum.packing, sum.exact, ui_parts_num(num, (double)sum.worst.most),
+                      l->plan.layout[sum.worst_at].name);
+}
+
 static void draw_totals(const quantize *q, parts_lines *o)
 {
     const quantize_live *l = &q->live;
@@ -258,6 +287,7 @@ static void draw_totals(const quantize *q, parts_lines *o)
     ui_parts_pair(o, 9, "size", UI_TEXT, "%s of %s  %s bpw  %s", nb_human_bytes(d, bytes),
                   nb_human_bytes(e, l->plan.file_bytes), nb_fmt_fixed(a, l->plan.bpw, 2),
                   ui_parts_percent(c, of > 0 ? (double)l->plan.file_bytes / of - 1 : 0));
+    draw_import(l, o);
     double speed = scripted ? 100e6 : l->view.weights_per_s;
     if (speeds && l->state == QUANTIZE_RUNNING)
         ui_parts_pair(o, 9, "speed", UI_TEXT, "%s weights/s  used %s  ETA %s",

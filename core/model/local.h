@@ -1,0 +1,25 @@
+/* What local.c (opening) and answer.c (asking) share. */
+#ifndef NIBBLE_LOCAL_H
+#define NIBBLE_LOCAL_H
+
+#include "core/model/chat.h"
+#include "core/model/lora.h"
+
+struct nb_local {
+    nb_responder responder;
+    nb_weights *weights;
+    nb_model *model;
+    nb_tok *tok;
+    nb_session *session;
+    nb_sampler *sampler[NB_MAX_SEQ]; /* one for each of the session's sequences */
+    nb_weights *adapter[NB_MAX_LORA];
+    nb_lora *lora[NB_MAX_LORA];
+    const nk_ops *ops; /* borrowed */
+    nb_sched *sched;   /* borrowed, may be NULL: one thread */
+    int threads;
+    nb_chat *chat;
+    int32_t *ids; /* [n_ctx] the conversation */
+    char label[128];
+};
+
+#endif
