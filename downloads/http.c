@@ -44,11 +44,17 @@ static bool call_head(void *ud, const dl_reply *reply)
 static bool call_body(void *ud, const void *bytes, size_t n)
 {
     call *c = ud;
-    nb_str_addn(&c->body, bytes, n);
+    bool more = true;
+    if (c->rq->take)
+        more = c->rq->take(c->rq->take_ud, bytes, n);
+    else
+        nb_str_addn(&c->body, bytes, n);
     pthread_mutex_lock(&c->net->lock);
-    c->got = c->body.len;
+    c->got += n;
+    if (c->rq->take) /* its caller looks at once */
+        pthread_cond_broadcast(&c->net->changed);
     pthread_mutex_unlock(&c->net->lock);
-    return !c->body.failed;
+    return more && !c->body.failed;
 }
 
 static void call_done(void *ud, const dl_reply *reply, nb_status status, const nb_err *err)
@@ -176,7 +182,7 @@ static bool told_to_wait(const dl_reply *r)
 static bool worth_another(const call *c, unsigned tries, unsigned told)
 {
     const dl_reply *r = c->out;
-    if (dl_reply_away(r))
+    if (dl_reply_away(r) || (c->rq->take && c->farthest > 0))
         return false;
     if (told_to_wait(r))
         return told < WAITS_MAX && r->retry_after <= DL_HOLD_MAX;

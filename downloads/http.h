@@ -11,7 +11,8 @@ enum {
     DL_REDIRECT_MAX = 10,
     DL_HEADER_MAX = 256 * 1024,
     DL_ERROR_BODY = 64 * 1024,
-    DL_HOLD_MAX = 3600, /* s a server that asks for it is waited for at most */
+    DL_HOLD_MAX = 3600,     /* s a server that asks for it is waited for at most */
+    DL_REMOTE_CONNECT = 10, /* s */
 };
 
 typedef enum dl_method { DL_GET, DL_HEAD, DL_POST } dl_method;
@@ -24,8 +25,15 @@ typedef enum dl_follow {
 typedef struct dl_request {
     dl_method method;
     dl_follow follow;
-    const char *url;      /* absolute, or "/api/..." below the endpoint; borrowed for the call */
-    const char *form;     /* POST body, x-www-form-urlencoded; NULL */
+    const char *url;  /* absolute, or "/api/..." below the endpoint; borrowed for the call */
+    const char *form; /* POST body, x-www-form-urlencoded; NULL */
+    const char *json; /* POST body, application/json, instead; NULL */
+    bool remote;      /* of a model's endpoint, not of a Hub: its own sentences, a connection
+                         within DL_REMOTE_CONNECT, and it may be slow */
+    /* Of calls: gets a 2xx's body as it comes, on the net thread; false = stop. Once it had a byte
+     * nothing is tried again. NULL = the body is in the reply. */
+    bool (*take)(void *ud, const void *bytes, size_t n);
+    void *take_ud;
     bool ranged;          /* Range: bytes=first-last */
     uint64_t first, last; /* inclusive */
     uint64_t body_max;    /* body cap in bytes; more is DL_TOO_BIG. 0 = no body wanted; of streams,
@@ -116,6 +124,8 @@ bool dl_token_may_go(const nb_hub_env *env, const char *url);
 bool dl_url_is_tls(const char *url);
 bool dl_url_is_local(const char *url); /* the host is this machine: localhost, 127.*, [::1] */
 const char *dl_url_host(char out[256], const char *url); /* for messages; "?" if it is no URL */
+/* The same with the port where one is written: "localhost:8080". */
+const char *dl_url_authority(char out[300], const char *url);
 /* The proxy for url by env and its no_proxy, borrowed from env; NULL = none. May hold a password.
  */
 const char *dl_url_proxy(const nb_hub_env *env, const char *url);

@@ -70,7 +70,8 @@ struct dl_stream {
     dl_net *net;     /* borrowed */
     dl_stream *next; /* in net->fresh, then in net->streams */
     dl_request rq;   /* its url, form and subject are the ones below */
-    char *form;      /* owned; NULL */
+    char *form;      /* owned; NULL. JSON when that is what was given */
+    bool json;
     char subject[160];
     dl_sink sink;
     bool call;        /* of dl_call: outside the connections and the pace of transfers */

@@ -54,7 +54,8 @@ nb_status dl_stream_open(dl_stream **out, dl_net *net, const dl_request *rq, con
         return NB_NOMEM;
     s->net = net;
     s->rq = *rq;
-    s->rq.url = s->rq.form = s->rq.subject = NULL; /* the caller's; copied below */
+    s->rq.url = s->rq.form = s->rq.json = s->rq.subject = NULL; /* the caller's; copied below */
+    s->json = rq->json != NULL;
     s->sink = *sink;
     s->call = call;
     s->reply.retry_after = -1;
@@ -64,8 +65,9 @@ nb_status dl_stream_open(dl_stream **out, dl_net *net, const dl_request *rq, con
         return nb_fail(err, NB_NETWORK, "%s: no address that can be asked", shown);
     }
     s->easy = curl_easy_init();
-    s->form = rq->form ? nb_strdup(rq->form, NULL) : NULL;
-    if (!s->easy || (rq->form && !s->form)) {
+    const char *form = rq->json ? rq->json : rq->form;
+    s->form = form ? nb_strdup(form, NULL) : NULL;
+    if (!s->easy || (form && !s->form)) {
         stream_free(s);
         return nb_fail(err, NB_NOMEM, "%s: no memory for a request", shown);
     }
@@ -246,7 +248,9 @@ static bool set_options(dl_stream *s)
     long buffer = limit && limit / 40 < BUFFER_MAX ? (long)(limit / 40) : BUFFER_MAX;
     const number_row numbers[] = {
         {CURLOPT_HTTP_VERSION, s->call ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1},
-        {CURLOPT_CONNECTTIMEOUT_MS, 1000L * s->rq.timeout},
+        {CURLOPT_CONNECTTIMEOUT_MS,
+         1000L * (s->rq.remote && s->rq.timeout > DL_REMOTE_CONNECT ? DL_REMOTE_CONNECT
+                                                                    : s->rq.timeout)},
         {CURLOPT_BUFFERSIZE, buffer < BUFFER_MIN ? BUFFER_MIN : buffer},
     };
     const pointer_row pointers[] = {
@@ -281,7 +285,8 @@ void dl_stream_send(dl_stream *s, double now)
     if (s->rq.timeout <= 0)
         s->rq.timeout = s->net->env.etag_timeout;
     reply_reset(s);
-    if (!add_header(s, "Accept-Encoding: identity") || !add_header(s, "Expect:") || !add_token(s) ||
+    if (!add_header(s, "Accept-Encoding: identity") || !add_header(s, "Expect:") ||
+        (s->json && !add_header(s, "Content-Type: application/json")) || !add_token(s) ||
         !set_options(s) || curl_multi_add_handle(s->net->multi, s->easy) != CURLM_OK) {
         s->status = nb_fail(&s->err, NB_NOMEM, "%s: no memory for a request", s->subject);
         return;
@@ -448,7 +453,7 @@ bool dl_stream_stalled(dl_stream *s, double now, double *wake)
         s->window = now;
         s->got_window = 0;
     }
-    if (s->slow >= SLOW_WINDOWS) {
+    if (s->slow >= SLOW_WINDOWS && !s->rq.remote) {
         dl_judge_own(s, DL_STALLED, "below 1 KiB/s for %.0f s", SLOW_WINDOWS * window);
         return true;
     }

@@ -70,6 +70,15 @@ static const judge_row judge_rows[] = {
     {451, NULL, NULL, NULL, DL_SERVER},
 };
 
+/* The same of an endpoint that serves models: OpenAI's own meanings, which vLLM, SGLang,
+ * llama.cpp's server and Ollama keep to. */
+static const judge_row remote_rows[] = {
+    {401, NULL, NULL, NULL, DL_BAD_KEY},   {403, NULL, NULL, NULL, DL_BAD_KEY},
+    {404, NULL, NULL, NULL, DL_NO_MODEL},  {405, NULL, NULL, NULL, DL_NO_MODEL},
+    {408, NULL, NULL, NULL, DL_SERVER},    {429, NULL, NULL, NULL, DL_RATE_LIMITED},
+    {0, NULL, NULL, NULL, DL_BAD_REQUEST},
+};
+
 static bool row_fits(const judge_row *row, const dl_reply *r)
 {
     return (row->status == 0 || row->status == r->status) &&
@@ -96,6 +105,21 @@ dl_trouble dl_judge(const nb_hub_env *env, const dl_reply *r)
     return DL_BAD_REQUEST;
 }
 
+/* Where the server sends is told and never gone to: another origin must not see what was asked. */
+static dl_trouble judge_remote(const dl_reply *r)
+{
+    if (r->status / 100 == 2)
+        return DL_OK;
+    if (r->status < 400)
+        return DL_ELSEWHERE;
+    if (r->status >= 500)
+        return DL_SERVER;
+    size_t i = 0;
+    while (!row_fits(&remote_rows[i], r))
+        i++;
+    return remote_rows[i].trouble;
+}
+
 bool dl_reply_away(const dl_reply *r)
 {
     return r->status == 503 && r->retry_after > DL_HOLD_MAX;
@@ -108,12 +132,15 @@ bool dl_reply_busy(const dl_reply *r)
 
 /* --- what the server says --- */
 
-/* First string of {"error": s | [s]} or {"errors": [{"message": s}]}; false when there is none. */
+/* First string of {"error": s | [s]} or {"errors": [{"message": s}]}, as the Hub has it, of
+ * {"error": {"message": s}} (OpenAI), {"message": s} (vLLM) or {"detail": s} (FastAPI); false when
+ * there is none. */
 static bool json_text(const nb_jval *root, const char **out)
 {
     const nb_jval *error = nb_jget(root, "error"), *errors = nb_jget(root, "errors");
-    return nb_jstr(error, out) || nb_jstr(nb_jfirst(error), out) ||
-           nb_jstr(nb_jget(nb_jfirst(errors), "message"), out);
+    return nb_jstr(error, out) || nb_jstr(nb_jget(error, "message"), out) ||
+           nb_jstr(nb_jfirst(error), out) || nb_jstr(nb_jget(nb_jfirst(errors), "message"), out) ||
+           nb_jstr(nb_jget(root, "message"), out) || nb_jstr(nb_jget(root, "detail"), out);
 }
 
 /* The inside of <tag>..</tag>: <Message> of the storage's XML, <title> of a proxy's page. */
@@ -192,19 +219,24 @@ static const char *const sentence[DL_TROUBLES] = {
     [DL_SERVER] = "the server failed",
     [DL_CDN_REFUSED] = "the storage refused",
     [DL_BAD_REPLY] = "a redirect to no address that can be asked",
+    [DL_BAD_KEY] = "the endpoint wants a key, or refuses this one",
+    [DL_NO_MODEL] = "no such model, or nothing that serves models there",
+    [DL_ELSEWHERE] = "the endpoint sends elsewhere, which is not followed",
 };
 
 /* " (token from HF_TOKEN)" where the token is the matter; " (no token)". */
 static void add_token_source(dl_stream *s, nb_str *tail)
 {
     dl_trouble t = s->reply.trouble;
-    if (t != DL_BAD_TOKEN && t != DL_GATED_PENDING && t != DL_FORBIDDEN && t != DL_PRIVATE_OR_NONE)
+    const char *word = s->rq.remote ? "key" : "token";
+    if (t != DL_BAD_TOKEN && t != DL_GATED_PENDING && t != DL_FORBIDDEN &&
+        t != DL_PRIVATE_OR_NONE && t != DL_BAD_KEY)
         return;
     pthread_mutex_lock(&s->net->lock);
     if (s->sent_token)
-        nb_str_addf(tail, " (token from %s)", s->net->env.token_from);
+        nb_str_addf(tail, " (%s from %s)", word, s->net->env.token_from);
     else
-        nb_str_add(tail, " (no token was sent)");
+        nb_str_addf(tail, " (no %s was sent)", word);
     pthread_mutex_unlock(&s->net->lock);
 }
 
@@ -212,11 +244,14 @@ void dl_judge_reply(dl_stream *s)
 {
     dl_reply *r = &s->reply;
     r->sent = true;
-    r->trouble = dl_judge(&s->net->env, r);
+    r->trouble = s->rq.remote ? judge_remote(r) : dl_judge(&s->net->env, r);
     if (r->trouble == DL_OK)
         return;
     nb_str words = {0}, tail = {0};
+    char there[256];
     add_token_source(s, &tail);
+    if (r->trouble == DL_ELSEWHERE && *r->location)
+        nb_str_addf(&tail, ": %.120s", dl_url_safe(there, r->location));
     if (*r->request_id) {
         nb_str_add(&tail, ", request ");
         add_safe(s->net, &tail, r->request_id, strlen(r->request_id), 64);

@@ -143,6 +143,17 @@ const char *dl_url_host(char out[256], const char *url)
     return out;
 }
 
+const char *dl_url_authority(char out[300], const char *url)
+{
+    url_parts u;
+    size_t n = split(&u, url) ? (size_t)(u.path - u.host) : 0;
+    if (n > 0)
+        snprintf(out, 300, "%.*s", (int)(n < 299 ? n : 299), u.host);
+    else
+        snprintf(out, 300, "?");
+    return out;
+}
+
 /* --- proxies, chosen as httpx does (0.28, get_environment_proxies and URLPattern) --- */
 
 /* host is something below the domain tail[n]. */

@@ -10,6 +10,7 @@
 
 #include "core/base/file.h"
 #include "kernels/cpu.h"
+#include "tui/transcript.h"
 
 static const struct {
     const ui_screen *row;
@@ -376,6 +377,25 @@ static nb_status open_app(ui_app *app, nb_err *err)
     return ui_canvas_resize(&app->canvas, app->w, app->h, err);
 }
 
+/* "chat MODEL...": the panes open with the screen. */
+static void talk_to_given(ui_app *app)
+{
+    char path[UI_PANES][1024];
+    const char *paths[UI_PANES + 1] = {NULL};
+    nb_err err;
+    for (size_t i = 0; i < app->opt.n_paths && i < UI_PANES; i++) {
+        const char *given = app->opt.paths[i];
+        paths[i] = nb_is_remote(given) ? given : path[i];
+        if (!nb_is_remote(given) &&
+            nb_library_resolve(&app->cfg, given, path[i], sizeof path[i], &err) != NB_OK) {
+            ui_app_say(app, "%s", err.msg);
+            return;
+        }
+    }
+    if (paths[0])
+        ui_app_show(app, UI_CHAT, paths, NULL);
+}
+
 /* The first screen always opens: it is where q and Esc lead back to. The last one only with what it
  * showed. */
 void ui_app_begin(ui_app *app)
@@ -389,6 +409,8 @@ void ui_app_begin(ui_app *app)
             (app->opt.start || !is_empty(p)))
             ui_app_enter(app, i);
     }
+    if (app->opt.start && strcmp(app->opt.start, "chat") == 0)
+        talk_to_given(app);
 }
 
 static void close_app(ui_app *app)

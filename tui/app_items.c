@@ -130,6 +130,7 @@ void ui_app_items_fill(ui_app *app, bool help)
         add_themes(app);
         add_settings(app);
         add_command(app, "Screen", "save it as text", "save-screen ");
+        add_command(app, "Chat", "a pane for the model at https://host/v1#name", "remote ");
         add_command(app, "Screen", "welcome, as at the first start", "welcome");
     }
     app->items.list = (ui_list){0};
@@ -298,6 +299,13 @@ nb_status ui_app_command(ui_app *app, const char *line, nb_err *err)
         return run_theme(app, line + 6, err);
     if (strncmp(line, "set ", 4) == 0)
         return run_set(app, line + 4, err);
+    if (strncmp(line, "remote ", 7) == 0 && line[7]) {
+        const char *paths[] = {line + 7, NULL};
+        if (!nb_is_remote(paths[0]))
+            return nb_fail(err, NB_USAGE, "remote: expected https://host[:port][/path]#name");
+        ui_app_show(app, UI_CHAT, paths, "add");
+        return NB_OK;
+    }
     if (strncmp(line, "save-screen ", 12) == 0 && line[12]) {
         if (app->opt.read_only)
             return nb_fail(err, NB_REFUSED, "save-screen: read-only, nothing is written");

@@ -12,6 +12,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "core/files/library.h"
 
 const char *ui_role_word(nb_role r)
 {
@@ -375,6 +376,16 @@ bool ui_transcript_other_vocabulary(const ui_transcript *t, int pane)
 {
     return valid_pane(pane) && t->vocabulary[0] && t->vocabulary[pane] &&
            t->vocabulary[0] != t->vocabulary[pane];
+}
+
+bool ui_transcript_remote(const ui_transcript *t, int pane)
+{
+    return valid_pane(pane) && nb_is_remote(t->path[pane]);
+}
+
+bool ui_transcript_by_text(const ui_transcript *t, int pane)
+{
+    return ui_transcript_remote(t, 0) || ui_transcript_remote(t, pane);
 }
 
 void ui_transcript_name_pane(ui_transcript *t, int pane, const char *label, const char *path)

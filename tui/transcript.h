@@ -68,8 +68,11 @@ uint64_t ui_transcript_vocabulary(const nb_tok *tok);
  * panes with other vocabularies mean other things: they are not compared. */
 void ui_transcript_set_vocabulary(ui_transcript *t, int pane, uint64_t print);
 bool ui_transcript_other_vocabulary(const ui_transcript *t, int pane); /* than pane A's */
-const char *ui_transcript_label(const ui_transcript *t, int pane);     /* "" = unknown */
-const char *ui_transcript_model(const ui_transcript *t, int pane);     /* its path, "" = unknown */
+/* Pane A or this one is remote: ids mean nothing across them, texts are compared. */
+bool ui_transcript_by_text(const ui_transcript *t, int pane);
+bool ui_transcript_remote(const ui_transcript *t, int pane);
+const char *ui_transcript_label(const ui_transcript *t, int pane); /* "" = unknown */
+const char *ui_transcript_model(const ui_transcript *t, int pane); /* its path, "" = unknown */
 
 /* Appends a message under parent (-1: a root) and makes it the pane's leaf. NB_NOMEM adds nothing.
  */
@@ -95,6 +98,14 @@ int ui_transcript_sibling(const ui_transcript *t, int message, int step); /* -1 
 /* First token index at which two answers differ by id; -1 while they agree. Where one has ended by
  * itself and the other went on, that is where they differ (only once both are done). */
 long ui_transcript_first_difference(const ui_message *a, const ui_message *b);
+/* Where two answers part: a token of each, -1 while they agree. by_text: as bytes, whatever tokens
+ * they are cut into; the token that holds the first other byte, or the number of tokens at an
+ * answer's end. */
+typedef struct ui_parting {
+    long a, b;
+    size_t at; /* byte of both, by text */
+} ui_parting;
+ui_parting ui_transcript_part(const ui_message *a, const ui_message *b, bool by_text);
 /* The same of a pane's last answer against A's; -1 also where they cannot be compared. */
 long ui_transcript_difference(const ui_transcript *t, int pane);
 

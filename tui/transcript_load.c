@@ -70,8 +70,8 @@ static bool read_event(const nb_jval *v, ui_message *m)
     int64_t id;
     if (nb_jint(nb_jget(v, "id"), &id) && nb_jstr(nb_jget(v, "text"), &text)) {
         nb_token_event e = {.id = (int32_t)id,
-                            .logprob = (float)num(nb_jget(v, "logprob"), 0),
-                            .entropy = (float)num(nb_jget(v, "entropy"), 0),
+                            .logprob = (float)num(nb_jget(v, "logprob"), NAN),
+                            .entropy = (float)num(nb_jget(v, "entropy"), NAN),
                             .dropped = count(nb_jget(v, "dropped"))};
         size_t len = strlen(text);
         if (id < -1 || id > INT32_MAX || len > sizeof e.text)

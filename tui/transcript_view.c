@@ -56,6 +56,37 @@ long ui_transcript_first_difference(const ui_message *a, const ui_message *b)
     return ended && a->n_token != b->n_token ? (long)n : -1;
 }
 
+/* The first token that reaches beyond byte `at`. */
+static long token_over(const ui_message *m, size_t at)
+{
+    size_t lo = 0, hi = m->n_token;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        size_t end = mid + 1 < m->n_token ? m->token[mid + 1].start : m->text.len;
+        if (end <= at)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return (long)lo;
+}
+
+ui_parting ui_transcript_part(const ui_message *a, const ui_message *b, bool by_text)
+{
+    if (!by_text) {
+        long d = ui_transcript_first_difference(a, b);
+        return (ui_parting){d, d, 0};
+    }
+    size_t n = a->text.len < b->text.len ? a->text.len : b->text.len, k = 0;
+    while (k < n && a->text.at[k] == b->text.at[k])
+        k++;
+    const ui_message *shorter = a->text.len < b->text.len ? a : b;
+    bool ended = a->done && b->done && shorter->stop == NB_STOP_END;
+    if (k == n && (a->text.len == b->text.len || !ended))
+        return (ui_parting){-1, -1, 0};
+    return (ui_parting){token_over(a, k), token_over(b, k), k};
+}
+
 size_t ui_transcript_calls(const ui_message *m, nb_tool_call *out, size_t cap)
 {
     nb_thought t = {0};
@@ -134,7 +165,7 @@ long ui_transcript_difference(const ui_transcript *t, int pane)
 {
     const ui_message *a = last_answer(t, 0), *b = last_answer(t, pane);
     bool can = pane > 0 && a && b && !ui_transcript_other_vocabulary(t, pane);
-    return can ? ui_transcript_first_difference(a, b) : -1;
+    return can ? ui_transcript_part(a, b, ui_transcript_by_text(t, pane)).b : -1;
 }
 
 void ui_transcript_markdown(const ui_transcript *t, nb_str *out)
@@ -145,7 +176,8 @@ void ui_transcript_markdown(const ui_transcript *t, nb_str *out)
     for (int p = 1; p < UI_PANES; p++) {
         long d = ui_transcript_difference(t, p);
         if (d >= 0)
-            nb_str_addf(out, "first difference of %c from A: token %ld\n\n", 'A' + p, d);
+            nb_str_addf(out, "first difference of %c from A%s: token %ld\n\n", 'A' + p,
+                        ui_transcript_by_text(t, p) ? " by text" : "", d);
     }
 }
 
@@ -186,15 +218,19 @@ static void calls_json(nb_jout *w, const ui_message *m)
     nb_jout_array_end(w);
 }
 
-static void answer_json(nb_jout *w, const ui_message *m)
+/* An endpoint's tokens have no ids but those that its texts were given here. */
+static void answer_json(nb_jout *w, const ui_transcript *t, const ui_message *m)
 {
+    bool remote = ui_transcript_remote(t, m->pane);
     nb_jout_key(w, "text");
     nb_jout_strn(w, nb_str_c(&m->text), m->text.len);
     nb_jout_key(w, "ids");
     nb_jout_array(w);
-    for (size_t i = 0; i < m->n_token; i++)
+    for (size_t i = 0; i < m->n_token && !remote; i++)
         nb_jout_i64(w, m->token[i].id);
     nb_jout_array_end(w);
+    nb_jout_key(w, "remote");
+    nb_jout_bool(w, remote);
     nb_jout_key(w, "tok_per_s");
     nb_jout_double(w, m->tok_per_s);
     nb_jout_key(w, "ttft_s");
@@ -232,8 +268,10 @@ static void one_answer(nb_jout *w, const ui_transcript *t, const ui_message *m, 
     nb_jout_object(w);
     nb_jout_key(w, "model");
     nb_jout_str(w, ui_transcript_model(t, m->pane));
-    answer_json(w, m);
+    answer_json(w, t, m);
     difference_json(w, difference);
+    nb_jout_key(w, "compared_by");
+    nb_jout_str(w, ui_transcript_by_text(t, m->pane) ? "text" : "tokens");
     nb_jout_object_end(w);
 }
 
@@ -275,13 +313,13 @@ void ui_transcript_answers_json(const ui_transcript *t, bool each, nb_jout *w)
     difference_json(w, earliest);
 }
 
-static void message_json(nb_jout *w, const ui_message *m)
+static void message_json(nb_jout *w, const ui_transcript *t, const ui_message *m)
 {
     nb_jout_object(w);
     nb_jout_key(w, "role");
     nb_jout_str(w, ui_role_word(m->role));
     if (m->role == NB_ASSISTANT) {
-        answer_json(w, m);
+        answer_json(w, t, m);
     } else {
         nb_jout_key(w, "text");
         nb_jout_strn(w, nb_str_c(&m->text), m->text.len);
@@ -303,7 +341,7 @@ static void pane_json(nb_jout *w, const ui_transcript *t, int pane)
     nb_jout_key(w, "messages");
     nb_jout_array(w);
     for (size_t i = 0; i < n; i++)
-        message_json(w, ui_transcript_at(t, path[i]));
+        message_json(w, t, ui_transcript_at(t, path[i]));
     nb_jout_array_end(w);
     nb_jout_object_end(w);
     free(path);

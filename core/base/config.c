@@ -38,6 +38,38 @@ void nb_env_home(char *out, size_t cap)
         out[0] = '\0';
 }
 
+/* --- keys of endpoints --- */
+
+static const char *const key_names[] = {"NIBBLE_API_KEY", "OPENAI_API_KEY"};
+
+bool nb_api_key_there(void)
+{
+    bool any = false;
+    for (size_t i = 0; i < countof(key_names); i++)
+        any = any || nb_env(key_names[i]);
+    return any;
+}
+
+nb_status nb_api_key(char *out, size_t cap, const char **from, nb_err *err)
+{
+    const char *v = NULL, *name = "";
+    for (size_t i = 0; i < countof(key_names) && !v; i++) {
+        v = nb_env(key_names[i]);
+        name = v ? key_names[i] : "";
+    }
+    size_t n = v ? strlen(v) : 0;
+    bool good = n < cap;
+    for (size_t k = 0; good && k < n; k++)
+        good = v[k] > ' ' && v[k] < 0x7f;
+    out[0] = '\0';
+    *from = good ? name : "";
+    if (!good)
+        return nb_fail(err, NB_USAGE, "%s: no key: too long, or blanks within", name);
+    if (v)
+        memcpy(out, v, n + 1);
+    return NB_OK;
+}
+
 /* --- folders --- */
 
 typedef struct xdg_row {

@@ -26,6 +26,7 @@ typedef struct nb_config {
     int mouse;          /* -1 auto, 0, 1 */
     int ctx;            /* default context, 0 = the model's, capped at 4096 */
     uint64_t ram_limit; /* bytes, 0 = none */
+    int remote_http;    /* 1: remote models over plain http on other machines too */
 } nb_config;
 
 /* A settings row: name, meaning, default, where read. The `config` command, --explain and the man
@@ -44,6 +45,11 @@ nb_status nb_config_load(nb_config *out, const char *exe, nb_err *err);
 bool nb_config_get(const nb_config *c, const char *name, char *out, size_t cap);
 /* Validates, then rewrites the settings file atomically keeping unknown lines and comments. */
 nb_status nb_config_set(nb_config *c, const char *name, const char *value, nb_err *err);
+
+/* The key of remote endpoints from the environment, NIBBLE_API_KEY or else OPENAI_API_KEY, into
+ * out[cap]: secret, the caller wipes it. *from: the variable's name, "" without a key. NB_USAGE,
+ * and no key, for one that no header may carry; its text is not repeated. */
+nb_status nb_api_key(char *out, size_t cap, const char **from, nb_err *err);
 
 /* Memory: bytes a new model may take now (MemAvailable and the cgroup limit, whichever is less),
  * and the machine's total. */

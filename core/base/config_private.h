@@ -8,6 +8,8 @@
 const char *nb_env(const char *name);
 /* The user's home folder without trailing slash into out, or "" when there is none. */
 void nb_env_home(char *out, size_t cap);
+/* The environment holds a key of an endpoint. */
+bool nb_api_key_there(void);
 /* Hugging Face's folders by its own rules (hub.md 2): $HF_HOME and the cache, "" = none. */
 void nb_hub_folders(char home[1024], char hub[1024]);
 

@@ -227,11 +227,11 @@ static void no_core_dump(void)
 
 void nb_hub_env_guard(void)
 {
+    bool any = nb_api_key_there();
     for (size_t i = 0; i < countof(token_names); i++)
-        if (nb_env(token_names[i])) {
-            no_core_dump();
-            return;
-        }
+        any = any || nb_env(token_names[i]);
+    if (any)
+        no_core_dump();
 }
 
 /* Without blanks at its ends into out; false for what no header may carry. */

@@ -14,6 +14,8 @@ static const nb_setting settings[] = {
     {"mouse", "mouse support: on, off, or auto (off over ssh)", "auto", "bool"},
     {"ctx", "context of a new chat in tokens; 0 = the model's, at most 4096", "0", "int"},
     {"ram-limit", "most memory models may take, as 8GB or 6.5GiB; 0 = what is free", "0", "bytes"},
+    {"remote-http", "remote models over unencrypted http on other machines too: on or off", "off",
+     "bool"},
 };
 
 /* How a row's text becomes its field, row by row as above. */
@@ -27,6 +29,7 @@ static const rule rules[] = {
     {offsetof(nb_config, mouse), 0},
     {offsetof(nb_config, ctx), 1 << 24},
     {offsetof(nb_config, ram_limit), INT64_MAX},
+    {offsetof(nb_config, remote_http), 0},
 };
 static_assert(countof(rules) == countof(settings), "one rule per setting");
 

@@ -384,7 +384,8 @@ static nb_status look_everywhere(scan *s, const nb_config *cfg, const char *cons
         NB_TRY(add(s, cfg->demo_dir, true, true));
     s->store = NB_STORE_GIVEN;
     for (size_t i = 0; i < n; i++)
-        NB_TRY(look_at(s, paths[i]));
+        if (!nb_is_remote(paths[i]))
+            NB_TRY(look_at(s, paths[i]));
     s->store = NB_STORE_HERE;
     NB_TRY(look_in(s, ".", 1));
     s->store = NB_STORE_OWN;

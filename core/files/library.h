@@ -54,9 +54,11 @@ void nb_entry_from_gguf(nb_entry *out, const nb_gguf_info *info, const char *fil
 nb_status nb_entry_from_config(nb_entry *out, const char *json, size_t n, const char *what,
                                nb_err *err);
 
+/* MODEL is an address, of a model that another machine serves. */
+bool nb_is_remote(const char *model);
 /* MODEL argument -> path: a file, a directory, "demo", or a name in the library's stores:
  * "org/repo[:TAG]" in the HF cache or LM Studio's, "ollama:NAME[:TAG]". NB_NOTFOUND tells where it
- * looked. */
+ * looked; NB_USAGE: a remote model, which has no file. */
 nb_status nb_library_resolve(const nb_config *cfg, const char *model, char *path, size_t cap,
                              nb_err *err);
 

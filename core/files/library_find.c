@@ -154,12 +154,21 @@ static bool lmstudio_dir(const nb_config *cfg, const char *repo, size_t n, char 
     return false;
 }
 
+bool nb_is_remote(const char *model)
+{
+    return strncasecmp(model, "https://", 8) == 0 || strncasecmp(model, "http://", 7) == 0;
+}
+
 nb_status nb_library_resolve(const nb_config *cfg, const char *model, char *path, size_t cap,
                              nb_err *err)
 {
     char dir[1024];
     size_t n;
     const char *tag;
+    if (nb_is_remote(model)) /* not repeated: a password may be in it */
+        return nb_fail(err, NB_USAGE,
+                       "an address names a remote model, which has no file here: chat and eval ask "
+                       "one");
     if (strcmp(model, "demo") == 0 && cfg->demo_dir[0])
         return give(path, cap, cfg->demo_dir, err);
     if (nb_exists(model))

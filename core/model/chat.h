@@ -84,8 +84,8 @@ typedef struct nb_token_event {
     uint32_t index;   /* 0 = first token of the answer */
     uint32_t answer;  /* which of several to one question */
     uint32_t dropped; /* context shift: tokens forgotten right before this one */
-    float logprob, entropy;
-    int32_t top_id[NB_TOP];
+    float logprob, entropy; /* NAN: a remote endpoint does not tell */
+    int32_t top_id[NB_TOP]; /* -1 from the first that is not there */
     float top_logprob[NB_TOP];
     uint16_t len; /* bytes of text that are whole UTF-8 now (a token may add 0) */
     char text[128];
@@ -124,6 +124,9 @@ typedef struct nb_responder {
                      const nb_hooks *hooks, nb_err *err);
     void (*close)(struct nb_responder *r);
     const char *label;
+    /* One who has its own numbers for tokens: copies the bytes of one into out[cap], returns how
+     * many there are (0: none of its). Any thread. NULL: the ids are a tokenizer's. */
+    size_t (*piece)(struct nb_responder *r, int32_t id, char *out, size_t cap);
 } nb_responder;
 
 /* A local model behind the interface: owns weights, model, tokenizer and session. ops and sched are

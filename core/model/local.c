@@ -46,7 +46,7 @@ nb_status nb_local_open(nb_local **out, const char *path, const nk_ops *ops, nb_
     l->sched = sched;
     l->threads = threads;
     snprintf(l->label, sizeof l->label, "%s", nb_path_base(path));
-    l->responder = (nb_responder){local_ask, local_responder_close, l->label};
+    l->responder = (nb_responder){local_ask, local_responder_close, l->label, NULL};
     nb_status status = load(l, path, opt, err);
     if (status != NB_OK) {
         nb_local_close(&l);

@@ -1,11 +1,11 @@
 #!/bin/sh
 # Real programs against what nibble writes and reads: llama.cpp (through node-llama-cpp) must load
 # every quantized demo file, tokenize alike and agree with nibble's greedy tokens on the F32 file, cut
-# words alike for every family of pre-tokenizers, and have nibble's logits for a tiny model of every
-# architecture; @huggingface/gguf must parse the headers, of an importance matrix too; @huggingface/hub
-# and nibble must find in one
-# Hugging Face cache what the other downloaded from the fake Hub. Needs node 20, npm and a reachable
-# npm registry; says what it skips. NIBBLE_PEERS is a node_modules that has all of them already.
+# words alike for every family of pre-tokenizers, have nibble's logits for a tiny model of every
+# architecture, and give through an endpoint the answers that it gives; @huggingface/gguf must parse
+# the headers, of an importance matrix too; @huggingface/hub and nibble must find in one Hugging Face
+# cache what the other downloaded from the fake Hub. Needs node 20, npm and a reachable npm registry;
+# says what it skips. NIBBLE_PEERS is a node_modules that has all of them already.
 set -eu
 cd "$(dirname "$0")"
 skip() {
@@ -69,6 +69,7 @@ if [ -n "$binary" ]; then
     peer imatrix.mjs node-llama-cpp
     peer archs.mjs node-llama-cpp "$archs"
     peer words.mjs node-llama-cpp
+    peer remote.mjs node-llama-cpp
 else
     echo "real peers: skipped: no llama.cpp package for $(uname -m)"
 fi

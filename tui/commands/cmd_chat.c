@@ -11,6 +11,7 @@
 #include "tui/app.h"
 #include "tui/commands/chat_opt.h"
 #include "tui/commands/session_opt.h"
+#include "tui/remote.h"
 #include "tui/transcript.h"
 
 enum {
@@ -67,6 +68,8 @@ enum { STDIN_LIMIT = 64 << 20 };
 
 /* One turn: its answers go to the log and, streaming, to stdout. */
 typedef struct turn {
+    ui_ctx *ctx;
+    dl_remote *remote; /* NULL: local */
     ui_transcript *log;
     int answer; /* message; those of other answers at once follow it */
     uint32_t n; /* answers */
@@ -79,6 +82,7 @@ typedef struct turn {
 static void on_token(void *arg, const nb_token_event *e)
 {
     turn *t = arg;
+    ui_ctx_done(t->ctx); /* of a remote's answer, which is waited for */
     if (t->err.status == NB_OK)
         ui_transcript_token(t->log, t->answer + (int)e->answer, e, &t->err);
     if (t->stream) {
@@ -120,8 +124,13 @@ static nb_status run_turn(ui_ctx *ctx, nb_local *local, const char *prompt, turn
                   .token = on_token,
                   .arg = t};
     nb_hooks hooks = ui_ctx_hooks(ctx);
-    hooks.progress = NULL; /* the answer itself is the progress */
-    NB_TRY(nb_local_ask_each(local, &ask, t->n, t->stats, &hooks, err));
+    nb_responder *far = t->remote ? dl_remote_responder(t->remote) : NULL;
+    if (far) {
+        NB_TRY(far->ask(far, &ask, t->stats, &hooks, err));
+    } else {
+        hooks.progress = NULL; /* the answer itself is the progress */
+        NB_TRY(nb_local_ask_each(local, &ask, t->n, t->stats, &hooks, err));
+    }
     if (t->err.status != NB_OK && err)
         *err = t->err;
     return t->err.status;
@@ -190,9 +199,10 @@ static void print_answers(const ui_ctx *ctx, const turn *t)
             continue;
         fflush(stdout);
         tell_calls(m);
+        const char *host = t->remote ? dl_remote_host(t->remote) : "";
         if (ctx->err_tty || shifts[0])
-            fprintf(stderr, "[%u tokens, %.1f tok/s, first after %.2f s%s]\n", s->n_answer,
-                    s->tok_per_s, s->ttft, shifts);
+            fprintf(stderr, "[%u tokens, %.1f tok/s, first after %.2f s%s%s%s]\n", s->n_answer,
+                    s->tok_per_s, s->ttft, shifts, *host ? ", remote " : "", host);
     }
 }
 
@@ -201,7 +211,8 @@ static nb_status begin_turn(turn *t, int pane, const char *model, const char *pr
                             const nb_local *local, nb_err *err)
 {
     int question, answer;
-    ui_transcript_set_vocabulary(t->log, pane, ui_transcript_vocabulary(nb_local_tok(local)));
+    if (local)
+        ui_transcript_set_vocabulary(t->log, pane, ui_transcript_vocabulary(nb_local_tok(local)));
     ui_transcript_name_pane(t->log, pane, model, model);
     NB_TRY(ui_transcript_add(t->log, pane, -1, NB_USER, prompt, strlen(prompt), &question, err));
     for (uint32_t i = 0; i < t->n; i++) {
@@ -220,6 +231,43 @@ static nb_status check_options(const ui_ctx *ctx, nb_err *err)
     return NB_OK;
 }
 
+/* What only a model on this machine has. */
+static nb_status only_remote_options(const ui_ctx *ctx, nb_err *err)
+{
+    static const int local[] = {C_CTX,   C_CACHE_K,    C_CACHE_V,  C_SESSION,
+                                C_LORA,  C_LORA_SCALE, C_PARALLEL, C_SHIFT,
+                                C_THINK, C_TOOLS,      C_VARIABLE};
+    for (size_t i = 0; i < countof(local); i++)
+        if (ctx->opt[local[i]].set)
+            return nb_fail(err, NB_USAGE, "--%s: a remote model has none that nibble could set",
+                           chat_opt[local[i]].name);
+    return NB_OK;
+}
+
+static nb_status ask_remote(ui_ctx *ctx, int pane, const char *prompt, ui_transcript *log,
+                            nb_err *err)
+{
+    turn t = {.ctx = ctx, .log = log, .n = 1, .stream = !ctx->json};
+    const char *model = ctx->args[pane];
+    NB_TRY(only_remote_options(ctx, err));
+    NB_TRY(ui_remote_open(&t.remote, &ctx->cfg, false, model, err));
+    nb_status st = begin_turn(&t, pane, model, prompt, NULL, err);
+    if (st == NB_OK)
+        st = run_turn(ctx, NULL, prompt, &t, err);
+    if (st == NB_OK)
+        ui_transcript_end(log, t.answer, &t.stats[0]);
+    ui_ctx_done(ctx);
+    if (st == NB_OK)
+        print_answers(ctx, &t);
+    else if (!ctx->json)
+        putchar('\n');
+    const char *remedy = dl_remote_remedy(dl_remote_trouble(t.remote));
+    if (st != NB_OK && *remedy)
+        ctx->remedy = remedy;
+    dl_remote_close(&t.remote);
+    return st;
+}
+
 /* The model's answer as pane `pane` of the log. */
 static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sched,
                          ui_transcript *log, const nb_chat_vars *vars, nb_err *err)
@@ -228,7 +276,12 @@ static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sc
     const char *model = ctx->args[pane];
     const ui_arg *o = ctx->opt;
     nb_local *local = NULL;
-    turn t = {.log = log, .n = o[C_PARALLEL].set ? (uint32_t)o[C_PARALLEL].i : 1, .vars = vars};
+    if (nb_is_remote(model))
+        return ask_remote(ctx, pane, prompt, log, err);
+    turn t = {.ctx = ctx,
+              .log = log,
+              .n = o[C_PARALLEL].set ? (uint32_t)o[C_PARALLEL].i : 1,
+              .vars = vars};
     nb_session_options opt = {.n_ctx = o[C_CTX].set ? (uint32_t)o[C_CTX].i : 0, .n_seq = t.n};
     t.stream = !ctx->json && t.n == 1;
     NB_TRY(ui_cache_types(&opt, &o[C_CACHE_K], &o[C_CACHE_V], err));
@@ -271,10 +324,13 @@ static void print_differences(ui_ctx *ctx, const ui_transcript *log)
         ui_print_safe(ctx->args[i], strlen(ctx->args[i]));
         if (ui_transcript_other_vocabulary(log, i))
             printf(": another vocabulary, its tokens are not compared\n");
+        else if (at < 0 && ui_transcript_by_text(log, i))
+            printf(": the same text\n");
         else if (at < 0)
             printf(": the same %zu tokens\n", n);
         else
-            printf(": first difference at token %ld\n", at);
+            printf(": first difference at token %ld%s\n", at,
+                   ui_transcript_by_text(log, i) ? ", compared by text" : "");
     }
 }
 
@@ -327,6 +383,9 @@ static nb_status read_stdin(nb_str *out, nb_err *err)
 static nb_status run_chat(ui_ctx *ctx, nb_err *err)
 {
     const ui_arg *prompt = &ctx->opt[C_PROMPT];
+    for (size_t i = 0; i < ctx->n_args; i++) /* before anything shows it */
+        if (nb_is_remote(ctx->args[i]))
+            NB_TRY(dl_remote_check(ctx->args[i], ctx->cfg.remote_http == 1, err));
     if (prompt->set)
         return ask_all(ctx, prompt->text, err);
     if (isatty(STDIN_FILENO) == 1 && !ctx->json) {
@@ -358,7 +417,14 @@ const ui_cmd ui_cmd_chat = {
         "first question; without -n an answer then ends after as many tokens as the model was\n"
         "trained on. A call of a tool is shown, never made. A template that refuses the\n"
         "conversation, or takes no tools, is exit 3.\n"
-        "JSON keys: prompt, answers[] with model, text, ids, tok_per_s, ttft_s, prompt_tokens,\n"
+        "MODEL may be https://host[:port][/path]#name, an OpenAI-compatible endpoint (vLLM, "
+        "SGLang,\n"
+        "llama.cpp's server, Ollama); its key is NIBBLE_API_KEY or OPENAI_API_KEY. Answers are "
+        "then\n"
+        "compared by text, as its tokens have no ids here.\n"
+        "JSON keys: prompt, answers[] with model, text, ids (of a remote none), remote, "
+        "compared_by\n"
+        "(tokens, text), tok_per_s, ttft_s, prompt_tokens,\n"
         "reused_tokens (of a saved session, or shared by --parallel), stop (end, limit, context),\n"
         "shifts[] (token: before which one; dropped: tokens forgotten), tool_calls[] (name,\n"
         "arguments: JSON as text) and first_difference (token index against the first answer,\n"

@@ -7,6 +7,8 @@
 #include "core/base/file.h"
 #include "core/eval/base_file.h"
 #include "tui/commands/eval_cmd.h"
+#include "core/files/library.h"
+#include "tui/commands/eval_remote.h"
 #include "tui/commands/session_opt.h"
 
 enum { TEXT_LIMIT = 1 << 30, PAPERS_CTX = 2048, DEFAULT_CTX = 512 };
@@ -20,7 +22,7 @@ static const ui_opt eval_opt[UI_EVAL_COUNT] = {
     {"stride", 0, UI_OPT_INT, "N", NULL, 1, 1 << 20,
      "chunks begin N tokens apart, the last N of each are scored"},
     {"ref", 0, UI_OPT_MODEL, "MODEL", NULL, 0, 0,
-     "KL divergence from this model, which runs beside the first"},
+     "KL divergence from this model, which runs beside the first, or is remote"},
     {"base", 0, UI_OPT_FILE, "FILE", NULL, 0, 0,
      "KL divergence from a base file, nibble's or llama-perplexity's"},
     {"save-base", 0, UI_OPT_FILE, "FILE", NULL, 0, 0, "keep the model's answers as a base file"},
@@ -257,11 +259,42 @@ static nb_status check_use(const ui_arg *o, nb_err *err)
     return NB_OK;
 }
 
+/* One side is behind an address. */
+static nb_status run_remote(ui_ctx *ctx, nb_err *err)
+{
+    static const int own[] = {UI_EVAL_PROTOCOL,  UI_EVAL_STRIDE,    UI_EVAL_BASE,
+                              UI_EVAL_SAVE_BASE, UI_EVAL_BASE_TYPE, UI_EVAL_TASK,
+                              UI_EVAL_TASKS,     UI_EVAL_LORA,      UI_EVAL_LORA_SCALE};
+    static const int cache[] = {UI_EVAL_KV_F32, UI_EVAL_CACHE_K, UI_EVAL_CACHE_V};
+    const ui_arg *o = ctx->opt;
+    bool far = nb_is_remote(ctx->args[0]);
+    ui_eval_remote what = {.model = ctx->args[0],
+                           .ref = o[UI_EVAL_REF].text,
+                           .file = o[UI_EVAL_FILE].text,
+                           .ctx = o[UI_EVAL_CTX].set ? (uint32_t)o[UI_EVAL_CTX].i : DEFAULT_CTX,
+                           .chunks = o[UI_EVAL_CHUNKS].set ? (uint32_t)o[UI_EVAL_CHUNKS].i : 0,
+                           .session = {.kv_f32 = o[UI_EVAL_KV_F32].flag}};
+    if (far && o[UI_EVAL_REF].set)
+        return nb_fail(err, NB_USAGE,
+                       "--ref: a file's divergence from a remote model is measured, not a remote "
+                       "one's");
+    for (size_t i = 0; i < countof(own); i++)
+        if (o[own[i]].set)
+            return nb_fail(err, NB_USAGE, "--%s: not with a remote model", eval_opt[own[i]].name);
+    for (size_t i = 0; i < countof(cache); i++)
+        if (far && o[cache[i]].set)
+            return nb_fail(err, NB_USAGE, "--%s: not with a remote model", eval_opt[cache[i]].name);
+    NB_TRY(ui_cache_types(&what.session, &o[UI_EVAL_CACHE_K], &o[UI_EVAL_CACHE_V], err));
+    return ui_eval_remote_run(ctx, &what, err);
+}
+
 static nb_status run_parts(ui_eval *e, nb_err *err)
 {
     ui_ctx *ctx = e->ctx;
     const ui_arg *o = ctx->opt;
     NB_TRY(check_use(o, err));
+    if (nb_is_remote(ctx->args[0]) || (o[UI_EVAL_REF].set && nb_is_remote(o[UI_EVAL_REF].text)))
+        return run_remote(ctx, err);
     NB_TRY(ui_cache_types(&e->session, &o[UI_EVAL_CACHE_K], &o[UI_EVAL_CACHE_V], err));
     if (o[UI_EVAL_FILE].set)
         NB_TRY(ui_eval_read(e, o[UI_EVAL_FILE].text, err));
@@ -300,6 +333,14 @@ const ui_cmd ui_cmd_eval = {
         "--ref and --base measure KL divergence from a reference, with all of\n"
         "llama-perplexity's statistics. A base file of nibble's own kind keeps hidden states\n"
         "and the output matrix; it may be made once and used for many files.\n"
+        "A remote MODEL (https://host[:port][/path]#name) is scored by what its endpoint tells of "
+        "a\n"
+        "prompt: pieces of 4 bytes a token of --ctx, by the server's tokens, never comparable "
+        "with\n"
+        "files. vLLM and SGLang tell; llama.cpp's server and Ollama do not. As --ref of a file "
+        "such\n"
+        "a model's likeliest tokens and one bucket for the rest give a lower bound of the KL\n"
+        "divergence.\n"
         "--task hellaswag reads llama.cpp's text file, winogrande its CSV, choice its binary\n"
         "file, qa a JSON list of {questions, answer}, of which the first question must be\n"
         "answered word for word; the demo's own is used without --file.\n"
@@ -308,7 +349,9 @@ const ui_cmd ui_cmd_eval = {
         "divergence: reference, scored, ppl, base_ppl, cor, ln_ratio, ratio, diff (each {value,\n"
         "stderr}), kld and dp ({mean, stderr, max, p99_9 ... min}), rms_dp, same_top ({value,\n"
         "stderr, lo, hi}), tok_per_s;\n"
-        "tasks: task, in_file, asked, right, score, lo, hi (Wilson's 95 %), chance, seconds.",
+        "tasks: task, in_file, asked, right, score, lo, hi (Wilson's 95 %), chance, seconds;\n"
+        "remotes: also untold; with a remote --ref also ref, kl_at_least, kl_stderr, kl_max,\n"
+        "same_top, rest_ref, rest, perplexity_ref, unmatched, unknown.",
     .opt = eval_opt,
     .n_opt = UI_EVAL_COUNT,
     .min_args = 1,

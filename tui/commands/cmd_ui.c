@@ -38,6 +38,10 @@ static nb_status run(ui_ctx *ctx, nb_err *err)
                        o[U_COLOR].text);
     for (size_t i = 0; i < opt.n_paths; i++) {
         char path[1024];
+        if (nb_is_remote(opt.paths[i]))
+            return nb_fail(
+                err, NB_USAGE,
+                "an address names a remote model: nibble chat opens the workbench on it");
         if (nb_library_resolve(&ctx->cfg, opt.paths[i], path, sizeof path, NULL) != NB_OK)
             return nb_fail(err, NB_NOTFOUND, "no model or command \"%s\" (nibble --help)",
                            opt.paths[i]);

@@ -278,7 +278,7 @@ static bool pane_action(chat *c, ui_action a)
         return true;
     case UI_ACT_CHAT_ADD_PANE:
         ui_app_show(c->app, UI_MODELS, none, NULL);
-        ui_app_say(c->app, "mark up to four with Space, then t");
+        ui_app_say(c->app, "mark up to four with Space, then t; :remote URL adds an endpoint");
         return true;
     case UI_ACT_CHAT_CLOSE_PANE:
         ui_chat_close_pane(c, c->focus);
@@ -458,8 +458,9 @@ static void json(const void *self, nb_str *out)
 
 static void show(void *self, const char *const *paths, const char *note)
 {
-    (void)note;
-    if (paths)
+    if (paths && note && strcmp(note, "add") == 0)
+        ui_chat_add_remote(self, paths[0]);
+    else if (paths)
         ui_chat_want(self, paths);
 }
 

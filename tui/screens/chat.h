@@ -1,6 +1,7 @@
 /* State of the Chat screen, shared by its files: chat.c (keys), chat_pane.c (models, turns, what
  * the jobs say), ui_chat_draw.c (panes, input, lines below), chat_text.c (an answer as rows and
- * tokens), chat_thought.c (what it thought first), chat_params.c (the P panel).
+ * tokens), chat_thought.c (what it thought first), chat_params.c (the P panel), chat_remote.c
+ * (models behind addresses).
  *
  * One conversation, one to four panes, each a model with its own branch of it. A pane's job (load
  * or turn) owns the pane's nb_local while it runs; the main thread touches it only when job is
@@ -9,6 +10,7 @@
 #define NIBBLE_SCREEN_CHAT_H
 
 #include "core/model/chat.h"
+#include "downloads/remote.h"
 #include "tui/screens/parts.h"
 #include "tui/transcript.h"
 #include "tui/widgets/md.h"
@@ -16,7 +18,8 @@
 typedef struct chat_pane {
     bool used;
     char path[1024], label[96], type[24];
-    nb_local *local;                 /* NULL: not loaded */
+    nb_local *local;                 /* NULL: not loaded, or remote */
+    dl_remote *remote;               /* NULL: not opened, or local */
     const char *tmpl, *tmpl_problem; /* template in use; why not the model's own, NULL. local's */
     uint32_t ctx, ctx_used;
     uint64_t vocabulary; /* its print, 0 = not loaded yet */
@@ -40,6 +43,9 @@ typedef struct chat_pane {
         uint64_t available;
         bool costly, agreed;
         nb_local *made;
+        dl_remote *made_remote;
+        const nb_config *settings; /* of a remote */
+        bool offline;
         uint64_t vocabulary;
         char type[24];
         nb_responder *who;
@@ -194,7 +200,25 @@ void ui_chat_release(chat *c);
 /* Last answer of a pane, NULL = none yet; with its message index. */
 const ui_message *ui_chat_answer(const chat *c, int pane, int *index);
 
+/* chat_remote.c: panes whose model is behind an address */
+bool ui_chat_is_remote(const chat_pane *p);
+bool ui_chat_loaded(const chat_pane *p);
+/* Fills k->made_remote; asks nobody. */
+nb_status ui_chat_open_remote(struct chat_work *k, nb_err *err);
+void ui_chat_opened_remote(chat *c, chat_pane *p);
+void ui_chat_name_remote(chat_pane *p);
+/* What to do about the last failure, behind it. */
+void ui_chat_remote_problem(chat_pane *p, const nb_err *err);
+/* A pane of before that has this model loaded stays loaded: it becomes *pane. */
+bool ui_chat_take_over(chat_pane *pane, chat_pane before[UI_PANES], const char *path);
+/* An answer whose endpoint told no probabilities. */
+bool ui_chat_untold(const ui_message *m);
+/* ": remote URL": the panes there are, and this one. */
+void ui_chat_add_remote(chat *c, const char *model);
+
 /* chat_text.c */
+/* Where an answer departs from pane A's of the same turn. */
+ui_parting ui_chat_parting(const chat *c, int pane, int message);
 /* First token in which this answer departs from pane A's answer of the same turn, -1 = nowhere. */
 long ui_chat_difference(const chat *c, int pane, int message);
 const chat_rows *ui_chat_wrap(chat *c, const ui_canvas *canvas, int pane, int message, int width);

@@ -28,6 +28,8 @@ static void draw_status(const chat *c, ui_canvas *canvas, ui_rect r)
     char ctx[32] = "not loaded";
     if (p->ctx)
         snprintf(ctx, sizeof ctx, "ctx %u/%u", p->ctx_used, p->ctx);
+    else if (ui_chat_is_remote(p))
+        snprintf(ctx, sizeof ctx, "ctx %u, remote", p->ctx_used);
     snprintf(text, sizeof text, "%s · %s · system: %s · %s · metric: %s%s%s", number, params,
              c->system ? "set" : "none", ctx, metric_word[c->metric],
              c->together ? " · together" : "", c->raw ? " · raw" : "");
@@ -38,7 +40,7 @@ static void draw_status(const chat *c, ui_canvas *canvas, ui_rect r)
 static void said_piece(const chat *c, int pane, const ui_message *m, const ui_token *k, char *out,
                        size_t cap)
 {
-    if (c->pane[pane].local)
+    if (ui_chat_loaded(&c->pane[pane]))
         ui_chat_piece(c, pane, k->id, out, cap);
     else
         snprintf(out, cap, "\"%.*s\"", (int)k->len, nb_str_c(&m->text) + k->start);
@@ -48,21 +50,22 @@ static void difference_text(const chat *c, int pane, char *out, size_t cap)
 {
     int index;
     const ui_message *b = ui_chat_answer(c, pane, &index), *a = ui_chat_answer(c, 0, NULL);
-    long d = b ? ui_chat_difference(c, pane, index) : -1;
+    const ui_parting d = b ? ui_chat_parting(c, pane, index) : (ui_parting){-1, -1, 0};
     char from[64] = "the end", to[64] = "the end";
     out[0] = '\0';
-    if (d < 0 || !a)
+    if (d.b < 0 || !a)
         return;
-    if ((size_t)d < a->n_token)
-        said_piece(c, 0, a, &a->token[d], from, sizeof from);
-    if ((size_t)d < b->n_token)
-        said_piece(c, pane, b, &b->token[d], to, sizeof to);
-    snprintf(out, cap, "%c token %ld %s -> %s", 'A' + pane, d, from, to);
+    if ((size_t)d.a < a->n_token)
+        said_piece(c, 0, a, &a->token[d.a], from, sizeof from);
+    if ((size_t)d.b < b->n_token)
+        said_piece(c, pane, b, &b->token[d.b], to, sizeof to);
+    snprintf(out, cap, "%c token %ld%s %s -> %s", 'A' + pane, d.b,
+             ui_transcript_by_text(c->log, pane) ? " by text" : "", from, to);
 }
 
 static void draw_differences(const chat *c, ui_canvas *canvas, ui_rect r)
 {
-    char text[160];
+    char text[200];
     int x = r.x + 1, n = 0;
     for (int p = 1; p < ui_chat_panes(c); p++) {
         difference_text(c, p, text, sizeof text);
@@ -80,8 +83,12 @@ static void draw_differences(const chat *c, ui_canvas *canvas, ui_rect r)
         const ui_message *m = ui_chat_answer(c, p, NULL);
         both = m && m->done && m->n_token && !ui_transcript_other_vocabulary(c->log, p);
     }
+    bool by_text = false;
+    for (int p = 1; p < ui_chat_panes(c); p++)
+        by_text = by_text || ui_transcript_by_text(c->log, p);
     if (!n && both)
-        ui_text(canvas, x, r.y, UI_OK, "same tokens in every pane");
+        ui_text(canvas, x, r.y, UI_OK,
+                by_text ? "same text in every pane" : "same tokens in every pane");
     else if (n && x + 30 < r.x + r.w)
         ui_text(canvas, x + 1, r.y, UI_DIM, "n N go there, Enter tells why");
     else if (n && x + 14 < r.x + r.w)
@@ -95,6 +102,15 @@ static void draw_legend(chat *c, ui_canvas *canvas, ui_rect r)
         {0}, {"p>.9", "p>.5", "p>.1", "p<.1"}, {"H<.3", "H<1", "H<2 nats", "H>2 nats"}};
     int x = r.x + 1;
     ui_spots_add(&c->spots, r, CHAT_SPOT_LEGEND);
+    const ui_message *m = ui_chat_answer(c, c->focus, NULL);
+    bool remote = ui_chat_is_remote(&c->pane[c->focus]);
+    if (remote && m && (c->metric == CHAT_METRIC_ENTROPY || ui_chat_untold(m))) {
+        static const char text[] = "the endpoint tells no probabilities of this answer";
+        static const char few[] = "an endpoint tells the likeliest tokens only: no entropy";
+        const char *why = ui_chat_untold(m) ? text : few;
+        ui_textn(canvas, x, r.y, UI_DIM, 0, why, strlen(why), r.w - 1);
+        return;
+    }
     for (int i = 0; i < 4 && c->metric != CHAT_METRIC_OFF; i++) {
         unsigned attrs = (i >= 2 ? UI_A_UNDERLINE : 0) | (i == 3 ? UI_A_BOLD : 0);
         const char *w = word[c->metric][i];
@@ -120,7 +136,7 @@ static const char *state_word(const chat *c, const chat_pane *p, const ui_messag
     if (p->pending)
         return "waits for its turn";
     if (!m)
-        return p->local ? "ready" : "not loaded";
+        return ui_chat_loaded(p) ? "ready" : "not loaded";
     return m->done ? word[m->stop] : "interrupted";
 }
 
@@ -131,6 +147,18 @@ static const char *first_token(char out[48], double seconds)
     snprintf(out, 48, "%.40s %s", ui_parts_num(num, ms ? 1000 * seconds : seconds),
              ms ? "ms" : "s");
     return out;
+}
+
+/* What the question to an endpoint waits for: itself, or "rate limited, resumes in 12 s". */
+static void waiting_text(const chat_pane *p, bool said, char *out, size_t cap)
+{
+    nb_job_view v;
+    nb_job_look(p->job, &v);
+    bool plain = !v.what[0] || strcmp(v.what, p->label) == 0;
+    if (said)
+        snprintf(out, cap, "writing");
+    else
+        snprintf(out, cap, "%s%.90s", plain ? "asking " : "", plain ? p->label : v.what);
 }
 
 static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
@@ -144,8 +172,10 @@ static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
                  p->shared ? " (shared)" : "", first_token(b, m->ttft));
     else if (p->local && p->tmpl_problem)
         snprintf(text, sizeof text, "%s is used: its %.150s", p->tmpl, p->tmpl_problem);
+    else if (ui_chat_is_remote(p) && p->job && !p->loading)
+        waiting_text(p, m && m->n_token, text, sizeof text);
     else
-        snprintf(text, sizeof text, "%s", p->local ? "ready" : state_word(c, p, m));
+        snprintf(text, sizeof text, "%s", ui_chat_loaded(p) ? "ready" : state_word(c, p, m));
     ui_textn(canvas, r.x, r.y, UI_DIM, 0, text, strlen(text), r.w);
 }
 
@@ -172,7 +202,9 @@ static void draw_foot(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
     const ui_message *m = ui_chat_answer(c, pane, &index);
     char text[160];
     int x = r.x;
-    x += ui_textf(canvas, x, r.y, UI_DIM, "%zu tok  ", m ? m->n_token : 0);
+    bool pieces = m && ui_chat_is_remote(p) && ui_chat_untold(m); /* as they came, no tokens */
+    x +=
+        ui_textf(canvas, x, r.y, UI_DIM, "%zu %s  ", m ? m->n_token : 0, pieces ? "pieces" : "tok");
     const char *word = state_word(c, p, m);
     bool bad = m && m->done && !p->job && (m->stop == NB_STOP_FAIL || m->stop == NB_STOP_CONTEXT);
     x += ui_textn(canvas, x, r.y,
@@ -256,10 +288,13 @@ static void draw_conversation(chat *c, ui_canvas *canvas, ui_rect r, int pane)
 static void draw_pane(chat *c, ui_canvas *canvas, ui_rect r, int pane)
 {
     const chat_pane *p = &c->pane[pane];
-    char title[128];
+    char title[256], far[160] = "";
     bool focus = pane == c->focus && ui_chat_panes(c) > 1;
     ui_spots_add(&c->spots, r, pane);
-    snprintf(title, sizeof title, "%c %s%s", 'A' + pane, p->label,
+    if (ui_chat_is_remote(p))
+        snprintf(far, sizeof far, ", remote%s%.120s", p->remote ? " " : "",
+                 p->remote ? dl_remote_host(p->remote) : "");
+    snprintf(title, sizeof title, "%c %s%s%s", 'A' + pane, p->label, far,
              pane == 0 && ui_chat_panes(c) > 1 ? " reference" : "");
     /* Not the model's own template: said for as long as the pane is there. */
     ui_box(canvas, r, title, p->local && p->tmpl_problem ? p->tmpl : NULL, focus);

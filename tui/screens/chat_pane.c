@@ -78,6 +78,8 @@ static nb_status load(nb_job *job, void *arg, nb_err *err)
 {
     struct chat_work *k = arg;
     (void)job;
+    if (nb_is_remote(k->path))
+        return ui_chat_open_remote(k, err);
     NB_TRY(check_memory(k, err));
     const nb_session_options opt = {.n_ctx = k->ctx, .n_seq = k->n_seq};
     NB_TRY(nb_local_open(&k->made, k->path, k->ops, k->sched, k->threads, &opt, err));
@@ -96,6 +98,8 @@ static void start_load(chat *c, int p)
                             .sched = ui_app_sched(c->app),
                             .threads = ui_app_threads(c->app),
                             .ctx = c->ctx,
+                            .settings = ui_app_config(c->app),
+                            .offline = ui_app_options_of(c->app)->offline,
                             .n_seq = c->answers,
                             .agreed = pane->agreed};
     memcpy(k->path, pane->path, sizeof k->path);
@@ -139,6 +143,10 @@ static void loaded(chat *c, chat_pane *pane, const nb_err *err)
             ask_memory(c, pane, err);
         return;
     }
+    if (pane->work.made_remote) {
+        ui_chat_opened_remote(c, pane);
+        return;
+    }
     ui_app_log(c->app, "loaded %s to chat", pane->path);
     pane->local = pane->work.made;
     pane->work.made = NULL;
@@ -165,6 +173,10 @@ static void name_pane(chat_pane *pane, const char *path)
     while (n > 1 && path[n - 1] == '/')
         n--;
     snprintf(pane->path, sizeof pane->path, "%.*s", (int)n, path);
+    if (nb_is_remote(path)) {
+        ui_chat_name_remote(pane);
+        return;
+    }
     const char *base = nb_path_base(pane->path);
     size_t len = strlen(base);
     if (len > 5 && strcmp(base + len - 5, ".gguf") == 0)
@@ -175,6 +187,7 @@ static void name_pane(chat_pane *pane, const char *path)
 static void clear_pane(chat_pane *pane)
 {
     nb_local_close(&pane->local);
+    dl_remote_close(&pane->remote);
     free(pane->work.messages);
     *pane = (chat_pane){.answer = -1};
 }
@@ -207,28 +220,44 @@ static void apply_wanted(chat *c)
 {
     if (!c->n_wanted || any_job(c))
         return;
-    for (int p = 0; p < UI_PANES; p++)
-        clear_pane(&c->pane[p]);
-    for (int p = 0; p < c->n_wanted; p++) {
+    chat_pane before[UI_PANES];
+    memcpy(before, c->pane, sizeof before);
+    for (int p = 0; p < UI_PANES; p++) {
+        bool wanted = p < c->n_wanted;
+        c->pane[p] = (chat_pane){.answer = -1};
+        if (!wanted || ui_chat_take_over(&c->pane[p], before, c->wanted[p]))
+            continue;
+        char path[sizeof c->wanted[p]];
+        memcpy(path, c->wanted[p], sizeof path);
         c->pane[p].used = true;
-        name_pane(&c->pane[p], c->wanted[p]);
+        name_pane(&c->pane[p], path);
     }
+    for (int p = 0; p < UI_PANES; p++)
+        clear_pane(&before[p]);
     c->n_wanted = 0;
     c->focus = 0;
     fresh_log(c);
     c->typing = true;
     for (int p = 0; p < ui_chat_panes(c); p++)
-        start_load(c, p);
+        if (!ui_chat_loaded(&c->pane[p]))
+            start_load(c, p);
 }
 
 void ui_chat_want(chat *c, const char *const *paths)
 {
     bool same = true;
     int n = 0;
+    nb_err err;
+    for (int i = 0; i < UI_PANES && paths[i]; i++) /* before it is shown or written anywhere */
+        if (nb_is_remote(paths[i]) &&
+            dl_remote_check(paths[i], ui_app_config(c->app)->remote_http == 1, &err) != NB_OK) {
+            ui_app_say(c->app, "%s", err.msg);
+            return;
+        }
     for (; n < UI_PANES && paths[n]; n++) {
         snprintf(c->wanted[n], sizeof c->wanted[n], "%s", paths[n]);
         same = same && c->pane[n].used && strcmp(c->pane[n].path, paths[n]) == 0 &&
-               (c->pane[n].local || c->pane[n].job);
+               (ui_chat_loaded(&c->pane[n]) || c->pane[n].job);
     }
     if (!n)
         return;
@@ -269,7 +298,7 @@ void ui_chat_new(chat *c)
 void ui_chat_reload(chat *c)
 {
     for (int p = 0; p < ui_chat_panes(c); p++)
-        if (!c->pane[p].job) {
+        if (!c->pane[p].job && !ui_chat_is_remote(&c->pane[p])) {
             nb_local_close(&c->pane[p].local);
             start_load(c, p);
         }
@@ -387,12 +416,13 @@ static void start_turn(chat *c, int p)
 {
     chat_pane *pane = &c->pane[p];
     nb_err err = {0};
-    uint32_t n = c->answers ? c->answers : 1;
+    uint32_t n = c->answers && !pane->remote ? c->answers : 1;
     gather(c, p);
     pane->pending = false;
     pane->problem[0] = '\0';
     if (add_answers(c, p, n, &err) == NB_OK) {
-        pane->work.who = nb_local_responder(pane->local);
+        pane->work.who =
+            pane->remote ? dl_remote_responder(pane->remote) : nb_local_responder(pane->local);
         pane->work.local = pane->local;
         pane->work.n_answers = n;
         pane->work.sampling = c->sampling;
@@ -404,9 +434,10 @@ static void start_turn(chat *c, int p)
         for (uint32_t i = 0; i < n; i++)
             pane->work.stats[i] = (nb_turn_stats){.stop = NB_STOP_FAIL};
         pane->work.pinned = ui_app_scripted(c->app);
-        bool by_itself = alone(c) && n == 1; /* several share each pass: no one's own speed */
-        pane->work.cfg = by_itself && !ui_app_read_only(c->app) ? ui_app_config(c->app) : NULL;
-        pane->shared = c->together && ui_chat_panes(c) > 1;
+        /* several share each pass: no one's own speed */
+        bool measures = !pane->remote && alone(c) && n == 1 && !ui_app_read_only(c->app);
+        pane->work.cfg = measures ? ui_app_config(c->app) : NULL;
+        pane->shared = !pane->remote && c->together && ui_chat_panes(c) > 1;
         pane->started = ui_app_now(c->app);
         pane->ttft_live = -1;
         pane->scroll = 0;
@@ -416,21 +447,22 @@ static void start_turn(chat *c, int p)
         snprintf(pane->problem, sizeof pane->problem, "%s", err.msg);
 }
 
+/* Panes that compute here take turns; a remote one costs this machine nothing and goes at once. */
 void ui_chat_next(chat *c)
 {
     bool running = false, earlier = false; /* a pane before this one still waits */
     for (int p = 0; p < ui_chat_panes(c); p++)
-        running = running || (c->pane[p].job && !c->pane[p].loading);
+        running = running || (c->pane[p].job && !c->pane[p].loading && !c->pane[p].remote);
     for (int p = 0; p < ui_chat_panes(c); p++) {
         chat_pane *pane = &c->pane[p];
         if (!pane->pending)
             continue;
-        if (!pane->local && !pane->job)
+        if (!ui_chat_loaded(pane) && !pane->job)
             start_load(c, p);
-        else if (!pane->job && (c->together || (!running && !earlier)))
+        else if (!pane->job && (c->together || pane->remote || (!running && !earlier)))
             start_turn(c, p);
-        running = running || (pane->job && !pane->loading);
-        earlier = earlier || pane->pending;
+        running = running || (pane->job && !pane->loading && !pane->remote);
+        earlier = earlier || (pane->pending && !pane->remote);
     }
 }
 
@@ -492,7 +524,9 @@ static void turn_done(chat *c, chat_pane *pane, const nb_err *err)
     nb_turn_stats *s = pane->work.stats;
     c->measured = c->measured || pane->work.kept;
     pane->ctx_used = s->n_prompt + s->n_answer - s->n_dropped;
-    if (err->status == NB_FORMAT) { /* its file was written to, or it never was sound */
+    if (pane->remote) {
+        ui_chat_remote_problem(pane, err);
+    } else if (err->status == NB_FORMAT) { /* its file was written to, or it never was sound */
         nb_local_close(&pane->local);
         snprintf(pane->problem, sizeof pane->problem, "%.200s: r loads it anew", err->msg);
     } else if (err->status != NB_OK && err->status != NB_CANCELED) {
@@ -550,6 +584,7 @@ void ui_chat_release(chat *c)
 {
     for (int p = 0; p < UI_PANES; p++) {
         nb_local_close(&c->pane[p].work.made);
+        dl_remote_close(&c->pane[p].work.made_remote);
         clear_pane(&c->pane[p]);
     }
     ui_transcript_close(&c->log);

@@ -33,15 +33,21 @@ static bool same_text(const chat *c, int a, int b)
            memcmp(nb_str_c(&x->text), nb_str_c(&y->text), x->text.len) == 0;
 }
 
-long ui_chat_difference(const chat *c, int pane, int message)
+ui_parting ui_chat_parting(const chat *c, int pane, int message)
 {
+    const ui_parting none = {-1, -1, 0};
     const ui_message *m = ui_transcript_at(c->log, message);
     const ui_message *a = pane > 0 && m && m->role == NB_ASSISTANT ? twin(c, message) : NULL;
     if (ui_transcript_other_vocabulary(c->log, pane))
-        return -1; /* the same id is another piece of text there */
+        return none; /* the same id is another piece of text there */
     if (!a || a->role != NB_ASSISTANT || !same_text(c, a->parent, m->parent))
-        return -1; /* answers to different questions are not compared */
-    return ui_transcript_first_difference(a, m);
+        return none; /* answers to different questions are not compared */
+    return ui_transcript_part(a, m, ui_transcript_by_text(c->log, pane));
+}
+
+long ui_chat_difference(const chat *c, int pane, int message)
+{
+    return ui_chat_parting(c, pane, message).b;
 }
 
 /* --- rows ------------------------------------------------------------------------------------ */
@@ -163,7 +169,8 @@ static ui_role token_role(const chat *c, const ui_message *m, size_t i, long dif
     *attrs = 0;
     if ((long)i == diff)
         return UI_DIFF_FIRST;
-    if (c->metric == CHAT_METRIC_OFF || m->role != NB_ASSISTANT)
+    if (c->metric == CHAT_METRIC_OFF || m->role != NB_ASSISTANT ||
+        isnan(c->metric == CHAT_METRIC_PROB ? m->token[i].logprob : m->token[i].entropy))
         return UI_TEXT;
     int level = unsure(c->metric, &m->token[i]);
     *attrs = level >= 2 ? UI_A_UNDERLINE : 0; /* read without colour too */
@@ -256,9 +263,15 @@ void ui_chat_piece(const chat *c, int pane, int32_t id, char *out, size_t cap)
 {
     const nb_local *l = c->pane[pane].local;
     const char *bytes = "";
+    char far[256];
     size_t n = 0;
     nb_str safe = {0};
-    if (l && id >= 0 && (uint32_t)id < nb_tok_count(nb_local_tok(l)))
+    if (c->pane[pane].remote) {
+        nb_responder *who = dl_remote_responder(c->pane[pane].remote);
+        n = who->piece(who, id, far, sizeof far);
+        n = n < sizeof far ? n : nb_utf8_whole(far, sizeof far);
+        bytes = far;
+    } else if (l && id >= 0 && (uint32_t)id < nb_tok_count(nb_local_tok(l)))
         n = nb_tok_piece(nb_local_tok(l), id, true, &bytes);
     nb_str_add(&safe, "\"");
     for (size_t i = 0; i < n;) {

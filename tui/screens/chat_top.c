@@ -23,11 +23,28 @@ static seen look(const chat *c, int pane)
     seen s = {.pane = pane};
     if (!m)
         return s;
-    long d = ui_chat_difference(c, pane, index);
-    s.same = !ui_transcript_other_vocabulary(c->log, pane) && (d < 0 || c->token <= d);
     if ((size_t)c->token < m->n_token)
         s.token = &m->token[c->token];
+    const ui_parting d = ui_chat_parting(c, pane, index);
+    const ui_message *a = ui_chat_answer(c, 0, NULL);
+    s.same = !ui_transcript_other_vocabulary(c->log, pane) && (d.b < 0 || c->token <= d.b);
+    if (ui_transcript_by_text(c->log, pane)) /* tokens may be cut elsewhere */
+        s.same = s.same && a && s.token && (size_t)c->token < a->n_token &&
+                 a->token[c->token].start == s.token->start;
     return s;
+}
+
+/* The same piece of text: an id, or across an endpoint what it spells. */
+static bool same_piece(const chat *c, int pane, int32_t id, int other, int32_t other_id)
+{
+    char a[64], b[64];
+    if (!ui_chat_is_remote(&c->pane[pane]) && !ui_chat_is_remote(&c->pane[other]))
+        return id == other_id;
+    if (pane == other)
+        return id == other_id;
+    ui_chat_piece(c, pane, id, a, sizeof a);
+    ui_chat_piece(c, other, other_id, b, sizeof b);
+    return strcmp(a, b) == 0;
 }
 
 /* The focused pane, and those that stood at the same place after the same text; pane order. */
@@ -44,17 +61,20 @@ static int gather(const chat *c, int fit, seen out[UI_PANES])
     return n;
 }
 
-/* In "61.2%", or "<0.4%" when the pane kept eight that were all likelier. */
-static const char *share_of(char out[64], const ui_token *k, int32_t id)
+/* In "61.2%", or "<0.4%" when the pane kept eight that were all likelier: what s thought of a
+ * token of `from`. */
+static const char *share_of(const chat *c, char out[64], const seen *s, const seen *from)
 {
     char num[48];
     double least = 1;
-    bool listed = k->id == id;
+    const ui_token *k = s->token;
+    int32_t id = from->token->id;
+    bool listed = same_piece(c, s->pane, k->id, from->pane, id);
     double p = listed ? exp((double)k->logprob) : 0;
     for (int i = 0; i < NB_TOP && k->top_id[i] >= 0; i++) {
         double q = exp((double)k->top_logprob[i]);
         least = q;
-        if (k->top_id[i] == id) {
+        if (same_piece(c, s->pane, k->top_id[i], from->pane, id)) {
             p = q;
             listed = true;
         }
@@ -64,11 +84,12 @@ static const char *share_of(char out[64], const ui_token *k, int32_t id)
 }
 
 /* Who took this token, as letters: " A B". */
-static void takers(const seen *s, int n, int32_t id, char out[16])
+static void takers(const chat *c, const seen *s, int n, int pane, int32_t id, char out[16])
 {
     out[0] = '\0';
     for (int i = 0; i < n; i++)
-        if (s[i].token && s[i].token->id == id && strlen(out) + 3 < 16)
+        if (s[i].token && same_piece(c, s[i].pane, s[i].token->id, pane, id) &&
+            strlen(out) + 3 < 16)
             snprintf(out + strlen(out), 16 - strlen(out), " %c", 'A' + s[i].pane);
 }
 
@@ -78,7 +99,7 @@ static void alternative(const chat *c, parts_lines *l, const seen *s, int n, con
     char piece[64], num[48], by[16];
     bool mine = k->top_id[i] == k->id;
     double p = exp((double)k->top_logprob[i]);
-    takers(s, n, k->top_id[i], by);
+    takers(c, s, n, me->pane, k->top_id[i], by);
     ui_chat_piece(c, me->pane, k->top_id[i], piece, sizeof piece);
     if (ui_parts_left(l) && l->r.w > 10 + BAR) {
         int y = l->r.y + l->y;
@@ -101,10 +122,16 @@ static void column(const chat *c, ui_canvas *canvas, ui_rect r, const seen *s, i
     ui_parts_line(&l, me->pane == c->focus ? UI_TITLE : UI_TEXT, "%c %s", 'A' + me->pane,
                   c->pane[me->pane].label);
     if (!me->token || me->token->top_id[0] < 0) {
-        ui_parts_wrap(&l, UI_DIM, "alternatives are not kept on disk: r answers anew");
+        ui_parts_wrap(&l, UI_DIM,
+                      ui_chat_is_remote(&c->pane[me->pane])
+                          ? "none are kept: the endpoint told none, or the chat is from disk"
+                          : "alternatives are not kept on disk: r answers anew");
         return;
     }
-    ui_parts_line(&l, UI_DIM, "entropy %s nats", ui_parts_num(num, (double)me->token->entropy));
+    if (isnan(me->token->entropy))
+        ui_parts_line(&l, UI_DIM, "the likeliest, as the endpoint tells");
+    else
+        ui_parts_line(&l, UI_DIM, "entropy %s nats", ui_parts_num(num, (double)me->token->entropy));
     for (int i = 0; i < NB_TOP && me->token->top_id[i] >= 0; i++)
         alternative(c, &l, s, n, me, i);
 }
@@ -130,11 +157,11 @@ static void explain(const chat *c, const seen *s, int n, char *out, size_t cap)
         return;
     ui_chat_piece(c, x->pane, x->token->id, a, sizeof a);
     ui_chat_piece(c, y->pane, y->token->id, b, sizeof b);
-    share_of(p[0], x->token, x->token->id);
-    share_of(p[1], y->token, x->token->id);
-    share_of(p[2], y->token, y->token->id);
-    share_of(p[3], x->token, y->token->id);
-    if (x->token->id == y->token->id)
+    share_of(c, p[0], x, x);
+    share_of(c, p[1], y, x);
+    share_of(c, p[2], y, y);
+    share_of(c, p[3], x, y);
+    if (same_piece(c, x->pane, x->token->id, y->pane, y->token->id))
         snprintf(out, cap, "After the same text both take %s: %s in A, %s in %c.", a, p[0], p[1],
                  'A' + y->pane);
     else

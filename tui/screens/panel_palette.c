@@ -127,7 +127,7 @@ static void run_action(ui_app *app, const app_item *it, bool ask)
 
 static void run_line(ui_app *app, const char *line)
 {
-    char text[256];
+    char text[1100];
     nb_err err = {0};
     snprintf(text, sizeof text, "%s", line);
     ui_app_panel_close(app);
@@ -146,7 +146,8 @@ static void run_selected(ui_app *app, bool help)
 {
     const char *typed = nb_str_c(&app->items.input.text);
     const app_item *it = ui_app_items_at(app, app->items.list.at);
-    bool takes_value = strncmp(typed, "set ", 4) == 0 || strncmp(typed, "save-screen ", 12) == 0;
+    bool takes_value = strncmp(typed, "set ", 4) == 0 || strncmp(typed, "save-screen ", 12) == 0 ||
+                       strncmp(typed, "remote ", 7) == 0;
     if (!help && ((takes_value && typed[strlen(typed) - 1] != ' ') || strcmp(typed, "q") == 0)) {
         run_line(app, typed);
         return;

@@ -1,0 +1,12 @@
+/* Remote models for commands and screens: the environment's proxies and key, the settings. */
+#ifndef NIBBLE_UI_REMOTE_H
+#define NIBBLE_UI_REMOTE_H
+
+#include "core/base/config.h"
+#include "downloads/remote.h"
+
+/* dl_remote_open with what environment and settings say. Asks nobody. */
+nb_status ui_remote_open(dl_remote **out, const nb_config *cfg, bool offline, const char *model,
+                         nb_err *err);
+
+#endif
