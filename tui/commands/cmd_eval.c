@@ -278,6 +278,8 @@ static nb_status run_remote(ui_ctx *ctx, nb_err *err)
         return nb_fail(err, NB_USAGE,
                        "--ref: a file's divergence from a remote model is measured, not a remote "
                        "one's");
+    if (ctx->dry_run)
+        return nb_fail(err, NB_USAGE, "--dry-run: not with a remote model");
     for (size_t i = 0; i < countof(own); i++)
         if (o[own[i]].set)
             return nb_fail(err, NB_USAGE, "--%s: not with a remote model", eval_opt[own[i]].name);
