@@ -117,8 +117,8 @@ const nk_type nk_type_iq1_s = {
     .dot = dot_s,
     .explain = explain_s,
     .dot_with = NK_Q8_K,
-    .max_rmse = 0.5f,
-    .max_dot_err = 0.1f,
+    .max_rmse = 0.791f,
+    .max_dot_err = 0.16f,
     .wants_imatrix = true,
 };
 
@@ -231,7 +231,7 @@ const nk_type nk_type_iq1_m = {
     .dot = dot_m,
     .explain = explain_m,
     .dot_with = NK_Q8_K,
-    .max_rmse = 0.5f,
-    .max_dot_err = 0.1f,
+    .max_rmse = 0.73f,
+    .max_dot_err = 0.172f,
     .wants_imatrix = true,
 };

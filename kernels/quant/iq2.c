@@ -120,8 +120,8 @@ const nk_type nk_type_iq2_xxs = {
     .dot = dot_xxs,
     .explain = explain_xxs,
     .dot_with = NK_Q8_K,
-    .max_rmse = 0.5f,
-    .max_dot_err = 0.1f,
+    .max_rmse = 0.464f,
+    .max_dot_err = 0.102f,
     .wants_imatrix = true,
 };
 
@@ -200,8 +200,8 @@ const nk_type nk_type_iq2_xs = {
     .dot = dot_xs,
     .explain = explain_xs,
     .dot_with = NK_Q8_K,
-    .max_rmse = 0.5f,
-    .max_dot_err = 0.1f,
+    .max_rmse = 0.397f,
+    .max_dot_err = 0.094f,
     .wants_imatrix = true,
 };
 
@@ -280,7 +280,7 @@ const nk_type nk_type_iq2_s = {
     .dot = dot_s,
     .explain = explain_s,
     .dot_with = NK_Q8_K,
-    .max_rmse = 0.5f,
-    .max_dot_err = 0.1f,
+    .max_rmse = 0.329f,
+    .max_dot_err = 0.0654f,
     .wants_imatrix = true,
 };

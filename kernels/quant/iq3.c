@@ -111,8 +111,8 @@ const nk_type nk_type_iq3_xxs = {
     .dot = dot_xxs,
     .explain = explain_xxs,
     .dot_with = NK_Q8_K,
-    .max_rmse = 0.5f,
-    .max_dot_err = 0.1f,
+    .max_rmse = 0.265f,
+    .max_dot_err = 0.0595f,
     .wants_imatrix = true,
 };
 
@@ -200,6 +200,6 @@ const nk_type nk_type_iq3_s = {
     .dot = dot_s,
     .explain = explain_s,
     .dot_with = NK_Q8_K,
-    .max_rmse = 0.5f,
-    .max_dot_err = 0.1f,
+    .max_rmse = 0.206f,
+    .max_dot_err = 0.0479f,
 };

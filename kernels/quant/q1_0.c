@@ -83,6 +83,6 @@ const nk_type nk_type_q1_0 = {
     .dot = dot,
     .explain = explain,
     .dot_with = NK_Q8_0,
-    .max_rmse = 0.76f,
-    .max_dot_err = 0.2f,
+    .max_rmse = 0.744f,
+    .max_dot_err = 0.16f,
 };
