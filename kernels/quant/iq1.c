@@ -70,7 +70,9 @@ static void pack_s(const nk_lattice_group *g, const uint8_t *s, nk_f16 d, void *
 static void fit_s(const nk_lattice *l, const float *x, const float *importance, float sigma2,
                   nk_lattice_group *out)
 {
-    nk_iq1_fit(l, 1, nk_iq1_split_s, nk_grid_nearest, x, importance, sigma2, out);
+    float w[32];
+    nk_lattice_weights(l, x, importance, sigma2, w);
+    nk_iq1_fit(l, 1, nk_iq1_split_s, nk_grid_nearest, x, w, out);
 }
 
 const nk_lattice nk_lattice_iq1_s = {
@@ -164,7 +166,9 @@ static void pack_m(const nk_lattice_group *g, const uint8_t *s, nk_f16 d, void *
 static void fit_m(const nk_lattice *l, const float *x, const float *importance, float sigma2,
                   nk_lattice_group *out)
 {
-    nk_iq1_fit(l, 2, nk_iq1_split_m, nk_grid_nearest, x, importance, sigma2, out);
+    float w[32];
+    nk_lattice_weights(l, x, importance, sigma2, w);
+    nk_iq1_fit(l, 2, nk_iq1_split_m, nk_grid_nearest, x, w, out);
 }
 
 /* Empty groups count as what they are stored as, the grid's first point. */

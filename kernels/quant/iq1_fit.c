@@ -19,8 +19,29 @@ static void sort(nk_iq1_order *o)
     }
 }
 
-/* Takes the better of the best and this cut. */
-static void judge(nk_iq1_split *best, float *score, float qx, float qq, int first, int second,
+void nk_iq1_sum(const nk_iq1_order *o, nk_iq1_sums *s)
+{
+    *s = (nk_iq1_sums){{0}, {0}};
+    for (int k = 0; k < o->n; k++) {
+        int i = o->at[k];
+        s->wx[k + 1] = s->wx[k] + o->w[i] * o->x[i];
+        s->w[k + 1] = s->w[k] + o->w[i];
+    }
+}
+
+void nk_iq1_sum_halves(const nk_iq1_order *o, nk_iq1_sums s[2])
+{
+    s[0] = s[1] = (nk_iq1_sums){{0}, {0}};
+    for (int k = 0; k < o->n; k++) {
+        int i = o->at[k], in = i < o->n / 2 ? 0 : 1;
+        s[in].wx[k + 1] = s[in].wx[k] + o->w[i] * o->x[i];
+        s[in].w[k + 1] = s[in].w[k] + o->w[i];
+        s[1 - in].wx[k + 1] = s[1 - in].wx[k];
+        s[1 - in].w[k + 1] = s[1 - in].w[k];
+    }
+}
+
+void nk_iq1_judge(nk_iq1_split *best, float *score, float qx, float qq, int first, int second,
                   unsigned minus)
 {
     if (!(qq > 0 && qx * qx > *score * qq))
@@ -33,66 +54,48 @@ static void judge(nk_iq1_split *best, float *score, float qx, float qq, int firs
     best->found = true;
 }
 
-void nk_iq1_split_s(const nk_iq1_order *o, nk_iq1_split *best)
+void nk_iq1_split_s(nk_iq1_order *o, nk_iq1_split *best)
 {
-    float sx[33] = {0}, sw[33] = {0}, score = -FLT_MAX;
-    const int n = o->n;
-    *best = (nk_iq1_split){.found = false};
-    for (int k = 0; k < n; k++) {
-        int i = o->at[k];
-        sx[k + 1] = sx[k] + o->w[i] * o->x[i];
-        sw[k + 1] = sw[k] + o->w[i];
-    }
-    for (int a = 0; a <= n; a++)
-        for (int b = a; b <= n; b++)
-            for (unsigned minus = 0; minus < 2; minus++) {
-                const float *q = nk_iq1_levels[minus];
-                float qx = sx[a] * q[0] + (sx[b] - sx[a]) * q[1] + (sx[n] - sx[b]) * q[2];
-                float qq = sw[a] * q[0] * q[0] + (sw[b] - sw[a]) * q[1] * q[1] +
-                           (sw[n] - sw[b]) * q[2] * q[2];
-                judge(best, &score, qx, qq, a, b, minus);
-            }
-}
-
-/* Per half and shift, sums up to the k-th weight in order. Levels lie one apart, hence
- * sum w x q = T q2 - S(first) - S(second). */
-typedef struct half_sums {
-    float x[17], w[17];
-} half_sums;
-
-static void add_halves(const nk_iq1_order *o, half_sums h[2])
-{
-    h[0] = h[1] = (half_sums){{0}, {0}};
-    for (int k = 0; k < o->n; k++) {
-        int i = o->at[k], in = i < o->n / 2 ? 0 : 1;
-        h[in].x[k + 1] = h[in].x[k] + o->w[i] * o->x[i];
-        h[in].w[k + 1] = h[in].w[k] + o->w[i];
-        h[1 - in].x[k + 1] = h[1 - in].x[k];
-        h[1 - in].w[k + 1] = h[1 - in].w[k];
-    }
-}
-
-void nk_iq1_split_m(const nk_iq1_order *o, nk_iq1_split *best)
-{
-    half_sums half[2];
+    nk_iq1_sums s;
     float score = -FLT_MAX;
     const int n = o->n;
     *best = (nk_iq1_split){.found = false};
-    add_halves(o, half);
+    sort(o);
+    nk_iq1_sum(o, &s);
+    for (int a = 0; a <= n; a++)
+        for (int b = a; b <= n; b++)
+            for (unsigned minus = 0; minus < 2; minus++) {
+                const float *q = nk_iq1_levels[minus], *sx = s.wx, *sw = s.w;
+                float qx = sx[a] * q[0] + (sx[b] - sx[a]) * q[1] + (sx[n] - sx[b]) * q[2];
+                float qq = sw[a] * q[0] * q[0] + (sw[b] - sw[a]) * q[1] * q[1] +
+                           (sw[n] - sw[b]) * q[2] * q[2];
+                nk_iq1_judge(best, &score, qx, qq, a, b, minus);
+            }
+}
+
+/* Levels lie one apart, hence sum w x q = T q2 - S(first) - S(second). */
+void nk_iq1_split_m(nk_iq1_order *o, nk_iq1_split *best)
+{
+    nk_iq1_sums half[2];
+    float score = -FLT_MAX;
+    const int n = o->n;
+    *best = (nk_iq1_split){.found = false};
+    sort(o);
+    nk_iq1_sum_halves(o, half);
     for (int a = 0; a <= n; a++)
         for (int b = a; b <= n; b++) {
             float qx[2][2], qq[2][2]; /* [half][shift] */
             for (int h = 0; h < 2; h++)
                 for (int m = 0; m < 2; m++) {
-                    const float *q = nk_iq1_levels[m], *x = half[h].x, *w = half[h].w;
+                    const float *q = nk_iq1_levels[m], *x = half[h].wx, *w = half[h].w;
                     const float low = q[0] * q[0] - q[1] * q[1], high = q[1] * q[1] - q[2] * q[2];
                     qx[h][m] = x[n] * q[2] - (x[a] + x[b]);
                     qq[h][m] = w[n] * q[2] * q[2] + w[a] * low + w[b] * high;
                 }
             for (int k = 0; k < 4; k++) { /* ++, +-, -+, -- */
                 int m0 = k >> 1, m1 = k & 1;
-                judge(best, &score, qx[0][m0] + qx[1][m1], qq[0][m0] + qq[1][m1], a, b,
-                      (unsigned)(m0 | m1 << 1));
+                nk_iq1_judge(best, &score, qx[0][m0] + qx[1][m1], qq[0][m0] + qq[1][m1], a, b,
+                             (unsigned)(m0 | m1 << 1));
             }
         }
 }
@@ -125,11 +128,11 @@ static float refit(const nk_iq1_order *o, const nk_grid *grid, const uint16_t *i
 }
 
 void nk_iq1_fit(const nk_lattice *l, int parts, nk_iq1_split_fn *split, nk_grid_nearest_fn *nearest,
-                const float *x, const float *importance, float sigma2, nk_lattice_group *out)
+                const float *x, const float *w, nk_lattice_group *out)
 {
     const nk_grid *grid = nk_grid_get(l->grid);
     const float *levels[4];
-    float w[32], max = fabsf(x[0]);
+    float max = fabsf(x[0]);
     uint8_t level[32];
     nk_iq1_split s;
     bool all_on_grid = true;
@@ -138,9 +141,7 @@ void nk_iq1_fit(const nk_lattice *l, int parts, nk_iq1_split_fn *split, nk_grid_
         max = max > fabsf(x[i]) ? max : fabsf(x[i]);
     if (max < l->eps)
         return;
-    nk_lattice_weights(l, x, importance, sigma2, w);
     nk_iq1_order o = {.x = x, .w = w, .n = l->group};
-    sort(&o);
     split(&o, &s);
     if (!s.found)
         return;

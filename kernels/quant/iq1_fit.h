@@ -23,14 +23,25 @@ typedef struct nk_iq1_split {
     bool found;
 } nk_iq1_split;
 
-typedef void nk_iq1_split_fn(const nk_iq1_order *o, nk_iq1_split *best);
+/* Sums up to the k-th weight in order, of iq1_m those of either half's weights. */
+typedef struct nk_iq1_sums {
+    float wx[33 + 7], w[33 + 7]; /* [n + 1]; the rest is for SIMD to read */
+} nk_iq1_sums;
+void nk_iq1_sum(const nk_iq1_order *o, nk_iq1_sums *s);
+void nk_iq1_sum_halves(const nk_iq1_order *o, nk_iq1_sums s[2]);
+/* Takes the cut if it beats *score, starting at -FLT_MAX: the greatest scale * sum w x q so far. */
+void nk_iq1_judge(nk_iq1_split *best, float *score, float qx, float qq, int first, int second,
+                  unsigned minus);
+
+typedef void nk_iq1_split_fn(nk_iq1_order *o, nk_iq1_split *best);
 typedef uint16_t nk_grid_nearest_fn(const nk_grid *g, int point, const float *x, const float *w,
                                     float scale, const float *level);
 
-/* All cuts and shifts, the one with the greatest (sum w x q)^2 / sum w q^2, the first of equals. */
+/* Sorts, then of all cuts and shifts takes the one with the greatest (sum w x q)^2 / sum w q^2, the
+ * first of equals. */
 nk_iq1_split_fn nk_iq1_split_s, nk_iq1_split_m;
-/* A group, given both searches. parts: 1 or 2. */
+/* A group under weights w[l->group], given both searches. parts: 1 or 2. */
 void nk_iq1_fit(const nk_lattice *l, int parts, nk_iq1_split_fn *split, nk_grid_nearest_fn *nearest,
-                const float *x, const float *importance, float sigma2, nk_lattice_group *out);
+                const float *x, const float *w, nk_lattice_group *out);
 
 #endif

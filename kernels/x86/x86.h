@@ -18,6 +18,8 @@ void nk_x86_decode_lattice_avx2(nk_ops *ops);
 void nk_x86_enc_avx2(nk_ops *ops);   /* activations; bytes equal to the C reference's */
 void nk_x86_enc_k_avx2(nk_ops *ops); /* types whose scales are searched for, likewise */
 void nk_x86_enc_k_avx512(nk_ops *ops);
+void nk_x86_enc_lattice_avx2(nk_ops *ops); /* IQ types on grids, likewise */
+void nk_x86_enc_iq1_avx2(nk_ops *ops);
 void nk_x86_measure_avx2(nk_ops *ops); /* statistics, equal to the C reference's */
 void nk_x86_measure_avx512(nk_ops *ops);
 void nk_x86_ops_avx2(nk_ops *ops); /* norm, rope, softmax, silu, attention */
