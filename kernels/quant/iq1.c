@@ -15,8 +15,9 @@ enum {
 static void put_point(nk_lattice_block *a, int k, uint64_t point, bool minus)
 {
     for (int i = 0; i < 8; i++) {
-        int level = (int8_t)(uint8_t)(point >> 8 * i & 255);
-        a->value[8 * k + i] = (int8_t)(8 * level + (minus ? -1 : 1));
+        unsigned level = point >> 8 * i & 255;
+        int eighths = level == 255 ? -8 : (int)level * 8;
+        a->value[8 * k + i] = (int8_t)(eighths + (minus ? -1 : 1));
     }
 }
 

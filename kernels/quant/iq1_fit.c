@@ -133,7 +133,7 @@ void nk_iq1_fit(const nk_lattice *l, int parts, nk_iq1_split_fn *split, nk_grid_
     const nk_grid *grid = nk_grid_get(l->grid);
     const float *levels[4];
     float max = fabsf(x[0]);
-    uint8_t level[32];
+    uint8_t level[32] = {0};
     nk_iq1_split s;
     bool all_on_grid = true;
     *out = (nk_lattice_group){.empty = true};

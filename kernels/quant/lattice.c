@@ -10,8 +10,9 @@ void nk_lattice_decode(nk_lattice_unpack_fn *unpack, size_t size, int group, con
     for (size_t i = 0; i < n / NK_SUPER_LEN; i++, b += size, dst += NK_SUPER_LEN) {
         nk_lattice_block a;
         unpack(b, &a);
-        for (int j = 0; j < NK_SUPER_LEN; j++)
-            dst[j] = a.d * (float)a.sc[j / group] * (float)a.value[j];
+        for (int g = 0; g < NK_SUPER_LEN / group; g++)
+            for (int j = g * group; j < (g + 1) * group; j++)
+                dst[j] = a.d * (float)a.sc[g] * (float)a.value[j];
     }
 }
 
@@ -51,5 +52,5 @@ void nk_lattice_view(nk_lattice_unpack_fn *unpack, int group, int end, int step,
         v->min_code[g] = 0;
     }
     for (int j = 0; j < NK_SUPER_LEN; j++)
-        v->code[j] = a.value[j];
+        v->code[j] = (int16_t)a.value[j];
 }
