@@ -16,6 +16,7 @@ enum {
     NK_SUPER_LEN = 256, /* weights of a super-block (K types) */
     NK_NVFP4_LEN = 64,
     NK_NVFP4_GROUP = 16, /* weights under one scale */
+    NK_Q1_0_LEN = 128,
 };
 
 typedef uint16_t nk_f16; /* IEEE binary16 bits, see fp.h */
@@ -171,6 +172,87 @@ typedef struct __attribute__((packed)) nk_block_tq2_0 {
     nk_f16 d;
 } nk_block_tq2_0;
 _Static_assert(sizeof(nk_block_tq2_0) == 66, "tq2_0");
+
+/* The IQ types: 8 (iq3: 4) weights are one point of a grid, named by its index; grid.h. Where signs
+ * are apart from the point, a bit set is a minus. "Seven signs" are those of the first seven
+ * weights, the eighth makes their number even. s are the block's small scale codes. */
+
+/* | d 2 | qs 64 |   w = d / 8 * (2s + 1) * point, one s per 32
+ * qs per 32 weights: four index bytes; u32 of four seven signs, s at bit 28 */
+typedef struct __attribute__((packed)) nk_block_iq2_xxs {
+    nk_f16 d;
+    uint8_t qs[NK_SUPER_LEN / 4];
+} nk_block_iq2_xxs;
+_Static_assert(sizeof(nk_block_iq2_xxs) == 66, "iq2_xxs");
+
+/* | d 2 | qs 64 | scales 8 |   w = d / 8 * (2s + 1) * point, one s per 16
+ * qs: a u16 per 8 weights, index in bits 0-8, seven signs above; scales[g]: s of 16 weights in the
+ * low nibble, of the next 16 in the high one */
+typedef struct __attribute__((packed)) nk_block_iq2_xs {
+    nk_f16 d;
+    uint8_t qs[NK_SUPER_LEN / 4];
+    uint8_t scales[NK_SUPER_LEN / 32];
+} nk_block_iq2_xs;
+_Static_assert(sizeof(nk_block_iq2_xs) == 74, "iq2_xs");
+
+/* | d 2 | qs 32 | signs 32 | qh 8 | scales 8 |   as iq2_xs
+ * point k: index bits 0-7 in qs[k], 8-9 in qh[k / 4] at bit 2 * (k % 4), eight signs in signs[k] */
+typedef struct __attribute__((packed)) nk_block_iq2_s {
+    nk_f16 d;
+    uint8_t qs[NK_SUPER_LEN / 8];
+    uint8_t signs[NK_SUPER_LEN / 8];
+    uint8_t qh[NK_SUPER_LEN / 32];
+    uint8_t scales[NK_SUPER_LEN / 32];
+} nk_block_iq2_s;
+_Static_assert(sizeof(nk_block_iq2_s) == 82, "iq2_s");
+
+/* | d 2 | qs 64 | signs 32 |   w = d / 4 * (2s + 1) * point, one s per 32
+ * qs: an index byte per 4 weights; signs: a u32 per 32, four seven signs, s at bit 28 */
+typedef struct __attribute__((packed)) nk_block_iq3_xxs {
+    nk_f16 d;
+    uint8_t qs[NK_SUPER_LEN / 4];
+    uint8_t signs[NK_SUPER_LEN / 8];
+} nk_block_iq3_xxs;
+_Static_assert(sizeof(nk_block_iq3_xxs) == 98, "iq3_xxs");
+
+/* | d 2 | qs 64 | qh 8 | signs 32 | scales 4 |   w = d * (2s + 1) * point, one s per 32
+ * point k of 4 weights: index bits 0-7 in qs[k], 8 in qh[k / 8] at bit k % 8; signs: a bit a
+ * weight; scales[g]: s of 32 weights in the low nibble, of the next 32 in the high one */
+typedef struct __attribute__((packed)) nk_block_iq3_s {
+    nk_f16 d;
+    uint8_t qs[NK_SUPER_LEN / 4];
+    uint8_t qh[NK_SUPER_LEN / 32];
+    uint8_t signs[NK_SUPER_LEN / 8];
+    uint8_t scales[NK_SUPER_LEN / 64];
+} nk_block_iq3_s;
+_Static_assert(sizeof(nk_block_iq3_s) == 110, "iq3_s");
+
+/* | d 2 | qs 32 | qh 16 |   w = d * (2s + 1) * (point +- 1/8), one s and one shift per 32
+ * index of point k: bits 0-7 in qs[k], 8-10 in the u16 qh of its 32 at bit 3 * (k % 4); s in bits
+ * 12-14 of that u16, bit 15: the shift is a minus */
+typedef struct __attribute__((packed)) nk_block_iq1_s {
+    nk_f16 d;
+    uint8_t qs[NK_SUPER_LEN / 8];
+    uint8_t qh[NK_SUPER_LEN / 16];
+} nk_block_iq1_s;
+_Static_assert(sizeof(nk_block_iq1_s) == 50, "iq1_s");
+
+/* | qs 32 | qh 16 | scales 8 |   as iq1_s, one s per 16, one shift per 8
+ * nibble k of qh: bits 0-2 index bits 8-10 of point k, bit 3 the shift is a minus; scales: four
+ * u16, each four s of 3 bits, its top nibble the next four bits of the f16 d, lowest first */
+typedef struct __attribute__((packed)) nk_block_iq1_m {
+    uint8_t qs[NK_SUPER_LEN / 8];
+    uint8_t qh[NK_SUPER_LEN / 16];
+    uint8_t scales[NK_SUPER_LEN / 32];
+} nk_block_iq1_m;
+_Static_assert(sizeof(nk_block_iq1_m) == 56, "iq1_m");
+
+/* | d 2 | qs 16 |   w = d where bit i % 8 of qs[i / 8] is set, else -d */
+typedef struct __attribute__((packed)) nk_block_q1_0 {
+    nk_f16 d;
+    uint8_t qs[NK_Q1_0_LEN / 8];
+} nk_block_q1_0;
+_Static_assert(sizeof(nk_block_q1_0) == 18, "q1_0");
 
 /* | d 4 | qs 256 | bsums 32 |   w = q * d; bsums[g] = sum of q over group g of 16. Activations
  * only. */

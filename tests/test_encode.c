@@ -17,8 +17,9 @@ enum { ROWS = 64, COLS = 512 };
 /* SHA-256 of 64 rows of 512, every family of rows.h four times, as ggml_quantize_chunk (ggml.c @
  * d99724f, gcc 12, x86-64 without -march) encodes them: without importance, with heavy-tailed
  * importance, and with importance on one column in 32. q8_1 and q8_K: quantize_row_*_ref; types of
- * levels and trits: their reference routines @ 01243c5, compiled the same way. Last, what ggml's
- * to_float makes of the first encoding, rows of family HUGE left out. */
+ * levels and trits: their reference routines @ 01243c5, IQ types on grids and q1_0 @ de3ff81,
+ * compiled the same way; NULL where ggml aborts without importance. Last, what ggml's to_float
+ * makes of the first encoding there is, rows of family HUGE left out. */
 static const struct {
     uint32_t id;
     const char *sha256[3];
@@ -123,6 +124,43 @@ static const struct {
       "e20fa629cce1a6e2d83ff63baefd61ed1143060c28e8d2979c589337d7db85e5",
       "e20fa629cce1a6e2d83ff63baefd61ed1143060c28e8d2979c589337d7db85e5"},
      "69c946d659596f0f0266ed3b4885f076a1c94b83bf8ed1d895b573fbed4e26ce"},
+    {NK_IQ2_XXS,
+     {NULL, "954843bd302dc03e6a2cd8c3636110a83b0dc13ee26688945c020b48b6646206",
+      "a759bec2b919fa24bebc26ad53c76263e41abcd1e365d02b9a743088776ba83b"},
+     "c84edda7fd672b6af92d0aa8830f8a28c592a900ff454b56ecf8706d066cbb59"},
+    {NK_IQ2_XS,
+     {NULL, "caadc368ca5bb9f30e531b769d3a4a72eabf5946f3039048400f3f585a64825b",
+      "6dba2b420d36ad8c129cad081941680fdf9e879906cba87bb995fa50fb51bc42"},
+     "87d9c6039391f43f00f2ee336525e9e8c74eccd02dc70c163ff890e962f15c6b"},
+    {NK_IQ3_XXS,
+     {"eaddb0a3b7173a2c0e6db310cca14d24980fd51607ddb4fc4be3be0fe0f274a2",
+      "e52707a46b2a772b50fe4c145df671dde03779442e8d455c964c528714830558",
+      "77e51f6f0adb4f28ca8d6e46ad5b2d922669360e0ec8acf733fe5376b7b4cb47"},
+     "e1249dce2fc7222e73ef4ef6b6885952963e198d1fc386e61cbf04c263a9bbee"},
+    {NK_IQ1_S,
+     {NULL, "1698ba6be036cbde4f72592abd5c6f04307d068739b05afb0f409c1c987a1e60",
+      "684d8923ab2f4814d814eb56ba669f98061ebdd9fb67ba2d85893047f938420c"},
+     "daac53dcd641582dd2fc75ead33dfde35a87e5d61bff9af2b5086d2667757f4e"},
+    {NK_IQ3_S,
+     {"d14c5595d974134e8468788dc6d92b6aa69723ca75477df1ae4e9b75e9b41973",
+      "edd76582b43bc1fde4ca62bb42de4a7c21c4496a7e1a4600dd6404c1247dd9f6",
+      "9c4e5b515733c2a2fe9827e05e86205b8ebdfb8f37d12d33c90672c1b16e5d82"},
+     "b1bd3b2e939c148148ee0ee20bf9cb354de611527f543284e5e26660bb241ae9"},
+    {NK_IQ2_S,
+     {"7fc768bc67ab302f98db3c6032debcf32f20b31a70b09199ad1b1fa4f4e4b713",
+      "9cfbf1e954fba8cc84780f38ccf021d1ae3927672e25f5fb3543f26cc1ba71cf",
+      "c240f71cb27b091af25b05b7a64eaff083d3e8247b27bafd6692254975f0fc07"},
+     "d33406909878cfa24a074b7c289479392d2c2eef7ee67f1377a606ed5ceb187f"},
+    {NK_IQ1_M,
+     {"af745ffecc1f98afd90b7d551913b0ba731339880b341a4113d101aba7dfa6aa",
+      "40b47fda24f1a28f0800e31df1129b777c5aa1868072a437b28d59eb1d50428e",
+      "c5be3776bed142312754ab022088ecfa8bc08e85b2371c27a7ff70990a7fbbf0"},
+     "5ad7f8eaa647af3a457c2215f0f48e3e4f6eec39d75192dbd69294a130118d09"},
+    {NK_Q1_0,
+     {"5149fedb0caedef33015758e8218381d90f08f7f808896b94be5fb55042ba631",
+      "5149fedb0caedef33015758e8218381d90f08f7f808896b94be5fb55042ba631",
+      "5149fedb0caedef33015758e8218381d90f08f7f808896b94be5fb55042ba631"},
+     "58dabdd679df854b65edfcdffc91ac499211c124efcafd47cf07ef91851a9a2b"},
 };
 
 static float *golden_rows(float importance[2][COLS])
@@ -173,7 +211,7 @@ CHECK_TEST(encode, decodes_to_the_floats_of_ggml)
         size_t kept = 0;
         if (!golden[i].decoded)
             continue;
-        t->encode(x, bytes, ROWS, COLS, NULL);
+        t->encode(x, bytes, ROWS, COLS, golden[i].sha256[0] ? NULL : importance[0]);
         t->decode(bytes, y, ROWS * COLS);
         for (size_t r = 0; r < ROWS; r++) /* HUGE: Inf * 0, whose NaN has another sign on arm64 */
             if (r % ROWS_FAMILIES != ROWS_HUGE)

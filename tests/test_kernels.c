@@ -25,7 +25,9 @@ static const struct {
     {NK_Q5_1, {0, 2}, 4, 20},    {NK_Q8_0, {0, 0}, 0, 0},    {NK_Q2_K, {80, 82}, 16, 64},
     {NK_Q3_K, {108, 108}, 0, 0}, {NK_Q4_K, {0, 2}, 16, 128}, {NK_Q5_K, {0, 2}, 16, 160},
     {NK_Q6_K, {208, 208}, 0, 0}, {NK_IQ4_NL, {0, 0}, 0, 0},  {NK_IQ4_XS, {0, 0}, 0, 0},
-    {NK_TQ1_0, {52, 52}, 0, 0},  {NK_TQ2_0, {64, 64}, 0, 0},
+    {NK_TQ1_0, {52, 52}, 0, 0},  {NK_TQ2_0, {64, 64}, 0, 0}, {NK_IQ2_XXS, {0, 0}, 0, 0},
+    {NK_IQ2_XS, {0, 0}, 0, 0},   {NK_IQ2_S, {0, 0}, 0, 0},   {NK_IQ3_XXS, {0, 0}, 0, 0},
+    {NK_IQ3_S, {0, 0}, 0, 0},    {NK_IQ1_S, {0, 0}, 0, 0},   {NK_Q1_0, {0, 0}, 0, 0},
 };
 _Static_assert(offsetof(nk_block_q2_k, d) == 80 && offsetof(nk_block_q3_k, d) == 108 &&
                    offsetof(nk_block_q6_k, d) == 208 && offsetof(nk_block_q5_k, qh) == 16 &&
@@ -69,7 +71,7 @@ static size_t bytes_of(const nk_type *t, size_t n)
 /* Rows with a dot and an encoder: all that SIMD may override. */
 static bool tested(const nk_type *t)
 {
-    return t->decode && t->dot && t->encode && !t->activation_only && !t->wants_imatrix;
+    return t->decode && t->dot && t->encode && !t->activation_only;
 }
 
 static void random_row(const nk_type *t, test_rng *r, arena *a, void *dst, size_t n)
@@ -324,7 +326,7 @@ CHECK_TEST(kernels, encoders_and_decoders_are_equal_byte_for_byte)
     arena a = make_arena();
     for (size_t i = 0; i < count; i++) {
         const nk_type *t = rows[i];
-        for (int kind = 0; t->encode && !t->wants_imatrix && kind < HARD_KINDS; kind++) {
+        for (int kind = 0; t->encode && kind < HARD_KINDS; kind++) {
             size_t n = t->block_len * (t->block_len == 1 ? 61 : 7), size = bytes_of(t, n);
             hard_row(&r, a.src, n, kind);
             t->encode(a.src, a.w, 1, n, NULL);

@@ -180,10 +180,12 @@ CHECK_TEST(recipe, presets_choose_what_llama_quantize_chooses)
     size_t n;
     nb_presets(&n);
     size_t groups = read_golden(models, true);
-    check(groups == n * N_MODELS, "%zu groups for %zu presets of %d models", groups, n, N_MODELS);
+    /* Q1_0 is younger than the snapshots: one file of it is in tensors.golden */
+    check(groups == (n - 1) * N_MODELS, "%zu groups for %zu presets of %d models", groups, n,
+          N_MODELS);
 }
 
-static size_t compare_snapshot(model *m, char *text, char *skipped, size_t cap)
+static size_t compare_snapshot(model *m, char *text)
 {
     const nb_preset *open = NULL;
     size_t sections = 0;
@@ -196,13 +198,9 @@ static size_t compare_snapshot(model *m, char *text, char *skipped, size_t cap)
             if (open)
                 compare(m, open);
             open = nb_preset_find(a);
-            if (!open && !strstr(skipped, a))
-                snprintf(skipped + strlen(skipped), cap - strlen(skipped), " %s", a);
-            if (open) {
-                check(open->base == nk_type_find(b)->id, "[%s] base %s", a, b);
-                sections++;
-                want_base(m, open);
-            }
+            check(open && open->base == nk_type_find(b)->id, "[%s] base %s", a, b);
+            sections++;
+            want_base(m, open);
             continue;
         }
         check(sscanf(line, "%63s %31s", a, b) == 2, "bad line: %s", line);
@@ -222,7 +220,6 @@ CHECK_TEST(recipe, snapshots_of_llama_cpp_agree_section_by_section)
     if (!test_shared("presets/qwen3-0.6b.schema"))
         check_skip("../shared/presets is absent");
     size_t n;
-    char skipped[512] = "";
     nb_presets(&n);
     read_golden(models, false);
     for (size_t i = 0; i < N_MODELS; i++) {
@@ -231,11 +228,10 @@ CHECK_TEST(recipe, snapshots_of_llama_cpp_agree_section_by_section)
         snprintf(path, sizeof path, "presets/%.63s.schema", models[i].name);
         char *text = test_slurp(test_shared(path), &len);
         check(text, "%s", path);
-        size_t sections = compare_snapshot(&models[i], text, skipped, sizeof skipped);
-        check(sections == n, "%s: %zu sections of %zu presets", path, sections, n);
+        size_t sections = compare_snapshot(&models[i], text);
+        check(sections == n - 1, "%s: %zu sections of %zu presets", path, sections, n);
         free(text);
     }
-    fprintf(stderr, "snapshots: presets of a later step, not compared:%s\n", skipped);
 }
 
 /* The demo's shapes: enough to see every kind of row. */
@@ -379,7 +375,8 @@ CHECK_TEST(recipe, names_and_rules_are_read_strictly)
         {"ffn_down", NB_USAGE},
         {"ffn_down=q9_9", NB_USAGE},
         {"ffn_down=q8_K", NB_UNSUPPORTED},
-        {"a=iq1_s", NB_UNSUPPORTED},
+        {"a=i16", NB_UNSUPPORTED},
+        {"a=iq1_s", NB_OK},
         {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=q4_0", NB_USAGE},
     };
     nb_recipe r;
@@ -391,7 +388,7 @@ CHECK_TEST(recipe, names_and_rules_are_read_strictly)
         nb_status st = nb_recipe_add(&r, row[i].text, &err);
         check(st == row[i].want, "%s: %s", row[i].text, nb_status_text(st));
     }
-    check(r.n_rules == 2, "%zu rules were kept", r.n_rules);
+    check(r.n_rules == 3, "%zu rules were kept", r.n_rules);
     while (r.n_rules < NB_MAX_RULES)
         check(nb_recipe_add(&r, "x=q4_0", &err) == NB_OK, "%s", err.msg);
     check(nb_recipe_add(&r, "x=q4_0", &err) == NB_USAGE, "one rule too many was taken");

@@ -272,7 +272,7 @@ CHECK_TEST(screens, tui_20_marks_survive_filter_and_order)
     stage_begin(&s, "marks", "nibble-demo");
     s.opt.cpu = NULL;
     stage_play(
-        &s, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys l C-r\nwait\nkeys 1\nwait\n"
+        &s, "size 120x40\nkeys 3\nwait\nkeys C-r\nwait\nkeys l l l l l C-r\nwait\nkeys 1\nwait\n"
             "keys j Space\nsave-json marked\n"
             "keys /\ntext demo\nkeys Enter s s S s\nsave-json sorted\n"
             "keys /\nkeys Space z z z Enter s\nsave-json none\nkeys Esc s s s\nsave-json back\n");

@@ -15,7 +15,9 @@
 #include "core/model/session.h"
 #include "core/quant/run.h"
 
-static const nk_type_id ids[] = {NK_IQ4_NL, NK_IQ4_XS, NK_TQ1_0, NK_TQ2_0, NK_MXFP4, NK_NVFP4};
+static const nk_type_id ids[] = {NK_IQ4_NL, NK_IQ4_XS, NK_TQ1_0,   NK_TQ2_0, NK_MXFP4,
+                                 NK_NVFP4,  NK_Q1_0,   NK_IQ1_S,   NK_IQ1_M, NK_IQ2_XXS,
+                                 NK_IQ2_XS, NK_IQ2_S,  NK_IQ3_XXS, NK_IQ3_S};
 
 /* A tiny model in this type; path in the ring of test_path. */
 static const char *file_of(nk_type_id id)
@@ -127,12 +129,12 @@ static const char *with_type(const char *path, const char *tensor, nk_type_id id
     return out;
 }
 
-/* iq2_xxs, 66 bytes like tq2_0: no kernels. Such a tensor goes through quantize as it is and stops
+/* i16, two bytes like f16: no kernels. Such a tensor goes through quantize as it is and stops
  * everything else with its name. */
 CHECK_TEST(type_files, types_without_kernels_are_copied_or_named)
 {
     const char *tensor = "blk.1.ffn_up.weight";
-    const char *path = with_type(file_of(NK_TQ2_0), tensor, NK_IQ2_XXS);
+    const char *path = with_type(file_of(NK_F16), tensor, NK_I16);
     const char *out = test_path(test_tmpdir(), "types-copy.gguf");
     nb_weights *w = quant_open(path), *copy;
     const nb_view *v = nb_weights_find(w, tensor), *c;
@@ -140,18 +142,18 @@ CHECK_TEST(type_files, types_without_kernels_are_copied_or_named)
     nb_plan plan;
     nb_recipe r;
     nb_err err;
-    check(v && v->t.type == NK_IQ2_XXS, "type");
+    check(v && v->t.type == NK_I16, "type");
     check(nb_model_open(&m, w, &err) == NB_UNSUPPORTED && strstr(err.msg, tensor) &&
-              strstr(err.msg, "iq2_xxs"),
+              strstr(err.msg, "i16"),
           "%s", err.msg);
     nb_recipe_init(&r, nb_preset_find("Q8_0"));
-    check(nb_recipe_add(&r, "blk.*=iq2_xxs", &err) == NB_UNSUPPORTED && strstr(err.msg, "iq2_xxs"),
-          "%s", err.msg);
+    check(nb_recipe_add(&r, "blk.*=i16", &err) == NB_UNSUPPORTED && strstr(err.msg, "i16"), "%s",
+          err.msg);
     check(nb_plan_make(&plan, &r, w, true, &err) == NB_UNSUPPORTED && strstr(err.msg, tensor), "%s",
           err.msg);
     check(nb_recipe_add(&r, "*ffn_up=q8_0", &err) == NB_OK, "%s", err.msg);
     snprintf(r.rule[0].pattern, sizeof r.rule[0].pattern, "%s", tensor);
-    r.rule[0].type = NK_IQ2_XXS; /* what the source has */
+    r.rule[0].type = NK_I16; /* what the source has */
     check(nb_plan_make(&plan, &r, w, true, &err) == NB_OK, "%s", err.msg);
     nb_run *run = NULL;
     nb_quantize_options opt = {.telemetry = true};
@@ -161,15 +163,15 @@ CHECK_TEST(type_files, types_without_kernels_are_copied_or_named)
     nb_plan_free(&plan);
     copy = quant_open(out);
     c = nb_weights_find(copy, tensor);
-    check(c && c->t.type == NK_IQ2_XXS && c->t.nbytes == v->t.nbytes &&
+    check(c && c->t.type == NK_I16 && c->t.nbytes == v->t.nbytes &&
               memcmp(nb_weights_row(c, 0, NULL), nb_weights_row(v, 0, NULL), v->t.nbytes) == 0,
           "the copy differs");
     nb_weights_close(&copy);
     nb_weights_close(&w);
     child k = child_run(&(child_how){.args = {"show", path}});
-    check(k.code == 0 && strstr(k.out, "iq2_xxs"), "show: %s %s", k.out, k.err);
+    check(k.code == 0 && strstr(k.out, "i16"), "show: %s %s", k.out, k.err);
     child_free(&k);
     k = child_run(&(child_how){.args = {"inspect", path, tensor}});
-    check(k.code == 3 && strstr(k.err, "iq2_xxs cannot be decoded"), "inspect: %s", k.err);
+    check(k.code == 3 && strstr(k.err, "i16 cannot be decoded"), "inspect: %s", k.err);
     child_free(&k);
 }

@@ -132,7 +132,7 @@ static void check_view(const nk_type *t, const void *block, const float *decoded
         check(same_bits(nk_view_weight(&v, i), decoded[i]), "%s[%u]: view %a decode %a", t->name, i,
               (double)nk_view_weight(&v, i), (double)decoded[i]);
     }
-    check(v.code_step >= 1 && v.code_step < v.code_max - v.code_min, "%s step", t->name);
+    check(v.code_step >= 1 && v.code_step <= v.code_max - v.code_min, "%s step", t->name);
     for (uint32_t g = 0; g < v.len / v.group; g++) {
         check(same_bits(v.scale[g], v.d * (float)v.scale_code[g]), "%s scale %u", t->name, g);
         float min = v.len == NK_SUPER_LEN ? -(v.dmin * (float)v.min_code[g]) : v.dmin;
@@ -215,6 +215,11 @@ CHECK_TEST(types, explain_shows_the_levels_of_tables)
     check(v.scale[0] == 0.5f && v.scale_code[0] == 512 && v.scale_code[1] == 1 &&
               v.scale[2] == 224.0f,
           "nvfp4 scales");
+    nk_block_q1_0 q1 = {.d = 0x3c00, .qs = {0x02}};
+    nk_type_q1_0.explain(&q1, &v);
+    check(v.code_min == -1 && v.code_max == 1 && v.code_step == 2 && v.code[0] == -1 &&
+              v.code[1] == 1,
+          "q1_0");
     nk_block_tq1_0 t1 = {.qs = {255, 0}, .d = 0x3c00};
     nk_type_tq1_0.explain(&t1, &v);
     check(v.code_min == -1 && v.code_max == 1 && v.code[0] == 1 && v.code[1] == -1, "tq1_0");

@@ -1,9 +1,9 @@
 /* Which type a preset gives a tensor. Facts: src/llama-quant.cpp of llama.cpp @ 007dbbf (MIT),
  * llama_tensor_get_type and what it calls; told here as rows and pinned by tests/test_recipe.c.
  *
- * Tensors are visited in output order (layer, then name). Two running counters stand in for the
- * layer number: V-like tensors so far out of all V-like tensors, ffn_down tensors so far out of
- * n_layer. Models with experts take ffn_down's number from the name instead. A tensor that a user's
+ * Tensors are visited in output order (layer, then name). Running counters stand in for the
+ * layer number: V-like tensors so far out of all V-like tensors, ffn_down (gate, up) tensors so far
+ * out of n_layer. Models with experts take the latter from the name instead. A tensor that a user's
  * rule decides is skipped before it is counted, so rules shift what follows, as they do there. */
 #include "core/quant/presets.h"
 
@@ -152,6 +152,8 @@ enum {                   /* what may hold for one tensor of one model */
        IF_34K = 1 << 10,   /* so far q3_K or q4_K */
        IF_STACK = 1 << 11, /* three dimensions: experts, MLA's matrices per head */
        IF_IMATRIX = 1 << 12,
+       IF_4X = 1 << 13,     /* 4 experts or more */
+       IF_MIDDLE = 1 << 14, /* neither in the first nor in the last eighth */
 };
 
 /* File types as bits 1 << general.file_type. An enum holds no 64 bits. */
@@ -165,12 +167,28 @@ enum {                   /* what may hold for one tensor of one model */
 #define FT_Q4_K_S    (UINT64_C(1) << 14)
 #define FT_Q4_K_M    (UINT64_C(1) << 15)
 #define FT_Q5_K_M    (UINT64_C(1) << 17)
+#define FT_IQ2_XXS   (UINT64_C(1) << 19)
+#define FT_IQ2_XS    (UINT64_C(1) << 20)
+#define FT_Q2_K_S    (UINT64_C(1) << 21)
+#define FT_IQ3_XS    (UINT64_C(1) << 22)
+#define FT_IQ3_XXS   (UINT64_C(1) << 23)
+#define FT_IQ1_S     (UINT64_C(1) << 24)
 #define FT_IQ4_NL    (UINT64_C(1) << 25)
+#define FT_IQ3_S     (UINT64_C(1) << 26)
+#define FT_IQ3_M     (UINT64_C(1) << 27)
+#define FT_IQ2_S     (UINT64_C(1) << 28)
+#define FT_IQ2_M     (UINT64_C(1) << 29)
 #define FT_IQ4_XS    (UINT64_C(1) << 30)
+#define FT_IQ1_M     (UINT64_C(1) << 31)
 #define FT_TQ1_0     (UINT64_C(1) << 36)
 #define FT_TQ2_0     (UINT64_C(1) << 37)
 #define FT_MXFP4_MOE (UINT64_C(1) << 38)
 #define FT_ANY       UINT64_MAX
+/* Files of one and two bits have rules of their own and none of the others'. */
+#define FT_ONE      (FT_IQ1_S | FT_IQ1_M)
+#define FT_TWO_LOW  (FT_IQ2_XXS | FT_IQ2_XS)
+#define FT_TWO_HIGH (FT_IQ2_S | FT_IQ2_M)
+#define FT_LOW      (FT_ONE | FT_TWO_LOW | FT_TWO_HIGH)
 
 typedef struct rule {
     uint64_t file_types;
@@ -187,11 +205,28 @@ static const rule choose[] = {
     {FT_ANY, KIND_OUTPUT, IF_FALCON, 0, NK_Q8_0},
     {FT_ANY, KIND_OUTPUT, IF_ODD, 0, NK_Q8_0},
     {FT_Q8_0, KIND_OUTPUT, 0, 0, NK_Q8_0},
+    {FT_LOW | FT_IQ3_XXS, KIND_OUTPUT, 0, 0, NK_Q5_K},
     {FT_ANY, KIND_OUTPUT, 0, 0, NK_Q6_K},
     {FT_TQ1_0 | FT_TQ2_0, KIND_EMBD, 0, 0, NK_Q4_K},
+    {FT_ONE | FT_TWO_LOW, KIND_EMBD, 0, 0, NK_Q2_K},
+    {FT_TWO_HIGH | FT_IQ3_XXS, KIND_EMBD, 0, 0, NK_IQ3_S},
+
+    {FT_LOW, KIND_V, IF_GQA4, 0, NK_Q4_K},
+    {FT_LOW, KIND_V, IF_4X, 0, NK_Q4_K},
+    {FT_TWO_HIGH, KIND_V, 0, 0, NK_IQ3_S},
+    {FT_LOW, KIND_V, 0, 0, NK_Q2_K},
+    {FT_LOW, KIND_K, IF_8X, 0, NK_Q4_K},
+    {FT_TWO_HIGH, KIND_DOWN, IF_N8, 0, NK_IQ3_S},
+    {FT_LOW, KIND_DOWN, IF_N8, 0, NK_Q2_K},
+    {FT_LOW, KIND_ATTN_OUT, IF_8X, 0, NK_Q5_K},
+    {FT_ONE, KIND_ATTN_OUT, 0, 0, NK_IQ2_XXS},
+    {FT_TWO_HIGH, KIND_ATTN_OUT, 0, 0, NK_IQ3_S},
 
     {FT_Q2_K, KIND_V, IF_GQA4, 0, NK_Q4_K},
     {FT_Q2_K, KIND_V, 0, 0, NK_Q3_K},
+    {FT_Q2_K_S | FT_IQ3_XXS | FT_IQ3_XS | FT_IQ3_S, KIND_V, IF_GQA4, 0, NK_Q4_K},
+    {FT_IQ3_XXS, KIND_V, 0, IF_IMATRIX, NK_IQ3_S},
+    {FT_IQ3_M, KIND_V, 0, 0, NK_Q4_K},
     {FT_Q3_K_M, KIND_V, IF_I2, 0, NK_Q5_K},
     {FT_Q3_K_M, KIND_V, 0, 0, NK_Q4_K},
     {FT_Q3_K_L, KIND_V, 0, 0, NK_Q5_K},
@@ -199,7 +234,16 @@ static const rule choose[] = {
     {FT_Q4_K_S, KIND_V, IF_I4, 0, NK_Q5_K},
     {FT_IQ4_NL | FT_IQ4_XS, KIND_V, IF_GQA4, 0, NK_Q5_K},
 
+    {FT_IQ3_XS, KIND_Q | KIND_K, 0, 0, NK_IQ3_XXS},
+    {FT_IQ3_XXS, KIND_Q | KIND_K, 0, 0, NK_IQ2_S},
+    {FT_IQ3_XS, KIND_GATE | KIND_UP, IF_MIDDLE, 0, NK_IQ3_XXS},
+
     {FT_Q2_K, KIND_DOWN, 0, 0, NK_Q3_K},
+    {FT_Q2_K_S, KIND_DOWN, IF_N8, 0, NK_Q4_K},
+    {FT_IQ3_XXS, KIND_DOWN, IF_N8, IF_IMATRIX, NK_Q4_K},
+    {FT_IQ3_XXS, KIND_DOWN, 0, IF_IMATRIX, NK_Q3_K},
+    {FT_IQ3_M, KIND_DOWN, IF_N8, 0, NK_Q4_K},
+    {FT_IQ3_M, KIND_DOWN, IF_8X | IF_MORE, 0, NK_Q4_K},
     {FT_Q3_K_M, KIND_DOWN, IF_N16, 0, NK_Q5_K},
     {FT_Q3_K_M, KIND_DOWN, IF_FALCON | IF_MORE, 0, NK_Q4_K},
     {FT_Q3_K_M, KIND_DOWN, 0, IF_FALCON, NK_Q4_K},
@@ -214,8 +258,11 @@ static const rule choose[] = {
     {FT_Q4_0, KIND_DOWN, IF_N8 | IF_IMATRIX, 0, NK_Q4_1},
     {FT_Q5_0, KIND_DOWN, IF_N8 | IF_IMATRIX, 0, NK_Q5_1},
 
-    {FT_Q2_K | FT_Q3_K_S | FT_Q3_K_M | FT_Q4_K_S | FT_Q4_K_M | FT_IQ4_NL | FT_IQ4_XS, KIND_ATTN_OUT,
-     IF_8X, IF_FALCON, NK_Q5_K},
+    {FT_Q2_K | FT_Q3_K_S | FT_Q3_K_M | FT_Q4_K_S | FT_Q4_K_M | FT_IQ4_NL | FT_IQ4_XS | FT_IQ3_XXS |
+         FT_IQ3_XS | FT_IQ3_S | FT_IQ3_M,
+     KIND_ATTN_OUT, IF_8X, IF_FALCON, NK_Q5_K},
+    {FT_IQ3_XXS, KIND_ATTN_OUT, 0, IF_8X | IF_FALCON, NK_IQ3_S},
+    {FT_IQ3_M, KIND_ATTN_OUT, 0, IF_8X | IF_FALCON, NK_Q4_K},
     {FT_Q2_K, KIND_ATTN_OUT, 0, IF_8X | IF_FALCON, NK_Q3_K},
     {FT_Q3_K_M, KIND_ATTN_OUT, 0, IF_8X | IF_FALCON, NK_Q4_K},
     {FT_Q3_K_L, KIND_ATTN_OUT, 0, IF_8X | IF_FALCON, NK_Q5_K},
@@ -224,8 +271,8 @@ static const rule choose[] = {
 
 /* Then every row that fits is applied, in order. */
 static const rule amend[] = {
-    {FT_ANY, KIND_V, IF_70B | IF_34K, 0, NK_Q5_K},
-    {FT_ANY, KIND_V | KIND_K, IF_8X, 0, NK_Q8_0},
+    {FT_ANY & ~FT_LOW, KIND_V, IF_70B | IF_34K, 0, NK_Q5_K},
+    {FT_ANY & ~FT_LOW, KIND_V | KIND_K, IF_8X, 0, NK_Q8_0},
 };
 
 /* A width that is no multiple of the block: the next type of similar size with blocks of 32. */
@@ -261,8 +308,9 @@ static nk_type_id fit_width(nk_type_id id, uint64_t cols)
 typedef struct walk {
     const nb_recipe *recipe;
     const nb_shape_info *info;
-    uint32_t n_v, i_v, i_down; /* V-like tensors in all; visited so far */
-    unsigned model;            /* IF_ bits that hold for the whole model */
+    uint32_t n_v, i_v; /* V-like tensors in all; visited so far */
+    uint32_t i_down, i_gate, i_up;
+    unsigned model; /* IF_ bits that hold for the whole model */
 } walk;
 
 static bool is_70b(const nb_shape_info *m)
@@ -283,6 +331,7 @@ static unsigned model_bits(const nb_recipe *r, const nb_shape_info *m)
     bits |= m->n_head_kv && m->n_head / m->n_head_kv >= 4 ? IF_GQA4 : 0;
     bits |= strcmp(m->arch, "falcon") == 0 ? IF_FALCON : 0;
     bits |= m->n_expert == 8 ? IF_8X : 0;
+    bits |= m->n_expert >= 4 ? IF_4X : 0;
     bits |= is_70b(m) ? IF_70B : 0;
     return bits;
 }
@@ -302,6 +351,7 @@ static unsigned layer_bits(uint32_t i, uint32_t n)
     unsigned bits = 0;
     bits |= i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2 ? IF_MORE : 0;
     bits |= i < n / 8 ? IF_N8 : 0;
+    bits |= i >= n / 8 && i < 7 * n / 8 ? IF_MIDDLE : 0;
     bits |= i < n / 16 ? IF_N16 : 0;
     bits |= i < 2 ? IF_I2 : 0;
     bits |= i < 4 ? IF_I4 : 0;
@@ -314,30 +364,42 @@ static bool row_fits(const rule *r, uint64_t file_type, unsigned kind, unsigned 
            (r->unless & bits) == 0;
 }
 
+/* What holds for the layer of a tensor whose like have been counted so far; of models with experts
+ * the name tells the layer, except in files of one and two bits. */
+static nb_status count_layer(const walk *w, const nb_tensor *t, uint64_t file_type,
+                             uint32_t *counter, unsigned *bits, nb_err *err)
+{
+    uint32_t i = (*counter)++;
+    if (w->info->n_expert > 1 && !(file_type & FT_LOW)) {
+        int layer = nb_layer_of(t->name);
+        if (layer < 0 || (uint32_t)layer >= w->info->n_layer)
+            return nb_fail(err, NB_FORMAT, "tensor \"%s\": layer outside 0..%u", t->name,
+                           w->info->n_layer - 1);
+        i = (uint32_t)layer;
+    }
+    *bits |= layer_bits(i, w->info->n_layer);
+    return NB_OK;
+}
+
 static nb_status preset_type(walk *w, const nb_tensor *t, unsigned kind, nk_type_id *type,
                              nb_err *err)
 {
     unsigned bits = w->model;
+    uint64_t file_type = UINT64_C(1) << w->recipe->preset->file_type;
     if (kind == KIND_V)
         bits |= layer_bits(w->i_v++, w->n_v);
-    if (kind == KIND_DOWN) {
-        uint32_t i = w->i_down++;
-        if (w->info->n_expert > 1) {
-            int layer = nb_layer_of(t->name);
-            if (layer < 0 || (uint32_t)layer >= w->info->n_layer)
-                return nb_fail(err, NB_FORMAT, "tensor \"%s\": layer outside 0..%u", t->name,
-                               w->info->n_layer - 1);
-            i = (uint32_t)layer;
-        }
-        bits |= layer_bits(i, w->info->n_layer);
-    }
+    if (kind == KIND_DOWN)
+        NB_TRY(count_layer(w, t, file_type, &w->i_down, &bits, err));
+    if (kind == KIND_GATE)
+        NB_TRY(count_layer(w, t, file_type, &w->i_gate, &bits, err));
+    if (kind == KIND_UP)
+        NB_TRY(count_layer(w, t, file_type, &w->i_up, &bits, err));
     if (kind == KIND_EMBD && !w->info->has_output)
         kind = KIND_OUTPUT;
     if (!fits(*type, nb_tensor_cols(t)))
         bits |= IF_ODD;
     if (t->shape[2] > 1)
         bits |= IF_STACK;
-    uint64_t file_type = UINT64_C(1) << w->recipe->preset->file_type;
     for (size_t i = 0; i < countof(choose); i++)
         if (row_fits(&choose[i], file_type, kind, bits)) {
             *type = choose[i].to;

@@ -12,9 +12,13 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_dot_k_avx2(ops);
     nk_x86_dot_levels_avx2(ops);
     nk_x86_dot_trits_avx2(ops);
+    nk_x86_dot_lattice_avx2(ops);
     nk_x86_decode_avx2(ops);
+    nk_x86_decode_lattice_avx2(ops);
     nk_x86_enc_avx2(ops);
     nk_x86_enc_k_avx2(ops);
+    nk_x86_enc_lattice_avx2(ops);
+    nk_x86_enc_iq1_avx2(ops);
     nk_x86_measure_avx2(ops);
     nk_x86_ops_avx2(ops);
     if (!(cpu_flags & NK_CPU_AVX512))
