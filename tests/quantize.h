@@ -18,6 +18,8 @@ typedef struct quant_job {
     int threads;                               /* 0 = no pool */
     bool force, pure, allow_requantize, quiet; /* quiet: telemetry off */
     const nb_imatrix *imatrix;                 /* NULL = none */
+    const nb_method *method;                   /* NULL = reference */
+    nb_knobs knobs;                            /* group 0 = its usual */
     const nb_hooks *hooks;
     nb_tensor_report *reports; /* NULL or [count of w] */
     nb_run_view *view;         /* may be NULL */

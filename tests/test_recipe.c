@@ -377,7 +377,10 @@ CHECK_TEST(recipe, names_and_rules_are_read_strictly)
         {"ffn_down=q8_K", NB_UNSUPPORTED},
         {"a=i16", NB_UNSUPPORTED},
         {"a=iq1_s", NB_OK},
-        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=q4_0", NB_USAGE},
+        {"ffn_down@=q6_K", NB_USAGE},
+        {"ffn_down@3-1=q6_K", NB_USAGE},
+        {"ffn_down@first/0=q6_K", NB_USAGE},
+        {"@3=q6_K", NB_USAGE},
     };
     nb_recipe r;
     nb_err err;
@@ -389,6 +392,10 @@ CHECK_TEST(recipe, names_and_rules_are_read_strictly)
         check(st == row[i].want, "%s: %s", row[i].text, nb_status_text(st));
     }
     check(r.n_rules == 3, "%zu rules were kept", r.n_rules);
+    char long_one[sizeof r.rule[0].pattern + 8];
+    memset(long_one, 'a', sizeof long_one);
+    snprintf(long_one + sizeof r.rule[0].pattern, 8, "=q4_0");
+    check(nb_recipe_add(&r, long_one, &err) == NB_USAGE, "a pattern one byte too long was taken");
     while (r.n_rules < NB_MAX_RULES)
         check(nb_recipe_add(&r, "x=q4_0", &err) == NB_OK, "%s", err.msg);
     check(nb_recipe_add(&r, "x=q4_0", &err) == NB_USAGE, "one rule too many was taken");

@@ -191,7 +191,7 @@ static void imported(nb_jout *w, const nb_planned *p, const nb_stats *s)
         str(w, "lost", in.lost);
 }
 
-static void planned(nb_jout *w, const nb_plan *plan, size_t i, const nb_stats *s)
+static void planned(nb_jout *w, const nb_plan *plan, size_t i, const nb_tensor_report *r)
 {
     const nb_planned *p = &plan->tensor[i];
     nb_jout_object(w);
@@ -203,11 +203,13 @@ static void planned(nb_jout *w, const nb_plan *plan, size_t i, const nb_stats *s
         nb_jout_key(w, "importance");
         nb_jout_bool(w, p->importance != NULL);
     }
-    imported(w, p, s);
-    if (s) {
-        errors(w, s);
-        u64(w, "clipped", s->n_clip);
+    imported(w, p, r ? &r->stats : NULL);
+    if (r) {
+        errors(w, &r->stats);
+        u64(w, "clipped", r->stats.n_clip);
     }
+    if (r && r->gain[0] > 0)
+        num(w, "gain", 1 - r->gain[1] / r->gain[0]);
     nb_jout_object_end(w);
 }
 
@@ -245,6 +247,7 @@ void ui_twin_quantize(nb_jout *w, const nb_plan *plan, const char *out, nb_run *
         nb_run_view v;
         nb_run_look(run, &v);
         num(w, "seconds", seconds);
+        u64(w, "kept", v.n_kept);
         num(w, "rel_rmse", nb_stats_rel_rmse(&v.total));
         num(w, "sqnr_db", nb_stats_sqnr_db(&v.total));
     }
@@ -254,7 +257,7 @@ void ui_twin_quantize(nb_jout *w, const nb_plan *plan, const char *out, nb_run *
     nb_jout_array(w);
     for (size_t i = 0; i < plan->n; i++) {
         bool measured = run && nb_run_report(run, i, report) && report->done;
-        planned(w, plan, i, measured ? &report->stats : NULL);
+        planned(w, plan, i, measured ? report : NULL);
     }
     nb_jout_array_end(w);
 }

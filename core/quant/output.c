@@ -95,17 +95,6 @@ static nb_status reserve(nb_run *run, nb_err *err)
     return NB_OK;
 }
 
-nb_status nb_part_open(nb_run *run, nb_err *err)
-{
-    NB_TRY(refuse_source(run, err));
-    NB_TRY(refuse_existing(run, err));
-    NB_TRY(open_locked(run, err));
-    nb_status st = reserve(run, err);
-    if (st != NB_OK)
-        nb_part_drop(run);
-    return st;
-}
-
 /* Removes OUT.part if it is still the file behind fd, whose lock keeps others out meanwhile. */
 static void unlink_ours(int fd, const char *part)
 {
@@ -119,9 +108,43 @@ void nb_part_drop(nb_run *run)
 {
     if (run->fd < 0)
         return;
+    nb_journal_close(run, true);
     unlink_ours(run->fd, run->part);
     close(run->fd);
     run->fd = -1;
+}
+
+void nb_part_leave(nb_run *run)
+{
+    if (run->started || !run->resumed) {
+        nb_part_drop(run);
+        return;
+    }
+    nb_journal_close(run, false);
+    if (run->fd >= 0)
+        close(run->fd);
+    run->fd = -1;
+}
+
+nb_status nb_part_open(nb_run *run, nb_err *err)
+{
+    NB_TRY(refuse_source(run, err));
+    NB_TRY(refuse_existing(run, err));
+    NB_TRY(open_locked(run, err));
+    nb_status st = nb_journal_open(run, &run->resumed, err);
+    if (st != NB_OK) { /* what lies there stays, an empty file is of our making */
+        struct stat part;
+        nb_journal_close(run, false);
+        if (fstat(run->fd, &part) == 0 && part.st_size == 0)
+            unlink_ours(run->fd, run->part);
+        close(run->fd);
+        run->fd = -1;
+        return st;
+    }
+    st = run->resumed ? NB_OK : reserve(run, err);
+    if (st != NB_OK)
+        nb_part_drop(run);
+    return st;
 }
 
 /* --- read back ---------------------------------------------------------------------------------
@@ -278,6 +301,7 @@ static nb_status publish(nb_run *run, nb_err *err)
     nb_status st = nb_publish_file(fd, run->part, run->path, err);
     if (st != NB_OK)
         unlink_ours(lock, run->part);
+    nb_journal_close(run, true);
     close(lock);
     return st;
 }

@@ -17,6 +17,9 @@ static const nb_preset presets[] = {
 #undef NB_PRESET
 };
 
+static const nb_preset copy = {"COPY", -1, NK_F32,
+                               "every tensor as it is: merges, prunes, sets keys"};
+
 const nb_preset *nb_presets(size_t *count)
 {
     *count = countof(presets);
@@ -31,10 +34,13 @@ const nb_preset *nb_preset_find(const char *name)
     for (size_t i = 0; i < countof(alias); i++)
         if (strcasecmp(name, alias[i].from) == 0)
             name = alias[i].to;
+    uint64_t number;
+    bool is_number = nb_parse_u64(name, &number);
     for (size_t i = 0; i < countof(presets); i++)
-        if (strcasecmp(name, presets[i].name) == 0)
+        if (is_number ? number == (uint64_t)presets[i].file_type
+                      : strcasecmp(name, presets[i].name) == 0)
             return &presets[i];
-    return NULL;
+    return strcasecmp(name, copy.name) == 0 ? &copy : NULL;
 }
 
 /* --- what a tensor is --------------------------------------------------------------------------
@@ -346,10 +352,15 @@ int nb_layer_of(const char *name)
     return used && name[4 + used] == '.' ? layer : -1;
 }
 
+bool nb_layer_more(uint32_t i, uint32_t n)
+{
+    return i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2;
+}
+
 static unsigned layer_bits(uint32_t i, uint32_t n)
 {
     unsigned bits = 0;
-    bits |= i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2 ? IF_MORE : 0;
+    bits |= nb_layer_more(i, n) ? IF_MORE : 0;
     bits |= i < n / 8 ? IF_N8 : 0;
     bits |= i >= n / 8 && i < 7 * n / 8 ? IF_MIDDLE : 0;
     bits |= i < n / 16 ? IF_N16 : 0;
@@ -413,27 +424,48 @@ static nb_status preset_type(walk *w, const nb_tensor *t, unsigned kind, nk_type
     return NB_OK;
 }
 
+/* The embedding's option holds for per_layer_token_embd too, unless a pattern names that. */
+static bool embd_option(const nb_recipe *r, const nb_tensor *t, unsigned kind)
+{
+    return kind == KIND_EMBD && r->embd_type >= 0 &&
+           (strcmp(t->name, "token_embd.weight") == 0 ||
+            nb_patterns_find(r->patterns, t->name) < 0);
+}
+
+static bool stays(const nb_recipe *r, const nb_tensor *t)
+{
+    return r->preset->file_type < 0 || !nb_quantizable(t) ||
+           (r->leave_output && strcmp(t->name, "output.weight") == 0);
+}
+
 static nb_status choose_type(walk *w, const nb_tensor *t, nb_type_choice *c, nb_err *err)
 {
     const nb_recipe *r = w->recipe;
     unsigned kind = kind_of(t->name);
-    *c = (nb_type_choice){.type = t->type, .rule = NULL, .why = NB_WHY_NEVER};
-    if (!nb_quantizable(t))
+    bool quantizes = !nk_type_get(r->preset->base)->is_float;
+    *c = (nb_type_choice){.type = t->type, .pattern = -1, .why = NB_WHY_NEVER};
+    if (stays(r, t))
         return NB_OK;
     c->why = NB_WHY_PRESET;
     c->type = r->preset->base;
-    c->rule = nb_recipe_rule(r, t->name);
+    c->rule = nb_recipe_rule(r, t->name, w->info->n_layer);
     if (c->rule) {
         c->type = c->rule->type;
         c->why = NB_WHY_RULE;
-    } else if (kind == KIND_EMBD && r->embd_type >= 0) {
+    } else if (embd_option(r, t, kind)) {
         c->type = (nk_type_id)r->embd_type;
         c->why = NB_WHY_OPTION;
-    } else if (r->output_type >= 0 &&
-               (kind == KIND_OUTPUT || (kind == KIND_EMBD && !w->info->has_output && !r->pure))) {
+    } else if (r->output_type >= 0 && kind == KIND_OUTPUT) {
         c->type = (nk_type_id)r->output_type;
         c->why = NB_WHY_OPTION;
-    } else if (!r->pure && !nk_type_get(r->preset->base)->is_float) {
+    } else if (quantizes && (c->pattern = nb_patterns_find(r->patterns, t->name)) >= 0) {
+        c->type = nb_patterns_type(r->patterns, (size_t)c->pattern);
+        c->why = NB_WHY_PATTERN;
+    } else if (r->output_type >= 0 && kind == KIND_EMBD && !w->info->has_output && !r->pure &&
+               quantizes) {
+        c->type = (nk_type_id)r->output_type;
+        c->why = NB_WHY_OPTION;
+    } else if (!r->pure && quantizes) {
         NB_TRY(preset_type(w, t, kind, &c->type, err));
     }
     c->wanted = c->type;

@@ -23,9 +23,11 @@ static nb_status copy_paths(nb_run *run, const char *path, nb_err *err)
     size_t n = strlen(path);
     run->path = nb_strdup(path, err);
     run->part = nb_alloc(n + sizeof ".part", 1, "path", err);
-    if (!run->path || !run->part)
+    run->journal = nb_alloc(n + sizeof ".part.journal", 1, "path", err);
+    if (!run->path || !run->part || !run->journal)
         return NB_NOMEM;
     snprintf(run->part, n + sizeof ".part", "%s.part", path);
+    snprintf(run->journal, n + sizeof ".part.journal", "%s.part.journal", path);
     return NB_OK;
 }
 
@@ -35,9 +37,13 @@ static nb_status open_lists(nb_run *run, nb_err *err)
     uint64_t n = p->n ? p->n : 1;
     run->cut = nb_alloc(n, sizeof *run->cut, "tile list", err);
     run->report = nb_alloc(n, sizeof *run->report, "reports", err);
+    run->kept = nb_alloc(n, sizeof *run->kept, "tile list", err);
     run->slot = nb_alloc(NB_WAVE_TILES, sizeof *run->slot, "tile sums", err);
+    run->slot_gain = nb_alloc(NB_WAVE_TILES, sizeof *run->slot_gain, "tile sums", err);
+    run->range = nb_alloc(n, sizeof *run->range, "ranges", err);
     run->slot_full = nb_alloc(NB_WAVE_TILES, sizeof *run->slot_full, "tile sums", err);
-    if (!run->cut || !run->report || !run->slot || !run->slot_full)
+    if (!run->cut || !run->report || !run->kept || !run->slot || !run->slot_full ||
+        !run->slot_gain || !run->range)
         return NB_NOMEM;
     NB_TRY(nb_run_cut(run, err));
     run->mark = nb_alloc(run->n_tiles ? run->n_tiles : 1, sizeof *run->mark, "tile digests", err);
@@ -60,12 +66,13 @@ nb_status nb_run_open_rows(nb_run **out, const nb_plan *plan, const char *path,
     if (!run)
         return NB_NOMEM;
     size_t n_methods;
-    run->fd = -1;
+    run->fd = run->journal_fd = -1;
     run->plan = plan;
     run->opt = *opt;
     run->rows = rows;
     run->rows_ud = ud;
     run->method = opt->method ? opt->method : nb_methods(&n_methods)[0];
+    run->knobs = opt->knobs.group ? opt->knobs : nb_method_knobs(run->method);
     run->fail_tile = UINT64_MAX;
     pthread_mutex_init(&run->lock, NULL);
     pthread_mutex_init(&run->poll, NULL);
@@ -105,15 +112,19 @@ void nb_run_close(nb_run **runp)
     nb_run *run = *runp;
     if (!run)
         return;
-    nb_part_drop(run);
+    nb_part_leave(run);
     free_space(run);
     free(run->cut);
+    free(run->kept);
     free(run->report);
     free(run->slot);
     free(run->slot_full);
+    free(run->slot_gain);
+    free(run->range);
     free(run->mark);
     free(run->path);
     free(run->part);
+    free(run->journal);
     pthread_mutex_destroy(&run->lock);
     pthread_mutex_destroy(&run->poll);
     free(run);
@@ -248,8 +259,23 @@ nb_status nb_run_source_stands(const nb_run *run, nb_err *err)
                : NB_OK;
 }
 
+/* Before the first tile: what is there already, what a look at whole tensors tells. */
+static nb_status prepare(nb_run *run, nb_lease *lease, nk_pool *pool, nb_err *err)
+{
+    if (lease)
+        pool = nb_lease_pool(lease);
+    int threads = pool ? nk_pool_count(pool) : 1;
+    NB_TRY(make_space(run, threads, err));
+    nb_journal_check(run, pool, threads);
+    NB_TRY(nb_run_survey(run, pool, threads, err));
+    if (run->fail.status != NB_OK && err)
+        *err = run->fail;
+    return run->fail.status;
+}
+
 static nb_status encode_all(nb_run *run, nb_lease *lease, nk_pool *pool, nb_err *err)
 {
+    NB_TRY(prepare(run, lease, pool, err));
     while (run->wave_end < run->n_tiles) {
         if (lease)
             pool = nb_lease_pool(lease);

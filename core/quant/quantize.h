@@ -6,7 +6,11 @@
  * Before the first byte: output may not be the input (inode, A17), must not exist unless force, and
  * the disk must have room (A14). OUT.part is locked: a second run to the same output gets
  * NB_REFUSED. The header is written last: a killed run never looks complete. On failure or cancel
- * nothing is left under OUT or OUT.part. */
+ * nothing is left under OUT or OUT.part.
+ *
+ * A run that is killed leaves OUT.part and OUT.part.journal; the same run again (model, plan,
+ * method, version) goes on behind the last whole tensor and writes the same bytes. Another one to
+ * the same name gets NB_REFUSED unless force. */
 #ifndef NIBBLE_QUANTIZE_H
 #define NIBBLE_QUANTIZE_H
 
@@ -23,6 +27,8 @@ typedef struct nb_tensor_report {
     nb_stats stats;         /* over all weights */
     nb_hist before, after, error;
     uint64_t hist_n; /* weights in the histograms: all up to 1 Mi, else a share of the tiles */
+    double gain[2];  /* weighted squared error of the reference's codes and of those written, where
+                        the method measures both; else 0 */
     double seconds;  /* of compute, summed over threads */
     char sha256[65]; /* of the bytes read back; "" until verified */
 } nb_tensor_report;
@@ -31,6 +37,7 @@ typedef struct nb_run nb_run; /* live state of one quantize, readable while it r
 
 typedef struct nb_quantize_options {
     const nb_method *method; /* NULL = reference */
+    nb_knobs knobs;          /* group 0 = the method's usual ones */
     bool force;              /* replace an existing output (never the input) */
     bool telemetry;          /* statistics and histograms; the command may switch them off */
 } nb_quantize_options;
@@ -48,6 +55,7 @@ bool nb_run_report(nb_run *run, size_t i, nb_tensor_report *out);
 typedef struct nb_run_view {
     size_t current; /* plan index being worked on */
     size_t n_done, n;
+    size_t n_kept; /* of n_done: whole since an earlier run that did not end */
     uint64_t bytes_in, bytes_out, bytes_total_in, bytes_total_out;
     double bpw_now, bpw_final;
     double elapsed, eta; /* seconds, eta < 0 unknown */

@@ -12,10 +12,14 @@ static void merge_tile_stats(nb_run *run)
         nb_cut *c = &run->cut[t.tensor];
         nb_tensor_report *r = &run->report[t.tensor];
         nb_stats_merge(&r->stats, &run->slot[run->frontier - run->wave_first]);
+        for (int k = 0; k < 2; k++)
+            r->gain[k] += run->slot_gain[run->frontier - run->wave_first][k];
         run->frontier++;
         if (++c->n_done == c->n_tiles) {
             r->done = true;
             run->n_done++;
+            if (!run->kept[t.tensor])
+                nb_journal_note(run, t.tensor);
         }
     }
 }
@@ -37,12 +41,27 @@ void nb_run_merge(nb_run *run, uint64_t i, const nb_tile *t, const nb_workspace 
         run->slot[i - run->wave_first] = *stats;
     else
         nb_stats_clear(&run->slot[i - run->wave_first]);
+    memcpy(run->slot_gain[i - run->wave_first], ws->gain, sizeof ws->gain);
     run->slot_full[i - run->wave_first] = true;
     run->current = t->tensor;
     run->weights_done += n;
     run->bytes_out += nb_tile_bytes(run, t);
     run->type_seconds[r->plan->type->id] += seconds;
     run->type_done[r->plan->type->id] += n;
+    merge_tile_stats(run);
+    pthread_mutex_unlock(&run->lock);
+}
+
+void nb_run_merge_kept(nb_run *run, uint64_t i, const nb_tile *t)
+{
+    uint64_t n = t->rows * t->cols;
+    pthread_mutex_lock(&run->lock);
+    nb_stats_clear(&run->slot[i - run->wave_first]);
+    memset(run->slot_gain[i - run->wave_first], 0, sizeof *run->slot_gain);
+    run->slot_full[i - run->wave_first] = true;
+    run->weights_done += n;
+    run->weights_kept += n;
+    run->bytes_out += nb_tile_bytes(run, t);
     merge_tile_stats(run);
     pthread_mutex_unlock(&run->lock);
 }
@@ -91,6 +110,7 @@ void nb_run_look(nb_run *run, nb_run_view *out)
         .current = run->current,
         .n_done = run->n_done,
         .n = p->n,
+        .n_kept = run->n_kept,
         .bytes_out = run->bytes_out,
         .bytes_total_in = p->source_bytes,
         .bytes_total_out = p->tensor_bytes,
@@ -107,7 +127,8 @@ void nb_run_look(nb_run *run, nb_run_view *out)
     out->elapsed = run->started_at > 0 ? now - run->started_at - run->held : 0;
     if (run->weights_done) {
         out->bpw_now = 8.0 * (double)run->bytes_out / (double)run->weights_done;
-        out->weights_per_s = out->elapsed > 0 ? (double)run->weights_done / out->elapsed : 0;
+        if (out->elapsed > 0)
+            out->weights_per_s = (double)(run->weights_done - run->weights_kept) / out->elapsed;
     }
     out->eta = out->finished ? 0 : time_left(run, out->elapsed);
     total_stats(run, &out->total);

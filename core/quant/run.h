@@ -1,6 +1,6 @@
 /* The quantizer's inside: one run's state, shared by quantize.c (order of steps), tile.c (one tile
- * of work), output.c (OUT.part) and report.c (what others may see). Other writers of planned files
- * (synth) bring their own rows through nb_run_open_rows.
+ * of work), output.c (OUT.part), resume.c (its journal) and report.c (what others may see). Other
+ * writers of planned files (synth) bring their own rows through nb_run_open_rows.
  *
  * Threads: tiles are handed out by an atomic counter. Whatever a tile adds to a report goes in
  * under `lock`: integer counts in any order, double sums only when every earlier tile of the wave
@@ -53,23 +53,29 @@ typedef struct nb_workspace {
     uint8_t *row;     /* [row_cap] a source row that does not lie as it is seen, owned */
     nb_hist before, after, error;
     nk_block_view view;
+    double gain[2]; /* of the tile at hand */
 } nb_workspace;
 
 struct nb_run {
     const nb_plan *plan; /* borrowed */
     nb_quantize_options opt;
     const nb_method *method;
+    nb_knobs knobs;
     nb_rows_fn *rows; /* NULL: from the plan's weights */
     void *rows_ud;
-    char *path, *part; /* owned */
-    int fd;            /* of OUT.part, locked; -1 = none */
-    bool started;
+    char *path, *part, *journal; /* owned */
+    int fd;                      /* of OUT.part, locked; -1 = none */
+    int journal_fd;              /* -1 = none is kept */
+    uint64_t journal_len;        /* where the next record goes; under `lock` while running */
+    bool started, resumed;       /* resumed: OUT.part was begun by another run */
 
     const nk_ops *ops; /* borrowed while running */
     const nb_hooks *hooks;
     nb_cut *cut;                    /* [plan->n] */
     uint64_t n_tiles;               /* of all tensors */
     uint64_t *mark;                 /* [n_tiles] digest of each tile's encoded bytes */
+    nb_range *range;                /* [plan->n] what a tensor-wide scale is made from */
+    bool *kept;                     /* [plan->n] whole since an earlier run */
     size_t strip, out_cap, row_cap; /* floats, bytes, bytes: the largest any tile needs */
     nb_workspace *space;            /* [n_space] owned */
     int n_space;
@@ -84,12 +90,14 @@ struct nb_run {
     pthread_mutex_t lock;     /* guards everything below */
     nb_tensor_report *report; /* [plan->n] */
     nb_stats *slot;           /* [NB_WAVE_TILES] sums of finished tiles not yet merged */
+    double (*slot_gain)[2];   /* [NB_WAVE_TILES] */
     bool *slot_full;
     uint64_t wave_first, frontier;
     uint64_t weights_done, bytes_out, bytes_verified;
     double type_seconds[NK_TYPE_SLOTS];
     uint64_t type_done[NK_TYPE_SLOTS], type_all[NK_TYPE_SLOTS];
-    size_t current, n_done;
+    uint64_t weights_kept;
+    size_t current, n_done, n_kept;
     double started_at, ended_at; /* seconds; 0 = not yet */
     double asked_at, held;       /* inside `canceled` since; seconds spent there: pauses */
     nb_status status;
@@ -117,16 +125,36 @@ nb_tile nb_run_tile(const nb_run *run, uint64_t i);
 uint64_t nb_tile_offset(const nb_run *run, const nb_tile *t); /* in the file */
 uint64_t nb_tile_bytes(const nb_run *run, const nb_tile *t);
 uint64_t nb_mark(const uint8_t *bytes, size_t n);
+/* The method that writes tensor i. */
+const nb_method *nb_run_method(const nb_run *run, size_t i);
+/* Calls see for tile i as floats, a few rows at a time; false = stopped. */
+bool nb_tile_each(nb_run *run, nb_workspace *ws, uint64_t i,
+                  void (*see)(void *arg, const float *src, size_t n), void *arg);
 nk_pool_fn nb_run_work; /* nk_parallel body: arg = run; tiles until wave_end */
+
+/* survey.c: the ranges that tensor-wide scales need; buffers are there. */
+nb_status nb_run_survey(nb_run *run, nk_pool *pool, int threads, nb_err *err);
 
 /* output.c */
 nb_status nb_part_open(nb_run *run, nb_err *err); /* checks, locks, truncates, reserves */
 nb_status nb_part_finish(nb_run *run, nk_pool *pool, nb_err *err); /* header, verify, publish */
-void nb_part_drop(nb_run *run); /* removes OUT.part, if it is ours */
+void nb_part_drop(nb_run *run); /* removes OUT.part and its journal, if they are ours */
+/* Closes both; removes them unless another run began them and this one has not started. */
+void nb_part_leave(nb_run *run);
+
+/* resume.c */
+/* Takes over or begins the journal beside the opened OUT.part. */
+nb_status nb_journal_open(nb_run *run, bool *resumes, nb_err *err);
+void nb_journal_close(nb_run *run, bool drop);
+void nb_journal_note(nb_run *run, size_t tensor); /* it is whole; under run->lock */
+/* Reads back what the journal says is whole and forgets what is not; buffers are there. */
+void nb_journal_check(nb_run *run, nk_pool *pool, int threads);
 
 /* report.c: one finished tile enters the run's figures. hists and codes come from ws if `sampled`,
  * stats may be NULL (telemetry off). */
 void nb_run_merge(nb_run *run, uint64_t i, const nb_tile *t, const nb_workspace *ws, bool sampled,
                   const nb_stats *stats, double seconds);
+/* The same for a tile of a tensor that is kept. */
+void nb_run_merge_kept(nb_run *run, uint64_t i, const nb_tile *t);
 
 #endif

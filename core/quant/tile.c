@@ -23,8 +23,9 @@ static nb_status cut_tensor(nb_run *run, size_t i, nb_err *err)
     if (!nk_row_size(p->type, c->cols, &c->row_bytes))
         return nb_fail(err, NB_FORMAT, "tensor \"%s\": rows of %llu do not divide into %s blocks",
                        t->name, (unsigned long long)c->cols, p->type->name);
-    /* q4_0 and its like weigh a block by its whole row's mean square */
-    c->tile_cols = p->importance ? c->cols : min_u64(c->cols, NB_TILE_WEIGHTS);
+    /* q4_0 and its like weigh a block by its whole row's mean square; a scale may be a row's */
+    bool whole = p->importance || run->knobs.group < 0;
+    c->tile_cols = whole ? c->cols : min_u64(c->cols, NB_TILE_WEIGHTS);
     c->pieces = (c->cols + c->tile_cols - 1) / c->tile_cols;
     c->tile_rows = min_u64(NB_TILE_ROWS, NB_TILE_WEIGHTS / c->cols);
     c->tile_rows = c->tile_rows < 1 || c->pieces > 1 ? 1 : c->tile_rows;
@@ -175,20 +176,36 @@ static nb_status not_finite(const strip *s, const float *v, const float *before,
                    row, col, isnan(v[i]) ? "NaN" : "infinite");
 }
 
+const nb_method *nb_run_method(const nb_run *run, size_t i)
+{
+    size_t n;
+    const nb_method *m = run->method;
+    return m->writes && !m->writes(run->plan->tensor[i].type, &run->knobs) ? nb_methods(&n)[0] : m;
+}
+
 /* Matrices of a stack (experts) have importance of their own, and a strip may span two. */
-static void encode_rows(const nb_run *run, const nb_workspace *ws, const strip *s)
+static void encode_rows(const nb_run *run, nb_workspace *ws, const strip *s)
 {
     const float *importance = s->plan->importance;
+    size_t tensor = (size_t)(s->plan - run->plan->tensor);
+    const nb_method *method = nb_run_method(run, tensor);
+    bool tensor_wide = method->survey && run->knobs.group == NB_GROUP_TENSOR;
+    nb_encode_job job = {.ops = run->ops,
+                         .type = s->plan->type,
+                         .knobs = &run->knobs,
+                         .tensor = tensor_wide ? &run->range[tensor] : NULL};
     for (uint64_t r = 0, n = s->rows; r < s->rows; r += n) {
         uint64_t per = s->layout->shape[1], row = s->row + r;
-        const float *own = NULL;
+        job.importance = NULL;
         if (importance) {
-            own = importance + row / per * s->cols;
+            job.importance = importance + row / per * s->cols;
             n = min_u64(s->rows - r, per - row % per);
         }
-        run->method->encode(run->ops, s->plan->type, ws->src + r * s->cols, s->out + r * s->piece,
-                            (size_t)n, (size_t)s->cols, own);
+        method->encode(&job, ws->src + r * s->cols, s->out + r * s->piece, (size_t)n,
+                       (size_t)s->cols);
     }
+    ws->gain[0] += job.gain[0];
+    ws->gain[1] += job.gain[1];
 }
 
 static nb_status encode_strip(const nb_run *run, nb_workspace *ws, strip *s, nb_err *err)
@@ -245,6 +262,28 @@ static void measure_strip(const nb_run *run, nb_workspace *ws, const strip *s, b
     nb_hist_add(&ws->error, ws->src, s->n);
 }
 
+bool nb_tile_each(nb_run *run, nb_workspace *ws, uint64_t i,
+                  void (*see)(void *arg, const float *src, size_t n), void *arg)
+{
+    nb_tile t = nb_run_tile(run, i);
+    strip s = {.plan = &run->plan->tensor[t.tensor],
+               .layout = &run->plan->layout[t.tensor],
+               .col = t.col,
+               .cols = t.cols};
+    uint64_t step = run->strip / t.cols;
+    for (uint64_t r = 0; r < t.rows; r += step) {
+        s.row = t.row + r;
+        s.rows = min_u64(step, t.rows - r);
+        s.n = (size_t)(s.rows * t.cols);
+        s.at = s.row * run->cut[t.tensor].cols + t.col;
+        read_strip(run, ws, &s);
+        see(arg, ws->src, s.n);
+        if (!nb_run_poll(run))
+            return false;
+    }
+    return true;
+}
+
 /* --- one tile ----------------------------------------------------------------------------------
  */
 
@@ -296,12 +335,17 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
 static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
 {
     nb_tile t = nb_run_tile(run, i);
+    if (run->kept[t.tensor]) {
+        nb_run_merge_kept(run, i, &t);
+        return nb_run_poll(run);
+    }
     bool sampled = run->opt.telemetry && t.index % run->cut[t.tensor].hist_every == 0;
     size_t n = (size_t)nb_tile_bytes(run, &t);
     double start = nb_run_clock();
     nb_stats stats;
     nb_err err;
     nb_stats_clear(&stats);
+    ws->gain[0] = ws->gain[1] = 0;
     if (sampled)
         clear_figures(ws);
     if (!encode_tile(run, ws, &t, i, sampled, &stats))

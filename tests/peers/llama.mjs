@@ -83,7 +83,7 @@ async function read(llama, preset) {
 // which words those are: there both engines compute without 8-bit activations.
 async function readType(llama, type) {
     const file = path.resolve(dir, `demo-${type}.gguf`), decoded = path.resolve(dir, `demo-${type}-f32.gguf`);
-    run("quantize", "demo", "-t", "Q8_0", "--tensor-type", `blk.*=${type}`, "-o", file);
+    run("quantize", "demo", "-t", "Q8_0", "--rule", `blk.*=${type}`, "-o", file);
     run("quantize", file, "-t", "F32", "--allow-requantize", "-o", decoded);
     const words = {};
     for (const name of [file, decoded]) {

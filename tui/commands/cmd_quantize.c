@@ -1,132 +1,32 @@
-/* quantize, synth: commands that write models. */
+/* quantize: a model written anew. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
-#include "core/eval/synth.h"
 #include "core/files/library.h"
 #include "core/quant/import.h"
 #include "core/quant/quantize.h"
-#include "tui/commands/cmd.h"
+#include "core/quant/requantize.h"
+#include "tui/commands/quantize_opt.h"
 #include "tui/twin.h"
 
-enum {
-    Q_TYPE,
-    Q_OUT,
-    Q_METHOD,
-    Q_PURE,
-    Q_OUTPUT_TYPE,
-    Q_EMBD_TYPE,
-    Q_RULES,
-    Q_REQUANTIZE,
-    Q_IMATRIX,
-    Q_INCLUDE,
-    Q_EXCLUDE,
-    Q_FLOOR,
-    Q_COUNT
-};
-static const ui_opt quantize_opt[Q_COUNT] = {
-    {"type", 't', UI_OPT_TYPE, "TYPE", NULL, 0, 0, "preset: Q4_K_M, Q8_0, F16 ..."},
-    {"output", 'o', UI_OPT_FILE, "OUT", "NAME-TYPE.gguf here", 0, 0, "file to write"},
-    {"method", 0, UI_OPT_TEXT, "METHOD", "reference", 0, 0, "how codes are chosen"},
-    {"pure", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "the preset's base type everywhere"},
-    {"output-tensor-type", 0, UI_OPT_TEXT, "T", NULL, 0, 0, "ggml type of output.weight"},
-    {"token-embedding-type", 0, UI_OPT_TEXT, "T", NULL, 0, 0, "ggml type of token_embd.weight"},
-    {"tensor-type", 0, UI_OPT_TEXTS, "GLOB=T", NULL, 0, 0,
-     "ggml type for matching tensors; first match wins; may be repeated"},
-    {"allow-requantize", 0, UI_OPT_FLAG, NULL, NULL, 0, 0,
-     "accept a source that is quantized already"},
-    {"imatrix", 0, UI_OPT_FILE, "FILE", NULL, 0, 0,
-     "importance matrix of llama-imatrix or nibble imatrix, GGUF or .dat"},
-    {"include-weights", 0, UI_OPT_TEXTS, "WORD", NULL, 0, 0,
-     "use it for tensors with WORD in their name alone; may be repeated"},
-    {"exclude-weights", 0, UI_OPT_TEXTS, "WORD", NULL, 0, 0,
-     "use it for no tensor with WORD in its name; may be repeated"},
-    {"imatrix-floor", 0, UI_OPT_NUM, "S", "0", 0, 1,
-     "share of what all experts saw mixed into each one's importance, all of it for one that saw "
-     "nothing; 0 writes llama-quantize's bytes"},
-};
-
-static nb_status type_option(int *out, const ui_arg *a, const char *name, nb_err *err)
-{
-    if (!a->set)
-        return NB_OK;
-    const nk_type *t = nk_type_find(a->text);
-    if (!t || !t->encode || t->activation_only)
-        return nb_fail(err, NB_USAGE, "--%s: \"%s\" is no ggml type that can be written", name,
-                       a->text);
-    *out = (int)t->id;
-    return NB_OK;
-}
-
-static nb_status recipe_from(nb_recipe *r, const ui_ctx *ctx, nb_err *err)
-{
-    const ui_arg *o = ctx->opt;
-    if (!o[Q_TYPE].set)
-        return nb_fail(err, NB_USAGE, "--type is missing: for example -t Q4_K_M");
-    const nb_preset *preset = nb_preset_find(o[Q_TYPE].text);
-    if (!preset)
-        return nb_fail(err, NB_USAGE, "--type: no preset \"%s\" (nibble quantize --help)",
-                       o[Q_TYPE].text);
-    nb_recipe_init(r, preset);
-    r->pure = o[Q_PURE].flag;
-    NB_TRY(type_option(&r->output_type, &o[Q_OUTPUT_TYPE], "output-tensor-type", err));
-    NB_TRY(type_option(&r->embd_type, &o[Q_EMBD_TYPE], "token-embedding-type", err));
-    for (size_t i = 0; i < o[Q_RULES].n_texts; i++)
-        NB_TRY(nb_recipe_add(r, o[Q_RULES].texts[i], err));
-    return NB_OK;
-}
-
-/* The file of --imatrix as far as --include-weights and --exclude-weights leave it; *out stays NULL
- * without the option. Nothing left of it is as good as none, as for llama-quantize. */
-static nb_status imatrix_option(nb_imatrix **out, nb_recipe *r, const ui_ctx *ctx, nb_err *err)
-{
-    const ui_arg *o = ctx->opt;
-    if (o[Q_INCLUDE].n_texts && o[Q_EXCLUDE].n_texts)
-        return nb_fail(err, NB_USAGE, "--include-weights and --exclude-weights together");
-    if (!o[Q_IMATRIX].set && (o[Q_INCLUDE].n_texts || o[Q_EXCLUDE].n_texts || o[Q_FLOOR].set))
-        return nb_fail(err, NB_USAGE, "--%s: --imatrix is missing",
-                       o[Q_FLOOR].set         ? "imatrix-floor"
-                       : o[Q_INCLUDE].n_texts ? "include-weights"
-                                              : "exclude-weights");
-    if (!o[Q_IMATRIX].set)
-        return NB_OK;
-    NB_TRY(nb_imatrix_open(out, o[Q_IMATRIX].text, err));
-    nb_imatrix_keep(*out, o[Q_EXCLUDE].texts, o[Q_EXCLUDE].n_texts, false);
-    nb_imatrix_keep(*out, o[Q_INCLUDE].texts, o[Q_INCLUDE].n_texts, true);
-    if (o[Q_FLOOR].set)
-        nb_imatrix_floor(*out, (float)o[Q_FLOOR].num);
-    r->imatrix = (*out)->n ? *out : NULL;
-    return NB_OK;
-}
-
 /* run NULL: a dry run, figures of the plan alone. */
-static nb_status print_json(const nb_plan *plan, const char *out_path, nb_run *run, nb_err *err)
+static nb_status print_json(nb_jout *w, const nb_plan *plan, const char *out_path, nb_run *run,
+                            nb_err *err)
 {
-    nb_str text = {0};
-    nb_jout w = nb_jout_make(&text);
     nb_run_view v = {0};
     nb_tensor_report *report = run ? nb_alloc(1, sizeof *report, "report", err) : NULL;
     if (run && !report)
         return NB_NOMEM;
     if (run)
         nb_run_look(run, &v);
-    nb_jout_object(&w);
-    ui_twin_quantize(&w, plan, out_path, run, v.elapsed, report);
-    nb_jout_object_end(&w);
-    puts(nb_str_c(&text));
-    nb_str_free(&text);
+    nb_jout_object(w);
+    ui_twin_quantize(w, plan, out_path, run, v.elapsed, report);
+    nb_jout_object_end(w);
     free(report);
     return NB_OK;
-}
-
-static void print_safe_line(const char *label, const char *text)
-{
-    printf("%s", label);
-    ui_print_safe(text, strlen(text));
-    putchar('\n');
 }
 
 static void print_imatrix(const nb_plan *plan)
@@ -134,7 +34,7 @@ static void print_imatrix(const nb_plan *plan)
     const nb_imatrix *im = plan->imatrix;
     if (!im)
         return;
-    print_safe_line("importance matrix ", im->path);
+    ui_print_labelled("importance matrix ", im->path);
     if (im->n_bad)
         printf("%llu of its values are not finite or negative: their matrix's mean was taken\n",
                (unsigned long long)im->n_bad);
@@ -154,7 +54,7 @@ static void print_plan(const nb_plan *plan, const char *out_path)
         snprintf(line, sizeof line, "%-28s %-5s %12llu  %s%s%s%s%s", plan->layout[i].name,
                  p->type->name, (unsigned long long)p->nbytes, p->why, lossy ? "; from " : "",
                  lossy ? in.packing : "", lossy ? ": " : "", lossy ? in.lost : "");
-        print_safe_line("", line);
+        ui_print_labelled("", line);
     }
     printf("%zu tensors, %s -> %s, ", plan->n, nb_human_bytes(from, plan->source_bytes),
            nb_human_bytes(to, plan->file_bytes));
@@ -163,7 +63,7 @@ static void print_plan(const nb_plan *plan, const char *out_path)
     if (plan->n_fallback)
         printf("%zu tensors take another type because of their width\n", plan->n_fallback);
     print_imatrix(plan);
-    print_safe_line("would write ", out_path);
+    ui_print_labelled("would write ", out_path);
 }
 
 /* One tensor whose weights are not all what the checkpoint defines. */
@@ -175,7 +75,7 @@ static void print_loss(const nb_plan *plan, size_t i, const nb_import *in)
              NB_MAX_NAME, plan->layout[i].name, in->packing, p->type->name,
              in->lost ? in->lost : "weights differ", nb_fmt_double(number, (double)fabsf(in->most)),
              (unsigned long long)in->row, (unsigned long long)in->col);
-    print_safe_line("  ", line);
+    ui_print_labelled("  ", line);
 }
 
 /* Of weights that another quantizer packed: how far what the file decodes to lies from what the
@@ -207,27 +107,41 @@ static void print_import(const nb_plan *plan, nb_run *run)
     free(r);
 }
 
+/* What a method that searches harder got, type by type. */
+static void print_gain(const nb_plan *plan, nb_run *run)
+{
+    double gain[NK_TYPE_SLOTS][2] = {{0}};
+    nb_tensor_report *r = nb_alloc(1, sizeof *r, "report", NULL);
+    for (size_t i = 0; r && i < plan->n; i++)
+        if (nb_run_report(run, i, r)) {
+            gain[plan->tensor[i].type->id][0] += r->gain[0];
+            gain[plan->tensor[i].type->id][1] += r->gain[1];
+        }
+    free(r);
+    for (uint32_t t = 0; t < NK_TYPE_SLOTS; t++)
+        if (gain[t][0] > 0) {
+            char less[48];
+            printf("%s: weighted squared error %s %% less than the reference's\n",
+                   nk_type_get(t)->name,
+                   nb_fmt_fixed(less, 100 * (1 - gain[t][1] / gain[t][0]), 2));
+        }
+}
+
 static void print_result(const nb_plan *plan, const char *out_path, nb_run *run)
 {
     nb_run_view v;
     char bytes[16], bpw[48], rel[48], sqnr[48], sec[48];
     nb_run_look(run, &v);
-    print_safe_line("", out_path);
+    ui_print_labelled("", out_path);
     printf("%s  %s bits per weight  weight error %s %%  SQNR %s dB  %s s\n",
            nb_human_bytes(bytes, plan->file_bytes), nb_fmt_fixed(bpw, plan->bpw, 3),
            nb_fmt_fixed(rel, 100 * nb_stats_rel_rmse(&v.total), 2),
            nb_fmt_fixed(sqnr, nb_stats_sqnr_db(&v.total), 1), nb_fmt_fixed(sec, v.elapsed, 2));
+    print_gain(plan, run);
     print_imatrix(plan);
+    if (v.n_kept)
+        printf("%zu of %zu tensors were whole since an earlier run\n", v.n_kept, v.n);
     print_import(plan, run);
-}
-
-/* Said before the writer refuses, with the way out; an input is refused there in its own words. */
-static nb_status refuse_existing(const ui_ctx *ctx, const nb_weights *w, const char *path,
-                                 nb_err *err)
-{
-    if (ctx->force || !nb_exists(path) || nb_is_dir(path) || (w && nb_weights_is_source(w, path)))
-        return NB_OK;
-    return nb_fail(err, NB_REFUSED, "%s exists already: --force replaces it", path);
 }
 
 static void add_hint(nb_err *err, const char *hint)
@@ -236,39 +150,118 @@ static void add_hint(nb_err *err, const char *hint)
     snprintf(err->msg + n, sizeof err->msg - n, "%s", hint);
 }
 
-static nb_status output_option(const ui_arg *a, char *out, size_t cap, nb_err *err)
-{
-    if ((size_t)snprintf(out, cap, "%s", a->text) >= cap)
-        return nb_fail(err, NB_USAGE, "--output: name is longer than %zu bytes", cap - 1);
-    return NB_OK;
-}
-
-static nb_status execute(ui_ctx *ctx, const nb_plan *plan, const char *out_path, nb_err *err)
+static nb_status run_plan(ui_ctx *ctx, nb_run **run, const nb_plan *plan, const char *out_path,
+                          const nb_quantize_options *opt, nb_err *err)
 {
     nb_sched *sched = NULL;
     nb_lease *lease = NULL;
-    nb_run *run = NULL;
-    nb_quantize_options opt = {.force = ctx->force, .telemetry = true};
     nb_hooks hooks = ui_ctx_hooks(ctx);
-    const ui_arg *method = &ctx->opt[Q_METHOD];
-    if (method->set && !(opt.method = nb_method_find(method->text)))
-        return nb_fail(err, NB_USAGE, "--method: no method \"%s\"", method->text);
-    NB_TRY(refuse_existing(ctx, plan->weights, out_path, err));
+    NB_TRY(ui_refuse_existing(ctx, plan->weights, out_path, err));
     nb_status st = nb_sched_open(&sched, ctx->threads, err);
     if (st == NB_OK)
         st = nb_lease_take(&lease, sched, NB_WORK_QUANTIZE, 0, err);
     if (st == NB_OK)
-        st = nb_run_open(&run, plan, out_path, &opt, err);
+        st = nb_run_open(run, plan, out_path, opt, err);
     if (st == NB_OK)
-        st = nb_run_go(run, &ctx->ops, lease, &hooks, err);
+        st = nb_run_go(*run, &ctx->ops, lease, &hooks, err);
     ui_ctx_done(ctx);
+    nb_lease_return(&lease);
+    nb_sched_close(&sched);
+    return st;
+}
+
+static nb_status write_plan(ui_ctx *ctx, const nb_plan *plan, const char *out_path,
+                            const nb_quantize_options *opt, nb_jout *json, nb_err *err)
+{
+    nb_run *run = NULL;
+    nb_status st = ctx->dry_run ? NB_OK : run_plan(ctx, &run, plan, out_path, opt, err);
     if (st == NB_OK && ctx->json)
-        st = print_json(plan, out_path, run, err);
+        st = print_json(json, plan, out_path, run, err);
+    else if (st == NB_OK && ctx->dry_run)
+        print_plan(plan, out_path);
     else if (st == NB_OK)
         print_result(plan, out_path, run);
     nb_run_close(&run);
-    nb_lease_return(&lease);
-    nb_sched_close(&sched);
+    return st;
+}
+
+/* "out.gguf" or "out", shard 1 of 3 -> "out-00001-of-00003.gguf", as llama_split_path writes it. */
+static nb_status shard_path(char *out, size_t cap, const char *path, size_t no, size_t count,
+                            nb_err *err)
+{
+    size_t len = strlen(path);
+    len -= len > 5 && strcmp(path + len - 5, ".gguf") == 0 ? 5 : 0;
+    int n = snprintf(out, cap, "%.*s-%05zu-of-%05zu.gguf", (int)len, path, no, count);
+    return n > 0 && (size_t)n < cap ? NB_OK : nb_fail(err, NB_USAGE, "%s: name is too long", path);
+}
+
+/* One file after the other; each is whole or not there. Nothing begins while one name is taken. */
+static nb_status write_shards(ui_ctx *ctx, const nb_plan *whole, const char *out_path,
+                              const nb_quantize_options *opt, nb_jout *json, nb_err *err)
+{
+    char path[1100];
+    nb_plan *shard = NULL;
+    size_t n = 0;
+    NB_TRY(nb_plan_shards(&shard, &n, whole, err));
+    nb_status st = NB_OK;
+    for (size_t i = 0; i < n && st == NB_OK && !ctx->dry_run; i++) {
+        st = shard_path(path, sizeof path, out_path, i + 1, n, err);
+        if (st == NB_OK)
+            st = ui_refuse_existing(ctx, whole->weights, path, err);
+    }
+    if (ctx->json) {
+        nb_jout_object(json);
+        nb_jout_key(json, "files"), nb_jout_array(json);
+    }
+    for (size_t i = 0; i < n && st == NB_OK; i++) {
+        st = shard_path(path, sizeof path, out_path, i + 1, n, err);
+        if (st == NB_OK)
+            st = write_plan(ctx, &shard[i], path, opt, json, err);
+    }
+    if (ctx->json) {
+        nb_jout_array_end(json);
+        nb_jout_object_end(json);
+    }
+    nb_plans_free(&shard, n);
+    return st;
+}
+
+/* What a second quantizing costs, said before it: coarsest sources first. */
+static nb_status say_requantized(const ui_ctx *ctx, const nb_plan *plan, nb_err *err)
+{
+    nb_requantized r[NB_MAX_REQUANTIZED];
+    size_t n;
+    if (!plan->n_requantized || ctx->quiet)
+        return NB_OK;
+    NB_TRY(nb_plan_requantized(plan, &ctx->ops, r, &n, err));
+    for (size_t i = 0; i < n; i++) {
+        char was[48], step[48], both[48];
+        fprintf(stderr,
+                "nibble: %zu tensors are %s already (about %s %% off); %s adds %s %%: expect %s %% "
+                "of weight error\n",
+                r[i].tensors, r[i].from->name, nb_fmt_fixed(was, 100 * r[i].source, 2),
+                r[i].to->name, nb_fmt_fixed(step, 100 * r[i].step, 2),
+                nb_fmt_fixed(both, 100 * r[i].expected, 2));
+    }
+    return NB_OK;
+}
+
+static nb_status execute(ui_ctx *ctx, const ui_wishes *w, const nb_plan *plan, const char *out_path,
+                         nb_err *err)
+{
+    nb_quantize_options opt = {
+        .method = w->method, .knobs = w->knobs, .force = ctx->force, .telemetry = true};
+    nb_str text = {0};
+    nb_jout json = nb_jout_make(&text);
+    NB_TRY(ui_wishes_check(w, plan, err));
+    NB_TRY(say_requantized(ctx, plan, err));
+    if (!ctx->quiet)
+        ui_wishes_unused(w, plan);
+    nb_status st = w->recipe.keep_split ? write_shards(ctx, plan, out_path, &opt, &json, err)
+                                        : write_plan(ctx, plan, out_path, &opt, &json, err);
+    if (st == NB_OK && ctx->json)
+        puts(nb_str_c(&text));
+    nb_str_free(&text);
     return st;
 }
 
@@ -277,35 +270,25 @@ static nb_status run_quantize(ui_ctx *ctx, nb_err *err)
     char path[1024], out_path[1024];
     nb_weights *w = NULL;
     nb_plan plan = {0};
-    nb_recipe recipe;
-    nb_imatrix *im = NULL;
-    NB_TRY(recipe_from(&recipe, ctx, err));
-    NB_TRY(nb_library_resolve(&ctx->cfg, ctx->args[0], path, sizeof path, err));
-    nb_status st = imatrix_option(&im, &recipe, ctx, err);
+    ui_wishes wishes = {0};
+    nb_status st = ui_wishes_read(&wishes, ctx, err);
+    if (st == NB_OK)
+        st = nb_library_resolve(&ctx->cfg, ctx->args[0], path, sizeof path, err);
     if (st == NB_OK)
         st = nb_weights_open(&w, path, err);
     if (st == NB_OK)
-        st = nb_plan_make(&plan, &recipe, w, ctx->opt[Q_REQUANTIZE].flag, err);
-    if (st == NB_REFUSED && !ctx->opt[Q_REQUANTIZE].flag)
+        st = nb_plan_make(&plan, &wishes.recipe, w, ctx->opt[Q_REQUANTIZE].flag, err);
+    if (st == NB_REFUSED && w && !ctx->opt[Q_REQUANTIZE].flag)
         add_hint(err, ": --allow-requantize does it all the same");
-    if (st != NB_OK)
-        goto out;
-    if (!ctx->opt[Q_OUT].set)
-        st = nb_output_name(out_path, sizeof out_path, ".", w, recipe.preset, err);
-    else
-        st = output_option(&ctx->opt[Q_OUT], out_path, sizeof out_path, err);
-    if (st != NB_OK)
-        goto out;
-    if (!ctx->dry_run)
-        st = execute(ctx, &plan, out_path, err);
-    else if (ctx->json)
-        st = print_json(&plan, out_path, NULL, err);
-    else
-        print_plan(&plan, out_path);
-out:
+    if (st == NB_OK && !ctx->opt[Q_OUT].set)
+        st = nb_output_name(out_path, sizeof out_path, ".", w, wishes.recipe.preset, err);
+    else if (st == NB_OK)
+        st = ui_output_option(&ctx->opt[Q_OUT], out_path, sizeof out_path, err);
+    if (st == NB_OK)
+        st = execute(ctx, &wishes, &plan, out_path, err);
     nb_plan_free(&plan);
     nb_weights_close(&w);
-    nb_imatrix_close(&im);
+    ui_wishes_free(&wishes);
     return st;
 }
 
@@ -315,12 +298,18 @@ const ui_cmd ui_cmd_quantize = {
     .summary = "write a quantized GGUF of a model",
     .details =
         "MODEL is a GGUF file or a Hugging Face directory; a directory goes straight to the\n"
-        "quantized file in one pass. Tensor bytes equal those of llama-quantize. The output "
-        "appears\n"
-        "under its name only when it is whole, written to disk and verified; cancelling leaves "
-        "nothing.\n"
+        "quantized file in one pass. The file equals llama-quantize's byte for byte, with the "
+        "options of\n"
+        "its names too. The output appears under its name only when it is whole, written to disk "
+        "and\n"
+        "verified; cancelling leaves nothing. After a kill the same command goes on behind the "
+        "last "
+        "whole\n"
+        "tensor: OUT.part and OUT.part.journal are what it needs.\n"
         "JSON keys: source, output, preset, dry_run, bytes, tensor_bytes, params, bpw, seconds,\n"
-        "rel_rmse, sqnr_db, tensors[] with name, type, bytes, why, rel_rmse, sqnr_db, max_error,\n"
+        "kept (tensors an earlier run left whole), rel_rmse, sqnr_db, tensors[] with name, type, "
+        "bytes, why,\n"
+        "rel_rmse, sqnr_db, max_error,\n"
         "max_error_at, clipped. Where another quantizer's codes are read the error is against what "
         "those\n"
         "mean, and there are packing, lands_in (the type their codes fit), exact (no weight "
@@ -331,129 +320,18 @@ const ui_cmd ui_cmd_quantize = {
         "finite is "
         "null: sqnr_db of an "
         "exact tensor.\n"
-        "A dry run has no figures, only names, types, bytes and why.\n"
+        "A dry run has no figures, only names, types, bytes and why. With --keep-split one such "
+        "object per\n"
+        "file stands in files[]. gain: share of the reference's weighted squared error that "
+        "--best saves.\n"
         "With --imatrix also imatrix (file, data sets, entries, chunks, values that were "
         "replaced,\n"
         "unweighted: tensors it lacks) and importance of every tensor. Types that need it are\n"
         "refused without; a file of another model is refused.",
-    .opt = quantize_opt,
+    .opt = ui_quantize_opt,
     .n_opt = Q_COUNT,
     .min_args = 1,
     .max_args = 1,
     .writes = true,
     .run = run_quantize,
-};
-
-/* --- synth -------------------------------------------------------------------------------------
- */
-
-enum { S_TYPE, S_OUT, S_SEED, S_LIST, S_COUNT };
-static const ui_opt synth_opt[S_COUNT] = {
-    {"type", 't', UI_OPT_TYPE, "TYPE", "Q8_0", 0, 0, "preset of the file"},
-    {"output", 'o', UI_OPT_FILE, "OUT", "SHAPE-TYPE.gguf here", 0, 0, "file to write"},
-    {"seed", 0, UI_OPT_INT, "S", "1", 0, 0, "seed of the weights"},
-    {"list", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "list the shapes"},
-};
-
-static void list_shapes(bool json)
-{
-    size_t n;
-    const nb_shape *s = nb_shapes(&n);
-    nb_str text = {0};
-    nb_jout w = nb_jout_make(&text);
-    nb_jout_array(&w);
-    for (size_t i = 0; i < n; i++) {
-        nb_jout_object(&w);
-        nb_jout_key(&w, "name"), nb_jout_str(&w, s[i].name);
-        nb_jout_key(&w, "architecture"), nb_jout_str(&w, s[i].arch);
-        nb_jout_key(&w, "params"), nb_jout_u64(&w, nb_shape_params(&s[i]));
-        nb_jout_object_end(&w);
-        if (!json)
-            printf("%-14s %-8s %6.2f B parameters  %u layers, width %u\n", s[i].name, s[i].arch,
-                   (double)nb_shape_params(&s[i]) / 1e9, s[i].n_layer, s[i].n_embd);
-    }
-    nb_jout_array_end(&w);
-    if (json)
-        puts(nb_str_c(&text));
-    nb_str_free(&text);
-}
-
-/* bytes NULL: a dry run. */
-static void synth_json(const nb_shape *shape, const nb_preset *preset, const char *path,
-                       const uint64_t *bytes)
-{
-    nb_str text = {0};
-    nb_jout w = nb_jout_make(&text);
-    nb_jout_object(&w);
-    nb_jout_key(&w, "output"), nb_jout_str(&w, path);
-    nb_jout_key(&w, "preset"), nb_jout_str(&w, preset->name);
-    nb_jout_key(&w, "params"), nb_jout_u64(&w, nb_shape_params(shape));
-    if (bytes)
-        nb_jout_key(&w, "bytes"), nb_jout_u64(&w, *bytes);
-    nb_jout_object_end(&w);
-    puts(nb_str_c(&text));
-    nb_str_free(&text);
-}
-
-static nb_status run_synth(ui_ctx *ctx, nb_err *err)
-{
-    const ui_arg *o = ctx->opt;
-    if (o[S_LIST].flag) {
-        list_shapes(ctx->json);
-        return NB_OK;
-    }
-    if (ctx->n_args == 0)
-        return nb_fail(err, NB_USAGE, "usage: nibble synth SHAPE -t TYPE -o OUT");
-    const nb_shape *shape = nb_shape_find(ctx->args[0]);
-    if (!shape)
-        return nb_fail(err, NB_NOTFOUND, "no shape \"%s\" (nibble synth --list)", ctx->args[0]);
-    const char *type = o[S_TYPE].set ? o[S_TYPE].text : "Q8_0";
-    const nb_preset *preset = nb_preset_find(type);
-    if (!preset)
-        return nb_fail(err, NB_USAGE, "--type: no preset \"%s\"", type);
-    nb_recipe recipe;
-    nb_recipe_init(&recipe, preset);
-    char path[1024];
-    snprintf(path, sizeof path, "%s-%s.gguf", shape->name, preset->name);
-    if (o[S_OUT].set)
-        NB_TRY(output_option(&o[S_OUT], path, sizeof path, err));
-    if (ctx->dry_run) {
-        if (ctx->json)
-            synth_json(shape, preset, path, NULL);
-        else
-            print_safe_line("would write ", path);
-        return NB_OK;
-    }
-    NB_TRY(refuse_existing(ctx, NULL, path, err));
-    nk_pool *pool = NULL;
-    uint64_t bytes = 0;
-    nb_hooks hooks = ui_ctx_hooks(ctx);
-    NB_TRY(nk_pool_open(&pool, ctx->threads, err));
-    nb_status st = nb_synth_write(shape, &recipe, o[S_SEED].set ? (uint64_t)o[S_SEED].i : 1, path,
-                                  ctx->force, &ctx->ops, pool, &bytes, &hooks, err);
-    nk_pool_close(&pool);
-    ui_ctx_done(ctx);
-    if (st != NB_OK)
-        return st;
-    if (ctx->json)
-        synth_json(shape, preset, path, &bytes);
-    else
-        print_safe_line("", path);
-    return NB_OK;
-}
-
-const ui_cmd ui_cmd_synth = {
-    .name = "synth",
-    .args = "SHAPE -t TYPE -o OUT",
-    .summary = "write a random model of a named shape, for benchmarks",
-    .details = "Weights are seeded noise: the file measures speed and memory, it cannot talk.\n"
-               "JSON keys: output, preset, params, bytes (not in a dry run); with --list an array "
-               "of name, architecture,\n"
-               "params.",
-    .opt = synth_opt,
-    .n_opt = S_COUNT,
-    .min_args = 0,
-    .max_args = 1,
-    .writes = true,
-    .run = run_synth,
 };

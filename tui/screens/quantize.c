@@ -174,8 +174,12 @@ static void copy_command(quantize *q)
     ui_parts_path(&s, q->source->path);
     nb_str_addf(&s, " -t %s -o", q->recipe.preset->name);
     ui_parts_path(&s, q->output);
-    if (q->method)
-        nb_str_addf(&s, " --method %s", nb_methods(&n)[q->method]->name);
+    if (q->method) {
+        char method[96];
+        nb_method_text(nb_methods(&n)[q->method], &q->knobs, method, sizeof method);
+        nb_str_add(&s, " --method");
+        ui_parts_word(&s, method);
+    }
     if (q->recipe.imatrix) {
         nb_str_add(&s, " --imatrix");
         ui_parts_path(&s, q->recipe.imatrix->path);
@@ -186,7 +190,7 @@ static void copy_command(quantize *q)
         char rule[160];
         snprintf(rule, sizeof rule, "%s=%s", q->recipe.rule[i].pattern,
                  nk_type_get((uint32_t)q->recipe.rule[i].type)->name);
-        nb_str_add(&s, " --tensor-type");
+        nb_str_add(&s, " --rule");
         ui_parts_word(&s, rule);
     }
     if (q->requantize)
@@ -426,7 +430,9 @@ static nb_status open(void **self, ui_app *app, nb_err *err)
     (void)err;
     quantize *q = ui_xcalloc(1, sizeof *q);
     q->app = app;
+    size_t n;
     q->editing = -1;
+    q->knobs = nb_method_knobs(nb_methods(&n)[0]);
     q->threads = ui_app_threads(app);
     nb_recipe_init(&q->recipe, nb_preset_find("Q4_K_M"));
     ui_quantize_usual_preset(q);

@@ -104,6 +104,7 @@ typedef struct quantize {
     nb_recipe undo[QUANTIZE_UNDO];
     size_t n_undo, n_redo; /* redo copies follow the undo copies */
     size_t method, preset;
+    nb_knobs knobs; /* of the method */
     int threads;
     bool requantize, after_chat;
     bool named;  /* the output was typed */

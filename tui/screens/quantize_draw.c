@@ -13,8 +13,8 @@ enum { LABEL_W = 10, NARROW = 100 };
 /* --- form ------------------------------------------------------------------------------------ */
 
 typedef struct form_text {
-    char source[320], type[96], note[160], output[160], threads[32], imatrix[160],
-        rule[NB_MAX_RULES + 1][96];
+    char source[320], type[96], note[160], output[160], threads[32], imatrix[160], method[96];
+    char rule[NB_MAX_RULES + 1][224];
 } form_text;
 
 static double base_bpw(const nb_preset *p)
@@ -41,6 +41,7 @@ static void fill_texts(const quantize *q, form_text *t)
              q->reading ? "reading"
              : im       ? nb_path_base(im->path)
                         : "none");
+    nb_method_text(nb_methods(&n)[q->method], &q->knobs, t->method, sizeof t->method);
     nb_short(t->output, sizeof t->output, nb_path_base(q->output));
     snprintf(t->threads, sizeof t->threads, "%d of %d", q->threads, ui_app_threads(q->app));
     for (n = 0; n < q->recipe.n_rules; n++) {
@@ -52,15 +53,13 @@ static void fill_texts(const quantize *q, form_text *t)
 
 static size_t fill_fields(const quantize *q, const form_text *t, ui_field *f)
 {
-    size_t n;
-    const nb_method *method = nb_methods(&n)[q->method];
     bool refused = q->plan_err.status == NB_REFUSED;
     const ui_field fixed[QF_FIELDS] = {
         [QF_SOURCE] = {.label = "source",
                        .kind = UI_FIELD_BUTTON,
                        .value = t->source,
                        .error = q->problem[0] ? q->problem : NULL},
-        [QF_METHOD] = {.label = "method", .kind = UI_FIELD_CHOICE, .value = method->name},
+        [QF_METHOD] = {.label = "method", .kind = UI_FIELD_CHOICE, .value = t->method},
         [QF_TYPE] = {.label = "type", .kind = UI_FIELD_CHOICE, .value = t->type, .note = t->note},
         [QF_IMATRIX] = {.label = "imatrix",
                         .kind = UI_FIELD_CHOICE,
@@ -131,6 +130,7 @@ static void draw_input(quantize *q, parts_lines *l)
         return;
     const char *prompt = q->editing == QF_OUTPUT    ? "output "
                          : q->editing == QF_IMATRIX ? "imatrix file "
+                         : q->editing == QF_METHOD  ? "method "
                                                     : "rule pattern=type ";
     ui_rect r = {l->r.x, l->r.y + l->y++, l->r.w, 1};
     ui_spots_add(&q->spots, r, QUANTIZE_SPOT_INPUT);

@@ -145,6 +145,20 @@ static void step_rule(quantize *q, size_t rule, int step)
     q->recipe.rule[rule].type = all[i]->id;
 }
 
+/* A method that writes types of its own brings them: every tensor that can gets them. */
+static void method_types(quantize *q)
+{
+    size_t n;
+    const nb_method *m = nb_methods(&n)[q->method];
+    if (!m->preset)
+        return;
+    ui_quantize_remember(q);
+    q->recipe.preset = nb_preset_find(m->preset(&q->knobs));
+    q->recipe.pure = true;
+    q->preset = preset_index(q->recipe.preset);
+    q->chosen = true;
+}
+
 void ui_quantize_change(quantize *q, int step)
 {
     size_t n;
@@ -153,6 +167,8 @@ void ui_quantize_change(quantize *q, int step)
     case QF_METHOD:
         nb_methods(&n);
         q->method = step_index(q->method, n, step);
+        q->knobs = nb_method_knobs(nb_methods(&n)[q->method]);
+        method_types(q);
         break;
     case QF_TYPE: {
         const nb_preset *all = nb_presets(&n);
@@ -191,11 +207,15 @@ void ui_quantize_change(quantize *q, int step)
 
 bool ui_quantize_edit(quantize *q, int row)
 {
-    char text[160] = "";
+    char text[224] = "";
+    size_t n;
     if (row == QF_OUTPUT) {
         ui_input_set(&q->input, nb_path_base(q->output));
     } else if (row == QF_IMATRIX) {
         ui_input_set(&q->input, q->recipe.imatrix ? q->recipe.imatrix->path : "");
+    } else if (row == QF_METHOD && nb_methods(&n)[q->method]->knobs) {
+        nb_method_text(nb_methods(&n)[q->method], &q->knobs, text, sizeof text);
+        ui_input_set(&q->input, text);
     } else if (row >= QF_FIELDS) {
         size_t rule = (size_t)(row - QF_FIELDS);
         if (rule < q->recipe.n_rules) {
@@ -235,6 +255,21 @@ static bool accept_rule(quantize *q, size_t rule, const char *text)
     return true;
 }
 
+static bool accept_method(quantize *q, const char *text)
+{
+    const nb_method *m;
+    size_t n;
+    nb_err err = {0};
+    if (nb_method_read(&m, &q->knobs, text, &err) != NB_OK) {
+        snprintf(q->input_error, sizeof q->input_error, "%s", err.msg);
+        return false;
+    }
+    for (q->method = 0; nb_methods(&n)[q->method] != m;)
+        q->method++;
+    method_types(q);
+    return true;
+}
+
 void ui_quantize_accept(quantize *q)
 {
     const char *text = nb_str_c(&q->input.text);
@@ -245,6 +280,9 @@ void ui_quantize_accept(quantize *q)
             typed_name(q, text);
     } else if (row == QF_IMATRIX) {
         ui_quantize_use_imatrix(q, text);
+    } else if (row == QF_METHOD) {
+        if (!accept_method(q, text))
+            return;
     } else if (*text && !accept_rule(q, (size_t)(row - QF_FIELDS), text)) {
         return; /* the input stays, with its error beside it */
     }

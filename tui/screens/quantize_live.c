@@ -77,7 +77,8 @@ static nb_status prepare(quantize *q, nb_err *err)
     l->source = q->source;
     l->source->users++;
     snprintf(l->out, sizeof l->out, "%s", q->output);
-    const nb_quantize_options opt = {.method = nb_methods(&n)[q->method], .telemetry = true};
+    const nb_quantize_options opt = {
+        .method = nb_methods(&n)[q->method], .knobs = q->knobs, .telemetry = true};
     NB_TRY(nb_run_open(&l->run, &l->plan, l->out, &opt, err));
     l->sched = ui_app_sched(q->app);
     l->ops = ui_app_ops(q->app);
