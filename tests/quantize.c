@@ -19,6 +19,13 @@ const nk_ops *quant_ops(void)
     return &ops;
 }
 
+const nk_ops *quant_slow_ops(void)
+{
+    static nk_ops ops;
+    nk_ops_init(&ops, 0);
+    return &ops;
+}
+
 const char *quant_source(const char *preset)
 {
     static const nb_shape shape = {.name = "tiny",
@@ -64,7 +71,7 @@ static nb_status run_plan(const quant_job *job, const nb_plan *plan, nb_err *err
     if (st == NB_OK && job->threads)
         st = nk_pool_open(&pool, job->threads, err);
     if (st == NB_OK)
-        st = nb_run_go_pool(run, quant_ops(), pool, job->hooks, err);
+        st = nb_run_go_pool(run, job->slow ? quant_slow_ops() : quant_ops(), pool, job->hooks, err);
     for (size_t i = 0; run && job->reports && i < plan->n; i++) {
         check(nb_run_report(run, i, &job->reports[i]), "report %zu", i);
         job->reports[i].plan = NULL; /* the plan goes; names live in the weights */

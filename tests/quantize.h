@@ -14,8 +14,9 @@ nb_weights *quant_open(const char *path);
 typedef struct quant_job {
     const nb_weights *w;
     const char *preset, *out;
-    const char *rule;                          /* "ffn_down=q6_K"; may be NULL */
-    int threads;                               /* 0 = no pool */
+    const char *rule; /* "ffn_down=q6_K"; may be NULL */
+    int threads;      /* 0 = no pool */
+    bool slow;        /* by the C reference: long enough to be stopped on the way */
     bool force, pure, allow_requantize, quiet; /* quiet: telemetry off */
     const nb_imatrix *imatrix;                 /* NULL = none */
     const nb_method *method;                   /* NULL = reference */
@@ -27,6 +28,7 @@ typedef struct quant_job {
 } quant_job;
 nb_status quant_run(const quant_job *job, nb_err *err);
 const nk_ops *quant_ops(void);
+const nk_ops *quant_slow_ops(void);
 /* Files in dir whose name holds `part`. */
 int quant_count(const char *dir, const char *part);
 

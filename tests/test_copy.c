@@ -84,7 +84,7 @@ CHECK_TEST(copy, quantize_copies_what_it_would_write)
     size_t n;
     char *command =
         copied(&w, "size 120x40\nwait\nkeys 3\nwait\nkeys a\ntext ffn_d*=q6_K\nkeys Enter a\n"
-                   "text attn_v=q8_0\nkeys Enter gg j j j j j h\n"
+                   "text attn_v=q8_0\nkeys Enter gg j j j j j j h\n"
                    "keys yc\nwait\nkeys C-r\nwait\nsave-json seen\n");
     check(strstr(command, "mkdir -p") && strstr(command, "ffn_d*") &&
               strstr(command, "--threads 1"),

@@ -377,7 +377,8 @@ CHECK_TEST(remote_eval, what_cannot_be_asked_is_a_usage_error)
     static const char *const rows[][8] = {
         {"eval", url},
         {"eval", url, "-f", "x", "--ref", url},
-        {"eval", "demo", "-f", "x", "--ref", "ftp://a"},
+        {"eval", url, "-f", "x", "--protocol", "papers"},
+        {"eval", url, "-f", "x", "--dry-run"},
         {"eval", url, "-f", "x", "--cache-type-k", "q8_0"},
         {"eval", url, "-f", "x", "--lora", "y"},
         {"eval", "demo", "-f", "x", "--lora", "y", "--ref", url},
