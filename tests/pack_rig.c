@@ -135,7 +135,7 @@ void pack_put_gptq(pack_rig *r, const char *stem, const pack_plain *p, unsigned 
             put_bits(q + row, PACK_ROWS, (size_t)c * bits, bits, (unsigned)p->code[row][c]);
         for (int g = 0; g < PACK_GROUPS; g++) {
             put_bits(z + (size_t)g * PACK_ROWS * bits / 32, 1, (size_t)row * bits, bits,
-                          (unsigned)(p->zero[row][g] - bias));
+                     (unsigned)(p->zero[row][g] - bias));
             s[g][row] = nk_f32_to_f16(p->scale[row][g]);
         }
     }

@@ -3,6 +3,8 @@
 #ifndef NIBBLE_X86_ENC_BLOCKS_LANES_H
 #define NIBBLE_X86_ENC_BLOCKS_LANES_H
 
+#ifdef NK_LANES
+
 #include "kernels/quant/levels.h"
 #include "kernels/quant/pack.h"
 #include "kernels/x86/enc_lanes.h"
@@ -340,4 +342,5 @@ NK_INLINE void set_encoders(nk_ops *ops)
     ops->encode[NK_IQ4_XS] = encode_iq4_xs;
 }
 
+#endif
 #endif

@@ -4,6 +4,8 @@
 #ifndef NIBBLE_X86_ENC_LANES_H
 #define NIBBLE_X86_ENC_LANES_H
 
+#ifdef NK_LANES
+
 #include "kernels/quant/super.h"
 #include "kernels/x86/lanes_fit.h"
 
@@ -454,4 +456,5 @@ static void encode_q6_k(const float *src, void *dst, size_t nrows, size_t ncols,
     }
 }
 
+#endif
 #endif

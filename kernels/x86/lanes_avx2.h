@@ -8,6 +8,7 @@
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
+#define NK_LANES /* for lanes_fit.h and what stands on it */
 enum { LANES = 8 };
 typedef __m256 lanes;
 typedef __m256i lane_ints;

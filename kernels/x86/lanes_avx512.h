@@ -6,6 +6,7 @@
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 
+#define NK_LANES /* for lanes_fit.h and what stands on it */
 enum { LANES = 16 };
 typedef __m512 lanes;
 typedef __m512i lane_ints;

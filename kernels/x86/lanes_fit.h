@@ -4,6 +4,8 @@
 #ifndef NIBBLE_X86_LANES_FIT_H
 #define NIBBLE_X86_LANES_FIT_H
 
+#ifdef NK_LANES
+
 #include "kernels/scale.h"
 
 /* --- codes 0..nmax over a minimum ------------------------------------------------------------- */
@@ -343,4 +345,5 @@ NK_INLINE lanes fit_positive(const lanes *x, const lanes *w, const int n, const 
     return lanes_pick(open, scale, zero);
 }
 
+#endif
 #endif
