@@ -3,14 +3,20 @@
 
 #include <math.h>
 
-/* One projection of one column: row + bias, normed by head or as a whole. */
-static void finish_row(const nb_session *s, const nb_layer *l, float *row, size_t heads,
-                       nb_slot bias, const nk_matrix *norm)
+static void add_bias(const nb_session *s, const nb_layer *l, nb_slot bias, float *row, size_t n)
 {
-    size_t dim = s->model->hp.head_dim, n = heads * dim;
-    const float *weight = norm ? norm->data : NULL;
     if (l->w[bias].data)
         s->ops->add(row, l->w[bias].data, n);
+}
+
+/* One projection of one column: row + bias, normed by head or as a whole. */
+static void finish_row(const nb_session *s, const nb_layer *l, float *row, size_t heads,
+                       nb_slot bias, nb_slot norm_slot)
+{
+    size_t dim = s->model->hp.head_dim, n = heads * dim;
+    const nk_matrix *norm = &l->w[norm_slot];
+    const float *weight = norm->data;
+    add_bias(s, l, bias, row, n);
     if (!weight)
         return;
     if (s->model->hp.features & NB_ARCH_QK_NORM_ALL) {
@@ -44,11 +50,11 @@ static void rotate_store(void *arg, size_t begin, size_t end, int thread)
     for (size_t j = begin; j < end; j++) {
         float *q = s->q + j * nq, *k = s->k + j * nkv, *v = s->v + j * nkv;
         if (j >= p->first) {
-            finish_row(s, p->l, q, hp->n_head, NB_ATTN_Q_BIAS, &p->l->w[NB_ATTN_Q_NORM]);
+            finish_row(s, p->l, q, hp->n_head, NB_ATTN_Q_BIAS, NB_ATTN_Q_NORM);
             rotate(p, q, hp->n_head, j);
         }
-        finish_row(s, p->l, k, hp->n_head_kv, NB_ATTN_K_BIAS, &p->l->w[NB_ATTN_K_NORM]);
-        finish_row(s, p->l, v, hp->n_head_kv, NB_ATTN_V_BIAS, NULL);
+        finish_row(s, p->l, k, hp->n_head_kv, NB_ATTN_K_BIAS, NB_ATTN_K_NORM);
+        add_bias(s, p->l, NB_ATTN_V_BIAS, v, nkv);
         rotate(p, k, hp->n_head_kv, j);
         uint8_t *cache = s->kv + s->column[j].seq * p->seq_size;
         size_t pos = s->column[j].pos;

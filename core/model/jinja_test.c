@@ -99,7 +99,7 @@ static nb_status is_callable(nb_jvm *vm, nb_jcall *c, nb_jv *out)
     (void)vm;
     return yes(out, v->kind == NB_JV_FUNC || v->kind == NB_JV_LOOP || v->kind == NB_JV_METHOD ||
                         v->kind == NB_JV_MACRO || v->kind == NB_JV_JOINER ||
-                        v->kind == NB_JV_LOOP || v->kind == NB_JV_UNDEFINED);
+                        v->kind == NB_JV_UNDEFINED);
 }
 
 static nb_status compared(nb_jvm *vm, nb_jcall *c, nb_jop op, nb_jv *out)

@@ -183,14 +183,14 @@ static void tell_calls(const ui_message *m)
 
 static void print_answers(const ui_ctx *ctx, const turn *t)
 {
-    uint64_t seed = sampling_from(ctx->opt).seed;
+    unsigned long long seed = sampling_from(ctx->opt).seed;
     for (uint32_t i = 0; i < t->n; i++) {
         const ui_message *m = ui_transcript_at(t->log, t->answer + (int)i);
         const nb_turn_stats *s = &t->stats[i];
         char shifts[96];
         ui_transcript_shifts(m, shifts, sizeof shifts);
         if (!t->stream && !ctx->json) {
-            printf("== answer %u, seed %llu\n", i + 1, (unsigned long long)(seed + i));
+            printf("== answer %u, seed %llu\n", i + 1, seed + i);
             ui_print_safe(nb_str_c(&m->text), m->text.len);
         }
         if (!ctx->json)

@@ -144,8 +144,7 @@ static const char *help_of(const quantize *q)
 {
     static const char *const help[QF_FIELDS] = {
         [QF_SOURCE] = "Enter goes to Models; Q on a model there brings it here",
-        [QF_IMATRIX] = "weighs errors by use: h l through files near the model, Enter a path; "
-                       "nibble imatrix makes one",
+        [QF_IMATRIX] = "weighs errors by use: h l files near the model, Enter a path",
         [QF_PURE] = "the base type wherever the width allows, no mix",
         [QF_OUTPUT] = "beside nibble's other models, or a path; nothing is overwritten",
         [QF_THREADS] = "chat comes first: it takes threads away while it answers",
