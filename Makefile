@@ -254,11 +254,11 @@ QUEUES := two_files_share_four_connections pause_answers_at_once_and_goes_on_hub
   a_gated_repository_stops_with_one_request_hub_20
 # Libraries are not instrumented: what they lock among themselves is not seen (libcrypto's counts).
 TSAN_RULES := halt_on_error=1:allocator_may_return_null=1:ignore_noninstrumented_modules=1
-## tsan: threaded suites under ThreadSanitizer
+## tsan: threaded suites under ThreadSanitizer, two at a time
 tsan: deps
 	@$(MAKE) --no-print-directory -j2 CONF=tsan SAN=thread build/tsan/tests/plain
-	@set -e; for s in $(TSAN_SUITES); do echo "tsan: $$s"; \
-	  TSAN_OPTIONS=$(TSAN_RULES) setarch -R build/tsan/tests/plain $$s; done
+	@printf '%s\n' $(TSAN_SUITES) | TSAN_OPTIONS=$(TSAN_RULES) xargs -P 2 -n 1 sh -c \
+	  'said=$$(setarch -R build/tsan/tests/plain "$$1" 2>&1); rc=$$?; printf "tsan: %s\n%s\n" "$$1" "$$said"; exit $$rc' tsan
 
 ARM_CC ?= aarch64-linux-gnu-gcc
 ## arm: kernel tests for arm64 under qemu, with and without dot product instructions
