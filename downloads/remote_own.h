@@ -24,9 +24,10 @@ typedef struct dl_sse {
     size_t seen; /* no line end before it */
     nb_str data; /* of the event being read */
     bool has_data, given, started, skip_lf;
-    bool whole; /* all bytes came */
-    bool plain; /* no events: one document, which in holds */
-    bool over;  /* an event grew beyond DL_EVENT_MAX: nothing more comes */
+    bool marked; /* a byte order mark was looked for */
+    bool whole;  /* all bytes came */
+    bool plain;  /* no events: one document, which in holds */
+    bool over;   /* an event grew beyond DL_EVENT_MAX: nothing more comes */
 } dl_sse;
 void dl_sse_push(dl_sse *s, const void *bytes, size_t n); /* after all that can be pulled was */
 void dl_sse_end(dl_sse *s); /* no more bytes: what is there is an event */

@@ -22,22 +22,29 @@ void dl_sse_end(dl_sse *s)
     s->whole = true;
 }
 
-/* Before the first line: a byte order mark and blanks go; false = nothing else is there yet. */
+/* Whether c is one of the n bytes at set; no byte ends a text here. */
+static bool is_one_of(char c, const char *set, size_t n)
+{
+    return memchr(set, c, n) != NULL;
+}
+
+/* Before the first line: a byte order mark, then blanks go; false = nothing else is there yet. */
 static bool start(dl_sse *s)
 {
     static const char bom[] = "\xef\xbb\xbf";
-    while (s->at < s->in.len && strchr(" \t\r\n", s->in.at[s->at]))
-        s->at++;
     size_t left = s->in.len - s->at;
     const char *p = nb_str_c(&s->in) + s->at;
-    if (left < 3 && !s->whole && memcmp(p, bom, left) == 0)
+    if (!s->marked && left < 3 && !s->whole && memcmp(p, bom, left) == 0)
         return false;
-    if (left >= 3 && memcmp(p, bom, 3) == 0)
+    if (!s->marked && left >= 3 && memcmp(p, bom, 3) == 0)
         s->at += 3;
+    s->marked = true;
+    while (s->at < s->in.len && is_one_of(s->in.at[s->at], " \t\r\n", 4))
+        s->at++;
     if (s->at == s->in.len)
         return false;
     s->seen = s->at;
-    s->plain = strchr("{[<", s->in.at[s->at]) != NULL;
+    s->plain = is_one_of(s->in.at[s->at], "{[<", 3);
     s->started = true;
     return true;
 }

@@ -94,6 +94,7 @@ static void start_load(chat *c, int p)
     uint64_t total;
     pane->problem[0] = '\0';
     struct chat_work *k = &pane->work;
+    free(k->messages); /* of the last turn, when a model is loaded anew */
     *k = (struct chat_work){.ops = ui_app_ops(c->app),
                             .sched = ui_app_sched(c->app),
                             .threads = ui_app_threads(c->app),
