@@ -10,7 +10,7 @@ const presets = ["F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_1
     "Q4_1", "Q4_0", "Q3_K_L", "Q3_K_M", "Q3_K_S", "Q2_K", "IQ3_S", "IQ3_M"];
 // Written with the importance matrix in tests/data.
 const weighted = ["IQ3_XS", "IQ3_XXS", "Q2_K_S", "IQ2_M", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S"];
-const imatrix = path.resolve(import.meta.dirname, "../data/demo.imatrix.gguf");
+const imatrix = path.resolve(process.env.PEER_DEMO, "../demo.imatrix.gguf");
 // Types that no preset above writes: every layer of a Q8_0 file in one of them.
 const types = ["iq4_nl", "iq4_xs", "mxfp4", "nvfp4", "tq1_0", "tq2_0", "q1_0"];
 // So coarse that the words are a matter of luck: of them only the F32 file's first tokens count.
