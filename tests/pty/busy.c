@@ -62,7 +62,7 @@ static void stream_panes(pty *p, int panes)
               vt_row(&p->screen, 34));
 }
 
-/* Quantize on the big model, running. */
+/* Quantize on the big model, running, by the method that takes its time. */
 static void start_quantizing(pty *p)
 {
     pty_send(p, "1");
@@ -73,6 +73,8 @@ static void start_quantizing(pty *p)
     pty_pump(p, 50);
     pty_send(p, "Q");
     pty_check(pty_wait(p, "[ synthetic big", 3000), "no source");
+    pty_send(p, "kl");
+    pty_check(pty_wait(p, "method     best", 2000), "no other method");
     pty_pump(p, 100);
     pty_send(p, "\x12");
     pty_check(pty_wait(p, "running", 3000), "it does not run");
