@@ -240,8 +240,9 @@ faults: deps
 TSAN_SUITES ?= nb pool sched job file kernels chat fake_server fake_faults \
   output/a_pause_holds_every_thread output/cancel_leaves_nothing \
   forward/any_thread_count_gives_the_same_bits_A24 forward/a_cancelled_prompt_leaves_a_usable_session \
-  forward/a_model_changed_under_us_is_an_error_A19 quantize/threads_change_neither_bytes_nor_figures \
-  net net_retry net_safety $(NET_STREAMS:%=net_stream/%) $(TRANSFERS:%=transfer/%) $(QUEUES:%=queue/%)
+  forward/a_model_changed_under_us_is_an_error_A19 quantize/threads_change_neither_bytes_nor_figures
+# One at a time: these count what a server sent while a program took its time.
+TSAN_ALONE ?= net net_retry net_safety $(NET_STREAMS:%=net_stream/%) $(TRANSFERS:%=transfer/%) $(QUEUES:%=queue/%)
 # The other streams' tests hold a slowed server to the second.
 NET_STREAMS := brings_the_bytes_that_were_asked each_end_is_told_once_with_its_cause \
   stops_when_asked_and_when_the_sink_has_enough timers_run_in_their_order streams_start_from_callbacks
@@ -254,11 +255,12 @@ QUEUES := two_files_share_four_connections pause_answers_at_once_and_goes_on_hub
   a_gated_repository_stops_with_one_request_hub_20
 # Libraries are not instrumented: what they lock among themselves is not seen (libcrypto's counts).
 TSAN_RULES := halt_on_error=1:allocator_may_return_null=1:ignore_noninstrumented_modules=1
+tsan_run = TSAN_OPTIONS=$(TSAN_RULES) xargs -n 1 -P $1 sh tests/tsan.sh build/tsan/tests/plain
 ## tsan: threaded suites under ThreadSanitizer, two at a time
 tsan: deps
 	@$(MAKE) --no-print-directory -j2 CONF=tsan SAN=thread build/tsan/tests/plain
-	@printf '%s\n' $(TSAN_SUITES) | TSAN_OPTIONS=$(TSAN_RULES) xargs -P 2 -n 1 sh -c \
-	  'said=$$(setarch -R build/tsan/tests/plain "$$1" 2>&1); rc=$$?; printf "tsan: %s\n%s\n" "$$1" "$$said"; exit $$rc' tsan
+	@printf '%s\n' $(TSAN_SUITES) | $(call tsan_run,2)
+	@printf '%s\n' $(TSAN_ALONE) | $(call tsan_run,1)
 
 ARM_CC ?= aarch64-linux-gnu-gcc
 ## arm: kernel tests for arm64 under qemu, with and without dot product instructions
