@@ -3,7 +3,7 @@
  * (4 for iq3). Fewer points than there could be, hence fewer bits.
  *
  * The source holds a bit per point there could be (grid_bits.h); tables are made of it once, on
- * first use, by any thread, and never change again. They lie in static memory: 33 KB of values; for
+ * first use, by any thread, and never change again. They lie in static memory: 98 KB of values; for
  * the encoders of one grid 100 to 740 KB more (nk_grid_bytes). */
 #ifndef NIBBLE_QUANT_GRID_H
 #define NIBBLE_QUANT_GRID_H
