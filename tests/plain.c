@@ -1,5 +1,7 @@
-/* Runs the CHECK_TESTs without Criterion: `plain [--list] [--exclude SUITE]... [SUITE[/NAME]]...`.
- * Exit status 1 when a test failed. Used under TSan, valgrind and qemu. */
+/* Runs the CHECK_TESTs without Criterion:
+ * `plain [--list|--suites] [--times] [--exclude SUITE]... [SUITE[/NAME]]...`; --times tells the
+ * seconds of every test. Exit status 1 when a test failed. Used under sanitizers, valgrind and
+ * qemu. */
 #include "tests/check.h"
 
 #include <setjmp.h>
@@ -7,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static check_row *rows;
 static jmp_buf back;
@@ -63,29 +66,59 @@ static bool wanted(const check_row *row, int argc, char **argv)
     return hit || !any;
 }
 
+static bool option(int argc, char **argv, const char *name)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], name) == 0)
+            return true;
+    return false;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int list(int argc, char **argv)
+{
+    bool suites = option(argc, argv, "--suites");
+    for (check_row *row = rows; row; row = row->next) {
+        check_row *later = row->next;
+        while (suites && later && strcmp(later->suite, row->suite) != 0)
+            later = later->next;
+        if (wanted(row, argc, argv) && !(suites && later))
+            printf("%s%s%s\n", row->suite, suites ? "" : "/", suites ? "" : row->name);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static volatile int count[3];
+    static double start;
+    bool times = option(argc, argv, "--times");
+    if (option(argc, argv, "--list") || option(argc, argv, "--suites"))
+        return list(argc, argv);
     for (check_row *volatile row = rows; row; row = row->next) {
         if (!wanted(row, argc, argv))
             continue;
-        if (argc > 1 && strcmp(argv[1], "--list") == 0) {
-            printf("%s/%s\n", row->suite, row->name);
-            continue;
-        }
+        start = now();
         int result = setjmp(back);
         if (result == 0)
             row->run();
         count[result]++;
         if (result == FAILED)
             fprintf(stderr, "FAILED %s/%s\n", row->suite, row->name);
+        if (times)
+            printf("%8.3f %s/%s\n", now() - start, row->suite, row->name);
     }
     if (count[SKIPPED])
         printf("%d passed, %d failed, %d skipped\n", count[PASSED], count[FAILED], count[SKIPPED]);
     else
         printf("%d passed, %d failed\n", count[PASSED], count[FAILED]);
-    bool listed = argc > 1 && strcmp(argv[1], "--list") == 0;
-    bool none = !listed && count[PASSED] + count[FAILED] + count[SKIPPED] == 0;
+    bool none = count[PASSED] + count[FAILED] + count[SKIPPED] == 0;
     if (none)
         fprintf(stderr, "no test has that name\n");
     return count[FAILED] || none ? 1 : 0;

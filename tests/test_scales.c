@@ -30,7 +30,9 @@ static bool multiply(void *arg, nb_tensor *t, float *values)
 {
     uint64_t each = t->shape[0] * t->shape[1];
     (void)arg;
-    for (uint64_t i = 0; is_linear(t->name) && i < nb_tensor_count(t); i++)
+    if (!is_linear(t->name))
+        return true;
+    for (uint64_t i = 0; i < nb_tensor_count(t); i++)
         values[i] *= tiny_scale(t->name, i / each);
     return true;
 }
