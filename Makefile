@@ -219,12 +219,15 @@ deps:
 check: test asan tsan faults lint
 
 ## asan: the whole suite under AddressSanitizer and UBSan
-# Criterion does not look at what a test's process says when it ends: leaks are read from the reports.
+# By tests/plain.c, a process for each suite: Criterion starts one for every test, which costs more than
+# most tests, and does not look at what a process says when it ends: of leaks, say. Reports of the
+# programs that tests start lie beside.
 asan: export ASAN_OPTIONS := handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:allocator_may_return_null=1:log_path=$(CURDIR)/build/asan/report
 asan: deps
 	@rm -f build/asan/report.*
-	@$(MAKE) --no-print-directory -j2 CONF=asan SAN=address,undefined,float-cast-overflow build/asan/nibble build/asan/tests/run build/asan/tests/pty
-	build/asan/tests/run --timeout 300 -j2
+	@$(MAKE) --no-print-directory -j2 CONF=asan SAN=address,undefined,float-cast-overflow build/asan/nibble build/asan/tests/plain build/asan/tests/pty
+	@build/asan/tests/plain --suites | xargs -n 1 -P 2 sh tests/suite.sh build/asan/tests/plain || \
+	  { cat build/asan/report.* 2>/dev/null; exit 1; }
 	build/asan/tests/pty A30
 	@if grep -lE 'ERROR:|runtime error:' build/asan/report.* 2>/dev/null; then cat build/asan/report.*; exit 1; fi
 
@@ -255,7 +258,7 @@ QUEUES := two_files_share_four_connections pause_answers_at_once_and_goes_on_hub
   a_gated_repository_stops_with_one_request_hub_20
 # Libraries are not instrumented: what they lock among themselves is not seen (libcrypto's counts).
 TSAN_RULES := halt_on_error=1:allocator_may_return_null=1:ignore_noninstrumented_modules=1
-tsan_run = TSAN_OPTIONS=$(TSAN_RULES) xargs -n 1 -P $1 sh tests/tsan.sh build/tsan/tests/plain
+tsan_run = TSAN_OPTIONS=$(TSAN_RULES) xargs -n 1 -P $1 sh tests/suite.sh build/tsan/tests/plain
 ## tsan: threaded suites under ThreadSanitizer, two at a time
 tsan: deps
 	@$(MAKE) --no-print-directory -j2 CONF=tsan SAN=thread build/tsan/tests/plain

@@ -1,0 +1,9 @@
+#!/bin/sh
+# suite.sh PLAIN SUITE [SECONDS]: one suite in a process of its own under a sanitizer, told in one
+# piece, so that several can run beside each other. ThreadSanitizer wants fixed addresses.
+begin=$(date +%s)
+said=$(timeout "${3:-600}" setarch -R "$1" "$2" 2>&1)
+rc=$?
+printf '%s: %d s\n%s\n' "$2" $(($(date +%s) - begin)) "$said"
+[ $rc != 124 ] || echo "$2: no end after ${3:-600} s"
+exit $rc
