@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/files/gguf.h"
 #include "core/quant/run.h"
 #include "kernels/cpu.h"
 
@@ -59,6 +60,50 @@ nb_weights *quant_open(const char *path)
     nb_err err = {0};
     check(nb_weights_open(&w, path, &err) == NB_OK, "%s", err.msg);
     return w;
+}
+
+/* Tensors t[n] with keys k and shard s of count. */
+static void write_shard(const char *stem, nb_kvs *k, const nb_tensor *t, size_t n, size_t s,
+                        size_t count)
+{
+    nb_str head = {0};
+    uint64_t len;
+    char path[700];
+    nb_kvs_put(k, &(nb_kv){.key = "split.no", .type = NB_KV_U16, .v.u = s}, true, NULL);
+    nb_kvs_put(k, &(nb_kv){.key = "split.count", .type = NB_KV_U16, .v.u = count}, true, NULL);
+    nb_tensor *own = malloc(n * sizeof *own);
+    memcpy(own, t, n * sizeof *own);
+    check(nb_gguf_layout(&head, k, own, n, 32, &len, NULL) == NB_OK, "layout");
+    char *file = calloc(len, 1);
+    memcpy(file, head.at, head.len);
+    for (size_t i = 0; i < n; i++)
+        memcpy(file + own[i].offset, t[i].bytes, t[i].nbytes);
+    snprintf(path, sizeof path, "%s-%05zu-of-%05zu.gguf", stem, s + 1, count);
+    test_spit(path, file, len);
+    free(file);
+    free(own);
+    nb_str_free(&head);
+}
+
+void quant_split(const char *in, const char *stem, size_t count)
+{
+    nb_weights *w = quant_open(in);
+    size_t n = nb_weights_count(w);
+    nb_tensor *t = malloc(n * sizeof *t);
+    for (size_t i = 0; i < n; i++)
+        t[i] = nb_weights_at(w, i)->t;
+    for (size_t s = 0; s < count; s++) {
+        nb_kvs *k;
+        size_t first = n * s / count, end = n * (s + 1) / count;
+        check(nb_kvs_open(&k, NULL) == NB_OK, "keys");
+        for (size_t i = 0; s == 0 && i < nb_kvs_count(nb_weights_kvs(w)); i++)
+            check(nb_kvs_put(k, nb_kvs_at(nb_weights_kvs(w), i), false, NULL) == NB_OK, "key");
+        nb_kvs_put_i32(k, "split.tensors.count", (int32_t)n, NULL);
+        write_shard(stem, k, t + first, end - first, s, count);
+        nb_kvs_close(&k);
+    }
+    free(t);
+    nb_weights_close(&w);
 }
 
 static nb_status run_plan(const quant_job *job, const nb_plan *plan, nb_err *err)

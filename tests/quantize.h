@@ -10,6 +10,9 @@
  */
 const char *quant_source(const char *preset);
 nb_weights *quant_open(const char *path);
+/* The same model as STEM-00001-of-0000N.gguf and so on, as llama-gguf-split lays it out: keys in
+ * the first, tensors in their order. */
+void quant_split(const char *in, const char *stem, size_t n);
 
 typedef struct quant_job {
     const nb_weights *w;

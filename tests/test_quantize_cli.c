@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
-#include "core/files/gguf.h"
 #include "core/quant/journal.h"
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
@@ -130,43 +129,9 @@ CHECK_TEST(quantize_cli, rules_can_be_for_some_layers)
     }
 }
 
-/* Cuts the BF16 demo by hand: no program of the tests writes split files of it. */
-static void split_in_two(const char *in)
-{
-    nb_weights *w = quant_open(in);
-    size_t n = nb_weights_count(w), first[3] = {0, n / 2, n};
-    for (size_t s = 0; s < 2; s++) {
-        nb_kvs *k;
-        nb_str head = {0};
-        uint64_t len;
-        nb_tensor t[128];
-        char path[700];
-        size_t count = first[s + 1] - first[s];
-        check(nb_kvs_open(&k, NULL) == NB_OK, "keys");
-        for (size_t i = 0; s == 0 && i < nb_kvs_count(nb_weights_kvs(w)); i++)
-            check(nb_kvs_put(k, nb_kvs_at(nb_weights_kvs(w), i), false, NULL) == NB_OK, "key");
-        nb_kvs_put(k, &(nb_kv){.key = "split.no", .type = NB_KV_U16, .v.u = s}, true, NULL);
-        nb_kvs_put(k, &(nb_kv){.key = "split.count", .type = NB_KV_U16, .v.u = 2}, true, NULL);
-        nb_kvs_put_i32(k, "split.tensors.count", (int32_t)n, NULL);
-        for (size_t i = 0; i < count; i++)
-            t[i] = nb_weights_at(w, first[s] + i)->t;
-        check(nb_gguf_layout(&head, k, t, count, 32, &len, NULL) == NB_OK, "layout");
-        char *file = calloc(len, 1);
-        memcpy(file, head.at, head.len);
-        for (size_t i = 0; i < count; i++)
-            memcpy(file + t[i].offset, nb_weights_at(w, first[s] + i)->t.bytes, t[i].nbytes);
-        snprintf(path, sizeof path, "%s/sp-%05zu-of-00002.gguf", test_tmpdir(), s + 1);
-        test_spit(path, file, len);
-        free(file);
-        nb_str_free(&head);
-        nb_kvs_close(&k);
-    }
-    nb_weights_close(&w);
-}
-
 CHECK_TEST(quantize_cli, shards_stay_shards_when_asked)
 {
-    split_in_two(source("BF16"));
+    quant_split(source("BF16"), test_path(test_tmpdir(), "sp"), 2);
     const char *in = test_path(test_tmpdir(), "sp-00002-of-00002.gguf"),
                *out = test_path(test_tmpdir(), "kept.gguf"),
                *one = test_path(test_tmpdir(), "kept-00001-of-00002.gguf"),

@@ -297,6 +297,13 @@ nb_status nb_replace_file(const char *path, const void *bytes, size_t n, unsigne
     return status;
 }
 
+nb_status nb_remove_file(const char *path, nb_err *err)
+{
+    if (unlink(path) == 0)
+        return sync_dir(path, err);
+    return errno == ENOENT ? NB_OK : nb_fail_errno(err, errno, "remove", path);
+}
+
 nb_status nb_append_file(const char *path, const void *bytes, size_t n, nb_err *err)
 {
     struct stat st;

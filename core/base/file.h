@@ -54,6 +54,8 @@ nb_status nb_replace_file(const char *path, const void *bytes, size_t n, unsigne
 /* fsync(fd), close it, rename from -> to, fsync the folder: the last step of a resumable writer. fd
  * is closed in any case; on failure `from` is left to the caller. */
 nb_status nb_publish_file(int fd, const char *from, const char *to, nb_err *err);
+/* Unlinks it and fsyncs the folder; one that is not there is fine. */
+nb_status nb_remove_file(const char *path, nb_err *err);
 /* Appends one record and fsyncs. Creates the file (0600) when absent. What a failure wrote of the
  * record is cut off again. */
 nb_status nb_append_file(const char *path, const void *bytes, size_t n, nb_err *err);

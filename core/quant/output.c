@@ -27,6 +27,8 @@ static nb_status refuse_source(const nb_run *run, nb_err *err)
 
 static nb_status refuse_existing(const nb_run *run, nb_err *err)
 {
+    if (run->landed)
+        return NB_OK;
     if (nb_is_dir(run->path))
         return nb_fail(err, NB_REFUSED, "%s is a folder", run->path);
     if (!run->opt.force && nb_exists(run->path))
@@ -54,8 +56,9 @@ static nb_status lock_part(int fd, const char *part, bool *again, nb_err *err)
 static nb_status open_locked(nb_run *run, nb_err *err)
 {
     bool again = true;
+    int make = run->landed ? 0 : O_CREAT;
     for (int attempt = 0; attempt < 10 && again; attempt++) {
-        int fd = open(run->part, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+        int fd = open(run->part, O_RDWR | make | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
         if (fd < 0 && errno == EINTR)
             continue;
         if (fd < 0)
@@ -104,26 +107,34 @@ static void unlink_ours(int fd, const char *part)
         unlink(part);
 }
 
+static void close_both(nb_run *run, bool drop_journal)
+{
+    nb_journal_close(run, drop_journal);
+    if (run->fd >= 0)
+        close(run->fd);
+    run->fd = -1;
+}
+
 void nb_part_drop(nb_run *run)
 {
-    if (run->fd < 0)
-        return;
-    nb_journal_close(run, true);
-    unlink_ours(run->fd, run->part);
-    close(run->fd);
-    run->fd = -1;
+    if (!run->keep)
+        nb_journal_close(run, true);
+    if (run->fd >= 0 && !run->keep)
+        unlink_ours(run->fd, run->part);
+    close_both(run, false);
 }
 
 void nb_part_leave(nb_run *run)
 {
-    if (run->started || !run->resumed) {
+    if (run->started || !run->resumed)
         nb_part_drop(run);
-        return;
-    }
-    nb_journal_close(run, false);
-    if (run->fd >= 0)
-        close(run->fd);
-    run->fd = -1;
+    else
+        close_both(run, false);
+}
+
+void nb_part_done(nb_run *run)
+{
+    close_both(run, true);
 }
 
 nb_status nb_part_open(nb_run *run, nb_err *err)
@@ -134,11 +145,9 @@ nb_status nb_part_open(nb_run *run, nb_err *err)
     nb_status st = nb_journal_open(run, &run->resumed, err);
     if (st != NB_OK) { /* what lies there stays, an empty file is of our making */
         struct stat part;
-        nb_journal_close(run, false);
-        if (fstat(run->fd, &part) == 0 && part.st_size == 0)
+        if (!run->landed && fstat(run->fd, &part) == 0 && part.st_size == 0)
             unlink_ours(run->fd, run->part);
-        close(run->fd);
-        run->fd = -1;
+        close_both(run, false);
         return st;
     }
     st = run->resumed ? NB_OK : reserve(run, err);
@@ -291,31 +300,39 @@ static nb_status sync_part(const nb_run *run, nb_err *err)
     return rc == 0 ? NB_OK : nb_fail_errno(err, errno, "sync", run->part);
 }
 
-/* The lock outlives the rename: between the two another run could otherwise empty the file. */
-static nb_status publish(nb_run *run, nb_err *err)
+nb_status nb_part_may_publish(const nb_run *run, nb_err *err)
 {
+    NB_TRY(nb_run_source_stands(run, err));
+    NB_TRY(refuse_source(run, err));
+    return refuse_existing(run, err);
+}
+
+/* The lock outlives the rename: between the two another run could otherwise empty the file. */
+nb_status nb_part_publish(nb_run *run, nb_err *err)
+{
+    if (run->landed)
+        return NB_OK;
     int lock = fcntl(run->fd, F_DUPFD_CLOEXEC, 0), fd = run->fd;
     if (lock < 0)
         return nb_fail_errno(err, errno, "keep locked", run->part);
-    run->fd = -1; /* nb_publish_file closes it whatever happens */
-    nb_status st = nb_publish_file(fd, run->part, run->path, err);
-    if (st != NB_OK)
-        unlink_ours(lock, run->part);
-    nb_journal_close(run, true);
-    close(lock);
-    return st;
+    run->fd = lock; /* nb_publish_file closes the other whatever happens */
+    return nb_publish_file(fd, run->part, run->path, err);
 }
 
+/* A file of its own is published here, a shard when its whole set has come as far. */
 nb_status nb_part_finish(nb_run *run, nk_pool *pool, nb_err *err)
 {
     const nb_plan *p = run->plan;
     NB_TRY(write_out(run, err));
     NB_TRY(sync_part(run, err)); /* data before the header that claims it */
-    NB_TRY(nb_pwrite_all(run->fd, p->header.at, p->header.len, 0, run->part, err));
+    if (!run->landed)
+        NB_TRY(nb_pwrite_all(run->fd, p->header.at, p->header.len, 0, run->part, err));
     NB_TRY(sync_part(run, err));
     NB_TRY(read_back(run, pool, err));
-    NB_TRY(nb_run_source_stands(run, err));
-    NB_TRY(refuse_source(run, err));
-    NB_TRY(refuse_existing(run, err));
-    return publish(run, err);
+    NB_TRY(nb_part_may_publish(run, err));
+    if (run->hold)
+        return NB_OK;
+    NB_TRY(nb_part_publish(run, err));
+    nb_part_done(run);
+    return NB_OK;
 }

@@ -26,7 +26,7 @@ static nb_status copy_paths(nb_run *run, const char *path, nb_err *err)
     run->journal = nb_alloc(n + sizeof ".part.journal", 1, "path", err);
     if (!run->path || !run->part || !run->journal)
         return NB_NOMEM;
-    snprintf(run->part, n + sizeof ".part", "%s.part", path);
+    snprintf(run->part, n + sizeof ".part", "%s%s", path, run->landed ? "" : ".part");
     snprintf(run->journal, n + sizeof ".part.journal", "%s.part.journal", path);
     return NB_OK;
 }
@@ -59,23 +59,29 @@ static nb_status open_lists(nb_run *run, nb_err *err)
     return NB_OK;
 }
 
-nb_status nb_run_open_rows(nb_run **out, const nb_plan *plan, const char *path,
-                           const nb_quantize_options *opt, nb_rows_fn *rows, void *ud, nb_err *err)
+/* A run of nothing yet, which nb_run_close takes. */
+static nb_run *new_run(nb_err *err)
 {
     nb_run *run = nb_alloc(1, sizeof *run, "run", err);
     if (!run)
-        return NB_NOMEM;
-    size_t n_methods;
+        return NULL;
     run->fd = run->journal_fd = -1;
-    run->plan = plan;
-    run->opt = *opt;
-    run->rows = rows;
-    run->rows_ud = ud;
-    run->method = opt->method ? opt->method : nb_methods(&n_methods)[0];
-    run->knobs = opt->knobs.group ? opt->knobs : nb_method_knobs(run->method);
     run->fail_tile = UINT64_MAX;
     pthread_mutex_init(&run->lock, NULL);
     pthread_mutex_init(&run->poll, NULL);
+    return run;
+}
+
+static nb_status open_run(nb_run **out, nb_run *run, const nb_plan *plan, const char *path,
+                          const nb_quantize_options *opt, nb_err *err)
+{
+    size_t n_methods;
+    if (!run)
+        return NB_NOMEM;
+    run->plan = plan;
+    run->opt = *opt;
+    run->method = opt->method ? opt->method : nb_methods(&n_methods)[0];
+    run->knobs = opt->knobs.group ? opt->knobs : nb_method_knobs(run->method);
     nb_status st = copy_paths(run, path, err);
     if (st == NB_OK)
         st = open_lists(run, err);
@@ -86,6 +92,28 @@ nb_status nb_run_open_rows(nb_run **out, const nb_plan *plan, const char *path,
     else
         *out = run;
     return st;
+}
+
+nb_status nb_run_open_rows(nb_run **out, const nb_plan *plan, const char *path,
+                           const nb_quantize_options *opt, nb_rows_fn *rows, void *ud, nb_err *err)
+{
+    nb_run *run = new_run(err);
+    if (run) {
+        run->rows = rows;
+        run->rows_ud = ud;
+    }
+    return open_run(out, run, plan, path, opt, err);
+}
+
+nb_status nb_run_open_shard(nb_run **out, const nb_plan *plan, const char *path,
+                            const nb_quantize_options *opt, bool landed, nb_err *err)
+{
+    nb_run *run = new_run(err);
+    if (run) {
+        run->hold = true;
+        run->landed = run->keep = landed;
+    }
+    return open_run(out, run, plan, path, opt, err);
 }
 
 nb_status nb_run_open(nb_run **out, const nb_plan *plan, const char *path,
@@ -267,6 +295,8 @@ static nb_status prepare(nb_run *run, nb_lease *lease, nk_pool *pool, nb_err *er
     int threads = pool ? nk_pool_count(pool) : 1;
     NB_TRY(make_space(run, threads, err));
     nb_journal_check(run, pool, threads);
+    if (run->landed && run->fail.status == NB_OK && run->n_kept < run->plan->n)
+        return nb_fail(err, NB_REFUSED, "%s exists already", run->path);
     NB_TRY(nb_run_survey(run, pool, threads, err));
     if (run->fail.status != NB_OK && err)
         *err = run->fail;

@@ -94,8 +94,8 @@ nb_status nb_plan_make(nb_plan *out, const nb_recipe *r, const nb_weights *w, bo
                        nb_err *err);
 void nb_plan_free(nb_plan *p);
 /* --keep-split: the plans of the files that a plan with keep_split is written to, one per shard of
- * the model, (*shards)[*n]; nb_plans_free frees them. The first has the keys, tensors lie where the
- * model's lie. One shard: one plan, the whole. */
+ * the model, (*shards)[*n]; nb_plans_free frees them, nb_shards_go writes them. The first has the
+ * keys, tensors lie where the model's lie. One shard: one plan, the whole. */
 nb_status nb_plan_shards(nb_plan **shards, size_t *n, const nb_plan *whole, nb_err *err);
 void nb_plans_free(nb_plan **shards, size_t n);
 /* The same from keys and shapes alone, for models that do not exist yet (synth): t[n] in any order,

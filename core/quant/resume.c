@@ -177,6 +177,8 @@ nb_status nb_journal_open(nb_run *run, bool *resumes, nb_err *err)
         return NB_OK; /* none there, or none to be kept: this run does without */
     NB_TRY(read_journal(run, run->journal_fd, id, &found, err));
     *resumes = keeps && found && part_is_sized(run);
+    if (run->landed && !*resumes)
+        return nb_fail(err, NB_REFUSED, "%s exists already", run->path);
     if (!keeps)
         nb_journal_close(run, true);
     else if (!*resumes)
@@ -194,6 +196,16 @@ void nb_journal_close(nb_run *run, bool drop)
         unlink(run->journal);
     close(run->journal_fd);
     run->journal_fd = -1;
+}
+
+nb_status nb_journal_sync(const nb_run *run, nb_err *err)
+{
+    if (run->journal_fd < 0)
+        return NB_OK; /* it could not be kept: a later run does the work again */
+    int rc = fsync(run->journal_fd);
+    while (rc != 0 && errno == EINTR)
+        rc = fsync(run->journal_fd);
+    return rc == 0 ? NB_OK : nb_fail_errno(err, errno, "sync", run->journal);
 }
 
 void nb_journal_note(nb_run *run, size_t tensor)

@@ -68,6 +68,10 @@ struct nb_run {
     int journal_fd;              /* -1 = none is kept */
     uint64_t journal_len;        /* where the next record goes; under `lock` while running */
     bool started, resumed;       /* resumed: OUT.part was begun by another run */
+    /* Of a set (shards.c): */
+    bool hold;   /* go ends with OUT.part verified: the set names it */
+    bool landed; /* OUT is there, named by a run that was then killed; part is OUT's own name */
+    bool keep;   /* what fails from here on leaves all files for the next run */
 
     const nk_ops *ops; /* borrowed while running */
     const nb_hooks *hooks;
@@ -107,6 +111,10 @@ struct nb_run {
 
 nb_status nb_run_open_rows(nb_run **out, const nb_plan *plan, const char *path,
                            const nb_quantize_options *opt, nb_rows_fn *rows, void *ud, nb_err *err);
+/* A shard that its set publishes. landed: it has its final name already and is only held against
+ * its journal; NB_REFUSED where it is not what that says. */
+nb_status nb_run_open_shard(nb_run **out, const nb_plan *plan, const char *path,
+                            const nb_quantize_options *opt, bool landed, nb_err *err);
 /* As nb_run_go on a pool of the caller's. */
 nb_status nb_run_go_pool(nb_run *run, const nk_ops *ops, nk_pool *pool, const nb_hooks *hooks,
                          nb_err *err);
@@ -137,8 +145,15 @@ nb_status nb_run_survey(nb_run *run, nk_pool *pool, int threads, nb_err *err);
 
 /* output.c */
 nb_status nb_part_open(nb_run *run, nb_err *err); /* checks, locks, truncates, reserves */
-nb_status nb_part_finish(nb_run *run, nk_pool *pool, nb_err *err); /* header, verify, publish */
-void nb_part_drop(nb_run *run); /* removes OUT.part and its journal, if they are ours */
+/* Header, verify, publish; of a shard all but the last. */
+nb_status nb_part_finish(nb_run *run, nk_pool *pool, nb_err *err);
+/* Asks again, before a name is given, what was asked at the start. */
+nb_status nb_part_may_publish(const nb_run *run, nb_err *err);
+/* OUT.part -> OUT, journal and lock stay; nb_part_done lets go of both. */
+nb_status nb_part_publish(nb_run *run, nb_err *err);
+void nb_part_done(nb_run *run);
+/* Removes OUT.part and its journal, if they are ours and `keep` does not say otherwise. */
+void nb_part_drop(nb_run *run);
 /* Closes both; removes them unless another run began them and this one has not started. */
 void nb_part_leave(nb_run *run);
 
@@ -146,6 +161,8 @@ void nb_part_leave(nb_run *run);
 /* Takes over or begins the journal beside the opened OUT.part. */
 nb_status nb_journal_open(nb_run *run, bool *resumes, nb_err *err);
 void nb_journal_close(nb_run *run, bool drop);
+/* Its records reach the disk, as a set needs them before it gives names. */
+nb_status nb_journal_sync(const nb_run *run, nb_err *err);
 void nb_journal_note(nb_run *run, size_t tensor); /* it is whole; under run->lock */
 /* Reads back what the journal says is whole and forgets what is not; buffers are there. */
 void nb_journal_check(nb_run *run, nk_pool *pool, int threads);

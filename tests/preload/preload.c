@@ -3,7 +3,7 @@
  *
  *     NB_NO_FLOCK=1
  *     NB_NO_FALLOCATE=1              blocks cannot be taken beforehand: 60 GB of holes stay holes
- *     NB_KILL_AFTER="renameat 1"     also symlinkat, unlinkat */
+ *     NB_KILL_AFTER="renameat 1"     also rename, unlink, symlinkat, unlinkat */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +45,22 @@ int fallocate64(int fd, int mode, off64_t at, off64_t n)
         return real(fd, mode, at, n);
     errno = EOPNOTSUPP;
     return -1;
+}
+
+int rename(const char *from, const char *to)
+{
+    REAL(rename, const char *, const char *);
+    int rc = real(from, to);
+    done("rename");
+    return rc;
+}
+
+int unlink(const char *name)
+{
+    REAL(unlink, const char *);
+    int rc = real(name);
+    done("unlink");
+    return rc;
 }
 
 int renameat(int from_dir, const char *from, int to_dir, const char *to)

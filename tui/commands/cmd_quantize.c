@@ -9,6 +9,7 @@
 #include "core/quant/import.h"
 #include "core/quant/quantize.h"
 #include "core/quant/requantize.h"
+#include "core/quant/shards.h"
 #include "tui/commands/quantize_opt.h"
 #include "tui/twin.h"
 
@@ -150,24 +151,52 @@ static void add_hint(nb_err *err, const char *hint)
     snprintf(err->msg + n, sizeof err->msg - n, "%s", hint);
 }
 
+/* What a run needs besides its plan. */
+typedef struct engine {
+    nb_sched *sched;
+    nb_lease *lease;
+    nb_hooks hooks;
+} engine;
+
+static nb_status engine_open(engine *e, ui_ctx *ctx, nb_err *err)
+{
+    *e = (engine){.hooks = ui_ctx_hooks(ctx)};
+    NB_TRY(nb_sched_open(&e->sched, ctx->threads, err));
+    return nb_lease_take(&e->lease, e->sched, NB_WORK_QUANTIZE, 0, err);
+}
+
+static void engine_close(engine *e, ui_ctx *ctx)
+{
+    ui_ctx_done(ctx);
+    nb_lease_return(&e->lease);
+    nb_sched_close(&e->sched);
+}
+
 static nb_status run_plan(ui_ctx *ctx, nb_run **run, const nb_plan *plan, const char *out_path,
                           const nb_quantize_options *opt, nb_err *err)
 {
-    nb_sched *sched = NULL;
-    nb_lease *lease = NULL;
-    nb_hooks hooks = ui_ctx_hooks(ctx);
+    engine e;
     NB_TRY(ui_refuse_existing(ctx, plan->weights, out_path, err));
-    nb_status st = nb_sched_open(&sched, ctx->threads, err);
-    if (st == NB_OK)
-        st = nb_lease_take(&lease, sched, NB_WORK_QUANTIZE, 0, err);
+    nb_status st = engine_open(&e, ctx, err);
     if (st == NB_OK)
         st = nb_run_open(run, plan, out_path, opt, err);
     if (st == NB_OK)
-        st = nb_run_go(*run, &ctx->ops, lease, &hooks, err);
-    ui_ctx_done(ctx);
-    nb_lease_return(&lease);
-    nb_sched_close(&sched);
+        st = nb_run_go(*run, &ctx->ops, e.lease, &e.hooks, err);
+    engine_close(&e, ctx);
     return st;
+}
+
+/* run NULL: a dry run. */
+static nb_status print_one(const ui_ctx *ctx, const nb_plan *plan, const char *out_path,
+                           nb_run *run, nb_jout *json, nb_err *err)
+{
+    if (ctx->json)
+        return print_json(json, plan, out_path, run, err);
+    if (run)
+        print_result(plan, out_path, run);
+    else
+        print_plan(plan, out_path);
+    return NB_OK;
 }
 
 static nb_status write_plan(ui_ctx *ctx, const nb_plan *plan, const char *out_path,
@@ -175,53 +204,47 @@ static nb_status write_plan(ui_ctx *ctx, const nb_plan *plan, const char *out_pa
 {
     nb_run *run = NULL;
     nb_status st = ctx->dry_run ? NB_OK : run_plan(ctx, &run, plan, out_path, opt, err);
-    if (st == NB_OK && ctx->json)
-        st = print_json(json, plan, out_path, run, err);
-    else if (st == NB_OK && ctx->dry_run)
-        print_plan(plan, out_path);
-    else if (st == NB_OK)
-        print_result(plan, out_path, run);
+    if (st == NB_OK)
+        st = print_one(ctx, plan, out_path, run, json, err);
     nb_run_close(&run);
     return st;
 }
 
-/* "out.gguf" or "out", shard 1 of 3 -> "out-00001-of-00003.gguf", as llama_split_path writes it. */
-static nb_status shard_path(char *out, size_t cap, const char *path, size_t no, size_t count,
-                            nb_err *err)
+static nb_status run_shards(ui_ctx *ctx, nb_shards **set, const nb_plan *shard, size_t n,
+                            const char *out_path, const nb_quantize_options *opt, nb_err *err)
 {
-    size_t len = strlen(path);
-    len -= len > 5 && strcmp(path + len - 5, ".gguf") == 0 ? 5 : 0;
-    int n = snprintf(out, cap, "%.*s-%05zu-of-%05zu.gguf", (int)len, path, no, count);
-    return n > 0 && (size_t)n < cap ? NB_OK : nb_fail(err, NB_USAGE, "%s: name is too long", path);
+    engine e;
+    nb_status st = engine_open(&e, ctx, err);
+    if (st == NB_OK)
+        st = nb_shards_open(set, shard, n, out_path, opt, err);
+    if (st == NB_OK)
+        st = nb_shards_go(*set, &ctx->ops, e.lease, &e.hooks, err);
+    engine_close(&e, ctx);
+    if (st == NB_REFUSED && nb_has_suffix(err->msg, "exists already"))
+        add_hint(err, ": --force replaces it");
+    return st;
 }
 
-/* One file after the other; each is whole or not there. Nothing begins while one name is taken. */
+/* All of them or none. */
 static nb_status write_shards(ui_ctx *ctx, const nb_plan *whole, const char *out_path,
                               const nb_quantize_options *opt, nb_jout *json, nb_err *err)
 {
     char path[1100];
     nb_plan *shard = NULL;
+    nb_shards *set = NULL;
     size_t n = 0;
     NB_TRY(nb_plan_shards(&shard, &n, whole, err));
-    nb_status st = NB_OK;
-    for (size_t i = 0; i < n && st == NB_OK && !ctx->dry_run; i++) {
-        st = shard_path(path, sizeof path, out_path, i + 1, n, err);
-        if (st == NB_OK)
-            st = ui_refuse_existing(ctx, whole->weights, path, err);
-    }
-    if (ctx->json) {
-        nb_jout_object(json);
-        nb_jout_key(json, "files"), nb_jout_array(json);
-    }
+    nb_status st = ctx->dry_run ? NB_OK : run_shards(ctx, &set, shard, n, out_path, opt, err);
+    nb_jout_object(json);
+    nb_jout_key(json, "files"), nb_jout_array(json);
     for (size_t i = 0; i < n && st == NB_OK; i++) {
-        st = shard_path(path, sizeof path, out_path, i + 1, n, err);
+        st = nb_shard_path(path, sizeof path, out_path, i + 1, n, err);
         if (st == NB_OK)
-            st = write_plan(ctx, &shard[i], path, opt, json, err);
+            st = print_one(ctx, &shard[i], path, set ? nb_shards_run(set, i) : NULL, json, err);
     }
-    if (ctx->json) {
-        nb_jout_array_end(json);
-        nb_jout_object_end(json);
-    }
+    nb_jout_array_end(json);
+    nb_jout_object_end(json);
+    nb_shards_close(&set);
     nb_plans_free(&shard, n);
     return st;
 }
@@ -322,7 +345,10 @@ const ui_cmd ui_cmd_quantize = {
         "exact tensor.\n"
         "A dry run has no figures, only names, types, bytes and why. With --keep-split one such "
         "object per\n"
-        "file stands in files[]. gain: share of the reference's weighted squared error that "
+        "file stands in files[]; the files get their names when all are whole, and the same "
+        "command\n"
+        "goes on after a kill in between. gain: share of the reference's weighted squared error "
+        "that "
         "--best saves.\n"
         "With --imatrix also imatrix (file, data sets, entries, chunks, values that were "
         "replaced,\n"
