@@ -13,7 +13,7 @@
 #include "core/files/listing.h"
 #include "core/files/ollama.h"
 
-enum { MAX_ROWS = 20000, MAX_DEPTH = 4 };
+enum { MAX_ROWS = 20000 };
 
 struct nb_library {
     nb_listing *row; /* [cap] as found */
@@ -145,7 +145,7 @@ static nb_status look_at(scan *s, const char *path)
 {
     char dir[1024], config[1100];
     if (nb_is_dir(path))
-        return look_in(s, path, 2);
+        return look_in(s, path, NB_DEPTH_GIVEN);
     if (!nb_has_suffix(path, ".safetensors"))
         return add(s, path, false, false);
     const char *base = nb_path_base(path);
@@ -387,10 +387,10 @@ static nb_status look_everywhere(scan *s, const nb_config *cfg, const char *cons
         if (!nb_is_remote(paths[i]))
             NB_TRY(look_at(s, paths[i]));
     s->store = NB_STORE_HERE;
-    NB_TRY(look_in(s, ".", 1));
+    NB_TRY(look_in(s, ".", NB_DEPTH_HERE));
     s->store = NB_STORE_OWN;
     if (cfg->data_dir[0] && nb_path_join(own, sizeof own, cfg->data_dir, "models"))
-        NB_TRY(look_in(s, own, MAX_DEPTH - 1));
+        NB_TRY(look_in(s, own, NB_DEPTH_OWN));
     s->store = NB_STORE_HF;
     if (cfg->hf_hub[0])
         NB_TRY(look_in_hub(s, cfg->hf_hub));

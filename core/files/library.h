@@ -10,6 +10,8 @@
 
 typedef struct nb_library nb_library;
 
+enum { NB_DEPTH_GIVEN = 2, NB_DEPTH_HERE = 1, NB_DEPTH_OWN = 3 }; /* folders below */
+
 typedef enum nb_store {
     NB_STORE_DEMO,
     NB_STORE_GIVEN,
@@ -61,5 +63,12 @@ bool nb_is_remote(const char *model);
  * looked; NB_USAGE: a remote model, which has no file. */
 nb_status nb_library_resolve(const nb_config *cfg, const char *model, char *path, size_t cap,
                              nb_err *err);
+
+/* Calls fn for each name that ends with `suffix` in the folders models are written to: those of
+ * paths[n], this one and nibble's own, as deep as a scan looks; a file of paths[n] too. The same
+ * file may come twice. Not NB_OK from fn ends it. */
+typedef nb_status nb_path_fn(void *arg, const char *path, nb_err *err);
+nb_status nb_library_each(const nb_config *cfg, const char *const *paths, size_t n,
+                          const char *suffix, nb_path_fn *fn, void *arg, nb_err *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* A MODEL argument becomes a path. */
+/* A MODEL argument becomes a path; files by the end of their names. */
 #include "core/files/library.h"
 
 #include <dirent.h>
@@ -9,6 +9,7 @@
 
 #include "core/base/file.h"
 #include "core/base/str.h"
+#include "core/files/folder.h"
 #include "core/files/gguf.h"
 #include "core/files/listing.h"
 #include "core/files/ollama.h"
@@ -190,4 +191,50 @@ nb_status nb_library_resolve(const nb_config *cfg, const char *model, char *path
     }
     return nb_fail(err, NB_NOTFOUND, "%s: no such file or folder, and not in %s/models", model,
                    cfg->data_dir);
+}
+
+/* --- by suffix ---------------------------------------------------------------------------------
+ */
+
+typedef struct each {
+    const char *suffix;
+    nb_path_fn *fn;
+    void *arg;
+    nb_err *err;
+} each;
+
+static nb_status each_in(const each *e, const char *dir, int depth)
+{
+    size_t n;
+    char **names;
+    NB_TRY(nb_names_in(dir, &names, &n, e->err));
+    nb_status st = NB_OK;
+    for (size_t i = 0; i < n && st == NB_OK; i++) {
+        char path[1024];
+        if (!nb_path_join(path, sizeof path, dir, names[i]))
+            continue;
+        if (nb_has_suffix(names[i], e->suffix))
+            st = e->fn(e->arg, path, e->err);
+        else if (depth > 0 && nb_is_dir(path))
+            st = each_in(e, path, depth - 1);
+    }
+    nb_names_free(names, n);
+    return st;
+}
+
+nb_status nb_library_each(const nb_config *cfg, const char *const *paths, size_t n,
+                          const char *suffix, nb_path_fn *fn, void *arg, nb_err *err)
+{
+    const each e = {suffix, fn, arg, err};
+    char own[1100];
+    for (size_t i = 0; i < n; i++) {
+        if (nb_is_dir(paths[i]))
+            NB_TRY(each_in(&e, paths[i], NB_DEPTH_GIVEN));
+        else if (nb_has_suffix(paths[i], suffix) && nb_exists(paths[i]))
+            NB_TRY(fn(arg, paths[i], err));
+    }
+    NB_TRY(each_in(&e, ".", NB_DEPTH_HERE));
+    if (cfg->data_dir[0] && nb_path_join(own, sizeof own, cfg->data_dir, "models"))
+        NB_TRY(each_in(&e, own, NB_DEPTH_OWN));
+    return NB_OK;
 }

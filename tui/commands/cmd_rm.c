@@ -1,4 +1,4 @@
-/* rm, gc: what leaves the Hugging Face cache, for a while and for good. */
+/* rm, gc: what leaves the Hugging Face cache, for a while and for good, and what quantize left. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -269,80 +269,102 @@ static const ui_opt gc_opt[G_COUNT] = {
     {"older", 0, UI_OPT_TEXT, "AGE", "1d", 0, 0, "leftovers from this age on: 7d, 12h, 30m, 0"},
 };
 
-static nb_status gc_text(ui_ctx *ctx, const dl_cache *c, double older, nb_err *err)
+typedef struct rubbish {
+    dl_cache cache;
+    nb_leftovers runs;
+    double older;
+    uint64_t bytes; /* that go, or went */
+    size_t n;
+} rubbish;
+
+/* Counts, or removes for good. */
+static nb_status sweep(rubbish *r, bool dry_run, const nb_hooks *hooks, nb_err *err)
+{
+    NB_TRY(dl_store_gc(&r->cache, r->older, dry_run, &r->bytes, &r->n, hooks, err));
+    return nb_leftovers_remove(&r->runs, r->older, dry_run, &r->bytes, &r->n, hooks, err);
+}
+
+static nb_status gc_text(ui_ctx *ctx, const rubbish *r, nb_err *err)
 {
     dl_store s;
     nb_hooks hooks = ui_ctx_hooks(ctx);
-    NB_TRY(dl_store_scan(c, &s, &hooks, err));
+    NB_TRY(dl_store_scan(&r->cache, &s, &hooks, err));
     ui_ctx_done(ctx);
-    ui_print_leftovers(&s, older);
+    ui_print_leftovers(&s, &r->runs, r->older);
     dl_store_free(&s);
     return NB_OK;
 }
 
-static void gc_json(const ui_ctx *ctx, double older, uint64_t bytes, size_t n)
+static void gc_json(const ui_ctx *ctx, const rubbish *r)
 {
     nb_str text = {0};
     nb_jout w = nb_jout_make(&text);
     nb_jout_object(&w);
     nb_jout_key(&w, "dry_run"), nb_jout_bool(&w, ctx->dry_run);
-    nb_jout_key(&w, "older"), nb_jout_double(&w, older);
-    nb_jout_key(&w, "removed"), nb_jout_u64(&w, n);
-    nb_jout_key(&w, "bytes"), nb_jout_u64(&w, bytes);
+    nb_jout_key(&w, "older"), nb_jout_double(&w, r->older);
+    nb_jout_key(&w, "removed"), nb_jout_u64(&w, r->n);
+    nb_jout_key(&w, "bytes"), nb_jout_u64(&w, r->bytes);
     nb_jout_object_end(&w);
     ui_print_json(&text);
 }
 
-static nb_status run_gc(ui_ctx *ctx, nb_err *err)
+static nb_status empty(ui_ctx *ctx, rubbish *r, nb_err *err)
 {
-    dl_cache cache;
-    double older = 86400;
-    uint64_t bytes;
-    size_t n;
     char human[16], question[80];
-    const ui_arg *age = &ctx->opt[G_OLDER];
-    if (age->set && !parse_age(age->text, &older))
-        return nb_fail(err, NB_USAGE, "--older: \"%.40s\" is no age (7d, 12h, 30m, 0)", age->text);
-    if (ctx->force)
-        older = 0;
-    NB_TRY(ui_cache_open(&cache, err));
-    NB_TRY(dl_store_gc(&cache, older, true, &bytes, &n, NULL, err));
+    nb_hooks hooks = ui_ctx_hooks(ctx);
+    NB_TRY(nb_leftovers_find(&r->runs, &ctx->cfg, ctx->args, ctx->n_args, &hooks, err));
+    ui_ctx_done(ctx);
+    NB_TRY(sweep(r, true, NULL, err));
     if (!ctx->json)
-        NB_TRY(gc_text(ctx, &cache, older, err));
-    snprintf(question, sizeof question, "remove %zu for good, %s?", n,
-             nb_human_bytes(human, bytes));
-    if (!ctx->dry_run && n) {
+        NB_TRY(gc_text(ctx, r, err));
+    snprintf(question, sizeof question, "remove %zu for good, %s?", r->n,
+             nb_human_bytes(human, r->bytes));
+    if (!ctx->dry_run && r->n) {
         NB_TRY(ask(ctx, question, err));
-        nb_hooks hooks = ui_ctx_hooks(ctx);
-        NB_TRY(dl_store_gc(&cache, older, false, &bytes, &n, &hooks, err));
+        NB_TRY(sweep(r, false, &hooks, err));
         ui_ctx_done(ctx);
     }
     if (ctx->json)
-        gc_json(ctx, older, bytes, n);
-    else if (n)
-        printf("%s %zu, %s\n", ctx->dry_run ? "would remove" : "removed", n,
-               nb_human_bytes(human, bytes));
+        gc_json(ctx, r);
+    else if (r->n)
+        printf("%s %zu, %s\n", ctx->dry_run ? "would remove" : "removed", r->n,
+               nb_human_bytes(human, r->bytes));
     else
         puts("nothing to remove");
     return NB_OK;
 }
 
+static nb_status run_gc(ui_ctx *ctx, nb_err *err)
+{
+    rubbish r = {.older = 86400};
+    const ui_arg *age = &ctx->opt[G_OLDER];
+    if (age->set && !parse_age(age->text, &r.older))
+        return nb_fail(err, NB_USAGE, "--older: \"%.40s\" is no age (7d, 12h, 30m, 0)", age->text);
+    if (ctx->force)
+        r.older = 0;
+    NB_TRY(ui_cache_open(&r.cache, err));
+    nb_status st = empty(ctx, &r, err);
+    nb_leftovers_free(&r.runs);
+    return st;
+}
+
 const ui_cmd ui_cmd_gc = {
     .name = "gc",
     .alias = "prune",
-    .args = "[--older AGE]",
-    .summary = "empty the trash and remove downloads that did not finish",
+    .args = "[--older AGE] [PATH...]",
+    .summary = "empty the trash, remove downloads and quantize runs that did not finish",
     .details =
-        "Downloads that run now are never touched, whoever runs them. Unfinished ones go from\n"
-        "an age of one day on, with --older from another, with --force whatever their age.\n"
-        "What went is gone for good.\n"
+        "What runs now is never touched, whoever runs it. Unfinished downloads of the cache, and\n"
+        "what quantize left (OUT.part and its journal) in this folder, in nibble's models and in\n"
+        "each PATH, go from an age of one day on, with --older from another, with --force\n"
+        "whatever their age. What went is gone for good.\n"
         "\n"
         "JSON keys: dry_run, older (s), removed (things), bytes.",
     .opt = gc_opt,
     .n_opt = G_COUNT,
     .min_args = 0,
-    .max_args = 0,
+    .max_args = -1,
     .writes = true,
-    .force = "unfinished downloads go whatever their age",
+    .force = "what is unfinished goes whatever its age",
     .run = run_gc,
 };

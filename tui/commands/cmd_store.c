@@ -83,7 +83,19 @@ static void json_leftover(nb_jout *w, const dl_leftover *l)
     nb_jout_object_end(w);
 }
 
-static void json_store(nb_jout *w, const dl_store *s)
+static void json_run_leftover(nb_jout *w, const nb_leftover *l)
+{
+    nb_jout_object(w);
+    nb_jout_key(w, "output"), nb_jout_str(w, l->output);
+    nb_jout_key(w, "path"), nb_jout_str(w, l->size ? l->part : l->journal);
+    nb_jout_key(w, "bytes"), nb_jout_u64(w, l->bytes);
+    nb_jout_key(w, "size"), nb_jout_u64(w, l->size);
+    nb_jout_key(w, "age"), nb_jout_double(w, l->age);
+    nb_jout_key(w, "live"), nb_jout_bool(w, l->live);
+    nb_jout_object_end(w);
+}
+
+static void json_store(nb_jout *w, const dl_store *s, const nb_leftovers *runs)
 {
     nb_jout_key(w, "repos"), nb_jout_array(w);
     for (size_t i = 0; i < s->n_repo; i++) {
@@ -103,6 +115,10 @@ static void json_store(nb_jout *w, const dl_store *s)
     nb_jout_key(w, "leftovers"), nb_jout_array(w);
     for (size_t i = 0; i < s->n_left; i++)
         json_leftover(w, &s->left[i]);
+    nb_jout_array_end(w);
+    nb_jout_key(w, "unfinished"), nb_jout_array(w);
+    for (size_t i = 0; i < runs->n; i++)
+        json_run_leftover(w, &runs->at[i]);
     nb_jout_array_end(w);
     nb_jout_key(w, "trash"), nb_jout_object(w);
     nb_jout_key(w, "items"), nb_jout_u64(w, s->n_trash);
@@ -144,19 +160,29 @@ static void list_repos(const dl_store *s, const char *hub)
     }
 }
 
-/* older: s, from which on gc takes a dead one; < 0 = no such column. */
-void ui_print_leftovers(const dl_store *s, double older)
+static void print_leftover(uint64_t bytes, uint64_t size, double age, bool live, double older,
+                           const char *path)
 {
-    char line[1800], bytes[16], size[16], age[24];
-    if (s->n_left)
+    char line[1800], have[16], all[16], old[24];
+    const char *what = live ? "running" : older < 0 || age < older ? "kept" : "goes";
+    snprintf(line, sizeof line, "%8s  %8s  %5s  %-7s  %s", nb_human_bytes(have, bytes),
+             size ? nb_human_bytes(all, size) : "?", ui_age_text(old, age), what, path);
+    ui_print_line(line);
+}
+
+/* older: s, from which on gc takes a dead one; < 0 = no such column. */
+void ui_print_leftovers(const dl_store *s, const nb_leftovers *runs, double older)
+{
+    char bytes[16];
+    if (s->n_left || runs->n)
         puts("\nLEFTOVER        OF    AGE         FILE");
     for (size_t i = 0; i < s->n_left; i++) {
         const dl_leftover *l = &s->left[i];
-        const char *what = l->live ? "running" : older < 0 || l->age < older ? "kept" : "goes";
-        snprintf(line, sizeof line, "%8s  %8s  %5s  %-7s  %s", nb_human_bytes(bytes, l->bytes),
-                 l->size ? nb_human_bytes(size, l->size) : "?", ui_age_text(age, l->age), what,
-                 l->path);
-        ui_print_line(line);
+        print_leftover(l->bytes, l->size, l->age, l->live, older, l->path);
+    }
+    for (size_t i = 0; i < runs->n; i++) {
+        const nb_leftover *l = &runs->at[i];
+        print_leftover(l->bytes, l->size, l->age, l->live, older, l->size ? l->part : l->journal);
     }
     if (s->n_trash)
         printf("\ntrash: %zu deleted, %s\n", s->n_trash, nb_human_bytes(bytes, s->trash_bytes));
@@ -166,11 +192,14 @@ static nb_status run_ls(ui_ctx *ctx, nb_err *err)
 {
     dl_cache cache;
     dl_store store = {0};
+    nb_leftovers runs = {.n = 0};
     nb_library *lib = NULL;
     nb_hooks hooks = ui_ctx_hooks(ctx);
     bool has_cache = ui_cache_open(&cache, NULL) == NB_OK; /* without a home there is none */
     NB_TRY(nb_library_scan(&lib, &ctx->cfg, ctx->args, ctx->n_args, &hooks, err));
     nb_status st = has_cache ? dl_store_scan(&cache, &store, &hooks, err) : NB_OK;
+    if (st == NB_OK)
+        st = nb_leftovers_find(&runs, &ctx->cfg, ctx->args, ctx->n_args, &hooks, err);
     ui_ctx_done(ctx);
     if (st == NB_OK && ctx->json) {
         nb_str text = {0};
@@ -178,14 +207,15 @@ static nb_status run_ls(ui_ctx *ctx, nb_err *err)
         nb_jout_object(&w);
         json_models(&w, lib);
         nb_jout_key(&w, "hub"), nb_jout_str(&w, has_cache ? cache.hub : "");
-        json_store(&w, &store);
+        json_store(&w, &store, &runs);
         nb_jout_object_end(&w);
         ui_print_json(&text);
     } else if (st == NB_OK) {
         list_models(lib);
         list_repos(&store, cache.hub);
-        ui_print_leftovers(&store, -1);
+        ui_print_leftovers(&store, &runs, -1);
     }
+    nb_leftovers_free(&runs);
     dl_store_free(&store);
     nb_library_close(&lib);
     return st;
@@ -198,13 +228,13 @@ const ui_cmd ui_cmd_ls = {
     .summary = "models on this machine, and what the Hugging Face cache holds",
     .details =
         "Stores: demo, given (PATH), here (this folder), own (nibble's models), hf (the Hugging\n"
-        "Face cache), ollama, lmstudio. Leftovers are downloads that did not finish: the next\n"
-        "one of the same file goes on from there; gc removes them.\n"
+        "Face cache), ollama, lmstudio. Leftovers are downloads and quantize runs that did not\n"
+        "finish: the next one of the same file goes on from there; gc removes them.\n"
         "\n"
         "JSON keys: models[] {store, name, path, type, bytes, params, source, problem}, hub,\n"
         "repos[] {repo, files, revisions, bytes, leftovers, leftover_bytes, used (Unix seconds),\n"
-        "problem}, leftovers[] {repo, oid, path, bytes, size, age (s), live}, trash {items, "
-        "bytes}.",
+        "problem}, leftovers[] {repo, oid, path, bytes, size, age (s), live}, unfinished[] of\n"
+        "quantize {output, path, bytes, size, age, live}, trash {items, bytes}.",
     .min_args = 0,
     .max_args = -1,
     .run = run_ls,

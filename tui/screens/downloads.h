@@ -3,15 +3,19 @@
 #ifndef NIBBLE_SCREEN_DOWNLOADS_H
 #define NIBBLE_SCREEN_DOWNLOADS_H
 
+#include "core/quant/leftover.h"
 #include "downloads/cache.h"
 #include "tui/screens/parts.h"
 
-/* Partials in the cache: downloads_left.c. `found` is the worker's until DONE. */
+/* Partials in the cache and what quantize left: downloads_left.c. What is found is the worker's
+ * until DONE. */
 typedef struct downloads_left {
     dl_net *net;
+    const nb_config *cfg; /* borrowed: app */
     nb_job *job;
     bool again; /* a row went while the job looked */
     dl_store found, store;
+    nb_leftovers found_runs, runs;
 } downloads_left;
 
 typedef struct downloads {
