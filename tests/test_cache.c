@@ -212,7 +212,7 @@ CHECK_TEST(cache, a_power_cut_after_any_call_leaves_it_sound) /* A16 */
     if (!log)
         check_skip("no process may be traced here");
     test_rng rng = test_rng_make(16);
-    const int rounds = getenv("NB_TEST_LONG") ? 4000 : 400;
+    const int rounds = test_rounds(400, 4000);
     for (int i = 0; i < rounds; i++) {
         char when[64];
         size_t n = test_below(&rng, (uint32_t)crash_calls(log) + 1);

@@ -89,7 +89,7 @@ static void check_landed(const job *j)
 CHECK_TEST(cache, processes_that_land_one_file_at_once_all_end_well) /* A18, hub 17 */
 {
     enum { PROCESSES = 4 };
-    const int rounds = getenv("NB_TEST_LONG") ? 50 : 10;
+    const int rounds = test_rounds(10, 50);
     for (int round = 0; round < rounds; round++) {
         job j;
         pid_t child[PROCESSES];

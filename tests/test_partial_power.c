@@ -116,7 +116,7 @@ CHECK_TEST(partial, a_power_cut_costs_bytes_but_never_makes_wrong_ones) /* A16 *
     if (!log)
         check_skip("no process may be traced here");
     test_rng rng = test_rng_make(61);
-    const int rounds = getenv("NB_TEST_LONG") ? 2000 : 200;
+    const int rounds = test_rounds(200, 2000);
     for (int i = 0; i < rounds; i++) {
         char when[64];
         size_t n = test_below(&rng, (uint32_t)crash_calls(log) + 1);

@@ -102,7 +102,7 @@ CHECK_TEST(resume, a_kill_at_any_call_costs_work_but_no_byte_a15)
     size_t calls = calls_of(&r), kept = 0;
     uint64_t seed = getenv("NB_TEST_SEED") ? strtoull(getenv("NB_TEST_SEED"), NULL, 10) : 15;
     test_rng rng = test_rng_make(seed);
-    int rounds = getenv("NB_TEST_LONG") ? 200 : 20;
+    int rounds = test_rounds(20, 200);
     for (int i = 0; i < rounds; i++) {
         char when[64];
         size_t n = 1 + test_below(&rng, (uint32_t)calls);
@@ -146,7 +146,7 @@ CHECK_TEST(resume, a_power_cut_leaves_the_right_file_or_none_a16)
     unlink(r.out);
     test_rng rng = test_rng_make(16);
     char into[600];
-    int rounds = getenv("NB_TEST_LONG") ? 2000 : 200;
+    int rounds = test_rounds(200, 2000);
     for (int i = 0; i < rounds; i++) {
         size_t n = test_below(&rng, (uint32_t)crash_calls(log) + 1);
         snprintf(into, sizeof into, "%s/cut-%d", test_tmpdir(), i);

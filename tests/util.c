@@ -181,6 +181,13 @@ void test_guard_free(void *p)
         }
 }
 
+int test_rounds(int usual, int full)
+{
+    if (getenv("NB_TEST_LONG"))
+        return full;
+    return usual < TEST_THIN ? 1 : usual / TEST_THIN;
+}
+
 double test_within(double seconds)
 {
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)

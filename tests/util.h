@@ -15,6 +15,17 @@ uint32_t test_below(test_rng *r, uint32_t n); /* 0..n-1 */
 float test_uniform(test_rng *r);              /* [0, 1) */
 float test_normal(test_rng *r);               /* N(0, 1) */
 
+/* Instrumented builds are several times slower and look for other faults: where a test repeats the
+ * same with other seeds they take a share of them, never fewer kinds of cases. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { TEST_THIN = 5 };
+#else
+enum { TEST_THIN = 1 };
+#endif
+/* Rounds of a test with random numbers: usual / TEST_THIN, at least 1; all of `full` with
+ * NB_TEST_LONG in the environment. */
+int test_rounds(int usual, int full);
+
 /* A fresh folder under $TMPDIR or /tmp, removed at exit; the string stays valid. */
 const char *test_tmpdir(void);
 /* tmpdir/name in a static ring of 16 buffers. */
