@@ -159,6 +159,18 @@ nb_status dl_remote_check(const char *model, bool http, nb_err *err)
     return st;
 }
 
+bool dl_remote_in_clear(const char *model, char host[256])
+{
+    bool clear = false;
+    dl_remote *r = nb_alloc(1, sizeof *r, "remote model", NULL);
+    if (r && read_model(r, model, true, NULL) == NB_OK) {
+        clear = !dl_url_is_tls(r->base) && !dl_url_is_local(r->base);
+        snprintf(host, 256, "%.255s", r->host);
+    }
+    free(r);
+    return clear;
+}
+
 void dl_remote_close(dl_remote **pr)
 {
     dl_remote *r = *pr;

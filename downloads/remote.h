@@ -29,6 +29,9 @@ nb_status dl_remote_open(dl_remote **out, const char *model, const dl_remote_opt
                          nb_err *err);
 /* What dl_remote_open says of the text alone. */
 nb_status dl_remote_check(const char *model, bool http, nb_err *err);
+/* Whether what is sent there goes unencrypted to another machine; host: "host:port" then. False
+ * too for a text that is no remote model. */
+bool dl_remote_in_clear(const char *model, char host[256]);
 /* Ends what is under way, joins, wipes the key. */
 void dl_remote_close(dl_remote **r);
 /* Borrowed until close. Its token events carry ids that number the texts of this endpoint in order

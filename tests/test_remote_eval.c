@@ -393,3 +393,122 @@ CHECK_TEST(remote_eval, what_cannot_be_asked_is_a_usage_error)
         child_free(&c);
     }
 }
+
+/* --- what is stored -------------------------------------------------------------------------- */
+
+static const nb_jval *row_of(const nb_json *doc, const char *list, const char *key,
+                             const char *value)
+{
+    const char *s;
+    for (const nb_jval *v = nb_jfirst(nb_jget(nb_json_root(doc), list)); v; v = nb_jnext(v))
+        if (nb_jstr(nb_jget(v, key), &s) && strcmp(s, value) == 0)
+            return v;
+    return NULL;
+}
+
+static child compare(const char *file, const char *far, bool json)
+{
+    child_how how = {
+        .args = {"compare", "demo", file, far, "--stored", "--no-facts", json ? "--json" : NULL}};
+    return child_run(&how);
+}
+
+/* compare tells the endpoint's runs with its address, apart from what can be ranked. */
+CHECK_TEST(remote_eval, results_are_stored_and_compare_ranks_them_with_no_others)
+{
+    char file[600];
+    double kl, kept = NAN;
+    snprintf(file, sizeof file, "%s", test_path(test_tmpdir(), "far-q4.gguf"));
+    child c = child_run(&(child_how){.args = {"quantize", "demo", "-t", "Q4_0", "-o", file, "-q"}});
+    check(c.code == 0, "%s", c.err);
+    child_free(&c);
+    oracle o = {0};
+    remote_server *s = serve(&o);
+    const char *address = remote_server_model(s);
+    for (int twice = 0; twice < 2; twice++) { /* the later one counts, once */
+        c = eval(file, address, true);
+        check(c.code == 0, "%s", c.err);
+        nb_json *doc = child_json(&c);
+        kl = number(doc, "kl_at_least");
+        nb_json_close(&doc);
+        child_free(&c);
+    }
+    c = eval(remote_server_base(s), NULL, true); /* without a name: the endpoint tells it */
+    check(c.code == 0, "%s", c.err);
+    child_free(&c);
+    c = compare(file, address, true);
+    check(c.code == 0, "%s", c.err);
+    nb_json *doc = child_json(&c);
+    const nb_jval *mine = row_of(doc, "remote", "model", "far-q4.gguf"),
+                  *own = row_of(doc, "remote", "model", address),
+                  *ranked = row_of(doc, "files", "file", file);
+    const char *ref = "";
+    check(nb_jlen(nb_jget(nb_json_root(doc), "remote")) == 2 && mine && own, "%s", c.out);
+    check(nb_jnum(nb_jget(mine, "kl_at_least"), &kept) && fabs(kept - kl) < 1e-12 &&
+              nb_jstr(nb_jget(mine, "reference"), &ref) && strcmp(ref, address) == 0,
+          "%g: %s", kl, c.out);
+    check(ranked && nb_jkind_of(nb_jget(ranked, "kld")) == NB_JNULL &&
+              nb_jkind_of(nb_jget(ranked, "ppl")) == NB_JNULL,
+          "a remote figure stands among the ranked: %s", c.out);
+    nb_json_close(&doc);
+    child_free(&c);
+    c = compare(file, NULL, false);
+    check(strstr(c.out, "not ranked") && strstr(c.out, "far-q4.gguf: KL at least ") &&
+              strstr(c.out, address) && !strstr(c.out, "/v1#far: perplexity"),
+          "%s", c.out);
+    child_free(&c);
+    remote_server_stop(&s);
+    oracle_close(&o);
+    unlink(file);
+}
+
+/* --- keys in clear --------------------------------------------------------------------------- */
+
+/* 0.0.0.0 reaches this machine and is none of its names. */
+CHECK_TEST(remote_eval, a_key_that_travels_unencrypted_is_said_once)
+{
+    char model[128], config[800], path[700];
+    const char *text = test_data("eval.txt");
+    oracle o = {0};
+    remote_server *s = serve(&o);
+    snprintf(model, sizeof model, "http://0.0.0.0%s", strrchr(remote_server_model(s), ':'));
+    snprintf(path, sizeof path, "%s", test_path(test_tmpdir(), "clear"));
+    snprintf(config, sizeof config, "XDG_CONFIG_HOME=%s", path);
+    static const char key[] = "NIBBLE_API_KEY=hunter2", none[] = "NIBBLE_API_KEY=";
+    child c = child_run(&(child_how){.args = {"config", "remote-http", "on"}, .env = {config}});
+    check(c.code == 0, "%s", c.err);
+    child_free(&c);
+    child_how how = {.args = {"eval", model, "-f", text, "-c", "48", "--chunks", "2"},
+                     .env = {config, key}};
+    c = child_run(&how);
+    const char *said = strstr(c.err, "the key in NIBBLE_API_KEY travels unencrypted to 0.0.0.0:");
+    check(c.code == 0 && said && !strstr(said + 1, "the key in"), "%s", c.err);
+    check(!strstr(c.err, "hunter2"), "the key is told");
+    child_free(&c);
+    how.args[8] = "--json";
+    c = child_run(&how);
+    check(c.code == 0 && strstr(c.out, "\"warning\":\"the key in NIBBLE_API_KEY") &&
+              !strstr(c.err, "unencrypted"),
+          "%s%s", c.out, c.err);
+    child_free(&c);
+    how.env[1] = none;
+    c = child_run(&how);
+    check(c.code == 0 && !strstr(c.out, "warning"), "without a key: %s%s", c.out, c.err);
+    child_free(&c);
+    how.env[1] = key;
+    how.args[1] = remote_server_model(s);
+    c = child_run(&how);
+    check(c.code == 0 && !strstr(c.out, "warning"), "to this machine: %s%s", c.out, c.err);
+    child_free(&c);
+    child_how chat = {.args = {"chat", model, model, "-p", "Hello"}, .env = {config, key}};
+    c = child_run(&chat);
+    said = strstr(c.err, "travels unencrypted");
+    check(c.code == 0 && said && !strstr(said + 1, "travels"), "%s", c.err);
+    child_free(&c);
+    chat.args[5] = "--json";
+    c = child_run(&chat);
+    check(c.code == 0 && strstr(c.out, "\"warning\":\"the key"), "%s%s", c.out, c.err);
+    child_free(&c);
+    remote_server_stop(&s);
+    oracle_close(&o);
+}

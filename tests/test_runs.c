@@ -266,3 +266,39 @@ CHECK_TEST(runs, early_lines_are_read_as_they_were_meant)
     check(!nb_runs_find(runs, NB_RUN_PPL, &papers, &got), "another protocol was compared");
     nb_runs_close(&runs);
 }
+
+CHECK_TEST(runs, what_an_endpoint_told_comes_back_and_is_no_files_run)
+{
+    nb_config c = config("far");
+    nb_runs *runs = open_runs(&c);
+    nb_run_key key = {.model = print, .protocol = "remote, server's tokens"};
+    nb_far f = {.remote = "https://host/v1#far",
+                .n_ctx = 512,
+                .chunks = 7,
+                .scored = 1785,
+                .ppl = 5.25,
+                .ppl_err = .1,
+                .far_ppl = 5.125,
+                .kld = .0625,
+                .kld_err = 1e-3,
+                .same_top = .9},
+           got;
+    nb_kld k;
+    nb_ppl p;
+    uint64_t other;
+    snprintf(key.text, sizeof key.text, "%s", sha);
+    check(nb_far_print(f.remote, &key.reference, NULL) == NB_OK && key.reference, "print");
+    check(nb_far_print("https://host/v1#other", &other, NULL) == NB_OK && other != key.reference,
+          "two endpoints, one print");
+    check(nb_runs_add(runs, NB_RUN_FAR, &key, &f, NULL) == NB_OK, "add");
+    nb_runs_close(&runs);
+    runs = open_runs(&c);
+    key.n_ctx = 512;
+    check(nb_runs_skipped(runs) == 0 && nb_runs_find(runs, NB_RUN_FAR, &key, &got) &&
+              strcmp(got.remote, f.remote) == 0 && got.kld == f.kld && got.far_ppl == f.far_ppl &&
+              got.same_top == f.same_top && got.scored == f.scored && got.ppl_err == f.ppl_err,
+          "a field changed");
+    check(!nb_runs_find(runs, NB_RUN_KLD, &key, &k) && !nb_runs_ppl(runs, print, sha, 512, &p),
+          "taken for a file's own");
+    nb_runs_close(&runs);
+}

@@ -1,5 +1,6 @@
 #include "tui/remote.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,4 +27,27 @@ nb_status ui_remote_open(dl_remote **out, const nb_config *cfg, bool offline, co
     nb_hub_env_wipe(env);
     free(env);
     return st;
+}
+
+bool ui_remote_warning(char *out, size_t cap, const char *const *models, size_t n)
+{
+    char key[NB_TOKEN_MAX], host[256];
+    const char *from;
+    bool has = nb_api_key(key, sizeof key, &from, NULL) == NB_OK && key[0];
+    explicit_bzero(key, sizeof key);
+    for (size_t i = 0; i < n && has; i++)
+        if (dl_remote_in_clear(models[i], host)) {
+            snprintf(out, cap, "the key in %s travels unencrypted to %s: remote-http is on", from,
+                     host);
+            return true;
+        }
+    return false;
+}
+
+void ui_remote_say(const char *warning)
+{
+    nb_str safe = {0};
+    nb_safe_text(&safe, warning, strlen(warning), NB_SAFE_ONE_LINE);
+    fprintf(stderr, "nibble: %s\n", nb_str_c(&safe));
+    nb_str_free(&safe);
 }

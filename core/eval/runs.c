@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/digest.h"
 #include "core/base/file.h"
 #include "core/eval/runs_line.h"
 #include "kernels/cpu.h"
@@ -211,6 +212,15 @@ nb_run_kind nb_runs_at(const nb_runs *runs, size_t i, const nb_run_key **key, co
     *key = &runs->row[i].key;
     *record = &runs->row[i].of;
     return runs->row[i].kind;
+}
+
+nb_status nb_far_print(const char *remote, uint64_t *out, nb_err *err)
+{
+    char hex[65];
+    NB_TRY(nb_sha256_of(remote, strlen(remote), hex, err));
+    hex[16] = '\0';
+    *out = strtoull(hex, NULL, 16);
+    return NB_OK;
 }
 
 bool nb_runs_ppl(const nb_runs *runs, uint64_t fingerprint, const char *text_sha256, uint32_t n_ctx,

@@ -23,6 +23,20 @@ typedef struct nb_damage {
     uint64_t bytes;      /* of the tensor in that type */
 } nb_damage;
 
+/* What an endpoint tells of a text, in tokens of its own. The key's reference is the endpoint's
+ * print, its model the file that was held against it; without a file the endpoint's is the model,
+ * and all but ppl is 0. Figures under equal keys alone may be ranked, as ever: none of a file's own
+ * runs has such a key. */
+typedef struct nb_far {
+    char remote[800]; /* the endpoint's address with #name; sanitise before printing */
+    uint32_t n_ctx, chunks;
+    uint64_t scored;
+    double ppl, ppl_err; /* of the key's model */
+    double far_ppl;      /* of the endpoint on the same tokens */
+    double kld, kld_err; /* nats; a lower bound: the endpoint tells its likeliest tokens only */
+    double same_top;     /* share */
+} nb_far;
+
 typedef enum nb_run_kind {
     NB_RUN_PPL,    /* nb_ppl */
     NB_RUN_KLD,    /* nb_kld */
@@ -31,6 +45,7 @@ typedef enum nb_run_kind {
     NB_RUN_DAMAGE, /* nb_damage */
     NB_RUN_BENCH,  /* nb_bench */
     NB_RUN_CHAT,   /* nb_bench, of which only the decode rate */
+    NB_RUN_FAR,    /* nb_far */
     NB_RUN_KINDS
 } nb_run_kind;
 
@@ -58,6 +73,9 @@ bool nb_runs_find(const nb_runs *runs, nb_run_kind kind, const nb_run_key *key, 
 nb_run_kind nb_runs_at(const nb_runs *runs, size_t i, const nb_run_key **key, const void **record);
 /* Whether figures under these keys may stand in one ranking: all but the model is equal. */
 bool nb_run_key_comparable(const nb_run_key *a, const nb_run_key *b);
+
+/* The print of an endpoint, from its address with #name: never that of a file but by chance. */
+nb_status nb_far_print(const char *remote, uint64_t *out, nb_err *err);
 
 /* Short forms. Perplexity by llama-perplexity's protocol: */
 nb_status nb_runs_add_ppl(nb_runs *runs, uint64_t fingerprint, const char *text_sha256,

@@ -74,6 +74,13 @@ static const field chat_fields[] = {
     FIELD(nb_bench, threads, F_U32),
     FIELD(nb_bench, tg_tok_s, F_DOUBLE),
 };
+static const field far_fields[] = {
+    FIELD(nb_far, n_ctx, F_U32),       FIELD(nb_far, chunks, F_U32),
+    FIELD(nb_far, scored, F_U64),      FIELD(nb_far, ppl, F_DOUBLE),
+    FIELD(nb_far, ppl_err, F_DOUBLE),  FIELD(nb_far, far_ppl, F_DOUBLE),
+    FIELD(nb_far, kld, F_DOUBLE),      FIELD(nb_far, kld_err, F_DOUBLE),
+    FIELD(nb_far, same_top, F_DOUBLE),
+};
 #undef FIELD
 
 /* Objects within a divergence, each of spread_fields. */
@@ -95,7 +102,7 @@ typedef struct text_field {
     }
 enum {
     EVALS = 1 << NB_RUN_PPL | 1 << NB_RUN_KLD | 1 << NB_RUN_TASK | 1 << NB_RUN_FACTS |
-            1 << NB_RUN_DAMAGE,
+            1 << NB_RUN_DAMAGE | 1 << NB_RUN_FAR,
     SPEEDS = 1 << NB_RUN_BENCH | 1 << NB_RUN_CHAT
 };
 static const text_field text_fields[] = {
@@ -103,6 +110,7 @@ static const text_field text_fields[] = {
     TEXT("protocol", key.protocol, EVALS, EVALS & ~(1 << NB_RUN_PPL)), /* early lines have none */
     TEXT("tensor", key.tensor, 1 << NB_RUN_DAMAGE, 1 << NB_RUN_DAMAGE),
     TEXT("type", key.type, 1 << NB_RUN_DAMAGE, 1 << NB_RUN_DAMAGE),
+    TEXT("remote", of.far.remote, 1 << NB_RUN_FAR, 1 << NB_RUN_FAR),
     TEXT("cpu", of.bench.cpu, SPEEDS, SPEEDS),
     TEXT("level", of.bench.level, 1 << NB_RUN_BENCH, 1 << NB_RUN_BENCH),
 };
@@ -121,6 +129,7 @@ static const struct {
     [NB_RUN_DAMAGE] = {"sensitivity", ROWS(damage_fields), sizeof(nb_damage)},
     [NB_RUN_BENCH] = {"bench", ROWS(bench_fields), sizeof(nb_bench)},
     [NB_RUN_CHAT] = {"chat", ROWS(chat_fields), sizeof(nb_bench)},
+    [NB_RUN_FAR] = {"remote", ROWS(far_fields), sizeof(nb_far)},
 };
 #undef ROWS
 
@@ -137,6 +146,8 @@ void nb_run_settle(nb_run *r)
         r->key.n_ctx = r->of.kld.n_ctx, r->key.chunks = r->of.kld.chunks;
     else if (r->kind == NB_RUN_DAMAGE)
         r->key.n_ctx = r->of.damage.n_ctx, r->key.chunks = r->of.damage.chunks;
+    else if (r->kind == NB_RUN_FAR)
+        r->key.n_ctx = r->of.far.n_ctx, r->key.chunks = r->of.far.chunks;
     else if (r->kind == NB_RUN_TASK || r->kind == NB_RUN_FACTS)
         r->key.chunks = r->of.task.asked < UINT32_MAX ? (uint32_t)r->of.task.asked : UINT32_MAX;
 }

@@ -14,6 +14,7 @@ typedef struct nb_run {
         nb_task_score task;
         nb_damage damage;
         nb_bench bench;
+        nb_far far;
     } of;
 } nb_run;
 

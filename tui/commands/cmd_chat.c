@@ -305,11 +305,13 @@ static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sc
     return st;
 }
 
-static void print_json(const ui_transcript *log, bool each)
+static void print_json(const ui_transcript *log, bool each, const char *warning)
 {
     nb_str text = {0};
     nb_jout w = nb_jout_make(&text);
     nb_jout_object(&w);
+    if (*warning)
+        nb_jout_key(&w, "warning"), nb_jout_str(&w, warning);
     ui_transcript_answers_json(log, each, &w);
     nb_jout_object_end(&w);
     puts(nb_str_c(&text));
@@ -340,7 +342,10 @@ static nb_status ask_all(ui_ctx *ctx, const char *prompt, nb_err *err)
     ui_transcript *log = NULL;
     ui_chat_vars vars = {0};
     const ui_arg *o = ctx->opt;
+    char warning[400] = "";
     NB_TRY(check_options(ctx, err));
+    if (ui_remote_warning(warning, sizeof warning, ctx->args, ctx->n_args) && !ctx->json)
+        ui_remote_say(warning);
     NB_TRY(ui_chat_vars_read(&vars, &o[C_THINK], &o[C_TOOLS], &o[C_VARIABLE], err));
     nb_status st = nb_sched_open(&sched, ctx->threads, err);
     if (st == NB_OK)
@@ -354,7 +359,7 @@ static nb_status ask_all(ui_ctx *ctx, const char *prompt, nb_err *err)
         st = ask_one(ctx, i, prompt, sched, log, &vars.vars, err);
     }
     if (st == NB_OK && ctx->json)
-        print_json(log, ctx->opt[C_PARALLEL].set);
+        print_json(log, ctx->opt[C_PARALLEL].set, warning);
     else if (st == NB_OK && ctx->n_args > 1)
         print_differences(ctx, log);
     ui_transcript_close(&log);
@@ -422,8 +427,8 @@ const ui_cmd ui_cmd_chat = {
         "llama.cpp's server, Ollama); its key is NIBBLE_API_KEY or OPENAI_API_KEY. Answers are "
         "then\n"
         "compared by text, as its tokens have no ids here.\n"
-        "JSON keys: prompt, answers[] with model, text, ids (of a remote none), remote, "
-        "compared_by\n"
+        "JSON keys: warning (where a key goes unencrypted to another machine), prompt, answers[]\n"
+        "with model, text, ids (of a remote none), remote, compared_by\n"
         "(tokens, text), tok_per_s, ttft_s, prompt_tokens,\n"
         "reused_tokens (of a saved session, or shared by --parallel), stop (end, limit, context),\n"
         "shifts[] (token: before which one; dropped: tokens forgotten), tool_calls[] (name,\n"

@@ -7,6 +7,7 @@
 #include "core/eval/compare.h"
 #include "core/eval/judge.h"
 #include "core/files/library.h"
+#include "tui/commands/compare_far.h"
 #include "tui/commands/default_text.h"
 
 enum { C_REF, C_FILE, C_CTX, C_CHUNKS, C_PROTOCOL, C_STORED, C_NO_FACTS, C_COUNT };
@@ -25,6 +26,8 @@ typedef struct work {
     ui_ctx *ctx;
     char path[MOST_FILES][1024];
     char ref[1024];
+    const char *far[MOST_FILES]; /* arguments that are addresses */
+    size_t n_far;
     nb_compare c;
     ui_text text, qa;
     bool demo; /* the demo's questions may be asked of these files */
@@ -118,6 +121,11 @@ static nb_status measure_all(work *w, nb_err *err)
         st = measure_row(w, i, &hooks, err);
     ui_ctx_done(w->ctx);
     return st;
+}
+
+static ui_compare_far far_of(const work *w)
+{
+    return (ui_compare_far){.c = &w->c, .runs = w->runs, .far = w->far, .n = w->n_far};
 }
 
 /* --- text --------------------------------------------------------------------------------------
@@ -234,6 +242,8 @@ static void print_json(const work *w)
     for (size_t i = 0; i < c->n; i++)
         row_json(&j, &c->row[i]);
     nb_jout_array_end(&j);
+    const ui_compare_far far = far_of(w);
+    ui_compare_far_json(&j, &far);
     nb_jout_object_end(&j);
     puts(nb_str_c(&text));
     nb_str_free(&text);
@@ -249,13 +259,19 @@ static nb_status open_files(work *w, nb_err *err)
     const ui_arg *ref = &ctx->opt[C_REF];
     if (ctx->n_args > MOST_FILES)
         return nb_fail(err, NB_USAGE, "%zu files: at most %d", ctx->n_args, MOST_FILES);
+    size_t n = 0;
     for (size_t i = 0; i < ctx->n_args; i++) {
-        NB_TRY(nb_library_resolve(&ctx->cfg, ctx->args[i], w->path[i], sizeof w->path[i], err));
-        paths[i] = w->path[i];
+        if (nb_is_remote(ctx->args[i])) {
+            w->far[w->n_far++] = ctx->args[i];
+            continue;
+        }
+        NB_TRY(nb_library_resolve(&ctx->cfg, ctx->args[i], w->path[n], sizeof w->path[n], err));
+        paths[n] = w->path[n];
+        n++;
     }
     if (ref->set)
         NB_TRY(nb_library_resolve(&ctx->cfg, ref->text, w->ref, sizeof w->ref, err));
-    return nb_compare_open(&w->c, paths, ctx->n_args, ref->set ? w->ref : NULL, err);
+    return nb_compare_open(&w->c, paths, n, ref->set ? w->ref : NULL, err);
 }
 
 /* The demo's questions are asked of the demo's own precisions: files that bear its name. */
@@ -300,6 +316,9 @@ static nb_status run_compare(ui_ctx *ctx, nb_err *err)
     if (st == NB_OK) {
         nb_compare_advise(&w->c);
         (ctx->json ? print_json : print_text)(w);
+        const ui_compare_far far = far_of(w);
+        if (!ctx->json)
+            ui_compare_far_print(&far);
     }
     work_close(w);
     free(w);
@@ -308,17 +327,22 @@ static nb_status run_compare(ui_ctx *ctx, nb_err *err)
 
 const ui_cmd ui_cmd_compare = {
     .name = "compare",
-    .args = "FILE...",
+    .args = "FILE... [https://HOST/v1#NAME...]",
     .summary = "files of one model side by side: which to keep, and why",
     .details =
         "Size, perplexity, KL divergence from the reference, agreement and, for the demo, facts\n"
         "kept. Stored runs with the same reference, text, context and protocol are used; what is\n"
         "missing is measured and stored. Without --file the text of the stored runs counts, else\n"
-        "the demo's questions and answers are read.\n"
+        "the demo's questions and answers are read. What eval stored of remote models, those "
+        "files\n"
+        "held against one and the addresses given themselves, stands below in no ranking.\n"
         "JSON keys: reference, text_sha256, protocol, ctx, chunks, measured, files[] {file, type,\n"
         "reference, bytes, params, bpw, ppl, ppl_stderr, kld, kld_stderr, kld_p99, same_top,\n"
         "same_top_lo, same_top_hi, facts_kept, facts, facts_lo, facts_hi, tok_per_s, pareto,\n"
-        "advice}; null where nothing is known.",
+        "advice}; null where nothing is known; remote[] {model, reference, kl_at_least, "
+        "kl_stderr,\n"
+        "same_top, perplexity_ref, perplexity, stderr, scored, protocol, text_sha256, ctx, "
+        "chunks}.",
     .opt = compare_opt,
     .n_opt = C_COUNT,
     .min_args = 1,

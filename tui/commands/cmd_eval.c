@@ -273,7 +273,9 @@ static nb_status run_remote(ui_ctx *ctx, nb_err *err)
                            .file = o[UI_EVAL_FILE].text,
                            .ctx = o[UI_EVAL_CTX].set ? (uint32_t)o[UI_EVAL_CTX].i : DEFAULT_CTX,
                            .chunks = o[UI_EVAL_CHUNKS].set ? (uint32_t)o[UI_EVAL_CHUNKS].i : 0,
-                           .session = {.kv_f32 = o[UI_EVAL_KV_F32].flag}};
+                           .session = {.kv_f32 = o[UI_EVAL_KV_F32].flag},
+                           .plain = !o[UI_EVAL_CACHE_K].set && !o[UI_EVAL_CACHE_V].set &&
+                                    !o[UI_EVAL_KV_F32].flag};
     if (far && o[UI_EVAL_REF].set)
         return nb_fail(err, NB_USAGE,
                        "--ref: a file's divergence from a remote model is measured, not a remote "
@@ -353,7 +355,8 @@ const ui_cmd ui_cmd_eval = {
         "stderr, lo, hi}), tok_per_s;\n"
         "tasks: task, in_file, asked, right, score, lo, hi (Wilson's 95 %), chance, seconds;\n"
         "remotes: also untold; with a remote --ref also ref, kl_at_least, kl_stderr, kl_max,\n"
-        "same_top, rest_ref, rest, perplexity_ref, unmatched, unknown.",
+        "same_top, rest_ref, rest, perplexity_ref, unmatched, unknown; warning, where a key goes\n"
+        "unencrypted to another machine. Stored for compare, which ranks them with no others.",
     .opt = eval_opt,
     .n_opt = UI_EVAL_COUNT,
     .min_args = 1,

@@ -1,7 +1,7 @@
 /* The protocol "remote, server's tokens": the text is cut into pieces of 4 bytes a token of --ctx,
  * at the last blank before, since only the server knows its tokens; each piece is one request; of
  * each the second half is scored, as llama-perplexity does. Figures are comparable among endpoints
- * of one vocabulary, never with those of files: they are not stored among the runs.
+ * of one vocabulary, never with those of files: they are stored with the endpoint as reference.
  *
  * A file's KL from an endpoint needs the same tokens: the endpoint's are looked up among the file's
  * by id where it tells them, else by their spelling; from the first that differs on, the rest of a
@@ -17,6 +17,7 @@
 #include "core/base/file.h"
 #include "core/base/job.h"
 #include "core/eval/kld_top.h"
+#include "core/eval/runs.h"
 #include "core/files/library.h"
 #include "core/model/tok.h"
 #include "tui/commands/eval_match.h"
@@ -36,7 +37,8 @@ typedef struct run {
     uint32_t pieces;
     uint64_t tokens, untold;
     double started;
-    nb_average far; /* -log p of the endpoint */
+    char warning[400]; /* "" = none */
+    nb_average far;    /* -log p of the endpoint */
     /* Of a divergence: */
     nb_weights *weights;
     nb_model *model;
@@ -234,6 +236,8 @@ static void print_json(const run *r, double seconds)
     nb_jout_key(&w, "model"), nb_jout_str(&w, r->what->model);
     if (r->what->ref)
         nb_jout_key(&w, "ref"), nb_jout_str(&w, r->what->ref);
+    if (r->warning[0])
+        nb_jout_key(&w, "warning"), nb_jout_str(&w, r->warning);
     nb_jout_key(&w, "text"), nb_jout_str(&w, r->what->file);
     nb_jout_key(&w, "text_sha256"), nb_jout_str(&w, r->sha256);
     nb_jout_key(&w, "protocol"), nb_jout_str(&w, PROTOCOL);
@@ -294,10 +298,53 @@ static void print_kl(const run *r)
                (unsigned long long)r->unknown);
 }
 
+/* The address with the name behind it, as asked or as the endpoint told it; false = too long. */
+static bool full_address(const run *r, const char *url, char *out, size_t cap)
+{
+    char name[256];
+    dl_remote_name(r->remote, name);
+    size_t n = strcspn(url, "#");
+    int len = snprintf(out, cap, "%.*s#%s", (int)n, url, name);
+    return len > 0 && (size_t)len < cap;
+}
+
+/* What cannot be stored is no failure of the evaluation. */
+static void keep(const run *r, const char *url)
+{
+    const nb_config *cfg = &r->ctx->cfg;
+    const nb_average *nll = r->what->ref ? &r->near : &r->far;
+    nb_runs *runs = NULL;
+    nb_far f = {.n_ctx = r->what->ctx,
+                .chunks = r->pieces,
+                .scored = nll->n,
+                .ppl = exp(nb_average_of(nll)),
+                .ppl_err = perplexity_err(nll)};
+    nb_run_key key = {.n_ctx = f.n_ctx, .chunks = f.chunks};
+    uint64_t print;
+    if (!r->what->plain || !cfg->writable || !full_address(r, url, f.remote, sizeof f.remote) ||
+        nb_far_print(f.remote, &print, NULL) != NB_OK || nb_runs_open(&runs, cfg, NULL) != NB_OK)
+        return;
+    snprintf(key.text, sizeof key.text, "%s", r->sha256);
+    snprintf(key.protocol, sizeof key.protocol, "%s", PROTOCOL);
+    key.model = print;
+    if (r->what->ref) {
+        key.model = nb_weights_fingerprint(r->weights);
+        key.reference = print;
+        f.far_ppl = exp(nb_average_of(&r->far));
+        f.kld = nb_average_of(&r->kl);
+        f.kld_err = nb_average_err(&r->kl);
+        f.same_top = (double)r->same_top / (double)r->kl.n;
+    }
+    nb_runs_add(runs, NB_RUN_FAR, &key, &f, NULL);
+    nb_runs_close(&runs);
+}
+
 nb_status ui_eval_remote_run(ui_ctx *ctx, const ui_eval_remote *what, nb_err *err)
 {
     run r = {.ctx = ctx, .what = what, .started = nb_now()};
     const char *url = what->ref ? what->ref : what->model;
+    if (ui_remote_warning(r.warning, sizeof r.warning, &url, 1) && !ctx->json)
+        ui_remote_say(r.warning);
     nb_status st = ui_remote_open(&r.remote, &ctx->cfg, false, url, err);
     if (st == NB_OK)
         st = nb_file_read(&r.text, &r.len, what->file, TEXT_LIMIT, err);
@@ -316,6 +363,8 @@ nb_status ui_eval_remote_run(ui_ctx *ctx, const ui_eval_remote *what, nb_err *er
         print_kl(&r);
     else if (st == NB_OK)
         print_ppl(&r, nb_now() - r.started);
+    if (st == NB_OK)
+        keep(&r, url);
     const char *remedy = r.remote ? dl_remote_remedy(dl_remote_trouble(r.remote)) : "";
     if (st == NB_NETWORK || st == NB_DENIED || st == NB_NOTFOUND)
         ctx->remedy = *remedy ? remedy : NULL;

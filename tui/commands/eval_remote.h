@@ -13,6 +13,7 @@ typedef struct ui_eval_remote {
     uint32_t ctx;               /* tokens a piece, about: it is cut by bytes */
     uint32_t chunks;            /* pieces at most; 0 = all */
     nb_session_options session; /* of the local side */
+    bool plain;                 /* its results may be stored: nothing changes them but the key */
 } ui_eval_remote;
 
 nb_status ui_eval_remote_run(ui_ctx *ctx, const ui_eval_remote *what, nb_err *err);

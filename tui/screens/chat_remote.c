@@ -41,6 +41,12 @@ void ui_chat_opened_remote(chat *c, chat_pane *p)
     int pane = (int)(p - c->pane);
     nb_short(p->label, sizeof p->label, dl_remote_responder(p->remote)->label);
     ui_app_log(c->app, "chat asks %s at %s", p->label, dl_remote_host(p->remote));
+    char warning[400];
+    const char *path = p->path;
+    if (ui_remote_warning(warning, sizeof warning, &path, 1)) {
+        ui_app_log(c->app, "%s", warning);
+        ui_app_say(c->app, "%s", warning);
+    }
     ui_transcript_set_vocabulary(c->log, pane, 0);
     ui_transcript_name_pane(c->log, pane, p->label, p->path);
 }

@@ -1,0 +1,20 @@
+/* What endpoints told of the files that compare shows: told below the table, in no ranking. */
+#ifndef NIBBLE_COMPARE_FAR_H
+#define NIBBLE_COMPARE_FAR_H
+
+#include "core/base/json.h"
+#include "core/eval/compare.h"
+
+/* far[n]: addresses of endpoints whose own perplexities are asked for. runs NULL: nothing known. */
+typedef struct ui_compare_far {
+    const nb_compare *c;
+    const nb_runs *runs;
+    const char *const *far;
+    size_t n;
+} ui_compare_far;
+
+void ui_compare_far_print(const ui_compare_far *f);
+/* "remote": [{model, reference, ...}]. */
+void ui_compare_far_json(nb_jout *w, const ui_compare_far *f);
+
+#endif
