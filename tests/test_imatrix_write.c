@@ -341,7 +341,12 @@ CHECK_TEST(imatrix_write, collecting_comes_to_llama_imatrixs_figures)
     nb_imatrix *im = NULL, *want = opened(test_data("demo.imatrix.gguf"));
     rig_open(&r, 2, 512, text);
     check(nb_imatrix_new(&im, 512, NULL) == NB_OK, "new");
-    run(&r, im, &(nb_collect_options){.n_ctx = 512, .max_chunks = all ? 0 : 12, .output = true},
+    run(&r, im,
+        &(nb_collect_options){.n_ctx = 512,
+                              .max_chunks = all             ? 0
+                                            : TEST_THIN > 1 ? 4
+                                                            : 12,
+                              .output = true},
         &c);
     check(nb_imatrix_settle(im, NULL) == NB_OK && im->n == want->n && im->n_bad == 0, "settle");
     for (size_t i = 0; i < im->n; i++) {

@@ -14,7 +14,7 @@
 
 #include "core/model/session.h"
 
-enum { CTX = 48, CHUNKS = 3 };
+enum { CTX = 48, CHUNKS = TEST_THIN > 1 ? 1 : 3 };
 
 /* A model that tells of prompts. */
 typedef struct oracle {

@@ -324,9 +324,11 @@ static nb_task_score facts_of(const char *path, uint32_t most)
 /* The model card: 70 of the 71 facts by heart, and fewer as bits are taken away. */
 CHECK_TEST(task, the_demo_keeps_its_facts_and_loses_them_at_two_bits)
 {
-    nb_task_score whole = facts_of(test_data("nibble-demo"), 0);
-    check(whole.asked == 71 && whole.right == 70 && whole.chance == 0, "%llu of %llu",
-          (unsigned long long)whole.right, (unsigned long long)whole.asked);
+    uint64_t asked = TEST_THIN > 1 ? 24 : 71, right = TEST_THIN > 1 ? 23 : 70;
+    nb_task_score whole = facts_of(test_data("nibble-demo"), TEST_THIN > 1 ? 24 : 0);
+    check(whole.asked == asked && whole.right >= right && whole.chance == 0 &&
+              (TEST_THIN > 1 || whole.right == right),
+          "%llu of %llu", (unsigned long long)whole.right, (unsigned long long)whole.asked);
     nb_task_score low = facts_of(eval_file("Q2_K"), 24);
     check(low.asked == 24 && low.in_file == 71 && low.right < 12, "%llu of 24 at two bits",
           (unsigned long long)low.right);
