@@ -1,7 +1,12 @@
 /* HQQ (Badri & Shaji; mobiusml/hqq, quantize.py; quant.md 3.7): the step from the range, the zero
  * by half-quadratic splitting of ||W - s(q - z)||_p, p = 0.7: e = shrink(W - W', beta), z =
  * mean(q - (W - e) / s), beta grows; it ends when the mean error rises, the best zero stays. No
- * calibration. q4_1 and q5_1 hold a zero that is no whole number: m = -s z. */
+ * calibration. q4_1 and q5_1 hold a zero that is no whole number: m = -s z.
+ *
+ * Not on K grids, whose reference searches steps and minima itself. Measured on the demo's 5.8 M
+ * weights: with the published beta no residual of q4_K and q5_K outlives the shrinking, so the
+ * target W - e is W; of q2_K 0.5 % do, and mean, squared and p = 0.7 error all rise. Zeros solved
+ * for the groups and put on the grid are 3 to 6 % worse than the reference's in all three. */
 #include <math.h>
 #include <string.h>
 
