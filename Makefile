@@ -243,9 +243,12 @@ faults: deps
 TSAN_SUITES ?= nb pool sched job file kernels chat fake_server fake_faults \
   output/a_pause_holds_every_thread output/cancel_leaves_nothing \
   forward/any_thread_count_gives_the_same_bits_A24 forward/a_cancelled_prompt_leaves_a_usable_session \
-  forward/a_model_changed_under_us_is_an_error_A19 quantize/threads_change_neither_bytes_nor_figures
+  forward/a_model_changed_under_us_is_an_error_A19 quantize/threads_change_neither_bytes_nor_figures \
+  resume/any_number_of_threads_goes_on_alike methods/one_scale_for_a_tensor_is_the_same_for_any_threads \
+  imatrix_write/collecting_gives_the_same_bits_for_any_threads kld/the_bits_do_not_depend_on_threads \
+  several/cancel_stops_all_within_a_token solve/threads_change_no_damage grid/any_thread_may_be_first
 # One at a time: these count what a server sent while a program took its time.
-TSAN_ALONE ?= net net_retry net_safety $(NET_STREAMS:%=net_stream/%) $(TRANSFERS:%=transfer/%) $(QUEUES:%=queue/%)
+TSAN_ALONE ?= net net_retry net_safety $(NET_STREAMS:%=net_stream/%) $(TRANSFERS:%=transfer/%) $(QUEUES:%=queue/%) $(REMOTES)
 # The other streams' tests hold a slowed server to the second.
 NET_STREAMS := brings_the_bytes_that_were_asked each_end_is_told_once_with_its_cause \
   stops_when_asked_and_when_the_sink_has_enough timers_run_in_their_order streams_start_from_callbacks
@@ -256,6 +259,9 @@ TRANSFERS := round_trip_hub_1 drops_cost_nothing_hub_3 the_second_run_asks_only_
 QUEUES := two_files_share_four_connections pause_answers_at_once_and_goes_on_hub_18 \
   cancel_can_delete_what_came_hub_18 order_is_the_users survives_quit_and_crash_A15 \
   a_gated_repository_stops_with_one_request_hub_20
+# A thread asks, the network answers; panes and a rate limit share one program.
+REMOTES := remote remote_faults/cancel_answers_within_200_ms remote_faults/a_busy_server_is_asked_again \
+  remote_faults/a_rate_limit_holds_up_only_its_endpoint remote_screen/local_and_remote_stand_side_by_side
 # Libraries are not instrumented: what they lock among themselves is not seen (libcrypto's counts).
 TSAN_RULES := halt_on_error=1:allocator_may_return_null=1:ignore_noninstrumented_modules=1
 tsan_run = TSAN_OPTIONS=$(TSAN_RULES) xargs -n 1 -P $1 sh tests/suite.sh build/tsan/tests/plain

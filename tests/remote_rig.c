@@ -48,7 +48,8 @@ static void on_progress(void *ud, const nb_progress *p)
 
 static bool on_canceled(void *ud)
 {
-    return ((far_answer *)ud)->cancel;
+    const far_answer *a = ud;
+    return a->cancel || (a->cancel_after > 0 && dl_clock() >= a->canceled);
 }
 
 void far_ask(dl_remote *r, const nb_ask *ask, far_answer *a)
@@ -57,7 +58,8 @@ void far_ask(dl_remote *r, const nb_ask *ask, far_answer *a)
     const nb_hooks hooks = {on_progress, on_canceled, a};
     nb_ask mine = *ask;
     double start = dl_clock();
-    *a = (far_answer){.cancel_at_first = a->cancel_at_first};
+    *a = (far_answer){.cancel_at_first = a->cancel_at_first, .cancel_after = a->cancel_after};
+    a->canceled = a->cancel_after > 0 ? start + a->cancel_after : 0;
     mine.token = on_token;
     mine.arg = a;
     a->status = who->ask(who, &mine, &a->stats, &hooks, &a->err);

@@ -23,12 +23,13 @@ typedef struct far_answer {
     char what[96];        /* last progress that began with "rate limited" */
     _Atomic bool cancel;
     bool cancel_at_first; /* token */
+    double cancel_after;  /* s after the question; 0 = not */
     double canceled;      /* when */
 } far_answer;
 
 /* A client of that server: patience 4 s, silence 10 s unless opt says otherwise. */
 dl_remote *far_open(const char *model, const dl_remote_options *opt);
-/* Asks one question; a is zeroed but for cancel_at_first. */
+/* Asks one question; a is zeroed but for cancel_at_first and cancel_after. */
 void far_ask(dl_remote *r, const nb_ask *ask, far_answer *a);
 void far_say(dl_remote *r, const char *question, far_answer *a);
 void far_free(far_answer *a);

@@ -269,6 +269,35 @@ CHECK_TEST(resume, damage_to_what_lies_there_is_mended)
     rig_close(&r);
 }
 
+/* Several check what is there and note what they finish, as one does. */
+CHECK_TEST(resume, any_number_of_threads_goes_on_alike)
+{
+    static const int threads[] = {0, 2, 5};
+    rig r;
+    nb_err err = {0};
+    size_t n, k, kept = 0;
+    char part[720], journal[740];
+    rig_open(&r, "threads");
+    leave_leftover(&r);
+    snprintf(part, sizeof part, "%s.part", r.out);
+    snprintf(journal, sizeof journal, "%s.part.journal", r.out);
+    char *was = test_slurp(part, &n), *log = test_slurp(journal, &k);
+    for (size_t i = 0; i < countof(threads); i++) {
+        test_spit(part, was, n);
+        test_spit(journal, log, k);
+        quant_job job = {
+            .w = r.w, .preset = "Q4_0", .out = r.out, .threads = threads[i], .view = &r.view};
+        check(quant_run(&job, &err) == NB_OK, "%d threads: %s", threads[i], err.msg);
+        kept = i ? kept : r.view.n_kept;
+        check(finished(&r, "threads") && r.view.n_kept == kept && kept > 2, "%d threads: %zu kept",
+              threads[i], r.view.n_kept);
+        unlink(r.out);
+    }
+    free(was);
+    free(log);
+    rig_close(&r);
+}
+
 CHECK_TEST(resume, planted_journals_are_refused_and_left_alone)
 {
     rig r;
