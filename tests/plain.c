@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 {
     static volatile int count[3];
     static double start;
-    bool times = option(argc, argv, "--times");
+    volatile bool times = option(argc, argv, "--times"); /* read behind a longjmp */
     if (option(argc, argv, "--list") || option(argc, argv, "--suites"))
         return list(argc, argv);
     for (check_row *volatile row = rows; row; row = row->next) {
