@@ -1,10 +1,11 @@
 /* What a command's --json and its screen's JSON both say, written once, so that the numbers are the
- * same (tui 29). The keys are documented with the commands: show, inspect, quantize; those of chat
- * are written by transcript_view.c. Each function adds members to the object open in w. */
+ * same (tui 29). The keys are documented with the commands: show, inspect, quantize, compare;
+ * chat's are written by transcript_view.c. Each function adds members to the object open in w. */
 #ifndef NIBBLE_TWIN_H
 #define NIBBLE_TWIN_H
 
 #include "core/base/json.h"
+#include "core/eval/compare.h"
 #include "core/files/weights.h"
 #include "core/quant/fit.h"
 #include "core/quant/quantize.h"
@@ -29,6 +30,9 @@ void ui_twin_block(nb_jout *w, uint64_t index, const nk_block_view *v, const flo
  * tensor's, and figures are of the tensors done so far. seconds: what the run took. */
 void ui_twin_quantize(nb_jout *w, const nb_plan *plan, const char *out, nb_run *run, double seconds,
                       nb_tensor_report *report);
+
+/* reference .. files []. pick: the row to keep, SIZE_MAX = none, and why. */
+void ui_twin_compare(nb_jout *w, const nb_compare *c, size_t pick, const char *why);
 
 const char *ui_twin_container(nb_container c); /* "gguf", "safetensors", "huggingface" */
 

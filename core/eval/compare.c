@@ -8,6 +8,7 @@
 #include "core/base/file.h"
 #include "core/base/str.h"
 #include "core/files/weights.h"
+#include "core/quant/fit.h"
 
 /* --- files -------------------------------------------------------------------------------------
  */
@@ -28,6 +29,17 @@ static void dominant_type(nb_compare_row *r, const nb_weights *w)
     r->bpw = r->params ? 8.0 * (double)r->bytes / (double)r->params : 0;
 }
 
+/* Nothing for an architecture that does not run here. */
+static void memory_need(nb_compare_row *r, const nb_weights *w)
+{
+    nb_hparams hp;
+    if (nb_hparams_read(&hp, nb_weights_kvs(w), NULL) != NB_OK)
+        return;
+    r->ram_ctx =
+        hp.n_ctx_train && hp.n_ctx_train < NB_COMPARE_CTX ? hp.n_ctx_train : NB_COMPARE_CTX;
+    r->ram = nb_fit_of(&hp, nb_weights_file_bytes(w), r->ram_ctx, false, 0).total;
+}
+
 static nb_status open_row(nb_compare_row *r, const char *path, nb_err *err)
 {
     nb_weights *w = NULL;
@@ -38,6 +50,7 @@ static nb_status open_row(nb_compare_row *r, const char *path, nb_err *err)
     nb_short(r->name, sizeof r->name, nb_path_base(path));
     r->model = nb_weights_fingerprint(w);
     dominant_type(r, w);
+    memory_need(r, w);
     nb_weights_close(&w);
     return NB_OK;
 }
@@ -102,7 +115,7 @@ void nb_compare_put_kld(nb_compare *c, size_t i, const nb_kld *k)
     r->kld = *k;
     r->ppl = k->ppl;
     r->ppl_err = k->ppl_err;
-    if (!c->row[0].has_ppl) { /* every divergence tells the reference's */
+    if (c->row[0].is_reference && !c->row[0].has_ppl) { /* every divergence tells the reference's */
         c->row[0].has_ppl = true;
         c->row[0].ppl = k->base_ppl;
         c->row[0].ppl_err = k->base_ppl_err;
@@ -188,24 +201,15 @@ bool nb_compare_guess(nb_compare *c, const nb_runs *runs)
  */
 
 static const char *const axis_name[NB_AXIS_COUNT] = {
-    [NB_AXIS_BYTES] = "size",
-    [NB_AXIS_BPW] = "bits per weight",
-    [NB_AXIS_KLD] = "KL divergence",
-    [NB_AXIS_PPL] = "perplexity",
-    [NB_AXIS_TOP1] = "changed top tokens",
-    [NB_AXIS_FACTS] = "facts lost",
-    [NB_AXIS_SPEED] = "time per token",
+    [NB_AXIS_BYTES] = "size",       [NB_AXIS_BPW] = "bits per weight",
+    [NB_AXIS_RAM] = "memory",       [NB_AXIS_KLD] = "KL divergence",
+    [NB_AXIS_PPL] = "perplexity",   [NB_AXIS_TOP1] = "changed top tokens",
+    [NB_AXIS_FACTS] = "facts lost", [NB_AXIS_SPEED] = "time per token",
 };
 
 const char *nb_axis_name(nb_compare_axis a)
 {
     return axis_name[a];
-}
-
-/* A reference diverges from itself by nothing. */
-static bool measured(const nb_compare_row *r)
-{
-    return r->has_kld || r->is_reference;
 }
 
 bool nb_compare_value(const nb_compare_row *r, nb_compare_axis a, double *value, double *err)
@@ -216,9 +220,10 @@ bool nb_compare_value(const nb_compare_row *r, nb_compare_axis a, double *value,
     } of[NB_AXIS_COUNT] = {
         [NB_AXIS_BYTES] = {r->bytes > 0, (double)r->bytes, 0},
         [NB_AXIS_BPW] = {r->bpw > 0, r->bpw, 0},
-        [NB_AXIS_KLD] = {measured(r), r->kld.kld.mean, r->kld.kld.err},
+        [NB_AXIS_RAM] = {r->ram > 0, (double)r->ram, 0},
+        [NB_AXIS_KLD] = {r->has_kld, r->kld.kld.mean, r->kld.kld.err},
         [NB_AXIS_PPL] = {r->has_ppl, r->ppl, r->ppl_err},
-        [NB_AXIS_TOP1] = {measured(r), r->has_kld ? 1 - r->kld.same_top : 0, r->kld.same_top_err},
+        [NB_AXIS_TOP1] = {r->has_kld, 1 - r->kld.same_top, r->kld.same_top_err},
         [NB_AXIS_FACTS] = {r->has_facts, 1 - r->facts.score, (r->facts.hi - r->facts.lo) / 3.92},
         [NB_AXIS_SPEED] = {r->has_speed && r->tg_tok_s > 0, r->tg_tok_s > 0 ? 1 / r->tg_tok_s : 0,
                            0},
@@ -228,9 +233,8 @@ bool nb_compare_value(const nb_compare_row *r, nb_compare_axis a, double *value,
     return of[a].known;
 }
 
-/* Whether file a makes b superfluous: as good on both axes, better on one. */
-static bool beats(const nb_compare_row *a, const nb_compare_row *b, nb_compare_axis x,
-                  nb_compare_axis y)
+bool nb_compare_beats(const nb_compare_row *a, const nb_compare_row *b, nb_compare_axis x,
+                      nb_compare_axis y)
 {
     double ax, ay, bx, by, err;
     if (!nb_compare_value(a, x, &ax, &err) || !nb_compare_value(a, y, &ay, &err) ||
@@ -246,129 +250,6 @@ void nb_compare_front(nb_compare *c, nb_compare_axis x, nb_compare_axis y)
         nb_compare_row *r = &c->row[i];
         r->front = nb_compare_value(r, x, &v, &err) && nb_compare_value(r, y, &v, &err);
         for (size_t k = 0; k < c->n && r->front; k++)
-            r->front = !beats(&c->row[k], r, x, y);
-    }
-}
-
-/* --- advice ------------------------------------------------------------------------------------
- */
-
-/* What a divergence means, from Llama-3-8B's anchors (quant.md 4.5): q6_K .005, q5_K_M .011,
- * q4_K_M .03, q3_K_M .1, q2_K .45. */
-static const struct {
-    double below;
-    const char *word;
-    bool freely; /* worth keeping for more than want of room */
-} grades[] = {
-    {0.002, "next to no loss", true}, {0.015, "hardly a loss", true},
-    {0.06, "a small loss", true},     {0.2, "a clear loss", false},
-    {0.7, "a heavy loss", false},     {HUGE_VAL, "little is left of the model", false},
-};
-
-static size_t grade_of(double kld)
-{
-    size_t i = 0;
-    while (i + 1 < countof(grades) && !(kld < grades[i].below))
-        i++;
-    return i;
-}
-
-/* The smallest gap up in size among files of the front; NULL: r is the largest but the reference.
- */
-static const nb_compare_row *next_up(const nb_compare *c, const nb_compare_row *r)
-{
-    const nb_compare_row *up = NULL;
-    for (size_t i = 0; i < c->n; i++) {
-        const nb_compare_row *o = &c->row[i];
-        if (o->front && !o->is_reference && o->bytes > r->bytes && (!up || o->bytes < up->bytes))
-            up = o;
-    }
-    return up;
-}
-
-static const nb_compare_row *best_over(const nb_compare *c, const nb_compare_row *r,
-                                       nb_compare_axis y)
-{
-    const nb_compare_row *best = NULL;
-    for (size_t i = 0; i < c->n; i++) {
-        const nb_compare_row *o = &c->row[i];
-        double a, b, err;
-        if (o != r && beats(o, r, NB_AXIS_BYTES, y) && nb_compare_value(o, y, &a, &err) &&
-            (!best || (nb_compare_value(best, y, &b, &err) && a < b)))
-            best = o;
-    }
-    return best;
-}
-
-/* Two values that lie within two standard errors of their difference cannot be told apart. */
-static bool same_within_noise(const nb_compare_row *a, const nb_compare_row *b, nb_compare_axis y)
-{
-    double va, vb, ea, eb;
-    return nb_compare_value(a, y, &va, &ea) && nb_compare_value(b, y, &vb, &eb) &&
-           fabs(va - vb) <= 2 * sqrt(ea * ea + eb * eb);
-}
-
-static void advise_beaten(nb_compare_row *r, const nb_compare_row *o, nb_compare_axis y)
-{
-    char size[16], own[16];
-    double a = 0, b = 0, err;
-    nb_compare_value(o, y, &a, &err);
-    nb_compare_value(r, y, &b, &err);
-    bool even = same_within_noise(r, o, y);
-    nb_human_bytes(size, o->bytes);
-    nb_human_bytes(own, r->bytes);
-    snprintf(r->advice, sizeof r->advice,
-             "drop it: %.60s takes %s instead of %s and %s (%s %.4f, %.4f here)", o->name, size,
-             own, even ? "is as good within the noise" : "is better", nb_axis_name(y), a, b);
-}
-
-static void advise_front(const nb_compare *c, nb_compare_row *r, nb_compare_axis y)
-{
-    const nb_compare_row *up = next_up(c, r);
-    nb_str s = {0};
-    double v = 0, w = 0, err;
-    nb_compare_value(r, y, &v, &err);
-    if (y == NB_AXIS_KLD)
-        nb_str_addf(&s, "keep it%s: %s (KL %.2g) at %.2f bits per weight",
-                    grades[grade_of(v)].freely ? "" : " only where nothing larger fits",
-                    grades[grade_of(v)].word, v, r->bpw);
-    else
-        nb_str_addf(&s, "keep it: nothing smaller has a lower perplexity");
-    if (up && nb_compare_value(up, y, &w, &err) && w > 0) {
-        double share = 100 * (1 - (double)r->bytes / (double)up->bytes);
-        if (same_within_noise(r, up, y))
-            nb_str_addf(&s, "; %.0f %% smaller than %.60s, as good within the noise", share,
-                        up->name);
-        else
-            nb_str_addf(&s, "; %.0f %% smaller than %.60s for %.2g times its %s", share, up->name,
-                        v / w, nb_axis_name(y));
-    }
-    if (r->has_facts)
-        nb_str_addf(&s, "; knows %llu of %llu facts", (unsigned long long)r->facts.right,
-                    (unsigned long long)r->facts.asked);
-    nb_short(r->advice, sizeof r->advice, nb_str_c(&s));
-    nb_str_free(&s);
-}
-
-void nb_compare_advise(nb_compare *c)
-{
-    nb_compare_axis y = NB_AXIS_PPL;
-    for (size_t i = 0; i < c->n; i++)
-        y = c->row[i].has_kld ? NB_AXIS_KLD : y;
-    nb_compare_front(c, NB_AXIS_BYTES, y);
-    for (size_t i = 0; i < c->n; i++) {
-        nb_compare_row *r = &c->row[i];
-        double v, err;
-        const nb_compare_row *better = best_over(c, r, y);
-        if (r->is_reference)
-            snprintf(r->advice, sizeof r->advice,
-                     "the reference: keep it to make other files from");
-        else if (!nb_compare_value(r, y, &v, &err))
-            snprintf(r->advice, sizeof r->advice,
-                     "not measured under the same reference, text and context");
-        else if (better)
-            advise_beaten(r, better, y);
-        else
-            advise_front(c, r, y);
+            r->front = !nb_compare_beats(&c->row[k], r, x, y);
     }
 }

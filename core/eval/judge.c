@@ -90,8 +90,7 @@ nb_run_key nb_judge_key(const nb_judge *j)
     return key;
 }
 
-/* Before the first file that is measured: where all have stored runs nothing is evaluated. */
-static nb_status make_ready(nb_judge *j, const nb_hooks *hooks, nb_err *err)
+nb_status nb_judge_ready(nb_judge *j, const nb_hooks *hooks, nb_err *err)
 {
     const nb_reading *r = &j->reading;
     uint64_t bytes;
@@ -119,7 +118,7 @@ nb_status nb_judge_kld(nb_judge *j, const char *path, nb_kld *out, const nb_hook
         st = nb_vocab_same(e.tok, nb_path_base(path), j->ref.tok, nb_path_base(j->opt.reference),
                            err);
     if (st == NB_OK)
-        st = make_ready(j, hooks, err);
+        st = nb_judge_ready(j, hooks, err);
     if (st == NB_OK)
         st = engine_session(&e, j, j->reading.n_ctx, err);
     if (st == NB_OK)
@@ -149,4 +148,32 @@ nb_status nb_judge_facts(nb_judge *j, const char *path, nb_task_score *out, cons
     nb_chat_close(&chat);
     engine_close(&e);
     return st;
+}
+
+static nb_status keep(nb_runs *runs, nb_run_kind kind, nb_run_key key, uint64_t model,
+                      const void *record, nb_err *err)
+{
+    key.model = model;
+    return runs ? nb_runs_add(runs, kind, &key, record, err) : NB_OK;
+}
+
+nb_status nb_judge_row(nb_judge *j, nb_compare *c, size_t i, nb_runs *runs, size_t *measured,
+                       const nb_hooks *hooks, nb_err *err)
+{
+    const nb_compare_row *r = &c->row[i];
+    nb_kld k;
+    nb_task_score facts;
+    if (!r->is_reference && !r->has_kld) {
+        NB_TRY(nb_judge_kld(j, r->path, &k, hooks, err));
+        nb_compare_put_kld(c, i, &k);
+        ++*measured;
+        NB_TRY(keep(runs, NB_RUN_KLD, c->key, r->model, &k, err));
+    }
+    if (j->tasks && !r->has_facts) {
+        NB_TRY(nb_judge_facts(j, r->path, &facts, hooks, err));
+        nb_compare_put_facts(c, i, &facts);
+        ++*measured;
+        NB_TRY(keep(runs, NB_RUN_FACTS, c->qa_key, r->model, &facts, err));
+    }
+    return NB_OK;
 }

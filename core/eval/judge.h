@@ -3,7 +3,7 @@
 #ifndef NIBBLE_JUDGE_H
 #define NIBBLE_JUDGE_H
 
-#include "core/eval/runs.h"
+#include "core/eval/compare.h"
 #include "core/files/weights.h"
 
 typedef struct nb_judge_options {
@@ -27,6 +27,8 @@ nb_status nb_judge_open(nb_judge **out, const nb_judge_options *opt, const nk_op
 void nb_judge_close(nb_judge **j);
 /* Key of the divergences it measures; model is 0. */
 nb_run_key nb_judge_key(const nb_judge *j);
+/* Evaluates the reference now, chunk by chunk; measuring does it where this was not called. */
+nb_status nb_judge_ready(nb_judge *j, const nb_hooks *hooks, nb_err *err);
 /* Of the file at path. Divergence, with the perplexity of both. NB_REFUSED names the first token in
  * which the vocabularies differ. */
 nb_status nb_judge_kld(nb_judge *j, const char *path, nb_kld *out, const nb_hooks *hooks,
@@ -34,5 +36,10 @@ nb_status nb_judge_kld(nb_judge *j, const char *path, nb_kld *out, const nb_hook
 /* Questions answered as asked; NB_USAGE without questions. */
 nb_status nb_judge_facts(nb_judge *j, const char *path, nb_task_score *out, const nb_hooks *hooks,
                          nb_err *err);
+/* What row i of the table lacks: divergence, unless it is the reference, and facts, where questions
+ * were given. Each is put into the table and stored at once; runs NULL: not stored. *measured
+ * counts them. c->key is the judge's. */
+nb_status nb_judge_row(nb_judge *j, nb_compare *c, size_t i, nb_runs *runs, size_t *measured,
+                       const nb_hooks *hooks, nb_err *err);
 
 #endif

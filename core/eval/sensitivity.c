@@ -83,8 +83,41 @@ nb_run_key nb_sense_key(const nb_run_key *like, const nb_sense_table *t, size_t 
 {
     nb_run_key key = *like;
     snprintf(key.tensor, sizeof key.tensor, "%s", t->row[i].view->t.name);
-    snprintf(key.type, sizeof key.type, "%s", t->type->name);
+    snprintf(key.type, sizeof key.type, "%s%s%s", t->type->name, t->with[0] ? "+" : "", t->with);
     return key;
+}
+
+void nb_sense_with(nb_sense_table *t, const nb_imatrix *im)
+{
+    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a of names and values */
+    for (size_t i = 0; i < im->n; i++) {
+        const nb_imatrix_entry *e = &im->entry[i];
+        for (const char *p = e->name; *p; p++)
+            h = (h ^ (unsigned char)*p) * 0x100000001b3u;
+        for (uint64_t k = 0; k < e->n; k++) {
+            uint32_t bits;
+            memcpy(&bits, &e->importance[k], sizeof bits);
+            h = (h ^ bits) * 0x100000001b3u;
+        }
+    }
+    snprintf(t->with, sizeof t->with, "%07x", (unsigned)(h >> 36));
+}
+
+nb_status nb_sense_importance(const float **out, const nb_sense_table *t, size_t i,
+                              const nb_imatrix *im, nb_err *err)
+{
+    const nb_tensor *v = &t->row[i].view->t;
+    const nb_imatrix_entry *e = im ? nb_imatrix_find(im, v->name) : NULL;
+    bool fits = e && v->shape[3] == 1 && e->n == v->shape[0] * v->shape[2];
+    *out = NULL;
+    if (e && !fits && strcmp(v->name, "token_embd.weight") != 0) /* old files always have one */
+        return nb_fail(err, NB_FORMAT,
+                       "imatrix entry \"%s\" has %llu values, the tensor %llu x %llu columns: it "
+                       "is of another model",
+                       v->name, (unsigned long long)e->n, (unsigned long long)v->shape[2],
+                       (unsigned long long)v->shape[0]);
+    *out = fits ? e->importance : NULL;
+    return NB_OK;
 }
 
 size_t nb_sense_look(nb_sense_table *t, const nb_runs *runs, const nb_run_key *like)

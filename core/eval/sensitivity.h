@@ -10,6 +10,7 @@
 
 #include "core/eval/runs.h"
 #include "core/files/weights.h"
+#include "core/quant/imatrix.h"
 
 typedef struct nb_sense_row {
     const nb_view *view; /* borrowed: weights */
@@ -25,6 +26,7 @@ enum { NB_SENSE_KINDS = 64 };
 
 typedef struct nb_sense_table {
     const nk_type *type;
+    char with[8];      /* print of the importance matrix the type is made with; "" = without one */
     nb_sense_row *row; /* [n] owned: every tensor a quantizer may touch, in the weights' order */
     size_t n;
     uint32_t n_layer;
@@ -35,6 +37,12 @@ typedef struct nb_sense_table {
 nb_status nb_sense_table_open(nb_sense_table *out, const nb_weights *w, const nk_type *type,
                               nb_err *err);
 void nb_sense_table_close(nb_sense_table *t);
+/* A few hexadecimal digits that tell importance matrices apart. */
+void nb_sense_with(nb_sense_table *t, const nb_imatrix *im);
+/* Importance of row i's columns, as nb_sense_measure takes it; NULL: the matrix has none for it.
+ * NB_FORMAT when the entry does not fit the tensor. */
+nb_status nb_sense_importance(const float **out, const nb_sense_table *t, size_t i,
+                              const nb_imatrix *im, nb_err *err);
 /* The key of a tensor's run: all of `like` (model, text, protocol, n_ctx, chunks) and the two. */
 nb_run_key nb_sense_key(const nb_run_key *like, const nb_sense_table *t, size_t i);
 /* Takes what is stored under these keys; returns how many rows are known then. */

@@ -433,6 +433,23 @@ const nb_entry *nb_library_at(const nb_library *lib, size_t i)
     return lib->order[i];
 }
 
+size_t nb_library_source(const nb_library *lib, size_t i)
+{
+    const nb_entry *e = nb_library_at(lib, i);
+    for (size_t k = i; e->source[0] && k-- > 0;) {
+        const nb_entry *s = nb_library_at(lib, k);
+        if (!s->source[0] && strcmp(s->name, e->source) == 0)
+            return k;
+    }
+    return i;
+}
+
+bool nb_library_family(const nb_library *lib, size_t a, size_t b)
+{
+    const char *x = nb_library_at(lib, a)->source, *y = nb_library_at(lib, b)->source;
+    return nb_library_source(lib, a) == nb_library_source(lib, b) || (x[0] && strcmp(x, y) == 0);
+}
+
 void nb_library_close(nb_library **lib)
 {
     if (!*lib)

@@ -47,6 +47,10 @@ nb_status nb_library_scan(nb_library **out, const nb_config *cfg, const char *co
 size_t nb_library_count(const nb_library *lib);
 /* Sources first, each followed by what was made from it. */
 const nb_entry *nb_library_at(const nb_library *lib, size_t i);
+/* Index of the model that entry i was made from, or i itself. */
+size_t nb_library_source(const nb_library *lib, size_t i);
+/* Whether two entries are one model in different types: of one source, here or only named. */
+bool nb_library_family(const nb_library *lib, size_t a, size_t b);
 void nb_library_close(nb_library **lib);
 
 /* The same row for a model that is not on this machine: from the header of its GGUF file (file: its

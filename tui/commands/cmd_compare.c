@@ -9,6 +9,7 @@
 #include "core/files/library.h"
 #include "tui/commands/compare_far.h"
 #include "tui/commands/default_text.h"
+#include "tui/twin.h"
 
 enum { C_REF, C_FILE, C_CTX, C_CHUNKS, C_PROTOCOL, C_STORED, C_NO_FACTS, C_COUNT };
 enum { MOST_FILES = 64 };
@@ -29,12 +30,14 @@ typedef struct work {
     const char *far[MOST_FILES]; /* arguments that are addresses */
     size_t n_far;
     nb_compare c;
-    ui_text text, qa;
+    ui_corpus text, qa;
     bool demo; /* the demo's questions may be asked of these files */
     nk_pool *pool;
     nb_runs *runs; /* NULL: nothing can be remembered */
     nb_judge *judge;
     size_t measured;
+    size_t pick;   /* row to keep; SIZE_MAX: none is measured */
+    char why[400]; /* one sentence */
 } work;
 
 static void work_close(work *w)
@@ -49,32 +52,6 @@ static void work_close(work *w)
 
 /* --- measuring ---------------------------------------------------------------------------------
  */
-
-static void keep(work *w, nb_run_kind kind, nb_run_key key, size_t i, const void *record)
-{
-    key.model = w->c.row[i].model;
-    if (w->runs)
-        nb_runs_add(w->runs, kind, &key, record, NULL);
-    w->measured++;
-}
-
-static nb_status measure_row(work *w, size_t i, const nb_hooks *hooks, nb_err *err)
-{
-    nb_compare_row *r = &w->c.row[i];
-    nb_kld k;
-    nb_task_score facts;
-    if (!r->is_reference && !r->has_kld) {
-        NB_TRY(nb_judge_kld(w->judge, r->path, &k, hooks, err));
-        nb_compare_put_kld(&w->c, i, &k);
-        keep(w, NB_RUN_KLD, w->c.key, i, &k);
-    }
-    if (w->demo && !r->has_facts) {
-        NB_TRY(nb_judge_facts(w->judge, r->path, &facts, hooks, err));
-        nb_compare_put_facts(&w->c, i, &facts);
-        keep(w, NB_RUN_FACTS, w->c.qa_key, i, &facts);
-    }
-    return NB_OK;
-}
 
 static bool all_known(const work *w)
 {
@@ -118,7 +95,7 @@ static nb_status measure_all(work *w, nb_err *err)
     nb_status st = NB_OK;
     nb_hooks hooks = ui_ctx_hooks(w->ctx);
     for (size_t i = 0; i < w->c.n && st == NB_OK && !w->ctx->opt[C_STORED].flag; i++)
-        st = measure_row(w, i, &hooks, err);
+        st = nb_judge_row(w->judge, &w->c, i, w->runs, &w->measured, &hooks, err);
     ui_ctx_done(w->ctx);
     return st;
 }
@@ -185,46 +162,12 @@ static void print_text(const work *w)
         ui_print_line(nb_str_c(&s));
         nb_str_free(&s);
     }
+    putchar('\n');
+    ui_print_line(w->why);
 }
 
 /* --- JSON --------------------------------------------------------------------------------------
  */
-
-static void value_json(nb_jout *j, const char *key, bool known, double v)
-{
-    nb_jout_key(j, key);
-    if (known)
-        nb_jout_double(j, v);
-    else
-        nb_jout_null(j);
-}
-
-static void row_json(nb_jout *j, const nb_compare_row *r)
-{
-    nb_jout_object(j);
-    nb_jout_key(j, "file"), nb_jout_str(j, r->path);
-    nb_jout_key(j, "type"), nb_jout_str(j, r->type_name);
-    nb_jout_key(j, "reference"), nb_jout_bool(j, r->is_reference);
-    nb_jout_key(j, "bytes"), nb_jout_u64(j, r->bytes);
-    nb_jout_key(j, "params"), nb_jout_u64(j, r->params);
-    nb_jout_key(j, "bpw"), nb_jout_double(j, r->bpw);
-    value_json(j, "ppl", r->has_ppl, r->ppl);
-    value_json(j, "ppl_stderr", r->has_ppl, r->ppl_err);
-    value_json(j, "kld", r->has_kld, r->kld.kld.mean);
-    value_json(j, "kld_stderr", r->has_kld, r->kld.kld.err);
-    value_json(j, "kld_p99", r->has_kld, r->kld.kld.p99);
-    value_json(j, "same_top", r->has_kld, r->kld.same_top);
-    value_json(j, "same_top_lo", r->has_kld, r->kld.same_top_lo);
-    value_json(j, "same_top_hi", r->has_kld, r->kld.same_top_hi);
-    value_json(j, "facts_kept", r->has_facts, (double)r->facts.right);
-    value_json(j, "facts", r->has_facts, (double)r->facts.asked);
-    value_json(j, "facts_lo", r->has_facts, r->facts.lo);
-    value_json(j, "facts_hi", r->has_facts, r->facts.hi);
-    value_json(j, "tok_per_s", r->has_speed, r->tg_tok_s);
-    nb_jout_key(j, "pareto"), nb_jout_bool(j, r->front);
-    nb_jout_key(j, "advice"), nb_jout_str(j, r->advice);
-    nb_jout_object_end(j);
-}
 
 static void print_json(const work *w)
 {
@@ -232,16 +175,8 @@ static void print_json(const work *w)
     nb_str text = {0};
     nb_jout j = nb_jout_make(&text);
     nb_jout_object(&j);
-    nb_jout_key(&j, "reference"), nb_jout_str(&j, nb_compare_reference(c));
-    nb_jout_key(&j, "text_sha256"), nb_jout_str(&j, c->key.text);
-    nb_jout_key(&j, "protocol"), nb_jout_str(&j, c->key.protocol);
-    nb_jout_key(&j, "ctx"), nb_jout_u64(&j, c->key.n_ctx);
-    nb_jout_key(&j, "chunks"), nb_jout_u64(&j, c->key.chunks);
     nb_jout_key(&j, "measured"), nb_jout_u64(&j, w->measured);
-    nb_jout_key(&j, "files"), nb_jout_array(&j);
-    for (size_t i = 0; i < c->n; i++)
-        row_json(&j, &c->row[i]);
-    nb_jout_array_end(&j);
+    ui_twin_compare(&j, c, w->pick, w->why);
     const ui_compare_far far = far_of(w);
     ui_compare_far_json(&j, &far);
     nb_jout_object_end(&j);
@@ -315,6 +250,7 @@ static nb_status run_compare(ui_ctx *ctx, nb_err *err)
     nb_status st = fill(w, err);
     if (st == NB_OK) {
         nb_compare_advise(&w->c);
+        w->pick = nb_compare_pick(&w->c, w->why, sizeof w->why);
         (ctx->json ? print_json : print_text)(w);
         const ui_compare_far far = far_of(w);
         if (!ctx->json)
@@ -333,16 +269,16 @@ const ui_cmd ui_cmd_compare = {
         "Size, perplexity, KL divergence from the reference, agreement and, for the demo, facts\n"
         "kept. Stored runs with the same reference, text, context and protocol are used; what is\n"
         "missing is measured and stored. Without --file the text of the stored runs counts, else\n"
-        "the demo's questions and answers are read. What eval stored of remote models, those "
-        "files\n"
-        "held against one and the addresses given themselves, stands below in no ranking.\n"
-        "JSON keys: reference, text_sha256, protocol, ctx, chunks, measured, files[] {file, type,\n"
-        "reference, bytes, params, bpw, ppl, ppl_stderr, kld, kld_stderr, kld_p99, same_top,\n"
-        "same_top_lo, same_top_hi, facts_kept, facts, facts_lo, facts_hi, tok_per_s, pareto,\n"
-        "advice}; null where nothing is known; remote[] {model, reference, kl_at_least, "
-        "kl_stderr,\n"
-        "same_top, perplexity_ref, perplexity, stderr, scored, protocol, text_sha256, ctx, "
-        "chunks}.",
+        "the demo's questions and answers are read. What eval stored of remote models, those\n"
+        "files held against one and the addresses given themselves, stands below in no ranking.\n"
+        "A line under the table names the file to keep: of those that lose little, the knee of\n"
+        "size and divergence, or the smallest where the text cannot tell them apart.\n"
+        "JSON keys: reference, text_sha256, protocol, ctx, chunks, measured, keep, why, files[]\n"
+        "{file, type, reference, bytes, params, bpw, ram, ram_ctx, ppl, ppl_stderr, kld,\n"
+        "kld_stderr, kld_p99, same_top, same_top_lo, same_top_hi, facts_kept, facts, facts_lo,\n"
+        "facts_hi, tok_per_s, prompt_tok_per_s, pareto, advice}; null where nothing is known;\n"
+        "remote[] {model, reference, kl_at_least, kl_stderr, same_top, perplexity_ref,\n"
+        "perplexity, stderr, scored, protocol, text_sha256, ctx, chunks}.",
     .opt = compare_opt,
     .n_opt = C_COUNT,
     .min_args = 1,

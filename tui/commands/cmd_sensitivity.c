@@ -1,4 +1,5 @@
 /* sensitivity: what quantizing each tensor alone costs, as a table of layers and kinds. */
+#include <langinfo.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,11 +8,13 @@
 #include "core/eval/sensitivity.h"
 #include "tui/commands/default_text.h"
 #include "tui/commands/engine.h"
+#include "tui/widgets/plot.h"
 
-enum { S_TYPE, S_FILE, S_CTX, S_CHUNKS, S_TENSOR, S_AGAIN, S_COUNT };
+enum { S_TYPE, S_IMATRIX, S_FILE, S_CTX, S_CHUNKS, S_TENSOR, S_AGAIN, S_COUNT };
 enum { FEW_CHUNKS = 4 };
 static const ui_opt sensitivity_opt[S_COUNT] = {
     {"type", 't', UI_OPT_TYPE, "TYPE", NULL, 0, 0, "type each tensor gets in its turn: q4_K, q2_K"},
+    {"imatrix", 0, UI_OPT_FILE, "FILE", NULL, 0, 0, "importance matrix the types are made with"},
     {"file", 'f', UI_OPT_FILE, "TEXT", "demo's", 0, 0, "text to measure on"},
     {"ctx", 'c', UI_OPT_INT, "N", "512", 8, 1 << 20, "tokens per chunk"},
     {"chunks", 0, UI_OPT_INT, "N", "4", 1, 1 << 20, "chunks at most"},
@@ -23,17 +26,19 @@ typedef struct work {
     ui_ctx *ctx;
     ui_engine own;
     nk_pool *pool;
-    ui_text text;
+    ui_corpus text;
     nb_reading reading;
     nb_runs *runs; /* NULL: nothing can be remembered */
     nb_run_key key;
     nb_sense_table table;
+    nb_imatrix *imatrix;       /* NULL = none */
     size_t todo, done, stored; /* rows to measure, measured, taken from the store */
 } work;
 
 static void work_close(work *w)
 {
     nb_sense_table_close(&w->table);
+    nb_imatrix_close(&w->imatrix);
     nb_runs_close(&w->runs);
     nb_reading_close(&w->reading);
     ui_text_close(&w->text);
@@ -77,7 +82,9 @@ static nb_status measure_row(work *w, nb_sense *s, size_t i, const nb_hooks *hoo
     nb_sense_row *r = &w->table.row[i];
     inner in = {w, *hooks, w->reading.chunks, r->view->t.name};
     nb_hooks own = {on_chunk, on_cancel, &in};
-    NB_TRY(nb_sense_measure(s, r->view, w->table.type, NULL, &r->damage, &own, err));
+    const float *importance;
+    NB_TRY(nb_sense_importance(&importance, &w->table, i, w->imatrix, err));
+    NB_TRY(nb_sense_measure(s, r->view, w->table.type, importance, &r->damage, &own, err));
     r->known = true;
     w->done++;
     nb_run_key key = nb_sense_key(&w->key, &w->table, i);
@@ -148,6 +155,24 @@ static void print_layers(const nb_sense_table *t, bool inside)
     }
 }
 
+/* The same as a picture: kinds in rows, layers in columns. */
+static void print_map(const nb_sense_table *t)
+{
+    enum { NAMES = 16, LEAST = 78, MOST = 400 };
+    ui_canvas c = {.ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0};
+    ui_heat heat = {.table = t, .at = SIZE_MAX};
+    nb_str text = {0};
+    int w = NAMES + (int)t->n_layer;
+    w = w < LEAST ? LEAST : w > MOST ? MOST : w;
+    if (ui_canvas_resize(&c, w, ui_heat_rows(t), NULL) != NB_OK)
+        return;
+    ui_heat_draw(&c, (ui_rect){0, 0, c.w, c.h}, &heat, false);
+    ui_canvas_text(&c, &text, false);
+    printf("\n%s", nb_str_c(&text));
+    nb_str_free(&text);
+    ui_canvas_free(&c);
+}
+
 static int by_damage(const void *a, const void *b)
 {
     double x = (*(const nb_sense_row *const *)a)->damage.kld;
@@ -188,13 +213,15 @@ static nb_status print_text(const work *w, nb_err *err)
         skipped += t->row[i].skip != NULL;
         unknown += !t->row[i].known && !t->row[i].skip;
     }
-    printf("KL divergence, nats, when one tensor alone is %s: %s, %u chunks of %u of ",
-           t->type->name, w->key.protocol, w->reading.chunks, w->reading.n_ctx);
+    printf("KL divergence, nats, when one tensor alone is %s%s: %s, %u chunks of %u of ",
+           t->type->name, w->imatrix ? " by the importance matrix" : "", w->key.protocol,
+           w->reading.chunks, w->reading.n_ctx);
     ui_print_line(w->text.name);
     print_layers(t, true);
     print_layers(t, false);
     printf("\nmarks: @ the most, then three steps to each tenth of it; sum of all %.5f\n",
            nb_sense_sum(t));
+    print_map(t);
     if (skipped || unknown)
         printf("x %zu tensors cannot be %s, ? %zu are not measured\n", skipped, t->type->name,
                unknown);
@@ -236,6 +263,11 @@ static void print_json(const work *w)
     nb_jout_object(&j);
     nb_jout_key(&j, "model"), nb_jout_str(&j, w->ctx->args[0]);
     nb_jout_key(&j, "type"), nb_jout_str(&j, w->table.type->name);
+    nb_jout_key(&j, "imatrix");
+    if (w->imatrix)
+        nb_jout_str(&j, w->imatrix->path);
+    else
+        nb_jout_null(&j);
     nb_jout_key(&j, "text_sha256"), nb_jout_str(&j, w->text.sha256);
     nb_jout_key(&j, "protocol"), nb_jout_str(&j, w->key.protocol);
     nb_jout_key(&j, "ctx"), nb_jout_u64(&j, w->reading.n_ctx);
@@ -256,7 +288,7 @@ static void print_json(const work *w)
 /* --- the command -------------------------------------------------------------------------------
  */
 
-static nb_status find_type(const nk_type **out, const ui_arg *arg, nb_err *err)
+static nb_status find_type(const nk_type **out, const ui_arg *arg, bool imatrix, nb_err *err)
 {
     const nk_type *t = arg->set ? nk_type_find(arg->text) : NULL;
     if (!arg->set)
@@ -264,10 +296,27 @@ static nb_status find_type(const nk_type **out, const ui_arg *arg, nb_err *err)
     if (!t || !t->encode || !t->decode || t->activation_only)
         return nb_fail(err, NB_USAGE, "--type: \"%.40s\" is no type that can be written",
                        arg->text);
-    if (t->wants_imatrix)
-        return nb_fail(err, NB_UNSUPPORTED, "%s cannot be made without an importance matrix",
-                       t->name);
+    if (t->wants_imatrix && !imatrix)
+        return nb_fail(err, NB_UNSUPPORTED,
+                       "%s cannot be made without an importance matrix: --imatrix FILE", t->name);
     *out = t;
+    return NB_OK;
+}
+
+/* Every entry must fit, before hours go by; a type that needs one is not made without. */
+static nb_status use_imatrix(work *w, nb_err *err)
+{
+    const ui_arg *file = &w->ctx->opt[S_IMATRIX];
+    const float *importance;
+    if (!file->set)
+        return NB_OK;
+    NB_TRY(nb_imatrix_open(&w->imatrix, file->text, err));
+    nb_sense_with(&w->table, w->imatrix);
+    for (size_t i = 0; i < w->table.n; i++) {
+        NB_TRY(nb_sense_importance(&importance, &w->table, i, w->imatrix, err));
+        if (!importance && w->table.type->wants_imatrix && !w->table.row[i].skip)
+            w->table.row[i].skip = "the importance matrix has no entry for it";
+    }
     return NB_OK;
 }
 
@@ -277,13 +326,14 @@ static nb_status prepare(work *w, nb_err *err)
     const nk_type *type = NULL;
     nb_reading_options r = {.n_ctx = o[S_CTX].set ? (uint32_t)o[S_CTX].i : 512,
                             .max_chunks = o[S_CHUNKS].set ? (uint32_t)o[S_CHUNKS].i : FEW_CHUNKS};
-    NB_TRY(find_type(&type, &o[S_TYPE], err));
+    NB_TRY(find_type(&type, &o[S_TYPE], o[S_IMATRIX].set, err));
     NB_TRY(ui_text_open(&w->text, &w->ctx->cfg, o[S_FILE].set ? o[S_FILE].text : NULL, err));
     NB_TRY(ui_engine_open(&w->own, w->ctx, w->ctx->args[0], err));
     NB_TRY(nk_pool_open(&w->pool, w->ctx->threads, err));
     NB_TRY(nb_reading_open(&w->reading, w->own.tok, w->own.model->hp.n_vocab, w->text.at,
                            w->text.len, &r, err));
     NB_TRY(nb_sense_table_open(&w->table, w->own.weights, type, err));
+    NB_TRY(use_imatrix(w, err));
     w->key = (nb_run_key){
         .model = ui_engine_print(&w->own), .n_ctx = w->reading.n_ctx, .chunks = w->reading.chunks};
     memcpy(w->key.text, w->text.sha256, sizeof w->key.text);
@@ -319,7 +369,10 @@ const ui_cmd ui_cmd_sensitivity = {
         "Each tensor in its turn is replaced by what TYPE makes of it, and the whole model's KL\n"
         "divergence from itself is measured (llama-perplexity's protocol, a few chunks). Each\n"
         "result is stored at once: an interrupted run goes on where it was.\n"
-        "JSON keys: model, type, text_sha256, protocol, ctx, chunks, layers, measured, stored,\n"
+        "With --imatrix the type is made with that importance matrix, as quantize makes it; such\n"
+        "results are kept apart from those without.\n"
+        "JSON keys: model, type, imatrix, text_sha256, protocol, ctx, chunks, layers, measured, "
+        "stored,\n"
         "sum, tensors[] {name, layer, kind, weights, source_bytes, bytes, kld, stderr, same_top,\n"
         "ln_ratio, weight_error or skipped}.",
     .opt = sensitivity_opt,

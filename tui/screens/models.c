@@ -95,52 +95,11 @@ static void event(void *self, const nb_event *e)
 
 /* --- actions --------------------------------------------------------------------------------- */
 
-static void to_screen(models *m, ui_scope screen)
-{
-    const nb_entry *e = ui_models_current(m);
-    if (!e)
-        return;
-    /* A variant is looked at against the model it was made from. */
-    size_t at = m->row[m->list.at].entry, source = ui_models_source(m, at);
-    bool pair = screen == UI_INSPECT && source != at;
-    const char *paths[] = {e->path, pair ? nb_library_at(m->lib, source)->path : NULL, NULL};
-    ui_app_show(m->app, screen, paths, NULL);
-}
-
 /* Before the first scan has ended there is nothing to bring: it is brought when it is there. */
 static bool later(models *m, ui_action a)
 {
     m->after_scan = !m->lib && m->job ? a : UI_ACT_NONE;
     return m->after_scan != UI_ACT_NONE;
-}
-
-static int by_bytes_down(const void *a, const void *b)
-{
-    const nb_entry *x = *(const nb_entry *const *)a, *y = *(const nb_entry *const *)b;
-    return x->bytes < y->bytes ? 1 : x->bytes > y->bytes ? -1 : strcmp(x->path, y->path);
-}
-
-/* The marked ones, the most precise first: it is what the others are held against. */
-static void talk(models *m)
-{
-    enum { PANES = 4 };
-    const nb_entry *pick[64];
-    const char *paths[PANES + 1] = {NULL};
-    size_t n = 0;
-    for (size_t i = 0; m->lib && i < nb_library_count(m->lib) && n < countof(pick); i++)
-        if (ui_models_marked(m, nb_library_at(m->lib, i)->path))
-            pick[n++] = nb_library_at(m->lib, i);
-    if (!n) {
-        to_screen(m, UI_CHAT);
-        return;
-    }
-    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are sorted */
-    qsort(pick, n, sizeof *pick, by_bytes_down);
-    for (size_t i = 0; i < n && i < PANES; i++)
-        paths[i] = pick[i]->path;
-    ui_app_show(m->app, UI_CHAT, paths, NULL);
-    if (n > PANES)
-        ui_app_say(m->app, "%zu marked, a chat has %d panes: the %d largest", n, PANES, PANES);
 }
 
 static void mark_rows(models *m, size_t from, size_t to, bool on)
@@ -233,20 +192,26 @@ static void write_table(models *m)
 
 static bool action_here(models *m, ui_action a)
 {
-    bool leads =
-        a == UI_ACT_MODELS_QUANTIZE || a == UI_ACT_MODELS_TALK || a == UI_ACT_MODELS_IMPORT;
+    bool leads = a == UI_ACT_MODELS_QUANTIZE || a == UI_ACT_MODELS_TALK ||
+                 a == UI_ACT_MODELS_IMPORT || a == UI_ACT_MODELS_COMPARE;
     if (leads && later(m, a))
         return true;
     switch (a) {
     case UI_ACT_MODELS_QUANTIZE:
-        to_screen(m, UI_QUANTIZE);
+        ui_models_to_screen(m, UI_QUANTIZE);
         return true;
     case UI_ACT_MODELS_TALK:
-        talk(m);
+        ui_models_talk(m);
+        return true;
+    case UI_ACT_MODELS_COMPARE:
+        ui_models_compare(m);
+        return true;
+    case UI_ACT_ANY_DIFF:
+        ui_models_diff(m);
         return true;
     case UI_ACT_ANY_OPEN:
     case UI_ACT_MODELS_IMPORT:
-        to_screen(m, UI_INSPECT);
+        ui_models_to_screen(m, UI_INSPECT);
         return true;
     case UI_ACT_MODELS_PREV_VALUE:
     case UI_ACT_MODELS_NEXT_VALUE:
@@ -389,7 +354,7 @@ static bool mouse(void *self, const ui_key *k)
     if (ui_list_mouse(&m->list, k)) {
         m->typing = m->typing && k->button >= 4;
         if (k->button == 2)
-            to_screen(m, UI_INSPECT);
+            ui_models_to_screen(m, UI_INSPECT);
     } else if (k->button == 1 && column >= 0) {
         sort_by(m, column);
     } else if (k->button == 1 && spot >= 0) {
@@ -438,7 +403,8 @@ static const char *hints(const void *self, bool narrow)
     if (!m->n_row)
         return narrow ? "/ filter  r again" : "/ filter  r look again";
     return narrow ? "Enter look  Q quantize  t chat  Space /"
-                  : "Enter inspect  Q quantize  t chat  Space mark  / filter  s sort  [ ] ctx";
+                  : "Enter inspect  Q quantize  c compare  t chat  Space mark  = diff  / filter  [ "
+                    "] ctx";
 }
 
 static double tick(void *self, double now)

@@ -1,6 +1,7 @@
 /* State of the Models screen, shared by its files: models.c (what happens), models_rows.c (which
- * rows, in which order), ui_models_draw.c (how it looks). Filter, order and marks are independent:
- * marks belong to paths, the filter and the order only choose rows (tui 20). */
+ * rows, in which order), models_lead.c (to other screens), models_draw.c (how it looks). Filter,
+ * order and marks are independent: marks belong to paths, the filter and the order only choose rows
+ * (tui 20). */
 #ifndef NIBBLE_SCREEN_MODELS_H
 #define NIBBLE_SCREEN_MODELS_H
 
@@ -122,6 +123,12 @@ size_t ui_models_source(const models *m, size_t entry);
 bool ui_models_speed(const models *m, size_t entry, double *tok_s);
 
 void ui_models_scan(models *m); /* lists the models anew, a job */
+
+/* models_lead.c: to another screen */
+void ui_models_to_screen(models *m, ui_scope screen); /* the one under the cursor */
+void ui_models_talk(models *m);                       /* the marked ones, or it */
+void ui_models_compare(models *m);
+void ui_models_diff(models *m);
 
 /* models_trash.c: asks first; z brings the newest back */
 void ui_models_trash(models *m);

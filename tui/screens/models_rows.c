@@ -77,15 +77,7 @@ bool ui_models_speed(const models *m, size_t entry, double *tok_s)
 
 size_t ui_models_source(const models *m, size_t entry)
 {
-    const nb_entry *e = nb_library_at(m->lib, entry);
-    if (!e->source[0])
-        return entry;
-    for (size_t i = entry; i-- > 0;) {
-        const nb_entry *s = nb_library_at(m->lib, i);
-        if (!s->source[0] && strcmp(s->name, e->source) == 0)
-            return i;
-    }
-    return entry;
+    return nb_library_source(m->lib, entry);
 }
 
 /* --- filter ---------------------------------------------------------------------------------- */
