@@ -162,6 +162,139 @@ CHECK_TEST(compare, every_file_gets_a_sentence)
     check(strstr(row[3].advice, "as good within the noise"), "%s", row[3].advice);
 }
 
+/* Files of a front: bytes, divergence; named a, b, .. from the largest down. */
+static nb_compare front_of(nb_compare_row *row, const double (*file)[2], size_t n, double err)
+{
+    row[0] = (nb_compare_row){.name = "ref", .bytes = 1600, .bpw = 16, .is_reference = true};
+    for (size_t i = 0; i < n; i++) {
+        row[i + 1] = (nb_compare_row){.bytes = (uint64_t)file[i][0], .bpw = file[i][0] / 100};
+        snprintf(row[i + 1].name, sizeof row[i + 1].name, "%c", (char)('a' + (int)i));
+        row[i + 1].has_kld = true;
+        row[i + 1].kld.kld.mean = file[i][1];
+        row[i + 1].kld.kld.err = err * file[i][1];
+    }
+    nb_compare c = {.row = row, .n = n + 1};
+    nb_compare_advise(&c);
+    return c;
+}
+
+static void picks(const double (*file)[2], size_t n, double err, const char *name,
+                  const char *const words[5])
+{
+    nb_compare_row row[8];
+    char why[400];
+    nb_compare c = front_of(row, file, n, err);
+    size_t at = nb_compare_pick(&c, why, sizeof why);
+    check(at < c.n && strcmp(c.row[at].name, name) == 0, "wanted %s: %s", name, why);
+    for (size_t i = 0; words[i]; i++)
+        check(strstr(why, words[i]), "\"%s\" is not in: %s", words[i], why);
+}
+
+/* Which to keep: the knee of those that lose little, the smallest where the text cannot tell, the
+ * least bad where all lose much; never more than the figures say. */
+CHECK_TEST(compare, the_file_to_keep_is_the_knee)
+{
+    static const double knee[][2] = {{850, .001}, {650, .0015}, {480, .01}, {400, .05}, {300, .9}};
+    static const double poor[][2] = {{400, .3}, {300, .9}};
+    static const double two[][2] = {{850, .001}, {450, .04}};
+    picks(knee, 5, .01, "b",
+          (const char *const[5]){"keep b: next to no loss", "c would save 26 %", "for 6.7 times",
+                                 "a is 31 % larger"});
+    picks(poor, 2, .01, "a",
+          (const char *const[5]){"a heavy loss", "a larger type would lose less", NULL});
+    picks(two, 2, .01, "b", (const char *const[5]){"a small loss", "a is 89 % larger", NULL});
+}
+
+CHECK_TEST(compare, what_the_text_cannot_tell_apart_is_called_so)
+{
+    static const double near[][2] = {{850, .0100}, {650, .0101}, {480, .0102}};
+    nb_compare_row row[8];
+    char why[400];
+    picks(near, 3, .05, "c",
+          (const char *const[5]){"keep c", "b is 35 % larger and its interval overlaps",
+                                 "cannot tell", NULL});
+    nb_compare c = front_of(row, near, 3, .05);
+    for (size_t i = 0; i < c.n; i++)
+        row[i].has_kld = false;
+    nb_compare_advise(&c);
+    check(nb_compare_pick(&c, why, sizeof why) == SIZE_MAX && strstr(why, "nothing is measured"),
+          "%s", why);
+    for (size_t i = 1; i < c.n; i++) {
+        row[i].has_ppl = true;
+        row[i].ppl = 10 + (double)i;
+        row[i].ppl_err = 5;
+    }
+    nb_compare_advise(&c);
+    check(nb_compare_pick(&c, why, sizeof why) == 3 && strstr(why, "no divergence is measured"),
+          "%s", why);
+}
+
+CHECK_TEST(compare, facts_of_a_smaller_file_are_told)
+{
+    static const double two[][2] = {{850, .001}, {450, .3}};
+    nb_compare_row row[8];
+    char why[400];
+    nb_compare c = front_of(row, two, 2, .01);
+    row[1].has_facts = row[2].has_facts = true;
+    row[1].facts = (nb_task_score){.asked = 71, .right = 70, .score = .986, .lo = .92, .hi = .998};
+    row[2].facts = (nb_task_score){.asked = 71, .right = 69, .score = .972, .lo = .90, .hi = .992};
+    check(nb_compare_pick(&c, why, sizeof why) == 1 && strstr(why, "knows 70 of 71") &&
+              strstr(why, "b (450 B) as many within the interval (69)"),
+          "%s", why);
+    row[2].facts = (nb_task_score){.asked = 71, .right = 6, .score = .08, .lo = .04, .hi = .17};
+    nb_compare_pick(&c, why, sizeof why);
+    check(!strstr(why, "within the interval"), "%s", why);
+}
+
+/* Every difference of keys makes a group of its own, the fullest first, and says what differs. */
+CHECK_TEST(compare, runs_fall_into_groups_tui_26)
+{
+    nb_runs *runs = open_store("groups");
+    nb_compare c = table_of(three, 3);
+    nb_run_group g[NB_RUN_GROUPS];
+    char why[160];
+    uint64_t ref = c.row[0].model, a = c.row[1].model, b = c.row[2].model, d = c.row[3].model;
+    store(runs, a, ref, text_b, "llama-perplexity", 8, 0.4);
+    store(runs, a, ref, text_a, "llama-perplexity", 8, 0.1);
+    store(runs, b, ref, text_a, "llama-perplexity", 8, 0.2);
+    store(runs, d, ref, text_a, "papers", 8, 0.3);
+    store(runs, d, ref ^ 1, text_a, "llama-perplexity", 8, 0.3);
+    store(runs, ref ^ 7, ref, text_a, "llama-perplexity", 8, 0.3); /* no file of the table */
+    check(nb_compare_groups(&c, runs, g) == 4, "groups");
+    check(g[0].kld == 2 && strcmp(g[0].key.text, text_a) == 0 && g[1].kld == 1, "%zu, %zu",
+          g[0].kld, g[1].kld);
+    nb_compare_use(&c, &g[0].key, runs);
+    check(c.row[1].has_kld && c.row[2].has_kld && !c.row[3].has_kld, "the first group");
+    check(c.row[3].unlike == NB_UNLIKE_REFERENCE, "the latest run of the other: %d",
+          c.row[3].unlike);
+    nb_unlike_text(why, sizeof why, &c.row[3].other, &c.key);
+    check(strstr(why, "another reference"), "%s", why);
+    for (size_t i = 0; i < 4; i++)
+        if (g[i].key.reference != ref) {
+            nb_compare_use(&c, &g[i].key, runs);
+            check(!c.row[0].is_reference && c.row[3].has_kld && !c.row[1].has_kld,
+                  "against another reference");
+        }
+    static const struct {
+        nb_run_key have;
+        nb_unlike what;
+        const char *says;
+    } row[] = {
+        {{.n_ctx = 256, .chunks = 8, .protocol = "x", .text = "t"}, NB_UNLIKE_CTX, "256, not 512"},
+        {{.n_ctx = 512, .chunks = 4, .protocol = "x", .text = "t"}, NB_UNLIKE_CHUNKS, "4 chunks"},
+        {{.n_ctx = 512, .chunks = 8, .protocol = "y", .text = "t"}, NB_UNLIKE_PROTOCOL, "y, not x"},
+        {{.n_ctx = 512, .chunks = 8, .protocol = "x", .text = "u"}, NB_UNLIKE_TEXT, "another text"},
+        {{.n_ctx = 512, .chunks = 8, .protocol = "x", .text = "t"}, NB_LIKE, "alike"}};
+    const nb_run_key want = {.n_ctx = 512, .chunks = 8, .protocol = "x", .text = "t"};
+    for (size_t i = 0; i < countof(row); i++) {
+        nb_unlike_text(why, sizeof why, &row[i].have, &want);
+        check(nb_run_key_unlike(&row[i].have, &want) == row[i].what && strstr(why, row[i].says),
+              "%zu: %s", i, why);
+    }
+    nb_compare_close(&c);
+    nb_runs_close(&runs);
+}
+
 CHECK_TEST(compare, the_reference_is_the_file_with_most_bits)
 {
     const char *paths[] = {eval_file("Q4_0"), eval_file("Q8_0"), eval_file("Q2_K")};

@@ -229,8 +229,8 @@ CHECK_TEST(keys, taken_keys_name_what_they_do)
                 {UI_ACT_QUANTIZE_DRY_RUN, "g", UI_ACT_ANY_FIRST}, /* begins "gg" */
                 {UI_ACT_QUANTIZE_DRY_RUN, "D", UI_ACT_QUANTIZE_DRY_RUN},
                 {UI_ACT_QUANTIZE_DRY_RUN, "u", UI_ACT_NONE},
-                {UI_ACT_QUANTIZE_DRY_RUN, "m", UI_ACT_NONE}, /* Chat's alone */
-                {UI_ACT_ANY_JOBS, "m", UI_ACT_CHAT_METRIC}};
+                {UI_ACT_QUANTIZE_DRY_RUN, "m", UI_ACT_NONE}, /* of other screens */
+                {UI_ACT_ANY_JOBS, "m", UI_ACT_COMPARE_MEASURE}};
     ui_keymap *m = open_map(NULL, NULL);
     for (size_t i = 0; i < countof(rows); i++) {
         ui_key k;

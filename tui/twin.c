@@ -108,9 +108,9 @@ void ui_twin_tensor(nb_jout *w, const nb_tensor *t)
     u64(w, "bytes", t->nbytes);
 }
 
-static void histogram(nb_jout *w, const nb_hist *h)
+static void histogram(nb_jout *w, const char *key, const nb_hist *h)
 {
-    nb_jout_key(w, "histogram");
+    nb_jout_key(w, key);
     nb_jout_array(w);
     for (size_t i = 0; i < NB_HIST_BINS; i++) {
         if (!h->count[i])
@@ -131,8 +131,9 @@ static void errors(nb_jout *w, const nb_stats *s)
     u64(w, "max_error_at", s->max_err_at);
 }
 
-void ui_twin_figures(nb_jout *w, const nb_stats *s, const nb_hist *h, bool compared)
+void ui_twin_figures(nb_jout *w, const nb_diff *d)
 {
+    const nb_stats *s = &d->stats;
     u64(w, "n", s->n);
     num(w, "mean", s->n ? s->sum / (double)s->n : 0);
     num(w, "std", nb_stats_std(s));
@@ -142,9 +143,12 @@ void ui_twin_figures(nb_jout *w, const nb_stats *s, const nb_hist *h, bool compa
     u64(w, "zeros", s->n_zero);
     u64(w, "nan", s->n_nan);
     u64(w, "inf", s->n_inf);
-    if (compared)
-        errors(w, s);
-    histogram(w, h);
+    histogram(w, "histogram", &d->hist);
+    if (!d->compared)
+        return;
+    errors(w, s);
+    num(w, "cosine", nb_diff_cosine(d));
+    histogram(w, "difference", &d->error);
 }
 
 void ui_twin_block(nb_jout *w, uint64_t index, const nk_block_view *v, const float *original)

@@ -7,6 +7,7 @@
 #include "core/base/json.h"
 #include "core/eval/compare.h"
 #include "core/files/weights.h"
+#include "core/quant/diff.h"
 #include "core/quant/fit.h"
 #include "core/quant/quantize.h"
 
@@ -21,8 +22,8 @@ void ui_twin_fit(nb_jout *w, const nb_fit *f);       /* fit {} */
 void ui_twin_keys(nb_jout *w, const nb_kvs *kvs);    /* keys {}; arrays by length and type */
 void ui_twin_tensor(nb_jout *w, const nb_tensor *t); /* name, type, shape, bytes */
 
-/* n .. inf, histogram; compared: rel_rmse .. max_error_at too. */
-void ui_twin_figures(nb_jout *w, const nb_stats *s, const nb_hist *h, bool compared);
+/* n .. inf, histogram; compared: rel_rmse .. cosine, difference too. */
+void ui_twin_figures(nb_jout *w, const nb_diff *d);
 /* block {}; original [v->len] as stored in the file compared with, NULL = there is none. */
 void ui_twin_block(nb_jout *w, uint64_t index, const nk_block_view *v, const float *original);
 

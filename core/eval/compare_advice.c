@@ -189,26 +189,35 @@ static size_t knee_of(const picks *p, const nb_compare *c)
     return at;
 }
 
+/* "for 3.7 times its KL divergence", "with 34 times less KL divergence", "at perplexity 10.4". */
+static void add_change(nb_str *s, const picks *p, size_t from, size_t to)
+{
+    double less = p->loss[to], more = p->loss[from];
+    if (p->y != NB_AXIS_KLD)
+        nb_str_addf(s, " at %s %.3g", nb_axis_name(p->y), p->loss[to]);
+    else if (to < from && more > 0)
+        nb_str_addf(s, " for %.2g times its %s", less / more, nb_axis_name(p->y));
+    else if (to > from && less > 0)
+        nb_str_addf(s, " with %.2g times less %s", more / less, nb_axis_name(p->y));
+}
+
 static void add_smaller(nb_str *s, const nb_compare *c, const picks *p, size_t at)
 {
     const nb_compare_row *r = &c->row[p->row[at]], *o = &c->row[p->row[at - 1]];
     double saves = 100 * (1 - (double)o->bytes / (double)r->bytes);
-    nb_str_addf(s, "; %.60s would save %.0f %% more for %.2g times its %s", o->name, saves,
-                p->loss[at] > 0 ? p->loss[at - 1] / p->loss[at] : 0, nb_axis_name(p->y));
+    nb_str_addf(s, "; %.60s would save %.0f %% more", o->name, saves);
+    add_change(s, p, at, at - 1);
 }
 
 static void add_larger(nb_str *s, const nb_compare *c, const picks *p, size_t at)
 {
     const nb_compare_row *r = &c->row[p->row[at]], *o = &c->row[p->row[at + 1]];
     double costs = 100 * ((double)o->bytes / (double)r->bytes - 1);
+    nb_str_addf(s, "; %.60s is %.0f %% larger", o->name, costs);
     if (same_within_noise(r, o, p->y))
-        nb_str_addf(s,
-                    "; %.60s is %.0f %% larger and its interval overlaps: this text cannot tell "
-                    "them apart",
-                    o->name, costs);
+        nb_str_add(s, " and its interval overlaps: this text cannot tell them apart");
     else
-        nb_str_addf(s, "; %.60s is %.0f %% larger for %.2g times its %s", o->name, costs,
-                    p->loss[at] > 0 ? p->loss[at + 1] / p->loss[at] : 0, nb_axis_name(p->y));
+        add_change(s, p, at, at + 1);
 }
 
 static void add_loss(nb_str *s, const nb_compare_row *r, const picks *p, double v)

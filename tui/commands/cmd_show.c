@@ -12,16 +12,18 @@
 #include "kernels/fp.h"
 #include "tui/commands/cmd.h"
 #include "tui/commands/repo.h"
+#include "tui/commands/show_diff.h"
 #include "tui/twin.h"
 
 /* --- show
  * ------------------------------------------------------------------------------------------ */
 
-enum { H_TENSORS, H_KEYS, H_CTX, H_REMOTE, H_FILES, H_CARD, H_COUNT };
+enum { H_TENSORS, H_KEYS, H_CTX, H_DIFF, H_REMOTE, H_FILES, H_CARD, H_COUNT };
 static const ui_opt show_opt[H_COUNT] = {
     {"tensors", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "every tensor, not the summary by type"},
     {"keys", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "every metadata key"},
     {"ctx", 'c', UI_OPT_INT, "N", "4096", 1, 1 << 24, "context size for the memory figure"},
+    {"diff", 0, UI_OPT_MODEL, "OTHER", NULL, 0, 0, "what differs in this one, tensor by tensor"},
     {"remote", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "ask the Hub even if it is in the cache"},
     {"files", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "every file of a repository"},
     {"card", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "the model card of a repository"},
@@ -162,6 +164,8 @@ static bool ask_hub(const ui_ctx *ctx, const char *model)
     const ui_arg *o = ctx->opt;
     if (!ui_is_repo(model))
         return false;
+    if (o[H_DIFF].set)
+        return false; /* values are needed, not headers */
     return o[H_REMOTE].flag || o[H_FILES].flag || o[H_CARD].flag ||
            nb_library_resolve(&ctx->cfg, model, path, sizeof path, NULL) != NB_OK;
 }
@@ -175,6 +179,15 @@ static nb_status run_show(ui_ctx *ctx, nb_err *err)
         return ui_show_repo(ctx, ctx->args[0], &look, err);
     }
     NB_TRY(open_arg(&w, ctx, ctx->args[0], err));
+    if (ctx->opt[H_DIFF].set) {
+        nb_weights *other = NULL;
+        nb_status st = open_arg(&other, ctx, ctx->opt[H_DIFF].text, err);
+        if (st == NB_OK)
+            st = ui_show_diff(ctx, w, other, err);
+        nb_weights_close(&other);
+        nb_weights_close(&w);
+        return st;
+    }
     summary *s = nb_alloc(1, sizeof *s, "summary", err);
     if (s) {
         summarise(s, w, n_ctx, ctx->cfg.ram_limit);
@@ -197,13 +210,17 @@ const ui_cmd ui_cmd_show = {
     .details =
         "org/repo[@revision] that is not in the cache is asked of the Hub: its models with size,\n"
         "bits per weight and fit; with :TAG the header of that model, read by ranges.\n"
+        "With --diff every tensor of OTHER is held against MODEL's: rms and greatest difference,\n"
+        "relative to MODEL, and the cosine; types and shards may differ.\n"
         "\n"
         "JSON keys: path, container, file_bytes, tensor_bytes, params, bpw, fit {ctx, weights,\n"
         "kv, compute, total, available, word}, keys {}, tensors[] with name, type, shape, bytes.\n"
         "Of a repository: repo {as in search}, commit, chosen, choices[] with name, kind, bytes,\n"
         "bpw, complete, files[], fit {}, files[] with path, bytes, oid, lfs, security, dropped\n"
         "(files left out for unsafe names), with :TAG tensors[]; with --card only repo, commit,\n"
-        "card.",
+        "card. With --diff a, b, a_bytes, b_bytes, tensors[] {name, shape, a_type, b_type,\n"
+        "a_bytes, b_bytes, equal, rel_rmse, max_error, cosine, or skipped}, only_a[], only_b[],\n"
+        "keys[] {key, a, b} of those that differ, null where one has none.",
     .opt = show_opt,
     .n_opt = H_COUNT,
     .min_args = 1,
@@ -224,8 +241,7 @@ typedef struct look {
     const nb_view *view, *ref; /* ref NULL without --against */
     const nk_type *type;
     float *row, *ref_row; /* [2 cols]: a row decoded, and room to make its bytes */
-    nb_stats stats;
-    nb_hist hist;
+    nb_diff d;
 } look;
 
 static nb_status look_open(look *l, const nb_weights *w, const nb_weights *ref, const char *name,
@@ -255,25 +271,6 @@ static void decode_row(const ui_ctx *ctx, const nb_view *v, uint64_t r, float *o
     ctx->ops.decode[v->t.type](nb_weights_row(v, r, out + cols), out, cols);
 }
 
-static nb_status look_all(look *l, ui_ctx *ctx, nb_err *err)
-{
-    uint64_t rows = nb_tensor_rows(&l->view->t), cols = nb_tensor_cols(&l->view->t);
-    nb_hooks hooks = ui_ctx_hooks(ctx);
-    nb_stats_clear(&l->stats);
-    for (uint64_t r = 0; r < rows; r++) {
-        if (nb_canceled(&hooks))
-            return nb_fail(err, NB_CANCELED, "cancelled");
-        nb_report(&hooks, &(nb_progress){.what = l->view->t.name, .done = r, .total = rows});
-        decode_row(ctx, l->view, r, l->row);
-        if (l->ref)
-            decode_row(ctx, l->ref, r, l->ref_row);
-        nb_stats_add(&l->stats, NULL, l->ref ? l->ref_row : l->row, l->row, cols, r * cols);
-        nb_hist_add(&l->hist, l->row, cols);
-    }
-    ui_ctx_done(ctx);
-    return NB_OK;
-}
-
 /* Block `index` counts over the whole tensor. */
 static nb_status block_view(const look *l, const ui_ctx *ctx, uint64_t index, nk_block_view *view,
                             float original[NK_VIEW_LEN], nb_err *err)
@@ -298,10 +295,10 @@ static void inspect_text(const look *l)
 {
     enum { COLS = 64, ROWS = 8 };
     static const char *const bar[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-    const nb_stats *s = &l->stats;
+    const nb_stats *s = &l->d.stats;
     double column[COLS], below, above, top = 0;
-    double reach = nb_hist_reach(&l->hist, 1.0);
-    nb_hist_columns(&l->hist, -reach, reach, column, COLS, &below, &above);
+    double reach = nb_hist_reach(&l->d.hist, 1.0);
+    nb_hist_columns(&l->d.hist, -reach, reach, column, COLS, &below, &above);
     for (size_t i = 0; i < COLS; i++)
         top = fmax(top, column[i]);
     for (int y = ROWS - 1; y >= 0 && top > 0; y--) {
@@ -317,9 +314,9 @@ static void inspect_text(const look *l)
            (double)s->min, (double)s->max, (unsigned long long)s->n_zero,
            (unsigned long long)s->n_nan, (unsigned long long)s->n_inf);
     if (l->ref)
-        printf("weight error %.3f %%  SQNR %.1f dB  max error %.4g at %llu\n",
+        printf("weight error %.3f %%  SQNR %.1f dB  max error %.4g at %llu  cosine %.6f\n",
                100 * nb_stats_rel_rmse(s), nb_stats_sqnr_db(s), (double)s->max_err,
-               (unsigned long long)s->max_err_at);
+               (unsigned long long)s->max_err_at, nb_diff_cosine(&l->d));
 }
 
 static void block_text(const look *l, uint64_t index, const nk_block_view *v, const float *original)
@@ -345,7 +342,7 @@ static void inspect_json(const look *l, bool block, uint64_t index, const nk_blo
     nb_jout w = nb_jout_make(&text);
     nb_jout_object(&w);
     ui_twin_tensor(&w, &l->view->t);
-    ui_twin_figures(&w, &l->stats, &l->hist, l->ref != NULL);
+    ui_twin_figures(&w, &l->d);
     if (block)
         ui_twin_block(&w, index, v, l->ref ? original : NULL);
     nb_jout_object_end(&w);
@@ -359,6 +356,7 @@ static nb_status run_inspect(ui_ctx *ctx, nb_err *err)
     const ui_arg *o = ctx->opt;
     float original[NK_VIEW_LEN];
     nk_block_view view;
+    nb_hooks hooks = ui_ctx_hooks(ctx);
     look *l = nb_alloc(1, sizeof *l, "statistics", err);
     if (!l)
         return NB_NOMEM;
@@ -368,7 +366,7 @@ static nb_status run_inspect(ui_ctx *ctx, nb_err *err)
     if (st == NB_OK)
         st = look_open(l, w, ref, ctx->args[1], err);
     if (st == NB_OK)
-        st = look_all(l, ctx, err);
+        st = nb_diff_read(&l->d, l->view, l->ref, &ctx->ops, &hooks, err);
     uint64_t index = (uint64_t)o[I_BLOCK].i;
     if (st == NB_OK && o[I_BLOCK].set)
         st = block_view(l, ctx, index, &view, original, err);
@@ -394,7 +392,8 @@ const ui_cmd ui_cmd_inspect = {
     .details =
         "JSON keys: name, type, shape, bytes, n, mean, std, min, max, kurtosis, zeros, nan, inf,\n"
         "histogram [lower edge, count], with --against rel_rmse, sqnr_db, max_error,\n"
-        "max_error_at; with --block block {index, d, values[] with code, scale, offset, decoded,\n"
+        "max_error_at, cosine, difference [as histogram]; with --block block {index, d, values[] "
+        "with code, scale, offset, decoded,\n"
         "original}. decoded = scale * code + offset.",
     .opt = inspect_opt,
     .n_opt = I_COUNT,

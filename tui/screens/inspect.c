@@ -85,6 +85,7 @@ static void opened(inspect *s, const nb_event *e)
         s->block_view = false;
         ui_input_set(&s->filter, "");
     }
+    ui_inspect_only(s);
     ui_inspect_arrange(s);
     ui_inspect_look(s);
 }
@@ -442,6 +443,8 @@ static void close_screen(void **self)
     free(s->row);
     free(s->mine);
     free(s->theirs);
+    nb_str_free(&s->only_here);
+    nb_str_free(&s->only_there);
     ui_input_free(&s->input);
     ui_input_free(&s->filter);
     free(s);

@@ -9,7 +9,7 @@
 
 #include "core/base/json.h"
 #include "core/files/weights.h"
-#include "core/quant/hist.h"
+#include "core/quant/diff.h"
 #include "tui/screens/parts.h"
 
 typedef enum inspect_sort {
@@ -30,14 +30,13 @@ typedef enum inspect_ask {
 
 /* What was found out about one tensor. */
 typedef struct inspect_result {
-    nb_stats stats; /* of its own values; errors are against the other file */
-    nb_hist hist;
+    nb_diff d;         /* against the other file, where that has it with this shape */
     uint64_t outliers; /* beyond 6 sigma */
-    bool compared;     /* the other file has it with this shape */
     bool readable;     /* false: no decoder for the type */
 } inspect_result;
 
 typedef struct inspect_work {
+    const nk_ops *ops;
     nb_weights *weights, *other; /* borrowed: inspect */
     bool *have;                  /* [tensors] known when the job began; owned: inspect */
     size_t first, count;         /* tensors to visit: first, first+1, ... modulo the number */
@@ -58,6 +57,8 @@ typedef struct inspect {
     inspect_work work;
     inspect_result **result; /* [tensors], NULL = not looked at */
     size_t n_tensors;
+    nb_str only_here, only_there; /* names that one of two files lacks, joined; owned */
+    size_t n_here, n_there;
     size_t *row, n_row; /* tensor indices shown */
     ui_list list, meta;
     inspect_pane focus;
@@ -83,6 +84,7 @@ const nb_view *ui_inspect_current(const inspect *s, size_t *index);
 void ui_inspect_look(inspect *s); /* starts the job for what is missing */
 void ui_inspect_looked(inspect *s, const nb_event *e);
 void ui_inspect_forget(inspect *s);
+void ui_inspect_only(inspect *s); /* which tensors the other file, or this one, lacks */
 
 /* inspect_block.c */
 uint64_t ui_inspect_blocks(const nb_view *v);

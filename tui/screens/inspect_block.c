@@ -37,18 +37,10 @@ static uint32_t len_of(const nb_view *v, uint64_t block)
     return (uint32_t)(left < block_len(v) ? left : block_len(v));
 }
 
-/* The same tensor of the file compared with, where it can be decoded; NULL = there is none. */
-static const nb_view *other_of(const inspect *s, const nb_view *v)
-{
-    const nb_view *o = s->other ? nb_weights_find(s->other, v->t.name) : NULL;
-    bool same = o && memcmp(o->t.shape, v->t.shape, sizeof o->t.shape) == 0;
-    return same && type_of(o) && type_of(o)->decode ? o : NULL;
-}
-
 static bool read_rows(inspect *s, const nb_view *v, uint64_t row)
 {
     size_t cols = (size_t)nb_tensor_cols(&v->t);
-    const nb_view *o = other_of(s, v);
+    const nb_view *o = nb_diff_twin(s->other, v, NULL);
     if (!type_of(v) || !type_of(v)->decode)
         return false;
     if (cols > s->cap_cols) {
@@ -276,7 +268,7 @@ void ui_inspect_block_json(const inspect *s, nb_jout *w)
     if (!t || !t->explain || s->block_of != index || s->block >= ui_inspect_blocks(v))
         return;
     uint64_t row = s->block / blocks_per_row(v), in_row = s->block % blocks_per_row(v);
-    const nb_view *o = other_of(s, v);
+    const nb_view *o = nb_diff_twin(s->other, v, NULL);
     size_t cols = (size_t)nb_tensor_cols(&v->t);
     float *original = ui_xcalloc(2 * cols, sizeof *original); /* a row, and room for its bytes */
     t->explain(nb_weights_row(v, row, original + cols) + in_row * t->block_size, &view);

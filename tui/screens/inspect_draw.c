@@ -8,7 +8,7 @@
 #include "tui/twin.h"
 
 enum { NARROW = 100 };
-enum { COL_TENSOR, COL_SHAPE, COL_TYPE, COL_BYTES, COL_REL, COL_MAX, COLS };
+enum { COL_TENSOR, COL_SHAPE, COL_FROM, COL_TYPE, COL_BYTES, COL_REL, COL_MAX, COL_COS, COLS };
 
 static const char *const sort_word[] = {"file", "name", "bytes", "type", "error"};
 
@@ -16,6 +16,7 @@ inspect_sort ui_inspect_sort_of(int column)
 {
     static const inspect_sort by[COLS] = {[COL_TENSOR] = INSPECT_NAME,
                                           [COL_TYPE] = INSPECT_TYPE,
+                                          [COL_FROM] = INSPECT_TYPE,
                                           [COL_BYTES] = INSPECT_BYTES,
                                           [COL_REL] = INSPECT_REL};
     return by[column];
@@ -39,7 +40,8 @@ static void cell(const void *arg, size_t row, size_t col, char *buf, size_t cap,
     const inspect *s = arg;
     const nb_tensor *t = &nb_weights_at(s->weights, s->row[row])->t;
     const inspect_result *r = result_of(s, s->row[row]);
-    bool known = r && r->compared;
+    const nb_view *from = s->other ? nb_weights_find(s->other, t->name) : NULL;
+    bool known = r && r->d.compared;
     char num[48];
     switch (col) {
     case COL_TENSOR:
@@ -47,6 +49,9 @@ static void cell(const void *arg, size_t row, size_t col, char *buf, size_t cap,
         break;
     case COL_SHAPE:
         ui_parts_shape(t, buf, cap);
+        break;
+    case COL_FROM:
+        snprintf(buf, cap, "%s", from ? type_name(&from->t) : s->other ? "none" : "");
         break;
     case COL_TYPE:
         snprintf(buf, cap, "%s", type_name(t));
@@ -56,12 +61,15 @@ static void cell(const void *arg, size_t row, size_t col, char *buf, size_t cap,
         break;
     case COL_REL:
         snprintf(buf, cap, "%s",
-                 known ? nb_fmt_fixed(num, 100 * nb_stats_rel_rmse(&r->stats), 2) : "");
+                 known ? nb_fmt_fixed(num, 100 * nb_stats_rel_rmse(&r->d.stats), 2) : "");
+        break;
+    case COL_MAX:
+        snprintf(buf, cap, "%s", known ? ui_parts_num(num, fabs((double)r->d.stats.max_err)) : "");
         break;
     default:
-        snprintf(buf, cap, "%s", known ? ui_parts_num(num, fabs((double)r->stats.max_err)) : "");
+        snprintf(buf, cap, "%s", known ? nb_fmt_fixed(num, nb_diff_cosine(&r->d), 5) : "");
     }
-    if (r && (r->stats.n_nan || r->stats.n_inf))
+    if (r && (r->d.stats.n_nan || r->d.stats.n_inf))
         *role = UI_WARN;
 }
 
@@ -69,7 +77,9 @@ static char flag(const void *arg, size_t row)
 {
     const inspect *s = arg;
     const inspect_result *r = result_of(s, s->row[row]);
-    return r && (r->stats.n_nan || r->stats.n_inf) ? '!' : ' ';
+    bool only =
+        s->other && !nb_weights_find(s->other, nb_weights_at(s->weights, s->row[row])->t.name);
+    return r && (r->d.stats.n_nan || r->d.stats.n_inf) ? '!' : only ? '+' : ' ';
 }
 
 static void draw_types(const inspect *s, parts_lines *l)
@@ -125,12 +135,43 @@ static void draw_input(inspect *s, ui_canvas *c, ui_rect r)
                   true);
 }
 
-static void draw_tensors(inspect *s, ui_canvas *c, ui_rect r, bool meta)
+/* Names that one of the two files lacks: what the table cannot show, or marks with +. */
+static int only_lines(const inspect *s)
 {
-    static const ui_column col[COLS] = {
-        {"TENSOR", 0, false, 0}, {"SHAPE", 9, true, 5}, {"TYPE", 5, true, 1},
-        {"BYTES", 8, true, 2},   {"REL%", 6, true, 3},  {"MAXERR", 7, true, 4},
+    return (s->n_there > 0) + (s->n_here > 0);
+}
+
+static void draw_only(const inspect *s, parts_lines *l)
+{
+    char other[64];
+    nb_short(other, sizeof other, nb_path_base(s->other_path));
+    if (s->n_there)
+        ui_parts_line(l, UI_WARN, "%zu only in %s: %s", s->n_there, other,
+                      nb_str_c(&s->only_there));
+    if (s->n_here)
+        ui_parts_line(l, UI_WARN, "+ %zu not in %s: %s", s->n_here, other, nb_str_c(&s->only_here));
+}
+
+static void draw_tensor_table(inspect *s, ui_canvas *c, ui_rect r)
+{
+    static const ui_column both[COLS] = {
+        {"TENSOR", 0, false, 0}, {"SHAPE", 9, true, 6},  {"FROM", 5, true, 3},
+        {"TYPE", 5, true, 1},    {"BYTES", 7, true, 5},  {"REL%", 6, true, 2},
+        {"MAXERR", 7, true, 4},  {"COSINE", 7, true, 7},
     };
+    static const ui_column alone[COLS] = {
+        {"TENSOR", 0, false, 0}, {"SHAPE", 9, true, 3},   {"FROM", -1, true, 0},
+        {"TYPE", 5, true, 1},    {"BYTES", 8, true, 2},   {"REL%", -1, true, 0},
+        {"MAXERR", -1, true, 0}, {"COSINE", -1, true, 0},
+    };
+    const ui_column *col = s->other ? both : alone; /* -1: not shown */
+    const ui_table t = {.col = col, .n_col = COLS, .cell = cell, .mark = flag, .arg = s};
+    ui_table_draw(c, r, &t, &s->list,
+                  s->focus == INSPECT_TENSORS && !s->block_view && s->ask == INSPECT_NO_INPUT);
+}
+
+static void draw_title(const inspect *s, ui_canvas *c, ui_rect r)
+{
     char title[200], note[96], name[124], other[64];
     snprintf(title, sizeof title, "%s  %zu tensors",
              nb_short(name, sizeof name, nb_path_base(s->path)), s->n_tensors);
@@ -140,9 +181,13 @@ static void draw_tensors(inspect *s, ui_canvas *c, ui_rect r, bool meta)
     else
         snprintf(note, sizeof note, "sort %s  s", sort_word[s->sort]);
     ui_box(c, r, title, note, !s->block_view);
-    ui_rect in = ui_inside(r), table = in, rest = {0}, foot;
+}
+
+/* The filter's line on top while it is typed or holds, what the files lack at the foot. */
+static ui_rect draw_around(inspect *s, ui_canvas *c, ui_rect in)
+{
+    ui_rect line;
     if (s->ask != INSPECT_NO_INPUT || s->filter.text.len) {
-        ui_rect line;
         ui_parts_rows(in, 1, &line, &in);
         ui_spots_add(&s->spots, line, INSPECT_SPOT_INPUT);
         if (s->ask != INSPECT_NO_INPUT)
@@ -150,18 +195,27 @@ static void draw_tensors(inspect *s, ui_canvas *c, ui_rect r, bool meta)
         else
             ui_textf(c, line.x + 1, line.y, UI_DIM, "/ %s  %zu of %zu", nb_str_c(&s->filter.text),
                      s->n_row, s->n_tensors);
-        table = in;
     }
+    if (only_lines(s) && in.h > 5) {
+        ui_parts_rows(in, in.h - only_lines(s), &in, &line);
+        parts_lines l = ui_parts_begin(c, (ui_rect){line.x + 1, line.y, line.w - 2, line.h});
+        draw_only(s, &l);
+    }
+    return in;
+}
+
+static void draw_tensors(inspect *s, ui_canvas *c, ui_rect r, bool meta)
+{
+    draw_title(s, c, r);
+    ui_rect in = draw_around(s, c, ui_inside(r)), table = in, rest = {0}, foot;
     if (meta) {
         ui_parts_rows(in, in.h * 6 / 10, &table, &rest);
         ui_parts_rows(rest, rest.h - 3, &rest, &foot);
     }
-    ui_table t = {.col = col, .n_col = COLS, .cell = cell, .mark = flag, .arg = s};
     if (!meta && s->focus == INSPECT_META)
         draw_meta(s, c, table);
     else
-        ui_table_draw(c, table, &t, &s->list,
-                      s->focus == INSPECT_TENSORS && !s->block_view && s->ask == INSPECT_NO_INPUT);
+        draw_tensor_table(s, c, table);
     if (!meta)
         return;
     parts_lines l = ui_parts_begin(c, (ui_rect){foot.x + 1, foot.y, foot.w - 2, foot.h});
@@ -176,7 +230,7 @@ static void draw_tensors(inspect *s, ui_canvas *c, ui_rect r, bool meta)
 static void draw_figures(const inspect_result *r, parts_lines *l)
 {
     char a[48], b[48], c[48], d[48];
-    const nb_stats *st = &r->stats;
+    const nb_stats *st = &r->d.stats;
     double n = st->n ? (double)st->n : 1, std = nb_stats_std(st);
     double top = fmax(fabs((double)st->min), fabs((double)st->max));
     ui_parts_line(l, UI_TEXT, "n %s  σ %s  max %s (%sσ)", ui_parts_count(a, st->n),
@@ -187,10 +241,42 @@ static void draw_figures(const inspect_result *r, parts_lines *l)
                   ui_parts_num(b, nb_stats_kurtosis(st)));
     ui_parts_line(l, st->n_nan || st->n_inf ? UI_ERR : UI_TEXT, "NaN %llu  Inf %llu",
                   (unsigned long long)st->n_nan, (unsigned long long)st->n_inf);
-    if (r->compared)
-        ui_parts_line(
-            l, UI_TEXT, "err %s  SQNR %s dB  max %s", ui_parts_percent(a, nb_stats_rel_rmse(st)),
-            nb_fmt_fixed(b, nb_stats_sqnr_db(st), 1), ui_parts_num(c, (double)st->max_err));
+    if (!r->d.compared)
+        return;
+    ui_parts_line(l, UI_TEXT, "err %s  SQNR %s dB", ui_parts_percent(a, nb_stats_rel_rmse(st)),
+                  nb_fmt_fixed(b, nb_stats_sqnr_db(st), 1));
+    ui_parts_line(l, UI_TEXT, "max %s  cosine %s", ui_parts_num(a, (double)st->max_err),
+                  nb_fmt_fixed(b, nb_diff_cosine(&r->d), 5));
+}
+
+/* Why the tensor is not held against the other file; NULL = it is, or there is no other. */
+static const char *not_compared(const inspect *s, const nb_view *v)
+{
+    const char *why = NULL;
+    if (s->other)
+        nb_diff_twin(s->other, v, &why);
+    return why;
+}
+
+/* The values, and beside or under them the differences, each on its own axis. */
+static void draw_pictures(const inspect *s, ui_canvas *c, ui_rect r, const nb_diff *d)
+{
+    ui_rect values = r, error = {0};
+    double reach = nb_hist_reach(&d->hist, 0.99999), most = nb_hist_reach(&d->error, 0.99999);
+    bool both = d->compared && d->stats.sum_err2 > 0;
+    if (both && r.h < 9)
+        ui_parts_columns(r, r.w / 2, &values, &error);
+    else if (both)
+        ui_parts_rows(r, r.h / 2, &values, &error);
+    if (both && r.h < 9)
+        values.w--;
+    if (values.h > 1 && values.w > 4)
+        ui_hist_draw(c, values, &d->hist, -reach, reach, s->logy, true, UI_PLOT_A);
+    if (!both || error.h < 2 || error.w < 5)
+        return;
+    ui_hist_draw(c, error, &d->error, -most, most, s->logy, true, UI_PLOT_C);
+    ui_text(c, values.x, values.y, UI_DIM, "values");
+    ui_text(c, error.x, error.y, UI_DIM, "difference");
 }
 
 static void draw_hist(inspect *s, ui_canvas *c, ui_rect r)
@@ -202,13 +288,18 @@ static void draw_hist(inspect *s, ui_canvas *c, ui_rect r)
         ui_box(c, r, "weights", NULL, false);
         return;
     }
-    snprintf(title, sizeof title, "%s  %s", v->t.name, type_name(&v->t));
+    const nb_view *from = nb_diff_twin(s->other, v, NULL);
+    if (from)
+        snprintf(title, sizeof title, "%s  %s against %s", v->t.name, type_name(&v->t),
+                 type_name(&from->t));
+    else
+        snprintf(title, sizeof title, "%s  %s", v->t.name, type_name(&v->t));
     ui_box(c, r, title, s->logy ? "log y  L" : "linear y  L", false);
     ui_spots_add(&s->spots, (ui_rect){r.x, r.y, r.w, 1}, INSPECT_SPOT_PLOT);
     ui_rect in = ui_inside(r), plot, text;
     in = (ui_rect){in.x + 1, in.y, in.w - 2, in.h};
     const inspect_result *res = result_of(s, i);
-    int lines = res && res->compared ? 4 : 3;
+    int lines = s->other ? 5 : 3;
     if (r.w < NARROW && r.w > 60 && in.h < 9) /* low: figures beside the picture */
         ui_parts_columns(in, in.w - 36, &plot, &text);
     else
@@ -224,10 +315,10 @@ static void draw_hist(inspect *s, ui_canvas *c, ui_rect r)
         ui_parts_line(&l, UI_DIM, "values of this type cannot be decoded here");
         return;
     }
-    double reach = nb_hist_reach(&res->hist, 0.99999);
-    if (plot.h > 1 && plot.w > 4)
-        ui_hist_draw(c, plot, &res->hist, -reach, reach, s->logy, true, UI_PLOT_A);
+    draw_pictures(s, c, plot, &res->d);
     draw_figures(res, &l);
+    if (not_compared(s, v))
+        ui_parts_line(&l, UI_WARN, "in the other file: %s", not_compared(s, v));
 }
 
 /* --- the whole ------------------------------------------------------------------------------- */
@@ -286,10 +377,21 @@ static void tensor_json(const inspect *s, nb_jout *w, size_t i)
     nb_jout_object(w);
     ui_twin_tensor(w, &nb_weights_at(s->weights, i)->t);
     if (r && r->readable)
-        ui_twin_figures(w, &r->stats, &r->hist, r->compared);
+        ui_twin_figures(w, &r->d);
     if (i == here)
         ui_inspect_block_json(s, w);
     nb_jout_object_end(w);
+}
+
+/* Tensors of the file compared with that this one lacks. */
+static void only_json(const inspect *s, nb_jout *w)
+{
+    nb_jout_key(w, "only_against");
+    nb_jout_array(w);
+    for (size_t i = 0; i < nb_weights_count(s->other); i++)
+        if (!nb_weights_find(s->weights, nb_weights_at(s->other, i)->t.name))
+            nb_jout_str(w, nb_weights_at(s->other, i)->t.name);
+    nb_jout_array_end(w);
 }
 
 void ui_inspect_json(const void *self, nb_str *out)
@@ -306,5 +408,10 @@ void ui_inspect_json(const void *self, nb_str *out)
     for (size_t i = 0; i < s->n_tensors; i++)
         tensor_json(s, &w, i);
     nb_jout_array_end(&w);
+    if (s->other) {
+        nb_jout_key(&w, "against");
+        nb_jout_str(&w, s->other_path);
+        only_json(s, &w);
+    }
     nb_jout_object_end(&w);
 }

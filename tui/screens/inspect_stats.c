@@ -17,84 +17,47 @@ typedef struct found {
     inspect_result *result;
 } found;
 
-typedef struct row_buffers {
-    float *mine, *theirs; /* [2 cols]: a row decoded, and room to make its bytes */
-} row_buffers;
-
 static const nk_type *type_of(const nb_view *v)
 {
     return nk_type_get((uint32_t)v->t.type);
 }
 
-/* The other file's tensor when it can be held against v. */
-static const nb_view *twin(const nb_weights *other, const nb_view *v)
-{
-    const nb_view *o = other ? nb_weights_find(other, v->t.name) : NULL;
-    bool same = o && memcmp(o->t.shape, v->t.shape, sizeof o->t.shape) == 0;
-    return same && type_of(o) && type_of(o)->decode ? o : NULL;
-}
-
-static void decode_row(const nb_view *v, uint64_t r, float *out)
+static nb_status count_outliers(inspect_result *out, const nb_view *v, const nk_ops *ops,
+                                nb_job *job, nb_err *err)
 {
     size_t cols = (size_t)nb_tensor_cols(&v->t);
-    type_of(v)->decode(nb_weights_row(v, r, out + cols), out, cols);
-}
-
-static nb_status first_pass(inspect_result *out, const nb_view *v, const nb_view *o, row_buffers b,
-                            nb_job *job, nb_err *err)
-{
-    size_t cols = (size_t)nb_tensor_cols(&v->t);
-    for (uint64_t r = 0; r < nb_tensor_rows(&v->t); r++) {
+    double bound = 6 * nb_stats_std(&out->d.stats);
+    float *row = nb_alloc(cols, 2 * sizeof *row, "a row", err); /* and room to make its bytes */
+    if (!row)
+        return NB_NOMEM;
+    nb_status st = NB_OK;
+    for (uint64_t r = 0; r < nb_tensor_rows(&v->t) && st == NB_OK; r++) {
         if (nb_job_canceled(job))
-            return nb_fail(err, NB_CANCELED, "cancelled");
-        decode_row(v, r, b.mine);
-        if (o)
-            decode_row(o, r, b.theirs);
-        nb_hist_add(&out->hist, b.mine, cols);
-        nb_stats_add(&out->stats, NULL, o ? b.theirs : b.mine, b.mine, cols, r * cols);
-    }
-    return NB_OK;
-}
-
-static nb_status count_outliers(inspect_result *out, const nb_view *v, float *row, nb_job *job,
-                                nb_err *err)
-{
-    size_t cols = (size_t)nb_tensor_cols(&v->t);
-    double bound = 6 * nb_stats_std(&out->stats);
-    for (uint64_t r = 0; r < nb_tensor_rows(&v->t); r++) {
-        if (nb_job_canceled(job))
-            return nb_fail(err, NB_CANCELED, "cancelled");
-        decode_row(v, r, row);
+            st = nb_fail(err, NB_CANCELED, "cancelled");
+        ops->decode[v->t.type](nb_weights_row(v, r, row + cols), row, cols);
         for (size_t i = 0; i < cols; i++)
             out->outliers += fabs((double)row[i]) > bound;
     }
-    return NB_OK;
+    free(row);
+    return st;
 }
 
 static nb_status visit(const inspect_work *k, size_t i, inspect_result **made, nb_job *job,
                        nb_err *err)
 {
-    const nb_view *v = nb_weights_at(k->weights, i), *o = twin(k->other, v);
+    const nb_view *v = nb_weights_at(k->weights, i), *o = nb_diff_twin(k->other, v, NULL);
+    nb_hooks quiet = {NULL, nb_job_hooks(job).canceled, job};
     inspect_result *out = nb_alloc(1, sizeof *out, "figures of a tensor", err);
-    size_t cols = (size_t)nb_tensor_cols(&v->t);
-    nb_status st = out ? NB_OK : NB_NOMEM;
-    row_buffers b = {nb_alloc(cols, 2 * sizeof(float), "a row", err),
-                     nb_alloc(cols, 2 * sizeof(float), "a row", err)};
-    if (!out || !b.mine || !b.theirs)
-        st = NB_NOMEM;
-    if (st == NB_OK) {
-        nb_stats_clear(&out->stats);
-        out->readable = type_of(v) && type_of(v)->decode;
-        out->compared = out->readable && o != NULL;
-    }
+    if (!out)
+        return NB_NOMEM;
+    nb_status st = NB_OK;
+    out->readable = type_of(v) && type_of(v)->decode;
+    if (out->readable)
+        st = nb_diff_read(&out->d, v, o, k->ops, &quiet, err);
     if (st == NB_OK && out->readable)
-        st = first_pass(out, v, o, b, job, err);
-    if (st == NB_OK && out->readable)
-        st = count_outliers(out, v, b.mine, job, err);
-    if (st == NB_OK && nb_weights_lost(k->weights))
+        st = count_outliers(out, v, k->ops, job, err);
+    if (st == NB_OK && (nb_weights_lost(k->weights) || (k->other && nb_weights_lost(k->other))))
         st = nb_fail(err, NB_IO, "the file was changed while it was read");
-    free(b.mine);
-    free(b.theirs);
     if (st == NB_OK)
         *made = out;
     else
@@ -133,7 +96,8 @@ void ui_inspect_look(inspect *s)
     if (!missing || s->problem[0])
         return;
     free(s->work.have);
-    s->work = (inspect_work){.weights = s->weights,
+    s->work = (inspect_work){.ops = ui_app_ops(s->app),
+                             .weights = s->weights,
                              .other = s->other,
                              .have = ui_xcalloc(s->n_tensors + 1, sizeof *s->work.have),
                              .first = i,
@@ -172,6 +136,25 @@ void ui_inspect_forget(inspect *s)
     s->n_row = 0;
 }
 
+static void list_missing(const nb_weights *of, const nb_weights *in, nb_str *names, size_t *n)
+{
+    nb_str_free(names);
+    *n = 0;
+    for (size_t i = 0; of && in && i < nb_weights_count(of); i++) {
+        const char *name = nb_weights_at(of, i)->t.name;
+        if (nb_weights_find(in, name))
+            continue;
+        nb_str_addf(names, "%s%.*s", *n ? ", " : "", ui_parts_short(name), name);
+        ++*n;
+    }
+}
+
+void ui_inspect_only(inspect *s)
+{
+    list_missing(s->weights, s->other, &s->only_here, &s->n_here);
+    list_missing(s->other, s->weights, &s->only_there, &s->n_there);
+}
+
 /* --- rows ------------------------------------------------------------------------------------ */
 
 const nb_view *ui_inspect_current(const inspect *s, size_t *index)
@@ -186,7 +169,7 @@ const nb_view *ui_inspect_current(const inspect *s, size_t *index)
 static double rel_of(const inspect *s, size_t i)
 {
     const inspect_result *r = s->result[i];
-    return r && r->compared ? nb_stats_rel_rmse(&r->stats) : -1;
+    return r && r->d.compared ? nb_stats_rel_rmse(&r->d.stats) : -1;
 }
 
 static int compare(const void *pa, const void *pb, void *arg)
