@@ -290,7 +290,7 @@ static void draw_hist(inspect *s, ui_canvas *c, ui_rect r)
     }
     const nb_view *from = nb_diff_twin(s->other, v, NULL);
     if (from)
-        snprintf(title, sizeof title, "%s  %s against %s", v->t.name, type_name(&v->t),
+        snprintf(title, sizeof title, "%s  %s vs %s", v->t.name, type_name(&v->t),
                  type_name(&from->t));
     else
         snprintf(title, sizeof title, "%s  %s", v->t.name, type_name(&v->t));
