@@ -403,8 +403,7 @@ static const char *hints(const void *self, bool narrow)
     if (!m->n_row)
         return narrow ? "/ filter  r again" : "/ filter  r look again";
     return narrow ? "Enter look  Q quantize  t chat  Space /"
-                  : "Enter inspect  Q quantize  t chat  c compare  Space mark  = diff  / filter  [ "
-                    "] ctx";
+                  : "Enter inspect  Q quantize  t chat  c compare  Space mark  = diff  / filter";
 }
 
 static double tick(void *self, double now)
