@@ -261,7 +261,8 @@ CHECK_TEST(app, palette_binds_keys)
     check(app->binding == UI_ACT_ANY_JOBS && workbench_shows(app, "press the key for \"jobs\""),
           "asks");
     workbench_press(app, "m");
-    check(workbench_shows(app, "m is taken: Compare: \"measure the file or the marked ones\" (measure)"),
+    check(workbench_shows(app,
+                          "m is taken: Compare: \"measure the file or the marked ones\" (measure)"),
           "the other is named");
     workbench_press(app, "C-o");
     workbench_press(app, "E");

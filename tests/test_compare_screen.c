@@ -412,8 +412,8 @@ CHECK_TEST(compare_screen, two_marked_files_open_as_a_diff)
               strstr(text_of(nb_json_root(doc), "against"), "Q4_K_M"),
           "the one with fewer bits is held against the other");
     check(cosine > 0.9 && cosine < 0.99 && nb_jget(t, "difference"), "cosine %g", cosine);
-    check(strstr(diff, "FROM") && strstr(diff, "difference") && strstr(diff, "q2_K vs q4_K"),
-          "%s", diff);
+    check(strstr(diff, "FROM") && strstr(diff, "difference") && strstr(diff, "q2_K vs q4_K"), "%s",
+          diff);
     check(strstr(three, "more than two are marked"), "%s", three);
     nb_json_close(&doc);
     free(one);

@@ -40,9 +40,15 @@ int ui_heat_rows(const nb_sense_table *t)
     return rows_of(t, row) + 2;
 }
 
+/* NULL: the model has no such tensor. */
+static const nb_sense_row *row_of(const nb_sense_table *t, heat_row row, int layer)
+{
+    return nb_sense_at(t, row.inside ? layer : -1, row.kind);
+}
+
 static size_t index_at(const nb_sense_table *t, heat_row row, int layer)
 {
-    const nb_sense_row *r = nb_sense_at(t, row.inside ? layer : -1, row.kind);
+    const nb_sense_row *r = row_of(t, row, layer);
     return r ? (size_t)(r - t->row) : SIZE_MAX;
 }
 
@@ -130,9 +136,9 @@ void ui_heat_draw(ui_canvas *c, ui_rect r, ui_heat *h, bool focused)
         const char *name = t->kind[row[top + y].kind];
         ui_textn(c, r.x + 1, r.y + y, UI_DIM, 0, name, strlen(name), NAME_W);
         for (int x = 0; x < (row[top + y].inside ? columns : 1); x++) {
-            size_t i = index_at(t, row[top + y], h->first + x);
-            if (i < t->n)
-                draw_cell(c, h->area.x + x, r.y + y, &t->row[i], most);
+            const nb_sense_row *r_at = row_of(t, row[top + y], h->first + x);
+            if (r_at)
+                draw_cell(c, h->area.x + x, r.y + y, r_at, most);
         }
     }
     if (at)
@@ -179,7 +185,7 @@ bool ui_heat_move(ui_heat *h, ui_action a)
     if (h->at >= t->n)
         h->at = 0;
     const nb_sense_row *r = &t->row[h->at];
-    int y = row_at(row, n, r), layer = r->layer < 0 ? h->first : r->layer, to = y;
+    int y = row_at(row, n, r), layer = r->layer < 0 ? h->first : r->layer, to;
     switch (a) {
     case UI_ACT_ANY_LEFT:
     case UI_ACT_ANY_RIGHT:

@@ -77,9 +77,11 @@ static size_t even_ticks(double out[TICKS], const scale *s, int most)
     size_t n = 0, i = 0;
     while (i + 1 < countof(step) && step[i] * unit < rough)
         i++;
-    for (double v = ceil(lo / (step[i] * unit)) * step[i] * unit; v <= hi && n < TICKS;
-         v += step[i] * unit)
+    double every = step[i] * unit, first = ceil(lo / every);
+    for (int k = 0; k < TICKS && (first + k) * every <= hi; k++) {
+        double v = (first + k) * every;
         n = add_tick(out, n, s, fabs(v) < unit / 1e6 ? 0 : v);
+    }
     return n;
 }
 
