@@ -420,3 +420,55 @@ CHECK_TEST(compare_screen, two_marked_files_open_as_a_diff)
     free(diff);
     free(three);
 }
+
+/* What one file lacks is told by name, and marked where the table has it. */
+CHECK_TEST(compare_screen, a_diff_tells_tensors_of_one_file_alone)
+{
+    static const char *const none[] = {NULL};
+    stage s;
+    size_t n;
+    char cwd[512];
+    compare_begin(&s, "compare-pruned", none);
+    s.opt.cpu = NULL;
+    check(getcwd(cwd, sizeof cwd), "cwd");
+    child_how how = {.dir = cwd,
+                     .args = {"quantize", "../nibble-demo", "-t", "Q8_0", "-o",
+                              compare_path("Pruned"), "--prune-layers", "5"}};
+    child c = child_run(&how);
+    stage_play(&s, "size 120x40\nwait\nkeys gg Space Space =\nwait\nsave-screen wide\nresize 80x24\n"
+                   "save-screen narrow\nresize 120x40\nkeys 1\n");
+    char *wide = test_slurp("wide", &n), *narrow = test_slurp("narrow", &n);
+    stage_leave();
+    check(c.code == 0, "%s", c.err);
+    check(strstr(wide, "9 only in nibble-demo: blk.5.attn_k, "), "%s", wide);
+    check(strstr(narrow, "9 only in nibble-demo: blk.5.attn_k, "), "%s", narrow);
+    child_free(&c);
+    free(wide);
+    free(narrow);
+}
+
+/* Plot, card, map and zoom live at any size, and the last frame is a fresh one (A30). */
+CHECK_TEST(compare_screen, lives_at_every_size_a30)
+{
+    static const char *const views[] = {"j", "Enter", "Esc H", "Tab", "+", "Esc Esc e"};
+    stage s;
+    nb_str script = {0};
+    size_t n, m;
+    compare_begin(&s, "compare-storm", files);
+    furnish(&s);
+    nb_str_add(&script, "size 80x24\nwait\nkeys 5\nwait\nsave-screen first\n");
+    for (size_t v = 0; v < countof(views); v++) {
+        nb_str_addf(&script, "keys %s\n", views[v]);
+        for (int w = 1; w < 140; w += 13)
+            for (int h = 1; h < 50; h += 7)
+                nb_str_addf(&script, "resize %dx%d\nframes 1\n", w, h);
+    }
+    nb_str_add(&script, "keys Esc k\nresize 80x24\nsave-screen last\n");
+    stage_play(&s, nb_str_c(&script));
+    char *first = test_slurp("first", &n), *last = test_slurp("last", &m);
+    stage_leave();
+    check(n == m && memcmp(first, last, n) == 0, "%s", last);
+    nb_str_free(&script);
+    free(first);
+    free(last);
+}
