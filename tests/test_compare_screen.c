@@ -286,7 +286,7 @@ CHECK_TEST(compare_screen, the_mouse_selects_and_changes_axes)
     compare_begin(&s, "compare-mouse", files);
     furnish(&s);
     stage_play(&s, "size 120x40\nwait\nkeys 5\nwait\nclick BPW\nsave-json sorted\n"
-                   "click 3,4\nsave-json axis\ndouble Q3_K_M.gguf\nsave-screen card\n");
+                   "click 3,4\nsave-json axis\ndouble d Nibble-Demo-Q3_K_M\nsave-screen card\n");
     nb_json *sorted = load("sorted"), *axis = load("axis");
     size_t n;
     char *card = test_slurp("card", &n);

@@ -101,6 +101,14 @@ static size_t marked_paths(const compare *s, const char **out, size_t cap)
     return n;
 }
 
+static size_t marked_count(const compare *s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->table.n; i++)
+        n += ui_compare_marked(s, s->table.row[i].path);
+    return n;
+}
+
 /* The marked ones, else the file under the cursor against the reference. */
 static void lead(compare *s, ui_scope screen, size_t most)
 {
@@ -124,6 +132,9 @@ static void lead(compare *s, ui_scope screen, size_t most)
         paths[1] = t;
     }
     ui_app_show(s->app, screen, paths, NULL);
+    if (marked_count(s) > most)
+        ui_app_say(s->app, "%zu are marked: the first %zu of the list are taken", marked_count(s),
+                   most);
 }
 
 static void copy(compare *s, ui_action a)

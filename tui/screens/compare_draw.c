@@ -299,6 +299,22 @@ static void no_figure(const nb_compare_row *r, char *buf, size_t cap, ui_role *r
     *role = UI_DIM;
 }
 
+/* Of an interval: two digits say enough. */
+static void half_width(char *buf, size_t cap, double v)
+{
+    char num[48];
+    int decimals = v >= 1e-4 && v < 10 ? 1 - (int)floor(log10(v)) : 0;
+    bool plain = decimals > 0 || v >= 10;
+    snprintf(buf, cap, "%s", plain ? nb_fmt_fixed(num, v, decimals) : ui_parts_num(num, v));
+}
+
+/* Without the ending all files of a format share. */
+static int name_length(const char *name)
+{
+    size_t n = strlen(name), e = strlen(".gguf");
+    return (int)(nb_has_suffix(name, ".gguf") ? n - e : n);
+}
+
 static void figure(const nb_compare_row *r, size_t col, char *buf, size_t cap, ui_role *role)
 {
     char num[48];
@@ -311,7 +327,7 @@ static void figure(const nb_compare_row *r, size_t col, char *buf, size_t cap, u
         break;
     case COL_KLD_CI:
         if (r->has_kld)
-            snprintf(buf, cap, "%s", ui_parts_num(num, 1.96 * r->kld.kld.err));
+            half_width(buf, cap, 1.96 * r->kld.kld.err);
         break;
     case COL_TOP1:
         if (r->has_kld)
@@ -321,7 +337,8 @@ static void figure(const nb_compare_row *r, size_t col, char *buf, size_t cap, u
         snprintf(buf, cap, "%s", r->has_ppl ? ui_parts_num(num, r->ppl) : "?");
         break;
     case COL_PPL_CI:
-        snprintf(buf, cap, "%s", r->has_ppl ? ui_parts_num(num, 1.96 * r->ppl_err) : "");
+        if (r->has_ppl)
+            half_width(buf, cap, 1.96 * r->ppl_err);
         break;
     case COL_FACTS:
         if (r->has_facts)
@@ -344,7 +361,7 @@ static void cell(const void *arg, size_t row, size_t col, char *buf, size_t cap,
     *role = out ? UI_DIM : UI_TEXT;
     switch (col) {
     case COL_FILE:
-        snprintf(buf, cap, "%c %s", ui_compare_letter(i), r->name);
+        snprintf(buf, cap, "%c %.*s", ui_compare_letter(i), name_length(r->name), r->name);
         break;
     case COL_BPW:
         snprintf(buf, cap, "%s", nb_fmt_fixed(num, r->bpw, 2));
@@ -385,7 +402,7 @@ static void draw_table(compare *s, ui_canvas *c, ui_rect r)
 {
     static const ui_column col[COLS] = {
         {"  FILE", 0, false, 0}, {"BPW", 5, true, 3},   {"SIZE", 7, true, 0}, {"KL", 7, true, 0},
-        {"±95%", 8, true, 1},    {"TOP1%", 5, true, 4}, {"PPL", 6, true, 6},  {"±95%", 6, true, 7},
+        {"±95%", 7, true, 1},    {"TOP1%", 5, true, 4}, {"PPL", 6, true, 6},  {"±95%", 6, true, 7},
         {"FACTS", 5, true, 2},   {"TOK/S", 6, true, 5}, {"RAM", 7, true, 8},  {"FRONT", 5, true, 0},
     };
     char title[120], note[64];

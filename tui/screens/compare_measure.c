@@ -238,8 +238,10 @@ void ui_compare_measured(compare *s, const nb_event *e)
 {
     const compare_measure *m = &s->work;
     s->measuring = NULL;
-    if (e->err.status == NB_CANCELED)
+    if (e->err.status == NB_CANCELED && m->measured)
         ui_app_say(s->app, "cancelled: %zu results are kept", m->measured);
+    else if (e->err.status == NB_CANCELED)
+        ui_app_say(s->app, "cancelled: nothing was measured yet");
     else if (m->text_err.status != NB_OK)
         ui_app_error(s->app, m->text_err.msg, "nothing was measured", "e chooses another text");
     else if (e->err.status != NB_OK)
