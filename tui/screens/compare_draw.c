@@ -400,12 +400,13 @@ static const char *sort_name(compare_sort by)
 
 static void draw_table(compare *s, ui_canvas *c, ui_rect r)
 {
-    static const ui_column col[COLS] = {
+    ui_column col[COLS] = {
         {"  FILE", 0, false, 0}, {"BPW", 5, true, 3},   {"SIZE", 7, true, 0}, {"KL", 7, true, 0},
         {"±95%", 7, true, 1},    {"TOP1%", 5, true, 4}, {"PPL", 6, true, 6},  {"±95%", 6, true, 7},
         {"FACTS", 5, true, 2},   {"TOK/S", 6, true, 5}, {"RAM", 7, true, 8},  {"FRONT", 5, true, 0},
     };
     char title[120], note[64];
+    col[COL_FILE].width = r.w < NARROW ? 20 : 0; /* enough to tell the types apart */
     snprintf(title, sizeof title, "%zu of %zu files%s", s->n_row, s->table.n,
              s->front_only ? ", frontier only" : "");
     if (s->n_group > 1)
