@@ -301,6 +301,36 @@ CHECK_TEST(compare_screen, the_mouse_selects_and_changes_axes)
     nb_json_close(&axis);
 }
 
+/* Where nobody measured a divergence, perplexities are plotted, and no more is said than they tell.
+ */
+CHECK_TEST(compare_screen, perplexities_alone_are_compared)
+{
+    stage s;
+    size_t n;
+    compare_begin(&s, "compare-ppl", files);
+    nb_runs *runs = compare_store(&s);
+    nb_ppl p = {.n_ctx = 512,
+                .chunks = 8,
+                .tokens = 9000,
+                .scored = 2040,
+                .perplexity = 12,
+                .stderr_ = 0.4};
+    for (size_t i = 0; files[i]; i++, p.perplexity += 0.1)
+        check(nb_runs_add_ppl(runs, compare_print(files[i]), "77ab2c41", &p, NULL) == NB_OK, "add");
+    nb_runs_close(&runs);
+    stage_play(&s, "size 120x40\nwait\nkeys 5\nwait\nsave-screen shown\nsave-json doc\n");
+    char *shown = test_slurp("shown", &n);
+    nb_json *doc = load("doc");
+    stage_leave();
+    check(strcmp(text_of(nb_json_root(doc), "y"), "perplexity") == 0, "%s",
+          text_of(nb_json_root(doc), "y"));
+    check(has_number(file_of(doc, "Q2_K"), "ppl") && strstr(shown, "no divergence is measured") &&
+              strstr(shown, "keep Nibble-Demo-Q2_K.gguf") && strstr(shown, "cannot tell"),
+          "%s", shown);
+    nb_json_close(&doc);
+    free(shown);
+}
+
 /* --- measuring ---------------------------------------------------------------------------------
  */
 
@@ -435,8 +465,9 @@ CHECK_TEST(compare_screen, a_diff_tells_tensors_of_one_file_alone)
                      .args = {"quantize", "../nibble-demo", "-t", "Q8_0", "-o",
                               compare_path("Pruned"), "--prune-layers", "5"}};
     child c = child_run(&how);
-    stage_play(&s, "size 120x40\nwait\nkeys gg Space Space =\nwait\nsave-screen wide\nresize 80x24\n"
-                   "save-screen narrow\nresize 120x40\nkeys 1\n");
+    stage_play(&s,
+               "size 120x40\nwait\nkeys gg Space Space =\nwait\nsave-screen wide\nresize 80x24\n"
+               "save-screen narrow\nresize 120x40\nkeys 1\n");
     char *wide = test_slurp("wide", &n), *narrow = test_slurp("narrow", &n);
     stage_leave();
     check(c.code == 0, "%s", c.err);

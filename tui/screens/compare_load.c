@@ -105,6 +105,8 @@ static nb_status load(nb_job *job, void *arg, nb_err *err)
     if (l->family)
         NB_TRY(find_family(l, &hooks, err));
     leave_out_broken(l);
+    if (!l->n_path)
+        return nb_fail(err, NB_NOTFOUND, "%s", l->left_out);
     if (nb_job_canceled(job))
         return nb_fail(err, NB_CANCELED, "cancelled");
     for (size_t i = 0; i < l->n_path; i++)
@@ -205,11 +207,18 @@ void ui_compare_drop(compare *s)
     s->pick = SIZE_MAX;
 }
 
+static size_t same_map(const compare *s, const nb_run_key *key)
+{
+    for (size_t i = 0; i < s->n_map; i++)
+        if (nb_run_key_comparable(&s->map_key[i], key))
+            return i;
+    return 0;
+}
+
 static void take(compare *s)
 {
-    nb_run_key shown = s->table.key;
+    nb_run_key shown = s->table.key, map = s->map_key[s->at_map];
     bool fresh = s->table.n == 0;
-    size_t map = s->at_map;
     ui_compare_drop(s);
     s->table = s->load.table;
     s->runs = s->load.runs;
@@ -223,9 +232,11 @@ static void take(compare *s)
     s->load.mapped = NULL;
     s->problem[0] = '\0';
     s->n_group = nb_compare_groups(&s->table, s->runs, s->group);
+    if (fresh && s->n_group && !s->group[0].kld)
+        s->y = NB_AXIS_PPL; /* all there is */
     ui_compare_show_group(s, fresh ? 0 : same_group(s, &shown));
     if (s->map)
-        ui_compare_map(s, map);
+        ui_compare_map(s, same_map(s, &map));
 }
 
 void ui_compare_loaded(compare *s, const nb_event *e)
