@@ -389,6 +389,8 @@ static const char *why_not(const void *self, ui_action a)
 
 static const char *hints(const void *self, bool narrow)
 {
+    static const char wide[] = "Enter inspect  Q quantize  t chat  c compare  Space mark  = diff  "
+                               "/ filter  [ ] ctx";
     const models *m = self;
     if (m->hub.typing)
         return narrow
@@ -402,8 +404,7 @@ static const char *hints(const void *self, bool narrow)
                       : "Enter keeps the filter  Esc leaves it  arrows move";
     if (!m->n_row)
         return narrow ? "/ filter  r again" : "/ filter  r look again";
-    return narrow ? "Enter look  Q quantize  t chat  Space /"
-                  : "Enter inspect  Q quantize  t chat  c compare  Space mark  = diff  / filter";
+    return narrow ? "Enter look  Q quantize  t chat  Space /" : wide;
 }
 
 static double tick(void *self, double now)
