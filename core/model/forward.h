@@ -8,7 +8,7 @@
 #include "core/model/session.h"
 
 enum {
-    NB_HEAD_ROWS = 16,  /* positions whose logits are computed together when scoring */
+    NB_HEAD_ROWS = NB_MAX_TRY, /* positions whose logits are computed together */
     NB_ATTN_SLOTS = 64, /* parts the attention of a chunk is dealt to; each has its scratch */
     NB_ATTN_ROWS = 96,  /* query heads beside each other on one KV head's cache */
 };
@@ -83,7 +83,8 @@ struct nb_session {
     float *thin, *wide;  /* A x and B A x of an adapter; thin owned, NULL without one */
     uint32_t n_seq, now; /* the sequence that calls speak of */
     nb_seq seq[NB_MAX_SEQ];
-    const float *hidden; /* into norm: of the position that a caller is shown now; else NULL */
+    size_t tried_at, tried; /* tokens on trial: where they begin, how many */
+    const float *hidden;    /* into norm: of the position that a caller is shown now; else NULL */
     uint64_t kv_bytes, scratch_bytes;
 };
 

@@ -369,6 +369,44 @@ nb_status nb_session_append_each(nb_session *s, const uint32_t *seq, size_t n, c
     return NB_OK;
 }
 
+/* --- on trial -----------------------------------------------------------------------------------
+ */
+
+size_t nb_session_most_tried(const nb_session *s)
+{
+    return s->n_batch < NB_MAX_TRY ? s->n_batch : NB_MAX_TRY;
+}
+
+nb_status nb_session_try(nb_session *s, const int32_t *ids, size_t n, const nb_hooks *hooks,
+                         nb_err *err)
+{
+    nb_seq *q = now(s);
+    assert(n <= nb_session_most_tried(s));
+    NB_TRY(check_ids(s, ids, n, err));
+    if (n > s->n_ctx - q->n)
+        return nb_fail(err, NB_REFUSED, "context full: %zu and %zu tokens, room for %u", q->n, n,
+                       s->n_ctx);
+    q->has_logits = false;
+    for (size_t j = 0; j < n; j++)
+        s->column[j] = (nb_column){.seq = s->now, .pos = (uint32_t)(q->n + j)};
+    NB_TRY(nb_forward(s, ids, n, 0, hooks, err));
+    NB_TRY(nb_forward_head(s, 0, n, err));
+    memmove(q->ids + q->n, ids, n * sizeof *ids);
+    s->tried_at = q->n;
+    s->tried = n;
+    return NB_OK;
+}
+
+void nb_session_keep(nb_session *s, size_t n)
+{
+    nb_seq *q = now(s);
+    size_t n_vocab = s->model->hp.n_vocab;
+    assert(n >= 1 && n <= s->tried && s->tried_at + n > q->n);
+    memmove(q->logits, s->logits + (n - 1) * n_vocab, n_vocab * sizeof *q->logits);
+    q->n = s->tried_at + n;
+    q->has_logits = true;
+}
+
 const float *nb_session_logits(const nb_session *s)
 {
     return s->seq[s->now].has_logits ? s->seq[s->now].logits : NULL;
