@@ -9,7 +9,7 @@
 
 enum {
     NB_HEAD_ROWS = NB_MAX_TRY, /* positions whose logits are computed together */
-    NB_ATTN_SLOTS = 64, /* parts the attention of a chunk is dealt to; each has its scratch */
+    NB_ATTN_SLOTS = 32, /* parts the attention of a chunk is dealt to; each has its scratch */
     NB_ATTN_ROWS = 96,  /* query heads beside each other on one KV head's cache */
 };
 

@@ -85,10 +85,10 @@ typedef enum chat_param {
     CP_CTX,
     CP_ANSWERS,
     CP_SHIFT,
-    CP_DRAFT,
     CP_THINK,
     CP_TOOLS,
     CP_SYSTEM,
+    CP_DRAFT,
     CP_COUNT
 } chat_param;
 

@@ -37,11 +37,11 @@ static const param_row rows[CP_COUNT] = {
     [CP_ANSWERS] = {"answers", "at once, [ ] between them; loads anew", 1, MOST_ANSWERS, WHOLE,
                     true, NULL},
     [CP_SHIFT] = {"shift", "a full context forgets its older half", 0, 1, WORD, false, no_yes},
-    [CP_DRAFT] = {"draft", "guess ahead, same answer: text, light pane", 0, 2, WORD, false,
-                  guess_word},
     [CP_THINK] = {"think", "if the template asks for it", 0, 2, WORD, false, think_word},
     [CP_TOOLS] = {"tools", "file; calls are shown, not made", 0, 0, TEXT, true, NULL},
     [CP_SYSTEM] = {"system", "said before the first message", 0, 0, TEXT, true, NULL},
+    [CP_DRAFT] = {"draft", "guess ahead, same answer: text, light pane", 0, 2, WORD, false,
+                  guess_word},
 };
 
 static double value_of(const chat *c, chat_param p)
