@@ -2,9 +2,12 @@
  * put together and spans are shared out. */
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/model/session.h"
 #include "kernels/ops.h"
+#include "tests/arch_rows.h"
 #include "tests/check.h"
 #include "tests/kernels.h"
 #include "tests/util.h"
@@ -216,4 +219,68 @@ CHECK_TEST(attn, nan_in_a_key_or_value_is_not_hidden)
                 run(&lv[l], &a, 2, 1, at - 1); /* before it: not seen */
                 check(isfinite(c.out[2]), "%s: position %zu is not to be seen", lv[l].name, at);
             }
+}
+
+/* --- in a session ------------------------------------------------------------------------------
+ */
+
+enum { LONG = 300 }; /* three spans */
+
+/* Logits behind LONG tokens that are evaluated `step` at a time, by so many threads. */
+static void logits_of(const nb_model *m, const nk_ops *ops, int threads, size_t step,
+                      const nk_type *kv, float *out)
+{
+    nb_session *s = NULL;
+    nk_pool *pool = NULL;
+    nb_err err = {0};
+    int32_t ids[LONG];
+    const nb_session_options opt = {.n_ctx = LONG, .k_type = kv, .v_type = kv};
+    for (size_t i = 0; i < LONG; i++)
+        ids[i] = (int32_t)((3 + i * 11) % m->hp.n_vocab);
+    check(nk_pool_open(&pool, threads, &err) == NB_OK &&
+              nb_session_open(&s, m, ops, pool, &opt, &err) == NB_OK,
+          "%s", err.msg);
+    for (size_t n = step; n < LONG; n += step)
+        check(nb_session_feed(s, ids, n, NULL, NULL, &err) == NB_OK, "%s", err.msg);
+    check(nb_session_feed(s, ids, LONG, NULL, NULL, &err) == NB_OK, "%s", err.msg);
+    memcpy(out, nb_session_logits(s), m->hp.n_vocab * sizeof *out);
+    nb_session_close(&s);
+    nk_pool_close(&pool);
+}
+
+CHECK_TEST(attn, prompt_and_decode_have_the_same_bits_for_any_threads)
+{
+    static const size_t steps[] = {LONG, 1, 7, 90};
+    static const int threads[] = {1, 3, 2, 5};
+    const arch_row *row;
+    size_t n = arch_rows(&row), seen = 0;
+    nk_ops ops;
+    nb_err err = {0};
+    nk_ops_init(&ops, nk_cpu_detect());
+    for (size_t i = 0; i < n; i++) {
+        nb_weights *w = NULL;
+        nb_model *m = NULL;
+        const char *path = test_path(test_tmpdir(), "long.gguf");
+        arch_row_write(path, &row[i], NK_Q8_0);
+        check(nb_weights_open(&w, path, &err) == NB_OK && nb_model_open(&m, w, &err) == NB_OK,
+              "%s: %s", row[i].label, err.msg);
+        if (!(m->hp.features & NB_ARCH_LEARNED) || m->hp.n_ctx_train >= LONG) {
+            size_t size = m->hp.n_vocab * sizeof(float);
+            bool blocks = m->hp.head_dim % NK_ATTN_BLOCK == 0;
+            const nk_type *kv = nk_type_get(blocks && i % 2 ? NK_Q8_0 : NK_F16);
+            float *first = malloc(size), *other = malloc(size);
+            logits_of(m, &ops, threads[0], steps[0], kv, first);
+            for (size_t k = 1; k < countof(steps); k++) {
+                logits_of(m, &ops, threads[k], steps[k], kv, other);
+                check(memcmp(first, other, size) == 0, "%s: %zu at a time, %d threads: other bits",
+                      row[i].label, steps[k], threads[k]);
+            }
+            free(first);
+            free(other);
+            seen++;
+        }
+        nb_model_close(&m);
+        nb_weights_close(&w);
+    }
+    check(seen > n / 2, "%zu of %zu", seen, n);
 }

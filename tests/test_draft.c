@@ -2,6 +2,7 @@
 #include "tests/arch_rows.h"
 #include "tests/check.h"
 #include "tests/run_child.h"
+#include "tests/stage.h"
 #include "tests/util.h"
 
 #include "core/base/str.h"
@@ -531,4 +532,30 @@ CHECK_TEST(draft, the_command_tells_guesses_and_right_ones)
         &(child_how){.args = {"chat", "demo", "-p", "x", "--parallel", "2", "--draft", "lookup"}});
     check(two.code == 2 && strstr(two.err, "--draft"), "%d %s", two.code, two.err);
     child_free(&two);
+}
+
+/* The pane's figures tell how many guesses were right; the row of the P panel sets who guesses. */
+CHECK_TEST(draft, the_pane_tells_guesses_and_right_ones_tui_13)
+{
+    stage s;
+    size_t n;
+    stage_begin(&s, "guesses", "nibble-demo");
+    s.opt.cpu = NULL;
+    stage_play(&s,
+               "size 120x40\nkeys t\nwait\nkeys i\ntext Why do low bits hurt?\nkeys Enter\n"
+               "wait\nsave-screen alone\nkeys Esc P G Enter\nsave-screen panel\n"
+               "keys Esc i\ntext Why do low bits hurt?\nkeys Enter\nwait\nsave-screen guessed\n");
+    char *alone = test_slurp("alone", &n), *panel = test_slurp("panel", &n),
+         *guessed = test_slurp("guessed", &n);
+    stage_leave();
+    check(alone && !strstr(alone, "guesses"), "%s", alone);
+    check(panel && strstr(panel, "> draft      lookup"), "%s", panel);
+    const char *at = guessed ? strstr(guessed, "guesses ") : NULL;
+    unsigned right = 0, all = 0;
+    check(at && sscanf(at, "guesses %u/%u", &right, &all) == 2 && right > 0 && right <= all, "%s",
+          guessed);
+    check(strstr(guessed, "draft lookup"), "%s", guessed);
+    free(alone);
+    free(panel);
+    free(guessed);
 }

@@ -58,7 +58,7 @@ static plan plan_of(const nb_hparams *hp, const nb_session_options *opt)
     p.v_row = kv / p.v_type->block_len * p.v_type->block_size;
     p.n_seq = o->n_seq ? o->n_seq : 1;
     p.kv_bytes = times(times(times(p.k_row + p.v_row, p.n_ctx), hp->n_layer), p.n_seq);
-    uint64_t group = hp->n_head / hp->n_head_kv;
+    uint64_t group = hp->n_head_kv ? hp->n_head / hp->n_head_kv : 0; /* 0: shapes not known */
     p.attn_row = nk_attn_scratch(hp->head_dim, (size_t)most(group, NB_ATTN_ROWS));
     p.parts_row = times((p.n_ctx + NK_ATTN_SPAN - 1) / NK_ATTN_SPAN,
                         nk_attn_state_floats(hp->head_dim, (size_t)group));
