@@ -534,6 +534,27 @@ CHECK_TEST(draft, the_command_tells_guesses_and_right_ones)
     child_free(&two);
 }
 
+CHECK_TEST(draft, bench_tells_what_guesses_give)
+{
+    int64_t depth = -1, drafted = -1, accepted = -1;
+    double alone = 0, with = 0;
+    child c = child_run(&(child_how){.args = {"bench", "demo", "-p", "8", "-n", "30", "-r", "2",
+                                              "--depth", "20", "--draft", small_demo(), "--json"}});
+    check(c.code == 0, "%s", c.err);
+    nb_json *doc = child_json(&c);
+    const nb_jval *root = nb_json_root(doc), *d = nb_jget(root, "draft");
+    check(nb_jint(nb_jget(root, "depth"), &depth) && depth == 20, "%s", c.out);
+    check(nb_jint(nb_jget(d, "drafted_tokens"), &drafted) &&
+              nb_jint(nb_jget(d, "accepted_tokens"), &accepted) && accepted > 0 &&
+              accepted <= drafted,
+          "%s", c.out);
+    check(nb_jnum(nb_jget(d, "tok_s"), &with) && nb_jnum(nb_jget(d, "alone_tok_s"), &alone) &&
+              with > 0 && alone > 0,
+          "%s", c.out);
+    nb_json_close(&doc);
+    child_free(&c);
+}
+
 /* The pane's figures tell how many guesses were right; the row of the P panel sets who guesses. */
 CHECK_TEST(draft, the_pane_tells_guesses_and_right_ones_tui_13)
 {

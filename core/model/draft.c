@@ -9,14 +9,15 @@ enum {
     MATCH_LEAST = 3, /* tokens that must agree before what followed is worth a guess */
     MATCH_MOST = 16, /* longer matches are not told apart */
     PAUSE_LEAST = 8, /* tokens without a guess, after guessing stopped paying; doubled ... */
-    PAUSE_MOST = 128,
+    PAUSE_MOST = 512,
 };
 
 /* What one more column adds to a pass over the weights: measured 0.1 to 0.3 from DRAM-bound to
  * compute-bound machines. */
 static const double COLUMN_COST = 0.2;
-/* Share of right guesses assumed at first and after a pause, and what an observation weighs. */
-static const double HOPE = 0.6, RECENT = 0.1;
+/* Share of right guesses assumed at first and after a pause: a text repeats itself seldom, a model
+ * in fewer bits mostly agrees. And what an observation weighs. */
+static const double LOOKUP_HOPE = 0.5, MODEL_HOPE = 0.8, RECENT = 0.2;
 
 struct nb_draft {
     nb_session *by; /* borrowed; NULL: lookup */
@@ -63,7 +64,7 @@ void nb_draft_close(nb_draft **dp)
 
 void nb_draft_reset(nb_draft *d)
 {
-    d->right = HOPE;
+    d->right = d->by ? MODEL_HOPE : LOOKUP_HOPE;
     d->pause = 0;
     d->next_pause = PAUSE_LEAST;
 }
@@ -105,7 +106,7 @@ void nb_draft_judge(nb_draft *d, size_t count, size_t right)
         d->next_pause = right > 1 ? PAUSE_LEAST : d->next_pause;
         return;
     }
-    d->right = HOPE;
+    d->right = d->by ? MODEL_HOPE : LOOKUP_HOPE;
     d->pause = d->next_pause;
     d->next_pause = d->next_pause * 2 < PAUSE_MOST ? d->next_pause * 2 : PAUSE_MOST;
 }

@@ -155,7 +155,10 @@ nb_status nb_local_draft(nb_local *l, const char *how, nb_err *err)
         return NB_OK;
     nb_status st = NB_OK;
     if (!off) {
-        name = nb_alloc(strlen(how) + 1, 1, "draft", err);
+        size_t size = strlen(how) + 1;
+        name = nb_alloc(size, 1, "draft", err);
+        if (name)
+            snprintf(name, size, "%s", how);
         st = name ? open_draft(l, how, &draft, &by, err) : NB_NOMEM;
     }
     if (st != NB_OK) {
@@ -163,8 +166,6 @@ nb_status nb_local_draft(nb_local *l, const char *how, nb_err *err)
         free(name);
         return st;
     }
-    if (name)
-        memcpy(name, how, strlen(how));
     nb_draft_close(&l->draft);
     nb_local_close(&l->drafter);
     free(l->draft_how);
