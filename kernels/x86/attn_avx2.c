@@ -388,30 +388,162 @@ static void join(nk_attn_state *into, const nk_attn_state *from, size_t n, size_
     }
 }
 
+/* --- few rows ----------------------------------------------------------------------------------
+ * Nothing that is unpacked is used again: keys go through a buffer that stays in the nearest cache,
+ * values through registers. The chains of sums are those of products(). */
+
+static size_t key_step(size_t dim)
+{
+    return dim > 64 ? 32 : 64; /* positions: a buffer of 16 KiB */
+}
+
+static void score_few(const nk_ops *ops, const nk_attn *a, size_t first, const float *const *q,
+                      size_t n, size_t begin, size_t high, float *weight, float *keys, float *plain)
+{
+    size_t step = key_step(a->head_dim), dim = a->head_dim;
+    for (size_t p = begin; p < high; p += step) {
+        size_t count = high - p < step ? high - p : step;
+        unpack_keys(ops, a, first + p, 0, count, keys, plain);
+        products(q, n, keys, WIDE * dim, dim, weight + p, SPAN, (count + WIDE - 1) / WIDE);
+    }
+}
+
+/* Elements i.. of a row of values, `wide` registers of one block. */
+NK_INLINE void values8(bytes *row, size_t i, __m256 *out, const int wide, const int mode)
+{
+    const nk_block_q8_0 *b = (const nk_block_q8_0 *)(const void *)row + i / NK_LEN;
+    __m256 scale = mode == KV_Q8_0 ? f16_all(&b->d) : _mm256_setzero_ps();
+#pragma GCC unroll 4
+    for (int x = 0; x < wide; x++) {
+        if (mode != KV_Q8_0) {
+            out[x] = kv8(row, i + 8 * (size_t)x, mode);
+            continue;
+        }
+        const int8_t *q = b->qs + i % NK_LEN + 8 * x;
+        __m256i v = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i_u *)q));
+        out[x] = _mm256_mul_ps(_mm256_cvtepi32_ps(v), scale);
+    }
+}
+
+/* mix[r][i..] = sum over positions of w[r][p] * value, wide registers of elements at a time. */
+NK_INLINE void mix_rows(const nk_attn *a, bytes *v, const float *const *w, size_t n, float *mix,
+                        size_t padded, const int rows, const int wide, const int mode)
+{
+    size_t size = row_bytes(a->v_type, a->head_dim);
+    for (size_t i = 0; i < a->head_dim; i += 8 * (size_t)wide) {
+        __m256 sum[ROWS][4];
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (int x = 0; x < wide; x++)
+                sum[r][x] = _mm256_setzero_ps();
+        bytes *row = v;
+        for (size_t p = 0; p < n; p++, row += a->v_stride) {
+            __m256 value[4];
+            if (i == 0 && p + AHEAD < n)
+                ask_for(row + AHEAD * a->v_stride, size);
+            values8(row, i, value, wide, mode);
+#pragma GCC unroll 6
+            for (int r = 0; r < rows; r++) {
+                __m256 one = _mm256_broadcast_ss(w[r] + p);
+#pragma GCC unroll 4
+                for (int x = 0; x < wide; x++)
+                    sum[r][x] = _mm256_fmadd_ps(one, value[x], sum[r][x]);
+            }
+        }
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (int x = 0; x < wide; x++)
+                _mm256_storeu_ps(mix + (size_t)r * padded + i + 8 * (size_t)x, sum[r][x]);
+    }
+}
+
+NK_INLINE void mix_few(const nk_attn *a, bytes *v, const float *const *w, size_t n, float *mix,
+                       size_t padded, size_t rows, const int mode)
+{
+    switch (rows) {
+    case 1:
+        mix_rows(a, v, w, n, mix, padded, 1, 4, mode);
+        break;
+    case 2:
+        mix_rows(a, v, w, n, mix, padded, 2, 4, mode);
+        break;
+    case 3:
+        mix_rows(a, v, w, n, mix, padded, 3, 2, mode);
+        break;
+    case 4:
+        mix_rows(a, v, w, n, mix, padded, 4, 2, mode);
+        break;
+    case 5:
+        mix_rows(a, v, w, n, mix, padded, 5, 2, mode);
+        break;
+    default:
+        mix_rows(a, v, w, n, mix, padded, ROWS, 2, mode);
+    }
+}
+
+/* False: values of this kind are to be unpacked first. */
+static bool mix_directly(const nk_attn *a, size_t first, const float *const *w, size_t n,
+                         float *mix, size_t padded, size_t rows)
+{
+    bytes *v = (bytes *)a->v + first * a->v_stride;
+    int mode = kv_mode(a->v_type);
+    if (a->head_dim % NK_ATTN_BLOCK || mode == KV_DECODED)
+        return false;
+    if (mode == KV_F16)
+        mix_few(a, v, w, n, mix, padded, rows, KV_F16);
+    else if (mode == KV_BF16)
+        mix_few(a, v, w, n, mix, padded, rows, KV_BF16);
+    else if (mode == KV_Q8_0)
+        mix_few(a, v, w, n, mix, padded, rows, KV_Q8_0);
+    else
+        mix_few(a, v, w, n, mix, padded, rows, KV_F32);
+    return true;
+}
+
 /* --- a span ------------------------------------------------------------------------------------
  */
 
+/* What rows share of a span: unpacked, or still to be unpacked where they are few. */
+typedef struct share {
+    const nk_ops *ops;
+    const nk_attn *a;
+    size_t span;
+    bool few;
+    float *keys, *values, *rest; /* scratch */
+} share;
+
 /* Rows r..r+n, n <= ROWS, all of which see something of the span. */
-static void some_rows(const nk_attn *a, size_t span, size_t r, size_t n, const float *keys,
-                      const float *values, nk_attn_state *into, float *scratch)
+static void some_rows(const share *s, size_t r, size_t n, nk_attn_state *into)
 {
+    const nk_attn *a = s->a;
     size_t dim = a->head_dim, padded = nk_attn_padded(dim), from[ROWS], to[ROWS];
-    size_t low = SPAN, high = 0;
-    float *weight = scratch, *mix = weight + ROWS * SPAN, max[ROWS], sum[ROWS];
+    size_t low = SPAN, high = 0, first = s->span * SPAN;
+    float *weight = s->rest, *mix = weight + ROWS * SPAN, *plain = mix + ROWS * padded;
+    float max[ROWS], sum[ROWS];
     const float *q[ROWS], *w[ROWS];
     for (size_t i = 0; i < n; i++) {
-        nk_attn_sees(a, r + i, span, &from[i], &to[i]);
+        nk_attn_sees(a, r + i, s->span, &from[i], &to[i]);
         low = from[i] < low ? from[i] : low;
         high = to[i] > high ? to[i] : high;
         q[i] = a->q + (r + i) / a->group * a->q_stride + (r + i) % a->group * dim;
     }
     size_t begin = low / WIDE * WIDE, end = (high + WIDE - 1) / WIDE * WIDE;
-    products(q, n, keys + begin * dim, WIDE * dim, dim, weight + begin, SPAN, (end - begin) / WIDE);
+    if (s->few)
+        score_few(s->ops, a, first, q, n, begin, high, weight, s->keys, plain);
+    else
+        products(q, n, s->keys + begin * dim, WIDE * dim, dim, weight + begin, SPAN,
+                 (end - begin) / WIDE);
     for (size_t i = 0; i < n; i++) {
         weigh(a, weight + i * SPAN, begin, end, from[i], to[i], &max[i], &sum[i]);
         w[i] = weight + i * SPAN + low;
     }
-    products(w, n, values + low * WIDE, SPAN * WIDE, high - low, mix, padded, padded / WIDE);
+    if (!s->few || !mix_directly(a, first + low, w, high - low, mix, padded, n)) {
+        if (s->few)
+            unpack_values(s->ops, a, first, low, high, s->values, plain);
+        products(w, n, s->values + low * WIDE, SPAN * WIDE, high - low, mix, padded, padded / WIDE);
+    }
     nk_attn_state mine = {
         .max = into->max + r,
         .sum = into->sum + r,
@@ -425,21 +557,25 @@ static void attend(const nk_ops *ops, const nk_attn *a, size_t span, nk_attn_sta
                    float *scratch)
 {
     size_t rows = a->n_query * a->group, r = 0, end = rows, from, to, low = SPAN, high = 0;
-    float *keys = scratch, *values = keys + SPAN * a->head_dim;
-    float *rest = values + SPAN * nk_attn_padded(a->head_dim);
+    share s = {.ops = ops, .a = a, .span = span, .keys = scratch};
+    s.values = s.keys + SPAN * a->head_dim;
+    s.rest = s.values + SPAN * nk_attn_padded(a->head_dim);
     while (r < end && !nk_attn_sees(a, r, span, &from, &to)) /* positions too early, */
         r++;
     while (end > r && !nk_attn_sees(a, end - 1, span, &from, &to)) /* or too late */
         end--;
     if (r == end)
         return;
-    nk_attn_sees(a, r, span, &low, &to);
-    nk_attn_sees(a, end - 1, span, &from, &high);
-    unpack_keys(ops, a, span * SPAN, low / 8 * 8, high, keys, rest);
-    unpack_values(ops, a, span * SPAN, low, high, values, rest);
+    s.few = end - r <= ROWS;
+    if (!s.few) {
+        nk_attn_sees(a, r, span, &low, &to);
+        nk_attn_sees(a, end - 1, span, &from, &high);
+        unpack_keys(ops, a, span * SPAN, low / 8 * 8, high, s.keys, s.rest);
+        unpack_values(ops, a, span * SPAN, low, high, s.values, s.rest);
+    }
     for (size_t n; r < end; r += n) {
         n = end - r < ROWS ? end - r : ROWS;
-        some_rows(a, span, r, n, keys, values, into, rest);
+        some_rows(&s, r, n, into);
     }
 }
 
