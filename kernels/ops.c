@@ -1,5 +1,4 @@
 #include "kernels/ops.h"
-#include "kernels/fp.h"
 
 #include <math.h>
 #include <string.h>
@@ -116,60 +115,6 @@ static void add(float *y, const float *x, size_t n)
         y[i] += x[i];
 }
 
-/* Elements of a cached row from i on, at most NK_ATTN_BLOCK of n; returns how many. */
-static size_t kv_part(const unsigned char *row, const nk_type *t, size_t i, size_t n, float *out)
-{
-    size_t len = n - i < NK_ATTN_BLOCK ? n - i : NK_ATTN_BLOCK;
-    t->decode(row + i / t->block_len * t->block_size, out, len);
-    return len;
-}
-
-size_t nk_attn_bend(const nk_attn *a)
-{
-    for (size_t p = 0; p < a->n_pos; p++) {
-        float s = a->score[p] * a->scale;
-        a->score[p] = a->cap > 0 ? a->cap * tanhf(s / a->cap) : s;
-    }
-    if (a->sink)
-        a->score[a->n_pos] = *a->sink;
-    return a->n_pos + (a->sink ? 1 : 0);
-}
-
-static double kv_dot(const float *q, const unsigned char *k, const nk_type *t, size_t n)
-{
-    float part[NK_ATTN_BLOCK];
-    double sum = 0;
-    for (size_t i = 0; i < n; i += NK_ATTN_BLOCK) {
-        size_t len = kv_part(k, t, i, n, part);
-        for (size_t j = 0; j < len; j++)
-            sum += (double)q[i + j] * (double)part[j];
-    }
-    return sum;
-}
-
-static void attention(const nk_attn *a)
-{
-    const nk_type *kt = nk_type_get(a->k_type), *vt = nk_type_get(a->v_type);
-    bool bent = a->cap > 0 || a->sink;
-    for (size_t p = 0; p < a->n_pos; p++)
-        a->score[p] =
-            (float)kv_dot(a->q, (const unsigned char *)a->k + p * a->k_stride, kt, a->head_dim);
-    size_t n = bent ? nk_attn_bend(a) : a->n_pos;
-    softmax(a->score, a->score, n, bent ? 1.0f : a->scale);
-    for (size_t i = 0; i < a->head_dim; i += NK_ATTN_BLOCK) {
-        double sum[NK_ATTN_BLOCK] = {0};
-        float part[NK_ATTN_BLOCK];
-        size_t len = 0;
-        for (size_t p = 0; p < a->n_pos; p++) {
-            len = kv_part((const unsigned char *)a->v + p * a->v_stride, vt, i, a->head_dim, part);
-            for (size_t j = 0; j < len; j++)
-                sum[j] += (double)a->score[p] * (double)part[j];
-        }
-        for (size_t j = 0; j < len; j++)
-            a->out[i + j] = (float)sum[j];
-    }
-}
-
 #if !defined(__x86_64__)
 void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
 {
@@ -199,7 +144,8 @@ void nk_ops_init(nk_ops *ops, unsigned cpu_flags)
                 [NK_GLU_RELU2] = relu2,
                 [NK_GLU_OAI] = swiglu_oai},
         .add = add,
-        .attention = attention,
+        .attn_span = nk_attn_span_c,
+        .attn_join = nk_attn_join_c,
         .measure = nk_measure_eights,
         .all_finite = nk_all_finite,
         .find_far = nk_find_far,

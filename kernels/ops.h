@@ -7,6 +7,7 @@
 #ifndef NIBBLE_OPS_H
 #define NIBBLE_OPS_H
 
+#include "kernels/attn.h"
 #include "kernels/measure.h"
 #include "kernels/pool.h"
 #include "kernels/type.h"
@@ -29,35 +30,11 @@ typedef enum nk_glu_kind {
 /* y[n] = act(gate[n]) * up[n], in place allowed; up NULL: without it. */
 typedef void nk_glu_fn(float *y, const float *gate, const float *up, size_t n);
 
-enum { NK_ATTN_BLOCK = 32 }; /* elements of a cached row decoded in one go */
-
-/* One query head against its KV head, causal by construction: positions 0..n_pos-1. */
-typedef struct nk_attn {
-    const float *q;    /* [head_dim] */
-    const void *k;     /* row p at k + p*k_stride: [head_dim] of k_type, this KV head */
-    const void *v;     /* likewise */
-    size_t k_stride;   /* bytes */
-    size_t v_stride;   /* bytes */
-    nk_type_id k_type; /* any type that decodes, NK_ATTN_BLOCK a multiple of its blocks; head_dim */
-    nk_type_id v_type; /*   a multiple of NK_ATTN_BLOCK unless it is F32, F16 or BF16 */
-    size_t n_pos;
-    size_t head_dim;
-    float scale;
-    float cap;         /* scores become cap * tanh(score / cap); 0: as they are */
-    const float *sink; /* one more score that no value answers to; NULL: none */
-    float *score;      /* scratch [n_pos], one more with a sink */
-    float *out;        /* [head_dim] */
-} nk_attn;
-
-/* Of score[n_pos], plain products, makes what softmax is to see: scaled, capped, the sink appended.
- * Returns their count. Softmax then scales by 1. For a->cap or a->sink. */
-size_t nk_attn_bend(const nk_attn *a);
-
 /* Four dot products of one row: y[j] = dot(w, x + j*x_stride), x_stride in bytes. Unpacks w once;
  * each result has the bits of the same table's dot. */
 typedef void nk_dot4_fn(size_t n, const void *w, const void *x, size_t x_stride, float y[4]);
 
-typedef struct nk_ops {
+struct nk_ops {
     unsigned flags; /* CPU flags in use */
     nk_dot_fn *dot[NK_TYPE_SLOTS];
     nk_dot4_fn *dot4[NK_TYPE_SLOTS]; /* NULL: call dot four times */
@@ -75,12 +52,13 @@ typedef struct nk_ops {
     void (*softmax)(float *y, const float *x, size_t n, float scale);
     nk_glu_fn *glu[NK_GLU_COUNT];
     void (*add)(float *y, const float *x, size_t n); /* y += x */
-    void (*attention)(const nk_attn *a);
+    nk_attn_span_fn *attn_span; /* called through nk_attn_run and nk_attn_part */
+    nk_attn_join_fn *attn_join;
     /* measure.h; results equal the C reference's bit for bit */
     nk_measure_fn *measure;
     nk_finite_fn *all_finite;
     nk_far_fn *find_far;
-} nk_ops;
+};
 
 void nk_ops_init(nk_ops *ops, unsigned cpu_flags);
 /* Overrides of one architecture; a build for another one does nothing. */

@@ -117,28 +117,32 @@ CHECK_TEST(kernels, rows_stay_inside_their_memory)
 static void check_attention_at_guard(const test_level *lv, size_t n_pos, size_t dim, nk_type_id kv,
                                      int side)
 {
-    size_t size = dim * (kv == NK_F16 ? 2 : 4), stride = size + 8;
-    size_t bytes = n_pos ? (n_pos - 1) * stride + size : 0;
+    const nk_type *t = nk_type_get(kv);
+    size_t size = dim / t->block_len * t->block_size, stride = size + 8;
+    size_t bytes = (n_pos - 1) * stride + size, queries = n_pos < 3 ? n_pos : 3;
     void *k = test_guard(bytes, side), *v = test_guard(bytes, side);
-    void *q = test_guard(dim * 4, side), *out = test_guard(dim * 4, side);
-    void *score = test_guard(n_pos * 4, side);
+    void *q = test_guard(queries * dim * 4, side), *out = test_guard(queries * dim * 4, side);
+    void *scratch = test_guard(nk_attn_scratch(dim, queries) * sizeof(float), side);
     memset(k, 0x31, bytes);
     memset(v, 0x31, bytes);
-    memset(q, 0x31, dim * 4);
+    memset(q, 0x31, queries * dim * 4);
     nk_attn a = {.q = q,
+                 .out = out,
+                 .q_stride = dim,
+                 .out_stride = dim,
                  .k = k,
                  .v = v,
                  .k_stride = stride,
                  .v_stride = stride,
                  .k_type = kv,
                  .v_type = kv,
-                 .n_pos = n_pos,
                  .head_dim = dim,
-                 .scale = 0.1f,
-                 .score = score,
-                 .out = out};
-    lv->ops.attention(&a);
-    void *all[] = {k, v, q, out, score};
+                 .group = 1,
+                 .n_query = queries,
+                 .pos = n_pos - queries,
+                 .scale = 0.1f};
+    nk_attn_run(&lv->ops, &a, scratch);
+    void *all[] = {k, v, q, out, scratch};
     for (size_t i = 0; i < countof(all); i++)
         test_guard_free(all[i]);
 }
@@ -173,6 +177,8 @@ CHECK_TEST(kernels, ops_stay_inside_their_memory)
                 for (size_t n_pos = 1; n_pos <= 33; n_pos += 4) {
                     check_attention_at_guard(&lv[l], n_pos, dims[d], NK_F32, side);
                     check_attention_at_guard(&lv[l], n_pos, dims[d], NK_F16, side);
+                    if (dims[d] % NK_ATTN_BLOCK == 0)
+                        check_attention_at_guard(&lv[l], n_pos, dims[d], NK_Q8_0, side);
                 }
         }
 }

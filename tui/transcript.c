@@ -337,6 +337,8 @@ void ui_transcript_finish(ui_message *m, const nb_turn_stats *stats)
     m->n_prompt = stats->n_prompt;
     m->n_reused = stats->n_reused;
     m->n_dropped = stats->n_dropped;
+    m->n_drafted = stats->n_drafted;
+    m->n_accepted = stats->n_accepted;
     m->tools = stats->tools;
 }
 
@@ -359,6 +361,12 @@ void ui_transcript_end(ui_transcript *t, int message, const nb_turn_stats *stats
     nb_jout_u64(&w, stats->n_prompt);
     nb_jout_key(&w, "reused");
     nb_jout_u64(&w, stats->n_reused);
+    if (stats->n_drafted) {
+        nb_jout_key(&w, "drafted");
+        nb_jout_u64(&w, stats->n_drafted);
+        nb_jout_key(&w, "accepted");
+        nb_jout_u64(&w, stats->n_accepted);
+    }
     if (stats->tools) {
         nb_jout_key(&w, "tools");
         nb_jout_bool(&w, true);

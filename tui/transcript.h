@@ -42,7 +42,7 @@ typedef struct ui_message {
     bool done; /* false: running, or interrupted by the end of the program */
     nb_stop stop;
     double tok_per_s, ttft;
-    uint32_t n_prompt, n_reused, n_dropped; /* nb_turn_stats */
+    uint32_t n_prompt, n_reused, n_dropped, n_drafted, n_accepted; /* nb_turn_stats */
     bool tools;
 } ui_message;
 

@@ -86,6 +86,8 @@ static bool read_event(const nb_jval *v, ui_message *m)
         return false;
     nb_turn_stats s = {.n_prompt = count(nb_jget(v, "prompt")),
                        .n_reused = count(nb_jget(v, "reused")),
+                       .n_drafted = count(nb_jget(v, "drafted")),
+                       .n_accepted = count(nb_jget(v, "accepted")),
                        .ttft = num(nb_jget(v, "ttft"), 0),
                        .tok_per_s = num(nb_jget(v, "tok_per_s"), 0),
                        .stop = stop_of(text)};

@@ -239,6 +239,10 @@ static void answer_json(nb_jout *w, const ui_transcript *t, const ui_message *m)
     nb_jout_u64(w, m->n_prompt);
     nb_jout_key(w, "reused_tokens");
     nb_jout_u64(w, m->n_reused);
+    nb_jout_key(w, "drafted_tokens");
+    nb_jout_u64(w, m->n_drafted);
+    nb_jout_key(w, "accepted_tokens");
+    nb_jout_u64(w, m->n_accepted);
     nb_jout_key(w, "stop");
     nb_jout_str(w, m->done ? ui_stop_word(m->stop) : "interrupted");
     shifts_json(w, m);

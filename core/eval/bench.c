@@ -109,21 +109,26 @@ static double median(double *v, uint32_t n, double *spread)
 
 typedef struct rounds {
     nb_session *s;
-    int32_t *ids;    /* [n_prompt + n_gen] */
+    int32_t *ids;    /* [depth + n_prompt + n_gen] */
     double *pp, *tg; /* [rounds] seconds */
-    uint32_t n_vocab, n_prompt, n_gen;
+    uint32_t n_vocab, depth, n_prompt, n_gen;
 } rounds;
 
 static nb_status one_round(rounds *r, uint32_t round, const nb_hooks *hooks, nb_err *err)
 {
-    /* The first token differs from the last round's: nothing of the cache is reused. */
-    for (uint32_t i = 0; i < r->n_prompt + r->n_gen; i++)
-        r->ids[i] = (int32_t)((1 + round + i * UINT64_C(2654435761)) % r->n_vocab);
+    /* The first token behind those at depth differs from the last round's: no more is reused. */
+    size_t shown = (size_t)r->depth + r->n_prompt;
+    for (size_t i = 0; i < shown + r->n_gen; i++) {
+        uint64_t salt = i < r->depth ? 0 : 1 + round;
+        r->ids[i] = (int32_t)((salt + i * UINT64_C(2654435761)) % r->n_vocab);
+    }
+    if (r->depth)
+        NB_TRY(nb_session_feed(r->s, r->ids, r->depth, NULL, hooks, err));
     double start = seconds();
-    NB_TRY(nb_session_feed(r->s, r->ids, r->n_prompt, NULL, hooks, err));
+    NB_TRY(nb_session_feed(r->s, r->ids, shown, NULL, hooks, err));
     double middle = seconds();
     for (uint32_t i = 1; i <= r->n_gen; i++)
-        NB_TRY(nb_session_feed(r->s, r->ids, r->n_prompt + i, NULL, hooks, err));
+        NB_TRY(nb_session_feed(r->s, r->ids, shown + i, NULL, hooks, err));
     r->pp[round] = middle - start;
     r->tg[round] = seconds() - middle;
     return NB_OK;
@@ -152,7 +157,7 @@ static nb_status run_rounds(nb_bench *out, rounds *r, uint32_t n, const nb_hooks
 static void limits(nb_bench *out, const nb_model *m, nk_pool *pool)
 {
     const nb_hparams *hp = &m->hp;
-    double ctx = out->n_prompt + (out->n_gen + 1) / 2.0;                      /* on average */
+    double ctx = (double)out->depth + out->n_prompt + (out->n_gen + 1) / 2.0; /* on average */
     double kv = 2.0 * hp->n_layer * hp->n_head_kv * hp->head_dim * 2.0 * ctx; /* bytes, f16 */
     out->bandwidth = read_bandwidth(m, pool);
     out->weight_bytes = m->weight_bytes;
@@ -163,7 +168,7 @@ static void limits(nb_bench *out, const nb_model *m, nk_pool *pool)
 static nb_status measure(nb_bench *out, const nb_model *m, const nk_ops *ops, nk_pool *pool,
                          rounds *r, uint32_t n, const nb_hooks *hooks, nb_err *err)
 {
-    nb_session_options opt = {.n_ctx = r->n_prompt + r->n_gen};
+    nb_session_options opt = {.n_ctx = r->depth + r->n_prompt + r->n_gen};
     int32_t first = 0;
     double start = seconds();
     NB_TRY(nb_session_open(&r->s, m, ops, pool, &opt, err));
@@ -178,8 +183,8 @@ static nb_status measure(nb_bench *out, const nb_model *m, const nk_ops *ops, nk
 }
 
 nb_status nb_bench_run(nb_bench *out, const nb_model *m, const nk_ops *ops, nk_pool *pool,
-                       uint32_t n_prompt, uint32_t n_gen, uint32_t n, const nb_hooks *hooks,
-                       nb_err *err)
+                       uint32_t depth, uint32_t n_prompt, uint32_t n_gen, uint32_t n,
+                       const nb_hooks *hooks, nb_err *err)
 {
     uint32_t room = m->hp.n_ctx_train;
     if (!n_prompt || !n_gen || !n || n > MAX_ROUNDS)
@@ -187,13 +192,13 @@ nb_status nb_bench_run(nb_bench *out, const nb_model *m, const nk_ops *ops, nk_p
                        "bench needs at least one prompt token, one generated token "
                        "and 1..%d rounds",
                        MAX_ROUNDS);
-    if ((uint64_t)n_prompt + n_gen > room)
-        return nb_fail(err, NB_REFUSED, "%u + %u tokens do not fit the model's context of %u",
-                       n_prompt, n_gen, room);
-    nb_bench b = {.n_prompt = n_prompt, .n_gen = n_gen};
+    if ((uint64_t)depth + n_prompt + n_gen > room)
+        return nb_fail(err, NB_REFUSED, "%u + %u + %u tokens do not fit the model's context of %u",
+                       depth, n_prompt, n_gen, room);
+    nb_bench b = {.depth = depth, .n_prompt = n_prompt, .n_gen = n_gen};
     b.threads = pool ? (uint32_t)nk_pool_count(pool) : 1;
-    rounds r = {.n_vocab = m->hp.n_vocab, .n_prompt = n_prompt, .n_gen = n_gen};
-    r.ids = nb_alloc((uint64_t)n_prompt + n_gen, sizeof *r.ids, "bench", err);
+    rounds r = {.n_vocab = m->hp.n_vocab, .depth = depth, .n_prompt = n_prompt, .n_gen = n_gen};
+    r.ids = nb_alloc((uint64_t)depth + n_prompt + n_gen, sizeof *r.ids, "bench", err);
     r.pp = nb_alloc(n, sizeof *r.pp, "bench", err);
     r.tg = nb_alloc(n, sizeof *r.tg, "bench", err);
     nb_status st = NB_NOMEM;
@@ -206,4 +211,43 @@ nb_status nb_bench_run(nb_bench *out, const nb_model *m, const nk_ops *ops, nk_p
     if (st == NB_OK)
         *out = b;
     return st;
+}
+
+/* --- guessing ahead ----------------------------------------------------------------------------
+ */
+
+static void ignore(void *arg, const nb_token_event *e)
+{
+    (void)arg;
+    (void)e;
+}
+
+nb_status nb_bench_drafted(nb_bench_draft *out, nb_local *l, const char *how, uint32_t n_gen,
+                           const nb_hooks *hooks, nb_err *err)
+{
+    /* An answer that repeats much of its question, as edits do. */
+    static const char question[] =
+        "Repeat this list, then repeat it with the last line left out:\n"
+        "int width = image_width(image);\nint height = image_height(image);\n"
+        "for (int y = 0; y < height; y++)\n    for (int x = 0; x < width; x++)\n"
+        "        image_set(image, x, y, image_get(image, width - 1 - x, y));";
+    const nb_message msg = {NB_USER, question, sizeof question - 1};
+    const nb_ask ask = {.messages = &msg,
+                        .n_messages = 1,
+                        .sampling = nb_sampling_greedy(),
+                        .max_tokens = n_gen,
+                        .token = ignore};
+    const char *const way[] = {"off", how};
+    nb_turn_stats st[2];
+    for (int i = 0; i < 2; i++) {
+        NB_TRY(nb_local_draft(l, way[i], err));
+        nb_session_reset(nb_local_session(l));
+        NB_TRY(nb_local_ask_each(l, &ask, 1, &st[i], hooks, err));
+    }
+    *out = (nb_bench_draft){.n_answer = st[1].n_answer,
+                            .n_drafted = st[1].n_drafted,
+                            .n_accepted = st[1].n_accepted,
+                            .alone_tok_s = st[0].tok_per_s,
+                            .draft_tok_s = st[1].tok_per_s};
+    return NB_OK;
 }

@@ -3,10 +3,11 @@
 #ifndef NIBBLE_BENCH_H
 #define NIBBLE_BENCH_H
 
-#include "core/model/session.h"
+#include "core/model/chat.h"
 
 typedef struct nb_bench {
     uint32_t n_prompt, n_gen, threads;
+    uint32_t depth;          /* tokens in the cache before the prompt */
     double pp_tok_s, pp_err; /* median, half width of the middle half over rounds */
     double tg_tok_s, tg_err;
     double bandwidth;   /* bytes/s, read over the mapped weights, same threads */
@@ -18,10 +19,21 @@ typedef struct nb_bench {
     char level[16], cpu[96];
 } nb_bench;
 
-/* Evaluates n_prompt tokens, then n_gen one by one, `rounds` times with nothing reused between
- * rounds. Token values are seeded: work does not depend on them. NB_USAGE for zeros. */
+/* Evaluates n_prompt tokens behind `depth` others, then n_gen one by one, `rounds` times with
+ * nothing but those at depth reused between rounds. Token values are seeded: work does not depend
+ * on them. NB_USAGE for zeros, but for depth. */
 nb_status nb_bench_run(nb_bench *out, const nb_model *m, const nk_ops *ops, nk_pool *pool,
-                       uint32_t n_prompt, uint32_t n_gen, uint32_t rounds, const nb_hooks *hooks,
-                       nb_err *err);
+                       uint32_t depth, uint32_t n_prompt, uint32_t n_gen, uint32_t rounds,
+                       const nb_hooks *hooks, nb_err *err);
+
+/* What guessing ahead (draft.h) gives: the same greedy answer to one question without and with. */
+typedef struct nb_bench_draft {
+    uint32_t n_answer, n_drafted, n_accepted;
+    double alone_tok_s, draft_tok_s;
+} nb_bench_draft;
+
+/* how: as nb_local_draft takes it; stays in force. At most n_gen tokens. */
+nb_status nb_bench_drafted(nb_bench_draft *out, nb_local *l, const char *how, uint32_t n_gen,
+                           const nb_hooks *hooks, nb_err *err);
 
 #endif

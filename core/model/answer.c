@@ -334,8 +334,66 @@ static nb_status choose(turn *t, lane *a, int32_t *id, nb_err *err)
     return NB_OK;
 }
 
+/* The chosen token `id` is evaluated, with what is guessed to follow it. What is chosen then is
+ * told as far as it was guessed, and one token further: *id, not evaluated, when *more; else the
+ * next is chosen from the logits there are. */
+static nb_status go_on(turn *t, lane *a, int32_t *id, bool *more, const nb_hooks *hooks,
+                       nb_err *err)
+{
+    nb_session *s = t->l->session;
+    nb_draft *d = t->l->draft;
+    int32_t ids[NB_MAX_TRY];
+    size_t n, count = 0, right = 0, room = nb_session_most_tried(s) - 1;
+    const int32_t *text = nb_session_tokens(s, &n);
+    size_t left = nb_session_ctx(s) - n - 1;
+    *more = false;
+    if (left < room)
+        room = left;
+    NB_TRY(nb_draft_next(d, text, n, *id, a->sampler, ids + 1, room, &count, hooks, err));
+    if (count == 0)
+        return nb_session_append_each(s, &a->seq, 1, id, hooks, err);
+    ids[0] = *id;
+    NB_TRY(nb_session_try(s, ids, count + 1, hooks, err));
+    a->stats->n_drafted += (uint32_t)count;
+    nb_session_keep(s, 1);
+    while (right < count && !a->over) {
+        NB_TRY(choose(t, a, id, err));
+        *more = !a->over && *id != ids[right + 1];
+        if (*more || a->over)
+            break;
+        a->stats->n_accepted++;
+        nb_session_keep(s, ++right + 1);
+    }
+    nb_draft_judge(d, count, right);
+    return NB_OK;
+}
+
+/* One answer, with guesses. */
+static nb_status generate_drafted(turn *t, const nb_hooks *hooks, nb_err *err)
+{
+    lane *a = &t->lane[0];
+    int32_t id = 0;
+    bool more = false;
+    nb_draft_reset(t->l->draft);
+    for (;;) {
+        if (nb_canceled(hooks))
+            return nb_fail(err, NB_CANCELED, "cancelled");
+        if (!more && !a->over)
+            NB_TRY(choose(t, a, &id, err));
+        if (a->over)
+            return NB_OK;
+        if (t->lease) {
+            nb_session_use_pool(t->l->session, nb_lease_pool(t->lease));
+            nb_draft_use_pool(t->l->draft, nb_lease_pool(t->lease));
+        }
+        NB_TRY(go_on(t, a, &id, &more, hooks, err));
+    }
+}
+
 static nb_status generate(turn *t, const nb_hooks *hooks, nb_err *err)
 {
+    if (t->l->draft && t->n == 1)
+        return generate_drafted(t, hooks, err);
     for (;;) {
         uint32_t seq[NB_MAX_SEQ], n = 0;
         int32_t ids[NB_MAX_SEQ];
@@ -383,6 +441,8 @@ nb_status nb_local_ask_each(nb_local *l, const nb_ask *ask, uint32_t n, nb_turn_
     }
     nb_status status = answer(&t, hooks, err);
     nb_session_use_pool(l->session, NULL);
+    if (l->draft)
+        nb_draft_use_pool(l->draft, NULL); /* the lease goes */
     nb_session_use_seq(l->session, t.lane[0].seq);
     nb_lease_return(&t.lease);
     for (uint32_t i = 0; i < n; i++) {

@@ -98,6 +98,7 @@ typedef struct nb_turn_stats {
     double tok_per_s;   /* of generation, first token excluded */
     nb_stop stop;
     bool tools; /* the model was told of tools: an answer that looks like a call is one */
+    uint32_t n_drafted, n_accepted; /* tokens guessed for it, and of them those it chose too */
 } nb_turn_stats;
 
 typedef struct nb_ask {
@@ -145,6 +146,11 @@ const nb_chat *nb_local_chat(const nb_local *l);
 uint32_t nb_local_ctx(const nb_local *l);
 /* Answers from now on with the adapter in this file (lora.h), scaled. */
 nb_status nb_local_add_lora(nb_local *l, const char *path, float scale, nb_err *err);
+/* Answers from now on with guesses (draft.h), where one answer is asked for: the same tokens, in
+ * fewer passes over the weights. how: "lookup", "off", or the path of a model with the same tokens,
+ * such as this one in fewer bits. On failure as before: NB_REFUSED for another vocabulary, and what
+ * nb_local_open gives. */
+nb_status nb_local_draft(nb_local *l, const char *how, nb_err *err);
 /* To save and restore between answers; never during one. */
 nb_session *nb_local_session(nb_local *l);
 void nb_local_close(nb_local **l);

@@ -60,7 +60,7 @@ void nb_ffn_block(nb_step *p)
     nk_matmul_many(s->ops, s->pool, y, stride, w, w[1]->data ? 2 : 1, norm, m, s->matmul);
     nb_adapt(s, p->layer, NB_FFN_UP, s->up, n_ff, norm, m);
     nb_adapt(s, p->layer, NB_FFN_GATE, s->gate, n_ff, norm, m);
-    nb_step_run(s, m * ((n_ff + SLICE - 1) / SLICE), 16 * m * n_ff, gated, p);
+    nb_step_run(s, m * ((n_ff + SLICE - 1) / SLICE), 4 * m * n_ff, gated, p);
     if (l->w[NB_FFN_SUB_NORM].data)
         nb_step_run(s, m, m * n_ff, sub_norm, p);
     nk_matmul(s->ops, s->pool, norm, down->rows, down, s->gate, m, s->matmul);

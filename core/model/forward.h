@@ -8,8 +8,9 @@
 #include "core/model/session.h"
 
 enum {
-    NB_HEAD_ROWS = 16,  /* positions whose logits are computed together when scoring */
-    NB_ATTN_SLOTS = 64, /* parts the heads of a chunk are dealt to; each has its score row */
+    NB_HEAD_ROWS = NB_MAX_TRY, /* positions whose logits are computed together */
+    NB_ATTN_SLOTS = 32, /* parts the attention of a chunk is dealt to; each has its scratch */
+    NB_ATTN_ROWS = 96,  /* query heads beside each other on one KV head's cache */
 };
 
 /* An expert a column was sent to, and how much of it is taken. */
@@ -22,6 +23,11 @@ typedef struct nb_routed {
 typedef struct nb_column {
     uint32_t seq, pos;
 } nb_column;
+
+/* Columns of a pass whose attention is done together. */
+typedef struct nb_tile {
+    uint32_t first, n;
+} nb_tile;
 
 /* One of a session's timelines. */
 typedef struct nb_seq {
@@ -53,20 +59,22 @@ struct nb_session {
     float *k, *v;      /* [n_batch, n_head_kv, head_dim] */
     float *gate, *up;  /* [n_batch, widest ffn] */
     float *cs[2];      /* [n_batch, n_rot/2, 2] cos, sin: main, local; NULL: no layer needs it */
-    float *score;      /* [NB_ATTN_SLOTS, score_row] */
+    float *attn;       /* [NB_ATTN_SLOTS, attn_row] scratch of attention */
+    float *parts;      /* [n_head_kv, parts_row] one column's spans, before they are joined */
+    nb_tile *tile;     /* [n_batch] of the pass under way */
     float *logits;     /* [NB_HEAD_ROWS, n_vocab] of one pass */
     float *kept;       /* [n_seq, n_vocab] of each sequence; NULL with one: row 0 above */
     int32_t *ids;      /* [n_seq, n_ctx] */
     nb_column *column; /* [n_batch] of the pass under way */
     void *matmul;      /* nk_matmul_scratch */
     /* A mixture's own, else NULL */
-    float *route;         /* [n_batch, n_expert] */
-    nb_routed *routed;    /* [n_batch, n_expert_used] each column's choice, then by expert */
-    nb_routed *by_expert; /* likewise */
-    uint32_t *start;      /* [n_expert + 1] where each expert's begin */
-    float *taken, *given; /* [n_batch, n_embd] one expert's columns: input, output */
-    size_t score_row;     /* scores of one slot */
-    const float *freq[2]; /* [n_rot/2] main, local: borrowed, the model's for this context */
+    float *route;               /* [n_batch, n_expert] */
+    nb_routed *routed;          /* [n_batch, n_expert_used] each column's choice, then by expert */
+    nb_routed *by_expert;       /* likewise */
+    uint32_t *start;            /* [n_expert + 1] where each expert's begin */
+    float *taken, *given;       /* [n_batch, n_embd] one expert's columns: input, output */
+    size_t attn_row, parts_row; /* floats */
+    const float *freq[2];       /* [n_rot/2] main, local: borrowed, the model's for this context */
     float gain[2];
     nb_session_lora lora[NB_MAX_LORA];
     uint32_t n_lora;
@@ -75,7 +83,8 @@ struct nb_session {
     float *thin, *wide;  /* A x and B A x of an adapter; thin owned, NULL without one */
     uint32_t n_seq, now; /* the sequence that calls speak of */
     nb_seq seq[NB_MAX_SEQ];
-    const float *hidden; /* into norm: of the position that a caller is shown now; else NULL */
+    size_t tried_at, tried; /* tokens on trial: where they begin, how many */
+    const float *hidden;    /* into norm: of the position that a caller is shown now; else NULL */
     uint64_t kv_bytes, scratch_bytes;
 };
 
@@ -98,7 +107,8 @@ typedef struct nb_step {
     const float *weight, *bias; /* of the norm */
     size_t k_at, v_at;          /* this layer's cache within a sequence's */
     size_t seq_size;            /* bytes of a sequence's cache */
-    size_t tasks, slots;
+    size_t tasks, slots, spans;
+    bool placing; /* attention's threads fill the cache */
     uint32_t expert;
 } nb_step;
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/file.h"
 #include "core/base/str.h"
@@ -63,6 +64,9 @@ void nb_local_close(nb_local **lp)
         return;
     for (int i = 0; i < NB_MAX_SEQ; i++)
         nb_sampler_close(&l->sampler[i]);
+    nb_draft_close(&l->draft);
+    nb_local_close(&l->drafter);
+    free(l->draft_how);
     nb_session_close(&l->session);
     nb_chat_close(&l->chat);
     for (int i = 0; i < NB_MAX_LORA; i++) {
@@ -100,6 +104,75 @@ uint32_t nb_local_ctx(const nb_local *l)
 nb_session *nb_local_session(nb_local *l)
 {
     return l->session;
+}
+
+/* A token means the same to both. */
+static nb_status check_vocabulary(const nb_local *l, const nb_local *other, nb_err *err)
+{
+    uint32_t n = nb_tok_count(l->tok), there = nb_tok_count(other->tok);
+    if (n != there || l->model->hp.n_vocab != other->model->hp.n_vocab)
+        return nb_fail(err, NB_REFUSED, "%s has %u tokens, %s %u: it cannot guess for it",
+                       other->label, there, l->label, n);
+    for (uint32_t i = 0; i < n; i++) {
+        const char *a, *b;
+        size_t len = nb_tok_piece(l->tok, (int32_t)i, true, &a);
+        if (nb_tok_piece(other->tok, (int32_t)i, true, &b) != len || memcmp(a, b, len) != 0)
+            return nb_fail(err, NB_REFUSED, "token %u of %s is another than of %s", i, other->label,
+                           l->label);
+    }
+    return NB_OK;
+}
+
+static nb_status open_drafter(nb_local **out, const nb_local *l, const char *path, nb_err *err)
+{
+    nb_session_options opt = {.n_ctx = nb_session_ctx(l->session)};
+    NB_TRY(nb_local_open(out, path, l->ops, NULL, 0, &opt, err));
+    nb_status st = check_vocabulary(l, *out, err);
+    if (st != NB_OK)
+        nb_local_close(out);
+    return st;
+}
+
+/* The guesser itself; *by: the model it asks, if it asks one. */
+static nb_status open_draft(nb_local *l, const char *how, nb_draft **out, nb_local **by,
+                            nb_err *err)
+{
+    double mine = (double)l->model->weight_bytes, cost = 0;
+    if (strcmp(how, "lookup") != 0) {
+        NB_TRY(open_drafter(by, l, how, err));
+        cost = mine > 0 ? (double)(*by)->model->weight_bytes / mine : 1;
+    }
+    return nb_draft_open(out, *by ? (*by)->session : NULL, cost, nb_session_ctx(l->session), err);
+}
+
+nb_status nb_local_draft(nb_local *l, const char *how, nb_err *err)
+{
+    nb_local *by = NULL;
+    nb_draft *draft = NULL;
+    char *name = NULL;
+    bool off = strcmp(how, "off") == 0;
+    if (off ? !l->draft_how : l->draft_how && strcmp(l->draft_how, how) == 0)
+        return NB_OK;
+    nb_status st = NB_OK;
+    if (!off) {
+        size_t size = strlen(how) + 1;
+        name = nb_alloc(size, 1, "draft", err);
+        if (name)
+            snprintf(name, size, "%s", how);
+        st = name ? open_draft(l, how, &draft, &by, err) : NB_NOMEM;
+    }
+    if (st != NB_OK) {
+        nb_local_close(&by);
+        free(name);
+        return st;
+    }
+    nb_draft_close(&l->draft);
+    nb_local_close(&l->drafter);
+    free(l->draft_how);
+    l->draft = draft;
+    l->drafter = by;
+    l->draft_how = name;
+    return NB_OK;
 }
 
 nb_status nb_local_add_lora(nb_local *l, const char *path, float scale, nb_err *err)

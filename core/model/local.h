@@ -3,6 +3,7 @@
 #define NIBBLE_LOCAL_H
 
 #include "core/model/chat.h"
+#include "core/model/draft.h"
 #include "core/model/lora.h"
 
 struct nb_local {
@@ -18,7 +19,10 @@ struct nb_local {
     nb_sched *sched;   /* borrowed, may be NULL: one thread */
     int threads;
     nb_chat *chat;
-    int32_t *ids; /* [n_ctx] the conversation */
+    nb_draft *draft;   /* NULL: none */
+    nb_local *drafter; /* whose session guesses; NULL: none */
+    char *draft_how;   /* as it was asked for; NULL: off */
+    int32_t *ids;      /* [n_ctx] the conversation */
     char label[128];
 };
 

@@ -87,6 +87,12 @@ void nb_sampler_reset(nb_sampler *s, const nb_sampling *set)
     s->rng = set->seed;
 }
 
+void nb_sampler_follow(nb_sampler *s, const nb_sampler *other)
+{
+    s->set = other->set;
+    s->rng = other->rng;
+}
+
 void nb_sampler_close(nb_sampler **sp)
 {
     nb_sampler *s = *sp;

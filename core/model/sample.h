@@ -34,6 +34,8 @@ typedef struct nb_sampler nb_sampler;
 nb_status nb_sampler_open(nb_sampler **out, const nb_sampling *set, uint32_t n_vocab, nb_err *err);
 /* New settings, fresh seed. */
 void nb_sampler_reset(nb_sampler *s, const nb_sampling *set);
+/* Will choose as `other` does from here on: its settings, its random numbers. */
+void nb_sampler_follow(nb_sampler *s, const nb_sampler *other);
 /* recent: last tokens for the repeat penalty. NB_FORMAT when no logit is finite (A25). */
 nb_status nb_sampler_pick(nb_sampler *s, const float *logits, const int32_t *recent,
                           size_t n_recent, nb_choice *out, nb_err *err);

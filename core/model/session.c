@@ -19,8 +19,8 @@ typedef struct part {
 typedef struct plan {
     uint32_t n_ctx, n_batch, n_seq;
     const nk_type *k_type, *v_type;
-    uint64_t k_row, v_row, kv_bytes, scratch_bytes, score_row;
-    part parts[22];
+    uint64_t k_row, v_row, kv_bytes, scratch_bytes, attn_row, parts_row;
+    part parts[24];
 } plan;
 
 /* Saturates: a length that cannot be is refused by the allocation. */
@@ -58,7 +58,10 @@ static plan plan_of(const nb_hparams *hp, const nb_session_options *opt)
     p.v_row = kv / p.v_type->block_len * p.v_type->block_size;
     p.n_seq = o->n_seq ? o->n_seq : 1;
     p.kv_bytes = times(times(times(p.k_row + p.v_row, p.n_ctx), hp->n_layer), p.n_seq);
-    p.score_row = p.n_ctx + (hp->features & NB_ARCH_SINKS ? 1 : 0);
+    uint64_t group = hp->n_head_kv ? hp->n_head / hp->n_head_kv : 0; /* 0: shapes not known */
+    p.attn_row = nk_attn_scratch(hp->head_dim, (size_t)most(group, NB_ATTN_ROWS));
+    p.parts_row = times((p.n_ctx + NK_ATTN_SPAN - 1) / NK_ATTN_SPAN,
+                        nk_attn_state_floats(hp->head_dim, (size_t)group));
     const part parts[] = {
         {offsetof(nb_session, x), m * hp->n_embd * f},
         {offsetof(nb_session, norm), m * hp->n_embd * f},
@@ -71,7 +74,9 @@ static plan plan_of(const nb_hparams *hp, const nb_session_options *opt)
         {offsetof(nb_session, up), m * ff * f},
         {offsetof(nb_session, cs[0]), m * hp->n_rot * f},
         {offsetof(nb_session, cs[1]), local && hp->window ? m * hp->n_rot * f : 0},
-        {offsetof(nb_session, score), (uint64_t)NB_ATTN_SLOTS * p.score_row * f},
+        {offsetof(nb_session, attn), (uint64_t)NB_ATTN_SLOTS * p.attn_row * f},
+        {offsetof(nb_session, parts), times(p.parts_row * f, hp->n_head_kv)},
+        {offsetof(nb_session, tile), m * sizeof(nb_tile)},
         {offsetof(nb_session, logits), (uint64_t)NB_HEAD_ROWS * hp->n_vocab * f},
         {offsetof(nb_session, kept), p.n_seq > 1 ? (uint64_t)p.n_seq * hp->n_vocab * f : 0},
         {offsetof(nb_session, ids), (uint64_t)p.n_seq * p.n_ctx * sizeof(int32_t)},
@@ -175,7 +180,8 @@ nb_status nb_session_open(nb_session **out, const nb_model *m, const nk_ops *ops
                       .k_row = (size_t)p.k_row,
                       .v_row = (size_t)p.v_row,
                       .kv_bytes = p.kv_bytes,
-                      .score_row = (size_t)p.score_row,
+                      .attn_row = (size_t)p.attn_row,
+                      .parts_row = (size_t)p.parts_row,
                       .scratch_bytes = p.scratch_bytes};
     s->kv = nb_alloc(p.kv_bytes, 1, "KV cache", NULL);
     s->scratch = nb_alloc(p.scratch_bytes, 1, "scratch", NULL);
@@ -361,6 +367,44 @@ nb_status nb_session_append_each(nb_session *s, const uint32_t *seq, size_t n, c
         }
     }
     return NB_OK;
+}
+
+/* --- on trial -----------------------------------------------------------------------------------
+ */
+
+size_t nb_session_most_tried(const nb_session *s)
+{
+    return s->n_batch < NB_MAX_TRY ? s->n_batch : NB_MAX_TRY;
+}
+
+nb_status nb_session_try(nb_session *s, const int32_t *ids, size_t n, const nb_hooks *hooks,
+                         nb_err *err)
+{
+    nb_seq *q = now(s);
+    assert(n <= nb_session_most_tried(s));
+    NB_TRY(check_ids(s, ids, n, err));
+    if (n > s->n_ctx - q->n)
+        return nb_fail(err, NB_REFUSED, "context full: %zu and %zu tokens, room for %u", q->n, n,
+                       s->n_ctx);
+    q->has_logits = false;
+    for (size_t j = 0; j < n; j++)
+        s->column[j] = (nb_column){.seq = s->now, .pos = (uint32_t)(q->n + j)};
+    NB_TRY(nb_forward(s, ids, n, 0, hooks, err));
+    NB_TRY(nb_forward_head(s, 0, n, err));
+    memmove(q->ids + q->n, ids, n * sizeof *ids);
+    s->tried_at = q->n;
+    s->tried = n;
+    return NB_OK;
+}
+
+void nb_session_keep(nb_session *s, size_t n)
+{
+    nb_seq *q = now(s);
+    size_t n_vocab = s->model->hp.n_vocab;
+    assert(n >= 1 && n <= s->tried && s->tried_at + n > q->n);
+    memmove(q->logits, s->logits + (n - 1) * n_vocab, n_vocab * sizeof *q->logits);
+    q->n = s->tried_at + n;
+    q->has_logits = true;
 }
 
 const float *nb_session_logits(const nb_session *s)

@@ -14,7 +14,10 @@
 
 typedef struct nb_session nb_session;
 
-enum { NB_MAX_SEQ = 16 };
+enum {
+    NB_MAX_SEQ = 16,
+    NB_MAX_TRY = 16, /* tokens tried in one pass */
+};
 
 typedef struct nb_session_options {
     uint32_t n_ctx; /* 0 = min(n_ctx_train, 4096) */
@@ -57,6 +60,14 @@ void nb_session_copy_seq(nb_session *s, uint32_t from);
  * nothing has changed. On another failure none of them has logits. */
 nb_status nb_session_append_each(nb_session *s, const uint32_t *seq, size_t n, const int32_t *ids,
                                  const nb_hooks *hooks, nb_err *err);
+/* Appends ids[0..n) to the current sequence on trial and evaluates them in one pass: each has the
+ * bits it has alone. n <= nb_session_most_tried. NB_REFUSED: no room; nothing has changed then.
+ * There are no logits until nb_session_keep says how many of them stand, the first n: those after
+ * the n-th are the sequence's then. It may be called again for more of them, not for fewer. */
+nb_status nb_session_try(nb_session *s, const int32_t *ids, size_t n, const nb_hooks *hooks,
+                         nb_err *err);
+void nb_session_keep(nb_session *s, size_t n);
+size_t nb_session_most_tried(const nb_session *s);
 /* Makes room in the current sequence: the first `keep` tokens stay, the next `drop` go, the rest
  * moves up to them: its keys are turned to their new positions (a cache of blocks or halves is
  * rounded anew), its values stay as they were evaluated with what is gone. Logits stay. keep + drop

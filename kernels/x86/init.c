@@ -21,6 +21,7 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_enc_iq1_avx2(ops);
     nk_x86_measure_avx2(ops);
     nk_x86_ops_avx2(ops);
+    nk_x86_attn_avx2(ops);
     if (!(cpu_flags & NK_CPU_AVX512))
         return;
     nk_x86_dot_avx512(ops);

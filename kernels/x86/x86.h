@@ -22,7 +22,8 @@ void nk_x86_enc_lattice_avx2(nk_ops *ops); /* IQ types on grids, likewise */
 void nk_x86_enc_iq1_avx2(nk_ops *ops);
 void nk_x86_measure_avx2(nk_ops *ops); /* statistics, equal to the C reference's */
 void nk_x86_measure_avx512(nk_ops *ops);
-void nk_x86_ops_avx2(nk_ops *ops); /* norm, rope, softmax, silu, attention */
+void nk_x86_ops_avx2(nk_ops *ops); /* norm, rope, softmax, silu */
+void nk_x86_attn_avx2(nk_ops *ops);
 
 /* Blocks of 32 without importance, AVX2. */
 typedef void nk_x86_plain_fn(const float *src, void *dst, size_t nrows, size_t ncols);

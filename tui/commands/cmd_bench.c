@@ -1,21 +1,44 @@
 /* bench: prefill and decode speed with the limit measured beside it. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/job.h"
 #include "core/eval/runs.h"
 #include "core/files/library.h"
 #include "tui/commands/cmd.h"
 
-enum { B_PROMPT, B_GEN, B_ROUNDS, B_COUNT };
+enum { B_PROMPT, B_GEN, B_ROUNDS, B_DEPTH, B_DRAFT, B_COUNT };
 static const ui_opt bench_opt[B_COUNT] = {
     {"prompt", 'p', UI_OPT_INT, "N", "512", 1, 1 << 20,
      "tokens of the prompt, at most the context"},
     {"predict", 'n', UI_OPT_INT, "N", "64", 1, 1 << 20, "tokens to generate"},
     {"rounds", 'r', UI_OPT_INT, "N", "5", 1, 1000, "rounds; the median is told"},
+    {"depth", 0, UI_OPT_INT, "N", "0", 0, 1 << 20, "tokens in the cache before the prompt"},
+    {"draft", 0, UI_OPT_FILE, "HOW", NULL, 0, 0,
+     "also an answer with guesses: lookup, or a MODEL with the same tokens"},
 };
 
-static void bench_json(const char *model, const nb_bench *b)
+static void draft_json(nb_jout *w, const char *how, const nb_bench_draft *d)
+{
+    nb_jout_key(w, "draft");
+    if (!how) {
+        nb_jout_null(w);
+        return;
+    }
+    nb_jout_object(w);
+    nb_jout_key(w, "how"), nb_jout_str(w, how);
+    nb_jout_key(w, "answer"), nb_jout_u64(w, d->n_answer);
+    nb_jout_key(w, "drafted_tokens"), nb_jout_u64(w, d->n_drafted);
+    nb_jout_key(w, "accepted_tokens"), nb_jout_u64(w, d->n_accepted);
+    nb_jout_key(w, "tok_s"), nb_jout_double(w, d->draft_tok_s);
+    nb_jout_key(w, "alone_tok_s"), nb_jout_double(w, d->alone_tok_s);
+    nb_jout_object_end(w);
+}
+
+/* how: NULL = without a draft */
+static void bench_json(const char *model, const nb_bench *b, const char *how,
+                       const nb_bench_draft *d)
 {
     nb_str text = {0};
     nb_jout w = nb_jout_make(&text);
@@ -24,6 +47,7 @@ static void bench_json(const char *model, const nb_bench *b)
     nb_jout_key(&w, "cpu"), nb_jout_str(&w, b->cpu);
     nb_jout_key(&w, "level"), nb_jout_str(&w, b->level);
     nb_jout_key(&w, "threads"), nb_jout_u64(&w, b->threads);
+    nb_jout_key(&w, "depth"), nb_jout_u64(&w, b->depth);
     nb_jout_key(&w, "prompt"), nb_jout_u64(&w, b->n_prompt);
     nb_jout_key(&w, "predict"), nb_jout_u64(&w, b->n_gen);
     nb_jout_key(&w, "pp_tok_s"), nb_jout_double(&w, b->pp_tok_s);
@@ -37,12 +61,13 @@ static void bench_json(const char *model, const nb_bench *b)
     nb_jout_key(&w, "ttft_ms"), nb_jout_double(&w, b->ttft_ms);
     nb_jout_key(&w, "weight_bytes"), nb_jout_u64(&w, b->weight_bytes);
     nb_jout_key(&w, "rss"), nb_jout_u64(&w, b->rss);
+    draft_json(&w, how, d);
     nb_jout_object_end(&w);
     puts(nb_str_c(&text));
     nb_str_free(&text);
 }
 
-static void bench_text(const nb_bench *b)
+static void bench_text(const nb_bench *b, const char *how, const nb_bench_draft *d)
 {
     char weights[16], rss[16], bandwidth[16];
     printf("%s, level %s, %u threads, %s of weights per token, %s resident\n", b->cpu, b->level,
@@ -52,6 +77,11 @@ static void bench_text(const nb_bench *b)
            b->n_gen, b->tg_tok_s, b->tg_err, 100 * b->fraction, b->limit_tok_s,
            nb_human_bytes(bandwidth, (uint64_t)b->bandwidth));
     printf("open %.1f ms, first token after %.1f ms\n", b->load_ms, b->ttft_ms);
+    if (b->depth)
+        printf("at depth %u\n", b->depth);
+    if (how)
+        printf("with guesses %.1f tok/s, without %.1f, %u of %u guesses right\n", d->draft_tok_s,
+               d->alone_tok_s, d->n_accepted, d->n_drafted);
 }
 
 static nb_status measure(ui_ctx *ctx, const nb_weights *w, double t0, nb_bench *b, nb_err *err)
@@ -64,14 +94,39 @@ static nb_status measure(ui_ctx *ctx, const nb_weights *w, double t0, nb_bench *
     nb_status st = nk_pool_open(&pool, ctx->threads, err);
     nb_hooks hooks = ui_ctx_hooks(ctx);
     uint32_t gen = o[B_GEN].set ? (uint32_t)o[B_GEN].i : 64;
-    uint32_t room = m->hp.n_ctx_train > gen ? m->hp.n_ctx_train - gen : 1;
+    uint32_t depth = o[B_DEPTH].set ? (uint32_t)o[B_DEPTH].i : 0;
+    uint32_t room = m->hp.n_ctx_train > gen + depth ? m->hp.n_ctx_train - gen - depth : 1;
     uint32_t prompt = o[B_PROMPT].set ? (uint32_t)o[B_PROMPT].i : room < 512 ? room : 512;
     if (st == NB_OK)
-        st = nb_bench_run(b, m, &ctx->ops, pool, prompt, gen,
+        st = nb_bench_run(b, m, &ctx->ops, pool, depth, prompt, gen,
                           o[B_ROUNDS].set ? (uint32_t)o[B_ROUNDS].i : 5, &hooks, err);
     b->load_ms = load_ms;
     nk_pool_close(&pool);
     nb_model_close(&m);
+    return st;
+}
+
+/* An answer with guesses and one without, by the chat's own code. */
+static nb_status measure_draft(ui_ctx *ctx, const char *path, nb_bench_draft *d, nb_err *err)
+{
+    char other[1024];
+    nb_sched *sched = NULL;
+    nb_local *l = NULL;
+    const ui_arg *o = ctx->opt;
+    const char *how = o[B_DRAFT].text;
+    if (strcmp(how, "lookup") != 0 && strcmp(how, "off") != 0) {
+        NB_TRY(nb_library_resolve(&ctx->cfg, how, other, sizeof other, err));
+        how = other;
+    }
+    const nb_session_options opt = {0};
+    NB_TRY(nb_sched_open(&sched, ctx->threads, err));
+    nb_status st = nb_local_open(&l, path, &ctx->ops, sched, ctx->threads, &opt, err);
+    nb_hooks hooks = ui_ctx_hooks(ctx);
+    hooks.progress = NULL;
+    if (st == NB_OK)
+        st = nb_bench_drafted(d, l, how, o[B_GEN].set ? (uint32_t)o[B_GEN].i : 64, &hooks, err);
+    nb_local_close(&l);
+    nb_sched_close(&sched);
     return st;
 }
 
@@ -81,17 +136,22 @@ static nb_status run_bench(ui_ctx *ctx, nb_err *err)
     nb_weights *w = NULL;
     nb_runs *runs = NULL;
     nb_bench b = {0};
+    nb_bench_draft d = {0};
+    const char *how = ctx->opt[B_DRAFT].set ? ctx->opt[B_DRAFT].text : NULL;
     NB_TRY(nb_library_resolve(&ctx->cfg, ctx->args[0], path, sizeof path, err));
     double t0 = nb_now();
     NB_TRY(nb_weights_open(&w, path, err));
     nb_status st = measure(ctx, w, t0, &b, err);
+    if (st == NB_OK && how)
+        st = measure_draft(ctx, path, &d, err);
     ui_ctx_done(ctx);
     if (st == NB_OK) {
         if (ctx->json)
-            bench_json(ctx->args[0], &b);
+            bench_json(ctx->args[0], &b, how, &d);
         else
-            bench_text(&b);
-        if (ctx->cfg.writable && nb_runs_open(&runs, &ctx->cfg, NULL) == NB_OK)
+            bench_text(&b, how, &d);
+        /* at depth it is not the speed that the Models screen speaks of */
+        if (!b.depth && ctx->cfg.writable && nb_runs_open(&runs, &ctx->cfg, NULL) == NB_OK)
             nb_runs_add_bench(runs, nb_weights_fingerprint(w), &b, NULL);
     }
     nb_runs_close(&runs);
@@ -103,11 +163,14 @@ const ui_cmd ui_cmd_bench = {
     .name = "bench",
     .args = "MODEL",
     .summary = "prefill and decode speed, with the bandwidth limit of the same run",
-    .details =
-        "The result is kept for this file and machine: the Models screen shows it as measured.\n"
-        "JSON keys: model, cpu, level, threads, prompt, predict, pp_tok_s, pp_err, tg_tok_s,\n"
-        "tg_err, bandwidth (bytes/s), tg_limit_tok_s, tg_fraction, load_ms, ttft_ms,\n"
-        "weight_bytes, rss.",
+    .details = "The result is kept for this file and machine, unless at depth: the Models screen "
+               "shows it\n"
+               "as measured. --draft: the same greedy answer twice, as chat --draft gives it.\n"
+               "JSON keys: model, cpu, level, threads, depth, prompt, predict, pp_tok_s, pp_err, "
+               "tg_tok_s,\n"
+               "tg_err, bandwidth (bytes/s), tg_limit_tok_s, tg_fraction, load_ms, ttft_ms,\n"
+               "weight_bytes, rss, draft (null, or how, answer: its tokens, drafted_tokens,\n"
+               "accepted_tokens, tok_s, alone_tok_s).",
     .opt = bench_opt,
     .n_opt = B_COUNT,
     .min_args = 1,

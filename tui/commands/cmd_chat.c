@@ -27,6 +27,7 @@ enum {
     C_CTX,
     C_CACHE_K,
     C_CACHE_V,
+    C_DRAFT,
     C_SESSION,
     C_LORA,
     C_LORA_SCALE,
@@ -51,6 +52,8 @@ static const ui_opt chat_opt[C_COUNT] = {
      "context size in tokens"},
     {"cache-type-k", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached keys: " UI_CACHE_TYPES},
     {"cache-type-v", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached values"},
+    {"draft", 0, UI_OPT_FILE, "HOW", "off", 0, 0,
+     "guess ahead, same answer: lookup, or a MODEL with the same tokens"},
     {"session", 0, UI_OPT_FILE, "FILE", NULL, 0, 0,
      "go on from what FILE holds, if there is one, and save it"},
     {"lora", 0, UI_OPT_FILE, "FILE", NULL, 0, 0, "LoRA adapter (GGUF) of every model named"},
@@ -148,6 +151,17 @@ static nb_status resume(const ui_ctx *ctx, nb_local *local, nb_err *err)
     return nb_session_restore(nb_local_session(local), file->text, NULL, err);
 }
 
+/* --draft: a word, or a model as every command takes it. */
+static nb_status draft(const ui_ctx *ctx, nb_local *local, nb_err *err)
+{
+    char path[1024];
+    const ui_arg *how = &ctx->opt[C_DRAFT];
+    if (!how->set || strcmp(how->text, "lookup") == 0 || strcmp(how->text, "off") == 0)
+        return nb_local_draft(local, how->set ? how->text : "off", err);
+    NB_TRY(nb_library_resolve(&ctx->cfg, how->text, path, sizeof path, err));
+    return nb_local_draft(local, path, err);
+}
+
 /* What is told on stderr: which template is used, and what is asked of it in vain. */
 static void tell_template(const ui_ctx *ctx, const nb_chat *chat)
 {
@@ -200,9 +214,13 @@ static void print_answers(const ui_ctx *ctx, const turn *t)
         fflush(stdout);
         tell_calls(m);
         const char *host = t->remote ? dl_remote_host(t->remote) : "";
+        char guessed[64] = "";
+        if (s->n_drafted)
+            snprintf(guessed, sizeof guessed, ", %u of %u guesses right", s->n_accepted,
+                     s->n_drafted);
         if (ctx->err_tty || shifts[0])
-            fprintf(stderr, "[%u tokens, %.1f tok/s, first after %.2f s%s%s%s]\n", s->n_answer,
-                    s->tok_per_s, s->ttft, shifts, *host ? ", remote " : "", host);
+            fprintf(stderr, "[%u tokens, %.1f tok/s, first after %.2f s%s%s%s%s]\n", s->n_answer,
+                    s->tok_per_s, s->ttft, guessed, shifts, *host ? ", remote " : "", host);
     }
 }
 
@@ -228,15 +246,17 @@ static nb_status check_options(const ui_ctx *ctx, nb_err *err)
         return nb_fail(err, NB_USAGE, "--session: a session is of one model");
     if (ctx->opt[C_PARALLEL].set && ctx->n_args > 1)
         return nb_fail(err, NB_USAGE, "--parallel: several answers are of one model");
+    if (ctx->opt[C_PARALLEL].set && ctx->opt[C_DRAFT].set)
+        return nb_fail(err, NB_USAGE, "--draft: several answers at once share each pass already");
     return NB_OK;
 }
 
 /* What only a model on this machine has. */
 static nb_status only_remote_options(const ui_ctx *ctx, nb_err *err)
 {
-    static const int local[] = {C_CTX,   C_CACHE_K,    C_CACHE_V,  C_SESSION,
-                                C_LORA,  C_LORA_SCALE, C_PARALLEL, C_SHIFT,
-                                C_THINK, C_TOOLS,      C_VARIABLE};
+    static const int local[] = {C_CTX,     C_CACHE_K, C_CACHE_V,    C_DRAFT,
+                                C_SESSION, C_LORA,    C_LORA_SCALE, C_PARALLEL,
+                                C_SHIFT,   C_THINK,   C_TOOLS,      C_VARIABLE};
     for (size_t i = 0; i < countof(local); i++)
         if (ctx->opt[local[i]].set)
             return nb_fail(err, NB_USAGE, "--%s: a remote model has none that nibble could set",
@@ -291,6 +311,8 @@ static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sc
     nb_status st = begin_turn(&t, pane, model, prompt, local, err);
     if (st == NB_OK)
         st = resume(ctx, local, err);
+    if (st == NB_OK)
+        st = draft(ctx, local, err);
     if (st == NB_OK)
         st = run_turn(ctx, local, prompt, &t, err);
     if (st == NB_OK && o[C_SESSION].set)
@@ -420,7 +442,12 @@ const ui_cmd ui_cmd_chat = {
         "--parallel asks one model for N answers that share the prompt and each pass over the\n"
         "weights; each is what its seed gives alone. --context-shift keeps what stands before the\n"
         "first question; without -n an answer then ends after as many tokens as the model was\n"
-        "trained on. A call of a tool is shown, never made. A template that refuses the\n"
+        "trained on. --draft lookup guesses what comes next from the text so far, --draft MODEL "
+        "asks\n"
+        "that model, this one in fewer bits say; each guess is checked, so the answer is the "
+        "same,\n"
+        "only sooner where guesses are right. A call of a tool is shown, never made. A template "
+        "that refuses the\n"
         "conversation, or takes no tools, is exit 3.\n"
         "MODEL may be https://host[:port][/path]#name, an OpenAI-compatible endpoint (vLLM, "
         "SGLang,\n"
@@ -430,7 +457,8 @@ const ui_cmd ui_cmd_chat = {
         "JSON keys: warning (where a key goes unencrypted to another machine), prompt, answers[]\n"
         "with model, text, ids (of a remote none), remote, compared_by\n"
         "(tokens, text), tok_per_s, ttft_s, prompt_tokens,\n"
-        "reused_tokens (of a saved session, or shared by --parallel), stop (end, limit, context),\n"
+        "reused_tokens (of a saved session, or shared by --parallel), drafted_tokens and\n"
+        "accepted_tokens (guesses, and those that were right), stop (end, limit, context),\n"
         "shifts[] (token: before which one; dropped: tokens forgotten), tool_calls[] (name,\n"
         "arguments: JSON as text) and first_difference (token index against the first answer,\n"
         "null = same, or of another vocabulary); first_difference of all answers: the earliest of\n"

@@ -55,6 +55,7 @@ typedef struct chat_pane {
         nb_sampling sampling;
         uint32_t max_tokens, n_answers;
         bool shift;
+        char draft[1024];     /* as nb_local_draft takes it */
         nb_chat_vars vars;    /* tools borrowed from the chat */
         const nb_config *cfg; /* a speed measured is kept there; NULL = is not */
         bool pinned;          /* a script's: figures that depend on the machine are made up */
@@ -87,8 +88,12 @@ typedef enum chat_param {
     CP_THINK,
     CP_TOOLS,
     CP_SYSTEM,
+    CP_DRAFT,
     CP_COUNT
 } chat_param;
+
+/* Who guesses ahead. */
+typedef enum chat_guess { CHAT_GUESS_OFF, CHAT_GUESS_LOOKUP, CHAT_GUESS_PANE } chat_guess;
 
 /* The thought at the beginning of an answer, as rows above it. */
 typedef struct chat_thought {
@@ -163,6 +168,7 @@ typedef struct chat {
     uint32_t max_tokens, ctx; /* ctx 0 = the model's */
     uint32_t answers;         /* to each question, at once */
     bool shift;               /* a full context is shifted */
+    chat_guess draft;
     nb_think think;
     char *tools_path, *tools; /* file of the tools told of, and what it held; NULL = none */
     size_t tools_len;
@@ -252,6 +258,9 @@ bool ui_chat_params_action(chat *c, ui_action a);
 bool ui_chat_params_key(chat *c, const ui_key *k);
 void ui_chat_params_draw(chat *c, ui_canvas *canvas, ui_rect r);
 void ui_chat_params_text(const chat *c, char *out, size_t cap);
+/* Who guesses for a pane, as nb_local_draft takes it: with CHAT_GUESS_PANE the lightest other pane
+ * that has the same tokens and less to read, else nobody. Lives until panes change. */
+const char *ui_chat_drafter(const chat *c, int pane);
 
 /* chat_out.c */
 void ui_chat_export(chat *c); /* Markdown and JSON */

@@ -166,10 +166,12 @@ static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
     const chat_pane *p = &c->pane[pane];
     int index;
     const ui_message *m = ui_chat_answer(c, pane, &index);
-    char a[48], b[48], text[200];
+    char a[48], b[48], guesses[48] = "", text[200];
+    if (m && m->n_drafted)
+        snprintf(guesses, sizeof guesses, "  guesses %u/%u", m->n_accepted, m->n_drafted);
     if (m && m->done && m->n_token)
-        snprintf(text, sizeof text, "%s tok/s%s  ttft %s", ui_parts_num(a, m->tok_per_s),
-                 p->shared ? " (shared)" : "", first_token(b, m->ttft));
+        snprintf(text, sizeof text, "%s tok/s%s  ttft %s%s", ui_parts_num(a, m->tok_per_s),
+                 p->shared ? " (shared)" : "", first_token(b, m->ttft), guesses);
     else if (p->local && p->tmpl_problem)
         snprintf(text, sizeof text, "%s is used: its %.150s", p->tmpl, p->tmpl_problem);
     else if (ui_chat_is_remote(p) && p->job && !p->loading)

@@ -53,6 +53,11 @@ static void add_sampling(const chat *c, nb_str *out)
         nb_str_addf(out, " --parallel %u", c->answers);
     if (c->shift)
         nb_str_add(out, " --context-shift");
+    const char *draft = ui_chat_drafter(c, c->focus);
+    if (strcmp(draft, "off") != 0) {
+        nb_str_add(out, " --draft");
+        ui_parts_path(out, draft);
+    }
     if (c->think != NB_THINK_AUTO)
         nb_str_addf(out, " --think %s", c->think == NB_THINK_ON ? "on" : "off");
     if (c->tools_path) {

@@ -357,9 +357,11 @@ static nb_status turn(nb_job *job, void *arg, nb_err *err)
                         .vars = &k->vars,
                         .token = on_token,
                         .arg = k};
-    nb_status st = k->n_answers > 1
-                       ? nb_local_ask_each(k->local, &ask, k->n_answers, k->stats, &hooks, err)
-                       : k->who->ask(k->who, &ask, k->stats, &hooks, err);
+    nb_status st = k->local ? nb_local_draft(k->local, k->draft, err) : NB_OK;
+    if (st == NB_OK)
+        st = k->n_answers > 1
+                 ? nb_local_ask_each(k->local, &ask, k->n_answers, k->stats, &hooks, err)
+                 : k->who->ask(k->who, &ask, k->stats, &hooks, err);
     for (uint32_t i = 0; i < k->n_answers && k->pinned; i++) {
         k->stats[i].tok_per_s = 100; /* a script's screens do not depend on the machine */
         k->stats[i].ttft = 0.01;
@@ -430,13 +432,15 @@ static void start_turn(chat *c, int p)
         pane->work.sampling.seed = seed_of(c, pane->answer);
         pane->work.max_tokens = c->max_tokens;
         pane->work.shift = c->shift;
+        snprintf(pane->work.draft, sizeof pane->work.draft, "%s", ui_chat_drafter(c, p));
         pane->work.vars =
             (nb_chat_vars){.think = c->think, .tools = c->tools, .tools_len = c->tools_len};
         for (uint32_t i = 0; i < n; i++)
             pane->work.stats[i] = (nb_turn_stats){.stop = NB_STOP_FAIL};
         pane->work.pinned = ui_app_scripted(c->app);
-        /* several share each pass: no one's own speed */
-        bool measures = !pane->remote && alone(c) && n == 1 && !ui_app_read_only(c->app);
+        /* several share each pass, and guesses leave some out: not its own speed */
+        bool measures = !pane->remote && alone(c) && n == 1 && c->draft == CHAT_GUESS_OFF &&
+                        !ui_app_read_only(c->app);
         pane->work.cfg = measures ? ui_app_config(c->app) : NULL;
         pane->shared = !pane->remote && c->together && ui_chat_panes(c) > 1;
         pane->started = ui_app_now(c->app);

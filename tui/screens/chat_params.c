@@ -20,6 +20,8 @@ typedef struct param_row {
 } param_row;
 
 static const char *const no_yes[] = {"off", "on"};
+static const char *const guess_word[] = {
+    [CHAT_GUESS_OFF] = "off", [CHAT_GUESS_LOOKUP] = "lookup", [CHAT_GUESS_PANE] = "pane"};
 static const char *const think_word[] = {
     [NB_THINK_AUTO] = "auto", [NB_THINK_OFF] = "off", [NB_THINK_ON] = "on"};
 
@@ -38,6 +40,8 @@ static const param_row rows[CP_COUNT] = {
     [CP_THINK] = {"think", "if the template asks for it", 0, 2, WORD, false, think_word},
     [CP_TOOLS] = {"tools", "file; calls are shown, not made", 0, 0, TEXT, true, NULL},
     [CP_SYSTEM] = {"system", "said before the first message", 0, 0, TEXT, true, NULL},
+    [CP_DRAFT] = {"draft", "guess ahead, same answer: text, light pane", 0, 2, WORD, false,
+                  guess_word},
 };
 
 static double value_of(const chat *c, chat_param p)
@@ -53,6 +57,7 @@ static double value_of(const chat *c, chat_param p)
                                 [CP_CTX] = c->ctx,
                                 [CP_ANSWERS] = c->answers,
                                 [CP_SHIFT] = c->shift,
+                                [CP_DRAFT] = c->draft,
                                 [CP_THINK] = c->think};
     return v[p];
 }
@@ -76,6 +81,8 @@ static void set_value(chat *c, chat_param p, double v)
         s->seed = (uint64_t)v;
     else if (p == CP_SHIFT)
         c->shift = v > 0;
+    else if (p == CP_DRAFT)
+        c->draft = (chat_guess)v;
     else
         c->think = (nb_think)v;
     nb_sampling_fix(s);
@@ -117,7 +124,7 @@ void ui_chat_params_text(const chat *c, char *out, size_t cap)
 {
     static const chat_param shown[] = {CP_TEMP,  CP_SEED,    CP_TOP_K, CP_TOP_P,
                                        CP_MIN_P, CP_PENALTY, CP_MAX,   CP_ANSWERS,
-                                       CP_SHIFT, CP_THINK,   CP_TOOLS};
+                                       CP_SHIFT, CP_DRAFT,   CP_THINK, CP_TOOLS};
     size_t n = 0;
     out[0] = '\0';
     for (size_t i = 0; i < countof(shown); i++) {
@@ -283,4 +290,23 @@ void ui_chat_params_draw(chat *c, ui_canvas *canvas, ui_rect r)
         snprintf(prompt, sizeof prompt, "%s ", rows[c->params_edit].name);
         ui_input_draw(canvas, rest, &c->params_input, prompt, true);
     }
+}
+
+static uint64_t weight_bytes(const chat_pane *p)
+{
+    return nb_session_model(nb_local_session(p->local))->weight_bytes;
+}
+
+const char *ui_chat_drafter(const chat *c, int pane)
+{
+    const chat_pane *mine = &c->pane[pane], *best = NULL;
+    if (c->draft == CHAT_GUESS_LOOKUP)
+        return "lookup";
+    for (int p = 0; c->draft == CHAT_GUESS_PANE && p < ui_chat_panes(c); p++) {
+        const chat_pane *other = &c->pane[p];
+        if (p != pane && mine->local && other->local && other->vocabulary == mine->vocabulary &&
+            weight_bytes(other) < weight_bytes(best ? best : mine))
+            best = other;
+    }
+    return best ? best->path : "off";
 }
