@@ -11,8 +11,7 @@ void nk_x86_dot_k_avx2(nk_ops *ops);      /* super-block types */
 void nk_x86_dot_levels_avx2(nk_ops *ops); /* tables of levels under several scales */
 void nk_x86_dot_trits_avx2(nk_ops *ops);
 void nk_x86_dot_lattice_avx2(nk_ops *ops); /* IQ types on grids, q1_0 */
-void nk_x86_dot_avx512(nk_ops *ops);
-void nk_x86_dot_k_avx512(nk_ops *ops);
+void nk_x86_gemm_avx2(nk_ops *ops); /* panels of simple, float and super-block types */
 void nk_x86_decode_avx2(nk_ops *ops); /* rows to floats, equal to the C reference's */
 void nk_x86_decode_lattice_avx2(nk_ops *ops);
 void nk_x86_enc_avx2(nk_ops *ops);   /* activations; bytes equal to the C reference's */

@@ -1,0 +1,358 @@
+#include "kernels/x86/float_avx2.h"
+#include "kernels/x86/simple_avx2.h"
+#include "kernels/x86/super_types_avx2.h"
+#include "kernels/x86/x86.h"
+
+/* Panels of gemm.h for AVX2. */
+
+typedef __m256i iv;
+typedef __m256 fv;
+enum { FV_LEN = 8 };
+
+NK_INLINE iv iv_zero(void)
+{
+    return _mm256_setzero_si256();
+}
+
+NK_INLINE iv iv_ones(void)
+{
+    return _mm256_set1_epi16(1);
+}
+
+NK_INLINE iv iv_load(const void *p)
+{
+    return _mm256_load_si256(p);
+}
+
+NK_INLINE iv iv_set(int32_t v)
+{
+    return _mm256_set1_epi32(v);
+}
+
+/* Four bytes for all lanes. */
+NK_INLINE iv iv_four(const void *p)
+{
+    int32_t v;
+    memcpy(&v, p, sizeof v);
+    return _mm256_set1_epi32(v);
+}
+
+NK_INLINE iv iv_maddubs(iv w, iv x)
+{
+    return _mm256_maddubs_epi16(w, x);
+}
+
+NK_INLINE iv iv_madd(iv a, iv b)
+{
+    return _mm256_madd_epi16(a, b);
+}
+
+NK_INLINE iv iv_add16(iv a, iv b)
+{
+    return _mm256_add_epi16(a, b);
+}
+
+/* v, of which the compiler knows nothing: it would else regroup long sums and run out of
+ * registers. */
+NK_INLINE iv iv_hold(iv v)
+{
+    __asm__("" : "+x"(v));
+    return v;
+}
+
+NK_INLINE iv iv_add(iv a, iv b)
+{
+    return _mm256_add_epi32(a, b);
+}
+
+NK_INLINE iv iv_sub(iv a, iv b)
+{
+    return _mm256_sub_epi32(a, b);
+}
+
+NK_INLINE iv iv_shift(iv v, int left)
+{
+    return _mm256_slli_epi32(v, left);
+}
+
+NK_INLINE iv iv_abs(iv v)
+{
+    return _mm256_abs_epi8(v);
+}
+
+/* v with the sign of w. */
+NK_INLINE iv iv_sign(iv v, iv w)
+{
+    return _mm256_sign_epi8(v, w);
+}
+
+NK_INLINE fv fv_zero(void)
+{
+    return _mm256_setzero_ps();
+}
+
+NK_INLINE fv fv_of(iv v)
+{
+    return _mm256_cvtepi32_ps(v);
+}
+
+NK_INLINE fv fv_load(const void *p)
+{
+    return _mm256_loadu_ps(p);
+}
+
+NK_INLINE void fv_store(float *p, fv v)
+{
+    _mm256_storeu_ps(p, v);
+}
+
+NK_INLINE fv fv_set(float v)
+{
+    return _mm256_set1_ps(v);
+}
+
+NK_INLINE fv fv_mul(fv a, fv b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+/* a * b + c, c - a * b */
+NK_INLINE fv fv_fma(fv a, fv b, fv c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+NK_INLINE fv fv_fnma(fv a, fv b, fv c)
+{
+    return _mm256_fnmadd_ps(a, b, c);
+}
+
+#define NK_GEMM_LANES
+#include "kernels/x86/gemm_lanes.h"
+
+/* --- unpacking ---------------------------------------------------------------------------------
+ */
+
+/* 32 codes of each of eight rows to lanes: eight lines from `line` on. */
+NK_INLINE void to_lanes(nk_panel *p, size_t line, int half, __m256i q[8])
+{
+    transpose8(q);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; i++)
+        _mm256_store_si256((__m256i *)(void *)p->q[line + i][8 * half], q[i]);
+}
+
+/* Codes less the offset `less`, signed, plus it. */
+NK_INLINE void unpack_simple(const simple_type t, int less, const void *const row[NK_PANEL_ROWS],
+                             size_t n, nk_panel *p)
+{
+    for (size_t b = 0; b < n / NK_LEN; b++) {
+        for (int r = 0; r < NK_PANEL_ROWS; r++) {
+            const char *block = (const char *)row[r] + b * t.block_size;
+            p->d[b][r] = _mm_cvtss_f32(t.scales(block, t.block_size, 1));
+            if (!t.is_signed)
+                p->m[b][r] = _mm_cvtss_f32(f16_of_blocks(block + 2, t.block_size, 1));
+        }
+        for (int half = 0; half < 2; half++) {
+            __m256i q[8];
+#pragma GCC unroll 8
+            for (int r = 0; r < 8; r++)
+                q[r] = _mm256_add_epi8(t.codes((const char *)row[8 * half + r] + b * t.block_size),
+                                       _mm256_set1_epi8((char)less));
+            to_lanes(p, b * NK_LEN / 4, half, q);
+        }
+    }
+}
+
+/* Small scales of eight rows, one per 16 weights: per 16 or, `per32`, per 32, twice each. */
+NK_INLINE void scales_to_lanes(nk_panel *p, int half, bool per32, __m256i scale[8])
+{
+    transpose8(scale); /* i: the scales of groups 2i and 2i + 1, row by row */
+    const __m256i even = _mm256_set1_epi32(0x0000ffff);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+        __m256i lo = _mm256_and_si256(scale[i], even), hi = _mm256_andnot_si256(even, scale[i]);
+        lo = _mm256_or_si256(lo, _mm256_slli_epi32(lo, 16));
+        hi = _mm256_or_si256(hi, _mm256_srli_epi32(hi, 16));
+        _mm256_store_si256((__m256i *)(void *)p->scale[per32 ? i : 2 * i][8 * half], lo);
+        if (!per32)
+            _mm256_store_si256((__m256i *)(void *)p->scale[2 * i + 1][8 * half], hi);
+    }
+}
+
+/* Mins of eight rows, likewise; pairs of them. */
+NK_INLINE void mins_to_lanes(nk_panel *p, int half, bool per32, __m256i min[8])
+{
+    transpose8(min);
+    const __m256i even = _mm256_set1_epi32(0x0000ffff);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+        if (per32 && i >= 4)
+            break;
+        __m256i pair = per32 ? _mm256_or_si256(_mm256_and_si256(min[2 * i], even),
+                                               _mm256_slli_epi32(min[2 * i + 1], 16))
+                             : min[i];
+        _mm256_store_si256((__m256i *)(void *)p->min[i][8 * half], pair);
+    }
+}
+
+NK_INLINE void unpack_super(const super_type t, const void *const row[NK_PANEL_ROWS], nk_panel *p)
+{
+    for (int half = 0; half < 2; half++) {
+        const void *const *w = row + 8 * half;
+        __m256i scale[8], min[8];
+#pragma GCC unroll 8
+        for (int r = 0; r < 8; r++) {
+            super_scales s = t.scales(w[r]);
+            scale[r] = s.scale;
+            min[r] = s.min;
+            p->d[0][8 * half + r] = s.d;
+            p->m[0][8 * half + r] = s.dmin;
+        }
+        scales_to_lanes(p, half, t.per32, scale);
+        mins_to_lanes(p, half, t.per32, min);
+#pragma GCC unroll 8
+        for (int g = 0; g < 8; g++) {
+            __m256i q[8];
+#pragma GCC unroll 8
+            for (int r = 0; r < 8; r++)
+                q[r] = t.codes(w[r], g);
+            to_lanes(p, (size_t)g * NK_LEN / 4, half, q);
+        }
+    }
+}
+
+/* X(enum suffix, symbol, product, offset of unsigned codes) */
+#define SIMPLE_PANELS(X)                                                                           \
+    X(Q4_0, q4_0, upto15_less8, 8)                                                                 \
+    X(Q4_1, q4_1, upto15_min, 0)                                                                   \
+    X(Q5_0, q5_0, upto31_less16, 16)                                                               \
+    X(Q5_1, q5_1, upto31_min, 0)                                                                   \
+    X(Q8_0, q8_0, signed_bytes, 0)                                                                 \
+    X(IQ4_NL, iq4_nl, signed_bytes, 0)                                                             \
+    X(MXFP4, mxfp4, signed_bytes, 0)
+/* X(enum suffix, symbol, product) */
+#define SUPER_PANELS(X)                                                                            \
+    X(Q2_K, q2_k, k_upto3)                                                                         \
+    X(Q3_K, q3_k, k_upto7)                                                                         \
+    X(Q4_K, q4_k, k_upto15)                                                                        \
+    X(Q5_K, q5_k, k_upto31)                                                                        \
+    X(Q6_K, q6_k, k_upto63)
+
+#define UNPACK_SIMPLE(ID, sym, product, less)                                                      \
+    static void unpack_##sym(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)          \
+    {                                                                                              \
+        unpack_simple(sym, less, row, n, p);                                                       \
+    }
+#define UNPACK_SUPER(ID, sym, product)                                                             \
+    static void unpack_##sym(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)          \
+    {                                                                                              \
+        (void)n;                                                                                   \
+        unpack_super(sym, row, p);                                                                 \
+    }
+SIMPLE_PANELS(UNPACK_SIMPLE)
+SUPER_PANELS(UNPACK_SUPER)
+
+/* --- floats ------------------------------------------------------------------------------------
+ */
+
+NK_INLINE void unpack_floats(eight_fn *eight, size_t size, const void *const row[NK_PANEL_ROWS],
+                             size_t n, nk_panel *p)
+{
+    for (int r = 0; r < NK_PANEL_ROWS; r++) {
+        size_t i = 0;
+        for (; i + 8 <= n; i += 8)
+            _mm256_store_ps(&p->f[r][i], eight(row[r], i));
+        if (i < n)
+            _mm256_store_ps(&p->f[r][i], tail_of(eight, size, row[r], i, n));
+    }
+}
+
+static void unpack_f32(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)
+{
+    unpack_floats(eight_f32, 4, row, n, p);
+}
+
+static void unpack_f16(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)
+{
+    unpack_floats(eight_f16, 2, row, n, p);
+}
+
+static void unpack_bf16(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)
+{
+    unpack_floats(eight_bf16, 2, row, n, p);
+}
+
+enum { TILE = 4 }; /* rows of a tile of floats */
+
+/* Eight weights of the four rows at w[0..3][i] times eight of each column, added to the sums a, b
+ * and c of the columns. */
+#define ADD_EIGHT(x0_, x1_, x2_)                                                                   \
+    do {                                                                                           \
+        __m256 v0 = x0_, v1 = nc > 1 ? x1_ : v0, v2 = nc > 2 ? x2_ : v0;                           \
+        ADD_ROW(0);                                                                                \
+        ADD_ROW(1);                                                                                \
+        ADD_ROW(2);                                                                                \
+        ADD_ROW(3);                                                                                \
+    } while (0)
+#define ADD_ROW(r)                                                                                 \
+    do {                                                                                           \
+        __m256 q = _mm256_load_ps(&w[r][i]);                                                       \
+        a##r = _mm256_fmadd_ps(q, v0, a##r);                                                       \
+        b##r = nc > 1 ? _mm256_fmadd_ps(q, v1, b##r) : b##r;                                       \
+        c##r = nc > 2 ? _mm256_fmadd_ps(q, v2, c##r) : c##r;                                       \
+    } while (0)
+
+/* A tile against nc columns: partial sums of eight lanes in registers over the chunk. */
+NK_INLINE void float_tile(const nk_product *p, const float (*w)[NK_CHUNK], const float *x, float *y,
+                          const int nc)
+{
+    const float *x0 = x, *x1 = nc > 1 ? x + p->x_stride : x, *x2 = nc > 2 ? x1 + p->x_stride : x;
+    __m256 a0 = _mm256_setzero_ps(), a1 = a0, a2 = a0, a3 = a0;
+    __m256 b0 = a0, b1 = a0, b2 = a0, b3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0;
+    size_t i = 0, n = p->n;
+    for (; i + 8 <= n; i += 8)
+        ADD_EIGHT(_mm256_loadu_ps(x0 + i), _mm256_loadu_ps(x1 + i), _mm256_loadu_ps(x2 + i));
+    if (i < n)
+        ADD_EIGHT(tail_of(eight_f32, 4, x0, i, n), tail_of(eight_f32, 4, x1, i, n),
+                  tail_of(eight_f32, 4, x2, i, n));
+    const __m128 sum[NK_GROUP_F] = {hsums8(a0, a1, a2, a3), hsums8(b0, b1, b2, b3),
+                                    hsums8(c0, c1, c2, c3)};
+#pragma GCC unroll 3
+    for (int c = 0; c < nc; c++) {
+        float *at = y + (size_t)c * p->y_stride;
+        _mm_storeu_ps(at, p->first ? sum[c] : _mm_add_ps(_mm_loadu_ps(at), sum[c]));
+    }
+}
+
+static void gemm_floats(const nk_product *p)
+{
+    for (size_t c = 0; c < p->nc; c += NK_GROUP_F) {
+        const float *x = (const float *)p->x + c * p->x_stride;
+        size_t left = p->nc - c;
+        for (size_t i = 0; i < p->panels; i++)
+            for (size_t r = 0; r < NK_PANEL_ROWS; r += TILE) {
+                const float(*w)[NK_CHUNK] = p->w[i].f + r;
+                float *y = p->y + c * p->y_stride + i * NK_PANEL_ROWS + r;
+                if (left >= 3)
+                    float_tile(p, w, x, y, 3);
+                else if (left == 2)
+                    float_tile(p, w, x, y, 2);
+                else
+                    float_tile(p, w, x, y, 1);
+            }
+    }
+}
+
+#define SET_SIMPLE(ID, sym, product, less)                                                         \
+    ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product};
+#define SET_SUPER(ID, sym, product) ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product};
+
+void nk_x86_gemm_avx2(nk_ops *ops)
+{
+    SIMPLE_PANELS(SET_SIMPLE)
+    SUPER_PANELS(SET_SUPER)
+    ops->gemm[NK_F32] = (nk_gemm){unpack_f32, gemm_floats};
+    ops->gemm[NK_F16] = (nk_gemm){unpack_f16, gemm_floats};
+    ops->gemm[NK_BF16] = (nk_gemm){unpack_bf16, gemm_floats};
+}
