@@ -1,10 +1,10 @@
 #include "kernels/x86/super_types_avx2.h"
 #include "kernels/x86/x86.h"
 
-/* Super-blocks against q8_K. Codes are unsigned bytes, so one maddubs gives exact int16 pair sums
- * (at most 2 * 63 * 128), one madd by the int16 scale gives int32; nothing is rounded before the
- * float products of a super-block, which stand in the order of gemm.h. Four rows go side by side:
- * their sums are reduced together and their floats are one vector. */
+/* Super-blocks, K types and trits, against q8_K. Codes are unsigned bytes, so one maddubs gives
+ * exact int16 pair sums (at most 2 * 63 * 128), one madd by the int16 scale gives int32; nothing is
+ * rounded before the float products of a super-block, which stand in the order of gemm.h. Four rows
+ * go side by side: their sums are reduced together and their floats are one vector. */
 
 enum { SIDE = 4 };
 
@@ -93,8 +93,10 @@ NK_INLINE void super_rows(const super_type t, size_t n, const void *w, size_t ro
 
 #define SUPER_ROWS(ID, sym) NK_ROWS_PAIR(super_rows, sym)
 NK_SUPER_TYPES(SUPER_ROWS)
+NK_TRIT_TYPES(SUPER_ROWS)
 
 void nk_x86_dot_k_avx2(nk_ops *ops)
 {
     NK_SUPER_TYPES(NK_ROWS_SET)
+    NK_TRIT_TYPES(NK_ROWS_SET)
 }

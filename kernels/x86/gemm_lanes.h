@@ -197,27 +197,5 @@ NK_INLINE void simple_step(const product_type t, const nk_product *p, const nk_p
             NK_STEP(kind, type, 1);                                                                \
     }
 
-static const product_type upto15_less8 = {.run = 8, .shift = 3},
-                          upto15_min = {.run = 8, .has_m = 1};
-static const product_type upto31_less16 = {.run = 4, .shift = 4},
-                          upto31_min = {.run = 4, .has_m = 1};
-static const product_type signed_bytes = {.run = 0};
-static const product_type k_upto3 = {.run = 4, .group = 4, .min = NK_CHUNK / 32};
-static const product_type k_upto7 = {.run = 4, .group = 4, .min = NK_CHUNK / 32, .offset = true};
-static const product_type k_upto15 = {.run = 8, .group = 8, .min = NK_CHUNK / 64};
-static const product_type k_upto31 = {.run = 4, .group = 8, .min = NK_CHUNK / 64};
-static const product_type k_upto63 = {.run = 2, .group = 4, .min = NK_CHUNK / 32, .offset = true};
-
-NK_PRODUCT(simple, upto15_less8)
-NK_PRODUCT(simple, upto15_min)
-NK_PRODUCT(simple, upto31_less16)
-NK_PRODUCT(simple, upto31_min)
-NK_PRODUCT(simple, signed_bytes)
-NK_PRODUCT(super, k_upto3)
-NK_PRODUCT(super, k_upto7)
-NK_PRODUCT(super, k_upto15)
-NK_PRODUCT(super, k_upto31)
-NK_PRODUCT(super, k_upto63)
-
 #endif
 #endif
