@@ -39,3 +39,10 @@ void nk_columns_pack(nk_columns *out, size_t c, nk_type_id with, const void *enc
         out->sum[i][c] = sum;
     }
 }
+
+void nk_columns_pack_f(nk_columns_f *out, size_t c, const float *x, size_t n)
+{
+    memcpy(out->f[c], x, n * sizeof *x);
+    for (size_t i = n; i % 8; i++)
+        out->f[c][i] = 0;
+}

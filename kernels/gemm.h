@@ -24,8 +24,8 @@
 enum {
     NK_CHUNK = NK_SUPER_LEN,
     NK_PANEL_ROWS = 16,
-    NK_GROUP = 4,   /* columns of block types */
-    NK_GROUP_F = 3, /* columns the kernel of floats takes at once */
+    NK_GROUP = 4,    /* columns of block types */
+    NK_GROUP_F = 12, /* of floats: with a panel they fill L1 */
     NK_PARTS = NK_CHUNK / NK_LEN,
 };
 
@@ -54,6 +54,12 @@ typedef struct nk_columns {
     int16_t sum32[NK_CHUNK / 64][NK_GROUP][2];
 } nk_columns;
 
+/* Activations of floats, likewise; zero-filled as in nk_panel. Packed, because columns a power of
+ * two apart would share few lines of L1. */
+typedef struct nk_columns_f {
+    _Alignas(64) float f[NK_GROUP_F][NK_CHUNK];
+} nk_columns_f;
+
 /* row[r]: n weights of row r, n <= NK_CHUNK and a multiple of the type's block. */
 typedef void nk_unpack_fn(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p);
 
@@ -61,11 +67,10 @@ typedef void nk_unpack_fn(const void *const row[NK_PANEL_ROWS], size_t n, nk_pan
 typedef struct nk_product {
     const nk_panel *w;
     size_t panels;
-    const void *x;   /* block types: one nk_columns; floats: the chunk of the first column */
-    size_t x_stride; /* floats: from column to column */
-    size_t n;        /* weights of the chunk */
-    size_t nc;       /* 1..NK_GROUP; floats: any */
-    float *y;        /* column j, row r: y[j * y_stride + r] */
+    const void *x; /* one nk_columns or nk_columns_f */
+    size_t n;      /* weights of the chunk */
+    size_t nc;     /* 1..NK_GROUP or NK_GROUP_F */
+    float *y;      /* column j, row r: y[j * y_stride + r] */
     size_t y_stride;
     bool first; /* y begins at 0 instead of what it holds */
 } nk_product;
@@ -82,5 +87,7 @@ typedef void nk_rows_fn(size_t n, const void *w, size_t row_size, size_t rows, c
 
 /* Column c of a group from its chunk of n activations encoded as `with`: q8_0, q8_1 or q8_K. */
 void nk_columns_pack(nk_columns *out, size_t c, nk_type_id with, const void *enc, size_t n);
+/* The same from n floats. */
+void nk_columns_pack_f(nk_columns_f *out, size_t c, const float *x, size_t n);
 
 #endif

@@ -13,8 +13,8 @@ enum {
     AHEAD = 4096,             /* bytes of weights asked for before they are needed, see prefetch */
     ALONE_BELOW = 48 * 1024,  /* multiply-adds one thread does while another would wake up */
     PANELS = 4,               /* side by side: a group of columns is loaded once for all of them */
-    FEW = 4 * NK_GROUP,       /* columns that stay in L1, so that one panel at a time reads the
-                                 weights in long runs */
+    FEW = 24,                 /* columns that stay in L1, so that one panel at a time reads the
+                                           weights in long runs */
     ENC_BYTES = sizeof(nk_block_q8_k), /* of a chunk of one column */
 };
 
@@ -30,9 +30,9 @@ typedef struct mm {
     /* The columns as each activation type, column j at enc[t] + j*enc_size[t]; NULL = unused */
     const unsigned char *enc[NK_TYPE_SLOTS];
     size_t enc_size[NK_TYPE_SLOTS];
-    /* and for panels, group g of chunk k at packed[t] + k*groups + g; NULL = unused */
-    const nk_columns *packed[NK_TYPE_SLOTS];
-    size_t groups;
+    /* and for panels, group g of chunk k at packed[t] + (k*groups(t) + g) * its size, see packing
+     */
+    const unsigned char *packed[NK_TYPE_SLOTS];
     unsigned char *out; /* what encode_columns and pack_groups fill, of type with */
     nk_type_id with;
 } mm;
@@ -52,15 +52,29 @@ static size_t div_up(size_t v, size_t by)
     return (v + by - 1) / by;
 }
 
-static size_t packed_size(size_t cols, size_t m)
+/* How the columns of one activation type are packed for panels. */
+typedef struct packing {
+    size_t group;  /* columns */
+    size_t size;   /* bytes of a group's chunk */
+    size_t groups; /* of m columns */
+} packing;
+
+static packing packing_of(nk_type_id with, size_t m)
 {
-    return div_up(cols, NK_CHUNK) * div_up(m, NK_GROUP) * sizeof(nk_columns);
+    if (with == NK_F32)
+        return (packing){NK_GROUP_F, sizeof(nk_columns_f), div_up(m, NK_GROUP_F)};
+    return (packing){NK_GROUP, sizeof(nk_columns), div_up(m, NK_GROUP)};
+}
+
+static size_t packed_size(nk_type_id with, size_t cols, size_t m)
+{
+    packing p = packing_of(with, m);
+    return div_up(cols, NK_CHUNK) * p.groups * p.size;
 }
 
 size_t nk_matmul_scratch(size_t cols, size_t m)
 {
     bool seen[NK_TYPE_SLOTS] = {false};
-    seen[NK_F32] = true; /* used where it lies */
     size_t count, total = ALIGN;
     const nk_type *const *rows = nk_type_all(&count);
     for (size_t i = 0; i < count; i++) {
@@ -68,8 +82,9 @@ size_t nk_matmul_scratch(size_t cols, size_t m)
         if (!rows[i]->dot || seen[with])
             continue;
         seen[with] = true;
-        total += round_up(m * encoded_size(nk_type_get(with), cols), ALIGN);
-        total += m > 1 ? packed_size(cols, m) : 0;
+        if (with != NK_F32) /* used where it lies */
+            total += round_up(m * encoded_size(nk_type_get(with), cols), ALIGN);
+        total += m > 1 ? packed_size(with, cols, m) : 0;
     }
     return total;
 }
@@ -89,21 +104,31 @@ static void encode_columns(void *arg, size_t begin, size_t end, int thread)
 
 _Static_assert(NK_PARTS * sizeof(nk_block_q8_1) <= ENC_BYTES, "any encoding of a chunk fits");
 
+/* n activations of column j from k on, as column c of a group. */
+static void pack_column(const mm *a, void *group, size_t c, size_t j, size_t k, size_t n)
+{
+    const float *x = a->x + j * a->cols + k;
+    if (a->with == NK_F32) {
+        nk_columns_pack_f(group, c, x, n);
+        return;
+    }
+    unsigned char enc[ENC_BYTES];
+    a->ops->encode[a->with](x, enc, 1, n, NULL);
+    nk_columns_pack(group, c, a->with, enc, n);
+}
+
 /* Groups [begin, end), chunk by chunk. */
 static void pack_groups(void *arg, size_t begin, size_t end, int thread)
 {
     const mm *a = arg;
+    packing p = packing_of(a->with, a->m);
     (void)thread;
     for (size_t g = begin; g < end; g++)
-        for (size_t k = 0; k * NK_CHUNK < a->cols; k++) {
-            nk_columns *out = (nk_columns *)(void *)a->out + k * a->groups + g;
-            size_t n = a->cols - k * NK_CHUNK < NK_CHUNK ? a->cols - k * NK_CHUNK : NK_CHUNK;
-            for (size_t c = 0; c < NK_GROUP && g * NK_GROUP + c < a->m; c++) {
-                unsigned char enc[ENC_BYTES];
-                a->ops->encode[a->with](a->x + (g * NK_GROUP + c) * a->cols + k * NK_CHUNK, enc, 1,
-                                        n, NULL);
-                nk_columns_pack(out, c, a->with, enc, n);
-            }
+        for (size_t k = 0; k < a->cols; k += NK_CHUNK) {
+            void *group = a->out + (k / NK_CHUNK * p.groups + g) * p.size;
+            size_t n = a->cols - k < NK_CHUNK ? a->cols - k : NK_CHUNK;
+            for (size_t c = 0; c < p.group && g * p.group + c < a->m; c++)
+                pack_column(a, group, c, g * p.group + c, k, n);
         }
 }
 
@@ -113,30 +138,30 @@ static void encode_all(mm *a, nk_pool *pool, void *scratch)
 {
     uintptr_t base = (uintptr_t)scratch;
     unsigned char *at = (unsigned char *)scratch + (round_up(base, ALIGN) - base);
-    a->groups = div_up(a->m, NK_GROUP);
     for (size_t i = 0; i < a->count; i++) {
         nk_type_id with = a->w[i]->type->dot_with;
         bool panels = by_panels(a, a->w[i]);
-        if (panels ? (const void *)a->packed[with] : (const void *)a->enc[with])
+        packing p = packing_of(with, a->m);
+        if (panels ? a->packed[with] : a->enc[with])
             continue;
         a->enc_size[with] = encoded_size(nk_type_get(with), a->cols);
-        if (with == NK_F32) {
+        if (with == NK_F32 && !panels) {
             a->enc[with] = (const unsigned char *)a->x;
             continue;
         }
         a->with = with;
         a->out = at;
-        size_t items = panels ? a->groups : a->m, each = panels ? NK_GROUP * a->cols : a->cols;
+        size_t items = panels ? p.groups : a->m, each = panels ? p.group * a->cols : a->cols;
         nk_pool_fn *fn = panels ? pack_groups : encode_columns;
         if (items * each < ALONE_BELOW / 4)
             fn(a, 0, items, 0);
         else
             nk_parallel(pool, items, 1 + ALONE_BELOW / 16 / each, fn, a);
         if (panels)
-            a->packed[with] = (const nk_columns *)(const void *)at;
+            a->packed[with] = at;
         else
             a->enc[with] = at;
-        at += panels ? packed_size(a->cols, a->m) : round_up(a->m * a->enc_size[with], ALIGN);
+        at += panels ? packed_size(with, a->cols, a->m) : round_up(a->m * a->enc_size[with], ALIGN);
     }
 }
 
@@ -234,7 +259,7 @@ static void unpack(const mm *a, const nk_matrix *w, size_t begin, size_t end, si
 /* One product whose rows end inside its last panel, by way of a whole one beside y. */
 static void run_edge(nk_gemm_fn *run, nk_product p, size_t rows)
 {
-    float whole[NK_GROUP][NK_PANEL_ROWS];
+    float whole[NK_GROUP_F][NK_PANEL_ROWS];
     float *y = p.y;
     size_t stride = p.y_stride;
     for (size_t c = 0; c < p.nc; c++)
@@ -257,15 +282,14 @@ static void run_chunk(const mm *a, size_t which, size_t begin, size_t end, size_
     nk_gemm_fn *run = a->ops->gemm[w->type->id].run;
     size_t stride = a->y_stride[which], whole = (end - begin) / NK_PANEL_ROWS;
     size_t rest = (end - begin) % NK_PANEL_ROWS;
-    for (size_t g = 0; g < a->groups; g++) {
-        size_t j = g * NK_GROUP;
+    packing x = packing_of(with, a->m);
+    for (size_t g = 0; g < x.groups; g++) {
+        size_t j = g * x.group;
         nk_product p = {.w = panel,
                         .panels = whole,
-                        .x = with == NK_F32 ? (const void *)(a->x + j * a->cols + k * NK_CHUNK)
-                                            : a->packed[with] + k * a->groups + g,
-                        .x_stride = a->cols,
+                        .x = a->packed[with] + (k * x.groups + g) * x.size,
                         .n = n,
-                        .nc = a->m - j < NK_GROUP ? a->m - j : NK_GROUP,
+                        .nc = a->m - j < x.group ? a->m - j : x.group,
                         .y = a->y[which] + j * stride + begin,
                         .y_stride = stride,
                         .first = k == 0};

@@ -157,18 +157,9 @@ static void unpack_bf16(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel
     unpack_floats(eight_bf16, 2, row, n, p);
 }
 
-enum { TILE = 4 }; /* rows of a tile of floats */
+enum { TILE = 4, TILE_COLUMNS = 3 };
 
-/* Eight weights of the four rows at w[0..3][i] times eight of each column, added to the sums a, b
- * and c of the columns. */
-#define ADD_EIGHT(x0_, x1_, x2_)                                                                   \
-    do {                                                                                           \
-        __m256 v0 = x0_, v1 = nc > 1 ? x1_ : v0, v2 = nc > 2 ? x2_ : v0;                           \
-        ADD_ROW(0);                                                                                \
-        ADD_ROW(1);                                                                                \
-        ADD_ROW(2);                                                                                \
-        ADD_ROW(3);                                                                                \
-    } while (0)
+/* Eight weights of row r of a tile times eight of each column. */
 #define ADD_ROW(r)                                                                                 \
     do {                                                                                           \
         __m256 q = _mm256_load_ps(&w[r][i]);                                                       \
@@ -177,21 +168,24 @@ enum { TILE = 4 }; /* rows of a tile of floats */
         c##r = nc > 2 ? _mm256_fmadd_ps(q, v2, c##r) : c##r;                                       \
     } while (0)
 
-/* A tile against nc columns: partial sums of eight lanes in registers over the chunk. */
-NK_INLINE void float_tile(const nk_product *p, const float (*w)[NK_CHUNK], const float *x, float *y,
-                          const int nc)
+/* TILE rows against nc columns: partial sums of eight lanes in registers over the chunk, a, b and c
+ * those of the columns. */
+NK_INLINE void float_tile(const nk_product *p, const float (*w)[NK_CHUNK],
+                          const float (*x)[NK_CHUNK], float *y, const int nc)
 {
-    const float *x0 = x, *x1 = nc > 1 ? x + p->x_stride : x, *x2 = nc > 2 ? x1 + p->x_stride : x;
     __m256 a0 = _mm256_setzero_ps(), a1 = a0, a2 = a0, a3 = a0;
     __m256 b0 = a0, b1 = a0, b2 = a0, b3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0;
-    size_t i = 0, n = p->n;
-    for (; i + 8 <= n; i += 8)
-        ADD_EIGHT(_mm256_loadu_ps(x0 + i), _mm256_loadu_ps(x1 + i), _mm256_loadu_ps(x2 + i));
-    if (i < n)
-        ADD_EIGHT(tail_of(eight_f32, 4, x0, i, n), tail_of(eight_f32, 4, x1, i, n),
-                  tail_of(eight_f32, 4, x2, i, n));
-    const __m128 sum[NK_GROUP_F] = {hsums8(a0, a1, a2, a3), hsums8(b0, b1, b2, b3),
-                                    hsums8(c0, c1, c2, c3)};
+#pragma GCC unroll 2
+    for (size_t i = 0; i < p->n; i += 8) {
+        __m256 v0 = _mm256_load_ps(&x[0][i]), v1 = nc > 1 ? _mm256_load_ps(&x[1][i]) : v0;
+        __m256 v2 = nc > 2 ? _mm256_load_ps(&x[2][i]) : v0;
+        ADD_ROW(0);
+        ADD_ROW(1);
+        ADD_ROW(2);
+        ADD_ROW(3);
+    }
+    const __m128 sum[TILE_COLUMNS] = {hsums8(a0, a1, a2, a3), hsums8(b0, b1, b2, b3),
+                                      hsums8(c0, c1, c2, c3)};
 #pragma GCC unroll 3
     for (int c = 0; c < nc; c++) {
         float *at = y + (size_t)c * p->y_stride;
@@ -201,21 +195,20 @@ NK_INLINE void float_tile(const nk_product *p, const float (*w)[NK_CHUNK], const
 
 static void gemm_floats(const nk_product *p)
 {
-    for (size_t c = 0; c < p->nc; c += NK_GROUP_F) {
-        const float *x = (const float *)p->x + c * p->x_stride;
-        size_t left = p->nc - c;
-        for (size_t i = 0; i < p->panels; i++)
+    const nk_columns_f *x = p->x;
+    for (size_t i = 0; i < p->panels; i++)
+        for (size_t c = 0; c < p->nc; c += TILE_COLUMNS)
             for (size_t r = 0; r < NK_PANEL_ROWS; r += TILE) {
                 const float(*w)[NK_CHUNK] = p->w[i].f + r;
                 float *y = p->y + c * p->y_stride + i * NK_PANEL_ROWS + r;
+                size_t left = p->nc - c;
                 if (left >= 3)
-                    float_tile(p, w, x, y, 3);
+                    float_tile(p, w, x->f + c, y, 3);
                 else if (left == 2)
-                    float_tile(p, w, x, y, 2);
+                    float_tile(p, w, x->f + c, y, 2);
                 else
-                    float_tile(p, w, x, y, 1);
+                    float_tile(p, w, x->f + c, y, 1);
             }
-    }
 }
 
 #define SET_SIMPLE(ID, sym, product, less)                                                         \

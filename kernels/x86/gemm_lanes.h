@@ -81,7 +81,7 @@ NK_INLINE void add_signed(sums *acc, const nk_panel *w, const nk_columns *x, siz
 #pragma GCC unroll 4
             for (int c = 0; c < nc; c++) {
                 iv p = iv_maddubs(size, iv_sign(iv_four(x->q[k][c]), line));
-                acc->v[v][c] = iv_add(acc->v[v][c], iv_madd(p, s));
+                acc->v[v][c] = iv_hold(iv_add(acc->v[v][c], iv_madd(p, s)));
             }
         }
 }
@@ -94,7 +94,6 @@ NK_INLINE void add_lines(const product_type t, sums *acc, const nk_panel *w, con
         add_signed(acc, w, x, i, n, scale, nc);
         return;
     }
-#pragma GCC unroll 4
     for (int k = 0; k < n; k += t.run)
         add_run(acc, w, x, i + (size_t)k, t.run, scale, nc);
 }
@@ -104,7 +103,6 @@ NK_INLINE void add_mins(const product_type t, sums *acc, const nk_panel *w, cons
                         const int nc)
 {
     const int16_t(*sum)[NK_GROUP][2] = t.min == NK_CHUNK / 32 ? x->sum16 : x->sum32;
-#pragma GCC unroll 1
     for (int i = 0; i < t.min; i++)
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++) {
@@ -121,7 +119,6 @@ NK_INLINE void super_step(const product_type t, const nk_product *p, const nk_pa
     const nk_columns *x = p->x;
     sums acc, min;
     clear(&acc, nc);
-#pragma GCC unroll 1
     for (size_t g = 0; g < NK_CHUNK / 4 / (size_t)t.group; g++)
         add_lines(t, &acc, w, x, g * (size_t)t.group, t.group, w->scale[g], nc);
     clear(&min, nc);
