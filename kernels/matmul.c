@@ -1,16 +1,21 @@
 #include "kernels/ops.h"
 
 /* One work list of row tiles over all matrices. A tile's weights stay in cache while every column
- * passes over them, four columns to one unpacking of a row. Each element is one dot over the whole
- * row, so neither tiles nor threads nor m can change its bits. */
+ * passes over them: as panels (gemm.h) where the type has them and there are two columns or more,
+ * else row by row. Either way each element is summed in one order over the whole row, so neither
+ * tiles nor threads nor m can change its bits. */
 
 enum {
     ALIGN = 64,
-    ROW_STEP = 16,           /* rows of a tile come in whole lines of y */
-    TILE_BYTES = 32 << 10,   /* weights of a tile: stay in L1/L2 while the columns pass */
-    TILES_PER_THREAD = 6,    /* enough to steal from when one thread is preempted */
-    AHEAD = 4096,            /* bytes of weights asked for before they are needed, see prefetch */
-    ALONE_BELOW = 48 * 1024, /* multiply-adds one thread does while another would wake up */
+    ROW_STEP = NK_PANEL_ROWS, /* rows of a tile come in whole panels */
+    TILE_BYTES = 32 << 10,    /* weights of a tile: stay in L1/L2 while the columns pass */
+    TILES_PER_THREAD = 6,     /* enough to steal from when one thread is preempted */
+    AHEAD = 4096,             /* bytes of weights asked for before they are needed, see prefetch */
+    ALONE_BELOW = 48 * 1024,  /* multiply-adds one thread does while another would wake up */
+    PANELS = 4,               /* side by side: a group of columns is loaded once for all of them */
+    FEW = 24,                 /* columns that stay in L1, so that one panel at a time reads the
+                                           weights in long runs */
+    ENC_BYTES = sizeof(nk_block_q8_k), /* of a chunk of one column */
 };
 
 typedef struct mm {
@@ -25,8 +30,11 @@ typedef struct mm {
     /* The columns as each activation type, column j at enc[t] + j*enc_size[t]; NULL = unused */
     const unsigned char *enc[NK_TYPE_SLOTS];
     size_t enc_size[NK_TYPE_SLOTS];
-    unsigned char *enc_out; /* of enc_type: what encode_columns fills */
-    nk_type_id enc_type;
+    /* and for panels, group g of chunk k at packed[t] + (k*groups(t) + g) * its size, see packing
+     */
+    const unsigned char *packed[NK_TYPE_SLOTS];
+    unsigned char *out; /* what encode_columns and pack_groups fill, of type with */
+    nk_type_id with;
 } mm;
 
 static size_t encoded_size(const nk_type *t, size_t cols)
@@ -39,10 +47,34 @@ static size_t round_up(size_t v, size_t step)
     return (v + step - 1) / step * step;
 }
 
+static size_t div_up(size_t v, size_t by)
+{
+    return (v + by - 1) / by;
+}
+
+/* How the columns of one activation type are packed for panels. */
+typedef struct packing {
+    size_t group;  /* columns */
+    size_t size;   /* bytes of a group's chunk */
+    size_t groups; /* of m columns */
+} packing;
+
+static packing packing_of(nk_type_id with, size_t m)
+{
+    if (with == NK_F32)
+        return (packing){NK_GROUP_F, sizeof(nk_columns_f), div_up(m, NK_GROUP_F)};
+    return (packing){NK_GROUP, sizeof(nk_columns), div_up(m, NK_GROUP)};
+}
+
+static size_t packed_size(nk_type_id with, size_t cols, size_t m)
+{
+    packing p = packing_of(with, m);
+    return div_up(cols, NK_CHUNK) * p.groups * p.size;
+}
+
 size_t nk_matmul_scratch(size_t cols, size_t m)
 {
     bool seen[NK_TYPE_SLOTS] = {false};
-    seen[NK_F32] = true; /* used where it lies */
     size_t count, total = ALIGN;
     const nk_type *const *rows = nk_type_all(&count);
     for (size_t i = 0; i < count; i++) {
@@ -50,42 +82,86 @@ size_t nk_matmul_scratch(size_t cols, size_t m)
         if (!rows[i]->dot || seen[with])
             continue;
         seen[with] = true;
-        total += round_up(m * encoded_size(nk_type_get(with), cols), ALIGN);
+        if (with != NK_F32) /* used where it lies */
+            total += round_up(m * encoded_size(nk_type_get(with), cols), ALIGN);
+        total += m > 1 ? packed_size(with, cols, m) : 0;
     }
     return total;
+}
+
+static bool by_panels(const mm *a, const nk_matrix *w)
+{
+    return a->m > 1 && a->ops->gemm[w->type->id].unpack;
 }
 
 static void encode_columns(void *arg, size_t begin, size_t end, int thread)
 {
     const mm *a = arg;
     (void)thread;
-    a->ops->encode[a->enc_type](a->x + begin * a->cols,
-                                a->enc_out + begin * a->enc_size[a->enc_type], end - begin, a->cols,
-                                NULL);
+    a->ops->encode[a->with](a->x + begin * a->cols, a->out + begin * a->enc_size[a->with],
+                            end - begin, a->cols, NULL);
 }
 
-/* Once per activation type the matrices ask for; columns are shared out over the threads. */
+_Static_assert(NK_PARTS * sizeof(nk_block_q8_1) <= ENC_BYTES, "any encoding of a chunk fits");
+
+/* n activations of column j from k on, as column c of a group. */
+static void pack_column(const mm *a, void *group, size_t c, size_t j, size_t k, size_t n)
+{
+    const float *x = a->x + j * a->cols + k;
+    if (a->with == NK_F32) {
+        nk_columns_pack_f(group, c, x, n);
+        return;
+    }
+    unsigned char enc[ENC_BYTES];
+    a->ops->encode[a->with](x, enc, 1, n, NULL);
+    nk_columns_pack(group, c, a->with, enc, n);
+}
+
+/* Groups [begin, end), chunk by chunk. */
+static void pack_groups(void *arg, size_t begin, size_t end, int thread)
+{
+    const mm *a = arg;
+    packing p = packing_of(a->with, a->m);
+    (void)thread;
+    for (size_t g = begin; g < end; g++)
+        for (size_t k = 0; k < a->cols; k += NK_CHUNK) {
+            void *group = a->out + (k / NK_CHUNK * p.groups + g) * p.size;
+            size_t n = a->cols - k < NK_CHUNK ? a->cols - k : NK_CHUNK;
+            for (size_t c = 0; c < p.group && g * p.group + c < a->m; c++)
+                pack_column(a, group, c, g * p.group + c, k, n);
+        }
+}
+
+/* Once per activation type and form the matrices ask for; columns are shared out over the
+ * threads. */
 static void encode_all(mm *a, nk_pool *pool, void *scratch)
 {
     uintptr_t base = (uintptr_t)scratch;
     unsigned char *at = (unsigned char *)scratch + (round_up(base, ALIGN) - base);
     for (size_t i = 0; i < a->count; i++) {
         nk_type_id with = a->w[i]->type->dot_with;
-        if (a->enc[with])
+        bool panels = by_panels(a, a->w[i]);
+        packing p = packing_of(with, a->m);
+        if (panels ? a->packed[with] : a->enc[with])
             continue;
         a->enc_size[with] = encoded_size(nk_type_get(with), a->cols);
-        if (with == NK_F32) {
+        if (with == NK_F32 && !panels) {
             a->enc[with] = (const unsigned char *)a->x;
             continue;
         }
-        a->enc_type = with;
-        a->enc_out = at;
-        if (a->m * a->cols < ALONE_BELOW / 4)
-            encode_columns(a, 0, a->m, 0);
+        a->with = with;
+        a->out = at;
+        size_t items = panels ? p.groups : a->m, each = panels ? p.group * a->cols : a->cols;
+        nk_pool_fn *fn = panels ? pack_groups : encode_columns;
+        if (items * each < ALONE_BELOW / 4)
+            fn(a, 0, items, 0);
         else
-            nk_parallel(pool, a->m, 1 + ALONE_BELOW / 16 / a->cols, encode_columns, a);
-        a->enc[with] = at;
-        at += round_up(a->m * a->enc_size[with], ALIGN);
+            nk_parallel(pool, items, 1 + ALONE_BELOW / 16 / each, fn, a);
+        if (panels)
+            a->packed[with] = at;
+        else
+            a->enc[with] = at;
+        at += panels ? packed_size(with, a->cols, a->m) : round_up(a->m * a->enc_size[with], ALIGN);
     }
 }
 
@@ -113,7 +189,25 @@ static void scale_rows(const mm *a, size_t which, size_t begin, size_t end)
     }
 }
 
-/* Rows [begin, end) of one matrix against all columns. */
+/* Rows [begin, end) of one matrix against one column. */
+static void run_column(const mm *a, size_t which, size_t begin, size_t end)
+{
+    const nk_matrix *w = a->w[which];
+    const unsigned char *first = (const unsigned char *)w->data + begin * w->row_size;
+    const unsigned char *x = a->enc[w->type->dot_with];
+    nk_dot_fn *dot = a->ops->dot[w->type->id];
+    float *y = a->y[which] + begin;
+    if (a->ops->rows[w->type->id]) {
+        a->ops->rows[w->type->id](a->cols, first, w->row_size, end - begin, x, y);
+        return;
+    }
+    for (size_t r = begin; r < end; r++) {
+        prefetch(w, r);
+        *y++ = dot(a->cols, first + (r - begin) * w->row_size, x);
+    }
+}
+
+/* Rows [begin, end) of one matrix against all columns, row by row. */
 static void run_rows(const mm *a, size_t which, size_t begin, size_t end)
 {
     const nk_matrix *w = a->w[which];
@@ -144,7 +238,95 @@ static void run_rows(const mm *a, size_t which, size_t begin, size_t end)
             y[r] = dot(a->cols, rows + r * w->row_size, x);
         }
     }
-    if (w->scale)
+}
+
+/* Unpacks chunk k of rows [begin, end), at most PANELS panels; a short last panel repeats its last
+ * row. */
+static void unpack(const mm *a, const nk_matrix *w, size_t begin, size_t end, size_t k, size_t n,
+                   nk_panel *panel)
+{
+    const nk_type *t = w->type;
+    const unsigned char *chunk =
+        (const unsigned char *)w->data + k * NK_CHUNK / t->block_len * t->block_size;
+    for (size_t r = begin; r < end; r += NK_PANEL_ROWS, panel++) {
+        const void *row[NK_PANEL_ROWS];
+        for (size_t i = 0; i < NK_PANEL_ROWS; i++)
+            row[i] = chunk + (r + i < end ? r + i : end - 1) * w->row_size;
+        a->ops->gemm[t->id].unpack(row, n, panel);
+    }
+}
+
+/* One product whose rows end inside its last panel, by way of a whole one beside y. */
+static void run_edge(nk_gemm_fn *run, nk_product p, size_t rows)
+{
+    float whole[NK_GROUP_F][NK_PANEL_ROWS];
+    float *y = p.y;
+    size_t stride = p.y_stride;
+    for (size_t c = 0; c < p.nc; c++)
+        for (size_t r = 0; r < NK_PANEL_ROWS; r++)
+            whole[c][r] = !p.first && r < rows ? y[c * stride + r] : 0;
+    p.y = whole[0];
+    p.y_stride = NK_PANEL_ROWS;
+    run(&p);
+    for (size_t c = 0; c < p.nc; c++)
+        for (size_t r = 0; r < rows; r++)
+            y[c * stride + r] = whole[c][r];
+}
+
+/* Panels of one chunk of rows [begin, end) against all columns. */
+static void run_chunk(const mm *a, size_t which, size_t begin, size_t end, size_t k, size_t n,
+                      const nk_panel *panel)
+{
+    const nk_matrix *w = a->w[which];
+    nk_type_id with = w->type->dot_with;
+    nk_gemm_fn *run = a->ops->gemm[w->type->id].run;
+    size_t stride = a->y_stride[which], whole = (end - begin) / NK_PANEL_ROWS;
+    size_t rest = (end - begin) % NK_PANEL_ROWS;
+    packing x = packing_of(with, a->m);
+    for (size_t g = 0; g < x.groups; g++) {
+        size_t j = g * x.group;
+        nk_product p = {.w = panel,
+                        .panels = whole,
+                        .x = a->packed[with] + (k * x.groups + g) * x.size,
+                        .n = n,
+                        .nc = a->m - j < x.group ? a->m - j : x.group,
+                        .y = a->y[which] + j * stride + begin,
+                        .y_stride = stride,
+                        .first = k == 0};
+        if (whole > 0)
+            run(&p);
+        if (rest == 0)
+            continue;
+        p.w += whole;
+        p.panels = 1;
+        p.y += whole * NK_PANEL_ROWS;
+        run_edge(run, p, rest);
+    }
+}
+
+static void run_panels(const mm *a, size_t which, size_t begin, size_t end)
+{
+    __attribute__((uninitialized)) nk_panel panel[PANELS];
+    size_t step = (a->m <= FEW ? 1 : PANELS) * NK_PANEL_ROWS;
+    for (size_t r = begin; r < end; r += step) {
+        size_t last = end - r < step ? end : r + step;
+        for (size_t k = 0; k * NK_CHUNK < a->cols; k++) {
+            size_t n = a->cols - k * NK_CHUNK < NK_CHUNK ? a->cols - k * NK_CHUNK : NK_CHUNK;
+            unpack(a, a->w[which], r, last, k, n, panel);
+            run_chunk(a, which, r, last, k, n, panel);
+        }
+    }
+}
+
+static void run_tile(const mm *a, size_t which, size_t begin, size_t end)
+{
+    if (by_panels(a, a->w[which]))
+        run_panels(a, which, begin, end);
+    else if (a->m == 1)
+        run_column(a, which, begin, end);
+    else
+        run_rows(a, which, begin, end);
+    if (a->w[which]->scale)
         scale_rows(a, which, begin, end);
 }
 
@@ -159,16 +341,17 @@ static void run_tiles(void *arg, size_t begin, size_t end, int thread)
         size_t to = end - first < tiles ? end - first : tiles;
         for (size_t t = from; t < to; t++) {
             size_t last = (t + 1) * a->tile;
-            run_rows(a, i, t * a->tile, last < rows ? last : rows);
+            run_tile(a, i, t * a->tile, last < rows ? last : rows);
         }
         first += tiles;
     }
 }
 
-/* Small enough for the cache and for every thread to get its share, in whole steps. */
-static size_t tile_rows(size_t rows, size_t row_size, int threads)
+/* Small enough for the cache and for every thread to get its share, in whole steps; of many columns
+ * as many panels as go side by side. */
+static size_t tile_rows(size_t rows, size_t row_size, size_t m, int threads)
 {
-    size_t by_cache = TILE_BYTES / (row_size ? row_size : 1);
+    size_t by_cache = m > FEW ? PANELS * NK_PANEL_ROWS : TILE_BYTES / (row_size ? row_size : 1);
     size_t by_share = rows / ((size_t)threads * TILES_PER_THREAD);
     size_t tile = by_cache < by_share ? by_cache : by_share;
     return tile < ROW_STEP ? ROW_STEP : tile / ROW_STEP * ROW_STEP;
@@ -194,7 +377,7 @@ void nk_matmul_many(const nk_ops *ops, nk_pool *pool, float *const *y, const siz
         rows += w[i]->rows;
         row_size = w[i]->row_size > row_size ? w[i]->row_size : row_size;
     }
-    a.tile = tile_rows(rows, row_size, pool ? nk_pool_count(pool) : 1);
+    a.tile = tile_rows(rows, row_size, m, pool ? nk_pool_count(pool) : 1);
     for (size_t i = 0; i < count; i++)
         tiles += (w[i]->rows + a.tile - 1) / a.tile;
     if (rows * a.cols * m < ALONE_BELOW)

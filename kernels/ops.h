@@ -8,6 +8,7 @@
 #define NIBBLE_OPS_H
 
 #include "kernels/attn.h"
+#include "kernels/gemm.h"
 #include "kernels/measure.h"
 #include "kernels/pool.h"
 #include "kernels/type.h"
@@ -38,6 +39,8 @@ struct nk_ops {
     unsigned flags; /* CPU flags in use */
     nk_dot_fn *dot[NK_TYPE_SLOTS];
     nk_dot4_fn *dot4[NK_TYPE_SLOTS]; /* NULL: call dot four times */
+    nk_rows_fn *rows[NK_TYPE_SLOTS]; /* NULL: call dot for each row */
+    nk_gemm gemm[NK_TYPE_SLOTS];     /* for two columns and more; the bits of dot */
     nk_encode_fn *encode[NK_TYPE_SLOTS];
     nk_decode_fn *decode[NK_TYPE_SLOTS];
     /* y[n] = x / sqrt(mean(x^2) + eps) * w */

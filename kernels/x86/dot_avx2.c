@@ -1,215 +1,148 @@
-#include "kernels/x86/avx2.h"
-#include "kernels/dot_rows.h"
+#include "kernels/x86/float_avx2.h"
+#include "kernels/x86/simple_avx2.h"
 #include "kernels/x86/x86.h"
 
-/* Simple blocks against q8_0 or q8_1, and floats against f32.
+/* Simple blocks against q8_0 or q8_1, and floats against f32, in the order of gemm.h. Eight rows
+ * (four of floats) go side by side: their sums are reduced together and lie in one vector.
  *
  * Signed codes go through |w| * (sign of w applied to x): vpsignb cannot negate -128, and no
  * encoder of activations produces it (codes are value * 127 / absmax, rounded), so pair sums stay
  * within 2 * 128 * 127 < 2^15 and every integer is exact. */
 
-typedef __m256i codes_fn(const void *block);
-typedef __m128 scales_fn(const char *p, size_t block_size, const int nb);
+enum { SIDE = 8, SIDE_F = 4, LINE = 64 };
 
-/* What of one type makes up the loop below. With a min the block starts d, m and x is q8_1. */
-typedef struct simple_type {
-    codes_fn *codes;
-    scales_fn *scales;         /* of w */
-    size_t block_size, x_size; /* bytes of a block on each side */
-    bool is_signed;            /* codes, and then no min */
-} simple_type;
+/* The first scale of each of eight blocks, `at` bytes into it. */
+NK_INLINE __m256 scales_of_8(const simple_type t, const char *const w[SIDE], size_t at)
+{
+    if (t.scales == e8m0_of_blocks) {
+        float d[SIDE];
+#pragma GCC unroll 8
+        for (int r = 0; r < SIDE; r++)
+            d[r] = _mm_cvtss_f32(e8m0_of_blocks(w[r] + at, 1, 1));
+        return _mm256_loadu_ps(d);
+    }
+    uint64_t half[2] = {0, 0};
+#pragma GCC unroll 8
+    for (int r = 0; r < SIDE; r++) {
+        uint16_t h;
+        memcpy(&h, w[r] + at, sizeof h);
+        half[r / 4] |= (uint64_t)h << (16 * (r % 4));
+    }
+    return _mm256_cvtph_ps(_mm_set_epi64x((long long)half[1], (long long)half[0]));
+}
 
-/* nb blocks against nc columns; acc in lanes over codes, min[c] gathers m * s. */
-NK_INLINE void blocks_dot(const simple_type t, const char *b, const char *x, size_t stride,
-                          __m256 *acc, __m128 *min, const int nb, const int nc)
+NK_INLINE __m256 simple_side(const simple_type t, size_t n, const char *const w[SIDE],
+                             size_t row_size, const char *x)
 {
     const __m256i ones = _mm256_set1_epi16(1);
-    _Alignas(16) float scale[4][4];
-    __m128 d = t.scales(b, t.block_size, nb);
-#pragma GCC unroll 4
-    for (int c = 0; c < nc; c++) {
-        const char *a = x + (size_t)c * stride;
-        _mm_store_ps(scale[c], _mm_mul_ps(d, f16_of_blocks(a, t.x_size, nb)));
-        if (!t.is_signed)
-            min[c] = _mm_fmadd_ps(f16_of_blocks(b + 2, t.block_size, nb),
-                                  f16_of_blocks(a + 2, t.x_size, nb), min[c]);
-    }
-#pragma GCC unroll 4
-    for (int k = 0; k < nb; k++) {
-        __m256i q = t.codes(b + (size_t)k * t.block_size);
-        __m256i size = t.is_signed ? _mm256_abs_epi8(q) : q;
-#pragma GCC unroll 4
-        for (int c = 0; c < nc; c++) {
-            __m256i a =
-                load32(x + (size_t)c * stride + (size_t)k * t.x_size + (t.is_signed ? 2 : 4));
+    __m256 acc = _mm256_setzero_ps();
+    size_t at = 0;
+    for (size_t i = 0; i < n / NK_LEN; i++, at += t.block_size, x += t.x_size) {
+        __m256i sum[SIDE], a = load32(x + (t.is_signed ? 2 : 4));
+#pragma GCC unroll 8
+        for (int r = 0; r < SIDE; r++) {
+            __m256i q = t.codes(w[r] + at), size = t.is_signed ? _mm256_abs_epi8(q) : q;
             __m256i pair = _mm256_maddubs_epi16(size, t.is_signed ? _mm256_sign_epi8(a, q) : a);
-            __m256 sum = _mm256_cvtepi32_ps(_mm256_madd_epi16(pair, ones));
-            acc[c] = _mm256_fmadd_ps(sum, _mm256_broadcast_ss(&scale[c][k]), acc[c]);
+            sum[r] = _mm256_madd_epi16(pair, ones);
+            /* the same block of the next eight rows: hardware prefetchers stop at page ends */
+            _mm_prefetch(w[r] + at + SIDE * row_size, _MM_HINT_T0);
         }
+        __m256 scale = _mm256_mul_ps(scales_of_8(t, w, at), f16_all(x));
+        acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums_of_8(sum)), scale, acc);
+        if (!t.is_signed)
+            acc = _mm256_fmadd_ps(scales_of_8(t, w, at + 2), f16_all(x + 2), acc);
     }
+    return acc;
 }
 
-NK_INLINE void simple_dot(const simple_type t, size_t n, const void *w, const void *x,
-                          size_t stride, float *y, const int nc)
+/* Pointers to `side` rows from r on; those past the end are the last one. */
+NK_INLINE void rows_side_by_side(const char **at, size_t side, const void *w, size_t row_size,
+                                 size_t r, size_t rows)
 {
-    __m256 acc[4];
-    __m128 min[4];
-#pragma GCC unroll 4
-    for (int c = 0; c < nc; c++) {
-        acc[c] = _mm256_setzero_ps();
-        min[c] = _mm_setzero_ps();
-    }
-    const char *b = w, *a = x;
-    size_t left = n / NK_LEN;
-    for (; left >= 4; left -= 4) {
-        blocks_dot(t, b, a, stride, acc, min, 4, nc);
-        b += 4 * t.block_size;
-        a += 4 * t.x_size;
-    }
-    for (; left > 0; left--) {
-        blocks_dot(t, b, a, stride, acc, min, 1, nc);
-        b += t.block_size;
-        a += t.x_size;
-    }
-#pragma GCC unroll 4
-    for (int c = 0; c < nc; c++)
-        y[c] = hsum8(acc[c]) + (t.is_signed ? 0 : hsum4(min[c]));
+    for (size_t k = 0; k < side; k++)
+        at[k] = (const char *)w + (r + k < rows ? r + k : rows - 1) * row_size;
 }
 
-static const simple_type q4_0 = {codes_q4_0, f16_of_blocks, sizeof(nk_block_q4_0),
-                                 sizeof(nk_block_q8_0), true};
-static const simple_type q4_1 = {codes_q4_1, f16_of_blocks, sizeof(nk_block_q4_1),
-                                 sizeof(nk_block_q8_1), false};
-static const simple_type q5_0 = {codes_q5_0, f16_of_blocks, sizeof(nk_block_q5_0),
-                                 sizeof(nk_block_q8_0), true};
-static const simple_type q5_1 = {codes_q5_1, f16_of_blocks, sizeof(nk_block_q5_1),
-                                 sizeof(nk_block_q8_1), false};
-static const simple_type q8_0 = {codes_q8_0, f16_of_blocks, sizeof(nk_block_q8_0),
-                                 sizeof(nk_block_q8_0), true};
-static const simple_type iq4_nl = {codes_iq4_nl, f16_of_blocks, sizeof(nk_block_iq4_nl),
-                                   sizeof(nk_block_q8_0), true};
-static const simple_type mxfp4 = {codes_mxfp4, e8m0_of_blocks, sizeof(nk_block_mxfp4),
-                                  sizeof(nk_block_q8_0), true};
+NK_INLINE void simple_rows(const simple_type t, size_t n, const void *w, size_t row_size,
+                           size_t rows, const void *x, float *y)
+{
+    for (size_t r = 0; r < rows; r += SIDE) {
+        const char *at[SIDE];
+        float out[SIDE];
+        rows_side_by_side(at, SIDE, w, row_size, r, rows);
+        __m256 sums = simple_side(t, n, at, row_size, x);
+        if (r + SIDE <= rows) {
+            _mm256_storeu_ps(y + r, sums);
+            continue;
+        }
+        _mm256_storeu_ps(out, sums);
+        memcpy(y + r, out, (rows - r) * sizeof *y);
+    }
+}
 
-NK_SIMPLE_TYPES(NK_SIMPLE_PAIR)
-NK_LEVEL_TYPES(NK_SIMPLE_PAIR)
+#define SIMPLE_ROWS(ID, sym) NK_ROWS_PAIR(simple_rows, sym)
+NK_SIMPLE_TYPES(SIMPLE_ROWS)
+NK_LEVEL_TYPES(SIMPLE_ROWS)
 
 /* --- floats ----------------------------------------------------------------------------------- */
 
-typedef __m256 eight_fn(const void *w, size_t i); /* weights i..i+7 */
+typedef struct float_type {
+    eight_fn *eight;
+    size_t size;
+} float_type;
 
-NK_INLINE __m256 eight_f32(const void *w, size_t i)
+NK_INLINE __m128 float_side(const float_type t, size_t n, const char *const w[SIDE_F],
+                            size_t row_size, const float *x)
 {
-    return _mm256_loadu_ps((const float *)w + i);
-}
-
-NK_INLINE __m256 eight_f16(const void *w, size_t i)
-{
-    return _mm256_cvtph_ps(load16((const nk_f16 *)w + i));
-}
-
-NK_INLINE __m256 eight_bf16(const void *w, size_t i)
-{
-    __m256i v = _mm256_cvtepu16_epi32(load16((const uint16_t *)w + i));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(v, 16));
-}
-
-NK_INLINE __m256 eight_x(const char *x, size_t stride, int c, size_t i)
-{
-    return _mm256_loadu_ps((const float *)(const void *)(x + (size_t)c * stride) + i);
-}
-
-/* The last n % 8 weights, zero-filled to eight. */
-NK_INLINE __m256 tail_of(eight_fn *eight, size_t size, const void *w, size_t i, size_t n)
-{
-    unsigned char last[32] = {0};
-    memcpy(last, (const char *)w + i * size, (n - i) * size);
-    return eight(last, 0);
-}
-
-NK_INLINE void float_dot(eight_fn *eight, size_t size, size_t n, const void *w, const void *x,
-                         size_t stride, float *y, const int nc)
-{
-    const char *a = x;
-    __m256 even[4], odd[4];
+    __m128 sum = _mm_setzero_ps();
+    for (size_t from = 0; from < n; from += NK_CHUNK) {
+        size_t end = n - from < NK_CHUNK ? n : from + NK_CHUNK, i = from;
+        __m256 acc[SIDE_F] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
+                              _mm256_setzero_ps()};
+        for (; i + 8 <= end; i += 8) {
+            __m256 a = _mm256_loadu_ps(x + i);
 #pragma GCC unroll 4
-    for (int c = 0; c < nc; c++)
-        even[c] = odd[c] = _mm256_setzero_ps();
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        __m256 w0 = eight(w, i), w1 = eight(w, i + 8);
-#pragma GCC unroll 4
-        for (int c = 0; c < nc; c++) {
-            even[c] = _mm256_fmadd_ps(w0, eight_x(a, stride, c, i), even[c]);
-            odd[c] = _mm256_fmadd_ps(w1, eight_x(a, stride, c, i + 8), odd[c]);
+            for (int r = 0; r < SIDE_F; r++) {
+                acc[r] = _mm256_fmadd_ps(t.eight(w[r], i), a, acc[r]);
+                if (i * t.size % LINE == 0)
+                    _mm_prefetch(w[r] + i * t.size + SIDE_F * row_size, _MM_HINT_T0);
+            }
         }
-    }
-    for (; i < n; i += 8) {
-        bool whole = i + 8 <= n;
-        __m256 w0 = whole ? eight(w, i) : tail_of(eight, size, w, i, n);
+        if (i < end) {
+            __m256 a = tail_of(eight_f32, 4, x, i, end);
 #pragma GCC unroll 4
-        for (int c = 0; c < nc; c++) {
-            __m256 x0 = whole ? eight_x(a, stride, c, i)
-                              : tail_of(eight_f32, 4, a + (size_t)c * stride, i, n);
-            even[c] = _mm256_fmadd_ps(w0, x0, even[c]);
+            for (int r = 0; r < SIDE_F; r++)
+                acc[r] = _mm256_fmadd_ps(tail_of(t.eight, t.size, w[r], i, end), a, acc[r]);
         }
+        __m128 part = hsums8(acc[0], acc[1], acc[2], acc[3]);
+        sum = from ? _mm_add_ps(sum, part) : part;
     }
-#pragma GCC unroll 4
-    for (int c = 0; c < nc; c++)
-        y[c] = hsum8(_mm256_add_ps(even[c], odd[c]));
+    return sum;
 }
 
-static float dot_f32(size_t n, const void *w, const void *x)
+NK_INLINE void float_rows(const float_type t, size_t n, const void *w, size_t row_size, size_t rows,
+                          const void *x, float *y)
 {
-    float y;
-    float_dot(eight_f32, 4, n, w, x, 0, &y, 1);
-    return y;
+    for (size_t r = 0; r < rows; r += SIDE_F) {
+        const char *at[SIDE_F];
+        float out[SIDE_F];
+        rows_side_by_side(at, SIDE_F, w, row_size, r, rows);
+        _mm_storeu_ps(out, float_side(t, n, at, row_size, x));
+        memcpy(y + r, out, (r + SIDE_F <= rows ? SIDE_F : rows - r) * sizeof *y);
+    }
 }
 
-static void dot4_f32(size_t n, const void *w, const void *x, size_t x_stride, float y[4])
-{
-    float_dot(eight_f32, 4, n, w, x, x_stride, y, 4);
-}
+static const float_type f32 = {eight_f32, 4}, f16 = {eight_f16, 2}, bf16 = {eight_bf16, 2};
 
-static float dot_f16(size_t n, const void *w, const void *x)
-{
-    float y;
-    float_dot(eight_f16, 2, n, w, x, 0, &y, 1);
-    return y;
-}
-
-static void dot4_f16(size_t n, const void *w, const void *x, size_t x_stride, float y[4])
-{
-    float_dot(eight_f16, 2, n, w, x, x_stride, y, 4);
-}
-
-static float dot_bf16(size_t n, const void *w, const void *x)
-{
-    float y;
-    float_dot(eight_bf16, 2, n, w, x, 0, &y, 1);
-    return y;
-}
-
-static void dot4_bf16(size_t n, const void *w, const void *x, size_t x_stride, float y[4])
-{
-    float_dot(eight_bf16, 2, n, w, x, x_stride, y, 4);
-}
+NK_ROWS_PAIR(float_rows, f32)
+NK_ROWS_PAIR(float_rows, f16)
+NK_ROWS_PAIR(float_rows, bf16)
 
 void nk_x86_dot_avx2(nk_ops *ops)
 {
-    static const struct {
-        nk_type_id id;
-        nk_dot_fn *dot;
-        nk_dot4_fn *dot4;
-    } rows[] = {
-        {NK_F32, dot_f32, dot4_f32},
-        {NK_F16, dot_f16, dot4_f16},
-        {NK_BF16, dot_bf16, dot4_bf16},
-    };
-    for (size_t i = 0; i < countof(rows); i++) {
-        ops->dot[rows[i].id] = rows[i].dot;
-        ops->dot4[rows[i].id] = rows[i].dot4;
-    }
-    NK_SIMPLE_TYPES(NK_DOT_SET)
-    NK_LEVEL_TYPES(NK_DOT_SET)
+    NK_ROWS_SET(F32, f32)
+    NK_ROWS_SET(F16, f16)
+    NK_ROWS_SET(BF16, bf16)
+    NK_SIMPLE_TYPES(NK_ROWS_SET)
+    NK_LEVEL_TYPES(NK_ROWS_SET)
 }

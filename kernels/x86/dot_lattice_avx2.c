@@ -1,9 +1,11 @@
 #include "kernels/x86/lattice_avx2.h"
-#include "kernels/dot_rows.h"
+#include "kernels/x86/gemm_avx2.h"
 #include "kernels/x86/x86.h"
 
-/* IQ types on grids against q8_K, q1_0 against q8_0. Values are signed and never -128: |x| * (value
- * with the sign of x), pair sums within 2 * 62 * 128 < 2^15. Columns share the unpacking. */
+/* IQ types on grids and iq4_xs against q8_K, q1_0 against q8_0: one row alone, and panels. Values
+ * are signed and never -128: alone |x| * (value with the sign of x), in panels |value| * (x with
+ * the sign of value), pair sums within 2 * 127 * 128 < 2^15. Floats stand in the order of gemm.h.
+ */
 
 NK_INLINE __m256i value_pairs(__m256i v, const int8_t *x)
 {
@@ -11,77 +13,142 @@ NK_INLINE __m256i value_pairs(__m256i v, const int8_t *x)
     return _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(v, q));
 }
 
-NK_INLINE void lattice_dot(const lattice_type t, size_t n, const void *w, const void *x,
-                           size_t stride, float *y, const int nc)
+/* s + the eight integers * scale, in the first lane. */
+NK_INLINE __m128 add_scaled(__m128 s, __m256i sum, float scale)
+{
+    __m128i v = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    v = _mm_hadd_epi32(v, v);
+    v = _mm_hadd_epi32(v, v);
+    return _mm_fmadd_ss(_mm_cvtepi32_ps(v), _mm_set_ss(scale), s);
+}
+
+NK_INLINE float lattice_dot(const lattice_type t, size_t n, const void *w, const void *x)
 {
     const uint64_t *grid = nk_grid_values(t.grid);
-    __m256 acc[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
-                     _mm256_setzero_ps()};
-    const char *b = w, *a = x;
-    for (size_t i = 0; i < n / NK_SUPER_LEN; i++, b += t.block_size, a += sizeof(nk_block_q8_k)) {
+    __m128 acc = _mm_setzero_ps();
+    const char *b = w;
+    const nk_block_q8_k *a = x;
+    for (size_t i = 0; i < n / NK_SUPER_LEN; i++, b += t.block_size, a++) {
         uint8_t sc[16];
-        __m256i sum[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),
-                          _mm256_setzero_si256()};
+        __m256i sum = _mm256_setzero_si256();
         t.scales(b, sc);
 #pragma GCC unroll 8
         for (int g = 0; g < 8; g++) {
-            __m256i v = t.values(b, grid, g);
             __m256i s = _mm256_setr_m128i(_mm_set1_epi16(sc[2 * g]), _mm_set1_epi16(sc[2 * g + 1]));
-#pragma GCC unroll 4
-            for (int c = 0; c < nc; c++) {
-                const nk_block_q8_k *col = (const void *)(a + (size_t)c * stride);
-                __m256i pair = value_pairs(v, col->qs + NK_LEN * g);
-                sum[c] = _mm256_add_epi32(sum[c], _mm256_madd_epi16(pair, s));
-            }
+            __m256i pair = value_pairs(t.values(b, grid, g), a->qs + NK_LEN * g);
+            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pair, s));
         }
-        float d = t.d(b);
-#pragma GCC unroll 4
-        for (int c = 0; c < nc; c++) {
-            const nk_block_q8_k *col = (const void *)(a + (size_t)c * stride);
-            acc[c] =
-                _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[c]), _mm256_set1_ps(d * col->d), acc[c]);
-        }
+        acc = add_scaled(acc, sum, t.d(b) * a->d);
     }
-    for (int c = 0; c < nc; c++)
-        y[c] = hsum8(acc[c]);
+    return _mm_cvtss_f32(acc);
 }
 
-NK_INLINE void q1_0_dot(size_t n, const void *w, const void *x, size_t stride, float *y,
-                        const int nc)
+static float dot_iq4_xs(size_t n, const void *w, const void *x)
 {
-    const __m256i ones = _mm256_set1_epi16(1);
-    __m256 acc[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
-                     _mm256_setzero_ps()};
-    const nk_block_q1_0 *b = w;
-    const char *a = x;
-    for (size_t i = 0; i < n / NK_Q1_0_LEN; i++, b++) {
-        __m256 d = f16_all(&b->d);
-#pragma GCC unroll 4
-        for (int g = 0; g < NK_Q1_0_LEN / NK_LEN; g++, a += sizeof(nk_block_q8_0)) {
-            __m256i v = values_q1_0(b, g);
-#pragma GCC unroll 4
-            for (int c = 0; c < nc; c++) {
-                const nk_block_q8_0 *col = (const void *)(a + (size_t)c * stride);
-                __m256i sum = _mm256_madd_epi16(value_pairs(v, col->qs), ones);
-                acc[c] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum),
-                                         _mm256_mul_ps(d, f16_all(&col->d)), acc[c]);
-            }
+    __m128 acc = _mm_setzero_ps();
+    const nk_block_iq4_xs *b = w;
+    const nk_block_q8_k *a = x;
+    for (size_t i = 0; i < n / NK_SUPER_LEN; i++, b++, a++) {
+        int16_t scale[8];
+        __m256i sum = _mm256_setzero_si256();
+        scales_iq4_xs(b, scale);
+#pragma GCC unroll 8
+        for (int g = 0; g < 8; g++) {
+            __m256i pair = value_pairs(codes_iq4_xs(b, g), a->qs + NK_LEN * g);
+            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pair, _mm256_set1_epi16(scale[g])));
         }
+        acc = add_scaled(acc, sum, f16_one(b->d) * a->d);
     }
-    for (int c = 0; c < nc; c++)
-        y[c] = hsum8(acc[c]);
+    return _mm_cvtss_f32(acc);
 }
 
 static float dot_q1_0(size_t n, const void *w, const void *x)
 {
-    float y;
-    q1_0_dot(n, w, x, 0, &y, 1);
-    return y;
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m128 acc = _mm_setzero_ps();
+    const nk_block_q1_0 *b = w;
+    const nk_block_q8_0 *a = x;
+    for (size_t i = 0; i < n / NK_Q1_0_LEN; i++, b++) {
+        float d = f16_one(b->d);
+#pragma GCC unroll 4
+        for (int g = 0; g < NK_Q1_0_LEN / NK_LEN; g++, a++)
+            acc = add_scaled(acc, _mm256_madd_epi16(value_pairs(values_q1_0(b, g), a->qs), ones),
+                             d * f16_one(a->d));
+    }
+    return _mm_cvtss_f32(acc);
 }
 
-static void dot4_q1_0(size_t n, const void *w, const void *x, size_t x_stride, float y[4])
+/* --- panels ------------------------------------------------------------------------------------
+ */
+
+static const product_type signed_bytes = {.run = 0};
+static const product_type k_signed16 = {.run = 0, .group = 4}, k_signed32 = {.run = 0, .group = 8};
+NK_PRODUCT(simple, signed_bytes)
+NK_PRODUCT(super, k_signed16)
+NK_PRODUCT(super, k_signed32)
+
+NK_INLINE void unpack_lattice(const lattice_type t, const void *const row[NK_PANEL_ROWS],
+                              nk_panel *p)
 {
-    q1_0_dot(n, w, x, x_stride, y, 4);
+    const uint64_t *grid = nk_grid_values(t.grid);
+    for (int half = 0; half < 2; half++) {
+        const void *const *w = row + 8 * half;
+        __m256i scale[8];
+        for (int r = 0; r < 8; r++) {
+            uint8_t sc[16];
+            t.scales(w[r], sc);
+            scale[r] = _mm256_cvtepu8_epi16(load16(sc));
+            p->d[0][8 * half + r] = t.d(w[r]);
+        }
+        scales_to_lanes(p, half, false, scale);
+#pragma GCC unroll 8
+        for (int g = 0; g < 8; g++) {
+            __m256i q[8];
+            for (int r = 0; r < 8; r++)
+                q[r] = t.values(w[r], grid, g);
+            to_lanes(p, (size_t)g * NK_LEN / 4, half, q);
+        }
+    }
+}
+
+static void unpack_iq4_xs(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)
+{
+    (void)n;
+    for (int half = 0; half < 2; half++) {
+        const nk_block_iq4_xs *const *w = (const nk_block_iq4_xs *const *)row + 8 * half;
+        __m256i scale[8];
+        for (int r = 0; r < 8; r++) {
+            int16_t sc[8];
+            scales_iq4_xs(w[r], sc);
+            __m128i v = load16(sc);
+            scale[r] = _mm256_setr_m128i(_mm_unpacklo_epi16(v, v), _mm_unpackhi_epi16(v, v));
+            p->d[0][8 * half + r] = f16_one(w[r]->d);
+        }
+        scales_to_lanes(p, half, true, scale);
+#pragma GCC unroll 8
+        for (int g = 0; g < 8; g++) {
+            __m256i q[8];
+            for (int r = 0; r < 8; r++)
+                q[r] = codes_iq4_xs(w[r], g);
+            to_lanes(p, (size_t)g * NK_LEN / 4, half, q);
+        }
+    }
+}
+
+static void unpack_q1_0(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)
+{
+    for (size_t i = 0; i < n / NK_LEN; i++) {
+        const size_t block = i * NK_LEN / NK_Q1_0_LEN * sizeof(nk_block_q1_0);
+        for (int half = 0; half < 2; half++) {
+            __m256i q[8];
+            for (int r = 0; r < 8; r++) {
+                const nk_block_q1_0 *b = (const void *)((const char *)row[8 * half + r] + block);
+                q[r] = values_q1_0(b, (int)(i % (NK_Q1_0_LEN / NK_LEN)));
+                p->d[i][8 * half + r] = f16_one(b->d);
+            }
+            to_lanes(p, i * NK_LEN / 4, half, q);
+        }
+    }
 }
 
 NK_LATTICE_TYPES(NK_LATTICE_TYPE)
@@ -89,19 +156,23 @@ NK_LATTICE_TYPES(NK_LATTICE_TYPE)
 #define LATTICE_PAIR(ID, sym, d_of, grid_of)                                                       \
     static float dot_##sym(size_t n, const void *w, const void *x)                                 \
     {                                                                                              \
-        float y;                                                                                   \
-        lattice_dot(lattice_##sym, n, w, x, 0, &y, 1);                                             \
-        return y;                                                                                  \
+        return lattice_dot(lattice_##sym, n, w, x);                                                \
     }                                                                                              \
-    static void dot4_##sym(size_t n, const void *w, const void *x, size_t x_stride, float y[4])    \
+    static void unpack_##sym(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)          \
     {                                                                                              \
-        lattice_dot(lattice_##sym, n, w, x, x_stride, y, 4);                                       \
+        (void)n;                                                                                   \
+        unpack_lattice(lattice_##sym, row, p);                                                     \
     }
 NK_LATTICE_TYPES(LATTICE_PAIR)
 
-#define LATTICE_SET(ID, sym, d_of, grid_of) NK_DOT_SET(ID, sym)
+#define SET(ID, sym, product)                                                                      \
+    ops->dot[NK_##ID] = dot_##sym;                                                                 \
+    ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product};
+#define LATTICE_SET(ID, sym, d_of, grid_of) SET(ID, sym, k_signed16)
+
 void nk_x86_dot_lattice_avx2(nk_ops *ops)
 {
     NK_LATTICE_TYPES(LATTICE_SET)
-    NK_DOT_SET(Q1_0, q1_0)
+    SET(IQ4_XS, iq4_xs, k_signed32)
+    SET(Q1_0, q1_0, signed_bytes)
 }

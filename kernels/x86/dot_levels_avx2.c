@@ -2,7 +2,7 @@
 #include "kernels/dot_rows.h"
 #include "kernels/x86/x86.h"
 
-/* Types of levels with more than one scale a block. Levels are signed: |w| * (sign of w applied to
+/* nvfp4: levels with four scales a block. Levels are signed: |w| * (sign of w applied to
  * x), exact for the reasons told in dot_avx2.c, pair sums within 2 * 127 * 127 < 2^15. Columns
  * share the unpacking. */
 
@@ -11,46 +11,6 @@ NK_INLINE __m256i level_pairs(__m256i q, __m256i size, const int8_t *x)
 {
     return _mm256_maddubs_epi16(size, _mm256_sign_epi8(load32(x), q));
 }
-
-/* --- iq4_xs against q8_K -----------------------------------------------------------------------
- */
-
-NK_INLINE void iq4_xs_dot(size_t n, const void *w, const void *x, size_t stride, float *y,
-                          const int nc)
-{
-    __m256 acc[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
-                     _mm256_setzero_ps()};
-    const nk_block_iq4_xs *b = w;
-    const char *a = x;
-    for (size_t i = 0; i < n / NK_SUPER_LEN; i++, b++, a += sizeof(nk_block_q8_k)) {
-        int16_t scale[8];
-        __m256i sum[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),
-                          _mm256_setzero_si256()};
-        scales_iq4_xs(b, scale);
-#pragma GCC unroll 8
-        for (int g = 0; g < 8; g++) {
-            __m256i q = codes_iq4_xs(b, g), size = _mm256_abs_epi8(q);
-            __m256i s = _mm256_set1_epi16(scale[g]);
-#pragma GCC unroll 4
-            for (int c = 0; c < nc; c++) {
-                const nk_block_q8_k *col = (const void *)(a + (size_t)c * stride);
-                __m256i pair = level_pairs(q, size, col->qs + NK_LEN * g);
-                sum[c] = _mm256_add_epi32(sum[c], _mm256_madd_epi16(pair, s));
-            }
-        }
-#pragma GCC unroll 4
-        for (int c = 0; c < nc; c++) {
-            const nk_block_q8_k *col = (const void *)(a + (size_t)c * stride);
-            acc[c] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[c]),
-                                     _mm256_set1_ps(f16_one(b->d) * col->d), acc[c]);
-        }
-    }
-    for (int c = 0; c < nc; c++)
-        y[c] = hsum8(acc[c]);
-}
-
-/* --- nvfp4 against q8_0 ------------------------------------------------------------------------
- */
 
 NK_INLINE void nvfp4_dot(size_t n, const void *w, const void *x, size_t stride, float *y,
                          const int nc)
@@ -80,18 +40,6 @@ NK_INLINE void nvfp4_dot(size_t n, const void *w, const void *x, size_t stride, 
         y[c] = hsum8(acc[c]);
 }
 
-static float dot_iq4_xs(size_t n, const void *w, const void *x)
-{
-    float y;
-    iq4_xs_dot(n, w, x, 0, &y, 1);
-    return y;
-}
-
-static void dot4_iq4_xs(size_t n, const void *w, const void *x, size_t x_stride, float y[4])
-{
-    iq4_xs_dot(n, w, x, x_stride, y, 4);
-}
-
 static float dot_nvfp4(size_t n, const void *w, const void *x)
 {
     float y;
@@ -106,6 +54,5 @@ static void dot4_nvfp4(size_t n, const void *w, const void *x, size_t x_stride, 
 
 void nk_x86_dot_levels_avx2(nk_ops *ops)
 {
-    NK_DOT_SET(IQ4_XS, iq4_xs)
     NK_DOT_SET(NVFP4, nvfp4)
 }

@@ -11,8 +11,8 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_dot_avx2(ops);
     nk_x86_dot_k_avx2(ops);
     nk_x86_dot_levels_avx2(ops);
-    nk_x86_dot_trits_avx2(ops);
     nk_x86_dot_lattice_avx2(ops);
+    nk_x86_gemm_avx2(ops);
     nk_x86_decode_avx2(ops);
     nk_x86_decode_lattice_avx2(ops);
     nk_x86_enc_avx2(ops);
@@ -24,8 +24,6 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_attn_avx2(ops);
     if (!(cpu_flags & NK_CPU_AVX512))
         return;
-    nk_x86_dot_avx512(ops);
-    nk_x86_dot_k_avx512(ops);
     nk_x86_enc_k_avx512(ops);
     nk_x86_measure_avx512(ops);
 }

@@ -6,14 +6,12 @@
 #include "kernels/crc32c.h"
 #include "kernels/ops.h"
 
-void nk_x86_dot_avx2(nk_ops *ops);        /* simple and float types */
-void nk_x86_dot_k_avx2(nk_ops *ops);      /* super-block types */
-void nk_x86_dot_levels_avx2(nk_ops *ops); /* tables of levels under several scales */
-void nk_x86_dot_trits_avx2(nk_ops *ops);
-void nk_x86_dot_lattice_avx2(nk_ops *ops); /* IQ types on grids, q1_0 */
-void nk_x86_dot_avx512(nk_ops *ops);
-void nk_x86_dot_k_avx512(nk_ops *ops);
-void nk_x86_decode_avx2(nk_ops *ops); /* rows to floats, equal to the C reference's */
+void nk_x86_dot_avx2(nk_ops *ops);         /* simple and float types */
+void nk_x86_dot_k_avx2(nk_ops *ops);       /* K types and trits */
+void nk_x86_dot_levels_avx2(nk_ops *ops);  /* nvfp4 */
+void nk_x86_dot_lattice_avx2(nk_ops *ops); /* IQ types on grids, iq4_xs, q1_0; their panels */
+void nk_x86_gemm_avx2(nk_ops *ops);        /* panels of all other types but nvfp4 */
+void nk_x86_decode_avx2(nk_ops *ops);      /* rows to floats, equal to the C reference's */
 void nk_x86_decode_lattice_avx2(nk_ops *ops);
 void nk_x86_enc_avx2(nk_ops *ops);   /* activations; bytes equal to the C reference's */
 void nk_x86_enc_k_avx2(nk_ops *ops); /* types whose scales are searched for, likewise */

@@ -1,0 +1,48 @@
+#include "kernels/gemm.h"
+#include "kernels/fp.h"
+
+#include <string.h>
+
+static void pack_codes(nk_columns *out, size_t c, size_t at, const int8_t *q, size_t n)
+{
+    for (size_t i = 0; i < n / 4; i++)
+        memcpy(out->q[at / 4 + i][c], q + 4 * i, 4);
+}
+
+static void pack_super(nk_columns *out, size_t c, const nk_block_q8_k *b)
+{
+    pack_codes(out, c, 0, b->qs, NK_SUPER_LEN);
+    out->d[0][c] = b->d;
+    for (size_t i = 0; i < NK_SUPER_LEN / 16; i++)
+        out->sum16[i / 2][c][i % 2] = b->bsums[i];
+    for (size_t i = 0; i < NK_SUPER_LEN / 32; i++)
+        out->sum32[i / 2][c][i % 2] = (int16_t)(b->bsums[2 * i] + b->bsums[2 * i + 1]);
+}
+
+void nk_columns_pack(nk_columns *out, size_t c, nk_type_id with, const void *enc, size_t n)
+{
+    if (with == NK_Q8_K) {
+        pack_super(out, c, enc);
+        return;
+    }
+    const nk_block_q8_0 *simple = enc;
+    const nk_block_q8_1 *summed = enc;
+    for (size_t i = 0; i < n / NK_LEN; i++) {
+        bool sums = with == NK_Q8_1;
+        const int8_t *q = sums ? summed[i].qs : simple[i].qs;
+        int32_t sum = 0;
+        for (size_t k = 0; k < NK_LEN; k++)
+            sum += q[k];
+        pack_codes(out, c, i * NK_LEN, q, NK_LEN);
+        out->d[i][c] = nk_f16_to_f32(sums ? summed[i].d : simple[i].d);
+        out->s[i][c] = sums ? nk_f16_to_f32(summed[i].s) : 0;
+        out->sum[i][c] = sum;
+    }
+}
+
+void nk_columns_pack_f(nk_columns_f *out, size_t c, const float *x, size_t n)
+{
+    memcpy(out->f[c], x, n * sizeof *x);
+    for (size_t i = n; i % 8; i++)
+        out->f[c][i] = 0;
+}

@@ -1,0 +1,93 @@
+/* Many columns against one matrix. A panel is NK_PANEL_ROWS rows times at most NK_CHUNK weights,
+ * unpacked once and used for every column; a group is NK_GROUP columns of the same chunk, laid out
+ * so that one pointer walks through all of them. One product kernel serves all block types, one for
+ * the floats; a type brings an unpack function.
+ *
+ * The order of one element's sum is fixed, so that one row alone (nk_ops.dot), a few rows against
+ * one column (nk_ops.rows) and panels (nk_ops.gemm) give the same bits on every level that has
+ * them, whatever the shape of the product:
+ *   blocks of NK_LEN       s = fma(s, d_w * d_x, int), then s = fma(s, m_w, s_x) with a min,
+ *                          block by block; int is the exact integer sum of the block
+ *   blocks of NK_SUPER_LEN s = fma(s, d_w * d_x, int); with mins t = int * d_w,
+ *                          t = t - dmin_w * min, s = s + t * d_x, each of the two one fma
+ *   floats                 by chunks of NK_CHUNK: eight partial sums of k mod 8, each in the order
+ *                          of k by fma; added up as lanes i and i+4, then i and i+2, then 0 and 1;
+ *                          then s = s + chunk
+ * where s begins at 0 (the first chunk of floats is s). Integers cannot overflow: codes times
+ * small scales fit 16 bits (q6_K: 32 * 128), 256 products of them and 8-bit activations 31. */
+#ifndef NIBBLE_GEMM_H
+#define NIBBLE_GEMM_H
+
+#include "kernels/blocks.h"
+#include "kernels/type.h"
+
+enum {
+    NK_CHUNK = NK_SUPER_LEN,
+    NK_PANEL_ROWS = 16,
+    NK_GROUP = 4,    /* columns of block types */
+    NK_GROUP_F = 12, /* of floats: with a panel they fill L1 */
+    NK_PARTS = NK_CHUNK / NK_LEN,
+};
+
+/* Weights. Of a short chunk only the first n are set, of the other fields what the type's product
+ * reads. A field's last but one index is the row: 16 rows of 4 bytes are one line. */
+typedef union nk_panel {
+    struct {
+        _Alignas(64) uint8_t q[NK_CHUNK / 4][NK_PANEL_ROWS][4]; /* codes, unsigned or signed */
+        int16_t scale[NK_CHUNK / 16][NK_PANEL_ROWS][2]; /* small scale of 16 (or 32), twice */
+        int16_t min[NK_CHUNK / 32][NK_PANEL_ROWS][2];   /* per 16 weights (or 32): min, or scale
+                                                           times the codes' offset */
+        float d[NK_PARTS][NK_PANEL_ROWS];               /* per NK_LEN; super-blocks: [0] alone */
+        float m[NK_PARTS][NK_PANEL_ROWS];               /* min, or [0] dmin */
+    };
+    _Alignas(64) float f[NK_PANEL_ROWS][NK_CHUNK]; /* floats; a short chunk zero-filled to a
+                                                      multiple of 8 */
+} nk_panel;
+
+/* Activations of block types. Columns that a last group lacks are not set. */
+typedef struct nk_columns {
+    _Alignas(64) int8_t q[NK_CHUNK / 4][NK_GROUP][4];
+    float d[NK_PARTS][NK_GROUP];               /* as in nk_panel */
+    float s[NK_PARTS][NK_GROUP];               /* q8_1 */
+    int32_t sum[NK_PARTS][NK_GROUP];           /* of the codes of NK_LEN */
+    int16_t sum16[NK_CHUNK / 32][NK_GROUP][2]; /* q8_K: bsums */
+    int16_t sum32[NK_CHUNK / 64][NK_GROUP][2];
+} nk_columns;
+
+/* Activations of floats, likewise; zero-filled as in nk_panel. Packed, because columns a power of
+ * two apart would share few lines of L1. */
+typedef struct nk_columns_f {
+    _Alignas(64) float f[NK_GROUP_F][NK_CHUNK];
+} nk_columns_f;
+
+/* row[r]: n weights of row r, n <= NK_CHUNK and a multiple of the type's block. */
+typedef void nk_unpack_fn(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p);
+
+/* What one call multiplies: `panels` panels one below the other, nc columns. */
+typedef struct nk_product {
+    const nk_panel *w;
+    size_t panels;
+    const void *x; /* one nk_columns or nk_columns_f */
+    size_t n;      /* weights of the chunk */
+    size_t nc;     /* 1..NK_GROUP or NK_GROUP_F */
+    float *y;      /* column j, row r: y[j * y_stride + r] */
+    size_t y_stride;
+    bool first; /* y begins at 0 instead of what it holds */
+} nk_product;
+typedef void nk_gemm_fn(const nk_product *p);
+
+typedef struct nk_gemm {
+    nk_unpack_fn *unpack; /* NULL: the type has no panels here */
+    nk_gemm_fn *run;
+} nk_gemm;
+
+/* The dots of rows 0..rows-1 (row_size bytes apart) with one encoded column: y[rows]. */
+typedef void nk_rows_fn(size_t n, const void *w, size_t row_size, size_t rows, const void *x,
+                        float *y);
+
+/* Column c of a group from its chunk of n activations encoded as `with`: q8_0, q8_1 or q8_K. */
+void nk_columns_pack(nk_columns *out, size_t c, nk_type_id with, const void *enc, size_t n);
+/* The same from n floats. */
+void nk_columns_pack_f(nk_columns_f *out, size_t c, const float *x, size_t n);
+
+#endif

@@ -1,0 +1,225 @@
+#include "kernels/x86/float_avx2.h"
+#include "kernels/x86/gemm_avx2.h"
+#include "kernels/x86/simple_avx2.h"
+#include "kernels/x86/super_types_avx2.h"
+#include "kernels/x86/x86.h"
+
+/* Panels of gemm.h for AVX2: simple blocks, K types, trits, floats. */
+
+/* Codes less the offset `less`, signed, plus it. */
+NK_INLINE void unpack_simple(const simple_type t, int less, const void *const row[NK_PANEL_ROWS],
+                             size_t n, nk_panel *p)
+{
+    for (size_t b = 0; b < n / NK_LEN; b++) {
+        for (int r = 0; r < NK_PANEL_ROWS; r++) {
+            const char *block = (const char *)row[r] + b * t.block_size;
+            p->d[b][r] = _mm_cvtss_f32(t.scales(block, t.block_size, 1));
+            if (!t.is_signed)
+                p->m[b][r] = _mm_cvtss_f32(f16_of_blocks(block + 2, t.block_size, 1));
+        }
+        for (int half = 0; half < 2; half++) {
+            __m256i q[8];
+#pragma GCC unroll 8
+            for (int r = 0; r < 8; r++)
+                q[r] = _mm256_add_epi8(t.codes((const char *)row[8 * half + r] + b * t.block_size),
+                                       _mm256_set1_epi8((char)less));
+            to_lanes(p, b * NK_LEN / 4, half, q);
+        }
+    }
+}
+
+/* Mins of eight rows, likewise; pairs of them. */
+NK_INLINE void mins_to_lanes(nk_panel *p, int half, bool per32, __m256i min[8])
+{
+    transpose8(min);
+    const __m256i even = _mm256_set1_epi32(0x0000ffff);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+        if (per32 && i >= 4)
+            break;
+        __m256i pair = per32 ? _mm256_or_si256(_mm256_and_si256(min[2 * i], even),
+                                               _mm256_slli_epi32(min[2 * i + 1], 16))
+                             : min[i];
+        _mm256_store_si256((__m256i *)(void *)p->min[i][8 * half], pair);
+    }
+}
+
+NK_INLINE void unpack_super(const super_type t, const void *const row[NK_PANEL_ROWS], nk_panel *p)
+{
+    for (int half = 0; half < 2; half++) {
+        const void *const *w = row + 8 * half;
+        __m256i scale[8], min[8];
+#pragma GCC unroll 8
+        for (int r = 0; r < 8; r++) {
+            super_scales s = t.scales(w[r]);
+            scale[r] = s.scale;
+            min[r] = s.min;
+            p->d[0][8 * half + r] = s.d;
+            p->m[0][8 * half + r] = s.dmin;
+        }
+        scales_to_lanes(p, half, t.per32, scale);
+        mins_to_lanes(p, half, t.per32, min);
+#pragma GCC unroll 8
+        for (int g = 0; g < 8; g++) {
+            __m256i q[8];
+#pragma GCC unroll 8
+            for (int r = 0; r < 8; r++)
+                q[r] = t.codes(w[r], g);
+            to_lanes(p, (size_t)g * NK_LEN / 4, half, q);
+        }
+    }
+}
+
+static const product_type upto15_less8 = {.run = 8, .shift = 3},
+                          upto15_min = {.run = 8, .has_m = 1};
+static const product_type upto31_less16 = {.run = 4, .shift = 4},
+                          upto31_min = {.run = 4, .has_m = 1};
+static const product_type signed_bytes = {.run = 0};
+static const product_type k_upto3 = {.run = 4, .group = 4, .min = NK_CHUNK / 32};
+static const product_type k_upto7 = {.run = 4, .group = 4, .min = NK_CHUNK / 32, .offset = true};
+static const product_type k_upto15 = {.run = 8, .group = 8, .min = NK_CHUNK / 64};
+static const product_type k_upto31 = {.run = 4, .group = 8, .min = NK_CHUNK / 64};
+static const product_type k_upto63 = {.run = 2, .group = 4, .min = NK_CHUNK / 32, .offset = true};
+static const product_type trits = {.run = 8, .group = 8, .min = NK_CHUNK / 64, .offset = true};
+
+NK_PRODUCT(simple, upto15_less8)
+NK_PRODUCT(simple, upto15_min)
+NK_PRODUCT(simple, upto31_less16)
+NK_PRODUCT(simple, upto31_min)
+NK_PRODUCT(simple, signed_bytes)
+NK_PRODUCT(super, k_upto3)
+NK_PRODUCT(super, trits)
+NK_PRODUCT(super, k_upto7)
+NK_PRODUCT(super, k_upto15)
+NK_PRODUCT(super, k_upto31)
+NK_PRODUCT(super, k_upto63)
+
+/* X(enum suffix, symbol, product, offset of unsigned codes) */
+#define SIMPLE_PANELS(X)                                                                           \
+    X(Q4_0, q4_0, upto15_less8, 8)                                                                 \
+    X(Q4_1, q4_1, upto15_min, 0)                                                                   \
+    X(Q5_0, q5_0, upto31_less16, 16)                                                               \
+    X(Q5_1, q5_1, upto31_min, 0)                                                                   \
+    X(Q8_0, q8_0, signed_bytes, 0)                                                                 \
+    X(IQ4_NL, iq4_nl, signed_bytes, 0)                                                             \
+    X(MXFP4, mxfp4, signed_bytes, 0)
+/* X(enum suffix, symbol, product) */
+#define SUPER_PANELS(X)                                                                            \
+    X(Q2_K, q2_k, k_upto3)                                                                         \
+    X(Q3_K, q3_k, k_upto7)                                                                         \
+    X(Q4_K, q4_k, k_upto15)                                                                        \
+    X(Q5_K, q5_k, k_upto31)                                                                        \
+    X(Q6_K, q6_k, k_upto63)                                                                        \
+    X(TQ1_0, tq1_0, trits)                                                                         \
+    X(TQ2_0, tq2_0, trits)
+
+#define UNPACK_SIMPLE(ID, sym, product, less)                                                      \
+    static void unpack_##sym(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)          \
+    {                                                                                              \
+        unpack_simple(sym, less, row, n, p);                                                       \
+    }
+#define UNPACK_SUPER(ID, sym, product)                                                             \
+    static void unpack_##sym(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)          \
+    {                                                                                              \
+        (void)n;                                                                                   \
+        unpack_super(sym, row, p);                                                                 \
+    }
+SIMPLE_PANELS(UNPACK_SIMPLE)
+SUPER_PANELS(UNPACK_SUPER)
+
+/* --- floats ------------------------------------------------------------------------------------
+ */
+
+NK_INLINE void unpack_floats(eight_fn *eight, size_t size, const void *const row[NK_PANEL_ROWS],
+                             size_t n, nk_panel *p)
+{
+    for (int r = 0; r < NK_PANEL_ROWS; r++) {
+        size_t i = 0;
+        for (; i + 8 <= n; i += 8)
+            _mm256_store_ps(&p->f[r][i], eight(row[r], i));
+        if (i < n)
+            _mm256_store_ps(&p->f[r][i], tail_of(eight, size, row[r], i, n));
+    }
+}
+
+static void unpack_f32(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)
+{
+    unpack_floats(eight_f32, 4, row, n, p);
+}
+
+static void unpack_f16(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)
+{
+    unpack_floats(eight_f16, 2, row, n, p);
+}
+
+static void unpack_bf16(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)
+{
+    unpack_floats(eight_bf16, 2, row, n, p);
+}
+
+enum { TILE = 4, TILE_COLUMNS = 3 };
+
+/* Eight weights of row r of a tile times eight of each column. */
+#define ADD_ROW(r)                                                                                 \
+    do {                                                                                           \
+        __m256 q = _mm256_load_ps(&w[r][i]);                                                       \
+        a##r = _mm256_fmadd_ps(q, v0, a##r);                                                       \
+        b##r = nc > 1 ? _mm256_fmadd_ps(q, v1, b##r) : b##r;                                       \
+        c##r = nc > 2 ? _mm256_fmadd_ps(q, v2, c##r) : c##r;                                       \
+    } while (0)
+
+/* TILE rows against nc columns: partial sums of eight lanes in registers over the chunk, a, b and c
+ * those of the columns. */
+NK_INLINE void float_tile(const nk_product *p, const float (*w)[NK_CHUNK],
+                          const float (*x)[NK_CHUNK], float *y, const int nc)
+{
+    __m256 a0 = _mm256_setzero_ps(), a1 = a0, a2 = a0, a3 = a0;
+    __m256 b0 = a0, b1 = a0, b2 = a0, b3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0;
+#pragma GCC unroll 2
+    for (size_t i = 0; i < p->n; i += 8) {
+        __m256 v0 = _mm256_load_ps(&x[0][i]), v1 = nc > 1 ? _mm256_load_ps(&x[1][i]) : v0;
+        __m256 v2 = nc > 2 ? _mm256_load_ps(&x[2][i]) : v0;
+        ADD_ROW(0);
+        ADD_ROW(1);
+        ADD_ROW(2);
+        ADD_ROW(3);
+    }
+    const __m128 sum[TILE_COLUMNS] = {hsums8(a0, a1, a2, a3), hsums8(b0, b1, b2, b3),
+                                      hsums8(c0, c1, c2, c3)};
+#pragma GCC unroll 3
+    for (int c = 0; c < nc; c++) {
+        float *at = y + (size_t)c * p->y_stride;
+        _mm_storeu_ps(at, p->first ? sum[c] : _mm_add_ps(_mm_loadu_ps(at), sum[c]));
+    }
+}
+
+static void gemm_floats(const nk_product *p)
+{
+    const nk_columns_f *x = p->x;
+    for (size_t i = 0; i < p->panels; i++)
+        for (size_t c = 0; c < p->nc; c += TILE_COLUMNS)
+            for (size_t r = 0; r < NK_PANEL_ROWS; r += TILE) {
+                const float(*w)[NK_CHUNK] = p->w[i].f + r;
+                float *y = p->y + c * p->y_stride + i * NK_PANEL_ROWS + r;
+                size_t left = p->nc - c;
+                if (left >= 3)
+                    float_tile(p, w, x->f + c, y, 3);
+                else if (left == 2)
+                    float_tile(p, w, x->f + c, y, 2);
+                else
+                    float_tile(p, w, x->f + c, y, 1);
+            }
+}
+
+#define SET_SIMPLE(ID, sym, product, less)                                                         \
+    ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product};
+#define SET_SUPER(ID, sym, product) ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product};
+
+void nk_x86_gemm_avx2(nk_ops *ops)
+{
+    SIMPLE_PANELS(SET_SIMPLE)
+    SUPER_PANELS(SET_SUPER)
+    ops->gemm[NK_F32] = (nk_gemm){unpack_f32, gemm_floats};
+    ops->gemm[NK_F16] = (nk_gemm){unpack_f16, gemm_floats};
+    ops->gemm[NK_BF16] = (nk_gemm){unpack_bf16, gemm_floats};
+}

@@ -1,0 +1,164 @@
+/* The product kernels of gemm_lanes.h in vectors of AVX2, and how eight rows come into the lanes of
+ * a panel. Included only by files compiled for AVX2. */
+#ifndef NIBBLE_X86_GEMM_AVX2_H
+#define NIBBLE_X86_GEMM_AVX2_H
+
+#include "kernels/x86/avx2.h"
+
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+
+typedef __m256i iv;
+typedef __m256 fv;
+enum { FV_LEN = 8 };
+
+NK_INLINE iv iv_zero(void)
+{
+    return _mm256_setzero_si256();
+}
+
+NK_INLINE iv iv_ones(void)
+{
+    return _mm256_set1_epi16(1);
+}
+
+NK_INLINE iv iv_load(const void *p)
+{
+    return _mm256_load_si256(p);
+}
+
+NK_INLINE iv iv_set(int32_t v)
+{
+    return _mm256_set1_epi32(v);
+}
+
+/* Four bytes for all lanes. */
+NK_INLINE iv iv_four(const void *p)
+{
+    int32_t v;
+    memcpy(&v, p, sizeof v);
+    return _mm256_set1_epi32(v);
+}
+
+NK_INLINE iv iv_maddubs(iv w, iv x)
+{
+    return _mm256_maddubs_epi16(w, x);
+}
+
+NK_INLINE iv iv_madd(iv a, iv b)
+{
+    return _mm256_madd_epi16(a, b);
+}
+
+NK_INLINE iv iv_add16(iv a, iv b)
+{
+    return _mm256_add_epi16(a, b);
+}
+
+/* v, of which the compiler knows nothing: it would else regroup long sums and run out of
+ * registers. */
+NK_INLINE iv iv_hold(iv v)
+{
+    __asm__("" : "+x"(v));
+    return v;
+}
+
+NK_INLINE iv iv_add(iv a, iv b)
+{
+    return _mm256_add_epi32(a, b);
+}
+
+NK_INLINE iv iv_sub(iv a, iv b)
+{
+    return _mm256_sub_epi32(a, b);
+}
+
+NK_INLINE iv iv_shift(iv v, int left)
+{
+    return _mm256_slli_epi32(v, left);
+}
+
+NK_INLINE iv iv_abs(iv v)
+{
+    return _mm256_abs_epi8(v);
+}
+
+/* v with the sign of w. */
+NK_INLINE iv iv_sign(iv v, iv w)
+{
+    return _mm256_sign_epi8(v, w);
+}
+
+NK_INLINE fv fv_zero(void)
+{
+    return _mm256_setzero_ps();
+}
+
+NK_INLINE fv fv_of(iv v)
+{
+    return _mm256_cvtepi32_ps(v);
+}
+
+NK_INLINE fv fv_load(const void *p)
+{
+    return _mm256_loadu_ps(p);
+}
+
+NK_INLINE void fv_store(float *p, fv v)
+{
+    _mm256_storeu_ps(p, v);
+}
+
+NK_INLINE fv fv_set(float v)
+{
+    return _mm256_set1_ps(v);
+}
+
+NK_INLINE fv fv_mul(fv a, fv b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+/* a * b + c, c - a * b */
+NK_INLINE fv fv_fma(fv a, fv b, fv c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+NK_INLINE fv fv_fnma(fv a, fv b, fv c)
+{
+    return _mm256_fnmadd_ps(a, b, c);
+}
+
+#define NK_GEMM_LANES
+#include "kernels/x86/gemm_lanes.h"
+
+/* --- unpacking ---------------------------------------------------------------------------------
+ */
+
+/* 32 codes of each of eight rows to lanes: eight lines from `line` on. */
+NK_INLINE void to_lanes(nk_panel *p, size_t line, int half, __m256i q[8])
+{
+    transpose8(q);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; i++)
+        _mm256_store_si256((__m256i *)(void *)p->q[line + i][8 * half], q[i]);
+}
+
+/* Small scales of eight rows, one per 16 weights: per 16 or, `per32`, per 32, twice each. */
+NK_INLINE void scales_to_lanes(nk_panel *p, int half, bool per32, __m256i scale[8])
+{
+    transpose8(scale); /* i: the scales of groups 2i and 2i + 1, row by row */
+    const __m256i even = _mm256_set1_epi32(0x0000ffff);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+        __m256i lo = _mm256_and_si256(scale[i], even), hi = _mm256_andnot_si256(even, scale[i]);
+        lo = _mm256_or_si256(lo, _mm256_slli_epi32(lo, 16));
+        hi = _mm256_or_si256(hi, _mm256_srli_epi32(hi, 16));
+        _mm256_store_si256((__m256i *)(void *)p->scale[per32 ? i : 2 * i][8 * half], lo);
+        if (!per32)
+            _mm256_store_si256((__m256i *)(void *)p->scale[2 * i + 1][8 * half], hi);
+    }
+}
+
+#endif
+#endif

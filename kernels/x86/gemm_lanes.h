@@ -1,0 +1,198 @@
+/* The product kernels of gemm.h for block types, in whatever vectors the including file has: it
+ * defines the types fv (floats) and iv (integers) of FV_LEN 32-bit lanes and the operations fv_*,
+ * iv_* below before it includes this. Rows lie in lanes, four weights of each; activations come as
+ * four values for all lanes. So no sum ever crosses lanes.
+ *
+ * Unsigned codes: u8 * s8 products, added up in 16 bits for as long as they cannot overflow (`run`
+ * lines of four weights: 8 for codes up to 15, 4 up to 31, 2 up to 63, with activations down to
+ * -128), then widened and multiplied by the small scale in one madd. Signed codes of a whole byte:
+ * |w| * (x with the sign of w), widened at once; activations hold no -128 (dot_avx2.c). */
+#ifndef NIBBLE_X86_GEMM_LANES_H
+#define NIBBLE_X86_GEMM_LANES_H
+
+#if defined(NK_GEMM_LANES)
+
+#include "kernels/gemm.h"
+
+enum { VECS = NK_PANEL_ROWS / FV_LEN };
+
+/* What of a type makes up its product; all constants. */
+typedef struct product_type {
+    int run;     /* lines of four weights added up in 16 bits; 0: signed codes */
+    int group;   /* super-blocks: lines under one small scale, 4 or 8 */
+    int min;     /* super-blocks: pairs of mins, NK_CHUNK / 32 or NK_CHUNK / 64; 0: none */
+    bool offset; /* super-blocks: min is part of the integer sum */
+    int shift;   /* simple blocks: codes are offset by 1 << shift; 0: by nothing */
+    bool has_m;  /* simple blocks: with a min */
+} product_type;
+
+typedef struct sums {
+    iv v[VECS][NK_GROUP];
+} sums;
+
+NK_INLINE void clear(sums *s, const int nc)
+{
+#pragma GCC unroll 2
+    for (int v = 0; v < VECS; v++)
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++)
+            s->v[v][c] = iv_zero();
+}
+
+/* Lines i..i+n-1 of unsigned codes in 16 bits, scaled and added to acc. */
+NK_INLINE void add_run(sums *acc, const nk_panel *w, const nk_columns *x, size_t i, const int n,
+                       const void *scale, const int nc)
+{
+    sums t;
+#pragma GCC unroll 8
+    for (int k = 0; k < n; k++) {
+        iv line[VECS];
+#pragma GCC unroll 2
+        for (int v = 0; v < VECS; v++)
+            line[v] = iv_load(w->q[i + (size_t)k][v * FV_LEN]);
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++) {
+            iv four = iv_four(x->q[i + (size_t)k][c]);
+#pragma GCC unroll 2
+            for (int v = 0; v < VECS; v++) {
+                iv p = iv_maddubs(line[v], four);
+                t.v[v][c] = k ? iv_hold(iv_add16(t.v[v][c], p)) : p;
+            }
+        }
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < VECS; v++) {
+        iv s = scale ? iv_load((const char *)scale + v * FV_LEN * 4) : iv_ones();
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++)
+            acc->v[v][c] = iv_add(acc->v[v][c], iv_madd(t.v[v][c], s));
+    }
+}
+
+/* Lines i..i+n-1 of signed codes. */
+NK_INLINE void add_signed(sums *acc, const nk_panel *w, const nk_columns *x, size_t i, const int n,
+                          const void *scale, const int nc)
+{
+    for (size_t k = i; k < i + (size_t)n; k++)
+#pragma GCC unroll 2
+        for (int v = 0; v < VECS; v++) {
+            iv line = iv_load(w->q[k][v * FV_LEN]), size = iv_abs(line);
+            iv s = scale ? iv_load((const char *)scale + v * FV_LEN * 4) : iv_ones();
+#pragma GCC unroll 4
+            for (int c = 0; c < nc; c++) {
+                iv p = iv_maddubs(size, iv_sign(iv_four(x->q[k][c]), line));
+                acc->v[v][c] = iv_hold(iv_add(acc->v[v][c], iv_madd(p, s)));
+            }
+        }
+}
+
+/* n lines under one small scale. */
+NK_INLINE void add_lines(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
+                         size_t i, const int n, const void *scale, const int nc)
+{
+    if (t.run == 0) {
+        add_signed(acc, w, x, i, n, scale, nc);
+        return;
+    }
+    for (int k = 0; k < n; k += t.run)
+        add_run(acc, w, x, i + (size_t)k, t.run, scale, nc);
+}
+
+/* Pairs of mins against pairs of the activations' sums. */
+NK_INLINE void add_mins(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
+                        const int nc)
+{
+    const int16_t(*sum)[NK_GROUP][2] = t.min == NK_CHUNK / 32 ? x->sum16 : x->sum32;
+    for (int i = 0; i < t.min; i++)
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++) {
+            iv pair = iv_four(sum[i][c]);
+#pragma GCC unroll 2
+            for (int v = 0; v < VECS; v++)
+                acc->v[v][c] = iv_add(acc->v[v][c], iv_madd(iv_load(w->min[i][v * FV_LEN]), pair));
+        }
+}
+
+NK_INLINE void super_step(const product_type t, const nk_product *p, const nk_panel *w, float *y,
+                          const int nc)
+{
+    const nk_columns *x = p->x;
+    sums acc, min;
+    clear(&acc, nc);
+    for (size_t g = 0; g < NK_CHUNK / 4 / (size_t)t.group; g++)
+        add_lines(t, &acc, w, x, g * (size_t)t.group, t.group, w->scale[g], nc);
+    clear(&min, nc);
+    add_mins(t, &min, w, x, nc);
+#pragma GCC unroll 2
+    for (int v = 0; v < VECS; v++) {
+        fv d = fv_load(&w->d[0][v * FV_LEN]), m = fv_load(&w->m[0][v * FV_LEN]);
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++) {
+            float *at = y + (size_t)c * p->y_stride + v * FV_LEN;
+            fv sum = p->first ? fv_zero() : fv_load(at), dx = fv_set(x->d[0][c]);
+            if (t.min && !t.offset) {
+                fv part = fv_mul(fv_of(acc.v[v][c]), d);
+                sum = fv_fma(fv_fnma(fv_of(min.v[v][c]), m, part), dx, sum);
+            } else {
+                iv whole = t.offset ? iv_sub(acc.v[v][c], min.v[v][c]) : acc.v[v][c];
+                sum = fv_fma(fv_of(whole), fv_mul(d, dx), sum);
+            }
+            fv_store(at, sum);
+        }
+    }
+}
+
+NK_INLINE void simple_step(const product_type t, const nk_product *p, const nk_panel *w, float *y,
+                           const int nc)
+{
+    const nk_columns *x = p->x;
+    fv sum[VECS][NK_GROUP];
+#pragma GCC unroll 2
+    for (int v = 0; v < VECS; v++)
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++)
+            sum[v][c] = p->first ? fv_zero() : fv_load(y + (size_t)c * p->y_stride + v * FV_LEN);
+    for (size_t b = 0; b < p->n / NK_LEN; b++) {
+        sums acc;
+        clear(&acc, nc);
+        add_lines(t, &acc, w, x, b * NK_LEN / 4, NK_LEN / 4, NULL, nc);
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++) {
+            fv dx = fv_set(x->d[b][c]), sx = fv_set(x->s[b][c]);
+            iv less = iv_shift(iv_set(x->sum[b][c]), t.shift);
+#pragma GCC unroll 2
+            for (int v = 0; v < VECS; v++) {
+                fv scale = fv_mul(fv_load(&w->d[b][v * FV_LEN]), dx);
+                iv whole = t.shift ? iv_sub(acc.v[v][c], less) : acc.v[v][c];
+                sum[v][c] = fv_fma(fv_of(whole), scale, sum[v][c]);
+                if (t.has_m)
+                    sum[v][c] = fv_fma(fv_load(&w->m[b][v * FV_LEN]), sx, sum[v][c]);
+            }
+        }
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < VECS; v++)
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++)
+            fv_store(y + (size_t)c * p->y_stride + v * FV_LEN, sum[v][c]);
+}
+
+/* One function per type, its columns chosen once per call. */
+#define NK_STEP(kind, type, nc)                                                                    \
+    for (size_t i = 0; i < p->panels; i++)                                                         \
+    kind##_step(type, p, p->w + i, p->y + i * NK_PANEL_ROWS, nc)
+#define NK_PRODUCT(kind, type)                                                                     \
+    static void gemm_##type(const nk_product *p)                                                   \
+    {                                                                                              \
+        if (p->nc == 4)                                                                            \
+            NK_STEP(kind, type, 4);                                                                \
+        else if (p->nc == 3)                                                                       \
+            NK_STEP(kind, type, 3);                                                                \
+        else if (p->nc == 2)                                                                       \
+            NK_STEP(kind, type, 2);                                                                \
+        else                                                                                       \
+            NK_STEP(kind, type, 1);                                                                \
+    }
+
+#endif
+#endif
