@@ -29,7 +29,7 @@ typedef struct work {
     const char *far[MOST_FILES]; /* arguments that are addresses */
     size_t n_far;
     nb_compare c;
-    ui_text text, qa;
+    ui_corpus text, qa;
     bool demo; /* the demo's questions may be asked of these files */
     nk_pool *pool;
     nb_runs *runs; /* NULL: nothing can be remembered */

@@ -23,7 +23,7 @@ typedef struct work {
     ui_ctx *ctx;
     ui_engine own;
     nk_pool *pool;
-    ui_text text;
+    ui_corpus text;
     nb_reading reading;
     nb_runs *runs; /* NULL: nothing can be remembered */
     nb_run_key key;

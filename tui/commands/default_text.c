@@ -17,10 +17,10 @@ bool ui_is_demo(const nb_weights *w)
            memcmp(name, demo, n) == 0;
 }
 
-bool ui_demo_questions(ui_text *out, const nb_config *cfg)
+bool ui_demo_questions(ui_corpus *out, const nb_config *cfg)
 {
     char path[1100];
-    ui_text t = {.name = "qa.json"};
+    ui_corpus t = {.name = "qa.json"};
     if (!cfg->demo_dir[0] || !nb_path_join(path, sizeof path, cfg->demo_dir, "qa.json") ||
         nb_file_read(&t.at, &t.len, path, QUESTIONS_LIMIT, NULL) != NB_OK)
         return false;
@@ -32,7 +32,7 @@ bool ui_demo_questions(ui_text *out, const nb_config *cfg)
     return true;
 }
 
-static nb_status as_prose(nb_str *out, const ui_text *questions, nb_err *err)
+static nb_status as_prose(nb_str *out, const ui_corpus *questions, nb_err *err)
 {
     nb_json *doc = NULL;
     const char *text;
@@ -48,9 +48,9 @@ static nb_status as_prose(nb_str *out, const ui_text *questions, nb_err *err)
     return out->failed ? nb_fail(err, NB_NOMEM, "qa.json: no memory for its text") : NB_OK;
 }
 
-nb_status ui_text_open(ui_text *out, const nb_config *cfg, const char *file, nb_err *err)
+nb_status ui_text_open(ui_corpus *out, const nb_config *cfg, const char *file, nb_err *err)
 {
-    ui_text t = {.name = file}, questions;
+    ui_corpus t = {.name = file}, questions;
     nb_str prose = {0};
     nb_status st;
     if (file) {
@@ -60,7 +60,7 @@ nb_status ui_text_open(ui_text *out, const nb_config *cfg, const char *file, nb_
     } else {
         st = as_prose(&prose, &questions, err);
         ui_text_close(&questions);
-        t = (ui_text){.at = prose.at, .len = prose.len, .name = "the demo's questions and answers"};
+        t = (ui_corpus){.at = prose.at, .len = prose.len, .name = "the demo's questions and answers"};
     }
     if (st == NB_OK)
         st = nb_sha256_of(t.at, t.len, t.sha256, err);
@@ -71,8 +71,8 @@ nb_status ui_text_open(ui_text *out, const nb_config *cfg, const char *file, nb_
     return st;
 }
 
-void ui_text_close(ui_text *t)
+void ui_text_close(ui_corpus *t)
 {
     free(t->at);
-    *t = (ui_text){0};
+    *t = (ui_corpus){0};
 }
