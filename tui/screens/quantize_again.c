@@ -68,7 +68,7 @@ void ui_quantize_predicted(quantize *q, const nb_event *e)
 void ui_quantize_again_line(const nb_requantized *r, char *out, size_t cap)
 {
     char step[48], both[48];
-    snprintf(out, cap, "%zu %s to %s adds %s%%: expect %s%% error", r->tensors, r->from->name,
-             r->to->name, nb_fmt_fixed(step, 100 * r->step, 1),
-             nb_fmt_fixed(both, 100 * r->expected, 1));
+    snprintf(out, cap, "%zu tensor%s from %s to %s: adds %s%% of error, expect %s%%", r->tensors,
+             r->tensors == 1 ? "" : "s", r->from->name, r->to->name,
+             nb_fmt_fixed(step, 100 * r->step, 1), nb_fmt_fixed(both, 100 * r->expected, 1));
 }

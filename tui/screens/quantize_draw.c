@@ -15,10 +15,11 @@ enum { LABEL_W = 10, NARROW = 100 };
 /* What a second quantizing does to the weights, whether it is allowed yet or not. */
 static void draw_again(const quantize *q, parts_lines *l)
 {
+    enum { MOST = 2 }; /* the coarsest come first */
     char line[160];
-    for (size_t i = 0; q->again.known && i < q->again.n; i++) {
+    for (size_t i = 0; q->again.known && i < q->again.n && i < MOST; i++) {
         ui_quantize_again_line(&q->again.row[i], line, sizeof line);
-        ui_parts_pair(l, LABEL_W, i ? "" : "again", UI_WARN, "%s", line);
+        ui_parts_wrap(l, UI_WARN, line);
     }
 }
 
@@ -110,8 +111,11 @@ static void draw_form(quantize *q, ui_canvas *c, ui_rect r)
     ui_form_draw(c, top, field, n, &q->form, LABEL_W, q->editing < 0 && !q->table && !q->picking);
     free(words);
     parts_lines l = ui_parts_begin(c, rest);
+    const char *error = field[q->form.at].error; /* constant, or of q */
     if (q->editing >= 0)
         draw_input(q, &l);
+    else if (error)
+        ui_parts_wrap(&l, UI_ERR, error); /* its row has no room for all of it */
     else if (ui_parts_left(&l) > 6)
         ui_parts_line(&l, UI_DIM,
                       q->recipe.n_rules ? "a add  e edit  Del drop  < > order  z undo"
