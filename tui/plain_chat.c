@@ -89,8 +89,8 @@ static void say_partings(ui_plain *p, const chat *c)
         piece[0] = '\0';
         if ((size_t)at < m->n_token)
             ui_chat_piece(c, pane, m->token[at].id, piece, sizeof piece);
-        ui_plain_say(p, "%c parts from A at token %ld%s%s", 'A' + pane, at,
-                     piece[0] ? ": " : "", piece);
+        ui_plain_say(p, "%c parts from A at token %ld%s%s", 'A' + pane, at, piece[0] ? ": " : "",
+                     piece);
     }
 }
 

@@ -60,7 +60,8 @@ nb_status ui_text_open(ui_corpus *out, const nb_config *cfg, const char *file, n
     } else {
         st = as_prose(&prose, &questions, err);
         ui_text_close(&questions);
-        t = (ui_corpus){.at = prose.at, .len = prose.len, .name = "the demo's questions and answers"};
+        t = (ui_corpus){
+            .at = prose.at, .len = prose.len, .name = "the demo's questions and answers"};
     }
     if (st == NB_OK)
         st = nb_sha256_of(t.at, t.len, t.sha256, err);
