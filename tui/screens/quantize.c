@@ -499,6 +499,7 @@ static nb_status open(void **self, ui_app *app, nb_err *err)
     q->app = app;
     size_t n;
     q->editing = -1;
+    q->words = ui_xcalloc(1, sizeof *q->words);
     q->knobs = nb_method_knobs(nb_methods(&n)[0]);
     q->threads = ui_app_threads(app);
     nb_recipe_init(&q->recipe, nb_preset_find("Q4_K_M"));
@@ -527,6 +528,7 @@ static void close_screen(void **self)
     ui_quantize_drop_extras(q);
     nb_str_free(&q->recipe_text);
     free(q->pick);
+    free(q->words);
     ui_input_free(&q->input);
     free(q);
     *self = NULL;

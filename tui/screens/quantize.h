@@ -185,6 +185,11 @@ typedef struct quantize_pick {
 
 enum { QUANTIZE_UNDO = 32, QUANTIZE_MATRICES = 64, QUANTIZE_TEXT = 520 };
 
+/* What the form's rows say; made anew for every frame, in the same memory. */
+typedef struct quantize_words {
+    char text[QF_FIELDS + NB_MAX_RULES][QUANTIZE_TEXT], note[QF_FIELDS + NB_MAX_RULES][160];
+} quantize_words;
+
 typedef struct quantize {
     ui_app *app;
     quantize_source *source; /* NULL = none chosen */
@@ -210,6 +215,8 @@ typedef struct quantize {
     nb_recipe recipe;
     char recipe_name[64];   /* as loaded or saved last; "" = none */
     nb_str recipe_text;     /* as it was then */
+    bool modified;          /* it is another now */
+    quantize_words *words;  /* of the last frame; owned */
     quantize_extra *extras; /* owned, newest first; the recipe's may be any of them */
     quantize_target target;
     quantize_collect collect;
@@ -268,9 +275,6 @@ void ui_quantize_put(quantize *q, const nb_recipe *r);
 void ui_quantize_free_name(char *out, size_t cap, const char *stem, const char *ext);
 
 /* quantize_fields.c */
-typedef struct quantize_words {
-    char text[QF_FIELDS + NB_MAX_RULES][QUANTIZE_TEXT], note[QF_FIELDS + NB_MAX_RULES][160];
-} quantize_words;
 /* field[QF_FIELDS + NB_MAX_RULES]: the rows as they are shown; texts lie in words. Returns how many
  * there are; id (may be NULL) tells which field each is. */
 size_t ui_quantize_fields(const quantize *q, quantize_words *words, ui_field *field, int *id);
@@ -295,7 +299,7 @@ bool ui_quantize_pick_take(quantize *q, size_t row); /* false: it cannot be had 
 void ui_quantize_pick_draw(quantize *q, ui_canvas *c, ui_rect r);
 void ui_quantize_step_recipe(quantize *q, int step);
 /* Name of the recipe; modified since it was loaded or saved. */
-bool ui_quantize_modified(const quantize *q);
+bool ui_quantize_modified(const quantize *q); /* as text; q->modified keeps it */
 bool ui_quantize_save_recipe(quantize *q, const char *name);
 
 /* quantize_target.c */

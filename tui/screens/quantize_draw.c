@@ -96,20 +96,18 @@ static void form_title(const quantize *q, char *out, size_t cap)
 static void draw_form(quantize *q, ui_canvas *c, ui_rect r)
 {
     ui_field field[QF_FIELDS + NB_MAX_RULES];
-    quantize_words *words = ui_xcalloc(1, sizeof *words);
     char title[80];
-    bool edited = q->recipe_name[0] ? ui_quantize_modified(q) : q->recipe.n_rules || q->recipe.pure;
+    bool edited = q->recipe_name[0] ? q->modified : q->recipe.n_rules || q->recipe.pure;
     form_title(q, title, sizeof title);
     ui_box(c, r, title, edited ? "modified" : q->recipe_name[0] ? NULL : "Ctrl-R runs it", true);
     ui_rect in = ui_inside(r), top, rest;
     in = (ui_rect){in.x + 1, in.y, in.w - 1, in.h};
-    size_t n = ui_quantize_fields(q, words, field, NULL);
+    size_t n = ui_quantize_fields(q, q->words, field, NULL);
     int tail = q->editing >= 0 ? 6 : 5, rows = (int)n;
     if (rows > in.h - tail)
         rows = in.h - tail > 3 ? in.h - tail : in.h;
     ui_parts_rows(in, rows, &top, &rest);
     ui_form_draw(c, top, field, n, &q->form, LABEL_W, q->editing < 0 && !q->table && !q->picking);
-    free(words);
     parts_lines l = ui_parts_begin(c, rest);
     const char *error = field[q->form.at].error; /* constant, or of q */
     if (q->editing >= 0)
@@ -275,6 +273,10 @@ void ui_quantize_draw(void *self, ui_canvas *c, ui_rect r)
     }
     if (q->picking && (narrow || q->zoom)) {
         ui_quantize_pick_draw(q, c, r);
+        return;
+    }
+    if (q->zoom && ui_quantize_has_front(q) && (!live || walks_front(q))) {
+        draw_front(q, c, r);
         return;
     }
     if (q->zoom && live) {

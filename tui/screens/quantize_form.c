@@ -98,6 +98,7 @@ void ui_quantize_plan(quantize *q)
         nb_plan_free(&q->plan);
     q->planned = false;
     q->plan_err = (nb_err){0};
+    q->modified = ui_quantize_modified(q);
     if (!q->source)
         return;
     ui_quantize_name_output(q);

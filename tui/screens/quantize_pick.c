@@ -147,6 +147,7 @@ static void named(quantize *q, const char *name)
     snprintf(q->recipe_name, sizeof q->recipe_name, "%s", name);
     nb_str_clear(&q->recipe_text);
     nb_recipe_print(&q->recipe, &q->recipe_text);
+    q->modified = false;
 }
 
 static bool load(quantize *q, const char *name)

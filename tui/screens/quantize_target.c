@@ -8,7 +8,7 @@
 #include "tui/screens/quantize.h"
 #include "tui/widgets/w_dots.h"
 
-enum { AXIS_W = 9 };
+enum { AXIS_W = 9, PLOT_W = 240, PLOT_H = 12 };
 
 bool ui_quantize_has_front(const quantize *q)
 {
@@ -256,19 +256,18 @@ void ui_quantize_front_draw(const quantize *q, ui_canvas *c, ui_rect r)
     const quantize_target *t = &q->target;
     const nb_solve *s = &t->solve;
     char num[48], lo[16], hi[16];
-    int plot_h = r.h > 24 ? 12 : r.h / 2;
-    ui_dots d = {.w = r.w - AXIS_W - 1, .h = plot_h};
+    uint8_t cells[PLOT_W * PLOT_H];
+    int room = r.w - AXIS_W - 1, plot_h = r.h > 2 * PLOT_H ? PLOT_H : r.h / 2;
+    ui_dots d = {.w = room < PLOT_W ? room : PLOT_W, .h = plot_h, .cell = cells};
     if (d.w < 8 || d.h < 3) {
         draw_rows(q, c, r);
         return;
     }
-    d.cell = ui_xcalloc((size_t)d.w * (size_t)d.h, 1);
     size_t n = ui_dots_front(&d, s->front, s->n_front);
     ui_dots_draw(c, r.x + AXIS_W, r.y, &d, UI_PLOT_FRONTIER);
     int here = t->met ? ui_dots_front_cell(&d, s->front, s->n_front, point_taken(t)) : -1;
     if (here >= 0)
         ui_text(c, r.x + AXIS_W + here % d.w, r.y + here / d.w, UI_MARK, "@");
-    free(d.cell);
     if (n) {
         double top = s->front[0].damage, low = s->front[n - 1].damage;
         ui_textf(c, r.x, r.y, UI_PLOT_AXIS, "%8s", nb_fmt_fixed(num, top, top < 0.1 ? 5 : 3));
@@ -278,7 +277,7 @@ void ui_quantize_front_draw(const quantize *q, ui_canvas *c, ui_rect r)
         nb_human_bytes(lo, s->front[0].bytes);
         nb_human_bytes(hi, s->front[n - 1].bytes);
         ui_text(c, r.x + AXIS_W, r.y + plot_h, UI_PLOT_AXIS, lo);
-        ui_text(c, r.x + r.w - 1 - (int)strlen(hi), r.y + plot_h, UI_PLOT_AXIS, hi);
+        ui_text(c, r.x + AXIS_W + d.w - (int)strlen(hi), r.y + plot_h, UI_PLOT_AXIS, hi);
     }
     draw_rows(q, c, (ui_rect){r.x, r.y + plot_h + 2, r.w, r.h - plot_h - 2});
 }
