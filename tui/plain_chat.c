@@ -96,13 +96,16 @@ static void say_partings(ui_plain *p, const chat *c)
 
 static void run(ui_plain *p, chat *c, size_t from)
 {
-    stream s = {.c = c, .from = from};
+    stream *s = ui_xcalloc(1, sizeof *s);
+    *s = (stream){.c = c, .from = from};
     for (int pane = 0; pane < UI_PANES; pane++)
-        s.message[pane] = -1;
+        s->message[pane] = -1;
     p->news = follow;
-    p->news_arg = &s;
+    p->news_arg = s;
     bool going = ui_plain_wait(p, busy, c);
     p->news = NULL;
+    p->news_arg = NULL;
+    free(s);
     for (int pane = 0; pane < ui_chat_panes(c); pane++)
         if (c->pane[pane].problem[0])
             ui_plain_say(p, "%c, %s: %s", 'A' + pane, c->pane[pane].label, c->pane[pane].problem);

@@ -93,6 +93,8 @@ static void fill_words(const quantize *q, quantize_words *t)
 {
     char size[16];
     const quantize_source *s = q->source;
+    for (size_t i = 0; i < countof(t->note); i++) /* of the frame before */
+        t->note[i][0] = t->text[i][0] = '\0';
     if (s)
         snprintf(t->text[QF_SOURCE], QUANTIZE_TEXT, "%s  %s  %s", s->name, s->type,
                  nb_human_bytes(size, nb_weights_file_bytes(s->weights)));

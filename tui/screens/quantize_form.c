@@ -388,12 +388,12 @@ static bool accept(quantize *q, int field, const char *text)
     }
 }
 
-/* A change that leaves no plan where there was one is refused where it was typed. */
-static bool still_plans(quantize *q, bool planned, const nb_recipe *before)
+/* A change of the recipe that leaves no plan where there was one is refused where it was typed. */
+static bool still_plans(quantize *q, int field, bool planned, const nb_recipe *before)
 {
+    bool recipe = field == QF_METHOD || field > QF_MORE;
     ui_quantize_plan(q);
-    if (!planned || q->planned || q->plan_err.status == NB_REFUSED ||
-        memcmp(before, &q->recipe, sizeof *before) == 0)
+    if (!recipe || !planned || q->planned || q->plan_err.status == NB_REFUSED)
         return true;
     snprintf(q->input_error, sizeof q->input_error, "%s", q->plan_err.msg);
     q->recipe = *before;
@@ -410,7 +410,7 @@ void ui_quantize_accept(quantize *q)
     nb_recipe before = q->recipe;
     bool planned = q->planned;
     if (q->saving ? !ui_quantize_save_recipe(q, text)
-                  : !accept(q, q->editing, text) || !still_plans(q, planned, &before))
+                  : !accept(q, q->editing, text) || !still_plans(q, q->editing, planned, &before))
         return; /* the input stays, with its error beside it */
     q->editing = -1;
     q->saving = false;
