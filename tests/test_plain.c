@@ -268,7 +268,8 @@ CHECK_TEST(plain, tui_27_three_models_and_where_they_part)
 CHECK_TEST(plain, compares_files_with_the_reference_first)
 {
     session s = fresh("plain-compare");
-    child c = TYPE(&s, "4\n11\n13\n0\n2\n1 2\n0\n", "demo");
+    child c = type(&s, "4\n11\n13\n0\n2\n1 2\n0\n",
+                   (child_how){.args = {"demo"}, .seconds = 300}); /* with sanitizers it is slow */
     check_linear(&c);
     check(c.code == 0 && says(&c, "reference") && says(&c, "keep it"), "%s", c.out);
     child_free(&c);
