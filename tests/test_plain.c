@@ -265,12 +265,18 @@ CHECK_TEST(plain, tui_27_three_models_and_where_they_part)
     child_free(&c);
 }
 
+/* Two models read a text and answer 71 questions: minutes with sanitizers, which see the same work
+ * in the command's own tests. There the job is started and stopped. */
 CHECK_TEST(plain, compares_files_with_the_reference_first)
 {
     session s = fresh("plain-compare");
-    child c = type(&s, "4\n11\n13\n0\n2\n1 2\n0\n",
-                   (child_how){.args = {"demo"}, .seconds = 300}); /* with sanitizers it is slow */
+    bool whole = TEST_THIN == 1;
+    child c =
+        type(&s, "4\n11\n13\n0\n2\n1 2\n0\n",
+             (child_how){.args = {"demo"}, .seconds = 300, .interrupt_after = whole ? 0 : 20});
     check_linear(&c);
-    check(c.code == 0 && says(&c, "reference") && says(&c, "keep it"), "%s", c.out);
+    check(!whole || (c.code == 0 && says(&c, "compare, the one with most bits is the reference") &&
+                     says(&c, "keep it")),
+          "%d: %s", c.code, c.out);
     child_free(&c);
 }
