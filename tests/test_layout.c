@@ -32,6 +32,11 @@ CHECK_TEST(layout, tui_2_quantize_cuts_no_word)
     holds_whole_words("quantize", "nibble-demo");
 }
 
+CHECK_TEST(layout, tui_2_form_cuts_no_word)
+{
+    holds_whole_words("form", "nibble-demo");
+}
+
 CHECK_TEST(layout, tui_2_inspect_cuts_no_word)
 {
     holds_whole_words("inspect", "nibble-demo");

@@ -104,15 +104,16 @@ CHECK_TEST(mouse, models_select_open_sort_and_filter)
 
 CHECK_TEST(mouse, quantize_form_is_selected_then_entered)
 {
-    workbench w = play("size 120x40\nwait\nkeys 3\nwait\nsave-json a\nclick pure\nsave-json b\n"
-                       "save-screen selected\ndouble pure\nsave-json c\nclick output\n"
-                       "double output\nsave-screen editing\nclick method\nsave-screen left\n"
-                       "wheel-down threads\nclick Quantize ]\nsave-screen no\nsave-json d\n"
-                       "double Quantize ]\nframes 2\nsave-screen runs\nwait\n");
+    workbench w = play(
+        "size 120x40\nwait\nkeys 3\nwait\ndouble options of\nsave-json a\nclick pure\nsave-json b\n"
+        "save-screen selected\ndouble pure\nsave-json c\nclick o-Q2_K\n"
+        "double o-Q2_K\nsave-screen editing\nclick method\nsave-screen left\n"
+        "wheel-down threads\nclick Quantize ]\nsave-screen no\nsave-json d\n"
+        "double Quantize ]\nframes 2\nsave-screen runs\nwait\n");
     check(same_file(&w, "a", "b"), "a press changed the recipe");
     check(!same_file(&w, "b", "c"), "the second press did not");
     check(same_file(&w, "c", "d"), "something changed it");
-    LOOK(&w, "selected", "> pure", "editing", "Enter accepts", "left", "> method", "left",
+    LOOK(&w, "selected", ">   pure", "editing", "Enter accepts", "left", "> method", "left",
          "!Enter accepts", "no", "what it will be", "runs", "/44");
     workbench_free(&w);
 }

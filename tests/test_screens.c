@@ -38,6 +38,11 @@ CHECK_TEST(screens, quantize_matches_its_goldens)
     golden("quantize", "nibble-demo");
 }
 
+CHECK_TEST(screens, form_matches_its_goldens_tui_24)
+{
+    golden("form", "nibble-demo");
+}
+
 CHECK_TEST(screens, inspect_matches_its_goldens)
 {
     golden("inspect", "nibble-demo");

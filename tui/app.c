@@ -10,6 +10,7 @@
 
 #include "core/base/file.h"
 #include "kernels/cpu.h"
+#include "tui/plain.h"
 #include "tui/transcript.h"
 
 static const struct {
@@ -454,8 +455,11 @@ nb_status ui_app_run(const nb_config *cfg, const ui_app_options *opt, nb_err *er
         nb_now_set(100); /* pinned: only `frames` moves it */
     st = open_app(app, err);
     if (st == NB_OK) {
-        app->canvas.ascii = opt->ascii;
-        st = opt->script ? ui_app_script(app, opt->script, err) : ui_app_loop(app, err);
+        bool plain = !opt->script && (opt->plain || ui_term_plain());
+        app->canvas.ascii = opt->ascii || (plain && !ui_term_utf8());
+        st = opt->script ? ui_app_script(app, opt->script, err)
+             : plain     ? ui_plain_run(app, err)
+                         : ui_app_loop(app, err);
     }
     close_app(app);
     if (opt->script)

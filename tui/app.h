@@ -17,6 +17,7 @@ typedef struct ui_app_options {
     const char *script; /* --script FILE: headless replay */
     const char *start;  /* first screen by name, NULL = models */
     bool read_only, offline, ascii, no_color, no_mouse;
+    bool plain; /* lines instead of screens: needs no terminal */
     int threads;
     const char *cpu; /* ceiling, NULL = cfg.cpu */
 } ui_app_options;

@@ -68,6 +68,20 @@ static bool can_drive(const char *name, int fd)
     return good;
 }
 
+bool ui_term_plain(void)
+{
+    const char *name = getenv("TERM");
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+        return false;
+    return !name || !*name || strcmp(name, "dumb") == 0 ||
+           (!can_drive(name, STDOUT_FILENO) && !can_drive(FALLBACK, STDOUT_FILENO));
+}
+
+bool ui_term_utf8(void)
+{
+    return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
 static nb_status choose(ui_term *t, nb_err *err)
 {
     const char *name = getenv("TERM");
@@ -75,17 +89,12 @@ static nb_status choose(ui_term *t, nb_err *err)
         return nb_fail(
             err, NB_USAGE,
             "the workbench needs a terminal; nibble --help lists the commands that do not");
-    if (!name || !*name || strcmp(name, "dumb") == 0)
-        return nb_fail(err, NB_USAGE,
-                       "TERM=%s cannot show the workbench; nibble --help lists the commands",
-                       name && *name ? "dumb" : "");
-    if (!can_drive(name, t->out))
+    if (!name || !can_drive(name, t->out))
         name = FALLBACK;
     if (name == FALLBACK && !can_drive(name, t->out))
         return nb_fail(
             err, NB_USAGE,
-            "terminal type \"%.40s\" is not known here: install ncurses-term or set TERM",
-            getenv("TERM"));
+            "no terminal type is known here, not even %s: install ncurses-term or set TERM", name);
     snprintf(t->name, sizeof t->name, "%s", name);
     return NB_OK;
 }
@@ -250,7 +259,7 @@ nb_status ui_term_open(ui_term **out, const ui_term_options *opt, nb_err *err)
     *t = (ui_term){.in = STDIN_FILENO, .out = STDOUT_FILENO, .stderr_was = -1, .asked = -1};
     t->log_fd = opt->log_fd >= 0 ? fcntl(opt->log_fd, F_DUPFD_CLOEXEC, 3)
                                  : open("/dev/null", O_WRONLY | O_CLOEXEC);
-    t->ascii = opt->ascii || strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+    t->ascii = opt->ascii || !ui_term_utf8();
     t->mouse = opt->mouse;
     nb_status st = choose(t, err);
     if (st == NB_OK && tcgetattr(t->in, &t->saved) != 0)

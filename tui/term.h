@@ -15,6 +15,10 @@ typedef struct ui_term_options {
     int log_fd; /* takes what is written to stderr meanwhile; -1 = nobody */
 } ui_term_options;
 
+/* There is a terminal, and it cannot be drawn on: TERM is dumb or empty, or nothing that can be
+ * driven is installed here. */
+bool ui_term_plain(void);
+bool ui_term_utf8(void); /* the locale's characters */
 /* NB_USAGE when stdin/stdout is no terminal or none can be driven; nothing was written then. */
 nb_status ui_term_open(ui_term **out, const ui_term_options *opt, nb_err *err);
 /* Restores everything; accepts NULL. */

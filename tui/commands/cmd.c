@@ -95,6 +95,8 @@ static void hook_progress(void *ud, const nb_progress *p)
 nb_hooks ui_ctx_hooks(ui_ctx *ctx)
 {
     ctx->line = (ui_line){0};
+    if (ctx->hooks)
+        return *ctx->hooks;
     return (nb_hooks){hook_progress, hook_canceled, ctx};
 }
 

@@ -55,6 +55,7 @@ typedef struct ui_ctx {
     size_t n_args;
     bool err_tty; /* progress may be drawn on stderr */
     ui_line line;
+    const nb_hooks *hooks; /* who follows and cancels; NULL = a line on stderr, SIGINT */
     const char *remedy; /* borrowed, constant: what to do about the failure; NULL = nothing known */
 } ui_ctx;
 

@@ -75,6 +75,9 @@ static bool look(ui_pull *p)
             busy = insist(p, x) || busy;
     }
     ui_pull_draw(p, &s);
+    if (p->ctx->hooks)
+        nb_report(p->ctx->hooks,
+                  &(nb_progress){.what = s.current, .done = s.have, .total = s.bytes});
     return busy;
 }
 

@@ -5,13 +5,15 @@
 #include "tui/app.h"
 #include "tui/commands/cmd.h"
 
-enum { U_SCRIPT, U_READ_ONLY, U_OFFLINE, U_COLOR, U_ASCII, U_NO_MOUSE, U_COUNT };
+enum { U_SCRIPT, U_READ_ONLY, U_OFFLINE, U_COLOR, U_ASCII, U_PLAIN, U_NO_MOUSE, U_COUNT };
 static const ui_opt opts[U_COUNT] = {
     {"script", 0, UI_OPT_FILE, "FILE", NULL, 0, 0, "replay keys without a terminal, save screens"},
     {"read-only", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "write nothing"},
     {"offline", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "never use the network"},
     {"color", 0, UI_OPT_TEXT, "WHEN", "auto", 0, 0, "auto or never"},
     {"ascii", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "ASCII glyphs only"},
+    {"plain", 0, UI_OPT_FLAG, NULL, NULL, 0, 0,
+     "lines and numbered choices, for screen readers, dumb terminals and pipes"},
     {"no-mouse", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, "leave the mouse to the terminal"},
 };
 
@@ -25,6 +27,7 @@ static nb_status run(ui_ctx *ctx, nb_err *err)
         .read_only = o[U_READ_ONLY].flag,
         .offline = o[U_OFFLINE].flag,
         .ascii = o[U_ASCII].flag,
+        .plain = o[U_PLAIN].flag,
         .no_color = ctx->cfg.no_color,
         .no_mouse = o[U_NO_MOUSE].flag,
         .threads = ctx->threads,

@@ -1,12 +1,12 @@
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/files/library.h"
-#include "core/model/session.h"
+#include "core/quant/budget.h"
 #include "core/quant/solve.h"
 #include "tui/commands/recipe.h"
+#include "tui/widgets/w_dots.h"
 
 typedef struct work {
     ui_ctx *ctx;
@@ -22,73 +22,32 @@ typedef struct work {
 /* --- budget ------------------------------------------------------------------------------------
  */
 
-/* "4MB", "7.5G", "512MiB", "3500000". */
-static bool read_size(const char *text, uint64_t *out)
-{
-    static const char unit[] = "kMGT";
-    char number[32];
-    size_t n = strspn(text, "0123456789."), len = strlen(text);
-    double base = 1000, v;
-    if (n == 0 || n >= sizeof number)
-        return false;
-    snprintf(number, sizeof number, "%.*s", (int)n, text);
-    const char *p = text + n, *at = *p ? strchr(unit, *p == 'K' ? 'k' : *p) : NULL;
-    p += at != NULL;
-    if (at && *p == 'i') {
-        base = 1024;
-        p++;
-    }
-    p += *p == 'B';
-    if (p != text + len || !nb_parse_double(number, &v))
-        return false;
-    for (const char *u = unit; at && u <= at; u++)
-        v *= base;
-    *out = v < 1e18 ? (uint64_t)v : 0;
-    return v >= 1 && v < 1e18;
-}
-
 static nb_status size_option(uint64_t *out, const ui_arg *a, const char *name, nb_err *err)
 {
-    return read_size(a->text, out)
+    return nb_size_read(a->text, out)
                ? NB_OK
                : nb_fail(err, NB_USAGE, "--%s: \"%s\" is no size: 4MB, 7.5GB", name, a->text);
-}
-
-/* What is left of the memory for the file, the KV cache and buffers taken off. */
-static nb_status ram_budget(work *w, nb_err *err)
-{
-    const ui_arg *o = w->ctx->opt;
-    nb_hparams hp;
-    uint64_t ram, kv, compute;
-    nb_session_options opt = {.n_ctx = o[R_CTX].set ? (uint32_t)o[R_CTX].i : 0};
-    NB_TRY(size_option(&ram, &o[R_RAM], "ram", err));
-    NB_TRY(nb_hparams_read(&hp, nb_weights_kvs(w->weights), err));
-    nb_session_plan(&hp, &opt, &kv, &compute);
-    if (kv >= ram || compute >= ram - kv) {
-        char a[16], b[16];
-        return nb_fail(err, NB_NOTFOUND, "--ram: KV cache and buffers alone take %s of %s",
-                       nb_human_bytes(a, kv + compute), nb_human_bytes(b, ram));
-    }
-    w->budget = ram - kv - compute;
-    return NB_OK;
 }
 
 static nb_status read_budget(work *w, nb_err *err)
 {
     const ui_arg *o = w->ctx->opt;
+    nb_budget b = {.bpw = o[R_BPW].num, .ctx = o[R_CTX].set ? (uint32_t)o[R_CTX].i : 0};
     if (o[R_SIZE].set + o[R_BPW].set + o[R_RAM].set > 1)
         return nb_fail(err, NB_USAGE, "--size, --bpw, --ram: one of them");
     if (o[R_CTX].set && !o[R_RAM].set)
         return nb_fail(err, NB_USAGE, "--ctx: --ram is missing");
     if (o[R_SAVE].set && !(o[R_SIZE].set || o[R_BPW].set || o[R_RAM].set))
         return nb_fail(err, NB_USAGE, "--save: --size, --bpw or --ram is missing");
+    b.kind = o[R_SIZE].set  ? NB_BUDGET_SIZE
+             : o[R_RAM].set ? NB_BUDGET_RAM
+             : o[R_BPW].set ? NB_BUDGET_BPW
+                            : NB_BUDGET_NONE;
     if (o[R_SIZE].set)
-        return size_option(&w->budget, &o[R_SIZE], "size", err);
+        NB_TRY(size_option(&b.bytes, &o[R_SIZE], "size", err));
     if (o[R_RAM].set)
-        return ram_budget(w, err);
-    if (o[R_BPW].set) /* of tensors; the header comes on top */
-        w->budget = w->plan.header.len + (uint64_t)(o[R_BPW].num * (double)w->plan.params / 8);
-    return NB_OK;
+        NB_TRY(size_option(&b.bytes, &o[R_RAM], "ram", err));
+    return b.kind ? nb_budget_bytes(&b, &w->plan, &w->budget, err) : NB_OK;
 }
 
 static nb_status read_types(nk_type_id *types, size_t *n, const ui_arg *a, nb_err *err)
@@ -152,48 +111,23 @@ static nb_status find_recipe(work *w, nb_err *err)
 /* --- the front ---------------------------------------------------------------------------------
  */
 
-enum { PLOT_W = 56, PLOT_H = 12, DOTS_W = 2 * PLOT_W, DOTS_H = 4 * PLOT_H };
-
-/* Braille cells are 2 x 4 dots: bit of the dot at x, y of its cell (Unicode 2800). */
-static const uint8_t dot_bit[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
-
-typedef struct plot {
-    uint8_t cell[PLOT_H][PLOT_W];
-    double x0, x1, y0, y1; /* bytes; log10 of damage */
-} plot;
-
-static void put_dot(plot *p, double bytes, double damage)
-{
-    double x = p->x1 > p->x0 ? (bytes - p->x0) / (p->x1 - p->x0) : 0;
-    double y = p->y1 > p->y0 ? (log10(damage) - p->y0) / (p->y1 - p->y0) : 0;
-    int dx = (int)(x * (DOTS_W - 1) + 0.5), dy = (int)((1 - y) * (DOTS_H - 1) + 0.5);
-    if (dx >= 0 && dx < DOTS_W && dy >= 0 && dy < DOTS_H)
-        p->cell[dy / 4][dx / 2] |= dot_bit[dy % 4][dx % 2];
-}
+enum { PLOT_W = 56, PLOT_H = 12 };
 
 static void print_plot(const nb_solve *s)
 {
-    plot p;
     char lo[16], hi[16], number[48];
-    size_t n = s->n_front;
-    while (n > 1 && !(s->front[n - 1].damage > 0)) /* exact files have no place on a log scale */
-        n--;
-    if (!(s->front[0].damage > 0))
+    uint8_t cells[PLOT_W * PLOT_H];
+    ui_dots p = {.w = PLOT_W, .h = PLOT_H, .cell = cells};
+    size_t n = ui_dots_front(&p, s->front, s->n_front);
+    if (!n)
         return;
-    p = (plot){.x0 = (double)s->front[0].bytes,
-               .x1 = (double)s->front[n - 1].bytes,
-               .y0 = log10(s->front[n - 1].damage),
-               .y1 = log10(s->front[0].damage)};
-    for (size_t i = 0; i < n; i++)
-        put_dot(&p, (double)s->front[i].bytes, s->front[i].damage);
     for (int y = 0; y < PLOT_H; y++) {
         bool edge = y == 0 || y == PLOT_H - 1;
         double at = y == 0 ? s->front[0].damage : s->front[n - 1].damage;
         printf("%9s ", edge ? nb_fmt_fixed(number, at, at < 0.1 ? 5 : 3) : "");
         for (int x = 0; x < PLOT_W; x++) {
-            char utf8[5] = {0};
-            nb_utf8_put(0x2800u + p.cell[y][x], utf8);
-            fputs(p.cell[y][x] ? utf8 : " ", stdout);
+            char utf8[UI_DOTS_UTF8];
+            fputs(ui_dots_text(&p, x, y, utf8), stdout);
         }
         putchar('\n');
     }

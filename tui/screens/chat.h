@@ -274,6 +274,8 @@ void ui_chat_draw_top(chat *c, ui_canvas *canvas, ui_rect r);
 const char *ui_chat_diff_why_not(const chat *c); /* NULL = there is something to compare */
 void ui_chat_diff_draw(chat *c, ui_canvas *canvas, ui_rect r);
 void ui_chat_diff_free(chat_diff *d);
+/* The same words as one text; false: there are no two answers. */
+bool ui_chat_diff_text(const chat *c, int pane, nb_str *out);
 
 /* ui_chat_draw.c */
 void ui_chat_draw(void *self, ui_canvas *canvas, ui_rect r);

@@ -213,3 +213,15 @@ void ui_chat_diff_free(chat_diff *d)
     free(d->span);
     *d = (chat_diff){0};
 }
+
+bool ui_chat_diff_text(const chat *c, int pane, nb_str *out)
+{
+    const ui_message *a = ui_chat_answer(c, 0, NULL), *b = ui_chat_answer(c, pane, NULL);
+    chat_diff d = {0};
+    if (!a || !b)
+        return false;
+    compute(&d, a, b);
+    nb_str_addn(out, nb_str_c(&d.text), d.text.len);
+    ui_chat_diff_free(&d);
+    return true;
+}

@@ -6,6 +6,8 @@
 
 #include "core/base/file.h"
 
+static const double PROGRESS = 0.1; /* s between looks at a job that only a row tells of */
+
 /* --- the source, opened by a job ------------------------------------------------------------- */
 
 static void describe(quantize_source *s, const char *path)
@@ -80,8 +82,12 @@ static void opened(quantize *q, const nb_event *e)
     q->source = q->open_arg.made;
     q->open_arg.made = NULL;
     q->named = q->requantize = false;
-    q->recipe.imatrix = NULL; /* it is of the model before */
-    q->matrix_error[0] = '\0';
+    q->recipe.imatrix = NULL; /* it is of the model before, as keys and layers are */
+    q->recipe.edits = NULL;
+    q->recipe.patterns = NULL;
+    q->target.budget = (nb_budget){0};
+    q->target.met = false;
+    q->matrix_error[0] = q->target.error[0] = q->collect.error[0] = '\0';
     ui_workspace_set(ui_app_workspace(q->app), "quantize.source", q->source->path);
     ui_app_log(q->app, "opened %s to quantize", q->source->path);
     ui_quantize_usual_preset(q);
@@ -91,9 +97,15 @@ static void opened(quantize *q, const nb_event *e)
 static void event(void *self, const nb_event *e)
 {
     quantize *q = self;
-    if (e->kind != NB_EVENT_DONE)
+    if (e->job == q->collect.job)
+        ui_quantize_collected(q, e);
+    else if (e->kind != NB_EVENT_DONE)
         return;
-    if (e->job == q->opening)
+    else if (e->job == q->target.job)
+        ui_quantize_measured(q, e);
+    else if (e->job == q->again.job)
+        ui_quantize_predicted(q, e);
+    else if (e->job == q->opening)
         opened(q, e);
     else if (e->job == q->reading)
         ui_quantize_read(q, e);
@@ -117,16 +129,19 @@ static void talk(quantize *q)
         ui_app_show(q->app, UI_CHAT, paths, NULL);
 }
 
-/* Enter: starts an input where there is text, the run on the button, else the next choice. */
+/* Enter: starts an input where there is text, a list where there is one, the run on the button,
+ * else the next choice. */
 static void enter(quantize *q)
 {
-    int row = (int)q->form.at;
+    int field = ui_quantize_at(q);
     const char *none[] = {NULL};
-    if (row == QF_SOURCE)
+    if (field == QF_SOURCE)
         ui_app_show(q->app, UI_MODELS, none, NULL);
-    else if (row == QF_RUN)
+    else if (field == QF_RUN)
         ui_quantize_start(q);
-    else if (!ui_quantize_edit(q, row))
+    else if (field == QF_TYPE || field == QF_RECIPE)
+        ui_quantize_pick_open(q, field == QF_TYPE ? QUANTIZE_PRESETS : QUANTIZE_RECIPES);
+    else if (!ui_quantize_edit(q, field))
         ui_quantize_change(q, 1);
 }
 
@@ -134,6 +149,8 @@ static bool escape(quantize *q)
 {
     if (q->editing >= 0)
         q->editing = -1;
+    else if (q->picking)
+        ui_quantize_pick_close(q);
     else if (q->table)
         q->table = false;
     else if (q->zoom)
@@ -142,12 +159,19 @@ static bool escape(quantize *q)
         q->live.replay = false;
     else
         return false;
+    q->saving = false;
     return true;
+}
+
+/* The one that p and x are about: the run, else what is collected or measured for one. */
+static nb_job *job_of(const quantize *q)
+{
+    return q->live.job ? q->live.job : q->collect.job ? q->collect.job : q->target.job;
 }
 
 static bool job_action(quantize *q, ui_action a)
 {
-    nb_job *job = q->live.job;
+    nb_job *job = job_of(q);
     if (!job)
         return false;
     if (a == UI_ACT_QUANTIZE_PAUSE)
@@ -184,8 +208,7 @@ static void copy_command(quantize *q)
         nb_str_add(&s, " --imatrix");
         ui_parts_path(&s, q->recipe.imatrix->path);
     }
-    if (q->recipe.pure)
-        nb_str_add(&s, " --pure");
+    ui_quantize_more_command(q, &s);
     for (size_t i = 0; i < q->recipe.n_rules; i++) {
         char rule[160];
         snprintf(rule, sizeof rule, "%s=%s", q->recipe.rule[i].pattern,
@@ -209,6 +232,7 @@ static bool action_here(quantize *q, ui_action a)
         ui_quantize_start(q);
         return true;
     case UI_ACT_QUANTIZE_DRY_RUN:
+        ui_quantize_pick_close(q);
         q->table = !q->table && q->planned;
         return true;
     case UI_ACT_QUANTIZE_ADD:
@@ -217,7 +241,7 @@ static bool action_here(quantize *q, ui_action a)
     case UI_ACT_QUANTIZE_LATER:
         return ui_quantize_rule_action(q, a);
     case UI_ACT_QUANTIZE_EDIT:
-        return ui_quantize_edit(q, (int)q->form.at);
+        return ui_quantize_edit(q, ui_quantize_at(q));
     case UI_ACT_QUANTIZE_PAUSE:
     case UI_ACT_QUANTIZE_CANCEL:
         return job_action(q, a);
@@ -244,9 +268,36 @@ static void write_report(quantize *q)
     nb_str_free(&text);
 }
 
+/* On the form w saves its recipe; over the dry run's table, or a run at full size, the report. */
+static void write_out(quantize *q)
+{
+    if (q->table || q->zoom) {
+        write_report(q);
+        return;
+    }
+    ui_input_set(&q->input, q->recipe_name);
+    q->editing = QF_RECIPE;
+    q->saving = true;
+    q->input_error[0] = '\0';
+    ui_quantize_go(q, QF_RECIPE);
+}
+
+static bool pick_action(quantize *q, ui_action a)
+{
+    if (a == UI_ACT_ANY_OPEN)
+        ui_quantize_pick_take(q, q->pick_list.at);
+    else if (a == UI_ACT_ANY_ESCAPE || a == UI_ACT_ANY_LEFT)
+        ui_quantize_pick_close(q);
+    else
+        return ui_list_move(&q->pick_list, a, 10);
+    return true;
+}
+
 static bool action(void *self, ui_action a)
 {
     quantize *q = self;
+    if (q->picking && q->editing < 0 && pick_action(q, a))
+        return true;
     if (q->editing >= 0) {
         if (a == UI_ACT_ANY_OPEN)
             ui_quantize_accept(q);
@@ -274,7 +325,7 @@ static bool action(void *self, ui_action a)
         copy_command(q);
         return true;
     case UI_ACT_ANY_WRITE:
-        write_report(q);
+        write_out(q);
         return true;
     case UI_ACT_ANY_ZOOM:
         q->zoom = !q->zoom;
@@ -328,11 +379,16 @@ static bool mouse(void *self, const ui_key *k)
     quantize *q = self;
     int spot = ui_spots_hit(&q->spots, k->x, k->y);
     bool press = k->button < 4;
-    if (ui_list_mouse(&q->table_list, k) || mouse_look(q, k)) {
+    if (ui_list_mouse(&q->pick_list, k)) {
+        if (k->button == 2)
+            ui_quantize_pick_take(q, q->pick_list.at);
+    } else if (ui_list_mouse(&q->table_list, k) || mouse_look(q, k)) {
         q->editing = press ? -1 : q->editing;
     } else if (ui_list_mouse(&q->form, k)) {
         q->editing = press ? -1 : q->editing; /* as Esc leaves it */
         q->table = q->table && !press;
+        if (press)
+            ui_quantize_pick_close(q);
         if (k->button == 2)
             enter(q);
     } else if (spot == QUANTIZE_SPOT_INPUT) {
@@ -348,10 +404,12 @@ static bool mouse(void *self, const ui_key *k)
 static const char *why_not(const void *self, ui_action a)
 {
     const quantize *q = self;
-    bool job = q->live.job != NULL;
+    bool job = job_of(q) != NULL;
     switch (a) {
     case UI_ACT_QUANTIZE_RUN:
-        return job ? "a quantize runs already" : !q->planned ? "needs a model to quantize" : NULL;
+        return q->live.job   ? "a quantize runs already"
+               : !q->planned ? "needs a model to quantize"
+                             : NULL;
     case UI_ACT_QUANTIZE_DRY_RUN:
         return q->planned ? NULL : "needs a model to quantize";
     case UI_ACT_QUANTIZE_PAUSE:
@@ -361,7 +419,7 @@ static const char *why_not(const void *self, ui_action a)
     case UI_ACT_QUANTIZE_DELETE:
     case UI_ACT_QUANTIZE_EARLIER:
     case UI_ACT_QUANTIZE_LATER:
-        return q->form.at >= QF_FIELDS ? NULL : "needs the cursor on a rule";
+        return ui_quantize_at(q) >= QF_FIELDS ? NULL : "needs the cursor on a rule";
     case UI_ACT_QUANTIZE_PREV_VALUE:
     case UI_ACT_QUANTIZE_NEXT_VALUE:
     case UI_ACT_QUANTIZE_HEAT_ALL:
@@ -378,25 +436,34 @@ static const char *hints(const void *self, bool narrow)
     const quantize *q = self;
     if (q->editing >= 0)
         return narrow ? "Enter accept  Esc leave" : "Enter accepts  Esc leaves it as it was";
+    if (q->picking)
+        return narrow ? "Enter take  Esc" : "Enter takes it  Esc leaves it as it was  j k move";
     if (q->table)
         return narrow ? "D back  j k" : "D or Esc back to the recipe  j k move";
     if (q->live.state == QUANTIZE_RUNNING)
         return narrow ? "p pause  x cancel  [ ]"
                       : "p pause  x cancel  [ ] walk the tensors  H all rows";
+    if (job_of(q))
+        return narrow ? "x cancel  h l  Enter"
+                      : "x cancels what is measured  h l change  Enter edit";
     if (q->live.state == QUANTIZE_DONE)
         return narrow ? "t chat  [ ] walk  ^R"
                       : "t chat against the source  [ ] walk the tensors  Ctrl-R again";
-    return narrow ? "^R run  h l  D  a" : "Ctrl-R run  h l change  Enter edit  a rule  D dry run";
+    return narrow ? "^R run  h l  D  a"
+                  : "Ctrl-R run  h l change  Enter edit  a rule  D dry run  w save";
 }
 
 static double tick(void *self, double now)
 {
-    return ui_quantize_follow(self, now);
+    quantize *q = self;
+    double next = ui_quantize_follow(q, now);
+    bool moves = q->target.job || q->collect.job; /* their rows say how far they are */
+    return moves && (next < 0 || next > PROGRESS) ? PROGRESS : next;
 }
 
 static int busy(const void *self)
 {
-    return ((const quantize *)self)->live.job ? 1 : 0;
+    return job_of(self) ? 1 : 0;
 }
 
 static void show(void *self, const char *const *paths, const char *note)
@@ -432,12 +499,13 @@ static nb_status open(void **self, ui_app *app, nb_err *err)
     q->app = app;
     size_t n;
     q->editing = -1;
+    q->words = ui_xcalloc(1, sizeof *q->words);
     q->knobs = nb_method_knobs(nb_methods(&n)[0]);
     q->threads = ui_app_threads(app);
     nb_recipe_init(&q->recipe, nb_preset_find("Q4_K_M"));
     ui_quantize_usual_preset(q);
     ui_list_set(&q->form, ui_quantize_rows(q));
-    q->form.at = QF_TYPE;
+    ui_quantize_go(q, QF_TYPE);
     *self = q;
     choose_first(q);
     return NB_OK;
@@ -453,7 +521,14 @@ static void close_screen(void **self)
         nb_plan_free(&q->plan);
     ui_quantize_release(&q->source);
     ui_quantize_release(&q->open_arg.made);
+    ui_quantize_drop_target(q);
+    ui_quantize_drop_predict(q);
+    ui_quantize_release(&q->collect.work.source);
     ui_quantize_drop_matrices(q);
+    ui_quantize_drop_extras(q);
+    nb_str_free(&q->recipe_text);
+    free(q->pick);
+    free(q->words);
     ui_input_free(&q->input);
     free(q);
     *self = NULL;

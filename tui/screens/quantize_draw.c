@@ -12,81 +12,28 @@ enum { LABEL_W = 10, NARROW = 100 };
 
 /* --- form ------------------------------------------------------------------------------------ */
 
-typedef struct form_text {
-    char source[320], type[96], note[160], output[160], threads[32], imatrix[160], method[96];
-    char rule[NB_MAX_RULES + 1][224];
-} form_text;
-
-static double base_bpw(const nb_preset *p)
+/* What a second quantizing does to the weights, whether it is allowed yet or not. */
+static void draw_again(const quantize *q, parts_lines *l)
 {
-    const nk_type *t = nk_type_get((uint32_t)p->base);
-    return t ? nk_type_bpw(t) : 0;
-}
-
-static void fill_texts(const quantize *q, form_text *t)
-{
-    char size[16], num[48];
-    size_t n;
-    const quantize_source *s = q->source;
-    if (s)
-        snprintf(t->source, sizeof t->source, "%s  %s  %s", s->name, s->type,
-                 nb_human_bytes(size, nb_weights_file_bytes(s->weights)));
-    else
-        snprintf(t->source, sizeof t->source, q->opening ? "opening" : "none: Enter chooses");
-    const nb_preset *p = q->recipe.preset;
-    snprintf(t->type, sizeof t->type, "%s", p->name);
-    snprintf(t->note, sizeof t->note, "%s bpw base", nb_fmt_fixed(num, base_bpw(p), 2));
-    const nb_imatrix *im = q->recipe.imatrix;
-    nb_short(t->imatrix, sizeof t->imatrix,
-             q->reading ? "reading"
-             : im       ? nb_path_base(im->path)
-                        : "none");
-    nb_method_text(nb_methods(&n)[q->method], &q->knobs, t->method, sizeof t->method);
-    nb_short(t->output, sizeof t->output, nb_path_base(q->output));
-    snprintf(t->threads, sizeof t->threads, "%d of %d", q->threads, ui_app_threads(q->app));
-    for (n = 0; n < q->recipe.n_rules; n++) {
-        const nk_type *type = nk_type_get((uint32_t)q->recipe.rule[n].type);
-        snprintf(t->rule[n], sizeof t->rule[n], "%-20s %s", q->recipe.rule[n].pattern,
-                 type ? type->name : "?");
+    enum { MOST = 2 }; /* the coarsest come first */
+    char line[160];
+    for (size_t i = 0; q->again.known && i < q->again.n && i < MOST; i++) {
+        ui_quantize_again_line(&q->again.row[i], line, sizeof line);
+        ui_parts_wrap(l, UI_WARN, line);
     }
 }
 
-static size_t fill_fields(const quantize *q, const form_text *t, ui_field *f)
+static void draw_target(const quantize *q, parts_lines *l)
 {
-    bool refused = q->plan_err.status == NB_REFUSED;
-    const ui_field fixed[QF_FIELDS] = {
-        [QF_SOURCE] = {.label = "source",
-                       .kind = UI_FIELD_BUTTON,
-                       .value = t->source,
-                       .error = q->problem[0] ? q->problem : NULL},
-        [QF_METHOD] = {.label = "method", .kind = UI_FIELD_CHOICE, .value = t->method},
-        [QF_TYPE] = {.label = "type", .kind = UI_FIELD_CHOICE, .value = t->type, .note = t->note},
-        [QF_IMATRIX] = {.label = "imatrix",
-                        .kind = UI_FIELD_CHOICE,
-                        .value = t->imatrix,
-                        .error = q->matrix_error[0] ? q->matrix_error : NULL},
-        [QF_PURE] = {.label = "pure",
-                     .kind = UI_FIELD_TOGGLE,
-                     .on = q->recipe.pure,
-                     .value = "the base type everywhere"},
-        [QF_OUTPUT] = {.label = "output", .kind = UI_FIELD_TEXT, .value = t->output},
-        [QF_THREADS] = {.label = "threads", .kind = UI_FIELD_CHOICE, .value = t->threads},
-        [QF_AGAIN] = {.label = "requantize",
-                      .kind = UI_FIELD_TOGGLE,
-                      .on = q->requantize,
-                      .value = "even if quantized",
-                      .error = refused ? "needed: errors add up" : NULL},
-        [QF_CHAT] = {.label = "after",
-                     .kind = UI_FIELD_TOGGLE,
-                     .on = q->after_chat,
-                     .value = "Chat against the source"},
-        [QF_RUN] = {.label = "", .kind = UI_FIELD_BUTTON, .value = "Quantize", .note = "Ctrl-R"},
-    };
-    memcpy(f, fixed, sizeof fixed);
-    for (size_t i = 0; i < q->recipe.n_rules; i++)
-        f[QF_FIELDS + i] =
-            (ui_field){.label = i ? "" : "rules", .kind = UI_FIELD_CHOICE, .value = t->rule[i]};
-    return QF_FIELDS + q->recipe.n_rules;
+    const quantize_target *t = &q->target;
+    uint64_t is = q->plan.file_bytes;
+    char limit[16], rest[16];
+    if (!t->budget.kind || t->job || !t->bytes)
+        return;
+    bool met = is <= t->bytes;
+    ui_parts_pair(l, LABEL_W, "target", met ? UI_OK : UI_WARN, "%s %s by %s",
+                  met ? "within" : "over", nb_human_bytes(limit, t->bytes),
+                  nb_human_bytes(rest, met ? t->bytes - is : is - t->bytes));
 }
 
 static void draw_dry_run(const quantize *q, parts_lines *l)
@@ -95,6 +42,7 @@ static void draw_dry_run(const quantize *q, parts_lines *l)
     if (!q->planned) {
         if (q->plan_err.status != NB_OK)
             ui_parts_wrap(l, UI_WARN, q->plan_err.msg);
+        draw_again(q, l);
         return;
     }
     if (q->recipe.imatrix) {
@@ -108,6 +56,7 @@ static void draw_dry_run(const quantize *q, parts_lines *l)
     ui_parts_pair(l, LABEL_W, "dry run", UI_TEXT, "%s  %s bpw  %s",
                   nb_human_bytes(a, p->file_bytes), nb_fmt_fixed(num, p->bpw, 2),
                   ui_parts_percent(share, change));
+    draw_target(q, l);
     bool room = q->disk_free >= p->file_bytes;
     ui_parts_pair(l, LABEL_W, "disk", room ? UI_OK : UI_ERR, "%s of %s free: %s",
                   nb_human_bytes(a, p->file_bytes), nb_human_bytes(b, q->disk_free),
@@ -119,6 +68,7 @@ static void draw_dry_run(const quantize *q, parts_lines *l)
                       nb_fit_name(f.word), nb_human_bytes(a, f.total),
                       nb_human_bytes(b, f.available), f.ctx);
     }
+    draw_again(q, l);
     if (p->n_fallback)
         ui_parts_pair(l, LABEL_W, "widths", UI_WARN, "%zu tensors take another type (D)",
                       p->n_fallback);
@@ -128,58 +78,42 @@ static void draw_input(quantize *q, parts_lines *l)
 {
     if (ui_parts_left(l) < 1)
         return;
-    const char *prompt = q->editing == QF_OUTPUT    ? "output "
-                         : q->editing == QF_IMATRIX ? "imatrix file "
-                         : q->editing == QF_METHOD  ? "method "
-                                                    : "rule pattern=type ";
     ui_rect r = {l->r.x, l->r.y + l->y++, l->r.w, 1};
     ui_spots_add(&q->spots, r, QUANTIZE_SPOT_INPUT);
-    ui_input_draw(l->c, r, &q->input, prompt, true);
+    ui_input_draw(l->c, r, &q->input, ui_quantize_prompt(q), true);
     if (q->input_error[0])
         ui_parts_wrap(l, UI_ERR, q->input_error);
 }
 
-/* What the field under the cursor means. */
-static const char *help_of(const quantize *q)
+static void form_title(const quantize *q, char *out, size_t cap)
 {
-    static const char *const help[QF_FIELDS] = {
-        [QF_SOURCE] = "Enter goes to Models; Q on a model there brings it here",
-        [QF_IMATRIX] = "weighs errors by use: h l files near the model, Enter a path",
-        [QF_PURE] = "the base type wherever the width allows, no mix",
-        [QF_OUTPUT] = "beside nibble's other models, or a path; nothing is overwritten",
-        [QF_THREADS] = "chat comes first: it takes threads away while it answers",
-        [QF_AGAIN] = "allowed, but a second quantization adds its error to the first",
-        [QF_CHAT] = "goes to Chat by itself when the file is written",
-        [QF_RUN] = "the source is never touched; x cancels and leaves nothing",
-    };
-    size_t n;
-    if (q->form.at == QF_METHOD)
-        return nb_methods(&n)[q->method]->help;
-    if (q->form.at == QF_TYPE)
-        return q->recipe.preset->help;
-    if (q->form.at >= QF_FIELDS)
-        return "first match wins; h l change the type, e the text, < > the order";
-    return help[q->form.at];
+    if (q->recipe_name[0])
+        snprintf(out, cap, "Recipe %s", q->recipe_name);
+    else
+        snprintf(out, cap, "Recipe");
 }
 
 static void draw_form(quantize *q, ui_canvas *c, ui_rect r)
 {
-    form_text text;
     ui_field field[QF_FIELDS + NB_MAX_RULES];
-    bool edited = q->recipe.n_rules || q->recipe.pure;
-    ui_box(c, r, "Recipe", edited ? "modified" : "Ctrl-R runs it", true);
+    char title[80];
+    bool edited = q->recipe_name[0] ? q->modified : q->recipe.n_rules || q->recipe.pure;
+    form_title(q, title, sizeof title);
+    ui_box(c, r, title, edited ? "modified" : q->recipe_name[0] ? NULL : "Ctrl-R runs it", true);
     ui_rect in = ui_inside(r), top, rest;
     in = (ui_rect){in.x + 1, in.y, in.w - 1, in.h};
-    fill_texts(q, &text);
-    size_t n = fill_fields(q, &text, field);
+    size_t n = ui_quantize_fields(q, q->words, field, NULL);
     int tail = q->editing >= 0 ? 6 : 5, rows = (int)n;
     if (rows > in.h - tail)
         rows = in.h - tail > 3 ? in.h - tail : in.h;
     ui_parts_rows(in, rows, &top, &rest);
-    ui_form_draw(c, top, field, n, &q->form, LABEL_W, q->editing < 0 && !q->table);
+    ui_form_draw(c, top, field, n, &q->form, LABEL_W, q->editing < 0 && !q->table && !q->picking);
     parts_lines l = ui_parts_begin(c, rest);
+    const char *error = field[q->form.at].error; /* constant, or of q */
     if (q->editing >= 0)
         draw_input(q, &l);
+    else if (error)
+        ui_parts_wrap(&l, UI_ERR, error); /* its row has no room for all of it */
     else if (ui_parts_left(&l) > 6)
         ui_parts_line(&l, UI_DIM,
                       q->recipe.n_rules ? "a add  e edit  Del drop  < > order  z undo"
@@ -187,9 +121,10 @@ static void draw_form(quantize *q, ui_canvas *c, ui_rect r)
     if (ui_parts_left(&l) > 5)
         ui_parts_skip(&l);
     draw_dry_run(q, &l);
-    if (ui_parts_left(&l) > 2 && help_of(q)) {
+    const char *help = ui_quantize_help(q, ui_quantize_at(q));
+    if (ui_parts_left(&l) > 2 && help) {
         ui_parts_skip(&l);
-        ui_parts_wrap(&l, UI_DIM, help_of(q));
+        ui_parts_wrap(&l, UI_DIM, help);
     }
 }
 
@@ -270,11 +205,37 @@ static void draw_types(const quantize *q, parts_lines *l)
     }
 }
 
+/* Sizes against damage, before any time is spent: a step along it is a step of the target. */
+static void draw_front(quantize *q, ui_canvas *c, ui_rect r)
+{
+    ui_rect in = ui_inside(r);
+    ui_box(c, r, "sizes against damage", "h l on target walk it", false);
+    in = (ui_rect){in.x + 1, in.y, in.w - 2, in.h};
+    if (in.h < 3)
+        return;
+    ui_text(c, in.x, in.y, UI_DIM,
+            in.w < 60 ? "estimated on a sample"
+                      : "estimated on samples; @ is the recipe, Ctrl-R "
+                        "quantizes it");
+    ui_quantize_front_draw(q, c, (ui_rect){in.x, in.y + 2, in.w, in.h - 2});
+}
+
+/* After a run the front comes back with the cursor on the target. */
+static bool walks_front(const quantize *q)
+{
+    return ui_quantize_at(q) == QF_TARGET && q->live.state != QUANTIZE_RUNNING && !q->live.replay &&
+           ui_quantize_has_front(q);
+}
+
 static void draw_idle(quantize *q, ui_canvas *c, ui_rect r)
 {
     static const char *const none[] = {"nothing to quantize yet", "",
                                        "Q on a model in Models brings it here", NULL};
     static const char *const opening[] = {"opening the model", "", NULL};
+    if (ui_quantize_has_front(q)) {
+        draw_front(q, c, r);
+        return;
+    }
     ui_box(c, r, "what it will be", q->planned ? "D tensor by tensor" : NULL, false);
     ui_rect in = ui_inside(r);
     if (!q->planned) {
@@ -297,6 +258,7 @@ static void forget_places(quantize *q)
     ui_list_hide(&q->form);
     ui_list_hide(&q->table_list);
     ui_list_hide(&q->look);
+    ui_list_hide(&q->pick_list);
 }
 
 void ui_quantize_draw(void *self, ui_canvas *c, ui_rect r)
@@ -307,6 +269,14 @@ void ui_quantize_draw(void *self, ui_canvas *c, ui_rect r)
     forget_places(q);
     if (q->table && q->planned && (narrow || q->zoom)) {
         draw_table(q, c, r);
+        return;
+    }
+    if (q->picking && (narrow || q->zoom)) {
+        ui_quantize_pick_draw(q, c, r);
+        return;
+    }
+    if (q->zoom && ui_quantize_has_front(q) && (!live || walks_front(q))) {
+        draw_front(q, c, r);
         return;
     }
     if (q->zoom && live) {
@@ -320,14 +290,20 @@ void ui_quantize_draw(void *self, ui_canvas *c, ui_rect r)
             draw_form(q, c, r);
         return;
     }
+    if (narrow && live && q->editing >= 0) { /* the input needs its rows */
+        draw_form(q, c, r);
+        return;
+    }
     if (narrow)
         ui_parts_rows(r, live ? r.h - 12 : r.h - 7, &form, &right);
     else
         ui_parts_columns(r, r.w >= 160 ? 60 : 46, &form, &right);
     draw_form(q, c, form);
-    if (q->table && q->planned)
+    if (q->picking)
+        ui_quantize_pick_draw(q, c, right);
+    else if (q->table && q->planned)
         draw_table(q, c, right);
-    else if (live)
+    else if (live && !walks_front(q))
         ui_quantize_draw_live(q, c, right, narrow);
     else
         draw_idle(q, c, right);

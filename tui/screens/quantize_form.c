@@ -6,9 +6,26 @@
 
 #include "core/base/file.h"
 
+enum { FOLDED = QF_RUN - QF_MORE - 1 };
+
 size_t ui_quantize_rows(const quantize *q)
 {
-    return QF_FIELDS + q->recipe.n_rules;
+    return QF_FIELDS + q->recipe.n_rules - (q->more ? 0 : FOLDED);
+}
+
+int ui_quantize_at(const quantize *q)
+{
+    int row = (int)q->form.at;
+    return row <= QF_MORE || q->more ? row : row + FOLDED;
+}
+
+void ui_quantize_go(quantize *q, int field)
+{
+    if (field > QF_MORE && field < QF_RUN)
+        q->more = true;
+    int row = field <= QF_MORE || q->more ? field : field - FOLDED;
+    ui_list_set(&q->form, ui_quantize_rows(q));
+    q->form.at = (size_t)row < q->form.n ? (size_t)row : q->form.n - 1;
 }
 
 bool ui_quantize_is_quantized(const nb_planned *t)
@@ -23,27 +40,33 @@ static void models_dir(const quantize *q, char *out, size_t cap)
     snprintf(out, cap, "%s/models", ui_app_config(q->app)->data_dir);
 }
 
+void ui_quantize_free_name(char *out, size_t cap, const char *stem, const char *ext)
+{
+    nb_str path = {0};
+    nb_str_addf(&path, "%s%s", stem, ext);
+    for (int i = 2; nb_exists(nb_str_c(&path)) && i < 10000; i++) {
+        nb_str_clear(&path);
+        nb_str_addf(&path, "%s-%d%s", stem, i, ext);
+    }
+    if (path.len < cap)
+        memcpy(out, nb_str_c(&path), path.len + 1);
+    nb_str_free(&path);
+}
+
 /* A typed name lies beside nibble's other models unless it is a path; the workbench never
  * overwrites, it counts up. */
 static void typed_name(quantize *q, const char *text)
 {
-    nb_str stem = {0}, path = {0};
+    nb_str stem = {0};
     size_t n = strlen(text);
     if (!strchr(text, '/')) {
         char dir[1040];
         models_dir(q, dir, sizeof dir);
         nb_str_addf(&stem, "%s/", dir);
     }
-    nb_str_addn(&stem, text, n > 5 && strcmp(text + n - 5, ".gguf") == 0 ? n - 5 : n);
-    nb_str_addf(&path, "%s.gguf", nb_str_c(&stem));
-    for (int i = 2; nb_exists(nb_str_c(&path)) && i < 10000; i++) {
-        nb_str_clear(&path);
-        nb_str_addf(&path, "%s-%d.gguf", nb_str_c(&stem), i);
-    }
-    if (path.len < sizeof q->output)
-        memcpy(q->output, nb_str_c(&path), path.len + 1);
+    nb_str_addn(&stem, text, nb_has_suffix(text, ".gguf") ? n - 5 : n);
+    ui_quantize_free_name(q->output, sizeof q->output, nb_str_c(&stem), ".gguf");
     nb_str_free(&stem);
-    nb_str_free(&path);
 }
 
 void ui_quantize_name_output(quantize *q)
@@ -57,6 +80,16 @@ void ui_quantize_name_output(quantize *q)
         q->output[0] = '\0';
 }
 
+static size_t preset_index(const nb_preset *p)
+{
+    size_t n;
+    const nb_preset *all = nb_presets(&n);
+    for (size_t i = 0; i < n; i++)
+        if (&all[i] == p)
+            return i;
+    return 0;
+}
+
 /* --- dry run --------------------------------------------------------------------------------- */
 
 void ui_quantize_plan(quantize *q)
@@ -65,6 +98,7 @@ void ui_quantize_plan(quantize *q)
         nb_plan_free(&q->plan);
     q->planned = false;
     q->plan_err = (nb_err){0};
+    q->modified = ui_quantize_modified(q);
     if (!q->source)
         return;
     ui_quantize_name_output(q);
@@ -73,6 +107,20 @@ void ui_quantize_plan(quantize *q)
     ui_list_set(&q->table_list, q->planned ? q->plan.n : 0);
     q->disk_free = ui_parts_free(q->app, q->output);
     ui_parts_memory(q->app, &q->available, &q->total);
+    ui_quantize_predict(q);
+}
+
+void ui_quantize_put(quantize *q, const nb_recipe *r)
+{
+    nb_recipe now = *r;
+    now.imatrix = q->recipe.imatrix;
+    now.edits = q->recipe.edits;
+    now.patterns = q->recipe.patterns;
+    now.keep_split = q->recipe.keep_split;
+    q->recipe = now;
+    q->preset = preset_index(now.preset);
+    q->chosen = true;
+    ui_quantize_go(q, ui_quantize_at(q));
 }
 
 /* --- undo ------------------------------------------------------------------------------------ */
@@ -83,16 +131,6 @@ void ui_quantize_remember(quantize *q)
         memmove(q->undo, q->undo + 1, --q->n_undo * sizeof *q->undo);
     q->undo[q->n_undo++] = q->recipe;
     q->n_redo = 0;
-}
-
-static size_t preset_index(const nb_preset *p)
-{
-    size_t n;
-    const nb_preset *all = nb_presets(&n);
-    for (size_t i = 0; i < n; i++)
-        if (&all[i] == p)
-            return i;
-    return 0;
 }
 
 /* The demo's few weights lose words at 2 bits, so that one sees what quantizing costs; for a model
@@ -159,77 +197,132 @@ static void method_types(quantize *q)
     q->chosen = true;
 }
 
-void ui_quantize_change(quantize *q, int step)
+static void step_method(quantize *q, int step)
 {
     size_t n;
-    int row = (int)q->form.at;
-    switch (row) {
+    nb_methods(&n);
+    q->method = step_index(q->method, n, step);
+    q->knobs = nb_method_knobs(nb_methods(&n)[q->method]);
+    method_types(q);
+}
+
+static void step_preset(quantize *q, int step)
+{
+    size_t n;
+    const nb_preset *all = nb_presets(&n);
+    ui_quantize_remember(q);
+    q->preset = step_index(q->preset, n, step);
+    q->recipe.preset = &all[q->preset];
+    q->chosen = true;
+}
+
+static void step_threads(quantize *q, int step)
+{
+    int all = ui_app_threads(q->app);
+    q->threads = q->threads + step < 1 ? all : q->threads + step > all ? 1 : q->threads + step;
+}
+
+void ui_quantize_change(quantize *q, int step)
+{
+    int field = ui_quantize_at(q);
+    switch (field) {
+    case QF_RECIPE:
+        ui_quantize_step_recipe(q, step);
+        return; /* it has planned */
+    case QF_TARGET:
+        ui_quantize_step_target(q, step);
+        return;
     case QF_METHOD:
-        nb_methods(&n);
-        q->method = step_index(q->method, n, step);
-        q->knobs = nb_method_knobs(nb_methods(&n)[q->method]);
-        method_types(q);
+        step_method(q, step);
         break;
-    case QF_TYPE: {
-        const nb_preset *all = nb_presets(&n);
-        ui_quantize_remember(q);
-        q->preset = step_index(q->preset, n, step);
-        q->recipe.preset = &all[q->preset];
-        q->chosen = true;
+    case QF_TYPE:
+        step_preset(q, step);
         break;
-    }
     case QF_IMATRIX:
         ui_quantize_step_imatrix(q, step);
         break;
-    case QF_PURE:
-        ui_quantize_remember(q);
-        q->recipe.pure = !q->recipe.pure;
+    case QF_THREADS:
+        step_threads(q, step);
         break;
-    case QF_THREADS: {
-        int all = ui_app_threads(q->app);
-        q->threads = q->threads + step < 1 ? all : q->threads + step > all ? 1 : q->threads + step;
-        break;
-    }
     case QF_AGAIN:
         q->requantize = !q->requantize;
         break;
     case QF_CHAT:
         q->after_chat = !q->after_chat;
-        break;
+        return;
+    case QF_MORE:
+        q->more = !q->more;
+        ui_list_set(&q->form, ui_quantize_rows(q));
+        return;
     default:
-        if (row >= QF_FIELDS && (size_t)(row - QF_FIELDS) < q->recipe.n_rules)
-            step_rule(q, (size_t)(row - QF_FIELDS), step);
+        if (field > QF_MORE && field < QF_RUN)
+            ui_quantize_change_more(q, field, step);
+        else if (field >= QF_FIELDS && (size_t)(field - QF_FIELDS) < q->recipe.n_rules)
+            step_rule(q, (size_t)(field - QF_FIELDS), step);
     }
     ui_quantize_plan(q);
 }
 
 /* --- input ----------------------------------------------------------------------------------- */
 
-bool ui_quantize_edit(quantize *q, int row)
+/* What the input begins with; false: the field takes no text. */
+static bool edit_text(const quantize *q, int field, char *text, size_t cap)
 {
-    char text[224] = "";
-    size_t n;
-    if (row == QF_OUTPUT) {
-        ui_input_set(&q->input, nb_path_base(q->output));
-    } else if (row == QF_IMATRIX) {
-        ui_input_set(&q->input, q->recipe.imatrix ? q->recipe.imatrix->path : "");
-    } else if (row == QF_METHOD && nb_methods(&n)[q->method]->knobs) {
-        nb_method_text(nb_methods(&n)[q->method], &q->knobs, text, sizeof text);
-        ui_input_set(&q->input, text);
-    } else if (row >= QF_FIELDS) {
-        size_t rule = (size_t)(row - QF_FIELDS);
+    size_t n, rule = (size_t)(field - QF_FIELDS);
+    const nb_method *m = nb_methods(&n)[q->method];
+    const nk_type *t = NULL;
+    int type;
+    text[0] = '\0';
+    switch (field) {
+    case QF_OUTPUT:
+        snprintf(text, cap, "%s", nb_path_base(q->output));
+        return true;
+    case QF_IMATRIX:
+        snprintf(text, cap, "%s", q->recipe.imatrix ? q->recipe.imatrix->path : "");
+        return true;
+    case QF_COLLECT:
+        snprintf(text, cap, "%s", q->collect.typed ? q->collect.text : "");
+        return !q->collect.job;
+    case QF_TARGET:
+        if (q->target.budget.kind)
+            nb_budget_text(&q->target.budget, text, cap);
+        return true;
+    case QF_METHOD:
+        if (m->knobs)
+            nb_method_text(m, &q->knobs, text, cap);
+        return m->knobs != 0;
+    case QF_OUT_TYPE:
+    case QF_EMBD_TYPE:
+        type = field == QF_OUT_TYPE ? q->recipe.output_type : q->recipe.embd_type;
+        t = type >= 0 ? nk_type_get((uint32_t)type) : NULL;
+        snprintf(text, cap, "%s", t ? t->name : "");
+        return true;
+    case QF_PATTERNS:
+    case QF_KEYS:
+    case QF_PRUNE:
+        snprintf(text, cap, "%s", ui_quantize_extra_text(q, field));
+        return true;
+    default:
+        if (field < QF_FIELDS)
+            return false;
         if (rule < q->recipe.n_rules) {
-            const nb_rule *r = &q->recipe.rule[rule];
-            const nk_type *t = nk_type_get((uint32_t)r->type);
-            snprintf(text, sizeof text, "%s=%s", r->pattern, t ? t->name : "?");
+            t = nk_type_get((uint32_t)q->recipe.rule[rule].type);
+            snprintf(text, cap, "%s=%s", q->recipe.rule[rule].pattern, t ? t->name : "?");
         }
-        ui_input_set(&q->input, text);
-    } else {
-        return false;
+        return true;
     }
-    q->editing = row;
+}
+
+bool ui_quantize_edit(quantize *q, int field)
+{
+    char text[1100];
+    if (!edit_text(q, field, text, sizeof text))
+        return false;
+    ui_input_set(&q->input, text);
+    q->editing = field;
+    q->saving = false;
     q->input_error[0] = '\0';
-    q->form.at = (size_t)row < ui_quantize_rows(q) ? (size_t)row : ui_quantize_rows(q) - 1;
+    ui_quantize_go(q, field);
     return true;
 }
 
@@ -250,8 +343,7 @@ static bool accept_rule(quantize *q, size_t rule, const char *text)
     q->recipe.rule[rule] = one.rule[0];
     if (rule == q->recipe.n_rules)
         q->recipe.n_rules++;
-    ui_list_set(&q->form, ui_quantize_rows(q));
-    q->form.at = QF_FIELDS + rule;
+    ui_quantize_go(q, QF_FIELDS + (int)rule);
     return true;
 }
 
@@ -270,33 +362,67 @@ static bool accept_method(quantize *q, const char *text)
     return true;
 }
 
-void ui_quantize_accept(quantize *q)
+/* False: refused, with a sentence in input_error or beside the field. */
+static bool accept(quantize *q, int field, const char *text)
 {
-    const char *text = nb_str_c(&q->input.text);
-    int row = q->editing;
-    if (row == QF_OUTPUT) {
+    switch (field) {
+    case QF_OUTPUT:
         q->named = *text != '\0';
         if (q->named)
             typed_name(q, text);
-    } else if (row == QF_IMATRIX) {
+        return true;
+    case QF_IMATRIX:
         ui_quantize_use_imatrix(q, text);
-    } else if (row == QF_METHOD) {
-        if (!accept_method(q, text))
-            return;
-    } else if (*text && !accept_rule(q, (size_t)(row - QF_FIELDS), text)) {
-        return; /* the input stays, with its error beside it */
+        return true;
+    case QF_COLLECT:
+        ui_quantize_collect(q, text);
+        return true;
+    case QF_TARGET:
+        return ui_quantize_aim(q, text);
+    case QF_METHOD:
+        return accept_method(q, text);
+    default:
+        if (field > QF_MORE && field < QF_RUN)
+            return ui_quantize_accept_more(q, field, text);
+        return !*text || accept_rule(q, (size_t)(field - QF_FIELDS), text);
     }
-    q->editing = -1;
+}
+
+/* A change of the recipe that leaves no plan where there was one is refused where it was typed. */
+static bool still_plans(quantize *q, int field, bool planned, const nb_recipe *before)
+{
+    bool recipe = field == QF_METHOD || field > QF_MORE;
     ui_quantize_plan(q);
+    if (!recipe || !planned || q->planned || q->plan_err.status == NB_REFUSED)
+        return true;
+    snprintf(q->input_error, sizeof q->input_error, "%s", q->plan_err.msg);
+    q->recipe = *before;
+    q->n_undo -= q->n_undo > 0; /* what accepting it remembered */
+    q->preset = preset_index(q->recipe.preset);
+    ui_list_set(&q->form, ui_quantize_rows(q));
+    ui_quantize_plan(q);
+    return false;
+}
+
+void ui_quantize_accept(quantize *q)
+{
+    const char *text = nb_str_c(&q->input.text);
+    nb_recipe before = q->recipe;
+    bool planned = q->planned;
+    if (q->saving ? !ui_quantize_save_recipe(q, text)
+                  : !accept(q, q->editing, text) || !still_plans(q, q->editing, planned, &before))
+        return; /* the input stays, with its error beside it */
+    q->editing = -1;
+    q->saving = false;
 }
 
 /* --- rules ----------------------------------------------------------------------------------- */
 
 bool ui_quantize_rule_action(quantize *q, ui_action a)
 {
-    long rule = (long)q->form.at - QF_FIELDS, n = (long)q->recipe.n_rules;
+    long rule = (long)ui_quantize_at(q) - QF_FIELDS, n = (long)q->recipe.n_rules;
     if (a == UI_ACT_QUANTIZE_ADD)
-        return ui_quantize_edit(q, (int)ui_quantize_rows(q));
+        return ui_quantize_edit(q, QF_FIELDS + (int)n);
     if (rule < 0 || rule >= n)
         return false;
     nb_rule *r = q->recipe.rule;
@@ -311,7 +437,7 @@ bool ui_quantize_rule_action(quantize *q, ui_action a)
         nb_rule moved = r[rule];
         r[rule] = r[to];
         r[to] = moved;
-        q->form.at = (size_t)(QF_FIELDS + to);
+        ui_quantize_go(q, QF_FIELDS + (int)to);
     }
     ui_list_set(&q->form, ui_quantize_rows(q));
     ui_quantize_plan(q);

@@ -36,6 +36,7 @@ static void use(quantize *q, const nb_imatrix *im)
     ui_quantize_remember(q);
     q->recipe.imatrix = im;
     ui_quantize_plan(q);
+    ui_quantize_aim_again(q);
 }
 
 static nb_status read_matrix(nb_job *job, void *arg, nb_err *err)

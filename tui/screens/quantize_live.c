@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/quant/shards.h"
 
 static const double REPLAY_BELOW = 3.0;    /* s: a shorter run is replayed */
 static const double REPLAY_RATE = 4.0;     /* tensors/s at least */
@@ -30,8 +32,12 @@ void ui_quantize_drop_run(quantize *q)
 {
     quantize_live *l = &q->live;
     nb_run_close(&l->run);
-    if (l->source)
+    if (l->shards) {
+        nb_plans_free(&l->shards, l->n_shards);
+        nb_plan_free(&l->whole);
+    } else if (l->source) {
         nb_plan_free(&l->plan);
+    }
     ui_quantize_release(&l->source);
     free(l->tensor);
     free(l->walk);
@@ -64,6 +70,70 @@ static void choose_walk(quantize_live *l)
         l->n_walk = l->plan.n;
 }
 
+static nb_status open_file(quantize_live *l, const char *path, nb_err *err)
+{
+    if (path != l->out)
+        snprintf(l->out, sizeof l->out, "%s", path);
+    NB_TRY(nb_run_open(&l->run, &l->plan, l->out, &l->opt, err));
+    choose_walk(l);
+    return NB_OK;
+}
+
+/* The next file of a split model: seen as a run of its own. */
+static nb_status open_shard(quantize_live *l, nb_err *err)
+{
+    l->plan = l->shards[l->shard];
+    NB_TRY(nb_shard_path(l->out, sizeof l->out, l->base, l->shard + 1, l->n_shards, err));
+    return open_file(l, l->out, err);
+}
+
+/* The workbench never overwrites: base is a name of which no file is there, "-2" added if need be.
+ */
+static nb_status free_split(quantize_live *l, const char *path, nb_err *err)
+{
+    size_t len = strlen(path) - (nb_has_suffix(path, ".gguf") ? 5 : 0), taken = 1;
+    char one[1200];
+    for (int i = 1; taken && i < 10000; i++) {
+        char more[16] = "";
+        if (i > 1)
+            snprintf(more, sizeof more, "-%d", i);
+        snprintf(l->base, sizeof l->base, "%.*s%s", (int)len, path, more);
+        taken = 0;
+        for (size_t s = 0; s < l->n_shards; s++) {
+            NB_TRY(nb_shard_path(one, sizeof one, l->base, s + 1, l->n_shards, err));
+            taken += nb_exists(one);
+        }
+    }
+    return NB_OK;
+}
+
+/* True: the file that is done was not the last, and the next one is being written. */
+static bool next_shard(quantize *q, nb_err *err)
+{
+    quantize_live *l = &q->live;
+    if (!l->shards || l->shard + 1 == l->n_shards)
+        return false;
+    nb_run_close(&l->run);
+    free(l->tensor);
+    free(l->walk);
+    l->tensor = NULL;
+    l->walk = NULL;
+    l->n_seen = l->n_walk = l->at = 0;
+    l->has_report = false;
+    l->shard++;
+    return open_shard(l, err) == NB_OK && ui_app_job(q->app, &l->job, UI_QUANTIZE, "quantize",
+                                                     l->source->name, work, l, err) == NB_OK;
+}
+
+/* A set of files that will not be whole: those that were done go, too. */
+static void drop_shards(const quantize_live *l)
+{
+    char one[1200];
+    for (size_t s = 0; l->shards && s < l->shard; s++)
+        if (nb_shard_path(one, sizeof one, l->base, s + 1, l->n_shards, NULL) == NB_OK)
+            unlink(one);
+}
+
 static nb_status prepare(quantize *q, nb_err *err)
 {
     quantize_live *l = &q->live;
@@ -73,18 +143,27 @@ static nb_status prepare(quantize *q, nb_err *err)
     snprintf(dir, sizeof dir, "%.*s", (int)(nb_path_base(q->output) - q->output), q->output);
     if (dir[0])
         NB_TRY(nb_mkdirs(dir, err));
-    NB_TRY(nb_plan_make(&l->plan, &q->recipe, q->source->weights, q->requantize, err));
+    nb_plan plan;
+    NB_TRY(nb_plan_make(&plan, &q->recipe, q->source->weights, q->requantize, err));
     l->source = q->source;
     l->source->users++;
-    snprintf(l->out, sizeof l->out, "%s", q->output);
-    const nb_quantize_options opt = {
-        .method = nb_methods(&n)[q->method], .knobs = q->knobs, .telemetry = true};
-    NB_TRY(nb_run_open(&l->run, &l->plan, l->out, &opt, err));
     l->sched = ui_app_sched(q->app);
     l->ops = ui_app_ops(q->app);
     l->threads = q->threads;
-    choose_walk(l);
-    return NB_OK;
+    l->opt = (nb_quantize_options){
+        .method = nb_methods(&n)[q->method], .knobs = q->knobs, .telemetry = true};
+    if (!q->recipe.keep_split) {
+        l->plan = plan;
+        return open_file(l, q->output, err);
+    }
+    nb_status st = nb_plan_shards(&l->shards, &l->n_shards, &plan, err);
+    if (st != NB_OK) {
+        l->plan = plan; /* freed with the run */
+        return st;
+    }
+    l->whole = plan;
+    NB_TRY(free_split(l, q->output, err));
+    return open_shard(l, err);
 }
 
 static void fail(quantize *q, const nb_err *err)
@@ -267,15 +346,23 @@ void ui_quantize_finished(quantize *q, const nb_event *e)
     quantize_live *l = &q->live;
     l->job = NULL;
     l->err = e->err;
+    if (e->err.status == NB_OK && next_shard(q, &l->err))
+        return;
+    if (l->err.status != NB_OK)
+        drop_shards(l);
     if (e->err.status == NB_CANCELED) {
         ui_quantize_drop_run(q);
         ui_app_say(q->app, "cancelled; nothing was left on disk");
         return;
     }
-    if (e->err.status != NB_OK) {
+    if (l->err.status != NB_OK) {
+        nb_err err = l->err;
         l->state = QUANTIZE_FAILED;
-        collect(l);
-        fail(q, &e->err);
+        if (l->run)
+            collect(l);
+        else
+            ui_quantize_drop_run(q);
+        fail(q, &err);
         return;
     }
     l->state = QUANTIZE_DONE;
