@@ -26,9 +26,9 @@ CHECK_TEST(measure, figures_have_the_same_bits_at_every_level)
         float *src = test_guard(n * sizeof *src, n % 2), *dec = test_guard(n * sizeof *dec, n % 2);
         nk_measured want, got;
         fill(&r, src, dec, n);
-        nk_measure(lv[0].ops.measure, src, dec, n, &want);
+        nk_measure(lv[0].ops.measure, src, dec, n, 0, &want);
         for (size_t l = 1; l < levels; l++) {
-            nk_measure(lv[l].ops.measure, src, dec, n, &got);
+            nk_measure(lv[l].ops.measure, src, dec, n, 0, &got);
             check(memcmp(&got.w, &want.w, offsetof(nk_measured, max_err_at)) == 0 &&
                       got.max_err_at == want.max_err_at && got.n_zero == want.n_zero,
                   "%s n %zu: sums %g %g, error %g at %zu, want %g %g, %g at %zu", lv[l].name, n,
