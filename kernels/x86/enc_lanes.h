@@ -125,7 +125,7 @@ NK_INLINE void fit_batches(const nk_affine_codec *codec, chunk *c, int batch, co
 {
     NK_UNSET lanes w[AFFINE_SIDE * NK_LEN];
     lanes *x = c->x + batch * n;
-    affine_fit f[AFFINE_SIDE];
+    NK_UNSET affine_fit f[AFFINE_SIDE];
     for (int b = 0; b < side; b++) {
         load_batch(c, batch + b, n, x + b * n);
         if (c->importance)

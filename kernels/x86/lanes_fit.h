@@ -55,7 +55,7 @@ NK_INLINE void affine_codes(const affine_group *g, lanes *code, const int n, con
                             const int side, const lanes *iscale, const lanes *from,
                             const affine_reach reach, affine_sums *out)
 {
-    affine_sums s[AFFINE_SIDE];
+    NK_UNSET affine_sums s[AFFINE_SIDE];
     for (int b = 0; b < side; b++)
         s[b] = (affine_sums){lanes_set(0), lanes_set(0), lanes_set(0)};
     for (int i = 0; i < n; i++)
@@ -75,7 +75,7 @@ NK_INLINE void affine_codes(const affine_group *g, lanes *code, const int n, con
 NK_INLINE void affine_errors(const affine_group *g, const lanes *code, const int n, const int side,
                              const lanes *scale, const lanes *low, const bool absolute, lanes *out)
 {
-    lanes error[AFFINE_SIDE];
+    NK_UNSET lanes error[AFFINE_SIDE];
     for (int b = 0; b < side; b++)
         error[b] = lanes_set(0);
     for (int i = 0; i < n; i++)
@@ -154,8 +154,8 @@ NK_INLINE void fit_affine(const lanes *x, const lanes *w, const int n, const int
 {
     NK_UNSET lanes code[AFFINE_SIDE * NK_LEN];
     lanes zero = lanes_set(0), top = lanes_set((float)nmax);
-    lanes low[AFFINE_SIDE], best[AFFINE_SIDE], scale[AFFINE_SIDE];
-    affine_group g[AFFINE_SIDE];
+    NK_UNSET lanes low[AFFINE_SIDE], best[AFFINE_SIDE], scale[AFFINE_SIDE];
+    NK_UNSET affine_group g[AFFINE_SIDE];
     for (int b = 0; b < side; b++) {
         g[b] = open_affine(x + b * n, w + b * n, n, &low[b]);
         f[b] = (affine_fit){.iscale = lanes_div(top, lanes_sub(g[b].high, low[b])), .low = low[b]};
@@ -165,9 +165,9 @@ NK_INLINE void fit_affine(const lanes *x, const lanes *w, const int n, const int
     }
     affine_errors(g, code, n, side, scale, low, absolute, best);
     for (int k = 0; k <= search->last; k++) {
-        lanes iscale[AFFINE_SIDE], trial_low[AFFINE_SIDE], error[AFFINE_SIDE];
-        affine_sums s[AFFINE_SIDE];
-        lane_mask better[AFFINE_SIDE];
+        NK_UNSET lanes iscale[AFFINE_SIDE], trial_low[AFFINE_SIDE], error[AFFINE_SIDE];
+        NK_UNSET affine_sums s[AFFINE_SIDE];
+        NK_UNSET lane_mask better[AFFINE_SIDE];
         affine_trial(g, code, n, nmax, side, search->first + search->step * (float)k + (float)nmax,
                      low, iscale, s);
         for (int b = 0; b < side; b++)
@@ -324,7 +324,7 @@ enum { SWEEPS = 4 }; /* at most */
 NK_INLINE void fit_symmetric_sweep(const lanes *x, const int n, const int nmax, const int batches,
                                    lanes *code, lanes *scale)
 {
-    sweep p[SWEEPS];
+    NK_UNSET sweep p[SWEEPS];
     bool moved = true;
     for (int b = 0; b < batches; b++)
         p[b] = start_sweep(x + b * n, n, nmax, code + b * n);
