@@ -1,11 +1,6 @@
 #include "kernels/x86/avx2.h"
 #include "kernels/x86/x86.h"
 
-NK_INLINE __m256 magnitude(__m256 v)
-{
-    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v);
-}
-
 /* sum += v, in double. */
 NK_INLINE void add_lanes(double sum[8], __m256 v)
 {
@@ -60,13 +55,6 @@ static bool all_finite(const float *v, size_t n)
     for (; i + 8 <= n; i += 8)
         bad = _mm256_or_si256(bad, unfinite(load32(v + i)));
     return _mm256_testz_si256(bad, bad) && nk_all_finite(v + i, n - i);
-}
-
-NK_INLINE float max_of(__m256 v)
-{
-    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
-    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
 }
 
 typedef struct far_group {
