@@ -35,6 +35,9 @@ CHECK_TEST(measure, figures_have_the_same_bits_at_every_level)
                   got.w, got.e2, (double)got.max_err, got.max_err_at, want.w, want.e2,
                   (double)want.max_err, want.max_err_at);
         }
+        nk_measure(lv[levels - 1].ops.measure, src, dec, n, fabsf(want.max_err), &got);
+        check(got.max_err == 0, "n %zu: an error that is no larger than the known was looked for",
+              n);
         if (n > 0 && want.max_err != 0)
             for (size_t i = 0; i < want.max_err_at; i++)
                 check(fabsf(dec[i] - src[i]) < fabsf(want.max_err), "not the first: %zu", i);

@@ -395,6 +395,21 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
     return true;
 }
 
+/* Tile i will be wanted soon: what it is made of may come from disk meanwhile. */
+static void read_ahead(const nb_run *run, uint64_t i)
+{
+    if (run->rows || i >= run->n_tiles)
+        return;
+    nb_tile t = nb_run_tile(run, i);
+    const nb_view *v = run->plan->tensor[t.tensor].src;
+    uint64_t row;
+    if (run->kept[t.tensor] || nb_weights_scratch(v) ||
+        !nk_row_size(nk_type_get(v->t.type), run->cut[t.tensor].cols, &row))
+        return;
+    /* Rows that are listed or turned lie elsewhere; most are where they are seen. */
+    nb_map_ahead(nb_weights_row(v, t.row, NULL), v->order == NB_ROWS_PLAIN ? t.rows * row : row);
+}
+
 static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
 {
     nb_tile t = nb_run_tile(run, i);
@@ -405,6 +420,7 @@ static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
     bool sampled = run->opt.telemetry && t.index % run->cut[t.tensor].hist_every == 0;
     size_t n = (size_t)nb_tile_bytes(run, &t);
     double start = nb_run_clock();
+    read_ahead(run, i + 2 * (uint64_t)run->n_space);
     nb_stats stats;
     nb_err err;
     nb_stats_clear(&stats);
