@@ -203,7 +203,7 @@ NK_INLINE void lanes_store_rows(uint8_t *const to[LANES], int used, const lanes 
     NK_UNSET uint8_t bytes[32][LANES];
     for (int i = 0; i < n; i++)
         lanes_store_bytes(bytes[i], code[i]);
-    for (int k = 0; k < used; k++)
+    for (int k = 0; k < LANES && k < used; k++)
         for (int i = 0; i < n; i++)
             to[k][i] = bytes[i][k];
 }
