@@ -68,7 +68,7 @@ isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mav
   $(filter %_dotprod.c,$1),-march=armv8.2-a+dotprod)$(if \
   $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)
 
-.PHONY: all run test check asan tsan arm faults lint fmt bench bench-download soak coverage fuzz fuzz-long help install uninstall clean \
+.PHONY: all run test check asan tsan arm faults lint fmt bench bench-download bench-quantize soak coverage fuzz fuzz-long help install uninstall clean \
         dist deps check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
@@ -172,6 +172,13 @@ $(B)/tests/download: $(DOWNLOAD) $(OBJ) | $(B)/nibble
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 -include $(B)/obj/tests/bench/download.d
+
+# Quantizing beside the I/O limit and a peer: build/tests/quantize [-t THREADS] [-r ROUNDS] MODEL [PRESET...] [--json]
+$(B)/tests/quantize: $(B)/obj/tests/bench/quantize.o $(OBJ)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+-include $(B)/obj/tests/bench/quantize.d
 
 # Fault injection: the linker sends these calls through tests/faults/wrap.c (reliability A11, A13).
 comma := ,
@@ -330,6 +337,13 @@ bench: all
 bench-download: all
 	@$(MAKE) --no-print-directory -j2 $(B)/tests/download
 	$(B)/tests/download
+
+BENCH_TYPES ?=
+## bench-quantize: presets beside the I/O limit, telemetry's cost, LLAMA_QUANTIZE=path; BENCH_TYPES="Q4_K_M Q8_0", JSON=1
+bench-quantize: all
+	@$(MAKE) --no-print-directory -j2 $(B)/tests/quantize
+	$(B)/nibble synth llama-1.1b -t F16 -o build/llama-1.1b-F16.gguf --force
+	cd build && $(abspath $(B)/tests/quantize) llama-1.1b-F16.gguf $(BENCH_TYPES) $(if $(JSON),--json)
 
 ## soak: the long forms of the tests, outside CI
 soak: deps

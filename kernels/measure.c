@@ -21,11 +21,34 @@ static void add_one(nk_measure_lanes *t, size_t k, float src, float dec)
     t->zero[k] += src == 0.0f;
 }
 
+/* One value's part of a run's sums, which stay floats. */
+typedef struct run_lanes {
+    float w[LANES], w2[LANES], w4[LANES], e[LANES], e2[LANES];
+} run_lanes;
+
 void nk_measure_eights(const float *src, const float *dec, size_t n, nk_measure_lanes *t)
 {
-    for (size_t i = 0; i < n; i += LANES)
-        for (size_t k = 0; k < LANES; k++)
-            add_one(t, k, src[i + k], dec[i + k]);
+    run_lanes r = {0};
+    for (size_t i = 0; i < n; i++) {
+        size_t k = i % LANES;
+        float w = src[i], e = dec[i] - w, size = fabsf(e), w2 = w * w;
+        r.w[k] += w;
+        r.w2[k] += w2;
+        r.w4[k] += w2 * w2;
+        r.e[k] += e;
+        r.e2[k] += e * e;
+        t->min[k] = w < t->min[k] ? w : t->min[k];
+        t->max[k] = w > t->max[k] ? w : t->max[k];
+        t->err[k] = size > t->err[k] ? size : t->err[k];
+        t->zero[k] += w == 0.0f;
+    }
+    for (size_t k = 0; k < LANES; k++) {
+        t->w[k] += (double)r.w[k];
+        t->w2[k] += (double)r.w2[k];
+        t->w4[k] += (double)r.w4[k];
+        t->e[k] += (double)r.e[k];
+        t->e2[k] += (double)r.e2[k];
+    }
 }
 
 static double fold(const double v[LANES])
@@ -52,7 +75,7 @@ static float least(const float v[LANES])
     return low;
 }
 
-/* The first error of this magnitude; it is among the run's. */
+/* The first error of this magnitude; it is among those from `from` on. */
 static void find_error(nk_measured *m, const float *src, const float *dec, size_t from, size_t n,
                        float size)
 {
@@ -64,39 +87,67 @@ static void find_error(nk_measured *m, const float *src, const float *dec, size_
         }
 }
 
-void nk_measure(nk_measure_fn *eights, const float *src, const float *dec, size_t n,
-                nk_measured *out)
+static nk_measure_lanes no_lanes(void)
 {
     nk_measure_lanes t = {0};
-    size_t worst_run = 0;
-    float worst = 0;
-    *out = (nk_measured){0};
     for (size_t k = 0; k < LANES; k++) {
         t.min[k] = FLT_MAX;
         t.max[k] = -FLT_MAX;
     }
+    return t;
+}
+
+static void fold_all(const nk_measure_lanes *t, nk_measured *out)
+{
+    out->w = fold(t->w);
+    out->w2 = fold(t->w2);
+    out->w4 = fold(t->w4);
+    out->e = fold(t->e);
+    out->e2 = fold(t->e2);
+    out->min = least(t->min);
+    out->max = greatest(t->max);
+}
+
+/* Fourth powers of these, and squares of their errors, are normal floats. */
+static bool in_reach(const nk_measured *m)
+{
+    float size = -m->min > m->max ? -m->min : m->max;
+    return size > 0x1p-24f && size < 0x1p24f && isfinite(m->e2);
+}
+
+/* All in double, for what floats cannot hold. */
+static void measure_wide(const float *src, const float *dec, size_t n, nk_measured *out)
+{
+    nk_measure_lanes t = no_lanes();
+    for (size_t i = 0; i < n; i++)
+        add_one(&t, i % LANES, src[i], dec[i]);
+    fold_all(&t, out);
+}
+
+void nk_measure(nk_measure_fn *eights, const float *src, const float *dec, size_t n, float known,
+                nk_measured *out)
+{
+    nk_measure_lanes t = no_lanes();
+    size_t worst_run = 0;
+    *out = (nk_measured){0};
+    float worst = known;
     for (size_t i = 0; i < n; i += NK_MEASURE_RUN) {
         size_t len = n - i < NK_MEASURE_RUN ? n - i : NK_MEASURE_RUN, whole = len / LANES * LANES;
         eights(src + i, dec + i, whole, &t);
         for (size_t k = whole; k < len; k++)
             add_one(&t, k - whole, src[i + k], dec[i + k]);
-        for (size_t k = 0; k < LANES; k++) {
-            out->n_zero += (size_t)t.zero[k];
-            t.zero[k] = 0;
-        }
-        if (greatest(t.err) > worst) {
-            worst = greatest(t.err);
+        float most = greatest(t.err);
+        if (most > worst) {
+            worst = most;
             worst_run = i;
         }
     }
-    out->w = fold(t.w);
-    out->w2 = fold(t.w2);
-    out->w4 = fold(t.w4);
-    out->e = fold(t.e);
-    out->e2 = fold(t.e2);
-    out->min = least(t.min);
-    out->max = greatest(t.max);
-    if (worst > 0)
+    for (size_t k = 0; k < LANES; k++)
+        out->n_zero += (size_t)t.zero[k];
+    fold_all(&t, out);
+    if (n && !in_reach(out))
+        measure_wide(src, dec, n, out);
+    if (worst > known)
         find_error(out, src, dec, worst_run, n, worst);
 }
 

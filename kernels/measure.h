@@ -1,7 +1,7 @@
 /* What encoding did to a run of weights, in one pass: sums, extremes, the largest error and its
- * place. Every CPU level adds up the same eight interleaved partial sums in double and folds them
- * in the same order, products rounded before the sums, so the figures have the same bits
- * everywhere.
+ * place. Every CPU level adds up the same eight interleaved partial sums and folds them in the same
+ * order, products rounded before the sums, so the figures have the same bits everywhere. A partial
+ * sum is a float for at most 32 values and goes into a double then: figures are good to 1e-6.
  *
  * A level brings only the loop over whole eights (nk_measure_fn); the driver below does the rest.
  */
@@ -12,12 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NK_MEASURE_LANES = 8, NK_MEASURE_RUN = 512 /* weights between two looks at the error */ };
+enum { NK_MEASURE_LANES = 8, NK_MEASURE_RUN = 256 /* weights between two looks */ };
 
 typedef struct nk_measured {
     double w, w2, w4, e, e2; /* sums of weight, its powers, error = decoded - source, its square */
     float min, max;          /* of the weights; FLT_MAX, -FLT_MAX if there are none */
-    float max_err;           /* signed error of largest magnitude, 0 if all are 0 */
+    float max_err;           /* signed error of largest magnitude, 0 if none is beyond `known` */
     size_t max_err_at;       /* of equal ones the first */
     size_t n_zero;           /* weights of either zero */
 } nk_measured;
@@ -30,12 +30,13 @@ typedef struct nk_measure_lanes {
     int32_t zero[NK_MEASURE_LANES];
 } nk_measure_lanes;
 
-/* Adds n values, n % 8 == 0, n <= NK_MEASURE_RUN. */
+/* Adds n values, n % 8 == 0, n <= NK_MEASURE_RUN: sums in float, then the doubles. */
 typedef void nk_measure_fn(const float *src, const float *dec, size_t n, nk_measure_lanes *t);
 nk_measure_fn nk_measure_eights; /* the C reference */
 
-/* src, dec [n]. Values that are not finite make w2 or e2 so; the other fields then mean nothing. */
-void nk_measure(nk_measure_fn *eights, const float *src, const float *dec, size_t n,
+/* src, dec [n]; known: the largest error met so far, smaller ones need no place. Values that are
+ * not finite make w2 or e2 so; the other fields then mean nothing. */
+void nk_measure(nk_measure_fn *eights, const float *src, const float *dec, size_t n, float known,
                 nk_measured *out);
 
 /* True if all n are finite. */

@@ -108,8 +108,11 @@ void quant_split(const char *in, const char *stem, size_t count)
 
 static nb_status run_plan(const quant_job *job, const nb_plan *plan, nb_err *err)
 {
-    nb_quantize_options opt = {
-        .method = job->method, .knobs = job->knobs, .force = job->force, .telemetry = !job->quiet};
+    nb_quantize_options opt = {.method = job->method,
+                               .knobs = job->knobs,
+                               .force = job->force,
+                               .telemetry = !job->quiet,
+                               .sha256 = true};
     nb_run *run = NULL;
     nk_pool *pool = NULL;
     nb_status st = nb_run_open(&run, plan, job->out, &opt, err);

@@ -26,15 +26,18 @@ CHECK_TEST(measure, figures_have_the_same_bits_at_every_level)
         float *src = test_guard(n * sizeof *src, n % 2), *dec = test_guard(n * sizeof *dec, n % 2);
         nk_measured want, got;
         fill(&r, src, dec, n);
-        nk_measure(lv[0].ops.measure, src, dec, n, &want);
+        nk_measure(lv[0].ops.measure, src, dec, n, 0, &want);
         for (size_t l = 1; l < levels; l++) {
-            nk_measure(lv[l].ops.measure, src, dec, n, &got);
+            nk_measure(lv[l].ops.measure, src, dec, n, 0, &got);
             check(memcmp(&got.w, &want.w, offsetof(nk_measured, max_err_at)) == 0 &&
                       got.max_err_at == want.max_err_at && got.n_zero == want.n_zero,
                   "%s n %zu: sums %g %g, error %g at %zu, want %g %g, %g at %zu", lv[l].name, n,
                   got.w, got.e2, (double)got.max_err, got.max_err_at, want.w, want.e2,
                   (double)want.max_err, want.max_err_at);
         }
+        nk_measure(lv[levels - 1].ops.measure, src, dec, n, fabsf(want.max_err), &got);
+        check(got.max_err == 0, "n %zu: an error that is no larger than the known was looked for",
+              n);
         if (n > 0 && want.max_err != 0)
             for (size_t i = 0; i < want.max_err_at; i++)
                 check(fabsf(dec[i] - src[i]) < fabsf(want.max_err), "not the first: %zu", i);

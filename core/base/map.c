@@ -128,6 +128,16 @@ bool nb_map_lost(const nb_map *m)
     return fstat(m->fd, &st) != 0 || (uint64_t)st.st_size != m->len || mtime_of(&st) != m->mtime_ns;
 }
 
+void nb_map_ahead(const void *at, uint64_t n)
+{
+#ifdef MADV_WILLNEED
+    uintptr_t from = (uintptr_t)at & ~(page_size() - 1), end = (uintptr_t)at + (uintptr_t)n;
+    (void)madvise((void *)from, end - from, MADV_WILLNEED);
+#else
+    (void)at, (void)n;
+#endif
+}
+
 static int open_regular(const char *path, struct stat *st, nb_err *err)
 {
     int fd;

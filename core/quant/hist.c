@@ -10,56 +10,74 @@ static double magnitude(size_t k)
     return ldexp(1.0 + (double)(k % 8) / 8.0, (int)(k / 8) + NB_HIST_EXP_MIN);
 }
 
-/* A bin is decided by sign, exponent and three mantissa bits: the top 12 bits of the float.
- * Counting those first keeps the loop short; several tables, so that neighbours of equal value do
- * not wait for each other's store. */
-enum { KEY_SHIFT = 20, KEYS = 1 << 12, TABLES = 4, KEYED_FROM = 4096 };
-enum { KEYED_MOST = TABLES * UINT16_MAX }; /* a table's counters cannot overflow */
+enum { KEY_SHIFT = 20, TALLIED_FROM = 4096 };
+enum { TALLY_MOST = NB_HIST_TABLES * (UINT16_MAX - 1) }; /* no counter can overflow */
 
 /* Keys k..k+3 of all tables; most are empty. */
-static void add_keys(nb_hist *h, uint16_t table[TABLES][KEYS], uint32_t k)
+static void add_keys(nb_hist *h, const nb_hist_keys *tally, uint32_t k)
 {
     uint64_t any = 0, four;
-    for (size_t t = 0; t < TABLES; t++) {
-        memcpy(&four, &table[t][k], sizeof four);
+    for (size_t t = 0; t < NB_HIST_TABLES; t++) {
+        memcpy(&four, &tally->count[t][k], sizeof four);
         any |= four;
     }
     for (uint32_t end = k + 4; any && k < end; k++) {
         uint32_t bits = k << KEY_SHIFT;
         float like;
         memcpy(&like, &bits, sizeof like);
-        for (size_t t = 0; t < TABLES; t++)
-            h->count[nb_hist_bin(like)] += table[t][k];
+        for (size_t t = 0; t < NB_HIST_TABLES; t++)
+            h->count[nb_hist_bin(like)] += tally->count[t][k];
     }
 }
 
-static void add_keyed(nb_hist *h, const float *v, size_t n)
+void nb_hist_keys_flush(nb_hist_keys *t, nb_hist *h)
 {
-    uint16_t table[TABLES][KEYS] = {0};
-    uint32_t u[TABLES];
+    for (uint32_t k = 0; k < NB_HIST_KEYS && t->held; k += 4)
+        add_keys(h, t, k);
+    h->total += t->held;
+    memset(t, 0, sizeof *t);
+}
+
+/* n fits. */
+static void tally_part(nb_hist_keys *t, const float *v, size_t n)
+{
+    uint32_t u[NB_HIST_TABLES];
     size_t i = 0;
-    for (; i + TABLES <= n; i += TABLES) {
+    for (; i + NB_HIST_TABLES <= n; i += NB_HIST_TABLES) {
         memcpy(u, v + i, sizeof u);
-        table[0][u[0] >> KEY_SHIFT]++;
-        table[1][u[1] >> KEY_SHIFT]++;
-        table[2][u[2] >> KEY_SHIFT]++;
-        table[3][u[3] >> KEY_SHIFT]++;
+        t->count[0][u[0] >> KEY_SHIFT]++;
+        t->count[1][u[1] >> KEY_SHIFT]++;
+        t->count[2][u[2] >> KEY_SHIFT]++;
+        t->count[3][u[3] >> KEY_SHIFT]++;
     }
-    for (; i < n; i++)
-        h->count[nb_hist_bin(v[i])]++;
-    for (uint32_t k = 0; k < KEYS; k += 4)
-        add_keys(h, table, k);
+    for (; i < n; i++) {
+        memcpy(u, v + i, sizeof *u);
+        t->count[(t->held + i) % NB_HIST_TABLES][*u >> KEY_SHIFT]++; /* in turn */
+    }
+    t->held += n;
+}
+
+void nb_hist_keys_add(nb_hist_keys *t, nb_hist *h, const float *v, size_t n)
+{
+    while (n) {
+        size_t part = n < TALLIED_FROM ? n : TALLIED_FROM;
+        if (t->held + part > TALLY_MOST)
+            nb_hist_keys_flush(t, h);
+        tally_part(t, v, part);
+        v += part;
+        n -= part;
+    }
 }
 
 void nb_hist_add(nb_hist *h, const float *v, size_t n)
 {
-    h->total += n;
-    while (n >= KEYED_FROM) {
-        size_t part = n < KEYED_MOST ? n : KEYED_MOST;
-        add_keyed(h, v, part);
-        v += part;
-        n -= part;
+    if (n >= TALLIED_FROM) {
+        nb_hist_keys t = {0};
+        nb_hist_keys_add(&t, h, v, n);
+        nb_hist_keys_flush(&t, h);
+        return;
     }
+    h->total += n;
     for (size_t i = 0; i < n; i++)
         h->count[nb_hist_bin(v[i])]++;
 }
@@ -141,6 +159,22 @@ void nb_stats_clear(nb_stats *s)
     s->max = -FLT_MAX;
 }
 
+static void add_measured(nb_stats *s, const nk_measured *m, size_t n, uint64_t at)
+{
+    nb_stats run = {.n = n,
+                    .n_zero = m->n_zero,
+                    .sum = m->w,
+                    .sum2 = m->w2,
+                    .sum4 = m->w4,
+                    .sum_err = m->e,
+                    .sum_err2 = m->e2,
+                    .min = m->min,
+                    .max = m->max,
+                    .max_err = m->max_err,
+                    .max_err_at = at + m->max_err_at};
+    nb_stats_merge(s, &run);
+}
+
 /* NaN and Inf are counted and kept out of every sum. */
 static void add_unfinite(nb_stats *s, const float *src, const float *dec, size_t n, uint64_t at)
 {
@@ -152,7 +186,9 @@ static void add_unfinite(nb_stats *s, const float *src, const float *dec, size_t
             s->n_nan += nan;
             s->n_inf += !nan;
         } else {
-            nb_stats_add(s, NULL, &src[i], &dec[i], 1, at + i);
+            nk_measured m;
+            nk_measure(nk_measure_eights, &src[i], &dec[i], 1, fabsf(s->max_err), &m);
+            add_measured(s, &m, 1, at + i);
         }
     }
 }
@@ -161,23 +197,11 @@ void nb_stats_add(nb_stats *s, const nk_ops *ops, const float *src, const float 
                   uint64_t at)
 {
     nk_measured m;
-    nk_measure(ops ? ops->measure : nk_measure_eights, src, dec, n, &m);
-    if (!isfinite(m.w2) || !isfinite(m.e2)) { /* squares of finite floats never overflow a double */
+    nk_measure(ops ? ops->measure : nk_measure_eights, src, dec, n, fabsf(s->max_err), &m);
+    if (isfinite(m.w2) && isfinite(m.e2)) /* squares of finite floats never overflow a double */
+        add_measured(s, &m, n, at);
+    else
         add_unfinite(s, src, dec, n, at);
-        return;
-    }
-    nb_stats run = {.n = n,
-                    .n_zero = m.n_zero,
-                    .sum = m.w,
-                    .sum2 = m.w2,
-                    .sum4 = m.w4,
-                    .sum_err = m.e,
-                    .sum_err2 = m.e2,
-                    .min = m.min,
-                    .max = m.max,
-                    .max_err = m.max_err,
-                    .max_err_at = at + m.max_err_at};
-    nb_stats_merge(s, &run);
 }
 
 void nb_stats_add_clips(nb_stats *s, const nk_block_view *v, const float *src, const float *dec)

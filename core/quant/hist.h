@@ -20,6 +20,19 @@ typedef struct nb_hist {
 
 static inline size_t nb_hist_bin(float v);
 void nb_hist_add(nb_hist *h, const float *v, size_t n);
+
+/* Values on their way into a histogram, counted by sign, exponent and three mantissa bits: the top
+ * 12 bits of the float decide a bin. Several tables, so that neighbours of equal value do not wait
+ * for each other's store. All zero = empty. */
+enum { NB_HIST_TABLES = 4, NB_HIST_KEYS = 1 << 12 };
+typedef struct nb_hist_keys {
+    uint16_t count[NB_HIST_TABLES][NB_HIST_KEYS];
+    size_t held;
+} nb_hist_keys;
+/* h takes what t holds when t is full. */
+void nb_hist_keys_add(nb_hist_keys *t, nb_hist *h, const float *v, size_t n);
+void nb_hist_keys_flush(nb_hist_keys *t, nb_hist *h); /* t is empty after it */
+
 void nb_hist_merge(nb_hist *into, const nb_hist *from);
 /* Lower edge of a bin; bin NB_HIST_BINS gives the upper end. */
 double nb_hist_edge(size_t bin);

@@ -30,7 +30,7 @@ typedef struct nb_tensor_report {
     double gain[2];  /* weighted squared error of the reference's codes and of those written, where
                         the method measures both; else 0 */
     double seconds;  /* of compute, summed over threads */
-    char sha256[65]; /* of the bytes read back; "" until verified */
+    char sha256[65]; /* of the bytes read back, if asked for; "" until verified */
 } nb_tensor_report;
 
 typedef struct nb_run nb_run; /* live state of one quantize, readable while it runs */
@@ -40,6 +40,7 @@ typedef struct nb_quantize_options {
     nb_knobs knobs;          /* group 0 = the method's usual ones */
     bool force;              /* replace an existing output (never the input) */
     bool telemetry;          /* statistics and histograms; the command may switch them off */
+    bool sha256;             /* of every tensor, into its report; reading back needs none */
 } nb_quantize_options;
 
 /* plan is borrowed until close. */

@@ -20,7 +20,8 @@ enum {
     NB_WAVE_TILES = 4096,
     NB_WAVE_WEIGHTS = 8 * 1024 * 1024, /* per thread; waves end so that leases can change */
     NB_HIST_WHOLE = 1024 * 1024,       /* tensors up to this many weights are histogrammed whole */
-    NB_HIST_EVERY = 8,                 /* above: one tile of this many, more from 16 Mi on */
+    NB_HIST_EVERY = 32,                /* above: one tile of this many, more from 64 Mi on */
+    NB_LOOK_WEIGHTS = 2048, /* decoded, measured and counted while in the nearest cache */
 };
 
 /* n weights of a planned tensor from element `first` on. Pure: any thread, any order. */
@@ -49,9 +50,11 @@ typedef struct nb_tile {
 /* One thread's buffers. */
 typedef struct nb_workspace {
     float *src, *dec; /* [strip] owned */
+    float *err;       /* [NB_LOOK_WEIGHTS] owned */
     uint8_t *out;     /* [out_cap] one encoded tile, owned */
     uint8_t *row;     /* [row_cap] a source row that does not lie as it is seen, owned */
     nb_hist before, after, error;
+    nb_hist_keys *tally; /* [3] on their way into those, owned */
     nk_block_view view;
     double gain[2]; /* of the tile at hand */
 } nb_workspace;

@@ -93,18 +93,29 @@ uint64_t nb_tile_bytes(const nb_run *run, const nb_tile *t)
     return t->rows * row_bytes(run->plan->tensor[t->tensor].type, t->cols);
 }
 
-/* Not cryptographic: each step is a bijection of the state, so any single changed word shows. */
+static uint64_t mark_word(uint64_t h, const uint8_t *bytes, size_t n)
+{
+    uint64_t w = 0;
+    memcpy(&w, bytes, n < sizeof w ? n : sizeof w);
+    h = (h ^ w) * 0xff51afd7ed558ccdu;
+    return h ^ h >> 32;
+}
+
+/* Not cryptographic: each step is a bijection of the state, so any single changed word shows. Four
+ * states side by side, since each step waits for its product. */
 uint64_t nb_mark(const uint8_t *bytes, size_t n)
 {
-    uint64_t h = 0x9e3779b97f4a7c15u ^ n, w;
-    for (size_t i = 0; i < n; i += sizeof w) {
-        size_t left = n - i;
-        w = 0;
-        memcpy(&w, bytes + i, left < sizeof w ? left : sizeof w);
-        h = (h ^ w) * 0xff51afd7ed558ccdu;
-        h ^= h >> 32;
-    }
-    return h;
+    enum { STATES = 4, WORD = sizeof(uint64_t) };
+    uint64_t h[STATES] = {0x9e3779b97f4a7c15u ^ n, 1, 2, 3};
+    size_t i = 0;
+    for (; i + STATES * WORD <= n; i += STATES * WORD)
+        for (size_t k = 0; k < STATES; k++)
+            h[k] = mark_word(h[k], bytes + i + k * WORD, WORD);
+    for (; i < n; i += WORD)
+        h[0] = mark_word(h[0], bytes + i, n - i);
+    for (size_t k = 1; k < STATES; k++)
+        h[0] = mark_word(h[0], (const uint8_t *)&h[k], WORD);
+    return h[0];
 }
 
 /* --- one strip ---------------------------------------------------------------------------------
@@ -115,14 +126,14 @@ typedef struct strip {
     const nb_planned *plan;
     const nb_tensor *layout;
     uint64_t row, rows, col, cols;
-    size_t n;     /* weights */
-    uint64_t at;  /* element index of the first */
-    uint8_t *out; /* encoded bytes of this strip */
-    size_t piece; /* bytes of one encoded row */
-    bool copy;    /* same type: bytes are taken as they are */
-    bool packed;  /* of a quantized checkpoint: held against what that defines, */
-    bool spelled; /* but encoded from the floats it lands in */
-    const float *dec;
+    size_t n;         /* weights */
+    uint64_t at;      /* element index of the first */
+    uint8_t *out;     /* encoded bytes of this strip */
+    size_t piece;     /* bytes of one encoded row */
+    bool copy;        /* same type: bytes are taken as they are */
+    bool packed;      /* of a quantized checkpoint: held against what that defines, */
+    bool spelled;     /* but encoded from the floats it lands in */
+    const float *dec; /* what the bytes mean; NULL: not decoded yet */
 } strip;
 
 static nk_decode_fn *decoder(const nb_run *run, nk_type_id id)
@@ -162,18 +173,20 @@ static void read_strip(const nb_run *run, nb_workspace *ws, const strip *s)
     }
 }
 
-/* Names the first weight that is not finite; `before` tells what it was (NULL: the source). */
-static nb_status not_finite(const strip *s, const float *v, const float *before, nb_err *err)
+/* Names the first weight from `first` on that is not finite; `before` tells what it was (NULL: the
+ * source). v and before begin at `first`. */
+static nb_status not_finite(const strip *s, size_t first, const float *v, const float *before,
+                            nb_err *err)
 {
-    size_t i = 0;
-    while (i < s->n && isfinite(v[i]))
+    size_t i = first;
+    while (i < s->n && isfinite(v[i - first]))
         i++;
     unsigned long long row = s->row + i / s->cols, col = s->col + i % s->cols;
     if (before)
         return nb_fail(err, NB_FORMAT, "tensor \"%s\": row %llu: weight %llu (%g) does not fit %s",
-                       s->layout->name, row, col, (double)before[i], s->plan->type->name);
+                       s->layout->name, row, col, (double)before[i - first], s->plan->type->name);
     return nb_fail(err, NB_FORMAT, "tensor \"%s\": row %llu: weight %llu is %s", s->layout->name,
-                   row, col, isnan(v[i]) ? "NaN" : "infinite");
+                   row, col, isnan(v[i - first]) ? "NaN" : "infinite");
 }
 
 const nb_method *nb_run_method(const nb_run *run, size_t i)
@@ -215,51 +228,86 @@ static nb_status encode_strip(const nb_run *run, nb_workspace *ws, strip *s, nb_
     if (s->copy && !to->decode)
         return NB_OK;
     if (!run->ops->all_finite(ws->src, s->n))
-        return not_finite(s, ws->src, NULL, err);
+        return not_finite(s, 0, ws->src, NULL, err);
     if (s->copy && !s->packed)
         return NB_OK;
-    if (!s->copy)
+    s->dec = NULL;
+    if (!s->copy) {
         encode_rows(run, ws, s);
+        return NB_OK;
+    }
     decoder(run, to->id)(s->out, ws->dec, s->n);
-    for (uint64_t r = 0; s->copy && r < s->rows; r++)
+    for (uint64_t r = 0; r < s->rows; r++)
         times(ws->dec + r * s->cols, s->cols, nb_weights_factor(s->plan->src, s->row + r));
     s->dec = ws->dec;
-    return run->ops->all_finite(ws->dec, s->n) ? NB_OK : not_finite(s, ws->dec, ws->src, err);
+    return run->ops->all_finite(ws->dec, s->n) ? NB_OK : not_finite(s, 0, ws->dec, ws->src, err);
 }
+
+/* What a strip's figures are made with. */
+typedef struct look {
+    bool figures, sampled;
+    bool clips; /* by a group's codes: steps lie at most `share` of its decoded spread apart */
+    float share;
+    nb_stats *stats;
+} look;
 
 /* A step is at least the spread of a group's decoded values over the number of steps there are, so
  * only where an error is large beside that spread can it be a clip, and only there are the scales
- * looked at. The thousandth makes up for rounding. */
-static void count_clips(const nb_run *run, nb_workspace *ws, const strip *s, nb_stats *stats)
+ * looked at. The thousandth makes up for rounding. src and dec: n weights from weight `first` of
+ * the strip on. */
+static void count_clips(const nb_run *run, nb_workspace *ws, const strip *s, const look *l,
+                        size_t first, const float *src, const float *dec, size_t n)
 {
     const nk_type *to = s->plan->type;
-    to->explain(s->out, &ws->view);
-    const float share =
-        1.499f * (float)ws->view.code_step / (float)(ws->view.code_max - ws->view.code_min);
     const size_t group = ws->view.group, len = to->block_len;
-    for (size_t i = 0; i < s->n; i += len) {
-        i = run->ops->find_far(ws->src, s->dec, i, s->n, group, share) / len * len;
-        if (i >= s->n)
+    for (size_t i = 0; i < n; i += len) {
+        i = run->ops->find_far(src, dec, i, n, group, l->share) / len * len;
+        if (i >= n)
             return;
-        to->explain(s->out + i / len * to->block_size, &ws->view);
-        nb_stats_add_clips(stats, &ws->view, ws->src + i, s->dec + i);
+        to->explain(s->out + (first + i) / len * to->block_size, &ws->view);
+        nb_stats_add_clips(l->stats, &ws->view, src + i, dec + i);
     }
 }
 
-/* Figures of one strip; ws->src becomes the error. */
-static void measure_strip(const nb_run *run, nb_workspace *ws, const strip *s, bool sampled,
-                          nb_stats *stats)
+static void look_at(const nb_run *run, nb_workspace *ws, const strip *s, const look *l,
+                    size_t first, const float *dec, size_t n)
 {
-    nb_stats_add(stats, run->ops, ws->src, s->dec, s->n, s->at);
-    if (s->plan->type->explain && !s->copy && !s->packed)
-        count_clips(run, ws, s, stats);
-    if (!sampled)
+    const float *src = ws->src + first;
+    nb_stats_add(l->stats, run->ops, src, dec, n, s->at + first);
+    if (l->clips)
+        count_clips(run, ws, s, l, first, src, dec, n);
+    if (!l->sampled)
         return;
-    nb_hist_add(&ws->before, ws->src, s->n);
-    nb_hist_add(&ws->after, s->dec, s->n);
-    for (size_t i = 0; i < s->n; i++)
-        ws->src[i] = s->dec == ws->src ? 0.0f : s->dec[i] - ws->src[i];
-    nb_hist_add(&ws->error, ws->src, s->n);
+    nb_hist_keys_add(&ws->tally[0], &ws->before, src, n);
+    nb_hist_keys_add(&ws->tally[1], &ws->after, dec, n);
+    for (size_t i = 0; i < n; i++)
+        ws->err[i] = dec == src ? 0.0f : dec[i] - src[i];
+    nb_hist_keys_add(&ws->tally[2], &ws->error, ws->err, n);
+}
+
+/* A piece at a time what was encoded is decoded, found finite and measured, while it is near. */
+static nb_status look_through(const nb_run *run, nb_workspace *ws, const strip *s, look *l,
+                              nb_err *err)
+{
+    const nk_type *to = s->plan->type;
+    l->clips = l->figures && to->explain && !s->copy && !s->packed;
+    if (l->clips) {
+        to->explain(s->out, &ws->view);
+        l->share =
+            1.499f * (float)ws->view.code_step / (float)(ws->view.code_max - ws->view.code_min);
+    }
+    for (size_t i = 0, n; i < s->n; i += n) {
+        const float *dec = s->dec ? s->dec + i : ws->dec;
+        n = s->n - i < NB_LOOK_WEIGHTS ? s->n - i : NB_LOOK_WEIGHTS;
+        if (!s->dec) {
+            decoder(run, to->id)(s->out + i / to->block_len * to->block_size, ws->dec, n);
+            if (!run->ops->all_finite(dec, n))
+                return not_finite(s, i, dec, ws->src + i, err);
+        }
+        if (l->figures)
+            look_at(run, ws, s, l, i, dec, n);
+    }
+    return NB_OK;
 }
 
 bool nb_tile_each(nb_run *run, nb_workspace *ws, uint64_t i,
@@ -294,6 +342,22 @@ static void clear_figures(nb_workspace *ws)
     memset(&ws->error, 0, sizeof ws->error);
 }
 
+static void end_figures(nb_workspace *ws)
+{
+    nb_hist_keys_flush(&ws->tally[0], &ws->before);
+    nb_hist_keys_flush(&ws->tally[1], &ws->after);
+    nb_hist_keys_flush(&ws->tally[2], &ws->error);
+}
+
+static nb_status encode_and_look(const nb_run *run, nb_workspace *ws, strip *s, look *l,
+                                 nb_err *err)
+{
+    NB_TRY(encode_strip(run, ws, s, err));
+    for (uint64_t k = 0; s->spelled && l->figures && k < s->rows; k++)
+        nb_weights_exact(s->plan->src, s->row + k, ws->src + k * s->cols);
+    return look_through(run, ws, s, l, err);
+}
+
 /* False: stop; the reason is recorded or not ours. */
 static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_t i, bool sampled,
                         nb_stats *stats)
@@ -302,7 +366,8 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
                .layout = &run->plan->layout[t->tensor],
                .col = t->col,
                .cols = t->cols};
-    bool figures = run->opt.telemetry && s.plan->type->decode;
+    look l = {
+        .figures = run->opt.telemetry && s.plan->type->decode, .sampled = sampled, .stats = stats};
     uint64_t step = run->strip / t->cols;
     nb_err err;
     s.copy = !run->rows && s.plan->src_type == s.plan->type->id;
@@ -318,18 +383,31 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
         s.at = s.row * run->cut[t->tensor].cols + t->col;
         s.out = ws->out + r * s.piece;
         read_strip(run, ws, &s);
-        if (encode_strip(run, ws, &s, &err) != NB_OK) {
+        if (encode_and_look(run, ws, &s, &l, &err) != NB_OK) {
             nb_run_fail(run, i, &err);
             return false;
         }
-        for (uint64_t k = 0; s.spelled && figures && k < s.rows; k++)
-            nb_weights_exact(s.plan->src, s.row + k, ws->src + k * s.cols);
-        if (figures)
-            measure_strip(run, ws, &s, sampled, stats);
         if (!nb_run_poll(run))
             return false;
     }
+    if (sampled)
+        end_figures(ws);
     return true;
+}
+
+/* Tile i will be wanted soon: what it is made of may come from disk meanwhile. */
+static void read_ahead(const nb_run *run, uint64_t i)
+{
+    if (run->rows || i >= run->n_tiles)
+        return;
+    nb_tile t = nb_run_tile(run, i);
+    const nb_view *v = run->plan->tensor[t.tensor].src;
+    uint64_t row;
+    if (run->kept[t.tensor] || nb_weights_scratch(v) ||
+        !nk_row_size(nk_type_get(v->t.type), run->cut[t.tensor].cols, &row))
+        return;
+    /* Rows that are listed or turned lie elsewhere; most are where they are seen. */
+    nb_map_ahead(nb_weights_row(v, t.row, NULL), v->order == NB_ROWS_PLAIN ? t.rows * row : row);
 }
 
 static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
@@ -342,6 +420,7 @@ static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
     bool sampled = run->opt.telemetry && t.index % run->cut[t.tensor].hist_every == 0;
     size_t n = (size_t)nb_tile_bytes(run, &t);
     double start = nb_run_clock();
+    read_ahead(run, i + 2 * (uint64_t)run->n_space);
     nb_stats stats;
     nb_err err;
     nb_stats_clear(&stats);

@@ -5,11 +5,29 @@
 
 #include "kernels/blocks.h"
 
-/* 2 * half codes of 4 bits: low nibbles the first half, high nibbles the second. */
+#include <stdint.h>
+#include <string.h>
+
+/* Codes go eight at a time, a byte each: shifts then cross no code's bits that a mask keeps. */
+static inline uint64_t nk_eight_codes(const uint8_t *code)
+{
+    uint64_t v;
+    memcpy(&v, code, sizeof v);
+    return v;
+}
+
+enum { NK_EIGHT = 8 };
+static const uint64_t nk_each_byte = 0x0101010101010101u;
+
+/* 2 * half codes of 4 bits: low nibbles the first half, high nibbles the second. half % 8 == 0. */
 static inline void nk_pack_nibbles(uint8_t *qs, const uint8_t *code, int half)
 {
-    for (int j = 0; j < half; j++)
-        qs[j] = (uint8_t)((code[j] & 15) | (code[j + half] & 15) << 4);
+    const uint64_t nibble = 15 * nk_each_byte;
+    for (int j = 0; j < half; j += NK_EIGHT) {
+        uint64_t v =
+            (nk_eight_codes(code + j) & nibble) | (nk_eight_codes(code + j + half) & nibble) << 4;
+        memcpy(qs + j, &v, sizeof v);
+    }
 }
 
 static inline void nk_unpack_nibbles(const uint8_t *qs, uint8_t *code, int half)
@@ -40,9 +58,13 @@ static inline void nk_unpack_fifth(const uint8_t qh[4], uint8_t code[NK_LEN])
 /* 256 codes of 2 bits (code & 3): per half of 128, byte l bits 2k = code l + 32k. */
 static inline void nk_pack_pairs(uint8_t qs[64], const uint8_t code[NK_SUPER_LEN])
 {
-    for (int i = 0; i < 64; i++) {
+    const uint64_t pair = 3 * nk_each_byte;
+    for (int i = 0; i < 64; i += NK_EIGHT) {
         const uint8_t *c = code + i / 32 * 128 + i % 32;
-        qs[i] = (uint8_t)((c[0] & 3) | (c[32] & 3) << 2 | (c[64] & 3) << 4 | (c[96] & 3) << 6);
+        uint64_t v = 0;
+        for (int k = 0; k < 4; k++)
+            v |= (nk_eight_codes(c + 32 * k) & pair) << 2 * k;
+        memcpy(qs + i, &v, sizeof v);
     }
 }
 
@@ -55,11 +77,11 @@ static inline void nk_unpack_pairs(const uint8_t qs[64], uint8_t code[NK_SUPER_L
 /* One bit per code of 256, number `bit` of it: byte l bit k = code l + 32k. */
 static inline void nk_pack_plane(uint8_t plane[32], const uint8_t code[NK_SUPER_LEN], int bit)
 {
-    for (int l = 0; l < 32; l++) {
-        unsigned bits = 0;
+    for (int l = 0; l < 32; l += NK_EIGHT) {
+        uint64_t bits = 0;
         for (int k = 0; k < 8; k++)
-            bits |= (code[l + 32 * k] >> bit & 1u) << k;
-        plane[l] = (uint8_t)bits;
+            bits |= (nk_eight_codes(code + l + 32 * k) >> bit & nk_each_byte) << k;
+        memcpy(plane + l, &bits, sizeof bits);
     }
 }
 

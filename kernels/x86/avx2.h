@@ -15,6 +15,9 @@
 #include <string.h>
 
 #define NK_INLINE static inline __attribute__((always_inline))
+/* Of a buffer that is written before it is read: the build zeroes all others at every entry
+ * (-ftrivial-auto-var-init), which inside a loop costs more than what the loop does. */
+#define NK_UNSET __attribute__((uninitialized))
 
 NK_INLINE __m256i load32(const void *p)
 {
@@ -24,6 +27,18 @@ NK_INLINE __m256i load32(const void *p)
 NK_INLINE __m128i load16(const void *p)
 {
     return _mm_loadu_si128((const __m128i_u *)p);
+}
+
+NK_INLINE __m256 magnitude(__m256 v)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v);
+}
+
+NK_INLINE float max_of(__m256 v)
+{
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
 }
 
 /* One f16 in memory -> eight equal floats. */
@@ -165,6 +180,24 @@ NK_INLINE __m256i spread_bits(const void *p)
     const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201u);
     __m256i v = _mm256_shuffle_epi8(_mm256_set1_epi32(bits), byte);
     return _mm256_cmpeq_epi8(_mm256_and_si256(v, bit), bit);
+}
+
+/* Low bytes of 32 integers, in order. */
+NK_INLINE __m256i low_bytes(const __m256i v[4])
+{
+    const __m256i byte = _mm256_set1_epi32(255);
+    __m256i a = _mm256_packus_epi32(_mm256_and_si256(v[0], byte), _mm256_and_si256(v[1], byte));
+    __m256i b = _mm256_packus_epi32(_mm256_and_si256(v[2], byte), _mm256_and_si256(v[3], byte));
+    return _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b),
+                                       _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+/* Codes j and j + 16 share byte j. */
+NK_INLINE void store_nibbles(uint8_t qs[16], __m256i codes)
+{
+    codes = _mm256_and_si256(codes, _mm256_set1_epi8(15));
+    __m128i high = _mm_slli_epi16(_mm256_extracti128_si256(codes, 1), 4);
+    _mm_storeu_si128((__m128i_u *)qs, _mm_or_si128(_mm256_castsi256_si128(codes), high));
 }
 
 /* --- simple blocks: 32 codes, signed where the type has no min ------------------------------- */

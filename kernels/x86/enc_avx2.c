@@ -6,18 +6,6 @@
  * for every finite input: the same operations per value in the same rounding, only eight at a time;
  * conversions that overflow keep their low byte, as the C casts do. */
 
-NK_INLINE __m256 magnitude(__m256 v)
-{
-    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v);
-}
-
-NK_INLINE float max_of(__m256 v)
-{
-    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
-    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
-}
-
 /* roundf: halves away from zero. v - trunc(v) is exact. */
 NK_INLINE __m256i round_away(__m256 v)
 {
@@ -34,16 +22,6 @@ NK_INLINE __m256i nearest(__m256 v)
     bits = _mm256_and_si256(bits, _mm256_set1_epi32(0x007fffff));
     bits = _mm256_sub_epi32(bits, _mm256_set1_epi32(0x00400000));
     return _mm256_min_epi32(bits, _mm256_set1_epi32(127));
-}
-
-/* Low bytes of 32 integers, in order. */
-NK_INLINE __m256i low_bytes(const __m256i v[4])
-{
-    const __m256i byte = _mm256_set1_epi32(255);
-    __m256i a = _mm256_packus_epi32(_mm256_and_si256(v[0], byte), _mm256_and_si256(v[1], byte));
-    __m256i b = _mm256_packus_epi32(_mm256_and_si256(v[2], byte), _mm256_and_si256(v[3], byte));
-    return _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b),
-                                       _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
 /* Sums of four adjacent codes. */
@@ -220,14 +198,6 @@ NK_INLINE __m256i small_codes(const float *x, float min, float id, float half, c
         q[i] = _mm256_cvttps_epi32(v);
     }
     return _mm256_min_epi8(low_bytes(q), _mm256_set1_epi8(most));
-}
-
-/* Codes j and j + 16 share byte j. */
-NK_INLINE void store_nibbles(uint8_t qs[16], __m256i codes)
-{
-    codes = _mm256_and_si256(codes, _mm256_set1_epi8(15));
-    __m128i high = _mm_slli_epi16(_mm256_extracti128_si256(codes, 1), 4);
-    _mm_storeu_si128((__m128i_u *)qs, _mm_or_si128(_mm256_castsi256_si128(codes), high));
 }
 
 NK_INLINE void store_fifth(uint8_t qh[4], __m256i codes)

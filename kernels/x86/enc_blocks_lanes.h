@@ -40,12 +40,10 @@ NK_INLINE void load_blocks(const float *x, const float *importance, const float 
         sigma2[k] = mean[i / ncols];
     }
     lanes s2 = lanes_load(sigma2);
-    lane_ints index = lanes_at(at), under = lanes_at(column);
-    for (int i = 0; i < NK_LEN; i++, index = lanes_next(index), under = lanes_next(under)) {
-        out[i] = lanes_gather(x, index);
-        w[i] = lanes_mul(lanes_gather(importance, under),
-                         lanes_sqrt(lanes_add(s2, lanes_mul(out[i], out[i]))));
-    }
+    lanes_columns(x, at, NK_LEN, out);
+    lanes_columns(importance, column, NK_LEN, w);
+    for (int i = 0; i < NK_LEN; i++)
+        w[i] = lanes_mul(w[i], lanes_sqrt(lanes_add(s2, lanes_mul(out[i], out[i]))));
 }
 
 typedef struct found_blocks {
@@ -55,17 +53,16 @@ typedef struct found_blocks {
 
 NK_INLINE void store_found(found_blocks *f, const lanes *code)
 {
-    uint8_t bytes[NK_LEN][LANES];
-    for (int i = 0; i < NK_LEN; i++)
-        lanes_store_bytes(bytes[i], code[i]);
+    uint8_t *to[LANES];
     for (int k = 0; k < LANES; k++)
-        for (int i = 0; i < NK_LEN; i++)
-            f->code[k][i] = bytes[i][k];
+        to[k] = f->code[k];
+    lanes_store_rows(to, LANES, code, NK_LEN);
 }
 
 NK_INLINE void find_symmetric(const lanes *x, const lanes *w, const int nmax, found_blocks *f)
 {
-    lanes code[NK_LEN], iscale;
+    NK_UNSET lanes code[NK_LEN];
+    lanes iscale;
     lane_mask counts;
     lanes_store(f->d, fit_symmetric(x, w, NK_LEN, nmax, &iscale, &counts));
     for (int i = 0; i < NK_LEN; i++) {
@@ -78,8 +75,9 @@ NK_INLINE void find_symmetric(const lanes *x, const lanes *w, const int nmax, fo
 NK_INLINE void find_affine(const lanes *x, const lanes *w, const int nmax, found_blocks *f)
 {
     static const nk_affine_search search = {.first = -0.9f, .step = 0.05f, .last = 36};
-    lanes code[NK_LEN];
-    affine_fit a = fit_affine(x, w, NK_LEN, nmax, &search, false);
+    NK_UNSET lanes code[NK_LEN];
+    affine_fit a;
+    fit_affine(x, w, NK_LEN, nmax, &search, false, 1, &a);
     lanes_store(f->d, a.scale);
     lanes_store(f->min, a.min);
     for (int i = 0; i < NK_LEN; i++)
@@ -131,8 +129,8 @@ NK_INLINE void encode_weighted(const float *src, uint8_t *dst, size_t nrows, siz
         float mean[STRIP];
         mean_squares_of_rows(src, rows, ncols, mean);
         for (size_t first = 0; first < blocks; first += LANES) {
-            lanes x[NK_LEN], w[NK_LEN];
-            found_blocks f;
+            NK_UNSET lanes x[NK_LEN], w[NK_LEN];
+            NK_UNSET found_blocks f;
             load_blocks(src, importance, mean, ncols, first, blocks, x, w);
             find(x, w, nmax, &f);
             for (int k = 0; k < LANES && first + (size_t)k < blocks; k++, dst += block_size)
@@ -230,7 +228,8 @@ NK_INLINE void code_levels(const lane_table *t, const chunk *c, int batch, lanes
                            uint8_t *const *to)
 {
     const lanes *x = c->x + batch * NK_LEN;
-    lanes code[NK_LEN], zero = lanes_set(0);
+    NK_UNSET lanes code[NK_LEN];
+    lanes zero = lanes_set(0);
     lanes inverse = lanes_pick(lanes_differ(scale, zero), lanes_div(lanes_set(1), scale), zero);
     for (int i = 0; i < NK_LEN; i++)
         code[i] = lanes_from_ints(lanes_nearest(t, lanes_mul(inverse, x[i])));
@@ -261,7 +260,8 @@ NK_INLINE void level_weights(chunk *c, int batch, const bool of_block, const lan
 NK_INLINE void fit_level_groups(const lane_table *t, chunk *c, const bool of_block)
 {
     for (int batch = 0; batch < batches(c); batch++) {
-        lanes *x = c->x + batch * NK_LEN, w[NK_LEN];
+        NK_UNSET lanes w[NK_LEN];
+        lanes *x = c->x + batch * NK_LEN;
         load_batch(c, batch, NK_LEN, x);
         level_weights(c, batch, of_block, x, w);
         lanes_store(c->scale + batch * LANES, fit_levels(t, x, w));
@@ -275,10 +275,13 @@ static void encode_iq4_nl(const float *src, void *dst, size_t nrows, size_t ncol
 {
     lane_table t = table_iq4();
     nk_block_iq4_nl *out = dst;
+    NK_UNSET chunk c;
     size_t blocks = nrows * ncols / NK_LEN;
     for (size_t i = 0; i < blocks; i += NL_CHUNK, out += NL_CHUNK) {
-        chunk c = {.src = src + i * NK_LEN, .importance = importance, .ncols = ncols};
-        uint8_t code[NL_CHUNK][NK_LEN];
+        c.src = src + i * NK_LEN;
+        c.importance = importance;
+        c.ncols = ncols;
+        NK_UNSET uint8_t code[NL_CHUNK][NK_LEN];
         c.groups = blocks - i < NL_CHUNK ? (int)(blocks - i) : NL_CHUNK;
         c.first_weight = i * NK_LEN;
         fit_level_groups(&t, &c, false);
@@ -300,10 +303,10 @@ static void encode_iq4_xs(const float *src, void *dst, size_t nrows, size_t ncol
 {
     lane_table t = table_iq4();
     nk_block_iq4_xs *out = dst;
-    chunk c;
+    NK_UNSET chunk c;
     size_t blocks = nrows * ncols / NK_SUPER_LEN;
     for (size_t i = 0; i < blocks; i += CHUNK, out += CHUNK) {
-        uint8_t code[NL_CHUNK][NK_LEN];
+        NK_UNSET uint8_t code[NL_CHUNK][NK_LEN];
         next_chunk(&c, src, i, blocks, ncols, importance);
         c.groups = c.blocks * XS_GROUPS;
         if (importance)

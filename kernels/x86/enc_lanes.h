@@ -48,9 +48,7 @@ NK_INLINE void load_batch(const chunk *c, const int batch, const int n, lanes *x
     int32_t at[LANES];
     for (int k = 0; k < LANES; k++)
         at[k] = group_of(c, batch, k) * n;
-    lane_ints index = lanes_at(at);
-    for (int i = 0; i < n; i++, index = lanes_next(index))
-        x[i] = lanes_gather(c->src, index);
+    lanes_columns(c->src, at, n, x);
 }
 
 /* nk_sum_squares of each block: factor * sum / divisor. */
@@ -72,9 +70,7 @@ NK_INLINE void load_importance(const chunk *c, int batch, const int n, lanes *w)
     int32_t at[LANES];
     for (int k = 0; k < LANES; k++)
         at[k] = (int32_t)((c->first_weight + (size_t)(group_of(c, batch, k) * n)) % c->ncols);
-    lane_ints index = lanes_at(at);
-    for (int i = 0; i < n; i++, index = lanes_next(index))
-        w[i] = lanes_gather(c->importance, index);
+    lanes_columns(c->importance, at, n, w);
 }
 
 /* nk_importance_weights of a batch, and their sums. */
@@ -100,21 +96,14 @@ NK_INLINE void lanes_of_blocks(const chunk *c, const float *value, const int per
     int32_t at[LANES];
     for (int k = 0; k < LANES; k++)
         at[k] = (from + k < c->blocks ? from + k : c->blocks - 1) * per_block;
-    lane_ints index = lanes_at(at);
-    for (int j = 0; j < per_block; j++, index = lanes_next(index))
-        out[j] = lanes_gather(value, index);
+    lanes_columns(value, at, per_block, out);
 }
 
 /* Codes by lane -> the blocks they belong to: code[i] of group g -> to[g][i]. */
 NK_INLINE void store_codes(const chunk *c, int batch, const int n, const lanes *code,
                            uint8_t *const *to)
 {
-    uint8_t bytes[NK_LEN][LANES];
-    for (int i = 0; i < n; i++)
-        lanes_store_bytes(bytes[i], code[i]);
-    for (int k = 0; k < LANES && batch * LANES + k < c->groups; k++)
-        for (int i = 0; i < n; i++)
-            to[k][i] = bytes[i][k];
+    lanes_store_rows(to, c->groups - batch * LANES, code, n);
 }
 
 /* --- affine: q2_K, q4_K, q5_K ----------------------------------------------------------------- */
@@ -130,25 +119,41 @@ NK_INLINE void plain_weights(const lanes *x, const int n, const bool rms, lanes 
         w[i] = rms ? lanes_add(base, lanes_abs(x[i])) : lanes_abs(x[i]);
 }
 
+/* `side` batches from `batch` on. */
+NK_INLINE void fit_batches(const nk_affine_codec *codec, chunk *c, int batch, const int side,
+                           const int n, const int nmax, const bool rms, const bool absolute)
+{
+    NK_UNSET lanes w[AFFINE_SIDE * NK_LEN];
+    lanes *x = c->x + batch * n;
+    NK_UNSET affine_fit f[AFFINE_SIDE];
+    for (int b = 0; b < side; b++) {
+        load_batch(c, batch + b, n, x + b * n);
+        if (c->importance)
+            importance_weights(c, batch + b, n, x + b * n, w + b * n);
+        else
+            plain_weights(x + b * n, n, rms, w + b * n);
+    }
+    if (c->importance)
+        fit_affine(x, w, n, nmax, &codec->weighted, false, side, f);
+    else
+        fit_affine(x, w, n, nmax, &codec->plain, absolute, side, f);
+    for (int b = 0; b < side; b++) {
+        int at = (batch + b) * LANES;
+        lanes_store(c->scale + at, f[b].scale);
+        lanes_store(c->min + at, f[b].min);
+        lanes_store(c->iscale + at, f[b].iscale);
+        lanes_store(c->low + at, f[b].low);
+    }
+}
+
 NK_INLINE void fit_groups(const nk_affine_codec *codec, chunk *c, const int n, const int nmax,
                           const bool rms, const bool absolute)
 {
-    for (int batch = 0; batch < batches(c); batch++) {
-        lanes *x = c->x + batch * n, w[NK_LEN];
-        affine_fit f;
-        load_batch(c, batch, n, x);
-        if (c->importance) {
-            importance_weights(c, batch, n, x, w);
-            f = fit_affine(x, w, n, nmax, &codec->weighted, false);
-        } else {
-            plain_weights(x, n, rms, w);
-            f = fit_affine(x, w, n, nmax, &codec->plain, absolute);
-        }
-        lanes_store(c->scale + batch * LANES, f.scale);
-        lanes_store(c->min + batch * LANES, f.min);
-        lanes_store(c->iscale + batch * LANES, f.iscale);
-        lanes_store(c->low + batch * LANES, f.low);
-    }
+    int batch = 0;
+    for (; batch + AFFINE_SIDE <= batches(c); batch += AFFINE_SIDE)
+        fit_batches(codec, c, batch, AFFINE_SIDE, n, nmax, rms, absolute);
+    for (; batch < batches(c); batch++)
+        fit_batches(codec, c, batch, 1, n, nmax, rms, absolute);
 }
 
 /* Scales or mins of blocks from `from` on under the groups' total weights: d[lane] and a code per
@@ -193,7 +198,7 @@ NK_INLINE void recode_groups(const chunk *c, const int n, const int nmax, nk_aff
         const lanes *x = c->x + batch * n;
         float scale[LANES], min[LANES];
         uint8_t *to[LANES];
-        lanes code[NK_LEN];
+        NK_UNSET lanes code[NK_LEN];
         for (int k = 0; k < LANES; k++) {
             int g = group_of(c, batch, k), j = g % per_block;
             nk_affine_block *b = &a[g / per_block];
@@ -220,7 +225,7 @@ NK_INLINE void encode_affine_chunk(const nk_affine_codec *codec, chunk *c, const
                                    const bool absolute, uint8_t *out)
 {
     const int per_block = NK_SUPER_LEN / n;
-    nk_affine_block a[CHUNK];
+    NK_UNSET nk_affine_block a[CHUNK];
     c->groups = c->blocks * per_block;
     if (c->importance)
         mean_squares(c, codec->sigma_factor, NK_SUPER_LEN);
@@ -256,7 +261,7 @@ NK_INLINE void encode_affine(const nk_affine_codec *codec, const float *src, voi
                              const int nmax, const int scale_max, const bool rms,
                              const bool absolute)
 {
-    chunk c;
+    NK_UNSET chunk c;
     size_t blocks = nrows * ncols / NK_SUPER_LEN;
     for (size_t i = 0; i < blocks; i += CHUNK) {
         next_chunk(&c, src, i, blocks, ncols, importance);
@@ -292,7 +297,7 @@ enum { SIDE = 4 }; /* batches swept side by side */
 NK_INLINE void store_biased(const chunk *c, int batch, const lanes *code, int bias,
                             nk_symmetric_block *s)
 {
-    lanes up[GROUP];
+    NK_UNSET lanes up[GROUP];
     uint8_t *to[LANES];
     for (int k = 0; k < LANES; k++) {
         int g = group_of(c, batch, k);
@@ -307,7 +312,8 @@ NK_INLINE void store_biased(const chunk *c, int batch, const lanes *code, int bi
 NK_INLINE void search_groups(chunk *c, const int bias, const bool sigma, nk_symmetric_block *s)
 {
     for (int batch = 0; batch < batches(c); batch++) {
-        lanes *x = c->x + batch * GROUP, w[GROUP], code[GROUP], iscale;
+        NK_UNSET lanes w[GROUP], code[GROUP];
+        lanes *x = c->x + batch * GROUP, iscale;
         lane_mask counts;
         load_batch(c, batch, GROUP, x);
         if (sigma)
@@ -328,7 +334,8 @@ NK_INLINE void search_groups(chunk *c, const int bias, const bool sigma, nk_symm
 NK_INLINE void sweep_batches(chunk *c, int batch, const int side, const int bias,
                              nk_symmetric_block *s)
 {
-    lanes *x = c->x + batch * GROUP, code[SIDE * GROUP], scale[SIDE];
+    NK_UNSET lanes code[SIDE * GROUP];
+    lanes *x = c->x + batch * GROUP, scale[SIDE];
     for (int b = 0; b < side; b++)
         load_batch(c, batch + b, GROUP, x + b * GROUP);
     fit_symmetric_sweep(x, GROUP, bias, side, code, scale);
@@ -353,7 +360,7 @@ NK_INLINE void recode_symmetric(const chunk *c, const int bias, nk_symmetric_blo
     for (int batch = 0; batch < batches(c); batch++) {
         const lanes *x = c->x + batch * GROUP;
         float scale[LANES];
-        lanes code[GROUP];
+        NK_UNSET lanes code[GROUP];
         bool open[LANES];
         bool all = true;
         for (int k = 0; k < LANES; k++) {
@@ -408,8 +415,8 @@ static void encode_q3_k(const float *src, void *dst, size_t nrows, size_t ncols,
                         const float *importance)
 {
     nk_block_q3_k *out = dst;
-    nk_symmetric_block s[CHUNK];
-    chunk c;
+    NK_UNSET nk_symmetric_block s[CHUNK];
+    NK_UNSET chunk c;
     size_t blocks = nrows * ncols / NK_SUPER_LEN;
     for (size_t i = 0; i < blocks; i += CHUNK, out += CHUNK) {
         next_chunk(&c, src, i, blocks, ncols, importance);
@@ -433,8 +440,8 @@ static void encode_q6_k(const float *src, void *dst, size_t nrows, size_t ncols,
                         const float *importance)
 {
     nk_block_q6_k *out = dst;
-    nk_symmetric_block s[CHUNK];
-    chunk c;
+    NK_UNSET nk_symmetric_block s[CHUNK];
+    NK_UNSET chunk c;
     size_t blocks = nrows * ncols / NK_SUPER_LEN;
     for (size_t i = 0; i < blocks; i += CHUNK, out += CHUNK) {
         bool some[CHUNK];

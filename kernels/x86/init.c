@@ -17,6 +17,7 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_decode_lattice_avx2(ops);
     nk_x86_enc_avx2(ops);
     nk_x86_enc_k_avx2(ops);
+    nk_x86_enc_small_avx2(ops);
     nk_x86_enc_lattice_avx2(ops);
     nk_x86_enc_iq1_avx2(ops);
     nk_x86_measure_avx2(ops);

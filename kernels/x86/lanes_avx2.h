@@ -19,20 +19,42 @@ NK_INLINE lanes lanes_set(float v)
     return _mm256_set1_ps(v);
 }
 
-/* Lane i from p[at[i]]. */
-NK_INLINE lanes lanes_gather(const float *p, lane_ints at)
+/* Rows of eight -> columns, in place. */
+NK_INLINE void turn_eight(lanes r[8])
 {
-    return _mm256_i32gather_ps(p, at, 4);
+    lanes t[8], u[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) { /* columns i and i + 4 of rows 0-3, of rows 4-7 */
+        const int from = i / 2;
+        lanes a = t[from], b = t[from + 2], c = t[from + 4], d = t[from + 6];
+        u[i] = i % 2 ? _mm256_shuffle_ps(a, b, 0xee) : _mm256_shuffle_ps(a, b, 0x44);
+        u[i + 4] = i % 2 ? _mm256_shuffle_ps(c, d, 0xee) : _mm256_shuffle_ps(c, d, 0x44);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        r[i] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x31);
+    }
 }
 
-NK_INLINE lane_ints lanes_at(const int32_t at[LANES])
+/* out[i]: lane k from p[at[k] + i]; n is a multiple of 8. */
+NK_INLINE void lanes_columns(const float *p, const int32_t at[LANES], const int n, lanes *out)
 {
-    return load32(at);
-}
-
-NK_INLINE lane_ints lanes_next(lane_ints at)
-{
-    return _mm256_add_epi32(at, _mm256_set1_epi32(1));
+    for (int i = 0; i < n; i += 8) {
+        lanes r[8];
+#pragma GCC unroll 8
+        for (int k = 0; k < 8; k++)
+            r[k] = _mm256_loadu_ps(p + at[k] + i);
+        turn_eight(r);
+#pragma GCC unroll 8
+        for (int k = 0; k < 8; k++)
+            out[i + k] = r[k];
+    }
 }
 
 NK_INLINE lanes lanes_load(const float p[LANES])
@@ -148,11 +170,16 @@ NK_INLINE lanes lanes_code(lanes v, int low, int high)
     return _mm256_sub_ps(_mm256_castsi256_ps(q), _mm256_set1_ps(12582912.0f));
 }
 
-/* The same for |v| < 2^22, low <= 0 <= high; half the work. */
+/* Halves to even. */
+NK_INLINE lanes lanes_nearest_whole(lanes v)
+{
+    return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* lanes_code for |v| < 2^22, low <= 0 <= high; half the work. */
 NK_INLINE lanes lanes_small_code(lanes v, lanes low, lanes high)
 {
-    v = _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    return lanes_max(lanes_min(v, high), low);
+    return lanes_max(lanes_min(lanes_nearest_whole(v), high), low);
 }
 
 /* A table of sixteen in order, and of the middles between its neighbours. */
@@ -210,6 +237,28 @@ NK_INLINE void lanes_store_bytes(uint8_t p[LANES], lanes v)
     q = _mm256_and_si256(q, _mm256_set1_epi32(255));
     __m128i w = _mm_packus_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
     _mm_storel_epi64((__m128i_u *)p, _mm_packus_epi16(w, w));
+}
+
+/* Whole numbers 0..255: column k of code[n] to to[k][n], for the first `used` lanes; n is 16 or 32.
+ */
+NK_INLINE void lanes_store_rows(uint8_t *const to[LANES], int used, const lanes *code, const int n)
+{
+    for (int half = 0; half < n; half += 16) {
+        lanes r[8];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) { /* lane k: its codes 4 i .. 4 i + 3, a byte each */
+            const lanes *c = code + half + 4 * i, up = lanes_set(256);
+            __m256i low = _mm256_cvttps_epi32(lanes_add(c[0], lanes_mul(c[1], up)));
+            __m256i high = _mm256_cvttps_epi32(lanes_add(c[2], lanes_mul(c[3], up)));
+            r[i] = _mm256_castsi256_ps(_mm256_or_si256(low, _mm256_slli_epi32(high, 16)));
+            r[i + 4] = r[i];
+        }
+        turn_eight(r); /* r[k]: the sixteen of lane k, twice */
+#pragma GCC unroll 8
+        for (int k = 0; k < 8; k++)
+            if (k < used)
+                _mm_storeu_ps((float *)(void *)(to[k] + half), _mm256_castps256_ps128(r[k]));
+    }
 }
 
 #endif

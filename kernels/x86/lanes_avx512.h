@@ -17,20 +17,12 @@ NK_INLINE lanes lanes_set(float v)
     return _mm512_set1_ps(v);
 }
 
-/* Lane i from p[at[i]]. */
-NK_INLINE lanes lanes_gather(const float *p, lane_ints at)
+/* out[i]: lane k from p[at[k] + i]. */
+NK_INLINE void lanes_columns(const float *p, const int32_t at[LANES], const int n, lanes *out)
 {
-    return _mm512_i32gather_ps(at, p, 4);
-}
-
-NK_INLINE lane_ints lanes_at(const int32_t at[LANES])
-{
-    return _mm512_loadu_si512(at);
-}
-
-NK_INLINE lane_ints lanes_next(lane_ints at)
-{
-    return _mm512_add_epi32(at, _mm512_set1_epi32(1));
+    __m512i index = _mm512_loadu_si512(at);
+    for (int i = 0; i < n; i++)
+        out[i] = _mm512_i32gather_ps(index, p + i, 4);
 }
 
 NK_INLINE lanes lanes_load(const float p[LANES])
@@ -146,11 +138,16 @@ NK_INLINE lanes lanes_code(lanes v, int low, int high)
     return _mm512_sub_ps(_mm512_castsi512_ps(q), _mm512_set1_ps(12582912.0f));
 }
 
-/* The same for |v| < 2^22, low <= 0 <= high; half the work. */
+/* Halves to even. */
+NK_INLINE lanes lanes_nearest_whole(lanes v)
+{
+    return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* lanes_code for |v| < 2^22, low <= 0 <= high; half the work. */
 NK_INLINE lanes lanes_small_code(lanes v, lanes low, lanes high)
 {
-    v = _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    return lanes_max(lanes_min(v, high), low);
+    return lanes_max(lanes_min(lanes_nearest_whole(v), high), low);
 }
 
 /* A table of sixteen in order, and of the middles between its neighbours. */
@@ -197,6 +194,18 @@ NK_INLINE lanes lanes_byte(lanes v)
 NK_INLINE void lanes_store_bytes(uint8_t p[LANES], lanes v)
 {
     _mm_storeu_si128((__m128i_u *)p, _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v)));
+}
+
+/* Whole numbers 0..255: column k of code[n] to to[k][n], for the first `used` lanes; n is 16 or 32.
+ */
+NK_INLINE void lanes_store_rows(uint8_t *const to[LANES], int used, const lanes *code, const int n)
+{
+    NK_UNSET uint8_t bytes[32][LANES];
+    for (int i = 0; i < n; i++)
+        lanes_store_bytes(bytes[i], code[i]);
+    for (int k = 0; k < LANES && k < used; k++)
+        for (int i = 0; i < n; i++)
+            to[k][i] = bytes[i][k];
 }
 
 #endif

@@ -28,65 +28,93 @@ NK_INLINE lanes affine_code(lanes x, lanes low, lanes iscale, int nmax)
     return lanes_code(lanes_mul(iscale, lanes_sub(x, low)), 0, nmax);
 }
 
-NK_INLINE lanes affine_error(const affine_group *g, const lanes *code, const int n, lanes scale,
-                             lanes low, const bool absolute)
-{
-    lanes error = lanes_set(0);
-    for (int i = 0; i < n; i++) {
-        lanes e = lanes_sub(lanes_add(lanes_mul(scale, code[i]), low), g->x[i]);
-        e = absolute ? lanes_abs(e) : lanes_mul(e, e);
-        error = lanes_add(error, lanes_mul(g->w[i], e));
-    }
-    return error;
-}
-
 /* Weighted sums of a trial's codes. */
 typedef struct affine_sums {
     lanes l, l2, xl;
 } affine_sums;
 
-/* small: no product of iscale reaches 2^22. */
-NK_INLINE affine_sums affine_codes(const affine_group *g, lanes *code, const int n, const int nmax,
-                                   lanes iscale, lanes from, const bool small)
+/* How far a trial's products reach: decides what their codes need. */
+typedef enum affine_reach {
+    ANY_REACH,
+    SMALL_REACH, /* below 2^22 */
+    TOP_REACH,   /* below nmax + 1/2 too: no code is above nmax */
+} affine_reach;
+
+NK_INLINE lanes reach_code(lanes v, const int nmax, const affine_reach reach)
 {
-    affine_sums s = {lanes_set(0), lanes_set(0), lanes_set(0)};
-    lanes zero = lanes_set(0), top = lanes_set((float)nmax);
-    for (int i = 0; i < n; i++) {
-        lanes v = lanes_mul(iscale, lanes_sub(g->x[i], from));
-        lanes l = small ? lanes_small_code(v, zero, top) : lanes_code(v, 0, nmax);
-        lanes wl = lanes_mul(g->w[i], l);
-        code[i] = l;
-        s.l = lanes_add(s.l, wl);
-        s.l2 = lanes_add(s.l2, lanes_mul(wl, l));
-        s.xl = lanes_add(s.xl, lanes_mul(wl, g->x[i]));
-    }
-    return s;
+    if (reach == ANY_REACH)
+        return lanes_code(v, 0, nmax);
+    if (reach == SMALL_REACH)
+        return lanes_small_code(v, lanes_set(0), lanes_set((float)nmax));
+    return lanes_max(lanes_nearest_whole(v), lanes_set(0));
 }
 
-/* Codes of one trial and the least squares under them; the lanes where that has a solution. */
-NK_INLINE lane_mask affine_trial(const affine_group *g, lanes *code, const int n, const int nmax,
-                                 lanes iscale, lanes from, lanes *scale, lanes *low)
+enum { AFFINE_SIDE = 2 }; /* batches side by side, at most: each waits for its own sums */
+
+NK_INLINE void affine_codes(const affine_group *g, lanes *code, const int n, const int nmax,
+                            const int side, const lanes *iscale, const lanes *from,
+                            const affine_reach reach, affine_sums *out)
 {
-    lanes zero = lanes_set(0),
-          span = lanes_max(lanes_sub(g->high, from), lanes_sub(from, g->least));
-    lanes reach = lanes_pick(g->open, lanes_abs(lanes_mul(iscale, span)), zero);
-    affine_sums s = lanes_all(lanes_less(reach, lanes_set(0x1p21f)))
-                        ? affine_codes(g, code, n, nmax, iscale, from, true)
-                        : affine_codes(g, code, n, nmax, iscale, from, false);
-    lanes det = lanes_sub(lanes_mul(g->sum_w, s.l2), lanes_mul(s.l, s.l));
-    lanes free = lanes_div(lanes_sub(lanes_mul(g->sum_w, s.xl), lanes_mul(g->sum_x, s.l)), det);
-    lanes m = lanes_div(lanes_sub(lanes_mul(s.l2, g->sum_x), lanes_mul(s.l, s.xl)), det);
+    NK_UNSET affine_sums s[AFFINE_SIDE];
+    for (int b = 0; b < side; b++)
+        s[b] = (affine_sums){lanes_set(0), lanes_set(0), lanes_set(0)};
+    for (int i = 0; i < n; i++)
+#pragma GCC unroll 2
+        for (int b = 0; b < side; b++) {
+            lanes v = lanes_mul(iscale[b], lanes_sub(g[b].x[i], from[b]));
+            lanes l = reach_code(v, nmax, reach), wl = lanes_mul(g[b].w[i], l);
+            code[b * n + i] = l;
+            s[b].l = lanes_add(s[b].l, wl);
+            s[b].l2 = lanes_add(s[b].l2, lanes_mul(wl, l));
+            s[b].xl = lanes_add(s[b].xl, lanes_mul(wl, g[b].x[i]));
+        }
+    for (int b = 0; b < side; b++)
+        out[b] = s[b];
+}
+
+NK_INLINE void affine_errors(const affine_group *g, const lanes *code, const int n, const int side,
+                             const lanes *scale, const lanes *low, const bool absolute, lanes *out)
+{
+    NK_UNSET lanes error[AFFINE_SIDE];
+    for (int b = 0; b < side; b++)
+        error[b] = lanes_set(0);
+    for (int i = 0; i < n; i++)
+#pragma GCC unroll 2
+        for (int b = 0; b < side; b++) {
+            lanes e = lanes_mul(scale[b], code[b * n + i]);
+            e = lanes_sub(lanes_add(e, low[b]), g[b].x[i]);
+            e = absolute ? lanes_abs(e) : lanes_mul(e, e);
+            error[b] = lanes_add(error[b], lanes_mul(g[b].w[i], e));
+        }
+    for (int b = 0; b < side; b++)
+        out[b] = error[b];
+}
+
+/* The products of open lanes stay below 2^21. */
+NK_INLINE bool affine_small(const affine_group *g, lanes iscale, lanes from)
+{
+    lanes span = lanes_max(lanes_sub(g->high, from), lanes_sub(from, g->least));
+    lanes reach = lanes_pick(g->open, lanes_abs(lanes_mul(iscale, span)), lanes_set(0));
+    return lanes_all(lanes_less(reach, lanes_set(0x1p21f)));
+}
+
+/* Least squares under a trial's codes; the lanes where that has a solution. */
+NK_INLINE lane_mask affine_solve(const affine_group *g, const affine_sums *s, lanes *scale,
+                                 lanes *low)
+{
+    lanes zero = lanes_set(0);
+    lanes det = lanes_sub(lanes_mul(g->sum_w, s->l2), lanes_mul(s->l, s->l));
+    lanes free = lanes_div(lanes_sub(lanes_mul(g->sum_w, s->xl), lanes_mul(g->sum_x, s->l)), det);
+    lanes m = lanes_div(lanes_sub(lanes_mul(s->l2, g->sum_x), lanes_mul(s->l, s->xl)), det);
     lane_mask above = lanes_less(zero, m);
     *low = lanes_pick(above, zero, m);
-    *scale = lanes_pick(above, lanes_div(s.xl, s.l2), free);
+    *scale = lanes_pick(above, lanes_div(s->xl, s->l2), free);
     return lanes_less(zero, det);
 }
 
-/* n <= 32 and nmax are constants after inlining. */
-NK_INLINE affine_fit fit_affine(const lanes *x, const lanes *w, const int n, const int nmax,
-                                const nk_affine_search *search, const bool absolute)
+NK_INLINE affine_group open_affine(const lanes *x, const lanes *w, const int n, lanes *low)
 {
-    lanes code[NK_LEN], zero = lanes_set(0), top = lanes_set((float)nmax);
+    lanes zero = lanes_set(0);
     affine_group g = {.x = x, .w = w, .sum_w = w[0], .sum_x = lanes_mul(w[0], x[0])};
     g.least = g.high = x[0];
     for (int i = 1; i < n; i++) {
@@ -95,30 +123,70 @@ NK_INLINE affine_fit fit_affine(const lanes *x, const lanes *w, const int n, con
         g.sum_w = lanes_add(g.sum_w, w[i]);
         g.sum_x = lanes_add(g.sum_x, lanes_mul(w[i], x[i]));
     }
-    lanes low = lanes_pick(lanes_less(zero, g.least), zero, g.least);
-    g.open = lanes_less(low, g.high);
-    affine_fit f = {.iscale = lanes_div(top, lanes_sub(g.high, low)), .low = low};
-    f.scale = lanes_div(lanes_set(1), f.iscale);
-    for (int i = 0; i < n; i++)
-        code[i] = affine_code(x[i], low, f.iscale, nmax);
-    lanes best = affine_error(&g, code, n, f.scale, low, absolute);
-    for (int k = 0; k <= search->last; k++) {
-        lanes trial_scale, trial_low;
-        lanes steps = lanes_set(search->first + search->step * (float)k + (float)nmax);
-        lanes iscale = lanes_div(steps, lanes_sub(g.high, low));
-        lane_mask solved = affine_trial(&g, code, n, nmax, iscale, low, &trial_scale, &trial_low);
-        lanes error = affine_error(&g, code, n, trial_scale, trial_low, absolute);
-        lane_mask better = lanes_both(lanes_both(solved, g.open), lanes_less(error, best));
-        best = lanes_pick(better, error, best);
-        f.scale = lanes_pick(better, trial_scale, f.scale);
-        f.iscale = lanes_pick(better, iscale, f.iscale);
-        f.low = lanes_pick(better, low, f.low);
-        low = lanes_pick(better, trial_low, low);
+    *low = lanes_pick(lanes_less(zero, g.least), zero, g.least);
+    g.open = lanes_less(*low, g.high);
+    return g;
+}
+
+/* One trial of all batches: codes and sums by the loop that does for this reach. */
+NK_INLINE void affine_trial(const affine_group *g, lanes *code, const int n, const int nmax,
+                            const int side, float steps, const lanes *low, lanes *iscale,
+                            affine_sums *s)
+{
+    bool small = true;
+    for (int b = 0; b < side; b++) {
+        iscale[b] = lanes_div(lanes_set(steps), lanes_sub(g[b].high, low[b]));
+        small = affine_small(&g[b], iscale[b], low[b]) && small;
     }
-    f.scale = lanes_pick(g.open, f.scale, zero);
-    f.iscale = lanes_pick(g.open, f.iscale, zero);
-    f.min = lanes_neg(low);
-    return f;
+    if (small && steps < (float)nmax + 0.4375f)
+        affine_codes(g, code, n, nmax, side, iscale, low, TOP_REACH, s);
+    else if (small)
+        affine_codes(g, code, n, nmax, side, iscale, low, SMALL_REACH, s);
+    else
+        affine_codes(g, code, n, nmax, side, iscale, low, ANY_REACH, s);
+}
+
+/* Searches x and w [side, n] for f[side]. n <= 32, nmax and side <= AFFINE_SIDE are constants after
+ * inlining. */
+NK_INLINE void fit_affine(const lanes *x, const lanes *w, const int n, const int nmax,
+                          const nk_affine_search *search, const bool absolute, const int side,
+                          affine_fit *f)
+{
+    NK_UNSET lanes code[AFFINE_SIDE * NK_LEN];
+    lanes zero = lanes_set(0), top = lanes_set((float)nmax);
+    NK_UNSET lanes low[AFFINE_SIDE], best[AFFINE_SIDE], scale[AFFINE_SIDE];
+    NK_UNSET affine_group g[AFFINE_SIDE];
+    for (int b = 0; b < side; b++) {
+        g[b] = open_affine(x + b * n, w + b * n, n, &low[b]);
+        f[b] = (affine_fit){.iscale = lanes_div(top, lanes_sub(g[b].high, low[b])), .low = low[b]};
+        f[b].scale = scale[b] = lanes_div(lanes_set(1), f[b].iscale);
+        for (int i = 0; i < n; i++)
+            code[b * n + i] = affine_code(x[b * n + i], low[b], f[b].iscale, nmax);
+    }
+    affine_errors(g, code, n, side, scale, low, absolute, best);
+    for (int k = 0; k <= search->last; k++) {
+        NK_UNSET lanes iscale[AFFINE_SIDE], trial_low[AFFINE_SIDE], error[AFFINE_SIDE];
+        NK_UNSET affine_sums s[AFFINE_SIDE];
+        NK_UNSET lane_mask better[AFFINE_SIDE];
+        affine_trial(g, code, n, nmax, side, search->first + search->step * (float)k + (float)nmax,
+                     low, iscale, s);
+        for (int b = 0; b < side; b++)
+            better[b] = lanes_both(affine_solve(&g[b], &s[b], &scale[b], &trial_low[b]), g[b].open);
+        affine_errors(g, code, n, side, scale, trial_low, absolute, error);
+        for (int b = 0; b < side; b++) {
+            better[b] = lanes_both(better[b], lanes_less(error[b], best[b]));
+            best[b] = lanes_pick(better[b], error[b], best[b]);
+            f[b].scale = lanes_pick(better[b], scale[b], f[b].scale);
+            f[b].iscale = lanes_pick(better[b], iscale[b], f[b].iscale);
+            f[b].low = lanes_pick(better[b], low[b], f[b].low);
+            low[b] = lanes_pick(better[b], trial_low[b], low[b]);
+        }
+    }
+    for (int b = 0; b < side; b++) {
+        f[b].scale = lanes_pick(g[b].open, f[b].scale, zero);
+        f[b].iscale = lanes_pick(g[b].open, f[b].iscale, zero);
+        f[b].min = lanes_neg(low[b]);
+    }
 }
 
 /* --- codes -nmax..nmax-1 ---------------------------------------------------------------------- */
@@ -133,15 +201,17 @@ NK_INLINE lanes symmetric_code(lanes x, lanes iscale, int nmax)
     return lanes_code(lanes_mul(iscale, x), -nmax, nmax - 1);
 }
 
-/* wx[i] = w[i] * x[i]. iscale maps the greatest magnitude to about nmax; where that is tiny, the
- * sums mean nothing. */
+/* wx[i] = w[i] * x[i]. iscale maps the greatest magnitude to about nmax, to less than nmax + 1/2
+ * where `within`: then no code is below -nmax. Where that magnitude is tiny, the sums mean nothing.
+ */
 NK_INLINE fit_sums symmetric_sums(const lanes *x, const lanes *w, const lanes *wx, const int n,
-                                  const int nmax, lanes iscale)
+                                  const int nmax, lanes iscale, const bool within)
 {
     fit_sums s = {lanes_set(0), lanes_set(0)};
     lanes bottom = lanes_set((float)-nmax), top = lanes_set((float)(nmax - 1));
     for (int i = 0; i < n; i++) {
-        lanes l = lanes_small_code(lanes_mul(iscale, x[i]), bottom, top);
+        lanes l = lanes_min(lanes_nearest_whole(lanes_mul(iscale, x[i])), top);
+        l = within ? l : lanes_max(l, bottom);
         s.lx = lanes_add(s.lx, lanes_mul(wx[i], l));
         s.l2 = lanes_add(s.l2, lanes_mul(lanes_mul(w[i], l), l));
     }
@@ -172,19 +242,21 @@ NK_INLINE lane_mask not_tiny(lanes max)
 NK_INLINE lanes fit_symmetric(const lanes *x, const lanes *w, const int n, const int nmax,
                               lanes *iscale, lane_mask *counts)
 {
-    lanes max = absmax_signed(x, n), zero = lanes_set(0), wx[NK_LEN];
+    NK_UNSET lanes wx[NK_LEN];
+    lanes max = absmax_signed(x, n), zero = lanes_set(0);
     *counts = not_tiny(max);
     for (int i = 0; i < n; i++)
         wx[i] = lanes_mul(w[i], x[i]);
     *iscale = lanes_div(lanes_set((float)-nmax), max);
-    fit_sums s = symmetric_sums(x, w, wx, n, nmax, *iscale);
+    fit_sums s = symmetric_sums(x, w, wx, n, nmax, *iscale, true);
     lanes scale = lanes_pick(lanes_differ(s.l2, zero), lanes_div(s.lx, s.l2), zero);
     lanes best = lanes_mul(scale, s.lx);
     for (int k = -9; k <= 9; k++) {
         if (k == 0)
             continue;
         lanes trial = lanes_div(lanes_set(-((float)nmax + 0.1f * (float)k)), max);
-        s = symmetric_sums(x, w, wx, n, nmax, trial);
+        s = k < 5 ? symmetric_sums(x, w, wx, n, nmax, trial, true)
+                  : symmetric_sums(x, w, wx, n, nmax, trial, false);
         lane_mask better = lanes_both(lanes_less(zero, s.l2),
                                       lanes_less(lanes_mul(best, s.l2), lanes_mul(s.lx, s.lx)));
         scale = lanes_pick(better, lanes_div(s.lx, s.l2), scale);
@@ -252,7 +324,7 @@ enum { SWEEPS = 4 }; /* at most */
 NK_INLINE void fit_symmetric_sweep(const lanes *x, const int n, const int nmax, const int batches,
                                    lanes *code, lanes *scale)
 {
-    sweep p[SWEEPS];
+    NK_UNSET sweep p[SWEEPS];
     bool moved = true;
     for (int b = 0; b < batches; b++)
         p[b] = start_sweep(x + b * n, n, nmax, code + b * n);
