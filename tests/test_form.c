@@ -77,7 +77,7 @@ CHECK_TEST(form, tui_24_predicted_sizes_are_written_sizes)
     static const struct {
         const char *target;
         uint64_t most;
-    } row[] = {{"3 MB", 3000000}, {"4.5 bpw", 0}, {"8 MB ram", 8000000}};
+    } row[] = {{"3 MB", 3000000}, {"4.5 bpw", 0}, {"12 MB ram", 12000000}};
     for (size_t i = 0; i < countof(row); i++) {
         char script[400];
         snprintf(script, sizeof script,
