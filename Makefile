@@ -152,7 +152,7 @@ $(B)/tests/archs: $(B)/obj/tests/peers/archs.o $(addprefix $(B)/obj/plain/tests/
 -include $(B)/obj/tests/peers/archs.d
 
 # The kernels alone, without any library, for machines reached through qemu.
-ARM_TESTS := plain util test_cpu test_fp test_types test_levels test_kernels test_kernels_ops test_measure test_matmul
+ARM_TESTS := plain util test_cpu test_fp test_types test_levels test_kernels test_kernels_ops test_measure test_matmul test_gemm test_guard
 $(B)/tests/kernels: $(filter $(B)/obj/kernels/%,$(OBJ)) $(ARM_TESTS:%=$(B)/obj/plain/tests/%.o)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"

@@ -84,7 +84,7 @@ CHECK_TEST(copy, quantize_copies_what_it_would_write)
     size_t n;
     char *command =
         copied(&w, "size 120x40\nwait\nkeys 3\nwait\nkeys a\ntext ffn_d*=q6_K\nkeys Enter a\n"
-                   "text attn_v=q8_0\nkeys Enter gg j j j j j j h\n"
+                   "text attn_v=q8_0\nkeys Enter gg j j j j j j j j h\n"
                    "keys yc\nwait\nkeys C-r\nwait\nsave-json seen\n");
     check(strstr(command, "mkdir -p") && strstr(command, "ffn_d*") &&
               strstr(command, "--threads 1"),
@@ -139,7 +139,7 @@ CHECK_TEST(copy, chat_copies_question_and_sampling)
     workbench w;
     char *command = copied(
         &w, "size 120x40\nwait\nkeys t\nwait\nkeys Esc P Enter\ntext 0.7\nkeys Enter j Enter\n"
-            "text 5\nkeys Enter G Enter\ntext It's $HOME\nkeys Enter k k k k k k Enter\ntext 40\n"
+            "text 5\nkeys Enter G k Enter\ntext It's $HOME\nkeys Enter k k k k k k Enter\ntext 40\n"
             "keys Enter j j j Enter j Enter Esc i\ntext What's `Q2_K` & \"$PATH\"?\nkeys "
             "Enter\nwait\nkeys Esc yc\n"
             "save-json seen\n");

@@ -81,7 +81,7 @@ nb_status nb_diff_read(nb_diff *out, const nb_view *b, const nb_view *a, const n
 double nb_diff_cosine(const nb_diff *d)
 {
     double norm = sqrt(d->stats.sum2) * sqrt(d->bb);
-    if (norm > 0)
-        return d->ab / norm;
+    if (norm > 0) /* the sums are rounded apart: kernels/measure.h */
+        return fmax(-1, fmin(1, d->ab / norm));
     return d->stats.sum2 > 0 || d->bb > 0 ? 0 : 1;
 }
