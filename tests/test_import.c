@@ -188,7 +188,7 @@ CHECK_TEST(import, the_screen_shows_what_is_kept)
          "keys a\ntext blk.*=q4_1\nkeys Enter\n",
          {"7 tensors from gptq, every weight equal", "every weight equal, max 0"}},
         {"gptq4_order",
-         "keys j j j j j Space\n", /* even if quantized */
+         "keys j j j j j j Space\n", /* even if quantized */
          {"7 tensors from gptq, 0 equal, max ", "its steps lie apart: codes are chosen anew"}}};
     for (size_t i = 0; i < countof(row); i++) {
         const char *script = test_path(test_tmpdir(), "import.script");
