@@ -68,8 +68,9 @@ typedef struct nb_run_view {
 void nb_run_look(nb_run *run, nb_run_view *out);
 void nb_run_close(nb_run **run);
 
-/* A free output name beside others: dir/name-TYPE.gguf, "-2", "-3" ... when taken. */
+/* A free output name beside others: dir/name-LABEL.gguf, "-2", "-3" ... when taken. The label is a
+ * preset's name, or what a mix of types came to. */
 nb_status nb_output_name(char *out, size_t cap, const char *dir, const nb_weights *w,
-                         const nb_preset *preset, nb_err *err);
+                         const char *label, nb_err *err);
 
 #endif

@@ -163,15 +163,15 @@ static void file_stem(char *out, size_t cap, const nb_weights *w)
 }
 
 nb_status nb_output_name(char *out, size_t cap, const char *dir, const nb_weights *w,
-                         const nb_preset *preset, nb_err *err)
+                         const char *label, nb_err *err)
 {
     char stem[128], name[200], path[4096];
     file_stem(stem, sizeof stem, w);
     for (unsigned i = 1; i < 10000; i++) {
         if (i == 1)
-            snprintf(name, sizeof name, "%s-%s.gguf", stem, preset->name);
+            snprintf(name, sizeof name, "%s-%s.gguf", stem, label);
         else
-            snprintf(name, sizeof name, "%s-%s-%u.gguf", stem, preset->name, i);
+            snprintf(name, sizeof name, "%s-%s-%u.gguf", stem, label, i);
         if (!nb_path_join(path, sizeof path, dir, name) || strlen(path) >= cap)
             return nb_fail(err, NB_IO, "output path under %s is too long", dir);
         if (nb_exists(path) || nb_weights_is_source(w, path))

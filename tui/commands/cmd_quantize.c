@@ -304,7 +304,7 @@ static nb_status run_quantize(ui_ctx *ctx, nb_err *err)
     if (st == NB_REFUSED && w && !ctx->opt[Q_REQUANTIZE].flag)
         add_hint(err, ": --allow-requantize does it all the same");
     if (st == NB_OK && !ctx->opt[Q_OUT].set)
-        st = nb_output_name(out_path, sizeof out_path, ".", w, wishes.recipe.preset, err);
+        st = nb_output_name(out_path, sizeof out_path, ".", w, wishes.recipe.preset->name, err);
     else if (st == NB_OK)
         st = ui_output_option(&ctx->opt[Q_OUT], out_path, sizeof out_path, err);
     if (st == NB_OK)

@@ -71,12 +71,16 @@ static void typed_name(quantize *q, const char *text)
 
 void ui_quantize_name_output(quantize *q)
 {
-    char dir[1040];
+    char dir[1040], label[32];
     if (q->named || !q->source)
         return;
     models_dir(q, dir, sizeof dir);
-    if (nb_output_name(q->output, sizeof q->output, dir, q->source->weights, q->recipe.preset,
-                       NULL) != NB_OK)
+    /* A mix found for a target is none of the preset it began with. */
+    if (q->target.met)
+        snprintf(label, sizeof label, "%.2fbpw", q->target.took.bpw);
+    else
+        snprintf(label, sizeof label, "%s", q->recipe.preset->name);
+    if (nb_output_name(q->output, sizeof q->output, dir, q->source->weights, label, NULL) != NB_OK)
         q->output[0] = '\0';
 }
 
