@@ -1,5 +1,5 @@
-/* The product kernels of gemm_lanes.h in vectors of AVX2, and how eight rows come into the lanes of
- * a panel. Included only by files compiled for AVX2. */
+/* The product kernels of gemm_lanes.h in vectors of AVX2, with VNNI where the file has it, and how
+ * eight rows come into the lanes of a panel. Included only by files compiled for AVX2. */
 #ifndef NIBBLE_X86_GEMM_AVX2_H
 #define NIBBLE_X86_GEMM_AVX2_H
 
@@ -128,6 +128,33 @@ NK_INLINE fv fv_fnma(fv a, fv b, fv c)
 {
     return _mm256_fnmadd_ps(a, b, c);
 }
+
+#if defined(__AVXVNNI__)
+#define NK_GEMM_VNNI
+
+/* sum + four products of unsigned w and signed x in each lane */
+NK_INLINE iv iv_dpbusd(iv sum, iv w, iv x)
+{
+    return _mm256_dpbusd_avx_epi32(sum, w, x);
+}
+
+NK_INLINE iv iv_mul(iv a, iv b)
+{
+    return _mm256_mullo_epi32(a, b);
+}
+
+/* The upper 16 bits of each lane, signed. */
+NK_INLINE iv iv_upper(iv v)
+{
+    return _mm256_srai_epi32(v, 16);
+}
+
+/* Signed bytes as unsigned ones, 128 higher. */
+NK_INLINE iv iv_flip(iv v)
+{
+    return _mm256_xor_si256(v, _mm256_set1_epi8(-128));
+}
+#endif
 
 #define NK_GEMM_LANES
 #include "kernels/x86/gemm_lanes.h"

@@ -6,7 +6,11 @@
  * Unsigned codes: u8 * s8 products, added up in 16 bits for as long as they cannot overflow (`run`
  * lines of four weights: 8 for codes up to 15, 4 up to 31, 2 up to 63, with activations down to
  * -128), then widened and multiplied by the small scale in one madd. Signed codes of a whole byte:
- * |w| * (x with the sign of w), widened at once; activations hold no -128 (dot_avx2.c). */
+ * |w| * (x with the sign of w), widened at once; activations hold no -128 (dot_avx2.c).
+ *
+ * With NK_GEMM_VNNI, where one instruction adds four such products in 32 bits: a line is one of
+ * them, a small scale multiplies the sum; signed codes are taken 128 higher, and 128 times the sum
+ * of the activations off again. The integers are the same ones. */
 #ifndef NIBBLE_X86_GEMM_LANES_H
 #define NIBBLE_X86_GEMM_LANES_H
 
@@ -39,6 +43,33 @@ NK_INLINE void clear(sums *s, const int nc)
             s->v[v][c] = iv_zero();
 }
 
+#if defined(NK_GEMM_VNNI)
+/* n lines under one small scale; signed codes (simple blocks alone) come out too large by 128 times
+ * the activations. */
+NK_INLINE void add_lines(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
+                         size_t i, const int n, const void *scale, const int nc)
+{
+    sums part;
+    clear(&part, nc);
+#pragma GCC unroll 8
+    for (int k = 0; k < n; k++)
+#pragma GCC unroll 2
+        for (int v = 0; v < VECS; v++) {
+            iv line = iv_load(w->q[i + (size_t)k][v * FV_LEN]);
+            line = t.run ? line : iv_flip(line);
+#pragma GCC unroll 4
+            for (int c = 0; c < nc; c++)
+                part.v[v][c] = iv_dpbusd(part.v[v][c], line, iv_four(x->q[i + (size_t)k][c]));
+        }
+#pragma GCC unroll 2
+    for (int v = 0; v < VECS; v++) {
+        iv s = scale ? iv_upper(iv_load((const char *)scale + v * FV_LEN * 4)) : iv_zero();
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++)
+            acc->v[v][c] = iv_add(acc->v[v][c], scale ? iv_mul(part.v[v][c], s) : part.v[v][c]);
+    }
+}
+#else
 /* Lines i..i+n-1 of unsigned codes in 16 bits, scaled and added to acc. */
 NK_INLINE void add_run(sums *acc, const nk_panel *w, const nk_columns *x, size_t i, const int n,
                        const void *scale, const int nc)
@@ -97,6 +128,7 @@ NK_INLINE void add_lines(const product_type t, sums *acc, const nk_panel *w, con
     for (int k = 0; k < n; k += t.run)
         add_run(acc, w, x, i + (size_t)k, t.run, scale, nc);
 }
+#endif
 
 /* Pairs of mins against pairs of the activations' sums. */
 NK_INLINE void add_mins(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
@@ -145,6 +177,11 @@ NK_INLINE void super_step(const product_type t, const nk_product *p, const nk_pa
 NK_INLINE void simple_step(const product_type t, const nk_product *p, const nk_panel *w, float *y,
                            const int nc)
 {
+#if defined(NK_GEMM_VNNI)
+    const int shift = t.run ? t.shift : 7;
+#else
+    const int shift = t.shift;
+#endif
     const nk_columns *x = p->x;
     fv sum[VECS][NK_GROUP];
 #pragma GCC unroll 2
@@ -159,11 +196,11 @@ NK_INLINE void simple_step(const product_type t, const nk_product *p, const nk_p
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++) {
             fv dx = fv_set(x->d[b][c]), sx = fv_set(x->s[b][c]);
-            iv less = iv_shift(iv_set(x->sum[b][c]), t.shift);
+            iv less = iv_shift(iv_set(x->sum[b][c]), shift);
 #pragma GCC unroll 2
             for (int v = 0; v < VECS; v++) {
                 fv scale = fv_mul(fv_load(&w->d[b][v * FV_LEN]), dx);
-                iv whole = t.shift ? iv_sub(acc.v[v][c], less) : acc.v[v][c];
+                iv whole = shift ? iv_sub(acc.v[v][c], less) : acc.v[v][c];
                 sum[v][c] = fv_fma(fv_of(whole), scale, sum[v][c]);
                 if (t.has_m)
                     sum[v][c] = fv_fma(fv_load(&w->m[b][v * FV_LEN]), sx, sum[v][c]);

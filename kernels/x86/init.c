@@ -2,8 +2,8 @@
 
 #include "kernels/cpu.h"
 
-/* Upward: a level overrides what it does better and inherits the rest: avxvnni is avx2,
- * amx is avx512 until they bring kernels of their own. */
+/* Upward: a level overrides what it does better and inherits the rest: amx is avx512 until it
+ * brings kernels of its own. */
 void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
 {
     if (!(cpu_flags & NK_CPU_AVX2))
@@ -23,8 +23,11 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_measure_avx2(ops);
     nk_x86_ops_avx2(ops);
     nk_x86_attn_avx2(ops);
+    if (cpu_flags & NK_CPU_AVXVNNI)
+        nk_x86_gemm_avxvnni(ops);
     if (!(cpu_flags & NK_CPU_AVX512))
         return;
+    nk_x86_gemm_avx512(ops);
     nk_x86_enc_k_avx512(ops);
     nk_x86_measure_avx512(ops);
 }

@@ -11,12 +11,14 @@ void nk_x86_dot_k_avx2(nk_ops *ops);       /* K types and trits */
 void nk_x86_dot_levels_avx2(nk_ops *ops);  /* nvfp4 */
 void nk_x86_dot_lattice_avx2(nk_ops *ops); /* IQ types on grids, iq4_xs, q1_0; their panels */
 void nk_x86_gemm_avx2(nk_ops *ops);        /* panels of all other types but nvfp4 */
-void nk_x86_decode_avx2(nk_ops *ops);      /* rows to floats, equal to the C reference's */
+void nk_x86_gemm_avxvnni(nk_ops *ops);     /* their products with VNNI */
+void nk_x86_gemm_avx512(nk_ops *ops);
+void nk_x86_decode_avx2(nk_ops *ops); /* rows to floats, equal to the C reference's */
 void nk_x86_decode_lattice_avx2(nk_ops *ops);
 void nk_x86_enc_avx2(nk_ops *ops);   /* activations; bytes equal to the C reference's */
 void nk_x86_enc_k_avx2(nk_ops *ops); /* types whose scales are searched for, likewise */
 void nk_x86_enc_k_avx512(nk_ops *ops);
-void nk_x86_enc_small_avx2(nk_ops *ops); /* 4-bit floats, trits and signs, likewise */
+void nk_x86_enc_small_avx2(nk_ops *ops);   /* 4-bit floats, trits and signs, likewise */
 void nk_x86_enc_lattice_avx2(nk_ops *ops); /* IQ types on grids, likewise */
 void nk_x86_enc_iq1_avx2(nk_ops *ops);
 void nk_x86_measure_avx2(nk_ops *ops); /* statistics, equal to the C reference's */
