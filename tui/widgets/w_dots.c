@@ -7,9 +7,19 @@
 
 enum { ACROSS = 2, DOWN = 4 };
 
-/* Bit of the dot at x, y of its cell (Unicode 2800). */
-static const uint8_t dot_bit[DOWN][ACROSS] = {
-    {0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
+uint8_t ui_dots_bit(int x, int y)
+{
+    static const uint8_t bit[DOWN][ACROSS] = {
+        {0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
+    return bit[y % DOWN][x % ACROSS];
+}
+
+const char *ui_dots_glyph(uint8_t dots, char utf8[UI_DOTS_UTF8])
+{
+    memset(utf8, 0, UI_DOTS_UTF8);
+    nb_utf8_put(0x2800u + dots, utf8);
+    return utf8;
+}
 
 void ui_dots_clear(ui_dots *d)
 {
@@ -31,18 +41,14 @@ int ui_dots_put(ui_dots *d, double x, double y)
     if (!place(d, x, y, &dx, &dy))
         return -1;
     int at = dy / DOWN * d->w + dx / ACROSS;
-    d->cell[at] |= dot_bit[dy % DOWN][dx % ACROSS];
+    d->cell[at] |= ui_dots_bit(dx, dy);
     return at;
 }
 
 const char *ui_dots_text(const ui_dots *d, int x, int y, char utf8[UI_DOTS_UTF8])
 {
     uint8_t dots = d->cell[y * d->w + x];
-    if (!dots)
-        return " ";
-    memset(utf8, 0, UI_DOTS_UTF8);
-    nb_utf8_put(0x2800u + dots, utf8);
-    return utf8;
+    return dots ? ui_dots_glyph(dots, utf8) : " ";
 }
 
 void ui_dots_draw(ui_canvas *c, int x, int y, const ui_dots *d, ui_role role)

@@ -13,6 +13,11 @@ typedef struct ui_dots {
 
 enum { UI_DOTS_UTF8 = 5 };
 
+/* Of a pattern's dots the one at x, y of its cell, counted from any cell's corner; and the
+ * character that shows them. */
+uint8_t ui_dots_bit(int x, int y);
+const char *ui_dots_glyph(uint8_t dots, char utf8[UI_DOTS_UTF8]);
+
 void ui_dots_clear(ui_dots *d);
 /* x and y from 0 to 1, y upwards; outside: no dot. Returns its cell, row * w + column; -1 = none.
  */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tui/widgets/plot.h"
+#include "tui/widgets/w_dots.h"
 
 enum { LABEL_W = 8, LEAST_W = 20, LEAST_H = 4, TICKS = 12 };
 
@@ -139,18 +140,11 @@ static void draw_x_axis(ui_canvas *c, ui_rect plot, const ui_plot *p, const scal
 /* --- the line ----------------------------------------------------------------------------------
  */
 
-/* A cell's dots, two columns of four: Unicode's order of a braille pattern. */
-static unsigned dot_bit(int x, int y)
-{
-    static const unsigned char bit[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
-    return bit[y & 3][x & 1];
-}
-
-static void put_dots(ui_canvas *c, int x, int y, unsigned dots)
+static void put_dots(ui_canvas *c, int x, int y, uint8_t dots)
 {
     const char *plain = !(dots & 0xe4u) ? "'" : !(dots & 0x1bu) ? "." : ":";
-    char utf8[4] = {(char)0xe2, (char)(0xa0u | dots >> 6), (char)(0x80u | (dots & 0x3fu)), '\0'};
-    ui_text(c, x, y, UI_PLOT_FRONTIER, c->ascii ? plain : utf8);
+    char utf8[UI_DOTS_UTF8];
+    ui_text(c, x, y, UI_PLOT_FRONTIER, c->ascii ? plain : ui_dots_glyph(dots, utf8));
 }
 
 /* From dot to dot: along the longer side, the other one rounded. */
@@ -158,7 +152,7 @@ static void draw_line(ui_canvas *c, ui_rect plot, int x0, int y0, int x1, int y1
 {
     int dx = x1 - x0, dy = y1 - y0;
     int n = abs(dx) > abs(dy) ? abs(dx) : abs(dy), cell_x = -1, cell_y = -1;
-    unsigned dots = 0;
+    uint8_t dots = 0;
     for (int i = 0; i <= n; i++) {
         int x = x0 + (n ? (int)lround((double)dx * i / n) : 0);
         int y = y0 + (n ? (int)lround((double)dy * i / n) : 0);
@@ -169,7 +163,7 @@ static void draw_line(ui_canvas *c, ui_rect plot, int x0, int y0, int x1, int y1
             cell_y = y / 4;
             dots = 0;
         }
-        dots |= dot_bit(x, y);
+        dots |= ui_dots_bit(x, y);
     }
     if (dots)
         put_dots(c, plot.x + cell_x, plot.y + cell_y, dots);
