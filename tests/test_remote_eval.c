@@ -408,8 +408,11 @@ static const nb_jval *row_of(const nb_json *doc, const char *list, const char *k
 
 static child compare(const char *file, const char *far, bool json)
 {
-    child_how how = {
-        .args = {"compare", "demo", file, far, "--stored", "--no-facts", json ? "--json" : NULL}};
+    child_how how = {.args = {"compare", "demo", file, "--stored", "--no-facts"}};
+    size_t n = 5;
+    if (json)
+        how.args[n++] = "--json";
+    how.args[n] = far; /* a NULL ends the words */
     return child_run(&how);
 }
 
