@@ -204,9 +204,11 @@ CHECK_TEST(eval, bench_figures_hang_together)
     check(b.limit_tok_s < b.bandwidth / (double)b.weight_bytes, "the limit counts the cache");
     check(b.ttft_ms > 0 && b.load_ms > 0 && b.rss > 0, "times");
     check(nb_bench_run(&b, m, quant_ops(), NULL, 0, 0, 4, 1, NULL, &err) == NB_USAGE, "no prompt");
-    check(nb_bench_run(&b, m, quant_ops(), NULL, 0, 1000, 4, 1, NULL, &err) == NB_REFUSED, "context");
+    check(nb_bench_run(&b, m, quant_ops(), NULL, 0, 1000, 4, 1, NULL, &err) == NB_REFUSED,
+          "context");
     nb_hooks hooks = {.canceled = always};
-    check(nb_bench_run(&b, m, quant_ops(), NULL, 0, 16, 4, 3, &hooks, &err) == NB_CANCELED, "cancel");
+    check(nb_bench_run(&b, m, quant_ops(), NULL, 0, 16, 4, 3, &hooks, &err) == NB_CANCELED,
+          "cancel");
     nb_model_close(&m);
     nb_weights_close(&w);
 }

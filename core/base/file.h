@@ -25,8 +25,8 @@ void nb_map_close(nb_map *m);
  * over a fault inside any open nb_map and marks that map lost. Every other SIGBUS goes to the
  * handler that was there before. At most 1,024 maps are open at once. */
 void nb_map_guard_install(void);
-/* Asks for n bytes at `at`, inside an open nb_map, to be brought from disk while other work is done.
- * Only a hint: nothing is promised, no error is reported. */
+/* Asks for n bytes at `at`, inside an open nb_map, to be brought from disk while other work is
+ * done. Only a hint: nothing is promised, no error is reported. */
 void nb_map_ahead(const void *at, uint64_t n);
 /* True when the contents can no longer be believed: a fault was served inside m, or the file was
  * cut or written to since it was mapped, even within its last page. One fstat. */
