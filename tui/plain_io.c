@@ -80,7 +80,7 @@ static void put(ui_plain *p, const char *text, size_t n)
         p->ended = true; /* who listened is gone */
 }
 
-static void say_list(ui_plain *p, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void say_list(ui_plain *p, const char *fmt, va_list ap)
 {
     nb_str text = {0};
     char *made = NULL;
