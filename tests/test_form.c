@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "core/base/file.h"
+#include "core/files/folder.h"
 #include "core/quant/budget.h"
 #include "core/quant/imatrix.h"
 
@@ -271,4 +272,40 @@ CHECK_TEST(form, keeps_a_split_model_split_and_counts_names_up)
             check(nb_exists(path), "%s is not there", path);
         }
     child_free(&c);
+    char **names;
+    size_t n;
+    snprintf(path, sizeof path, "%s/.local/share/nibble/models", dir);
+    check(nb_names_in(path, &names, &n, NULL) == NB_OK && n == 4, "%s: %zu files", path, n);
+    nb_names_free(names, n);
+}
+
+/* The set is one: where its second file cannot be written, nothing is left of the first. */
+CHECK_TEST(form, a_split_model_is_written_whole_or_not_at_all)
+{
+    char dir[512], home[560], path[1100];
+    snprintf(dir, sizeof dir, "%s", test_path(test_tmpdir(), "form-set"));
+    check(nb_mkdirs(dir, NULL) == NB_OK, "%s", dir);
+    snprintf(home, sizeof home, "HOME=%s", dir);
+    snprintf(path, sizeof path, "%s", test_path(dir, "whole.gguf"));
+    child c = child_run(
+        &(child_how){.args = {"quantize", "demo", "-t", "BF16", "-o", path}, .env = {home}});
+    check(c.code == 0, "%s", c.err);
+    child_free(&c);
+    quant_split(path, test_path(dir, "demo"), 2);
+    static const char script[] =
+        "size 120x40\nkeys 3\nwait\ndouble options of\nclick as many\nkeys Space\nkeys C-r\n"
+        "wait\nsave-screen done\nsave-json seen\n";
+    test_spit(test_path(dir, "script"), script, sizeof script - 1);
+    snprintf(path, sizeof path,
+             "%s/.local/share/nibble/models/Nibble-Demo-Q4_K_M-00002-of-00002.gguf.part", dir);
+    check(nb_mkdirs(path, NULL) == NB_OK, "%s", path);
+    c = child_run(&(child_how){
+        .args = {"demo-00001-of-00002.gguf", "--script", "script"}, .env = {home}, .dir = dir});
+    check(c.code == 0, "%s", c.err);
+    child_free(&c);
+    char **names;
+    size_t n;
+    snprintf(path, sizeof path, "%s/.local/share/nibble/models", dir);
+    check(nb_names_in(path, &names, &n, NULL) == NB_OK && n == 1, "%s: %zu files", path, n);
+    nb_names_free(names, n);
 }

@@ -12,6 +12,7 @@
 #define NIBBLE_SCREEN_QUANTIZE_H
 
 #include "core/quant/budget.h"
+#include "core/quant/shards.h"
 #include "core/quant/quantize.h"
 #include "core/quant/requantize.h"
 #include "core/quant/solve.h"
@@ -72,11 +73,12 @@ typedef struct quantize_live {
     nb_run *run;
     nb_plan plan;
     quantize_source *source;
-    char out[1200];
-    nb_plan whole;   /* --keep-split: what the shards are cut from */
-    nb_plan *shards; /* [n_shards] plan is a copy of shards[shard]; NULL: one file */
-    size_t n_shards, shard;
-    char base[1100]; /* their common name */
+    char out[1200];         /* of a set its first file, with which readers begin */
+    nb_plan whole;          /* --keep-split: what the shards are cut from */
+    nb_plan *shards;        /* [n_shards] plan is a copy of shards[shard]; NULL: one file */
+    size_t n_shards, shard; /* the one that is looked at */
+    nb_shards *set;         /* owns the shards' runs, run among them; NULL: one file */
+    char base[1100];        /* their common name */
     nb_quantize_options opt;
     nb_job *job;
     nb_sched *sched; /* what the job's thread reads: */

@@ -6,10 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/base/file.h"
-#include "core/quant/shards.h"
 
 static const double REPLAY_BELOW = 3.0;    /* s: a shorter run is replayed */
 static const double REPLAY_RATE = 4.0;     /* tensors/s at least */
@@ -31,7 +29,10 @@ void ui_quantize_release(quantize_source **ps)
 void ui_quantize_drop_run(quantize *q)
 {
     quantize_live *l = &q->live;
-    nb_run_close(&l->run);
+    if (l->set)
+        nb_shards_close(&l->set);
+    else
+        nb_run_close(&l->run);
     if (l->shards) {
         nb_plans_free(&l->shards, l->n_shards);
         nb_plan_free(&l->whole);
@@ -52,7 +53,8 @@ static nb_status work(nb_job *job, void *arg, nb_err *err)
     nb_lease *lease = NULL;
     nb_hooks hooks = nb_job_hooks(job);
     NB_TRY(nb_lease_take(&lease, l->sched, NB_WORK_QUANTIZE, l->threads, err));
-    nb_status st = nb_run_go(l->run, l->ops, lease, &hooks, err);
+    nb_status st = l->set ? nb_shards_go(l->set, l->ops, lease, &hooks, err)
+                          : nb_run_go(l->run, l->ops, lease, &hooks, err);
     nb_lease_return(&lease);
     return st;
 }
@@ -70,21 +72,17 @@ static void choose_walk(quantize_live *l)
         l->n_walk = l->plan.n;
 }
 
-static nb_status open_file(quantize_live *l, const char *path, nb_err *err)
+/* Shard i becomes what is looked at, a run like any other; what was seen of the one before goes. */
+static void see_shard(quantize_live *l, size_t i)
 {
-    if (path != l->out)
-        snprintf(l->out, sizeof l->out, "%s", path);
-    NB_TRY(nb_run_open(&l->run, &l->plan, l->out, &l->opt, err));
+    free(l->tensor);
+    free(l->walk);
+    l->n_seen = l->n_walk = l->at = 0;
+    l->has_report = false;
+    l->shard = i;
+    l->plan = l->shards[i];
+    l->run = nb_shards_run(l->set, i);
     choose_walk(l);
-    return NB_OK;
-}
-
-/* The next file of a split model: seen as a run of its own. */
-static nb_status open_shard(quantize_live *l, nb_err *err)
-{
-    l->plan = l->shards[l->shard];
-    NB_TRY(nb_shard_path(l->out, sizeof l->out, l->base, l->shard + 1, l->n_shards, err));
-    return open_file(l, l->out, err);
 }
 
 /* The workbench never overwrites: base is a name of which no file is there, "-2" added if need be.
@@ -107,33 +105,6 @@ static nb_status free_split(quantize_live *l, const char *path, nb_err *err)
     return NB_OK;
 }
 
-/* True: the file that is done was not the last, and the next one is being written. */
-static bool next_shard(quantize *q, nb_err *err)
-{
-    quantize_live *l = &q->live;
-    if (!l->shards || l->shard + 1 == l->n_shards)
-        return false;
-    nb_run_close(&l->run);
-    free(l->tensor);
-    free(l->walk);
-    l->tensor = NULL;
-    l->walk = NULL;
-    l->n_seen = l->n_walk = l->at = 0;
-    l->has_report = false;
-    l->shard++;
-    return open_shard(l, err) == NB_OK && ui_app_job(q->app, &l->job, UI_QUANTIZE, "quantize",
-                                                     l->source->name, work, l, err) == NB_OK;
-}
-
-/* A set of files that will not be whole: those that were done go, too. */
-static void drop_shards(const quantize_live *l)
-{
-    char one[1200];
-    for (size_t s = 0; l->shards && s < l->shard; s++)
-        if (nb_shard_path(one, sizeof one, l->base, s + 1, l->n_shards, NULL) == NB_OK)
-            unlink(one);
-}
-
 static nb_status prepare(quantize *q, nb_err *err)
 {
     quantize_live *l = &q->live;
@@ -154,7 +125,10 @@ static nb_status prepare(quantize *q, nb_err *err)
         .method = nb_methods(&n)[q->method], .knobs = q->knobs, .telemetry = true};
     if (!q->recipe.keep_split) {
         l->plan = plan;
-        return open_file(l, q->output, err);
+        snprintf(l->out, sizeof l->out, "%s", q->output);
+        NB_TRY(nb_run_open(&l->run, &l->plan, l->out, &l->opt, err));
+        choose_walk(l);
+        return NB_OK;
     }
     nb_status st = nb_plan_shards(&l->shards, &l->n_shards, &plan, err);
     if (st != NB_OK) {
@@ -163,7 +137,10 @@ static nb_status prepare(quantize *q, nb_err *err)
     }
     l->whole = plan;
     NB_TRY(free_split(l, q->output, err));
-    return open_shard(l, err);
+    NB_TRY(nb_shard_path(l->out, sizeof l->out, l->base, 1, l->n_shards, err));
+    NB_TRY(nb_shards_open(&l->set, l->shards, l->n_shards, l->base, &l->opt, err));
+    see_shard(l, 0);
+    return NB_OK;
 }
 
 static void fail(quantize *q, const nb_err *err)
@@ -313,6 +290,10 @@ double ui_quantize_follow(quantize *q, double now)
         return -1;
     if (now - l->drawn >= CHART_PAUSE || l->state != QUANTIZE_RUNNING) {
         collect(l);
+        if (l->view.finished && l->state == QUANTIZE_RUNNING && l->shard + 1 < l->n_shards) {
+            see_shard(l, l->shard + 1);
+            collect(l);
+        }
         if (l->state == QUANTIZE_RUNNING && l->follow)
             follow_current(l);
         if (l->replay)
@@ -346,10 +327,6 @@ void ui_quantize_finished(quantize *q, const nb_event *e)
     quantize_live *l = &q->live;
     l->job = NULL;
     l->err = e->err;
-    if (e->err.status == NB_OK && next_shard(q, &l->err))
-        return;
-    if (l->err.status != NB_OK)
-        drop_shards(l);
     if (e->err.status == NB_CANCELED) {
         ui_quantize_drop_run(q);
         ui_app_say(q->app, "cancelled; nothing was left on disk");
@@ -366,6 +343,8 @@ void ui_quantize_finished(quantize *q, const nb_event *e)
         return;
     }
     l->state = QUANTIZE_DONE;
+    if (l->set && l->shard + 1 < l->n_shards)
+        see_shard(l, l->n_shards - 1); /* over before all could be looked at */
     collect(l);
     remember_speed(q);
     ui_app_log(q->app, "quantized %s to %s", l->source->path, l->out);
