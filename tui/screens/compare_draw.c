@@ -432,24 +432,14 @@ static void group_words(const compare *s, char *out, size_t cap)
              s->n_group, s->n_group == 2 ? "other" : "next", why);
 }
 
-static int lines_of(const char *text, int width)
-{
-    ui_row *rows = NULL;
-    size_t n = 0, cap = 0;
-    if (width < 1 || ui_wrap(text, strlen(text), width, &rows, &n, &cap, NULL) != NB_OK)
-        n = 1;
-    free(rows);
-    return (int)n;
-}
-
 /* Rows of the box: the sentence, the groups, what is being measured or asked. */
 static int keep_height(const compare *s, int width)
 {
     char groups[240];
-    int n = lines_of(s->why, width - 4);
+    int n = ui_parts_rows_of(s->why, width - 4);
     if (s->n_group > 1) {
         group_words(s, groups, sizeof groups);
-        n += lines_of(groups, width - 4);
+        n += ui_parts_rows_of(groups, width - 4);
     }
     return n + 2 + (s->measuring != NULL) + s->asking;
 }

@@ -96,6 +96,16 @@ void ui_parts_wrap(parts_lines *l, ui_role role, const char *text)
     free(rows);
 }
 
+int ui_parts_rows_of(const char *text, int width)
+{
+    ui_row *rows = NULL;
+    size_t n = 0, cap = 0;
+    if (width < 1 || ui_wrap(text, strlen(text), width, &rows, &n, &cap, NULL) != NB_OK)
+        n = 1;
+    free(rows);
+    return n > 1 ? (int)n : 1;
+}
+
 void ui_parts_wrapf(parts_lines *l, ui_role role, const char *fmt, ...)
 {
     char text[512];

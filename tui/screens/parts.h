@@ -29,6 +29,8 @@ void ui_parts_pair(parts_lines *l, int label_w, const char *label, ui_role role,
 void ui_parts_skip(parts_lines *l); /* an empty row */
 /* As ui_parts_line, over as many rows as it takes; an ellipsis ends the last one that fits. */
 void ui_parts_wrap(parts_lines *l, ui_role role, const char *text);
+/* How many rows that is, `width` columns wide; at least 1. */
+int ui_parts_rows_of(const char *text, int width);
 void ui_parts_wrapf(parts_lines *l, ui_role role, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 int ui_parts_left(const parts_lines *l); /* rows still free */

@@ -9,18 +9,24 @@
 #include "tui/twin.h"
 
 enum { LABEL_W = 10, NARROW = 100 };
+enum { AGAIN_MOST = 2 }; /* the coarsest come first */
 
 /* --- form ------------------------------------------------------------------------------------ */
 
 /* What a second quantizing does to the weights, whether it is allowed yet or not. */
 static void draw_again(const quantize *q, parts_lines *l)
 {
-    enum { MOST = 2 }; /* the coarsest come first */
     char line[160];
-    for (size_t i = 0; q->again.known && i < q->again.n && i < MOST; i++) {
+    for (size_t i = 0; q->again.known && i < q->again.n && i < AGAIN_MOST; i++) {
         ui_quantize_again_line(&q->again.row[i], line, sizeof line);
         ui_parts_wrap(l, UI_WARN, line);
     }
+}
+
+/* Whether the plan is held against a target now. */
+static bool has_target(const quantize *q)
+{
+    return q->target.budget.kind && !q->target.job && q->target.bytes;
 }
 
 static void draw_target(const quantize *q, parts_lines *l)
@@ -28,7 +34,7 @@ static void draw_target(const quantize *q, parts_lines *l)
     const quantize_target *t = &q->target;
     uint64_t is = q->plan.file_bytes;
     char limit[16], rest[16];
-    if (!t->budget.kind || t->job || !t->bytes)
+    if (!has_target(q))
         return;
     bool met = is <= t->bytes;
     ui_parts_pair(l, LABEL_W, "target", met ? UI_OK : UI_WARN, "%s %s by %s",
@@ -85,6 +91,20 @@ static void draw_input(quantize *q, parts_lines *l)
         ui_parts_wrap(l, UI_ERR, q->input_error);
 }
 
+/* Lines that the dry run, an input or an error take below the form: the form has all others. */
+static int tail_rows(const quantize *q, const char *error, int width)
+{
+    if (q->editing >= 0)
+        error = q->input_error[0] ? q->input_error : NULL;
+    int n = (q->editing >= 0) + (error ? ui_parts_rows_of(error, width) : 0);
+    size_t again = q->again.known ? q->again.n : 0;
+    n += (int)(again < AGAIN_MOST ? again : AGAIN_MOST);
+    if (!q->planned)
+        return n + 3;
+    return n + 2 + q->source->runs + has_target(q) + (q->recipe.imatrix != NULL) +
+           (q->plan.n_fallback > 0);
+}
+
 static void form_title(const quantize *q, char *out, size_t cap)
 {
     if (q->recipe_name[0])
@@ -103,13 +123,13 @@ static void draw_form(quantize *q, ui_canvas *c, ui_rect r)
     ui_rect in = ui_inside(r), top, rest;
     in = (ui_rect){in.x + 1, in.y, in.w - 1, in.h};
     size_t n = ui_quantize_fields(q, q->words, field, NULL);
-    int tail = q->editing >= 0 ? 6 : 5, rows = (int)n;
+    const char *error = field[q->form.at].error; /* constant, or of q */
+    int tail = tail_rows(q, error, in.w), rows = (int)n;
     if (rows > in.h - tail)
         rows = in.h - tail > 3 ? in.h - tail : in.h;
     ui_parts_rows(in, rows, &top, &rest);
     ui_form_draw(c, top, field, n, &q->form, LABEL_W, q->editing < 0 && !q->table && !q->picking);
     parts_lines l = ui_parts_begin(c, rest);
-    const char *error = field[q->form.at].error; /* constant, or of q */
     if (q->editing >= 0)
         draw_input(q, &l);
     else if (error)
