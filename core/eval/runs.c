@@ -100,11 +100,6 @@ void nb_runs_close(nb_runs **runs)
     *runs = NULL;
 }
 
-const char *nb_runs_path(const nb_runs *runs)
-{
-    return runs->path;
-}
-
 /* A torn last line is closed first, so that it costs itself only. */
 static nb_status append(nb_runs *runs, const nb_str *line, nb_err *err)
 {

@@ -63,7 +63,6 @@ typedef struct nb_runs nb_runs;
 /* A missing file is an empty store; torn or foreign lines are skipped and counted. */
 nb_status nb_runs_open(nb_runs **out, const nb_config *cfg, nb_err *err);
 void nb_runs_close(nb_runs **runs);
-const char *nb_runs_path(const nb_runs *runs); /* of the file; "": nothing outlives the process */
 /* record: the kind's struct, copied. What it holds of the key itself (n_ctx, chunks, asked) is
  * taken from there. */
 nb_status nb_runs_add(nb_runs *runs, nb_run_kind kind, const nb_run_key *key, const void *record,

@@ -277,5 +277,13 @@ NK_INLINE void scales_iq4_xs(const void *block, int16_t scale[8])
     }
 }
 
+/* Pointers to `side` rows from r on; those past the end are the last one. */
+NK_INLINE void rows_side_by_side(const char **at, size_t side, const void *w, size_t row_size,
+                                 size_t r, size_t rows)
+{
+    for (size_t k = 0; k < side; k++)
+        at[k] = (const char *)w + (r + k < rows ? r + k : rows - 1) * row_size;
+}
+
 #endif
 #endif

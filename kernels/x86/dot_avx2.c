@@ -55,14 +55,6 @@ NK_INLINE __m256 simple_side(const simple_type t, size_t n, const char *const w[
     return acc;
 }
 
-/* Pointers to `side` rows from r on; those past the end are the last one. */
-NK_INLINE void rows_side_by_side(const char **at, size_t side, const void *w, size_t row_size,
-                                 size_t r, size_t rows)
-{
-    for (size_t k = 0; k < side; k++)
-        at[k] = (const char *)w + (r + k < rows ? r + k : rows - 1) * row_size;
-}
-
 NK_INLINE void simple_rows(const simple_type t, size_t n, const void *w, size_t row_size,
                            size_t rows, const void *x, float *y)
 {

@@ -79,8 +79,7 @@ NK_INLINE void super_rows(const super_type t, size_t n, const void *w, size_t ro
     for (size_t r = 0; r < rows; r += SIDE) {
         const char *at[SIDE];
         float out[SIDE];
-        for (size_t k = 0; k < SIDE; k++)
-            at[k] = (const char *)w + (r + k < rows ? r + k : rows - 1) * row_size;
+        rows_side_by_side(at, SIDE, w, row_size, r, rows);
         __m128 sums = super_side(t, n, at, row_size, x);
         if (r + SIDE <= rows) {
             _mm_storeu_ps(y + r, sums);

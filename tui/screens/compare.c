@@ -41,16 +41,19 @@ static void set_mark(compare *s, const char *path, bool on)
         memmove(s->mark[i], s->mark[--s->n_mark], sizeof s->mark[0]);
 }
 
+const struct compare_order ui_compare_sorts[COMPARE_SORTS] = {
+    [COMPARE_BY_FILE] = {"file", NB_AXIS_COUNT},   [COMPARE_BY_BPW] = {"bpw", NB_AXIS_BPW},
+    [COMPARE_BY_SIZE] = {"size", NB_AXIS_BYTES},   [COMPARE_BY_KLD] = {"KL", NB_AXIS_KLD},
+    [COMPARE_BY_TOP1] = {"top-1", NB_AXIS_TOP1},   [COMPARE_BY_PPL] = {"PPL", NB_AXIS_PPL},
+    [COMPARE_BY_FACTS] = {"facts", NB_AXIS_FACTS}, [COMPARE_BY_SPEED] = {"tok/s", NB_AXIS_SPEED},
+    [COMPARE_BY_RAM] = {"RAM", NB_AXIS_RAM},
+};
+
 /* What a column orders by: better first, unknown last. */
 static bool order_value(const compare *s, const nb_compare_row *r, double *v)
 {
-    static const nb_compare_axis axis[COMPARE_SORTS] = {
-        [COMPARE_BY_BPW] = NB_AXIS_BPW,     [COMPARE_BY_SIZE] = NB_AXIS_BYTES,
-        [COMPARE_BY_KLD] = NB_AXIS_KLD,     [COMPARE_BY_TOP1] = NB_AXIS_TOP1,
-        [COMPARE_BY_PPL] = NB_AXIS_PPL,     [COMPARE_BY_FACTS] = NB_AXIS_FACTS,
-        [COMPARE_BY_SPEED] = NB_AXIS_SPEED, [COMPARE_BY_RAM] = NB_AXIS_RAM};
     double err;
-    return nb_compare_value(r, axis[s->sort], v, &err);
+    return nb_compare_value(r, ui_compare_sorts[s->sort].axis, v, &err);
 }
 
 static int compare_rows(const void *pa, const void *pb, void *arg)

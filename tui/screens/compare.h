@@ -27,6 +27,12 @@ typedef enum compare_sort {
     COMPARE_SORTS
 } compare_sort;
 
+/* What an order is called and the figure it follows; COMPARE_BY_FILE's is as the table has them. */
+extern const struct compare_order {
+    const char *name;
+    nb_compare_axis axis;
+} ui_compare_sorts[COMPARE_SORTS];
+
 /* What one reading brings; the job's until DONE. */
 typedef struct compare_load {
     const nb_config *cfg;
@@ -124,7 +130,5 @@ void ui_compare_drop_map(compare *s);
 /* compare_draw.c */
 compare_sort ui_compare_sort_of(int column);
 void ui_compare_draw(void *self, ui_canvas *c, ui_rect r);
-/* The letter a row of the table goes by. */
-char ui_compare_letter(size_t row);
 
 #endif

@@ -78,7 +78,8 @@ static bool on_axis(const nb_compare_row *r, nb_compare_axis a, double *v)
     return true;
 }
 
-char ui_compare_letter(size_t row)
+/* The letter a row of the table goes by. */
+static char letter_of(size_t row)
 {
     return (char)(row < 26 ? 'a' + (int)row : row < 52 ? 'A' + (int)row - 26 : '*');
 }
@@ -92,7 +93,7 @@ static size_t points_of(const compare *s, ui_point out[UI_POINTS])
     size_t n = 0;
     for (size_t i = 0; i < s->table.n && n < UI_POINTS; i++) {
         const nb_compare_row *r = &s->table.row[i];
-        ui_point p = {.letter = ui_compare_letter(i),
+        ui_point p = {.letter = letter_of(i),
                       .front = r->front,
                       .selected = r == at,
                       .what = COMPARE_SPOT_ROW + (int)i};
@@ -252,8 +253,7 @@ static void draw_card(const compare *s, ui_canvas *c, ui_rect r)
         ui_box(c, r, "no file", NULL, false);
         return;
     }
-    snprintf(title, sizeof title, "%c  %s", ui_compare_letter((size_t)(at - s->table.row)),
-             at->name);
+    snprintf(title, sizeof title, "%c  %s", letter_of((size_t)(at - s->table.row)), at->name);
     ui_box(c, r, title, NULL, s->card);
     ui_rect in = ui_inside(r);
     parts_lines l = ui_parts_begin(c, (ui_rect){in.x + 1, in.y, in.w - 2, in.h});
@@ -265,7 +265,7 @@ static void draw_card(const compare *s, ui_canvas *c, ui_rect r)
     for (int larger = 1; larger >= 0 && !at->is_reference; larger--) {
         size_t o = neighbour(&s->table, at, larger);
         if (o < s->table.n)
-            versus(at, &s->table.row[o], ui_compare_letter(o), &l);
+            versus(at, &s->table.row[o], letter_of(o), &l);
     }
     l.y += roomy;
     ui_parts_wrap(&l, UI_TEXT, at->advice);
@@ -361,7 +361,7 @@ static void cell(const void *arg, size_t row, size_t col, char *buf, size_t cap,
     *role = out ? UI_DIM : UI_TEXT;
     switch (col) {
     case COL_FILE:
-        snprintf(buf, cap, "%c %.*s", ui_compare_letter(i), name_length(r->name), r->name);
+        snprintf(buf, cap, "%c %.*s", letter_of(i), name_length(r->name), r->name);
         break;
     case COL_BPW:
         snprintf(buf, cap, "%s", nb_fmt_fixed(num, r->bpw, 2));
@@ -391,13 +391,6 @@ static char mark_of(const void *arg, size_t row)
     return ui_compare_marked(s, s->table.row[s->row[row]].path) ? '*' : ' ';
 }
 
-static const char *sort_name(compare_sort by)
-{
-    static const char *const name[COMPARE_SORTS] = {"file", "bpw",   "size",  "KL", "top-1",
-                                                    "PPL",  "facts", "tok/s", "RAM"};
-    return name[by];
-}
-
 static void draw_table(compare *s, ui_canvas *c, ui_rect r)
 {
     ui_column col[COLS] = {
@@ -411,9 +404,9 @@ static void draw_table(compare *s, ui_canvas *c, ui_rect r)
              s->front_only ? ", frontier only" : "");
     if (s->n_group > 1)
         snprintf(note, sizeof note, "group %zu of %zu [ ]  sort %s s", s->at_group + 1, s->n_group,
-                 sort_name(s->sort));
+                 ui_compare_sorts[s->sort].name);
     else
-        snprintf(note, sizeof note, "sort %s  s", sort_name(s->sort));
+        snprintf(note, sizeof note, "sort %s  s", ui_compare_sorts[s->sort].name);
     ui_box(c, r, title, note, !s->on_map && !s->card);
     const ui_table t = {.col = col, .n_col = COLS, .cell = cell, .mark = mark_of, .arg = s};
     ui_table_draw(c, ui_inside(r), &t, &s->list, !s->on_map && !s->asking);

@@ -282,8 +282,6 @@ void ui_quantize_free_name(char *out, size_t cap, const char *stem, const char *
 size_t ui_quantize_fields(const quantize *q, quantize_words *words, ui_field *field, int *id);
 const char *ui_quantize_help(const quantize *q, int field);
 const char *ui_quantize_prompt(const quantize *q);
-/* Tensors that a rule decides in the dry run. */
-size_t ui_quantize_matches(const quantize *q, size_t rule);
 
 /* quantize_more.c */
 void ui_quantize_change_more(quantize *q, int field, int step);

@@ -6,7 +6,8 @@
 #include "core/base/file.h"
 #include "tui/screens/quantize.h"
 
-size_t ui_quantize_matches(const quantize *q, size_t rule)
+/* Tensors that a rule decides in the dry run. */
+static size_t matches(const quantize *q, size_t rule)
 {
     size_t n = 0;
     for (size_t i = 0; q->planned && i < q->plan.n; i++)
@@ -39,7 +40,7 @@ static void recipe_words(const quantize *q, quantize_words *t)
     nb_method_text(nb_methods(&n)[q->method], &q->knobs, t->text[QF_METHOD], QUANTIZE_TEXT);
     for (n = 0; n < q->recipe.n_rules; n++) {
         const nk_type *type = nk_type_get((uint32_t)q->recipe.rule[n].type);
-        size_t hits = ui_quantize_matches(q, n);
+        size_t hits = matches(q, n);
         snprintf(t->text[QF_FIELDS + n], QUANTIZE_TEXT, "%-20s %s", q->recipe.rule[n].pattern,
                  type ? type->name : "?");
         if (q->planned)

@@ -21,11 +21,7 @@ const char *ui_dots_glyph(uint8_t dots, char utf8[UI_DOTS_UTF8])
     return utf8;
 }
 
-void ui_dots_clear(ui_dots *d)
-{
-    memset(d->cell, 0, (size_t)d->w * (size_t)d->h);
-}
-
+/* x and y from 0 to 1, y upwards, as dots from the upper left corner; false: outside. */
 static bool place(const ui_dots *d, double x, double y, int *dx, int *dy)
 {
     if (!(x >= 0 && x <= 1 && y >= 0 && y <= 1) || d->w < 1 || d->h < 1)
@@ -33,16 +29,6 @@ static bool place(const ui_dots *d, double x, double y, int *dx, int *dy)
     *dx = (int)(x * (ACROSS * d->w - 1) + 0.5);
     *dy = (int)((1 - y) * (DOWN * d->h - 1) + 0.5);
     return true;
-}
-
-int ui_dots_put(ui_dots *d, double x, double y)
-{
-    int dx, dy;
-    if (!place(d, x, y, &dx, &dy))
-        return -1;
-    int at = dy / DOWN * d->w + dx / ACROSS;
-    d->cell[at] |= ui_dots_bit(dx, dy);
-    return at;
 }
 
 const char *ui_dots_text(const ui_dots *d, int x, int y, char utf8[UI_DOTS_UTF8])
@@ -82,11 +68,13 @@ static void share_of(const nb_front_point *front, size_t n, size_t i, double *x,
 size_t ui_dots_front(ui_dots *d, const nb_front_point *front, size_t n)
 {
     double x, y;
+    int dx, dy;
     n = with_damage(front, n);
-    ui_dots_clear(d);
+    memset(d->cell, 0, (size_t)d->w * (size_t)d->h);
     for (size_t i = 0; i < n; i++) {
         share_of(front, n, i, &x, &y);
-        ui_dots_put(d, x, y);
+        if (place(d, x, y, &dx, &dy))
+            d->cell[dy / DOWN * d->w + dx / ACROSS] |= ui_dots_bit(dx, dy);
     }
     return n;
 }

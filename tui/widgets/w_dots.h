@@ -18,10 +18,6 @@ enum { UI_DOTS_UTF8 = 5 };
 uint8_t ui_dots_bit(int x, int y);
 const char *ui_dots_glyph(uint8_t dots, char utf8[UI_DOTS_UTF8]);
 
-void ui_dots_clear(ui_dots *d);
-/* x and y from 0 to 1, y upwards; outside: no dot. Returns its cell, row * w + column; -1 = none.
- */
-int ui_dots_put(ui_dots *d, double x, double y);
 /* " " for a cell without dots. */
 const char *ui_dots_text(const ui_dots *d, int x, int y, char utf8[UI_DOTS_UTF8]);
 void ui_dots_draw(ui_canvas *c, int x, int y, const ui_dots *d, ui_role role);
@@ -29,7 +25,7 @@ void ui_dots_draw(ui_canvas *c, int x, int y, const ui_dots *d, ui_role role);
 /* The front of a solver: bytes to the right, the logarithm of damage upwards. Exact files, without
  * damage, have no place on it: returns how many points have (0: nothing was drawn). */
 size_t ui_dots_front(ui_dots *d, const nb_front_point *front, size_t n);
-/* Where a point of that front lies, as ui_dots_put counts cells; -1 = nowhere. */
+/* The cell of a point of that front, row * w + column; -1 = nowhere. */
 int ui_dots_front_cell(const ui_dots *d, const nb_front_point *front, size_t n, size_t point);
 
 #endif
