@@ -148,3 +148,10 @@ void nb_report(const nb_hooks *hooks, const nb_progress *p)
     if (hooks && hooks->progress)
         hooks->progress(hooks->ud, p);
 }
+
+nb_hooks nb_quiet(const nb_hooks *hooks)
+{
+    nb_hooks quiet = hooks ? *hooks : (nb_hooks){0};
+    quiet.progress = NULL;
+    return quiet;
+}

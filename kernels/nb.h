@@ -151,5 +151,8 @@ typedef struct nb_hooks {
 /* hooks may be NULL. */
 bool nb_canceled(const nb_hooks *hooks);
 void nb_report(const nb_hooks *hooks, const nb_progress *p);
+/* The same without progress, for a step of work whose own progress is told: it would mistake the
+ * step's for its own. */
+nb_hooks nb_quiet(const nb_hooks *hooks);
 
 #endif

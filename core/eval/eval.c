@@ -81,12 +81,13 @@ nb_status nb_eval_read(nb_ppl *out, nb_session *s, const nb_reading *rd, const n
     if (!chunk)
         return NB_NOMEM;
     nb_status st = NB_OK;
+    nb_hooks quiet = nb_quiet(hooks);
     for (uint32_t c = 0; c < rd->chunks && st == NB_OK; c++) {
         nb_reading_chunk(rd, c, chunk);
         sc.ids = chunk;
         st = nb_canceled(hooks)
                  ? nb_fail(err, NB_CANCELED, "cancelled")
-                 : nb_session_score(s, chunk, rd->n_ctx, rd->first, score, &sc, hooks, err);
+                 : nb_session_score(s, chunk, rd->n_ctx, rd->first, score, &sc, &quiet, err);
         st = st == NB_OK ? sc.st : st;
         if (st != NB_OK)
             break;

@@ -162,10 +162,11 @@ nb_status nb_held_open(nb_held *out, nb_session *s, const nk_ops *ops, nk_pool *
                                "hidden states of the reference", err)
                     : NULL;
     nb_status st = h.state ? NB_OK : NB_NOMEM;
+    nb_hooks quiet = nb_quiet(hooks);
     for (uint32_t c = 0; c < rd->chunks && st == NB_OK; c++) {
         keeper k = {s, h.state + c * row, rd->first, rd->n_ctx - 2, m->hp.n_embd};
         nb_reading_chunk(rd, c, chunk);
-        st = nb_session_score(s, chunk, rd->n_ctx, rd->first, keep_state, &k, hooks, err);
+        st = nb_session_score(s, chunk, rd->n_ctx, rd->first, keep_state, &k, &quiet, err);
         nb_report(hooks, &(nb_progress){.what = "reference", .done = c + 1, .total = rd->chunks});
     }
     free(chunk);
@@ -267,12 +268,13 @@ static nb_status run_chunk(slices *w, const nb_reading *rd, uint32_t c, tally *t
 {
     nb_reading_chunk(rd, c, w->ids);
     uint32_t end = rd->first + rd->count;
+    nb_hooks quiet = nb_quiet(w->hooks);
     for (w->from = rd->first; w->from < end; w->from += w->most) {
         uint32_t n = end - w->from < w->most ? end - w->from : w->most;
         if (nb_canceled(w->hooks))
             return nb_fail(err, NB_CANCELED, "cancelled");
-        NB_TRY(w->ref->rows(w->ref, c, w->ids, w->from, n, w->base, w->hooks, err));
-        NB_TRY(session_rows(w->s, w->ids, w->from, n, w->mine, w->hooks, err));
+        NB_TRY(w->ref->rows(w->ref, c, w->ids, w->from, n, w->base, &quiet, err));
+        NB_TRY(session_rows(w->s, w->ids, w->from, n, w->mine, &quiet, err));
         nk_parallel(w->pool, n, 1, measure_rows, w);
         for (uint32_t i = 0; i < n; i++) {
             if (!isfinite(w->point[i].kld)) /* the engine refuses such logits: the reference's */

@@ -293,7 +293,8 @@ nb_status nb_tasks_run(nb_task_score *out, const nb_tasks *t, nb_session *s, con
                        const nb_chat *chat, nb_task_fn *fn, void *arg, const nb_hooks *hooks,
                        nb_err *err)
 {
-    nb_task_run r = {t, s, tok, chat, hooks};
+    nb_hooks quiet = nb_quiet(hooks);
+    nb_task_run r = {t, s, tok, chat, &quiet};
     nb_task_score score = {.in_file = t->in_file, .chance = chance_of(t)};
     double start = nb_now();
     for (size_t i = 0; i < t->n; i++) {

@@ -183,8 +183,7 @@ nb_status nb_draft_next(nb_draft *d, const int32_t *ids, size_t n, int32_t last,
     if (most == 0)
         return NB_OK;
     if (d->by) {
-        nb_hooks quiet = hooks ? *hooks : (nb_hooks){0};
-        quiet.progress = NULL; /* of reading a prompt a second time */
+        nb_hooks quiet = nb_quiet(hooks); /* a prompt is read a second time */
         return ask(d, ids, n, last, smp, out, most, count, &quiet, err);
     }
     *count = look_up(ids, n, last, out, most);
