@@ -106,8 +106,9 @@ void nb_compare_front(nb_compare *c, nb_compare_axis x, nb_compare_axis y);
  * each file. */
 void nb_compare_advise(nb_compare *c);
 /* The file to keep, one of those that nb_compare_advise judged, and a sentence why; SIZE_MAX: none
- * is measured, and the sentence says so. Among the files of the front that are worth their loss it
- * is the knee of log size and log divergence; of files that cannot be told apart the smallest. */
+ * is measured, or little is left in any, and the sentence says so. Among the files of the front
+ * that are worth their loss it is the knee of log size and log divergence; of files that cannot be
+ * told apart the smallest. */
 size_t nb_compare_pick(const nb_compare *c, char *why, size_t cap);
 
 #endif

@@ -17,7 +17,7 @@ static const struct {
 } grades[] = {
     {0.002, "next to no loss", true}, {0.015, "hardly a loss", true},
     {0.06, "a small loss", true},     {0.2, "a clear loss", false},
-    {0.7, "a heavy loss", false},     {HUGE_VAL, "little is left of the model", false},
+    {0.7, "a heavy loss", false},     {HUGE_VAL, "little is left", false},
 };
 
 static size_t grade_of(double kld)
@@ -262,12 +262,16 @@ size_t nb_compare_pick(const nb_compare *c, char *why, size_t cap)
     while (at > 0 && same_within_noise(&c->row[p.row[at]], &c->row[p.row[at - 1]], p.y))
         at--; /* as good as far as this text tells, and smaller */
     const nb_compare_row *r = &c->row[p.row[at]];
+    bool lost = poor && grade_of(p.loss[at]) + 1 == countof(grades);
     nb_str s = {0};
-    nb_str_addf(&s, "keep %.60s: ", r->name);
+    if (lost)
+        nb_str_addf(&s, "keep none of these: of %.60s, which loses least, ", r->name);
+    else
+        nb_str_addf(&s, "keep %.60s%s: ", r->name, poor ? " only where nothing larger fits" : "");
     add_loss(&s, r, &p, p.loss[at]);
     if (poor)
-        nb_str_add(&s, ", the least of these files: a larger type would lose less");
-    if (at > 0)
+        nb_str_addf(&s, "%s: a larger type would lose less", lost ? "" : ", the least here");
+    if (at > 0 && !lost)
         add_smaller(&s, c, &p, at);
     if (at + 1 < p.n)
         add_larger(&s, c, &p, at);
@@ -277,5 +281,5 @@ size_t nb_compare_pick(const nb_compare *c, char *why, size_t cap)
         add_facts(&s, c, r);
     nb_short(why, cap, nb_str_c(&s));
     nb_str_free(&s);
-    return p.row[at];
+    return lost ? SIZE_MAX : p.row[at];
 }
