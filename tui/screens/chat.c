@@ -19,7 +19,7 @@ static void send(chat *c)
     if (!ui_chat_panes(c))
         return;
     if (ui_chat_busy(c)) {
-        ui_app_say(c->app, "an answer is being written: Ctrl-C stops it");
+        ui_app_say(c->app, "%s", ui_chat_busy_words(c));
         return;
     }
     nb_str text = {0};
@@ -52,7 +52,7 @@ static void edit(chat *c)
     if (i < 0)
         return;
     if (ui_chat_busy(c)) {
-        ui_app_say(c->app, "an answer is being written: Ctrl-C stops it");
+        ui_app_say(c->app, "%s", ui_chat_busy_words(c));
         return;
     }
     ui_input_set(&c->input, nb_str_c(&ui_transcript_at(c->log, i)->text));
@@ -63,7 +63,7 @@ static void edit(chat *c)
 static void again(chat *c, bool all)
 {
     if (ui_chat_busy(c)) {
-        ui_app_say(c->app, "an answer is being written: Ctrl-C stops it");
+        ui_app_say(c->app, "%s", ui_chat_busy_words(c));
         return;
     }
     if (!(c->sampling.temp > 0))
@@ -250,6 +250,13 @@ static bool always(chat *c, ui_action a)
     }
 }
 
+void ui_chat_next_metric(chat *c)
+{
+    c->metric = (c->metric + 1) % CHAT_METRICS;
+    if (c->metric == CHAT_METRIC_KL && !ui_chat_forced_shown(c))
+        c->metric = CHAT_METRIC_OFF;
+}
+
 static bool pane_action(chat *c, ui_action a)
 {
     const char *none[] = {NULL};
@@ -262,7 +269,10 @@ static bool pane_action(chat *c, ui_action a)
         edit(c);
         return true;
     case UI_ACT_CHAT_METRIC:
-        c->metric = (c->metric + 1) % CHAT_METRICS;
+        ui_chat_next_metric(c);
+        return true;
+    case UI_ACT_CHAT_FORCED:
+        ui_chat_forced_ask(c);
         return true;
     case UI_ACT_CHAT_TOGETHER:
         c->together = !c->together;
@@ -402,11 +412,13 @@ static const char *why_not(const void *self, ui_action a)
         return NULL;
     if (!ui_chat_panes(c))
         return "needs a model: t in Models";
+    if (a == UI_ACT_CHAT_FORCED)
+        return ui_chat_forced_why_not(c);
     if (a == UI_ACT_CHAT_UNFOLD && !ui_input_folded(&c->input) && !ui_chat_has_thought(c))
         return nothing_folded;
     bool changes = a == UI_ACT_CHAT_AGAIN || a == UI_ACT_CHAT_AGAIN_ALL || a == UI_ACT_CHAT_EDIT;
     if (changes && ui_chat_busy(c))
-        return "an answer is being written";
+        return ui_chat_busy_words(c);
     if (changes && last_question(c) < 0)
         return "nothing was asked yet";
     return NULL;
@@ -425,8 +437,11 @@ static const char *hints(const void *self, bool narrow)
     if (c->typing)
         return narrow ? "Enter send  ^J line  Esc keys"
                       : "Enter send  Ctrl-J newline  Ctrl-G editor  Tab pane  Esc for keys";
-    return narrow ? "i write  r e m P [ ] n"
-                  : "i write  r again  e edit  m metric  P sampling  n = differences  w write";
+    if (ui_chat_panes(c) < 2)
+        return narrow ? "i write  r e m P [ ]"
+                      : "i write  r again  e edit  m metric  P sampling  w write";
+    return narrow ? "i write  r e m F P [ ] n ="
+                  : "i write  r again  e edit  m metric  F score  P sampling  n = differences";
 }
 
 static double tick(void *self, double now)
@@ -448,7 +463,7 @@ static int busy(const void *self)
     int n = 0;
     for (int p = 0; p < UI_PANES; p++)
         n += ((const chat *)self)->pane[p].job != NULL;
-    return n;
+    return n + (((const chat *)self)->forced.job != NULL);
 }
 
 static void json(const void *self, nb_str *out)
@@ -490,7 +505,7 @@ static nb_status open(void **self, ui_app *app, nb_err *err)
     const ui_workspace *w = ui_app_workspace(app);
     const char *draft = ui_workspace_get(w, "chat.draft");
     c->app = app;
-    c->editing = c->token = c->params_edit = -1;
+    c->editing = c->token = c->params_edit = c->forced.message = -1;
     c->stop_at = -1;
     c->sampling = nb_sampling_greedy();
     c->sampling.seed = 7;

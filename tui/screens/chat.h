@@ -1,7 +1,7 @@
-/* State of the Chat screen, shared by its files: chat.c (keys), chat_pane.c (models, turns, what
- * the jobs say), ui_chat_draw.c (panes, input, lines below), chat_text.c (an answer as rows and
- * tokens), chat_thought.c (what it thought first), chat_params.c (the P panel), chat_remote.c
- * (models behind addresses).
+/* State of the Chat screen, shared by its files: chat.c (keys), chat_load.c (models), chat_pane.c
+ * (turns, what the jobs say), ui_chat_draw.c (panes, input, lines below), chat_text.c (an answer as
+ * rows and tokens), chat_thought.c (what it thought first), chat_params.c (the P panel),
+ * chat_remote.c (models behind addresses).
  *
  * One conversation, one to four panes, each a model with its own branch of it. A pane's job (load
  * or turn) owns the pane's nb_local while it runs; the main thread touches it only when job is
@@ -11,6 +11,7 @@
 
 #include "core/model/chat.h"
 #include "downloads/remote.h"
+#include "tui/screens/chat_forced.h"
 #include "tui/screens/parts.h"
 #include "tui/transcript.h"
 #include "tui/widgets/md.h"
@@ -71,6 +72,7 @@ typedef enum chat_metric {
     CHAT_METRIC_OFF,
     CHAT_METRIC_PROB,
     CHAT_METRIC_ENTROPY,
+    CHAT_METRIC_KL, /* only while A's answer shown is scored */
     CHAT_METRICS
 } chat_metric;
 
@@ -136,6 +138,7 @@ typedef struct chat_seen {
 enum chat_spot { /* or a pane */
                  CHAT_SPOT_INPUT = UI_PANES,
                  CHAT_SPOT_LEGEND,
+                 CHAT_SPOT_STRIP,
                  CHAT_SPOT_DIFF,
                  CHAT_SPOT_TOP
 };
@@ -161,6 +164,7 @@ typedef struct chat {
     int token;     /* token the cursor is on in the focused pane's last answer, -1 = none */
     bool top;      /* the popup of that token's alternatives */
     chat_diff diff;
+    chat_forced forced;
     chat_metric metric;
     ui_input input;
     char *last_sent;
@@ -190,9 +194,16 @@ typedef struct chat {
     bool told_problem;           /* the transcript's, once */
 } chat;
 
+/* chat.c */
+void ui_chat_next_metric(chat *c);
+
 /* chat_pane.c */
 int ui_chat_panes(const chat *c);
 bool ui_chat_busy(const chat *c);
+const char *ui_chat_busy_words(const chat *c); /* with what, and how to stop it */
+/* The conversation down to a message of the log, the system prompt in front; owned by the caller,
+ * texts borrowed from the transcript. */
+nb_message *ui_chat_gather(const chat *c, int message, size_t *n);
 void ui_chat_want(chat *c, const char *const *paths);
 void ui_chat_close_pane(chat *c, int pane);
 void ui_chat_send(chat *c, const char *text, size_t n);
@@ -205,6 +216,10 @@ void ui_chat_event(void *self, const nb_event *e);
 void ui_chat_release(chat *c);
 /* Last answer of a pane, NULL = none yet; with its message index. */
 const ui_message *ui_chat_answer(const chat *c, int pane, int *index);
+
+/* chat_load.c */
+void ui_chat_load(chat *c, int pane); /* starts to */
+void ui_chat_load_done(chat *c, chat_pane *pane, const nb_err *err);
 
 /* chat_remote.c: panes whose model is behind an address */
 bool ui_chat_is_remote(const chat_pane *p);
@@ -269,6 +284,28 @@ void ui_chat_editor(chat *c);
 
 /* chat_top.c: the popup of a token's alternatives, in every pane that stood at its place */
 void ui_chat_draw_top(chat *c, ui_canvas *canvas, ui_rect r);
+
+/* chat_forced.c: A's answer in the other panes' models */
+const char *ui_chat_forced_why_not(const chat *c); /* NULL = F does something */
+void ui_chat_forced_ask(chat *c);
+void ui_chat_forced_next(chat *c); /* once models are loaded */
+void ui_chat_forced_done(chat *c, const nb_err *err);
+void ui_chat_forced_forget(chat *c);
+/* The answer that A shows is the one that was scored. */
+bool ui_chat_forced_shown(const chat *c);
+const chat_score *ui_chat_forced_score(const chat *c, int pane); /* NULL = none */
+/* A's token under the cursor, where the focused pane stands in the same context; else -1. */
+long ui_chat_forced_token(const chat *c);
+/* Nats at a token of a message: of A the most in any pane; of another its own, up to where it
+ * parts from A, at token diff (-1 = nowhere). Negative = none. */
+double ui_chat_forced_kl(const chat *c, int pane, int message, size_t i, long diff);
+
+/* chat_kl.c: how that looks */
+enum { CHAT_KL_LEVELS = 4 };
+int ui_chat_kl_level(double kl); /* 0 least .. 3 */
+void ui_chat_kl_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane);
+void ui_chat_kl_strip(chat *c, ui_canvas *canvas, ui_rect r);
+bool ui_chat_kl_press(chat *c, int x, int y);
 
 /* chat_diff.c: A against the focused pane, word by word */
 const char *ui_chat_diff_why_not(const chat *c); /* NULL = there is something to compare */

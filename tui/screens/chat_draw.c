@@ -7,7 +7,7 @@
 
 enum { ONE_PANE = 70, PANE_MIN = 28, INPUT_MAX = 8, INDENT = 5 };
 
-static const char *const metric_word[CHAT_METRICS] = {"off", "probability", "entropy"};
+static const char *const metric_word[CHAT_METRICS] = {"off", "probability", "entropy", "KL"};
 
 /* How many fit side by side. */
 static int shown_panes(const chat *c, int width)
@@ -99,8 +99,12 @@ static void draw_differences(const chat *c, ui_canvas *canvas, ui_rect r)
 static void draw_legend(chat *c, ui_canvas *canvas, ui_rect r)
 {
     static const char *const word[CHAT_METRICS][4] = {
-        {0}, {"p>.9", "p>.5", "p>.1", "p<.1"}, {"H<.3", "H<1", "H<2 nats", "H>2 nats"}};
+        {0}, {"p>.9", "p>.5", "p>.1", "p<.1"}, {"H<.3", "H<1", "H<2 nats", "H>2 nats"}, {0}};
     int x = r.x + 1;
+    if (c->metric == CHAT_METRIC_KL) {
+        ui_chat_kl_strip(c, canvas, r);
+        return;
+    }
     ui_spots_add(&c->spots, r, CHAT_SPOT_LEGEND);
     const ui_message *m = ui_chat_answer(c, c->focus, NULL);
     bool remote = ui_chat_is_remote(&c->pane[c->focus]);
@@ -312,6 +316,10 @@ static void draw_pane(chat *c, ui_canvas *canvas, ui_rect r, int pane)
     } else {
         ui_parts_rows(in, 1, &head, &rest);
         draw_figures(c, canvas, head, pane);
+    }
+    if (rest.h > 2 && ui_chat_forced_shown(c)) {
+        ui_parts_rows(rest, 1, &head, &rest);
+        ui_chat_kl_figures(c, canvas, head, pane);
     }
     if (rest.h < 1)
         return;

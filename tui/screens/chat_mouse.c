@@ -96,7 +96,9 @@ bool ui_chat_mouse(void *self, const ui_key *k)
         c->typing = true;
         ui_input_press(&c->input, k->x, k->y); /* not by its border */
     } else if (spot == CHAT_SPOT_LEGEND && k->button == 1) {
-        c->metric = (c->metric + 1) % CHAT_METRICS;
+        ui_chat_next_metric(c);
+    } else if (spot == CHAT_SPOT_STRIP && !ui_chat_kl_press(c, k->x, k->y) && k->button == 1) {
+        ui_chat_next_metric(c);
     }
     return spot >= 0;
 }

@@ -1,4 +1,4 @@
-/* Panes: models loaded by jobs, turns run by jobs, tokens arriving from them. */
+/* Panes: which there are, turns run by jobs, tokens arriving from them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,20 +17,26 @@ int ui_chat_panes(const chat *c)
     return n;
 }
 
-bool ui_chat_busy(const chat *c)
-{
-    for (int p = 0; p < UI_PANES; p++)
-        if (c->pane[p].job || c->pane[p].pending)
-            return true;
-    return false;
-}
-
 static bool any_job(const chat *c)
 {
     for (int p = 0; p < UI_PANES; p++)
         if (c->pane[p].job)
             return true;
-    return false;
+    return c->forced.job != NULL;
+}
+
+bool ui_chat_busy(const chat *c)
+{
+    for (int p = 0; p < UI_PANES; p++)
+        if (c->pane[p].pending)
+            return true;
+    return any_job(c);
+}
+
+const char *ui_chat_busy_words(const chat *c)
+{
+    return c->forced.job ? "an answer is being scored: Ctrl-C stops it"
+                         : "an answer is being written: Ctrl-C stops it";
 }
 
 const ui_message *ui_chat_answer(const chat *c, int pane, int *index)
@@ -44,125 +50,6 @@ const ui_message *ui_chat_answer(const chat *c, int pane, int *index)
     if (index)
         *index = m ? i : -1;
     return m;
-}
-
-/* --- loading --------------------------------------------------------------------------------- */
-
-/* Refuses before loading what would not fit (tui 28). */
-static const double COSTLY = 0.8; /* of the free memory: asked about (tui.md 4.7) */
-
-static nb_status check_memory(struct chat_work *k, nb_err *err)
-{
-    nb_weights *w;
-    nb_hparams hp;
-    char need[16], kv[16], room[16];
-    NB_TRY(nb_weights_open(&w, k->path, err));
-    ui_parts_type(w, k->type);
-    k->fingerprint = nb_weights_fingerprint(w);
-    nb_status st = nb_hparams_read(&hp, nb_weights_kvs(w), err);
-    if (st == NB_OK) {
-        uint32_t usual = hp.n_ctx_train < 4096 ? hp.n_ctx_train : 4096;
-        nb_session_options opt = {.n_ctx = k->ctx ? k->ctx : usual, .n_seq = k->n_seq};
-        nb_fit f = nb_fit_session(&hp, nb_weights_file_bytes(w), &opt, k->available);
-        k->costly = f.total <= k->available && (double)f.total > COSTLY * (double)k->available;
-        if (f.total > k->available || (k->costly && !k->agreed))
-            st = nb_fail(err, k->costly ? NB_REFUSED : NB_NOMEM,
-                         "needs %s (KV %s at ctx %u), %s are free", nb_human_bytes(need, f.total),
-                         nb_human_bytes(kv, f.kv), f.ctx, nb_human_bytes(room, k->available));
-    }
-    nb_weights_close(&w);
-    return st;
-}
-
-static nb_status load(nb_job *job, void *arg, nb_err *err)
-{
-    struct chat_work *k = arg;
-    (void)job;
-    if (nb_is_remote(k->path))
-        return ui_chat_open_remote(k, err);
-    NB_TRY(check_memory(k, err));
-    const nb_session_options opt = {.n_ctx = k->ctx, .n_seq = k->n_seq};
-    NB_TRY(nb_local_open(&k->made, k->path, k->ops, k->sched, k->threads, &opt, err));
-    k->vocabulary = ui_transcript_vocabulary(nb_local_tok(k->made));
-    return NB_OK;
-}
-
-static void start_load(chat *c, int p)
-{
-    chat_pane *pane = &c->pane[p];
-    nb_err err = {0};
-    uint64_t total;
-    pane->problem[0] = '\0';
-    struct chat_work *k = &pane->work;
-    free(k->messages); /* of the last turn, when a model is loaded anew */
-    *k = (struct chat_work){.ops = ui_app_ops(c->app),
-                            .sched = ui_app_sched(c->app),
-                            .threads = ui_app_threads(c->app),
-                            .ctx = c->ctx,
-                            .settings = ui_app_config(c->app),
-                            .offline = ui_app_options_of(c->app)->offline,
-                            .n_seq = c->answers,
-                            .agreed = pane->agreed};
-    memcpy(k->path, pane->path, sizeof k->path);
-    ui_parts_memory(c->app, &k->available, &total);
-    pane->loading = true;
-    if (ui_app_job(c->app, &pane->job, UI_CHAT, "load", pane->label, load, k, &err) != NB_OK) {
-        pane->loading = pane->pending = false;
-        snprintf(pane->problem, sizeof pane->problem, "%s", err.msg);
-    }
-}
-
-/* To whatever pane was asked about, if it still waits for the answer. */
-static void agreed(void *arg, bool yes)
-{
-    chat *c = arg;
-    for (int p = 0; yes && p < ui_chat_panes(c); p++)
-        if (c->pane[p].asked && !c->pane[p].local && !c->pane[p].job) {
-            c->pane[p].agreed = true;
-            start_load(c, p);
-        }
-    for (int p = 0; p < UI_PANES; p++)
-        c->pane[p].asked = false;
-}
-
-static void ask_memory(chat *c, chat_pane *pane, const nb_err *err)
-{
-    char question[420];
-    pane->asked = true;
-    snprintf(pane->problem, sizeof pane->problem, "%.200s: Enter asks again", err->msg);
-    snprintf(question, sizeof question, "Load %.90s? It %.200s.", pane->label, err->msg);
-    ui_app_confirm(c->app, question, agreed, c);
-}
-
-static void loaded(chat *c, chat_pane *pane, const nb_err *err)
-{
-    pane->loading = false;
-    if (err->status != NB_OK) {
-        snprintf(pane->problem, sizeof pane->problem, "%s", err->msg);
-        pane->pending = false;
-        if (err->status == NB_REFUSED && pane->work.costly)
-            ask_memory(c, pane, err);
-        return;
-    }
-    if (pane->work.made_remote) {
-        ui_chat_opened_remote(c, pane);
-        return;
-    }
-    ui_app_log(c->app, "loaded %s to chat", pane->path);
-    pane->local = pane->work.made;
-    pane->work.made = NULL;
-    pane->ctx = nb_local_ctx(pane->local);
-    pane->tmpl = nb_chat_template(nb_local_chat(pane->local), &pane->tmpl_problem);
-    memcpy(pane->type, pane->work.type, sizeof pane->type);
-    if (!strstr(pane->label, pane->work.type)) {
-        char label[sizeof pane->label];
-        snprintf(label, sizeof label, "%.70s %s", pane->label, pane->work.type);
-        memcpy(pane->label, label, sizeof label);
-    }
-    int p = (int)(pane - c->pane);
-    pane->vocabulary = pane->work.vocabulary;
-    ui_transcript_set_vocabulary(c->log, p, pane->vocabulary);
-    ui_transcript_name_pane(c->log, p, pane->label, pane->path);
 }
 
 /* --- which panes ----------------------------------------------------------------------------- */
@@ -213,6 +100,7 @@ static void fresh_log(chat *c)
         if (c->pane[p].used)
             ui_transcript_name_pane(c->log, p, c->pane[p].label, c->pane[p].path);
     }
+    ui_chat_forced_forget(c);
     ui_chat_forget_rows(c);
 }
 
@@ -241,7 +129,7 @@ static void apply_wanted(chat *c)
     c->typing = true;
     for (int p = 0; p < ui_chat_panes(c); p++)
         if (!ui_chat_loaded(&c->pane[p]))
-            start_load(c, p);
+            ui_chat_load(c, p);
 }
 
 void ui_chat_want(chat *c, const char *const *paths)
@@ -301,7 +189,7 @@ void ui_chat_reload(chat *c)
     for (int p = 0; p < ui_chat_panes(c); p++)
         if (!c->pane[p].job && !ui_chat_is_remote(&c->pane[p])) {
             nb_local_close(&c->pane[p].local);
-            start_load(c, p);
+            ui_chat_load(c, p);
         }
 }
 
@@ -370,23 +258,30 @@ static nb_status turn(nb_job *job, void *arg, nb_err *err)
     return st;
 }
 
+nb_message *ui_chat_gather(const chat *c, int message, size_t *n)
+{
+    bool system = c->system && *c->system;
+    size_t count = system, at;
+    for (int i = message; i >= 0; i = ui_transcript_at(c->log, i)->parent)
+        count++;
+    nb_message *out = ui_xcalloc(count + 1, sizeof *out);
+    if (system)
+        out[0] = (nb_message){NB_SYSTEM, c->system, strlen(c->system)};
+    at = count;
+    for (int i = message; i >= 0; i = ui_transcript_at(c->log, i)->parent) {
+        const ui_message *m = ui_transcript_at(c->log, i);
+        out[--at] = (nb_message){m->role, nb_str_c(&m->text), m->text.len};
+    }
+    *n = count;
+    return out;
+}
+
 /* The conversation up to the question: texts stay where they are while the turn runs. */
 static void gather(chat *c, int p)
 {
     struct chat_work *k = &c->pane[p].work;
-    size_t n = ui_transcript_path(c->log, p, NULL, 0), at = 0;
-    int *path = ui_xcalloc(n + 1, sizeof *path);
-    ui_transcript_path(c->log, p, path, n);
     free(k->messages);
-    k->messages = ui_xcalloc(n + 1, sizeof *k->messages);
-    if (c->system && *c->system)
-        k->messages[at++] = (nb_message){NB_SYSTEM, c->system, strlen(c->system)};
-    for (size_t i = 0; i < n; i++) {
-        const ui_message *m = ui_transcript_at(c->log, path[i]);
-        k->messages[at++] = (nb_message){m->role, nb_str_c(&m->text), m->text.len};
-    }
-    k->n_messages = at;
-    free(path);
+    k->messages = ui_chat_gather(c, ui_transcript_leaf(c->log, p), &k->n_messages);
 }
 
 /* A regenerated answer draws with the next seed, so that sampling gives another one. */
@@ -463,12 +358,13 @@ void ui_chat_next(chat *c)
         if (!pane->pending)
             continue;
         if (!ui_chat_loaded(pane) && !pane->job)
-            start_load(c, p);
+            ui_chat_load(c, p);
         else if (!pane->job && (c->together || pane->remote || (!running && !earlier)))
             start_turn(c, p);
         running = running || (pane->job && !pane->loading && !pane->remote);
         earlier = earlier || (pane->pending && !pane->remote);
     }
+    ui_chat_forced_next(c);
 }
 
 void ui_chat_send(chat *c, const char *text, size_t n)
@@ -522,6 +418,9 @@ void ui_chat_stop(chat *c)
         if (c->pane[p].job)
             nb_job_cancel(c->pane[p].job);
     }
+    c->forced.wanted = false;
+    if (c->forced.job)
+        nb_job_cancel(c->forced.job);
 }
 
 static void turn_done(chat *c, chat_pane *pane, const nb_err *err)
@@ -555,6 +454,12 @@ static void turn_done(chat *c, chat_pane *pane, const nb_err *err)
 void ui_chat_event(void *self, const nb_event *e)
 {
     chat *c = self;
+    if (e->job && e->job == c->forced.job && e->kind == NB_EVENT_DONE) {
+        ui_chat_forced_done(c, &e->err);
+        apply_wanted(c);
+        ui_chat_next(c);
+        return;
+    }
     for (int p = 0; p < UI_PANES; p++) {
         chat_pane *pane = &c->pane[p];
         if (pane->job != e->job || !e->job)
@@ -572,7 +477,7 @@ void ui_chat_event(void *self, const nb_event *e)
             return;
         pane->job = NULL;
         if (pane->loading)
-            loaded(c, pane, &e->err);
+            ui_chat_load_done(c, pane, &e->err);
         else
             turn_done(c, pane, &e->err);
         apply_wanted(c);
@@ -592,5 +497,6 @@ void ui_chat_release(chat *c)
         dl_remote_close(&c->pane[p].work.made_remote);
         clear_pane(&c->pane[p]);
     }
+    ui_chat_forced_forget(c);
     ui_transcript_close(&c->log);
 }

@@ -164,16 +164,26 @@ static int unsure(chat_metric metric, const ui_token *k)
     return (k->entropy > 0.3F) + (k->entropy > 1.0F) + (k->entropy > 2.0F);
 }
 
-static ui_role token_role(const chat *c, const ui_message *m, size_t i, long diff, unsigned *attrs)
+/* How sure, as a colour; the attributes are read without one. */
+static ui_role token_role(const chat *c, int pane, int message, size_t i, long diff,
+                          unsigned *attrs)
 {
+    const ui_message *m = ui_transcript_at(c->log, message);
     *attrs = 0;
     if ((long)i == diff)
         return UI_DIFF_FIRST;
-    if (c->metric == CHAT_METRIC_OFF || m->role != NB_ASSISTANT ||
-        isnan(c->metric == CHAT_METRIC_PROB ? m->token[i].logprob : m->token[i].entropy))
+    if (c->metric == CHAT_METRIC_OFF || m->role != NB_ASSISTANT)
+        return UI_TEXT;
+    if (c->metric == CHAT_METRIC_KL) {
+        double kl = ui_chat_forced_kl(c, pane, message, i, diff);
+        int level = ui_chat_kl_level(kl);
+        *attrs = level >= 2 ? UI_A_UNDERLINE : 0;
+        return kl < 0 ? UI_TEXT : (ui_role)(UI_RAMP_KL_0 + level);
+    }
+    if (isnan(c->metric == CHAT_METRIC_PROB ? m->token[i].logprob : m->token[i].entropy))
         return UI_TEXT;
     int level = unsure(c->metric, &m->token[i]);
-    *attrs = level >= 2 ? UI_A_UNDERLINE : 0; /* read without colour too */
+    *attrs = level >= 2 ? UI_A_UNDERLINE : 0;
     if (level == 3)
         *attrs |= UI_A_BOLD;
     return (ui_role)(UI_RAMP_PROB_0 + level);
@@ -235,7 +245,7 @@ static void draw_row(const chat *c, ui_canvas *canvas, int x, int y, int width, 
         if (next > end)
             next = end;
         unsigned attrs;
-        ui_role role = token_role(c, m, i, rows->diff, &attrs);
+        ui_role role = token_role(c, pane, message, i, rows->diff, &attrs);
         if (cursor && (int)i == c->token)
             role = UI_SELECT;
         put(&p, role, attrs, text + at, next - at);

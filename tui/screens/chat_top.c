@@ -114,10 +114,25 @@ static void alternative(const chat *c, parts_lines *l, const seen *s, int n, con
     l->y++;
 }
 
+/* Its entropy, and the divergence from A where that was measured. */
+static void draw_spread(const chat *c, parts_lines *l, const seen *me)
+{
+    char num[48], kl[48];
+    int message;
+    double d = -1;
+    ui_parts_num(num, (double)me->token->entropy);
+    if (me->pane > 0 && ui_chat_answer(c, me->pane, &message))
+        d = ui_chat_forced_kl(c, me->pane, message, (size_t)c->token,
+                              ui_chat_difference(c, me->pane, message));
+    if (d < 0)
+        ui_parts_line(l, UI_DIM, "entropy %s nats", num);
+    else
+        ui_parts_line(l, UI_DIM, "entropy %s, KL %s nats", num, ui_parts_num(kl, d));
+}
+
 static void column(const chat *c, ui_canvas *canvas, ui_rect r, const seen *s, int n, int at)
 {
     const seen *me = &s[at];
-    char num[48];
     parts_lines l = ui_parts_begin(canvas, r);
     ui_parts_line(&l, me->pane == c->focus ? UI_TITLE : UI_TEXT, "%c %s", 'A' + me->pane,
                   c->pane[me->pane].label);
@@ -131,7 +146,7 @@ static void column(const chat *c, ui_canvas *canvas, ui_rect r, const seen *s, i
     if (isnan(me->token->entropy))
         ui_parts_line(&l, UI_DIM, "the likeliest, as the endpoint tells");
     else
-        ui_parts_line(&l, UI_DIM, "entropy %s nats", ui_parts_num(num, (double)me->token->entropy));
+        draw_spread(c, &l, me);
     for (int i = 0; i < NB_TOP && me->token->top_id[i] >= 0; i++)
         alternative(c, &l, s, n, me, i);
 }
