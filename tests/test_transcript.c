@@ -241,13 +241,21 @@ CHECK_TEST(transcript, goes_on_in_memory_when_nothing_can_be_written)
     ui_transcript_close(&t);
 }
 
+static void to_json(const ui_transcript *t, nb_str *out)
+{
+    nb_jout w = nb_jout_make(out);
+    nb_jout_object(&w);
+    ui_transcript_json(t, &w);
+    nb_jout_object_end(&w);
+}
+
 CHECK_TEST(transcript, exports_are_safe_and_name_the_difference)
 {
     ui_transcript *t = sample(NULL);
     say(t, 0, 1, NB_USER, "evil \x1b]52;c;x\x07 \xe2\x80\xae text");
     nb_str md = {0}, json = {0};
     ui_transcript_markdown(t, &md);
-    ui_transcript_json(t, &json);
+    to_json(t, &json);
     check(strstr(md.at, "**you**: What is Q4_0?") && strstr(md.at, "## B  demo q2_K"), "%s", md.at);
     check(!strchr(md.at, '\x1b') && !strstr(md.at, "\xe2\x80\xae"), "control bytes reach Markdown");
     check(strstr(json.at, "\"ids\":[5,9]") && strstr(json.at, "\\u001b"), "%s", json.at);
@@ -282,7 +290,7 @@ CHECK_TEST(transcript, other_vocabularies_are_not_compared)
         for (int pass = 0; pass < 2; pass++) {
             nb_str json = {0}, md = {0};
             check(ui_transcript_other_vocabulary(t, 1) == (other == 1), "pass %d", pass);
-            ui_transcript_json(t, &json);
+            to_json(t, &json);
             ui_transcript_markdown(t, &md);
             check((strstr(nb_str_c(&json), "\"first_difference\":1") != NULL) == !other, "%s",
                   nb_str_c(&json));
@@ -330,7 +338,7 @@ CHECK_TEST(transcript, shifts_reuse_and_tool_calls_are_kept_and_told)
         check(strcmp(shifts, " \xc2\xb7 shifted at 0, 2") == 0, "%s", shifts);
         check(ui_transcript_calls(m, &c, 1) == 1 && strcmp(c.name, "f") == 0, "no call");
         ui_transcript_markdown(both[k], &md);
-        ui_transcript_json(both[k], &json);
+        to_json(both[k], &json);
         check(strstr(md.at, "shifted at 0, 2"), "%s", md.at);
         check(strstr(json.at, "\"reused_tokens\":41") &&
                   strstr(json.at, "\"shifts\":[{\"token\":0,\"dropped\":19},"

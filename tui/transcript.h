@@ -53,6 +53,8 @@ nb_status ui_transcript_open(ui_transcript **out, const char *dir, nb_err *err);
 /* An earlier one, to be continued. *skipped (may be NULL): lines that made no sense. NB_FORMAT when
  * it is no chat at all. */
 nb_status ui_transcript_load(ui_transcript **out, const char *path, size_t *skipped, nb_err *err);
+/* The same to be looked at: the file is left alone, as is who may be writing it. */
+nb_status ui_transcript_read(ui_transcript **out, const char *path, size_t *skipped, nb_err *err);
 void ui_transcript_close(ui_transcript **t);
 
 int ui_transcript_number(const ui_transcript *t);       /* of the file; 0 = none yet */
@@ -111,7 +113,8 @@ long ui_transcript_difference(const ui_transcript *t, int pane);
 
 /* The branches now shown, pane after pane. */
 void ui_transcript_markdown(const ui_transcript *t, nb_str *out);
-void ui_transcript_json(const ui_transcript *t, nb_str *out);
+/* Members of the object open in w. */
+void ui_transcript_json(const ui_transcript *t, nb_jout *w);
 /* What `chat --json` says, as members of the object open in w: prompt, answers [],
  * first_difference. each: not the answers shown alone but all alternatives of theirs, compared with
  * the first. */

@@ -165,7 +165,7 @@ static nb_status read_all(ui_transcript *t, const char *text, size_t len, size_t
     return NB_OK;
 }
 
-nb_status ui_transcript_load(ui_transcript **out, const char *path, size_t *skipped, nb_err *err)
+nb_status ui_transcript_read(ui_transcript **out, const char *path, size_t *skipped, nb_err *err)
 {
     char *text = NULL;
     size_t len;
@@ -179,13 +179,21 @@ nb_status ui_transcript_load(ui_transcript **out, const char *path, size_t *skip
     st = read_all(t, text, len, skipped, err);
     if (st != NB_OK)
         goto out;
-    t->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    if (t->fd < 0 || ftruncate(t->fd, t->whole) != 0)
-        nb_fail_errno(&t->problem, errno, "open", path);
     *out = t;
     t = NULL;
 out:
     ui_transcript_close(&t);
     free(text);
     return st;
+}
+
+nb_status ui_transcript_load(ui_transcript **out, const char *path, size_t *skipped, nb_err *err)
+{
+    ui_transcript *t;
+    NB_TRY(ui_transcript_read(&t, path, skipped, err));
+    t->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (t->fd < 0 || ftruncate(t->fd, t->whole) != 0)
+        nb_fail_errno(&t->problem, errno, "open", path);
+    *out = t;
+    return NB_OK;
 }

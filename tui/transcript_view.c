@@ -351,20 +351,17 @@ static void pane_json(nb_jout *w, const ui_transcript *t, int pane)
     free(path);
 }
 
-void ui_transcript_json(const ui_transcript *t, nb_str *out)
+void ui_transcript_json(const ui_transcript *t, nb_jout *w)
 {
-    nb_jout w = nb_jout_make(out);
-    nb_jout_object(&w);
-    nb_jout_key(&w, "chat");
-    nb_jout_i64(&w, ui_transcript_number(t));
-    ui_transcript_answers_json(t, false, &w);
-    nb_jout_key(&w, "panes");
-    nb_jout_array(&w);
+    nb_jout_key(w, "chat");
+    nb_jout_i64(w, ui_transcript_number(t));
+    ui_transcript_answers_json(t, false, w);
+    nb_jout_key(w, "panes");
+    nb_jout_array(w);
     for (int p = 0; p < UI_PANES; p++)
         if (ui_transcript_leaf(t, p) >= 0)
-            pane_json(&w, t, p);
-    nb_jout_array_end(&w);
-    nb_jout_object_end(&w);
+            pane_json(w, t, p);
+    nb_jout_array_end(w);
 }
 
 /* --- vocabularies ---------------------------------------------------------------------------- */

@@ -36,6 +36,11 @@ static const ui_opt eval_opt[UI_EVAL_COUNT] = {
     {"cache-type-v", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached values"},
     {"lora", 0, UI_OPT_FILE, "FILE", NULL, 0, 0, "LoRA adapter (GGUF) of the model"},
     {"lora-scale", 0, UI_OPT_NUM, "S", "1", -1e6, 1e6, "how much of the adapter is added"},
+    {"chat", 0, UI_OPT_FILE, "FILE", NULL, 0, 0,
+     "score pane A's last answer in a chat, token by token; --ref: A's model"},
+    {"system", 0, UI_OPT_TEXT, "TEXT", NULL, 0, 0, "of --chat: the system prompt it had"},
+    {"think", 0, UI_OPT_TEXT, "HOW", "auto", 0, 0, "of --chat: on, off or auto, as it was"},
+    {"tools", 0, UI_OPT_FILE, "FILE", NULL, 0, 0, "of --chat: the tools it was told of"},
 };
 
 /* --- shared by the parts -----------------------------------------------------------------------
@@ -254,7 +259,12 @@ static nb_status check_use(const ui_arg *o, nb_err *err)
     if (o[UI_EVAL_REF].set + o[UI_EVAL_BASE].set + o[UI_EVAL_SAVE_BASE].set + o[UI_EVAL_TASK].set >
         1)
         return nb_fail(err, NB_USAGE, "--ref, --base, --save-base and --task exclude each other");
-    if (!o[UI_EVAL_FILE].set && !o[UI_EVAL_BASE].set && !o[UI_EVAL_TASK].set)
+    static const int of_chat[] = {UI_EVAL_SYSTEM, UI_EVAL_THINK, UI_EVAL_TOOLS};
+    for (size_t i = 0; i < countof(of_chat); i++)
+        if (o[of_chat[i]].set && !o[UI_EVAL_CHAT].set)
+            return nb_fail(err, NB_USAGE, "--%s: only with --chat", eval_opt[of_chat[i]].name);
+    if (!o[UI_EVAL_FILE].set && !o[UI_EVAL_BASE].set && !o[UI_EVAL_TASK].set &&
+        !o[UI_EVAL_CHAT].set)
         return nb_fail(err, NB_USAGE, "--file is missing: the text to read");
     return NB_OK;
 }
@@ -262,9 +272,9 @@ static nb_status check_use(const ui_arg *o, nb_err *err)
 /* One side is behind an address. */
 static nb_status run_remote(ui_ctx *ctx, nb_err *err)
 {
-    static const int own[] = {UI_EVAL_PROTOCOL,  UI_EVAL_STRIDE,    UI_EVAL_BASE,
-                              UI_EVAL_SAVE_BASE, UI_EVAL_BASE_TYPE, UI_EVAL_TASK,
-                              UI_EVAL_TASKS,     UI_EVAL_LORA,      UI_EVAL_LORA_SCALE};
+    static const int own[] = {UI_EVAL_PROTOCOL,   UI_EVAL_STRIDE, UI_EVAL_BASE,  UI_EVAL_SAVE_BASE,
+                              UI_EVAL_BASE_TYPE,  UI_EVAL_TASK,   UI_EVAL_TASKS, UI_EVAL_LORA,
+                              UI_EVAL_LORA_SCALE, UI_EVAL_CHAT};
     static const int cache[] = {UI_EVAL_KV_F32, UI_EVAL_CACHE_K, UI_EVAL_CACHE_V};
     const ui_arg *o = ctx->opt;
     bool far = nb_is_remote(ctx->args[0]);
@@ -304,6 +314,8 @@ static nb_status run_parts(ui_eval *e, nb_err *err)
         NB_TRY(ui_eval_read(e, o[UI_EVAL_FILE].text, err));
     NB_TRY(ui_engine_open(&e->own, ctx, ctx->args[0], err));
     NB_TRY(nk_pool_open(&e->pool, ctx->threads, err));
+    if (o[UI_EVAL_CHAT].set)
+        return ui_eval_chat(e, err);
     if (o[UI_EVAL_TASK].set)
         return ui_eval_task(e, err);
     return o[UI_EVAL_REF].set || o[UI_EVAL_BASE].set ? ui_eval_kld(e, err) : run_ppl(e, err);
@@ -348,12 +360,18 @@ const ui_cmd ui_cmd_eval = {
         "--task hellaswag reads llama.cpp's text file, winogrande its CSV, choice its binary\n"
         "file, qa a JSON list of {questions, answer}, of which the first question must be\n"
         "answered word for word; the demo's own is used without --file.\n"
+        "--chat reads a chat that the workbench keeps (data folder, chats/*.jsonl) and gives pane\n"
+        "A's last answer to MODEL in the context in which A wrote it: forced scoring, what F does\n"
+        "in Chat. The reference is --ref, or else the file that A was.\n"
         "JSON keys: model, text, text_sha256, protocol, ctx, chunks, then\n"
         "perplexity: tokens, scored, nll, perplexity, stderr, tok_per_s;\n"
         "divergence: reference, scored, ppl, base_ppl, cor, ln_ratio, ratio, diff (each {value,\n"
         "stderr}), kld and dp ({mean, stderr, max, p99_9 ... min}), rms_dp, same_top ({value,\n"
         "stderr, lo, hi}), tok_per_s;\n"
         "tasks: task, in_file, asked, right, score, lo, hi (Wilson's 95 %), chance, seconds;\n"
+        "chats: model, reference, chat, prompt_tokens, scored, kld ({mean, stderr, max,\n"
+        "max_token}), same_top ({value, lo, hi}), tokens[] (id, text, kl, p, p_reference,\n"
+        "same_top);\n"
         "remotes: also untold; with a remote --ref also ref, kl_at_least, kl_stderr, kl_max,\n"
         "same_top, rest_ref, rest, perplexity_ref, unmatched, unknown; warning, where a key goes\n"
         "unencrypted to another machine. Stored for compare, which ranks them with no others.",

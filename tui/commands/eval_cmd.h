@@ -1,4 +1,4 @@
-/* The parts of the eval command: perplexity, divergence from a reference, tasks. */
+/* The parts of the eval command: perplexity, divergence from a reference, tasks, answers. */
 #ifndef NIBBLE_EVAL_CMD_H
 #define NIBBLE_EVAL_CMD_H
 
@@ -22,6 +22,10 @@ enum {
     UI_EVAL_CACHE_V,
     UI_EVAL_LORA,
     UI_EVAL_LORA_SCALE,
+    UI_EVAL_CHAT,
+    UI_EVAL_SYSTEM,
+    UI_EVAL_THINK,
+    UI_EVAL_TOOLS,
     UI_EVAL_COUNT
 };
 
@@ -53,6 +57,7 @@ void ui_eval_json_head(nb_jout *w, const ui_eval *e);
 /* The model is open. */
 nb_status ui_eval_kld(ui_eval *e, nb_err *err);
 nb_status ui_eval_task(ui_eval *e, nb_err *err);
+nb_status ui_eval_chat(ui_eval *e, nb_err *err);
 
 /* A divergence as others print it too. */
 void ui_kld_json(nb_jout *w, const nb_kld *k);

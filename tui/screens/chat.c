@@ -468,7 +468,7 @@ static int busy(const void *self)
 
 static void json(const void *self, nb_str *out)
 {
-    ui_transcript_json(((const chat *)self)->log, out);
+    ui_chat_json(self, out);
 }
 
 static void show(void *self, const char *const *paths, const char *note)

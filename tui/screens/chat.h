@@ -279,6 +279,7 @@ const char *ui_chat_drafter(const chat *c, int pane);
 
 /* chat_out.c */
 void ui_chat_export(chat *c); /* Markdown and JSON */
+void ui_chat_json(const chat *c, nb_str *out);
 void ui_chat_copy(chat *c, ui_action a);
 void ui_chat_editor(chat *c);
 
@@ -303,6 +304,8 @@ double ui_chat_forced_kl(const chat *c, int pane, int message, size_t i, long di
 /* chat_kl.c: how that looks */
 enum { CHAT_KL_LEVELS = 4 };
 int ui_chat_kl_level(double kl); /* 0 least .. 3 */
+/* "KL 0.0123 ±0.0011 (n 57)", or why there is none; the length. */
+int ui_chat_forced_words(const chat *c, int pane, char *out, size_t cap);
 void ui_chat_kl_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane);
 void ui_chat_kl_strip(chat *c, ui_canvas *canvas, ui_rect r);
 bool ui_chat_kl_press(chat *c, int x, int y);

@@ -27,38 +27,33 @@ static ui_role role_of(int level)
 /* --- a pane's figures --------------------------------------------------------------------------
  */
 
-/* "KL 0.0123 ±0.0011 (n 57)"; ten tokens say nothing of their spread. */
-static int mean_text(char *out, size_t cap, const nb_forced_sum *s)
+int ui_chat_forced_words(const chat *c, int pane, char *out, size_t cap)
 {
-    char mean[48], err[48];
-    ui_parts_num(mean, s->kld);
-    ui_parts_num(err, s->kld_err);
-    return s->n > 10 ? snprintf(out, cap, "KL %s ±%s (n %llu)", mean, err, (unsigned long long)s->n)
-                     : snprintf(out, cap, "KL %s (n %llu: too few for ±)", mean,
-                                (unsigned long long)s->n);
+    char mean[48], err[48], share[48];
+    const chat_score *s = &c->forced.score[pane];
+    unsigned long long n = s->sum.n;
+    if (!s->point)
+        return snprintf(out, cap, "no KL: %s", s->why);
+    ui_parts_num(mean, s->sum.kld);
+    ui_parts_num(err, s->sum.kld_err);
+    ui_parts_percent(share, s->sum.same);
+    return n > 10 ? snprintf(out, cap, "KL %s ±%s (n %llu)  top-1 %s", mean, err, n, share)
+                  : snprintf(out, cap, "KL %s (n %llu: too few for ±)  top-1 %s", mean, n, share);
 }
 
 void ui_chat_kl_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
 {
     const chat_score *s = &c->forced.score[pane];
-    char text[200], share[48];
-    int x = r.x;
-    if (pane == 0) {
+    char text[200];
+    if (pane == 0)
         snprintf(text, sizeof text, "reference of KL, %zu tokens", c->forced.n);
-        ui_textn(canvas, x, r.y, UI_DIM, 0, text, strlen(text), r.w);
-        return;
-    }
-    if (!s->point) {
-        snprintf(text, sizeof text, "no KL: %s", s->why);
-        ui_textn(canvas, x, r.y, UI_DIM, 0, text, strlen(text), r.w);
-        return;
-    }
-    mean_text(text, sizeof text, &s->sum);
-    x +=
-        ui_textn(canvas, x, r.y, role_of(ui_chat_kl_level(s->sum.kld)), 0, text, strlen(text), r.w);
-    int n = snprintf(text, sizeof text, "  top-1 %s", ui_parts_percent(share, s->sum.same));
-    if (x + n <= r.x + r.w)
-        ui_textn(canvas, x, r.y, UI_DIM, 0, text, (size_t)n, r.x + r.w - x);
+    else
+        ui_chat_forced_words(c, pane, text, sizeof text);
+    ui_role role = s->point ? role_of(ui_chat_kl_level(s->sum.kld)) : UI_DIM;
+    char *tail = strstr(text, "  top-1");
+    if (tail && ui_width(canvas, text, strlen(text)) > r.w)
+        *tail = '\0'; /* whole or not at all */
+    ui_textn(canvas, r.x, r.y, role, 0, text, strlen(text), r.w);
 }
 
 /* --- the strip ---------------------------------------------------------------------------------

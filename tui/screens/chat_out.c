@@ -3,7 +3,60 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tui/forced_out.h"
 #include "tui/screens/chat.h"
+
+/* --- files -------------------------------------------------------------------------------------
+ */
+
+/* What forced scoring found of A's last answer; null where that was not scored. */
+static void forced_json(const chat *c, nb_jout *w)
+{
+    const ui_message *a = ui_chat_answer(c, 0, NULL);
+    nb_jout_key(w, "forced");
+    if (!ui_chat_forced_shown(c)) {
+        nb_jout_null(w);
+        return;
+    }
+    nb_jout_object(w);
+    nb_jout_key(w, "reference"), nb_jout_str(w, c->pane[0].path);
+    nb_jout_key(w, "prompt_tokens"), nb_jout_u64(w, a->n_prompt);
+    nb_jout_key(w, "panes");
+    nb_jout_array(w);
+    for (int p = 1; p < ui_chat_panes(c); p++) {
+        const chat_score *s = &c->forced.score[p];
+        nb_jout_object(w);
+        nb_jout_key(w, "pane"), nb_jout_i64(w, p);
+        nb_jout_key(w, "model"), nb_jout_str(w, c->pane[p].path);
+        if (s->point)
+            ui_forced_json(w, a, s->point);
+        else
+            nb_jout_key(w, "not_scored"), nb_jout_str(w, s->why);
+        nb_jout_object_end(w);
+    }
+    nb_jout_array_end(w);
+    nb_jout_object_end(w);
+}
+
+void ui_chat_json(const chat *c, nb_str *out)
+{
+    nb_jout w = nb_jout_make(out);
+    nb_jout_object(&w);
+    ui_transcript_json(c->log, &w);
+    forced_json(c, &w);
+    nb_jout_object_end(&w);
+}
+
+static void forced_markdown(const chat *c, nb_str *out)
+{
+    char line[200];
+    for (int p = 1; ui_chat_forced_shown(c) && p < ui_chat_panes(c); p++) {
+        ui_chat_forced_words(c, p, line, sizeof line);
+        nb_str_addf(out, "%c along A's answer: ", 'A' + p);
+        nb_safe_text(out, line, strlen(line), NB_SAFE_ONE_LINE);
+        nb_str_add(out, "\n\n");
+    }
+}
 
 void ui_chat_export(chat *c)
 {
@@ -15,12 +68,16 @@ void ui_chat_export(chat *c)
     }
     snprintf(name, sizeof name, "chat-%04d", ui_transcript_number(c->log));
     ui_transcript_markdown(c->log, &md);
-    ui_transcript_json(c->log, &json);
+    forced_markdown(c, &md);
+    ui_chat_json(c, &json);
     ui_parts_export(c->app, name, "json", &json);
     ui_parts_export(c->app, name, "md", &md);
     nb_str_free(&md);
     nb_str_free(&json);
 }
+
+/* --- commands ----------------------------------------------------------------------------------
+ */
 
 /* Shortest decimal that is the same float again. */
 static void add_float(nb_str *out, const char *option, float v)
@@ -31,6 +88,21 @@ static void add_float(nb_str *out, const char *option, float v)
         if (nb_parse_double(nb_fmt_fixed(text, (double)v, decimals), &back) && (float)back == v)
             break;
     nb_str_addf(out, " --%s %s", option, text);
+}
+
+/* What the template is told besides the conversation. */
+static void add_told(const chat *c, nb_str *out)
+{
+    if (c->think != NB_THINK_AUTO)
+        nb_str_addf(out, " --think %s", c->think == NB_THINK_ON ? "on" : "off");
+    if (c->tools_path) {
+        nb_str_add(out, " --tools");
+        ui_parts_path(out, c->tools_path);
+    }
+    if (c->system) {
+        nb_str_add(out, " --system");
+        ui_parts_word(out, c->system);
+    }
 }
 
 /* As far as it matters: a greedy answer asks for no share of the tail. */
@@ -58,16 +130,7 @@ static void add_sampling(const chat *c, nb_str *out)
         nb_str_add(out, " --draft");
         ui_parts_path(out, draft);
     }
-    if (c->think != NB_THINK_AUTO)
-        nb_str_addf(out, " --think %s", c->think == NB_THINK_ON ? "on" : "off");
-    if (c->tools_path) {
-        nb_str_add(out, " --tools");
-        ui_parts_path(out, c->tools_path);
-    }
-    if (c->system) {
-        nb_str_add(out, " --system");
-        ui_parts_word(out, c->system);
-    }
+    add_told(c, out);
 }
 
 /* The focused pane's last question to all panes; before any question, the chat itself. False when
@@ -88,6 +151,23 @@ static bool add_command(const chat *c, nb_str *out)
     return ui_transcript_at(c->log, i)->parent < 0;
 }
 
+/* The focused pane's scores, or B's, computed by the command from the chat's file. */
+static bool add_score_command(const chat *c, nb_str *out)
+{
+    int p = c->focus ? c->focus : 1;
+    const char *file = ui_transcript_file(c->log);
+    if (c->metric != CHAT_METRIC_KL || !ui_chat_forced_score(c, p) || !*file)
+        return false;
+    nb_str_add(out, "nibble eval");
+    ui_parts_path(out, c->pane[p].path);
+    nb_str_add(out, " --ref");
+    ui_parts_path(out, c->pane[0].path);
+    nb_str_add(out, " --chat");
+    ui_parts_path(out, file);
+    add_told(c, out);
+    return true;
+}
+
 void ui_chat_copy(chat *c, ui_action a)
 {
     const chat_pane *p = &c->pane[c->focus];
@@ -95,7 +175,7 @@ void ui_chat_copy(chat *c, ui_action a)
     nb_str s = {0};
     bool whole = true;
     if (a == UI_ACT_ANY_COPY_COMMAND) {
-        whole = add_command(c, &s);
+        whole = add_score_command(c, &s) || add_command(c, &s);
     } else if (a == UI_ACT_ANY_COPY_URL) {
         nb_str_add(&s, p->path);
     } else if (m) {
