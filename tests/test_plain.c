@@ -11,6 +11,7 @@
 
 #include "core/base/file.h"
 #include "core/base/str.h"
+#include "tui/screens/parts.h"
 
 enum { NAME_MOST = 1100, DIR_MOST = 1000 };
 
@@ -232,6 +233,38 @@ CHECK_TEST(plain, tui_13_a_killed_quantize_goes_on_and_a_chat_comes_back)
 /* --- tui 27 ------------------------------------------------------------------------------------
  */
 
+/* Forced scoring in lines: each pane's mean and every token of C, as eval has them of the chat that
+ * was kept. */
+static void check_forced(const session *s, const child *c)
+{
+    char chat[NAME_MOST], path[NAME_MOST], line[160], kl[48];
+    snprintf(chat, sizeof chat, "%s/.local/share/nibble/chats/chat-0001.jsonl", s->home);
+    const char *label = strstr(c->out, "\nC, ");
+    check(label && says(c, "A is the reference, its answer has ") && says(c, "B, most at token ") &&
+              says(c, "A was not scored"),
+          "%s", c->out);
+    bool low = strncmp(label + 4, "Q2_K", 4) == 0;
+    snprintf(path, sizeof path, "%s/%s.gguf", s->models, low ? "Q2_K" : "Q8_0");
+    child eval = child_run(&(child_how){
+        .args = {"eval", path, "--ref", "demo", "--chat", chat, "--json"}, .env = {s->env}});
+    check(eval.code == 0, "%s", eval.err);
+    nb_json *doc = child_json(&eval);
+    size_t n = 0;
+    const nb_jval *v = nb_jfirst(nb_jget(nb_json_root(doc), "tokens"));
+    for (; v; v = nb_jnext(v), n++) {
+        double d = -1;
+        nb_jnum(nb_jget(v, "kl"), &d);
+        snprintf(line, sizeof line, "\nC token %zu ", n);
+        const char *at = strstr(c->out, line), *end = at ? strchr(at + 1, '\n') : NULL;
+        snprintf(line, sizeof line, ": KL %s, A ", ui_parts_num(kl, d));
+        const char *figure = at ? strstr(at, line) : NULL;
+        check(figure && figure < end, "token %zu: \"%s\" expected:\n%s", n, line, c->out);
+    }
+    check(n > 10, "%zu tokens", n);
+    nb_json_close(&doc);
+    child_free(&eval);
+}
+
 CHECK_TEST(plain, tui_27_three_models_and_where_they_part)
 {
     session s = fresh("plain-three");
@@ -244,7 +277,7 @@ CHECK_TEST(plain, tui_27_three_models_and_where_they_part)
         check(c.code == 0, "%s", c.err);
         child_free(&c);
     }
-    child c = TYPE(&s, "3\n1 2 3\nWhat is Q4_K?\n\n2\n0\n0\n");
+    child c = TYPE(&s, "3\n1 2 3\nWhat is Q4_K?\n\n2\n\n7\n3\n1\n0\n\n0\n0\n");
     check_linear(&c);
     check(c.code == 0 && says(&c, "A: Q4_K stores") && says(&c, "B: Q4_K stores") &&
               says(&c, "C: Q4_K stores") && says(&c, " parts from A at token ") &&
@@ -255,13 +288,16 @@ CHECK_TEST(plain, tui_27_three_models_and_where_they_part)
         .args = {"chat", "demo", test_path(s.models, "Q2_K.gguf"), "-p", "What is Q4_K?", "--json"},
         .env = {s.env}});
     check(offline.code == 0, "%s", offline.err);
-    const char *at = strstr(offline.out, "\"first_difference\":");
+    const char *at = NULL, *next = offline.out; /* the last: of all answers */
+    while ((next = strstr(next, "\"first_difference\":")))
+        at = next++;
     check(at, "%s", offline.out);
     char line[64];
     snprintf(line, sizeof line, " parts from A at token %ld",
              strtol(at + strlen("\"first_difference\":"), NULL, 10));
     check(says(&c, line), "offline it is%s:\n%s", line, c.out);
     child_free(&offline);
+    check_forced(&s, &c);
     child_free(&c);
 }
 

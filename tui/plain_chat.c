@@ -1,5 +1,6 @@
 /* Chat in lines: a message goes to every pane, answers come line by line as they are made, then
  * where each parts from the first. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +146,51 @@ static void differences(ui_plain *p, chat *c)
     }
 }
 
+/* --- forced scoring ----------------------------------------------------------------------------
+ */
+
+static void say_tokens(ui_plain *p, const chat *c, int pane)
+{
+    const chat_score *s = &c->forced.score[pane];
+    const ui_message *a = ui_chat_answer(c, 0, NULL);
+    char kl[48], mine[48], of_a[48], piece[64];
+    for (size_t i = 0; i < c->forced.n; i++) {
+        const nb_kld_point *k = &s->point[i];
+        ui_chat_piece(c, 0, a->token[i].id, piece, sizeof piece);
+        ui_plain_say(p, "%c token %zu %s: KL %s, A %s, %c %s%s", 'A' + pane, i, piece,
+                     ui_parts_num(kl, k->kld), ui_parts_percent(of_a, exp(-k->base_nll)),
+                     'A' + pane, ui_parts_percent(mine, exp(-k->nll)),
+                     k->same_top ? "" : ", another likeliest token");
+    }
+}
+
+/* What each pane's model thinks of A's answer; then of single tokens, as long as asked. */
+static void score(ui_plain *p, chat *c)
+{
+    char words[200], piece[64];
+    ui_chat_forced_ask(c);
+    if (!ui_plain_wait(p, busy, c) || !ui_chat_forced_shown(c))
+        return;
+    ui_plain_say(p, "A is the reference, its answer has %zu tokens", c->forced.n);
+    for (int pane = 1; pane < ui_chat_panes(c); pane++) {
+        const chat_score *s = &c->forced.score[pane];
+        ui_chat_forced_words(c, pane, words, sizeof words);
+        ui_plain_say(p, "%c, %s: %s", 'A' + pane, c->pane[pane].label, words);
+        if (!s->point)
+            continue;
+        const ui_message *a = ui_chat_answer(c, 0, NULL);
+        ui_chat_piece(c, 0, a->token[s->sum.max_at].id, piece, sizeof piece);
+        ui_plain_say(p, "%c, most at token %zu: %s, KL %s", 'A' + pane, (size_t)s->sum.max_at,
+                     piece, ui_parts_num(words, s->sum.kld_max));
+    }
+    for (int at; (at = ui_plain_choose(p, ui_chat_panes(c), 0,
+                                       "token by token: number of a pane (2 is B), 0 goes back"));)
+        if (at > 1 && ui_chat_forced_score(c, at - 1))
+            say_tokens(p, c, at - 1);
+        else
+            ui_plain_say(p, "%c was not scored", 'A' + at - 1);
+}
+
 static void system_prompt(ui_plain *p, chat *c)
 {
     const char *text = ui_plain_ask(p, "system prompt, an empty line takes it away");
@@ -167,9 +213,13 @@ static bool models(ui_plain *p, chat *c)
 /* False: back to the root. */
 static bool choices(ui_plain *p, chat *c)
 {
-    static const char *const text[] = {"the answer again", "differences, word by word",
-                                       "other models",     "a new chat",
-                                       "system prompt",    "write the chat to a file"};
+    static const char *const text[] = {"the answer again",
+                                       "differences, word by word",
+                                       "other models",
+                                       "a new chat",
+                                       "system prompt",
+                                       "write the chat to a file",
+                                       "score A's answer in the other panes: KL at every token"};
     for (size_t i = 0; i < countof(text); i++)
         ui_plain_say(p, "%zu. %s", i + 1, text[i]);
     int at = ui_plain_choose(p, countof(text), -1,
@@ -186,6 +236,8 @@ static bool choices(ui_plain *p, chat *c)
         system_prompt(p, c);
     else if (at == 6)
         ui_chat_export(c);
+    else if (at == 7)
+        score(p, c);
     return at != 0;
 }
 

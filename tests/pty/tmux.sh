@@ -49,6 +49,15 @@ first_minute() { # at any size: quantize while watching, chat with both
     t send-keys -t main Enter
     check "$1: both answer and the difference is marked" wait_for "first difference"
     check "$1: the source answers right" has "256 weights"
+    t send-keys -t main Escape && sleep 0.2 # else it is Alt-F
+    t send-keys -t main F
+    check "$1: F scores the source's answer in the new model" wait_for "reference of KL, "
+    check "$1: the mean has its error and its number" has "(n "
+    check "$1: every token has its cell" has "nats"
+    t send-keys -t main n
+    check "$1: the token at the difference says its KL" wait_for "token "
+    t send-keys -t main Escape && sleep 0.2
+    t send-keys -t main i
     t send-keys -t main -l "one"
     t send-keys -t main C-j
     t send-keys -t main -l "two"

@@ -260,6 +260,12 @@ static nb_status check_use(const ui_arg *o, nb_err *err)
         1)
         return nb_fail(err, NB_USAGE, "--ref, --base, --save-base and --task exclude each other");
     static const int of_chat[] = {UI_EVAL_SYSTEM, UI_EVAL_THINK, UI_EVAL_TOOLS};
+    static const int of_text[] = {
+        UI_EVAL_FILE, UI_EVAL_CTX,       UI_EVAL_CHUNKS,    UI_EVAL_PROTOCOL, UI_EVAL_STRIDE,
+        UI_EVAL_BASE, UI_EVAL_SAVE_BASE, UI_EVAL_BASE_TYPE, UI_EVAL_TASK,     UI_EVAL_TASKS};
+    for (size_t i = 0; i < countof(of_text); i++)
+        if (o[of_text[i]].set && o[UI_EVAL_CHAT].set)
+            return nb_fail(err, NB_USAGE, "--%s: not with --chat", eval_opt[of_text[i]].name);
     for (size_t i = 0; i < countof(of_chat); i++)
         if (o[of_chat[i]].set && !o[UI_EVAL_CHAT].set)
             return nb_fail(err, NB_USAGE, "--%s: only with --chat", eval_opt[of_chat[i]].name);

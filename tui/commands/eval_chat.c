@@ -146,14 +146,8 @@ static nb_status open_reference(forced *f, nb_err *err)
 
 static nb_status run(forced *f, nb_err *err)
 {
-    static const int plain[] = {UI_EVAL_FILE,   UI_EVAL_CTX,  UI_EVAL_CHUNKS,    UI_EVAL_PROTOCOL,
-                                UI_EVAL_STRIDE, UI_EVAL_BASE, UI_EVAL_SAVE_BASE, UI_EVAL_BASE_TYPE,
-                                UI_EVAL_TASK,   UI_EVAL_TASKS};
     ui_eval *e = f->e;
     const ui_arg *o = e->ctx->opt, none = {0};
-    for (size_t i = 0; i < countof(plain); i++)
-        if (o[plain[i]].set)
-            return nb_fail(err, NB_USAGE, "--%s: not with --chat", ui_cmd_eval.opt[plain[i]].name);
     if (e->ctx->dry_run)
         return nb_fail(err, NB_USAGE, "--dry-run: not with --chat, which writes nothing");
     NB_TRY(ui_chat_vars_read(&f->vars, &o[UI_EVAL_THINK], &o[UI_EVAL_TOOLS], &none, err));
