@@ -238,18 +238,24 @@ static void read_some(ui_plain *p)
         p->ended = true;
 }
 
-/* One turn of the loop: sleeps until something happens. */
-static void turn(ui_plain *p, bool reads)
+/* What happened since is told; returns how long nothing else is due, in seconds. */
+static double serve(ui_plain *p)
 {
     ui_app *app = p->app;
-    sigset_t open;
     tell(p);
     put_question(p);
     double next = ui_app_tick(app);
     app->dirty = false; /* nothing is drawn */
     if (app->quit)
         p->ended = true;
-    struct pollfd fd[] = {{.fd = nb_mailbox_fd(app->mail), .events = POLLIN},
+    return next;
+}
+
+/* Until something happens; signals come through only here. */
+static void sleep_for(ui_plain *p, bool reads, double next)
+{
+    sigset_t open;
+    struct pollfd fd[] = {{.fd = nb_mailbox_fd(p->app->mail), .events = POLLIN},
                           {.fd = STDIN_FILENO, .events = POLLIN}};
     struct timespec t = {.tv_sec = (time_t)next};
     t.tv_nsec = (long)((next - (double)t.tv_sec) * 1e9);
@@ -290,7 +296,8 @@ const char *ui_plain_ask(ui_plain *p, const char *fmt, ...)
     while (!take_line(p)) {
         if (p->ended)
             return NULL;
-        turn(p, true);
+        double next = serve(p);
+        sleep_for(p, true, next);
     }
     return nb_str_c(&p->line);
 }
@@ -326,7 +333,9 @@ bool ui_plain_wait(ui_plain *p, bool (*busy)(const void *arg), const void *arg)
     while (busy(arg) && !signaled && !p->app->quit) {
         bool ended = p->ended; /* of the input: what runs is still waited for */
         p->ended = false;
-        turn(p, false);
+        double next = serve(p);
+        if (busy(arg)) /* what was told may have been its end: nothing wakes anybody then */
+            sleep_for(p, false, next);
         signaled = p->app->signal != 0;
         p->ended = p->ended || ended;
     }
