@@ -35,7 +35,11 @@ bool ui_chat_busy(const chat *c)
 
 const char *ui_chat_busy_words(const chat *c)
 {
+    bool loading = false;
+    for (int p = 0; p < UI_PANES; p++)
+        loading = loading || (c->pane[p].job && c->pane[p].loading);
     return c->forced.job ? "an answer is being scored: Ctrl-C stops it"
+           : loading     ? "a model is being loaded: Ctrl-C stops it"
                          : "an answer is being written: Ctrl-C stops it";
 }
 
