@@ -1,5 +1,6 @@
 #include "tests/pull.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,8 @@
 
 #include "tests/check.h"
 #include "tests/util.h"
+
+#include "downloads/partial_state.h"
 
 pull_env pull_place(rig *r)
 {
@@ -69,4 +72,47 @@ void pull_expect_sound(rig *r, const char *path, const char *when)
         check(stat(entry, &st) == 0, "%s: the ref came before the file", when);
     }
     free(ref);
+}
+
+uint64_t pull_held(rig *r, bool *held, size_t segments)
+{
+    static const char zero[4096];
+    size_t n = 0, len = 0;
+    uint64_t lost = 0;
+    dl_state_head h;
+    char path[1600];
+    memset(held, 0, segments * sizeof *held);
+    snprintf(path, sizeof path, "%s", rig_find_blob(r, ".state.incomplete"));
+    char *state = path[0] ? test_slurp(path, &n) : NULL;
+    bool begun = state && dl_state_read(&h, (uint8_t *)state, n);
+    for (uint32_t i = 0; i < segments && begun; i++) {
+        size_t at = DL_STATE_HEAD + (size_t)i * DL_STATE_RECORD;
+        uint32_t crc;
+        held[i] = at + DL_STATE_RECORD <= n && dl_record_read((uint8_t *)state + at, &h, i, &crc);
+    }
+    if (begun)
+        snprintf(strstr(path, ".state"), sizeof ".incomplete", ".incomplete");
+    char *data = begun ? test_slurp(path, &len) : NULL;
+    for (size_t at = 0; at + sizeof zero <= len; at += sizeof zero)
+        if (!held[at / RIG_SEGMENT] && memcmp(data + at, zero, sizeof zero) != 0)
+            lost += sizeof zero;
+    free(data);
+    free(state);
+    return lost;
+}
+
+void pull_expect_not_asked(rig *r, const bool *held, size_t segments, int round)
+{
+    fake_request *log;
+    size_t n = fake_hub_log(r->hub, &log);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t from, to;
+        if (log[i].port != FAKE_CDN)
+            continue;
+        check(log[i].range && sscanf(log[i].range, "bytes=%" SCNu64 "-%" SCNu64, &from, &to) == 2,
+              "round %d: asked for all of it", round);
+        for (uint64_t s = from / RIG_SEGMENT; s <= to / RIG_SEGMENT && s < segments; s++)
+            check(!held[s], "round %d: %s, but segment %d is there", round, log[i].range, (int)s);
+    }
+    fake_hub_log_free(log, n);
 }

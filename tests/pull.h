@@ -21,4 +21,12 @@ void pull_expect_landed(rig *r, const char *path);
 /* Nothing that `hf cache ls` would call corrupt: a dangling link, a ref without its snapshot. */
 void pull_expect_sound(rig *r, const char *path, const char *when);
 
+/* Which segments of the one partial file its state file records; returns the bytes on disk of the
+ * others, which are lost. held [segments]. */
+uint64_t pull_held(rig *r, bool *held, size_t segments);
+/* No request to the CDN since the log was cleared was for a held segment. Bytes sent are no
+ * measure: what an abandoned connection leaves in the sockets depends on the machine. What was
+ * asked for does not. */
+void pull_expect_not_asked(rig *r, const bool *held, size_t segments, int round);
+
 #endif

@@ -104,7 +104,8 @@ static int await(pid_t pid, const child_how *how, double *after_signal, uint64_t
             program = program || age > .1;
             *peak = program && now ? now : *peak;
         }
-        if (age > limit || (how->kill_after > 0 && age >= how->kill_after))
+        if (age > limit || (how->kill_after > 0 && age >= how->kill_after) ||
+            (how->kill_when && how->kill_when(how->kill_arg)))
             kill(pid, SIGKILL);
         usleep(STEP_US);
     }

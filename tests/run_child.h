@@ -20,10 +20,12 @@ typedef struct child_how {
     const char *interrupt_when;   /* SIGINT once this file exists */
     double interrupt_after;       /* SIGINT after so many seconds; 0 = not */
     double kill_after;            /* SIGKILL likewise; both count from the child's start */
-    bool may_die;                 /* of a signal */
-    double seconds;               /* it may take; 0 = a minute */
-    bool peak;                    /* look at its memory meanwhile */
-    uint64_t file_limit;          /* RLIMIT_FSIZE in bytes, 0 = none */
+    bool (*kill_when)(void *arg); /* SIGKILL once it says so, asked every half a millisecond */
+    void *kill_arg;
+    bool may_die;        /* of a signal */
+    double seconds;      /* it may take; 0 = a minute */
+    bool peak;           /* look at its memory meanwhile */
+    uint64_t file_limit; /* RLIMIT_FSIZE in bytes, 0 = none */
 } child_how;
 
 typedef struct child {

@@ -209,19 +209,11 @@ CHECK_TEST(plain, tui_24_recipes_are_saved_and_taken_by_number)
 /* --- tui 13 ------------------------------------------------------------------------------------
  */
 
-CHECK_TEST(plain, tui_13_a_killed_quantize_goes_on_and_a_chat_comes_back)
+/* What is killed: tests/test_killed.c. */
+CHECK_TEST(plain, tui_13_a_chat_comes_back)
 {
-    session s = fresh("plain-killed");
-    char path[NAME_MOST];
-    const char *steps = "4\n24\n3\n2\n13\n"; /* Q4_K_M, method best, start */
-    child c = type(&s, steps, (child_how){.args = {"demo"}, .kill_after = 0.35, .may_die = true});
-    child_free(&c);
-    c = TYPE(&s, steps, "demo");
-    check(c.code == 0, "%d: %s", c.code, c.err);
-    written(&c, path, sizeof path);
-    check(size_of(path) == predicted(&c), "%llu bytes", (unsigned long long)size_of(path));
-    child_free(&c);
-    c = TYPE(&s, "0\n3\n1\nWhat is Q4_K?\n", "demo");
+    session s = fresh("plain-back");
+    child c = TYPE(&s, "0\n3\n1\nWhat is Q4_K?\n", "demo");
     check(says(&c, "Q4_K stores 256 weights"), "%s", c.out);
     child_free(&c);
     c = TYPE(&s, "3\n"); /* another start: what was said is there, and the models load on demand */

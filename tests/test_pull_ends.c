@@ -14,7 +14,6 @@
 
 #include "core/base/file.h"
 #include "core/base/job.h"
-#include "downloads/partial_state.h"
 
 enum { MIB = 1 << 20 };
 
@@ -48,52 +47,6 @@ CHECK_TEST(pull, interrupt_keeps_what_came_and_says_so_hub_18)
 
 enum { SIZE_A15 = 32 * MIB, SEGMENTS = SIZE_A15 / RIG_SEGMENT };
 
-/* Which segments the state file records, and bytes on disk of the others: those are lost. */
-static uint64_t look_at_partial(rig *r, bool held[SEGMENTS])
-{
-    static const char zero[4096];
-    size_t n = 0, len = 0;
-    uint64_t lost = 0;
-    dl_state_head h;
-    char path[1600];
-    memset(held, 0, SEGMENTS * sizeof *held);
-    snprintf(path, sizeof path, "%s", rig_find_blob(r, ".state.incomplete"));
-    char *state = path[0] ? test_slurp(path, &n) : NULL;
-    bool begun = state && dl_state_read(&h, (uint8_t *)state, n);
-    for (uint32_t i = 0; i < SEGMENTS && begun; i++) {
-        size_t at = DL_STATE_HEAD + (size_t)i * DL_STATE_RECORD;
-        uint32_t crc;
-        held[i] = at + DL_STATE_RECORD <= n && dl_record_read((uint8_t *)state + at, &h, i, &crc);
-    }
-    if (begun)
-        snprintf(strstr(path, ".state"), sizeof ".incomplete", ".incomplete");
-    char *data = begun ? test_slurp(path, &len) : NULL;
-    for (size_t at = 0; at + sizeof zero <= len; at += sizeof zero)
-        if (!held[at / RIG_SEGMENT] && memcmp(data + at, zero, sizeof zero) != 0)
-            lost += sizeof zero;
-    free(data);
-    free(state);
-    return lost;
-}
-
-/* Bytes sent are no measure: what an abandoned connection leaves in the sockets depends on the
- * machine. What was asked for does not. */
-static void expect_not_asked(rig *r, const bool held[SEGMENTS], int round)
-{
-    fake_request *log;
-    size_t n = fake_hub_log(r->hub, &log);
-    for (size_t i = 0; i < n; i++) {
-        uint64_t from, to;
-        if (log[i].port != FAKE_CDN)
-            continue;
-        check(log[i].range && sscanf(log[i].range, "bytes=%" SCNu64 "-%" SCNu64, &from, &to) == 2,
-              "round %d: asked for all of it", round);
-        for (uint64_t s = from / RIG_SEGMENT; s <= to / RIG_SEGMENT && s < SEGMENTS; s++)
-            check(!held[s], "round %d: %s, but segment %d is there", round, log[i].range, (int)s);
-    }
-    fake_hub_log_free(log, n);
-}
-
 CHECK_TEST(pull, killed_at_any_moment_and_run_again_A15)
 {
     enum { REFETCH = 8 * MIB };
@@ -113,7 +66,7 @@ CHECK_TEST(pull, killed_at_any_moment_and_run_again_A15)
         killed += c.code == 1009;
         child_free(&c);
         pull_expect_sound(&r, "m.gguf", "after the kill");
-        uint64_t lost = look_at_partial(&r, held);
+        uint64_t lost = pull_held(&r, held, SEGMENTS);
         check(lost <= REFETCH, "round %d: %" PRIu64 " bytes of unrecorded segments", i, lost);
         for (int s = 0; s < SEGMENTS; s++)
             kept += held[s];
@@ -122,7 +75,7 @@ CHECK_TEST(pull, killed_at_any_moment_and_run_again_A15)
         c = pull(&r, "ns/repo:m.gguf");
         check(c.code == 0, "round %d: status %d: %s", i, c.code, c.err);
         pull_expect_landed(&r, "m.gguf");
-        expect_not_asked(&r, held, i);
+        pull_expect_not_asked(&r, held, SEGMENTS, i);
         child_free(&c);
         rig_close(&r);
     }

@@ -43,7 +43,7 @@ int main(int argc, char **argv)
     const pty_test *const groups[] = {pty_self_tests,      pty_start_tests,  pty_live_tests,
                                       pty_busy_tests,      pty_words_tests,  pty_hub_tests,
                                       pty_hub_words_tests, pty_secret_tests, pty_fetch_tests,
-                                      pty_end_tests,       pty_plain_tests};
+                                      pty_end_tests,       pty_plain_tests,  pty_killed_tests};
     const char *only = argc > 1 ? argv[1] : NULL;
     int failed = 0, fd, slave;
     if (openpty(&fd, &slave, NULL, NULL, NULL) != 0) {
