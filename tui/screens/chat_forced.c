@@ -301,14 +301,12 @@ double ui_chat_forced_kl(const chat *c, int pane, int message, size_t i, long di
     int shown;
     double most = -1;
     if (!ui_chat_forced_shown(c) || i >= c->forced.n || !ui_chat_answer(c, pane, &shown) ||
-        shown != message)
+        shown != message || (pane != 0 && diff >= 0 && (long)i > diff))
         return -1;
-    if (pane > 0) {
-        const nb_kld_point *p = c->forced.score[pane].point;
-        return p && (diff < 0 || (long)i <= diff) ? p[i].kld : -1;
+    for (int p = 1; p < UI_PANES; p++) {
+        const nb_kld_point *point = c->forced.score[p].point;
+        if (point && (pane == 0 || p == pane) && point[i].kld > most)
+            most = point[i].kld;
     }
-    for (int p = 1; p < UI_PANES; p++)
-        if (c->forced.score[p].point && c->forced.score[p].point[i].kld > most)
-            most = c->forced.score[p].point[i].kld;
     return most;
 }

@@ -153,7 +153,7 @@ static bool must_wait(chat *c, chat_param p)
 {
     if (!rows[p].apart || !ui_chat_busy(c))
         return false;
-    snprintf(c->params_error, sizeof c->params_error, "an answer is being written");
+    snprintf(c->params_error, sizeof c->params_error, "%s", ui_chat_busy_words(c));
     return true;
 }
 
