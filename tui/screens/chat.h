@@ -307,6 +307,9 @@ int ui_chat_kl_level(double kl); /* 0 least .. 3 */
 /* "KL 0.0123 ±0.0011 (n 57)", or why there is none; the length. */
 int ui_chat_forced_words(const chat *c, int pane, char *out, size_t cap);
 void ui_chat_kl_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane);
+/* The token under the cursor in numbers: how likely A and the others held it, and the KL. False:
+ * nothing is drawn. */
+bool ui_chat_kl_token(const chat *c, ui_canvas *canvas, ui_rect r);
 void ui_chat_kl_strip(chat *c, ui_canvas *canvas, ui_rect r);
 bool ui_chat_kl_press(chat *c, int x, int y);
 

@@ -394,7 +394,7 @@ void ui_chat_draw(void *self, ui_canvas *canvas, ui_rect r)
         ui_chat_diff_draw(c, canvas, panes);
     else
         draw_panes(c, canvas, panes);
-    if (line.h)
+    if (line.h && !ui_chat_kl_token(c, canvas, line))
         draw_differences(c, canvas, line);
     if (line.h > 1)
         draw_legend(c, canvas, (ui_rect){line.x, line.y + 1, line.w, 1});

@@ -41,6 +41,21 @@ int ui_chat_forced_words(const chat *c, int pane, char *out, size_t cap)
                   : snprintf(out, cap, "KL %s (n %llu: too few for ±)  top-1 %s", mean, n, share);
 }
 
+/* What does not fit goes whole: the share, then the brackets. */
+static void shorten(const ui_canvas *canvas, char *text, int room)
+{
+    char *tail = strstr(text, "  top-1"), *open, *end;
+    if (!tail || ui_width(canvas, text, strlen(text)) <= room)
+        return;
+    *tail = '\0';
+    open = strchr(text, '(');
+    end = strchr(text, ')');
+    if (!open || !end || ui_width(canvas, text, strlen(text)) <= room)
+        return;
+    *end = '\0';
+    memmove(open, open + 1, strlen(open + 1) + 1);
+}
+
 void ui_chat_kl_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
 {
     const chat_score *s = &c->forced.score[pane];
@@ -50,9 +65,7 @@ void ui_chat_kl_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
     else
         ui_chat_forced_words(c, pane, text, sizeof text);
     ui_role role = s->point ? role_of(ui_chat_kl_level(s->sum.kld)) : UI_DIM;
-    char *tail = strstr(text, "  top-1");
-    if (tail && ui_width(canvas, text, strlen(text)) > r.w)
-        *tail = '\0'; /* whole or not at all */
+    shorten(canvas, text, r.w);
     ui_textn(canvas, r.x, r.y, role, 0, text, strlen(text), r.w);
 }
 
@@ -111,34 +124,31 @@ static void draw_legend(ui_canvas *canvas, int x, int y, int room)
     }
 }
 
-/* The token under the cursor in numbers: how likely A and the others held it, and the KL. */
-static void draw_token(const chat *c, ui_canvas *canvas, int x, int y, int room, long token)
+bool ui_chat_kl_token(const chat *c, ui_canvas *canvas, ui_rect r)
 {
     char text[400], piece[64], num[48], share[48];
     const ui_message *a = ui_chat_answer(c, 0, NULL);
-    double of_a = NAN;
+    long token = ui_chat_forced_token(c);
     int n = 0;
-    ui_chat_piece(c, 0, a->token[token].id, piece, sizeof piece);
-    for (int p = 1; p < ui_chat_panes(c); p++) {
+    if (c->metric != CHAT_METRIC_KL || c->token < 0 || !ui_chat_forced_shown(c))
+        return false;
+    if (token < 0)
+        n = snprintf(text, sizeof text, "behind its first difference: other words than A's, no KL");
+    else
+        ui_chat_piece(c, 0, a->token[token].id, piece, sizeof piece);
+    for (int p = 1; token >= 0 && p < ui_chat_panes(c); p++) {
         const chat_score *s = ui_chat_forced_score(c, p);
         if (!s)
             continue;
         const nb_kld_point *k = &s->point[token];
-        if (isnan(of_a)) {
-            of_a = exp(-k->base_nll);
+        if (!n)
             n = snprintf(text, sizeof text, "token %ld %s A %s", token, piece,
-                         ui_parts_percent(share, of_a));
-        }
+                         ui_parts_percent(share, exp(-k->base_nll)));
         n += snprintf(text + n, sizeof text - (size_t)n, "  %c %s KL %s", 'A' + p,
                       ui_parts_percent(share, exp(-k->nll)), ui_parts_num(num, k->kld));
     }
-    ui_textn(canvas, x, y, UI_FOCUS, 0, text, (size_t)n, room);
-}
-
-static void draw_words(ui_canvas *canvas, int x, int y, int room, const char *text)
-{
-    if (room > 0)
-        ui_textn(canvas, x, y, UI_DIM, 0, text, strlen(text), room);
+    ui_textn(canvas, r.x + 1, r.y, token < 0 ? UI_DIM : UI_FOCUS, 0, text, (size_t)n, r.w - 1);
+    return true;
 }
 
 /* Panes whose strips are drawn side by side: all scored, or where they would be too short the
@@ -166,12 +176,11 @@ void ui_chat_kl_strip(chat *c, ui_canvas *canvas, ui_rect r)
     c->forced.n_strip = 0;
     ui_spots_add(&c->spots, r, CHAT_SPOT_STRIP);
     if (!ui_chat_forced_shown(c)) {
-        draw_words(canvas, x, r.y, r.w - 1,
-                   "this answer of A is not the one that was scored: F scores it");
+        static const char text[] = "this answer of A is not the one that was scored: F scores it";
+        ui_textn(canvas, x, r.y, UI_DIM, 0, text, sizeof text - 1, r.w - 1);
         return;
     }
     int aside = r.w >= 2 * LEGEND_MIN ? LEGEND_MIN : 0, label = 12;
-    aside += token >= 0 && r.w > 100 ? 16 : 0;
     int room = r.w - 1 - label - aside, n = strips(c, room, pane);
     if (n < 1)
         return;
@@ -186,14 +195,7 @@ void ui_chat_kl_strip(chat *c, ui_canvas *canvas, ui_rect r)
         c->forced.strip[c->forced.n_strip++] = s;
         x += draw_cells(c, canvas, &s, token) + 1;
     }
-    x++;
-    room = r.x + r.w - x;
-    if (token >= 0)
-        draw_token(c, canvas, x, r.y, room, token);
-    else if (c->token >= 0)
-        draw_words(canvas, x, r.y, room, "behind ÷: other words, no KL");
-    else
-        draw_legend(canvas, x, r.y, room);
+    draw_legend(canvas, x + 1, r.y, r.x + r.w - x - 1);
 }
 
 bool ui_chat_kl_press(chat *c, int x, int y)
