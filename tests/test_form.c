@@ -309,3 +309,19 @@ CHECK_TEST(form, a_split_model_is_written_whole_or_not_at_all)
     check(nb_names_in(path, &names, &n, NULL) == NB_OK && n == 1, "%s: %zu files", path, n);
     nb_names_free(names, n);
 }
+
+/* A saved recipe is found by its name in the palette, and is the form's at once. */
+CHECK_TEST(form, the_palette_loads_a_recipe)
+{
+    workbench w = workbench_run("size 120x40\nwait\nkeys 3\nwait\nkeys w\ntext mine\nkeys Enter\n"
+                                "keys 1\nkeys :\ntext mine\nsave-screen palette\nkeys Enter\n"
+                                "save-screen loaded\ncommand recipe.load nothing\n"
+                                "save-screen missing\n");
+    const char *palette = workbench_screen(&w, "palette"), *loaded = workbench_screen(&w, "loaded"),
+               *missing = workbench_screen(&w, "missing");
+    check(w.status == NB_OK, "%s", w.err.msg);
+    check(palette && strstr(palette, "Quantize: recipe: mine"), "%s", palette);
+    check(loaded && strstr(loaded, "[3 Quantize]") && strstr(loaded, "mine"), "%s", loaded);
+    check(missing && strstr(missing, "nothing"), "%s", missing);
+    workbench_free(&w);
+}

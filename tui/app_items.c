@@ -8,9 +8,12 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/quant/recipe_file.h"
 
 static const char *const scope_titles[UI_SCOPES] = {
     "any", "Models", "Model page", "Downloads", "Quantize", "Inspect", "Compare", "Chat"};
+
+static const char load_recipe[] = "recipe.load ";
 
 const char *ui_app_scope_title(ui_scope scope)
 {
@@ -101,6 +104,14 @@ static void add_themes(ui_app *app)
         closedir(d);
 }
 
+static void add_recipe(void *ud, const char *name)
+{
+    char verb[sizeof((app_item *)0)->verb];
+    int n = snprintf(verb, sizeof verb, "%s%s", load_recipe, name);
+    if (n > 0 && (size_t)n < sizeof verb)
+        add_command(ud, "Quantize: recipe", name, verb);
+}
+
 static void add_settings(ui_app *app)
 {
     size_t n;
@@ -129,6 +140,7 @@ void ui_app_items_fill(ui_app *app, bool help)
     if (!help) {
         add_themes(app);
         add_settings(app);
+        nb_recipe_each(&app->cfg, add_recipe, app, NULL); /* none that can be read: none to load */
         add_command(app, "Screen", "save it as text", "save-screen ");
         add_command(app, "Chat", "a pane for the model at https://host/v1#name", "remote ");
         add_command(app, "Screen", "welcome, as at the first start", "welcome");
@@ -304,6 +316,11 @@ nb_status ui_app_command(ui_app *app, const char *line, nb_err *err)
         if (!nb_is_remote(paths[0]))
             return nb_fail(err, NB_USAGE, "remote: expected https://host[:port][/path]#name");
         ui_app_show(app, UI_CHAT, paths, "add");
+        return NB_OK;
+    }
+    if (strncmp(line, load_recipe, sizeof load_recipe - 1) == 0 && line[sizeof load_recipe - 1]) {
+        const char *names[] = {line + sizeof load_recipe - 1, NULL};
+        ui_app_show(app, UI_QUANTIZE, names, "recipe");
         return NB_OK;
     }
     if (strncmp(line, "save-screen ", 12) == 0 && line[12]) {

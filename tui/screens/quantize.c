@@ -468,8 +468,9 @@ static int busy(const void *self)
 
 static void show(void *self, const char *const *paths, const char *note)
 {
-    (void)note;
-    if (paths && paths[0])
+    if (paths && paths[0] && note && strcmp(note, "recipe") == 0)
+        ui_quantize_load(self, paths[0]);
+    else if (paths && paths[0])
         choose(self, paths[0]);
 }
 

@@ -295,6 +295,8 @@ void ui_quantize_more_command(const quantize *q, nb_str *out); /* as options of 
 /* quantize_pick.c */
 void ui_quantize_pick_open(quantize *q, quantize_list what);
 void ui_quantize_pick_close(quantize *q);
+/* A saved recipe becomes the form's; false: it said why not. */
+bool ui_quantize_load(quantize *q, const char *name);
 bool ui_quantize_pick_take(quantize *q, size_t row); /* false: it cannot be had */
 void ui_quantize_pick_draw(quantize *q, ui_canvas *c, ui_rect r);
 void ui_quantize_step_recipe(quantize *q, int step);

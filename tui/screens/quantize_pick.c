@@ -150,10 +150,14 @@ static void named(quantize *q, const char *name)
     q->modified = false;
 }
 
-static bool load(quantize *q, const char *name)
+bool ui_quantize_load(quantize *q, const char *name)
 {
     nb_recipe r;
     nb_err err = {0};
+    if (!q->source) {
+        ui_app_say(q->app, "choose a model first: Q in Models");
+        return false;
+    }
     if (nb_recipe_load(&r, ui_app_config(q->app), name, &err) != NB_OK) {
         ui_app_say(q->app, "%s", err.msg);
         return false;
@@ -182,7 +186,7 @@ bool ui_quantize_pick_take(quantize *q, size_t row)
         q->target.met = false;
         ui_quantize_plan(q);
     } else {
-        ok = load(q, p->name);
+        ok = ui_quantize_load(q, p->name);
     }
     if (ok)
         ui_quantize_pick_close(q);
@@ -202,7 +206,7 @@ void ui_quantize_step_recipe(quantize *q, int step)
             at = i;
     if (at >= q->n_pick)
         at = step > 0 ? q->n_pick - 1 : 0; /* none yet: the first, or the last */
-    load(q, q->pick[(at + q->n_pick + (size_t)step) % q->n_pick].name);
+    ui_quantize_load(q, q->pick[(at + q->n_pick + (size_t)step) % q->n_pick].name);
 }
 
 /* --- saving ------------------------------------------------------------------------------------
