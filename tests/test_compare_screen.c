@@ -424,6 +424,24 @@ CHECK_TEST(compare_screen, measuring_can_be_cancelled_and_says_what_is_wrong)
 /* --- Inspect's diff -----------------------------------------------------------------------------
  */
 
+/* Hours by its size: a text of which nothing is there. */
+CHECK_TEST(compare_screen, a_long_measuring_is_asked_about)
+{
+    stage s;
+    size_t n;
+    compare_begin(&s, "compare-long", (const char *const[]){"Q4_K_M", NULL});
+    test_spit("long.txt", "", 0);
+    check(truncate("long.txt", 1 << 29) == 0, "no file of that size");
+    stage_play(&s, "size 120x40\nwait\nkeys 5\nwait\nkeys e\ntext long.txt\nkeys Enter m\n"
+                   "save-screen asked\nkeys n\nwait\nsave-screen no\n");
+    char *asked = test_slurp("asked", &n), *no = test_slurp("no", &n);
+    stage_leave();
+    check(asked && strstr(asked, " on long.txt: about ") && strstr(asked, "Measure "), "%s", asked);
+    check(no && !strstr(no, "about ") && strstr(no, "not measured: m reads long.txt"), "%s", no);
+    free(asked);
+    free(no);
+}
+
 CHECK_TEST(compare_screen, two_marked_files_open_as_a_diff)
 {
     stage s;

@@ -62,6 +62,8 @@ typedef struct compare_measure {
     char text[1024]; /* file to read; "" = the demo's questions and answers */
     nb_err text_err; /* what is wrong with it */
     size_t measured;
+    double weights; /* of all files to be read, times the text's tokens: an estimate */
+    double began;   /* clock */
 } compare_measure;
 
 typedef struct compare {

@@ -1,8 +1,10 @@
 /* Measuring now: divergence from the reference and, for the demo, facts, of the file under the
  * cursor or the marked ones, by the text, context and protocol of the group on screen where that
  * text is at hand. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/base/file.h"
 #include "core/eval/judge.h"
@@ -177,13 +179,60 @@ static nb_status measure(nb_job *job, void *arg, nb_err *err)
     return st;
 }
 
-/* --- asking for it ------------------------------------------------------------------------------
- */
-
 const char *ui_compare_text(const compare *s)
 {
     return s->text[0] ? nb_path_base(s->text) : "the demo's questions";
 }
+
+/* --- how long ----------------------------------------------------------------------------------
+ */
+
+/* A weight of a token takes about so long before this machine has measured anything, one thread. */
+static const double GUESS = 1 / 2e10; /* s */
+enum { BYTES_PER_TOKEN = 4 };
+static const char speed[] = "compare.speed"; /* in the workspace: weights times tokens a second */
+
+static double tokens_of(const compare *s)
+{
+    struct stat st;
+    if (s->text[0])
+        return stat(s->text, &st) == 0 ? (double)st.st_size / BYTES_PER_TOKEN : 0;
+    return (double)s->work.like.chunks * s->work.like.n_ctx; /* 0: the demo's few */
+}
+
+/* Passes of the reference and of each file over the text. */
+static double work_of_all(const compare *s, size_t reference)
+{
+    double params = (double)s->table.row[reference].params;
+    for (size_t i = 0; i < s->table.n; i++)
+        for (size_t k = 0; k < s->work.n_path && i != reference; k++)
+            if (strcmp(s->work.path[k], s->table.row[i].path) == 0)
+                params += (double)s->table.row[i].params;
+    return params * tokens_of(s);
+}
+
+static double estimate(const compare *s)
+{
+    const char *kept = ui_workspace_get(ui_app_workspace(s->app), speed);
+    uint64_t rate;
+    if (kept && nb_parse_u64(kept, &rate) && rate)
+        return s->work.weights / (double)rate;
+    int threads = s->work.threads < 1 ? 1 : s->work.threads;
+    return s->work.weights * GUESS / threads;
+}
+
+static void remember_speed(compare *s)
+{
+    char text[32];
+    double took = ui_app_now(s->app) - s->work.began, rate = took > 0 ? s->work.weights / took : 0;
+    if (!(rate >= 1) || !(rate < 1e18) || ui_app_scripted(s->app))
+        return;
+    snprintf(text, sizeof text, "%" PRIu64, (uint64_t)rate);
+    ui_workspace_set(ui_app_workspace(s->app), speed, text);
+}
+
+/* --- asking for it ------------------------------------------------------------------------------
+ */
 
 /* The marked files, or the one under the cursor. */
 static size_t chosen(const compare *s, compare_measure *m)
@@ -198,10 +247,31 @@ static size_t chosen(const compare *s, compare_measure *m)
     return m->n_path;
 }
 
-void ui_compare_start(compare *s)
+static void name_work(const compare *s, char label[96])
 {
+    if (s->work.n_path == 1)
+        nb_short(label, 96, nb_path_base(s->work.path[0]));
+    else
+        snprintf(label, 96, "%zu files", s->work.n_path);
+}
+
+static void begin(void *arg, bool yes)
+{
+    compare *s = arg;
     char label[96];
     nb_err err = {0};
+    if (!yes || s->measuring)
+        return;
+    name_work(s, label);
+    s->work.began = ui_app_now(s->app);
+    if (ui_app_job(s->app, &s->measuring, UI_COMPARE, "measure", label, measure, &s->work, &err) !=
+        NB_OK)
+        ui_app_error(s->app, err.msg, "nothing was measured", "m tries again");
+}
+
+void ui_compare_start(compare *s)
+{
+    char label[96], text[64], time[16], question[320];
     size_t ref = ui_compare_reference(s);
     if (s->measuring) {
         ui_app_say(s->app, "a measuring runs already: x cancels it");
@@ -225,19 +295,24 @@ void ui_compare_start(compare *s)
         return;
     memcpy(s->work.reference, s->table.row[ref].path, sizeof s->work.reference);
     memcpy(s->work.text, s->text, sizeof s->work.text);
-    if (s->work.n_path == 1)
-        nb_short(label, sizeof label, nb_path_base(s->work.path[0]));
-    else
-        snprintf(label, sizeof label, "%zu files", s->work.n_path);
-    if (ui_app_job(s->app, &s->measuring, UI_COMPARE, "measure", label, measure, &s->work, &err) !=
-        NB_OK)
-        ui_app_error(s->app, err.msg, "nothing was measured", "m tries again");
+    s->work.weights = work_of_all(s, ref);
+    double seconds = estimate(s);
+    if (seconds <= UI_PARTS_LONG) {
+        begin(s, true);
+        return;
+    }
+    name_work(s, label);
+    snprintf(question, sizeof question, "Measure %s on %s: about %s?", label,
+             nb_short(text, sizeof text, ui_compare_text(s)), nb_human_time(time, seconds));
+    ui_app_confirm(s->app, question, begin, s);
 }
 
 void ui_compare_measured(compare *s, const nb_event *e)
 {
     const compare_measure *m = &s->work;
     s->measuring = NULL;
+    if (e->err.status == NB_OK && m->text[0] && m->measured >= m->n_path)
+        remember_speed(s);
     if (e->err.status == NB_CANCELED && m->measured)
         ui_app_say(s->app, "cancelled: %zu results are kept", m->measured);
     else if (e->err.status == NB_CANCELED)

@@ -7,6 +7,8 @@
 #include "tui/app.h"
 #include "tui/widgets/widget.h"
 
+enum { UI_PARTS_LONG = 600 }; /* s: what is estimated to take longer is asked about (tui.md 4.7) */
+
 /* The role and the words of a fit. */
 ui_role ui_parts_fit_role(nb_fit_word w);
 /* Memory a model may take now; scripted runs are pinned to 8 GiB of 16. */

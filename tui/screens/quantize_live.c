@@ -14,7 +14,6 @@ static const double REPLAY_RATE = 4.0;     /* tensors/s at least */
 static const double REPLAY_MOST = 15.0;    /* s: more tensors go by faster */
 static const double CHART_PAUSE = 0.1;     /* s between looks: charts move at 10 a second */
 static const uint64_t COSTLY = 1ull << 30; /* bytes written that are asked about */
-static const double LONG = 600;            /* s: a longer run too (tui.md 4.7) */
 
 void ui_quantize_release(quantize_source **ps)
 {
@@ -212,7 +211,7 @@ void ui_quantize_start(quantize *q)
         return;
     }
     double seconds = estimate(q);
-    if (q->plan.file_bytes <= COSTLY && seconds <= LONG) {
+    if (q->plan.file_bytes <= COSTLY && seconds <= UI_PARTS_LONG) {
         start(q, true);
         return;
     }
