@@ -424,6 +424,47 @@ CHECK_TEST(compare_screen, measuring_can_be_cancelled_and_says_what_is_wrong)
 /* --- Inspect's diff -----------------------------------------------------------------------------
  */
 
+/* What endpoints told is shown under the table, and is in no figure of it. */
+CHECK_TEST(compare_screen, remote_results_are_shown_apart_and_ranked_with_no_others)
+{
+    stage s;
+    size_t n;
+    compare_begin(&s, "compare-remote", (const char *const[]){"Q4_K_M", "Q2_K", NULL});
+    nb_runs *runs = compare_store(&s);
+    nb_far far = {.remote = "https://far.example/v1#big\x1b[2J",
+                  .n_ctx = 128,
+                  .chunks = 4,
+                  .scored = 400,
+                  .ppl = 9.5,
+                  .far_ppl = 8.25,
+                  .kld = 0.0421,
+                  .kld_err = 0.003,
+                  .same_top = 0.9};
+    nb_run_key key = {.model = compare_print("Q2_K"), .text = "77ab2c41", .protocol = "pieces"};
+    nb_err err = {0};
+    check(nb_far_print(far.remote, &key.reference, &err) == NB_OK, "%s", err.msg);
+    check(nb_runs_add(runs, NB_RUN_FAR, &key, &far, &err) == NB_OK, "%s", err.msg);
+    key.model = key.reference;
+    key.reference = 0;
+    check(nb_runs_add(runs, NB_RUN_FAR, &key, &far, &err) == NB_OK, "%s", err.msg);
+    nb_runs_close(&runs);
+    stage_play(&s, "size 120x40\nwait\nkeys 5\nwait\nsave-screen wide\nsave-json doc\n"
+                   "resize 80x24\nsave-screen narrow\n");
+    char *wide = test_slurp("wide", &n), *narrow = test_slurp("narrow", &n);
+    nb_json *doc = load("doc");
+    stage_leave();
+    check(wide && strstr(wide, "remote, not ranked (lower bounds") &&
+              strstr(wide, "KL at least 0.04210 +/- 0.00300 from https://far.example/v1#big") &&
+              strstr(wide, "perplexity 9.500"),
+          "%s", wide);
+    check(!strchr(wide, '\x1b') && narrow && strstr(narrow, "which to keep"), "%s", narrow);
+    check(!has_number(file_of(doc, "Q2_K"), "kld") && !has_number(file_of(doc, "Q2_K"), "ppl"),
+          "a remote figure stands among the ranked");
+    nb_json_close(&doc);
+    free(wide);
+    free(narrow);
+}
+
 /* Hours by its size: a text of which nothing is there. */
 CHECK_TEST(compare_screen, a_long_measuring_is_asked_about)
 {

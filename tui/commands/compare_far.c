@@ -26,13 +26,13 @@ static bool is_latest(const nb_runs *runs, size_t i, const nb_run_key *key)
 /* An address as typed, whose name may not be said. */
 static bool is_asked_for(const ui_compare_far *f, const char *remote)
 {
-    for (size_t i = 0; i < f->n; i++) {
+    for (size_t i = 0; i < f->n && !f->every; i++) {
         size_t n = strlen(f->far[i]);
         bool named = strchr(f->far[i], '#') != NULL;
         if (strncmp(remote, f->far[i], n) == 0 && remote[n] == (named ? '\0' : '#'))
             return true;
     }
-    return false;
+    return f->every;
 }
 
 /* The file's name, or the endpoint's where it is the model; NULL: no row of this table. */
@@ -61,14 +61,19 @@ static void each(const ui_compare_far *f, see_fn *see, void *arg)
     }
 }
 
-static void print_one(void *arg, const char *model, const nb_run_key *key, const nb_far *r)
+const char ui_compare_far_title[] =
+    "remote, not ranked (lower bounds, each against its own reference, protocol and text)";
+
+typedef struct lines {
+    void (*see)(void *arg, const char *line);
+    void *arg;
+    size_t n;
+} lines;
+
+static void line_of(void *arg, const char *model, const nb_run_key *key, const nb_far *r)
 {
     nb_str s = {0};
-    bool *any = arg;
-    if (!*any)
-        puts("\nremote, not ranked (lower bounds, each against its own reference, protocol and "
-             "text)");
-    *any = true;
+    lines *l = arg;
     if (key->reference)
         nb_str_addf(&s,
                     "%s: KL at least %.5f +/- %.5f from %s, same likeliest token %.2f %%, "
@@ -78,14 +83,32 @@ static void print_one(void *arg, const char *model, const nb_run_key *key, const
         nb_str_addf(&s, "%s: perplexity %.3f +/- %.3f", model, r->ppl, r->ppl_err);
     nb_str_addf(&s, "  (%s: %u pieces of about %u, text %.8s)", key->protocol, r->chunks, r->n_ctx,
                 key->text);
-    ui_print_line(nb_str_c(&s));
+    l->see(l->arg, nb_str_c(&s));
+    l->n++;
     nb_str_free(&s);
+}
+
+size_t ui_compare_far_lines(const ui_compare_far *f, void (*see)(void *arg, const char *line),
+                            void *arg)
+{
+    lines l = {.see = see, .arg = arg};
+    each(f, line_of, &l);
+    return l.n;
+}
+
+static void print_one(void *arg, const char *line)
+{
+    bool *any = arg;
+    if (!*any)
+        printf("\n%s\n", ui_compare_far_title);
+    *any = true;
+    ui_print_line(line);
 }
 
 void ui_compare_far_print(const ui_compare_far *f)
 {
     bool any = false;
-    each(f, print_one, &any);
+    ui_compare_far_lines(f, print_one, &any);
 }
 
 static void add_double(nb_jout *w, const char *key, double v)

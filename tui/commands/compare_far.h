@@ -11,7 +11,14 @@ typedef struct ui_compare_far {
     const nb_runs *runs;
     const char *const *far;
     size_t n;
+    bool every; /* endpoints' perplexities need not be asked for */
 } ui_compare_far;
+
+/* One result a line, not sanitised; behind the last one nothing is borrowed. Returns their number.
+ */
+size_t ui_compare_far_lines(const ui_compare_far *f, void (*see)(void *arg, const char *line),
+                            void *arg);
+extern const char ui_compare_far_title[]; /* what they are, over all of them */
 
 void ui_compare_far_print(const ui_compare_far *f);
 /* "remote": [{model, reference, ...}]. */

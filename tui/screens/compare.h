@@ -83,6 +83,7 @@ typedef struct compare {
     size_t n_group, at_group;
     size_t pick; /* row of the table, SIZE_MAX = none */
     char why[400];
+    nb_str far; /* what endpoints told of these files, a line each; "" = nothing */
     char problem[240];
     char text[1024];                  /* to measure on; "" = the demo's */
     size_t row[COMPARE_FILES], n_row; /* of the table, as shown */

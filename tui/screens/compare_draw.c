@@ -425,6 +425,22 @@ static void group_words(const compare *s, char *out, size_t cap)
              s->n_group, s->n_group == 2 ? "other" : "next", why);
 }
 
+/* What endpoints told, under all that is ranked; l NULL: only counts. Returns rows. */
+static int far_lines(const compare *s, parts_lines *l, int width)
+{
+    int n = 0;
+    char line[1200];
+    for (const char *at = nb_str_c(&s->far); *at; at += strspn(at, "\n")) {
+        size_t len = strcspn(at, "\n");
+        snprintf(line, sizeof line, "%.*s", (int)len, at);
+        if (l)
+            ui_parts_wrap(l, UI_DIM, line);
+        n += ui_parts_rows_of(line, width);
+        at += len;
+    }
+    return n;
+}
+
 /* Rows of the box: the sentence, the groups, what is being measured or asked. */
 static int keep_height(const compare *s, int width)
 {
@@ -434,7 +450,7 @@ static int keep_height(const compare *s, int width)
         group_words(s, groups, sizeof groups);
         n += ui_parts_rows_of(groups, width - 4);
     }
-    return n + 2 + (s->measuring != NULL) + s->asking;
+    return n + far_lines(s, NULL, width - 4) + 2 + (s->measuring != NULL) + s->asking;
 }
 
 static void draw_measuring(const compare *s, parts_lines *l)
@@ -471,6 +487,7 @@ static void draw_keep(compare *s, ui_canvas *c, ui_rect r)
         group_words(s, groups, sizeof groups);
         ui_parts_wrap(&l, UI_DIM, groups);
     }
+    far_lines(s, &l, l.r.w);
 }
 
 /* --- the whole ---------------------------------------------------------------------------------

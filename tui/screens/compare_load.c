@@ -6,6 +6,7 @@
 
 #include "core/base/file.h"
 #include "tui/commands/default_text.h"
+#include "tui/commands/compare_far.h"
 #include "tui/screens/compare.h"
 
 static const double LOOK_EVERY = 1; /* s between looks at the times of files */
@@ -188,6 +189,15 @@ void ui_compare_show_group(compare *s, size_t group)
     ui_compare_arrange(s);
 }
 
+static void add_far(void *arg, const char *line)
+{
+    nb_str *far = arg;
+    nb_str_add(far, far->len ? "\n" : ui_compare_far_title);
+    if (!strchr(nb_str_c(far), '\n'))
+        nb_str_add(far, "\n");
+    nb_safe_text(far, line, strlen(line), NB_SAFE_ONE_LINE);
+}
+
 /* The group that was shown, if it is still there. */
 static size_t same_group(const compare *s, const nb_run_key *key)
 {
@@ -203,6 +213,7 @@ void ui_compare_drop(compare *s)
     nb_compare_close(&s->table);
     nb_runs_close(&s->runs);
     nb_weights_close(&s->mapped);
+    nb_str_free(&s->far);
     s->n_row = s->n_group = s->n_map = 0;
     s->pick = SIZE_MAX;
 }
@@ -231,6 +242,8 @@ static void take(compare *s)
     s->load.runs = NULL;
     s->load.mapped = NULL;
     s->problem[0] = '\0';
+    const ui_compare_far far = {.c = &s->table, .runs = s->runs, .every = true};
+    ui_compare_far_lines(&far, add_far, &s->far);
     s->n_group = nb_compare_groups(&s->table, s->runs, s->group);
     if (fresh && s->n_group && !s->group[0].kld)
         s->y = NB_AXIS_PPL; /* all there is */
