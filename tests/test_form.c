@@ -325,3 +325,47 @@ CHECK_TEST(form, the_palette_loads_a_recipe)
     check(missing && strstr(missing, "nothing"), "%s", missing);
     workbench_free(&w);
 }
+
+/* Killed behind the rename of the second shard, when the first has no name yet: the same again
+ * finishes that set and makes no other. */
+CHECK_TEST(form, tui_13_a_split_model_killed_while_it_is_named_is_finished)
+{
+    if (TEST_THIN > 1)
+        check_skip("nothing can be preloaded before a sanitizer");
+    char dir[512], home[560], path[1100], preload[600];
+    snprintf(dir, sizeof dir, "%s", test_path(test_tmpdir(), "form-named"));
+    check(nb_mkdirs(dir, NULL) == NB_OK, "%s", dir);
+    snprintf(home, sizeof home, "HOME=%s", dir);
+    snprintf(preload, sizeof preload, "LD_PRELOAD=%.*s/tests/preload.so",
+             (int)(strrchr(child_nibble, '/') - child_nibble), child_nibble);
+    snprintf(path, sizeof path, "%s", test_path(dir, "whole.gguf"));
+    child c = child_run(
+        &(child_how){.args = {"quantize", "demo", "-t", "BF16", "-o", path}, .env = {home}});
+    check(c.code == 0, "%s", c.err);
+    child_free(&c);
+    quant_split(path, test_path(dir, "demo"), 2);
+    static const char script[] =
+        "size 120x40\nkeys 3\nwait\ndouble options of\nclick as many\nkeys Space\nkeys C-r\nwait\n";
+    test_spit(test_path(dir, "script"), script, sizeof script - 1);
+    child_how how = {.args = {"demo-00001-of-00002.gguf", "--script", "script"},
+                     .env = {home, preload, "NB_KILL_AFTER=rename 1"},
+                     .dir = dir,
+                     .may_die = true};
+    for (int again = 0; again < 2; again++) {
+        c = child_run(&how);
+        check(c.code == (again ? 0 : 1009), "status %d: %s", c.code, c.err);
+        child_free(&c);
+        for (int shard = 1; shard <= 2; shard++) {
+            snprintf(path, sizeof path,
+                     "%s/.local/share/nibble/models/Nibble-Demo-Q4_K_M-%05d-of-00002.gguf", dir,
+                     shard);
+            check(nb_exists(path) == (again || shard == 2), "run %d: %s", again, path);
+        }
+        how.env[1] = NULL;
+    }
+    char **names;
+    size_t n;
+    snprintf(path, sizeof path, "%s/.local/share/nibble/models", dir);
+    check(nb_names_in(path, &names, &n, NULL) == NB_OK && n == 2, "%s: %zu files", path, n);
+    nb_names_free(names, n);
+}

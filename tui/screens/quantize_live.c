@@ -84,24 +84,36 @@ static void see_shard(quantize_live *l, size_t i)
     choose_walk(l);
 }
 
+/* Of the set's names those that are there; *first: also that of the first shard. */
+static nb_status count_taken(const quantize_live *l, size_t *taken, bool *first, nb_err *err)
+{
+    char one[1200];
+    *taken = 0;
+    for (size_t s = l->n_shards; s-- > 0;) {
+        NB_TRY(nb_shard_path(one, sizeof one, l->base, s + 1, l->n_shards, err));
+        *first = nb_exists(one);
+        *taken += *first;
+    }
+    return NB_OK;
+}
+
 /* The workbench never overwrites: base is a name of which no file is there, "-2" added if need be.
- */
-static nb_status free_split(quantize_live *l, const char *path, nb_err *err)
+ * But a set of ours whose naming was cut off has no first shard yet: that is gone on with. */
+static nb_status open_split(quantize_live *l, const char *path, nb_err *err)
 {
     size_t len = strlen(path) - (nb_has_suffix(path, ".gguf") ? 5 : 0), taken = 1;
-    char one[1200];
+    bool first = true;
     for (int i = 1; taken && i < 10000; i++) {
         char more[16] = "";
         if (i > 1)
             snprintf(more, sizeof more, "-%d", i);
         snprintf(l->base, sizeof l->base, "%.*s%s", (int)len, path, more);
-        taken = 0;
-        for (size_t s = 0; s < l->n_shards; s++) {
-            NB_TRY(nb_shard_path(one, sizeof one, l->base, s + 1, l->n_shards, err));
-            taken += nb_exists(one);
-        }
+        NB_TRY(count_taken(l, &taken, &first, err));
+        if (taken && !first &&
+            nb_shards_open(&l->set, l->shards, l->n_shards, l->base, &l->opt, NULL) == NB_OK)
+            return NB_OK;
     }
-    return NB_OK;
+    return nb_shards_open(&l->set, l->shards, l->n_shards, l->base, &l->opt, err);
 }
 
 static nb_status prepare(quantize *q, nb_err *err)
@@ -135,9 +147,8 @@ static nb_status prepare(quantize *q, nb_err *err)
         return st;
     }
     l->whole = plan;
-    NB_TRY(free_split(l, q->output, err));
+    NB_TRY(open_split(l, q->output, err));
     NB_TRY(nb_shard_path(l->out, sizeof l->out, l->base, 1, l->n_shards, err));
-    NB_TRY(nb_shards_open(&l->set, l->shards, l->n_shards, l->base, &l->opt, err));
     see_shard(l, 0);
     return NB_OK;
 }
