@@ -247,6 +247,66 @@ CHECK_TEST(imatrix_write, collecting_gives_the_same_bits_for_any_threads)
     }
 }
 
+typedef struct wish {
+    int left;  /* questions until it is wished */
+    int after; /* questions, reports and chunks behind it */
+} wish;
+
+static bool wished(void *ud)
+{
+    wish *w = ud;
+    w->after += w->left < 0;
+    return w->left-- <= 0;
+}
+
+static void reported(void *ud, const nb_progress *p)
+{
+    wish *w = ud;
+    (void)p;
+    w->after += w->left < 0;
+}
+
+static nb_status seen(void *arg, nb_imatrix *im, uint64_t done, nb_err *err)
+{
+    wish *w = arg;
+    (void)im;
+    (void)done;
+    (void)err;
+    w->after += w->left < 0;
+    return NB_OK;
+}
+
+/* It asks at least twice a layer, and at the first yes nothing more is computed, reported or given
+ * away. */
+CHECK_TEST(imatrix_write, a_cancelled_collection_ends_at_the_next_question)
+{
+    rig r;
+    nb_err err = {0};
+    rig_open(&r, 2, 64, test_data("eval.txt"));
+    wish all = {.left = 1 << 30};
+    nb_hooks hooks = {.progress = reported, .canceled = wished, .ud = &all};
+    nb_collect_options opt = {.n_ctx = 64, .max_chunks = 2, .chunk = seen, .arg = &all};
+    nb_collected c;
+    nb_imatrix *im = NULL;
+    check(nb_imatrix_new(&im, 64, NULL) == NB_OK, "new");
+    check(nb_collect(&c, im, r.s, r.pool, r.tok, r.text, r.len, &opt, &hooks, &err) == NB_OK, "%s",
+          err.msg);
+    nb_imatrix_close(&im);
+    int polls = (1 << 30) - all.left, least = 2 * 2 * (int)r.model->hp.n_layer;
+    check(polls >= least, "%d questions in 2 chunks of %u layers", polls, r.model->hp.n_layer);
+    for (int i = 0; i < polls; i += 1 + polls / 17) {
+        wish w = {.left = i};
+        hooks.ud = opt.arg = &w;
+        check(nb_imatrix_new(&im, 64, NULL) == NB_OK, "new");
+        check(nb_collect(&c, im, r.s, r.pool, r.tok, r.text, r.len, &opt, &hooks, &err) ==
+                  NB_CANCELED,
+              "after %d questions: %s", i, err.msg);
+        check(w.after == 0, "after %d questions it went on: %d", i, w.after);
+        nb_imatrix_close(&im);
+    }
+    rig_close(&r);
+}
+
 CHECK_TEST(imatrix_write, a_resumed_collection_ends_in_the_same_bytes)
 {
     rig r;
