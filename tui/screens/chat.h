@@ -1,11 +1,13 @@
 /* State of the Chat screen, shared by its files: chat.c (keys), chat_load.c (models), chat_pane.c
- * (turns, what the jobs say), ui_chat_draw.c (panes, input, lines below), chat_text.c (an answer as
+ * (turns, what the jobs say), chat_draw.c (panes, input, lines below), chat_text.c (an answer as
  * rows and tokens), chat_thought.c (what it thought first), chat_params.c (the P panel),
- * chat_remote.c (models behind addresses).
+ * chat_remote.c (models behind addresses), chat_forced.c and chat_kl.c (A's answer scored in the
+ * other panes).
  *
  * One conversation, one to four panes, each a model with its own branch of it. A pane's job (load
- * or turn) owns the pane's nb_local while it runs; the main thread touches it only when job is
- * NULL. Panes take turns one after another unless `together`. */
+ * or turn) owns the pane's nb_local while it runs, forced scoring those of all panes; the main
+ * thread touches them only when there is no such job. Panes take turns one after another unless
+ * `together`. */
 #ifndef NIBBLE_SCREEN_CHAT_H
 #define NIBBLE_SCREEN_CHAT_H
 
@@ -320,7 +322,7 @@ void ui_chat_diff_free(chat_diff *d);
 /* The same words as one text; false: there are no two answers. */
 bool ui_chat_diff_text(const chat *c, int pane, nb_str *out);
 
-/* ui_chat_draw.c */
+/* chat_draw.c */
 void ui_chat_draw(void *self, ui_canvas *canvas, ui_rect r);
 
 #endif
