@@ -89,6 +89,8 @@ static void draw_differences(const chat *c, ui_canvas *canvas, ui_rect r)
     if (!n && both)
         ui_text(canvas, x, r.y, UI_OK,
                 by_text ? "same text in every pane" : "same tokens in every pane");
+    else if (n && x + 48 < r.x + r.w)
+        ui_text(canvas, x + 1, r.y, UI_DIM, "n N go there, Enter tells why, F: KL per token");
     else if (n && x + 30 < r.x + r.w)
         ui_text(canvas, x + 1, r.y, UI_DIM, "n N go there, Enter tells why");
     else if (n && x + 14 < r.x + r.w)
