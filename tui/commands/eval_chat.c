@@ -63,21 +63,26 @@ static nb_message *gather(const forced *f, size_t *n, nb_err *err)
     return out;
 }
 
+/* Its length first: what the file says of that is no size to trust. */
 static nb_status context(forced *f, nb_err *err)
 {
     size_t n, prompt = f->m->n_prompt;
     nb_prompt p = {0};
     nb_message *messages = gather(f, &n, err);
-    f->ids =
-        messages ? nb_alloc(prompt + f->m->n_token, sizeof *f->ids, "conversation", err) : NULL;
-    nb_status st = f->ids ? NB_OK : NB_NOMEM;
-    if (st == NB_OK)
-        st = nb_chat_encode(f->chat, messages, n, &f->vars.vars, f->ids, prompt, &p, err);
+    if (!messages)
+        return NB_NOMEM;
+    nb_status st = nb_chat_encode(f->chat, messages, n, &f->vars.vars, NULL, 0, &p, err);
     if (st == NB_OK && p.n != prompt)
         st = nb_fail(err, NB_REFUSED,
                      "the answer followed %zu tokens, this reference reads the chat as %zu: "
                      "--system, --think and --tools are to be as they were",
                      prompt, p.n);
+    if (st == NB_OK && !(f->ids = nb_alloc(prompt + f->m->n_token, sizeof *f->ids, "chat", err)))
+        st = NB_NOMEM;
+    if (st == NB_OK)
+        st = nb_chat_encode(f->chat, messages, n, &f->vars.vars, f->ids, prompt, &p, err);
+    if (st == NB_OK && p.n != prompt) /* its template tells the time */
+        st = nb_fail(err, NB_REFUSED, "the conversation changed while it was read");
     for (size_t i = 0; st == NB_OK && i < f->m->n_token; i++)
         f->ids[prompt + i] = f->m->token[i].id;
     free(messages);
