@@ -28,17 +28,17 @@
 
 /* As above for kernels that take rows side by side, `kernel(type, n, w, row_size, rows, x, y)`: the
  * dot is one row of them. */
-#define NK_ROWS_PAIR(kernel, sym)                                                                  \
+#define NK_ROWS_PAIR(kernel, type, sym)                                                            \
     static float dot_##sym(size_t n, const void *w, const void *x)                                 \
     {                                                                                              \
         float y;                                                                                   \
-        kernel(sym, n, w, 0, 1, x, &y);                                                            \
+        kernel(type, n, w, 0, 1, x, &y);                                                           \
         return y;                                                                                  \
     }                                                                                              \
     static void rows_##sym(size_t n, const void *w, size_t row_size, size_t rows, const void *x,   \
                            float *y)                                                               \
     {                                                                                              \
-        kernel(sym, n, w, row_size, rows, x, y);                                                   \
+        kernel(type, n, w, row_size, rows, x, y);                                                  \
     }
 #define NK_ROWS_SET(ID, sym)                                                                       \
     ops->dot[NK_##ID] = dot_##sym;                                                                 \

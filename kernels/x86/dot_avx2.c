@@ -72,7 +72,7 @@ NK_INLINE void simple_rows(const simple_type t, size_t n, const void *w, size_t 
     }
 }
 
-#define SIMPLE_ROWS(ID, sym) NK_ROWS_PAIR(simple_rows, sym)
+#define SIMPLE_ROWS(ID, sym) NK_ROWS_PAIR(simple_rows, sym, sym)
 NK_SIMPLE_TYPES(SIMPLE_ROWS)
 NK_LEVEL_TYPES(SIMPLE_ROWS)
 
@@ -126,9 +126,9 @@ NK_INLINE void float_rows(const float_type t, size_t n, const void *w, size_t ro
 
 static const float_type f32 = {eight_f32, 4}, f16 = {eight_f16, 2}, bf16 = {eight_bf16, 2};
 
-NK_ROWS_PAIR(float_rows, f32)
-NK_ROWS_PAIR(float_rows, f16)
-NK_ROWS_PAIR(float_rows, bf16)
+NK_ROWS_PAIR(float_rows, f32, f32)
+NK_ROWS_PAIR(float_rows, f16, f16)
+NK_ROWS_PAIR(float_rows, bf16, bf16)
 
 void nk_x86_dot_avx2(nk_ops *ops)
 {
