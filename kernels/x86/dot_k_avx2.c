@@ -1,3 +1,4 @@
+#include "kernels/x86/side_avx2.h"
 #include "kernels/x86/super_types_avx2.h"
 #include "kernels/x86/x86.h"
 
@@ -7,8 +8,6 @@
  * rows go side by side: their scales are taken apart together, their sums are reduced together, and
  * a vector holds one number of each. What is done for every row on its own is kept little: of two
  * threads of one core each has half its vector units, and memory is faster than that. */
-
-enum { SIDE = 8, LINE = 64 };
 
 /* --- what rows share: a super-block of x --------------------------------------------------------
  */
@@ -22,20 +21,6 @@ typedef struct column {
     float d;
 } column;
 
-/* Words 0, 2, 4, ... before 1, 3, 5, ... */
-NK_INLINE __m256i even_words_first(__m256i v)
-{
-    const __m256i order = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
-    return _mm256_permute4x64_epi64(_mm256_shuffle_epi8(v, order), 0xd8);
-}
-
-NK_INLINE __m128i even_bytes_first(__m128i v)
-{
-    const __m128i order = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
-    return _mm_shuffle_epi8(v, order);
-}
-
 NK_INLINE void read_column(column *c, const nk_block_q8_k *a)
 {
     __m256i sums = load32(a->bsums), s = _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
@@ -48,13 +33,6 @@ NK_INLINE void read_column(column *c, const nk_block_q8_k *a)
     s = _mm256_add_epi32(s, _mm256_permute2x128_si256(s, s, 1));
     s = _mm256_add_epi32(s, _mm256_shuffle_epi32(s, 0x4e));
     c->total = _mm256_add_epi32(s, _mm256_shuffle_epi32(s, 0xb1));
-}
-
-NK_INLINE __m256i pair_all(const int16_t p[2])
-{
-    int32_t v;
-    memcpy(&v, p, sizeof v);
-    return _mm256_set1_epi32(v);
 }
 
 /* --- what eight super-blocks hold besides codes -------------------------------------------------
@@ -85,30 +63,6 @@ NK_INLINE void words_of_8(const char *const w[SIDE], size_t at, const int skip, 
     v[1] = _mm256_unpackhi_epi64(a, b);
     v[2] = _mm256_unpacklo_epi64(c, d);
     v[3] = _mm256_unpackhi_epi64(c, d);
-}
-
-/* The 32 bits at w[r] + at in lane r. */
-NK_INLINE __m256i word_of_8(const char *const w[SIDE], size_t at)
-{
-    __m128i v[SIDE];
-#pragma GCC unroll 8
-    for (int r = 0; r < SIDE; r++) {
-        int32_t one;
-        memcpy(&one, w[r] + at, sizeof one);
-        v[r] = _mm_cvtsi32_si128(one);
-    }
-#pragma GCC unroll 4
-    for (int r = 0; r < SIDE; r += 2)
-        v[r] = _mm_unpacklo_epi32(v[r], v[r + 1]);
-    return _mm256_setr_m128i(_mm_unpacklo_epi64(v[0], v[2]), _mm_unpacklo_epi64(v[4], v[6]));
-}
-
-/* Of two f16 in each lane the first, then the second. */
-NK_INLINE void floats_of(__m256i v, __m256 *first, __m256 *second)
-{
-    v = even_words_first(v);
-    *first = _mm256_cvtph_ps(_mm256_castsi256_si128(v));
-    *second = _mm256_cvtph_ps(_mm256_extracti128_si256(v, 1));
 }
 
 /* One byte per group of 32, four groups a lane, times x's sums of them. */
@@ -266,22 +220,6 @@ ROW_TYPE(tq2_0, side_tq2_0, NULL, UNIT, 0)
 /* --- sums ---------------------------------------------------------------------------------------
  */
 
-/* The compiler may not look through these: it would keep x, which every row reads, in registers it
- * then lacks, put off additions until their terms are spilled, and take scales out of the vectors
- * they were stored from, all of which costs more than the loads and stores asked for. */
-NK_INLINE const int8_t *read_again(const int8_t *p)
-{
-    __asm__("" : "+r"(p));
-    return p;
-}
-
-NK_INLINE __m256i add_now(__m256i a, __m256i b)
-{
-    a = _mm256_add_epi32(a, b);
-    __asm__("" : "+x"(a));
-    return a;
-}
-
 /* The integer sums of one super-block in eight lanes, of q2_K its mins' too. */
 NK_INLINE __m256i row_sum(const row_type t, const char *block, const column *c, const side *s,
                           int r, __m256i *min)
@@ -305,10 +243,8 @@ NK_INLINE __m256i row_sum(const row_type t, const char *block, const column *c, 
             sum[0] = _mm256_add_epi16(sum[0], p); /* at most 8 * 2 * 3 * 128 */
             continue;
         }
-        __m256i by =
-            t.scaling == PER_32
-                ? pair_all(scale32 + g / 4 * 16 + g % 4 * 2)
-                : _mm256_shuffle_epi8(scale, _mm256_set1_epi16((short)(0x0100 + 0x0202 * g)));
+        __m256i by = t.scaling == PER_32 ? pair_all(scale32 + g / 4 * 16 + g % 4 * 2)
+                                         : scale_of_group(scale, g);
         p = _mm256_madd_epi16(p, by);
         if (g == 0)
             sum[0] = p;
@@ -336,11 +272,7 @@ NK_INLINE __m256 super_side(const row_type t, size_t n, const char *const w[SIDE
         NK_UNSET side s;
         NK_UNSET __m256i sum[SIDE];
         NK_UNSET __m256i min[SIDE];
-        /* as much of the next eight rows: hardware prefetchers stop at page ends */
-#pragma GCC unroll 32
-        for (size_t k = 0; k < SIDE * t.block_size; k += LINE)
-            _mm_prefetch(next + k, _MM_HINT_T0);
-        next += SIDE * t.block_size;
+        next = ask_ahead(next, t.block_size);
         read_column(&c, a);
         t.side(w, at, &c, &s);
         __asm__("" : "+m"(s.scale), "+m"(c.sum32));
@@ -368,15 +300,8 @@ NK_INLINE void super_rows(const row_type t, size_t n, const void *w, size_t row_
 {
     for (size_t r = 0; r < rows; r += SIDE) {
         const char *at[SIDE];
-        float out[SIDE];
         rows_side_by_side(at, SIDE, w, row_size, r, rows);
-        __m256 sums = super_side(t, n, at, row_size, x);
-        if (r + SIDE <= rows) {
-            _mm256_storeu_ps(y + r, sums);
-            continue;
-        }
-        _mm256_storeu_ps(out, sums);
-        memcpy(y + r, out, (rows - r) * sizeof *y);
+        store_side(y + r, rows - r, super_side(t, n, at, row_size, x));
     }
 }
 

@@ -22,27 +22,6 @@ NK_INLINE __m128 add_scaled(__m128 s, __m256i sum, float scale)
     return _mm_fmadd_ss(_mm_cvtepi32_ps(v), _mm_set_ss(scale), s);
 }
 
-NK_INLINE float lattice_dot(const lattice_type t, size_t n, const void *w, const void *x)
-{
-    const uint64_t *grid = nk_grid_values(t.grid);
-    __m128 acc = _mm_setzero_ps();
-    const char *b = w;
-    const nk_block_q8_k *a = x;
-    for (size_t i = 0; i < n / NK_SUPER_LEN; i++, b += t.block_size, a++) {
-        uint8_t sc[16];
-        __m256i sum = _mm256_setzero_si256();
-        t.scales(b, sc);
-#pragma GCC unroll 8
-        for (int g = 0; g < 8; g++) {
-            __m256i s = _mm256_setr_m128i(_mm_set1_epi16(sc[2 * g]), _mm_set1_epi16(sc[2 * g + 1]));
-            __m256i pair = value_pairs(t.values(b, grid, g), a->qs + NK_LEN * g);
-            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pair, s));
-        }
-        acc = add_scaled(acc, sum, t.d(b) * a->d);
-    }
-    return _mm_cvtss_f32(acc);
-}
-
 static float dot_iq4_xs(size_t n, const void *w, const void *x)
 {
     __m128 acc = _mm_setzero_ps();
@@ -153,22 +132,19 @@ static void unpack_q1_0(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel
 
 NK_LATTICE_TYPES(NK_LATTICE_TYPE)
 
-#define LATTICE_PAIR(ID, sym, d_of, grid_of)                                                       \
-    static float dot_##sym(size_t n, const void *w, const void *x)                                 \
-    {                                                                                              \
-        return lattice_dot(lattice_##sym, n, w, x);                                                \
-    }                                                                                              \
+#define LATTICE_UNPACK(ID, sym, d_of, grid_of)                                                     \
     static void unpack_##sym(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)          \
     {                                                                                              \
         (void)n;                                                                                   \
         unpack_lattice(lattice_##sym, row, p);                                                     \
     }
-NK_LATTICE_TYPES(LATTICE_PAIR)
+NK_LATTICE_TYPES(LATTICE_UNPACK)
 
 #define SET(ID, sym, product)                                                                      \
     ops->dot[NK_##ID] = dot_##sym;                                                                 \
     ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product};
-#define LATTICE_SET(ID, sym, d_of, grid_of) SET(ID, sym, k_signed16)
+#define LATTICE_SET(ID, sym, d_of, grid_of)                                                        \
+    ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_k_signed16};
 
 void nk_x86_dot_lattice_avx2(nk_ops *ops)
 {

@@ -1,0 +1,443 @@
+#include "kernels/x86/lattice_avx2.h"
+#include "kernels/x86/side_avx2.h"
+#include "kernels/x86/x86.h"
+#include "kernels/dot_rows.h"
+
+/* IQ types on grids and iq4_xs against q8_K, eight rows side by side. What a super-block holds
+ * besides points (indices of nine bits and more, signs, scales) is taken apart for all its groups
+ * at once; a group then costs its loads of points and little else. Sums are integers and exact, so
+ * they may be regrouped: pair sums stay within 2 * 127 * 128 < 2^15. Floats stand in the order of
+ * gemm.h. */
+
+/* A super-block of x. */
+typedef struct column {
+    const int8_t *q;
+    __m256i sum16; /* sums of groups of 16, the even ones first */
+    __m128i sum32; /* of groups of 32 */
+} column;
+
+/* A super-block of one row. */
+typedef struct parts {
+    _Alignas(32) uint16_t index[NK_SUPER_LEN / 4]; /* of points */
+    _Alignas(32) int16_t scale32[8][2];            /* of 32 weights, twice */
+    __m256i scale16;                               /* of 16, the even ones first */
+    __m256i signs; /* a bit a weight, words of 16 bits, the even ones first */
+    __m256i sum;   /* what the groups' sums begin with */
+} parts;
+
+typedef void read_fn(const char *block, const column *c, parts *p);
+/* Pair sums of group g, before its scale. */
+typedef __m256i pairs_fn(const char *block, const int8_t *x, const parts *p, const uint64_t *grid,
+                         const int g);
+typedef __m256 d_of_8_fn(const char *const w[SIDE], size_t at);
+
+typedef struct grid_type {
+    read_fn *read;
+    pairs_fn *pairs;
+    d_of_8_fn *d;
+    size_t block_size;
+    nk_grid_id grid;
+    bool per32;
+} grid_type;
+
+/* --- points and signs ---------------------------------------------------------------------------
+ */
+
+NK_INLINE __m128 two_points(const uint64_t *a, const uint64_t *b)
+{
+    __m128 v = _mm_castsi128_ps(_mm_loadl_epi64((const __m128i_u *)a));
+    return _mm_loadh_pi(v, (const __m64 *)b);
+}
+
+/* 32 weights out of four points of eight, and of eight points of four. */
+NK_INLINE __m256i points_of_8(const uint64_t *a, const uint64_t *b, const uint64_t *c,
+                              const uint64_t *d)
+{
+    return _mm256_castps_si256(_mm256_setr_m128(two_points(a, b), two_points(c, d)));
+}
+
+NK_INLINE __m256i points_of_4(const uint64_t *const at[8])
+{
+    __m128 lo = _mm_shuffle_ps(two_points(at[0], at[1]), two_points(at[2], at[3]), 0x88);
+    __m128 hi = _mm_shuffle_ps(two_points(at[4], at[5]), two_points(at[6], at[7]), 0x88);
+    return _mm256_castps_si256(_mm256_setr_m128(lo, hi));
+}
+
+/* 32 weights by four indices of 8 weights each, or eight of 4. */
+NK_INLINE __m256i points(const uint64_t *grid, const uint64_t i[8], const int count)
+{
+    if (count == 4)
+        return points_of_8(grid + i[0], grid + i[1], grid + i[2], grid + i[3]);
+    const uint64_t *const at[8] = {grid + i[0], grid + i[1], grid + i[2], grid + i[3],
+                                   grid + i[4], grid + i[5], grid + i[6], grid + i[7]};
+    return points_of_4(at);
+}
+
+/* Indices come four a load: loads are what these loops wait for. */
+NK_INLINE __m256i by_index(const uint64_t *grid, const uint16_t *q, const int count)
+{
+    uint64_t i[8], four;
+#pragma GCC unroll 8
+    for (int k = 0; k < count; k++) {
+        if (k % 4 == 0)
+            memcpy(&four, q + k, sizeof four);
+        i[k] = four >> 16 * (k % 4) & 0xffff;
+    }
+    return points(grid, i, count);
+}
+
+NK_INLINE __m256i by_bytes(const uint64_t *grid, const uint8_t *q, const int count)
+{
+    uint64_t i[8];
+#pragma GCC unroll 8
+    for (int k = 0; k < count; k++)
+        i[k] = (uint8_t)(load_u32(q + k / 4 * 4) >> 8 * (k % 4));
+    return points(grid, i, count);
+}
+
+/* Group g of x, negative where a weight is. */
+NK_INLINE __m256i signed_x(const int8_t *x, __m256i signs, const int g)
+{
+    const long long one = 0x0202020202020202 * g, two = one + 0x0101010101010101;
+    const __m256i byte = _mm256_setr_epi64x(one, two, one, two);
+    const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201u);
+    __m256i v = _mm256_and_si256(_mm256_shuffle_epi8(signs, byte), bit);
+    v = _mm256_or_si256(_mm256_cmpeq_epi8(v, bit), _mm256_set1_epi8(1));
+    return _mm256_sign_epi8(load32(x + NK_LEN * g), v);
+}
+
+/* Seven signs a byte, bit 7 clear -> an even number of eight. */
+NK_INLINE __m256i even_signs_of(__m256i v)
+{
+    const char o = (char)0x80;
+    const __m256i low = _mm256_set1_epi8(15);
+    const __m256i odd =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, o, o, 0, o, 0, 0, o, o, 0, 0, o, 0, o, o, 0));
+    __m256i high = _mm256_and_si256(_mm256_srli_epi16(v, 4), low);
+    __m256i top = _mm256_xor_si256(_mm256_shuffle_epi8(odd, _mm256_and_si256(v, low)),
+                                   _mm256_shuffle_epi8(odd, high));
+    return _mm256_or_si256(v, top);
+}
+
+/* Words of 32 bits: four times seven signs, s above -> signs, and scales 2s + 1. */
+NK_INLINE void signs_and_scales(__m256i v, parts *p)
+{
+    __m256i s = _mm256_or_si256(_mm256_srli_epi32(v, 27), _mm256_set1_epi32(1));
+    s = _mm256_or_si256(s, _mm256_slli_epi32(s, 16));
+    _mm256_store_si256((__m256i *)p->scale32, s);
+    __m256i a = _mm256_and_si256(v, _mm256_set1_epi32(0x7f));
+    __m256i b = _mm256_and_si256(_mm256_slli_epi32(v, 1), _mm256_set1_epi32(0x7f00));
+    __m256i c = _mm256_and_si256(_mm256_slli_epi32(v, 2), _mm256_set1_epi32(0x7f0000));
+    __m256i d = _mm256_and_si256(_mm256_slli_epi32(v, 3), _mm256_set1_epi32(0x7f000000));
+    a = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
+    p->signs = even_words_first(even_signs_of(a));
+}
+
+/* Eight bytes of two nibbles s -> scales 2s + 1. */
+NK_INLINE __m256i scales_of_nibbles(const uint8_t *nibbles)
+{
+    __m128i v = _mm_loadl_epi64((const __m128i_u *)nibbles), low = _mm_set1_epi8(15);
+    v = _mm_unpacklo_epi64(_mm_and_si128(v, low), _mm_and_si128(_mm_srli_epi16(v, 4), low));
+    v = _mm_or_si128(_mm_add_epi8(v, v), _mm_set1_epi8(1));
+    return _mm256_cvtepu8_epi16(v);
+}
+
+NK_INLINE __m256i eight_bytes_all(const void *p)
+{
+    long long v;
+    memcpy(&v, p, sizeof v);
+    return _mm256_set1_epi64x(v);
+}
+
+/* --- iq2 ----------------------------------------------------------------------------------------
+ */
+
+NK_INLINE void read_iq2_xxs(const char *block, const column *c, parts *p)
+{
+    const uint8_t *qs = ((const nk_block_iq2_xxs *)(const void *)block)->qs;
+    __m256 a = _mm256_castsi256_ps(load32(qs)), b = _mm256_castsi256_ps(load32(qs + 32));
+    __m256i words = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd));
+    (void)c;
+    signs_and_scales(_mm256_permute4x64_epi64(words, 0xd8), p);
+}
+
+NK_INLINE __m256i pairs_iq2_xxs(const char *block, const int8_t *x, const parts *p,
+                                const uint64_t *grid, const int g)
+{
+    const uint8_t *q = ((const nk_block_iq2_xxs *)(const void *)block)->qs + 8 * g;
+    return _mm256_maddubs_epi16(by_bytes(grid, q, 4), signed_x(x, p->signs, g));
+}
+
+NK_INLINE void read_iq2_xs(const char *block, const column *c, parts *p)
+{
+    const nk_block_iq2_xs *b = (const void *)block;
+    const __m256i low9 = _mm256_set1_epi16(511);
+    __m256i v = load32(b->qs), u = load32(b->qs + 32);
+    (void)c;
+    _mm256_store_si256((__m256i *)p->index, _mm256_and_si256(v, low9));
+    _mm256_store_si256((__m256i *)(p->index + 16), _mm256_and_si256(u, low9));
+    v = _mm256_packus_epi16(_mm256_srli_epi16(v, 9), _mm256_srli_epi16(u, 9));
+    p->signs = even_words_first(even_signs_of(_mm256_permute4x64_epi64(v, 0xd8)));
+    p->scale16 = scales_of_nibbles(b->scales);
+}
+
+NK_INLINE __m256i pairs_by_index(const char *block, const int8_t *x, const parts *p,
+                                 const uint64_t *grid, const int g)
+{
+    (void)block;
+    return _mm256_maddubs_epi16(by_index(grid, p->index + 4 * g, 4), signed_x(x, p->signs, g));
+}
+
+NK_INLINE void read_iq2_s(const char *block, const column *c, parts *p)
+{
+    const nk_block_iq2_s *b = (const void *)block;
+    const __m256i to_bit8 = _mm256_set1_epi64x(0x0004001000400100);
+    const __m256i byte =
+        _mm256_setr_epi64x((long long)0x8000800080008000u, (long long)0x8001800180018001u,
+                           (long long)0x8002800280028002u, (long long)0x8003800380038003u);
+    __m256i high = eight_bytes_all(b->qh);
+    (void)c;
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; h++) {
+        __m256i top =
+            _mm256_shuffle_epi8(high, _mm256_add_epi8(byte, _mm256_set1_epi16((short)(4 * h))));
+        top = _mm256_and_si256(_mm256_mullo_epi16(top, to_bit8), _mm256_set1_epi16(0x300));
+        __m256i v = _mm256_or_si256(_mm256_cvtepu8_epi16(load16(b->qs + 16 * h)), top);
+        _mm256_store_si256((__m256i *)(p->index + 16 * h), v);
+    }
+    p->signs = even_words_first(load32(b->signs));
+    p->scale16 = scales_of_nibbles(b->scales);
+}
+
+/* --- iq3 ----------------------------------------------------------------------------------------
+ */
+
+NK_INLINE void read_iq3_xxs(const char *block, const column *c, parts *p)
+{
+    (void)c;
+    signs_and_scales(load32(((const nk_block_iq3_xxs *)(const void *)block)->signs), p);
+}
+
+NK_INLINE __m256i pairs_iq3_xxs(const char *block, const int8_t *x, const parts *p,
+                                const uint64_t *grid, const int g)
+{
+    const uint8_t *q = ((const nk_block_iq3_xxs *)(const void *)block)->qs + 8 * g;
+    return _mm256_maddubs_epi16(by_bytes(grid, q, 8), signed_x(x, p->signs, g));
+}
+
+NK_INLINE void read_iq3_s(const char *block, const column *c, parts *p)
+{
+    const nk_block_iq3_s *b = (const void *)block;
+    const __m256i to_bit8 =
+        _mm256_broadcastsi128_si256(_mm_setr_epi16(256, 128, 64, 32, 16, 8, 4, 2));
+    __m256i high = eight_bytes_all(b->qh);
+    (void)c;
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++) {
+        const short one = (short)(0x8000 + 2 * k), two = (short)(one + 1);
+        const __m256i byte = _mm256_setr_m128i(_mm_set1_epi16(one), _mm_set1_epi16(two));
+        __m256i top = _mm256_mullo_epi16(_mm256_shuffle_epi8(high, byte), to_bit8);
+        top = _mm256_and_si256(top, _mm256_set1_epi16(256));
+        __m256i v = _mm256_or_si256(_mm256_cvtepu8_epi16(load16(b->qs + 16 * k)), top);
+        _mm256_store_si256((__m256i *)(p->index + 16 * k), v);
+    }
+    p->signs = even_words_first(load32(b->signs));
+    uint32_t nibbles = load_u32(b->scales);
+    __m128i low = _mm_set1_epi8(15), v = _mm_cvtsi32_si128((int)nibbles);
+    v = _mm_unpacklo_epi8(_mm_and_si128(v, low), _mm_and_si128(_mm_srli_epi16(v, 4), low));
+    v = _mm_or_si128(_mm_add_epi8(v, v), _mm_set1_epi8(1));
+    _mm256_store_si256((__m256i *)p->scale32, _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(v, v)));
+}
+
+NK_INLINE __m256i pairs_iq3_s(const char *block, const int8_t *x, const parts *p,
+                              const uint64_t *grid, const int g)
+{
+    (void)block;
+    return _mm256_maddubs_epi16(by_index(grid, p->index + 8 * g, 8), signed_x(x, p->signs, g));
+}
+
+/* --- iq1: eighths, 8 * level + 1 or - 1 ---------------------------------------------------------
+ */
+
+/* With u = level + 1 the sum of a group is 8 s (u . x) + s (+-1 - 8) sum(x). */
+NK_INLINE void read_iq1_s(const char *block, const column *c, parts *p)
+{
+    const nk_block_iq1_s *b = (const void *)block;
+    const __m256i to_bit8 = _mm256_set1_epi64x(0x0000000400200100);
+    const __m256i top3 = _mm256_set1_epi16(0x700);
+    __m128i h = load16(b->qh);
+#pragma GCC unroll 2
+    for (int k = 0; k < 2; k++) {
+        const short one = (short)(0x0100 + 0x0808 * k);
+        const __m256i word = _mm256_setr_m128i(
+            _mm_setr_epi16(one, one, one, one, one + 0x202, one + 0x202, one + 0x202, one + 0x202),
+            _mm_setr_epi16(one + 0x404, one + 0x404, one + 0x404, one + 0x404, one + 0x606,
+                           one + 0x606, one + 0x606, one + 0x606));
+        __m256i all = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(h), word);
+        __m256i top = _mm256_mullo_epi16(all, to_bit8);
+        top = _mm256_blend_epi16(top, _mm256_srli_epi16(all, 1), 0x88);
+        top = _mm256_and_si256(top, top3);
+        __m256i v = _mm256_or_si256(_mm256_cvtepu8_epi16(load16(b->qs + 16 * k)), top);
+        _mm256_store_si256((__m256i *)(p->index + 16 * k), v);
+    }
+    __m128i s = _mm_and_si128(_mm_srli_epi16(h, 11), _mm_set1_epi16(14));
+    s = _mm_or_si128(s, _mm_set1_epi16(1));
+    __m128i minus = _mm_srai_epi16(h, 15);
+    __m128i shift = _mm_add_epi16(_mm_add_epi16(minus, minus), _mm_set1_epi16(-7));
+    __m128i rest = _mm_madd_epi16(_mm_mullo_epi16(s, shift), c->sum32);
+    p->sum = _mm256_zextsi128_si256(rest);
+    s = _mm_slli_epi16(s, 3);
+    _mm_store_si128((__m128i *)p->scale32[0], _mm_unpacklo_epi16(s, s));
+    _mm_store_si128((__m128i *)p->scale32[4], _mm_unpackhi_epi16(s, s));
+}
+
+NK_INLINE __m256i pairs_iq1_s(const char *block, const int8_t *x, const parts *p,
+                              const uint64_t *grid, const int g)
+{
+    (void)block;
+    __m256i u = _mm256_add_epi8(by_index(grid, p->index + 4 * g, 4), _mm256_set1_epi8(1));
+    return _mm256_maddubs_epi16(u, load32(x + NK_LEN * g));
+}
+
+/* With codes 8 (level + 1) + 1 +- 1 of 0..18 there are 9 too many. */
+NK_INLINE void read_iq1_m(const char *block, const column *c, parts *p)
+{
+    const nk_block_iq1_m *b = (const void *)block;
+    const __m256i to_bit8 = _mm256_set1_epi32(0x00100100), top3 = _mm256_set1_epi16(0x700);
+    __m128i h = load16(b->qh), twice[2] = {_mm_unpacklo_epi8(h, h), _mm_unpackhi_epi8(h, h)};
+#pragma GCC unroll 2
+    for (int k = 0; k < 2; k++) {
+        __m256i top = _mm256_mullo_epi16(_mm256_cvtepu8_epi16(twice[k]), to_bit8);
+        __m256i v = _mm256_cvtepu8_epi16(load16(b->qs + 16 * k));
+        v = _mm256_or_si256(v, _mm256_and_si256(top, top3));
+        _mm256_store_si256((__m256i *)(p->index + 16 * k), v);
+    }
+    /* scale k: bits 3 * (k % 4) of word k / 4, brought to 9 */
+    const __m256i word = _mm256_setr_epi64x(0x0302030201000100, 0x0706070605040504,
+                                            0x0302030201000100, 0x0706070605040504);
+    const __m256i to_bit9 = _mm256_setr_epi64x(0x0008020000080200, 0x0008020000080200,
+                                               0x0001004000010040, 0x0001004000010040);
+    __m256i s = _mm256_shuffle_epi8(eight_bytes_all(b->scales), word);
+    s = _mm256_srli_epi16(_mm256_mullo_epi16(s, to_bit9), 8);
+    s = _mm256_and_si256(s, _mm256_set1_epi16(14));
+    p->scale16 = _mm256_or_si256(s, _mm256_set1_epi16(1));
+    p->sum = _mm256_madd_epi16(_mm256_mullo_epi16(p->scale16, _mm256_set1_epi16(-9)), c->sum16);
+}
+
+NK_INLINE __m256i pairs_iq1_m(const char *block, const int8_t *x, const parts *p,
+                              const uint64_t *grid, const int g)
+{
+    const uint8_t *qh = ((const nk_block_iq1_m *)(const void *)block)->qh + 2 * g;
+    const __m256i bit = _mm256_setr_epi64x(0x8, 0x80, 0x800, 0x8000);
+    __m256i u = _mm256_add_epi8(by_index(grid, p->index + 4 * g, 4), _mm256_set1_epi8(1));
+    __m256i h = _mm256_set1_epi32((int)load_u32(qh)); /* two bytes too many, of this block */
+    __m256i minus = _mm256_cmpeq_epi64(_mm256_and_si256(h, bit), bit);
+    __m256i more = _mm256_andnot_si256(minus, _mm256_set1_epi8(2));
+    u = _mm256_or_si256(_mm256_slli_epi16(u, 3), more);
+    return _mm256_maddubs_epi16(u, load32(x + NK_LEN * g));
+}
+
+/* --- scales of super-blocks ---------------------------------------------------------------------
+ */
+
+NK_INLINE __m256 first_of_8(const char *const w[SIDE], size_t at)
+{
+    __m256 d, rest;
+    floats_of(word_of_8(w, at), &d, &rest);
+    return d;
+}
+
+NK_INLINE __m256 eighth_of_8(const char *const w[SIDE], size_t at)
+{
+    return _mm256_mul_ps(first_of_8(w, at), _mm256_set1_ps(0.125f));
+}
+
+NK_INLINE __m256 quarter_of_8(const char *const w[SIDE], size_t at)
+{
+    return _mm256_mul_ps(first_of_8(w, at), _mm256_set1_ps(0.25f));
+}
+
+NK_INLINE __m256 iq1_m_of_8(const char *const w[SIDE], size_t at)
+{
+    float d[SIDE];
+#pragma GCC unroll 8
+    for (int r = 0; r < SIDE; r++)
+        d[r] = d_iq1_m(w[r] + at);
+    return _mm256_loadu_ps(d);
+}
+
+#define GRID_TYPE(sym, pairs, d, grid, per32)                                                      \
+    static const grid_type grid_##sym = {read_##sym,     pairs, d, sizeof(nk_block_##sym),         \
+                                         NK_GRID_##grid, per32};
+GRID_TYPE(iq2_xxs, pairs_iq2_xxs, eighth_of_8, IQ2_XXS, true)
+GRID_TYPE(iq2_xs, pairs_by_index, eighth_of_8, IQ2_XS, false)
+GRID_TYPE(iq2_s, pairs_by_index, eighth_of_8, IQ2_S, false)
+GRID_TYPE(iq3_xxs, pairs_iq3_xxs, quarter_of_8, IQ3_XXS, true)
+GRID_TYPE(iq3_s, pairs_iq3_s, first_of_8, IQ3_S, true)
+GRID_TYPE(iq1_s, pairs_iq1_s, eighth_of_8, IQ1, true)
+GRID_TYPE(iq1_m, pairs_iq1_m, iq1_m_of_8, IQ1, false)
+
+/* --- sums ---------------------------------------------------------------------------------------
+ */
+
+NK_INLINE __m256i row_sum(const grid_type t, const char *block, const column *c, const parts *p,
+                          const uint64_t *grid)
+{
+    __m256i sum = p->sum;
+    const int8_t *x = read_again(c->q);
+#pragma GCC unroll 8
+    for (int g = 0; g < 8; g++) {
+        __m256i scale = t.per32 ? pair_all(p->scale32[g]) : scale_of_group(p->scale16, g);
+        sum = add_now(sum, _mm256_madd_epi16(t.pairs(block, x, p, grid, g), scale));
+    }
+    return sum;
+}
+
+NK_INLINE __m256 grid_side(const grid_type t, size_t n, const char *const w[SIDE], size_t row_size,
+                           const nk_block_q8_k *a)
+{
+    const uint64_t *grid = nk_grid_values(t.grid);
+    __m256 acc = _mm256_setzero_ps();
+    const char *next = w[0] + SIDE * row_size;
+    size_t at = 0;
+    for (size_t i = 0; i < n / NK_SUPER_LEN; i++, a++, at += t.block_size) {
+        NK_UNSET column c;
+        NK_UNSET parts p[SIDE];
+        NK_UNSET __m256i sum[SIDE];
+        next = ask_ahead(next, t.block_size);
+        __m256i sums = load32(a->bsums);
+        __m256i two = _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
+        c.q = a->qs;
+        c.sum16 = even_words_first(sums);
+        c.sum32 = _mm_packs_epi32(_mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
+        for (int r = 0; r < SIDE; r++) {
+            p[r].sum = _mm256_setzero_si256();
+            t.read(w[r] + at, &c, &p[r]);
+        }
+        for (int r = 0; r < SIDE; r++)
+            sum[r] = row_sum(t, w[r] + at, &c, &p[r], grid);
+        __m256 scale = _mm256_mul_ps(t.d(w, at), _mm256_set1_ps(a->d));
+        acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums_of_8(sum)), scale, acc);
+    }
+    return acc;
+}
+
+NK_INLINE void grid_rows(const grid_type t, size_t n, const void *w, size_t row_size, size_t rows,
+                         const void *x, float *y)
+{
+    for (size_t r = 0; r < rows; r += SIDE) {
+        const char *at[SIDE];
+        rows_side_by_side(at, SIDE, w, row_size, r, rows);
+        store_side(y + r, rows - r, grid_side(t, n, at, row_size, x));
+    }
+}
+
+#define GRID_ROWS(ID, sym, d_of, grid_of) NK_ROWS_PAIR(grid_rows, grid_##sym, sym)
+NK_LATTICE_TYPES(GRID_ROWS)
+
+#define GRID_SET(ID, sym, d_of, grid_of) NK_ROWS_SET(ID, sym)
+
+void nk_x86_dot_grid_avx2(nk_ops *ops)
+{
+    NK_LATTICE_TYPES(GRID_SET)
+}

@@ -1,0 +1,103 @@
+/* What kernels of super-blocks share that take eight rows side by side: their sums are reduced
+ * together, and a vector holds one number of each. Included only by files compiled for AVX2 and
+ * above. */
+#ifndef NIBBLE_X86_SIDE_AVX2_H
+#define NIBBLE_X86_SIDE_AVX2_H
+
+#include "kernels/x86/avx2.h"
+
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+
+enum { SIDE = 8, LINE = 64 };
+
+/* Words 0, 2, 4, ... before 1, 3, 5, ... */
+NK_INLINE __m256i even_words_first(__m256i v)
+{
+    const __m256i order = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    return _mm256_permute4x64_epi64(_mm256_shuffle_epi8(v, order), 0xd8);
+}
+
+NK_INLINE __m128i even_bytes_first(__m128i v)
+{
+    const __m128i order = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    return _mm_shuffle_epi8(v, order);
+}
+
+NK_INLINE __m256i pair_all(const int16_t p[2])
+{
+    int32_t v;
+    memcpy(&v, p, sizeof v);
+    return _mm256_set1_epi32(v);
+}
+
+/* The 32 bits at w[r] + at in lane r. */
+NK_INLINE __m256i word_of_8(const char *const w[SIDE], size_t at)
+{
+    __m128i v[SIDE];
+#pragma GCC unroll 8
+    for (int r = 0; r < SIDE; r++) {
+        int32_t one;
+        memcpy(&one, w[r] + at, sizeof one);
+        v[r] = _mm_cvtsi32_si128(one);
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < SIDE; r += 2)
+        v[r] = _mm_unpacklo_epi32(v[r], v[r + 1]);
+    return _mm256_setr_m128i(_mm_unpacklo_epi64(v[0], v[2]), _mm_unpacklo_epi64(v[4], v[6]));
+}
+
+/* Of two f16 in each lane the first, then the second. */
+NK_INLINE void floats_of(__m256i v, __m256 *first, __m256 *second)
+{
+    v = even_words_first(v);
+    *first = _mm256_cvtph_ps(_mm256_castsi256_si128(v));
+    *second = _mm256_cvtph_ps(_mm256_extracti128_si256(v, 1));
+}
+
+/* The compiler may not look through these: it would keep x, which every row reads, in registers it
+ * then lacks, put off additions until their terms are spilled, and take scales out of the vectors
+ * they were stored from, all of which costs more than the loads and stores asked for. */
+NK_INLINE const int8_t *read_again(const int8_t *p)
+{
+    __asm__("" : "+r"(p));
+    return p;
+}
+
+NK_INLINE __m256i add_now(__m256i a, __m256i b)
+{
+    a = _mm256_add_epi32(a, b);
+    __asm__("" : "+x"(a));
+    return a;
+}
+
+/* As much of the next eight rows: hardware prefetchers stop at page ends. */
+NK_INLINE const char *ask_ahead(const char *next, const size_t block_size)
+{
+#pragma GCC unroll 32
+    for (size_t k = 0; k < SIDE * block_size; k += LINE)
+        _mm_prefetch(next + k, _MM_HINT_T0);
+    return next + SIDE * block_size;
+}
+
+/* The scale of 16 weights, of group g the first and the second 16, out of 16 words, the even ones
+ * first. */
+NK_INLINE __m256i scale_of_group(__m256i scale, const int g)
+{
+    return _mm256_shuffle_epi8(scale, _mm256_set1_epi16((short)(0x0100 + 0x0202 * g)));
+}
+
+/* The sums of eight rows, of which `rows` exist. */
+NK_INLINE void store_side(float *y, size_t rows, __m256 sums)
+{
+    if (rows >= SIDE) {
+        _mm256_storeu_ps(y, sums);
+        return;
+    }
+    float out[SIDE];
+    _mm256_storeu_ps(out, sums);
+    memcpy(y, out, rows * sizeof *y);
+}
+
+#endif
+#endif
