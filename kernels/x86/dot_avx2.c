@@ -1,4 +1,5 @@
 #include "kernels/x86/float_avx2.h"
+#include "kernels/x86/side_avx2.h"
 #include "kernels/x86/simple_avx2.h"
 #include "kernels/x86/x86.h"
 
@@ -9,18 +10,12 @@
  * encoder of activations produces it (codes are value * 127 / absmax, rounded), so pair sums stay
  * within 2 * 128 * 127 < 2^15 and every integer is exact. */
 
-enum { SIDE = 8, SIDE_F = 4, LINE = 64 };
+enum { SIDE_F = 4 };
 
-/* The first scale of each of eight blocks, `at` bytes into it. */
-NK_INLINE __m256 scales_of_8(const simple_type t, const char *const w[SIDE], size_t at)
+/* The f16 at w[r] + at of eight rows. Gathered by the scalar ports: the vector ports are what these
+ * kernels wait for. */
+NK_INLINE __m256 f16_of_8(const char *const w[SIDE], size_t at)
 {
-    if (t.scales == e8m0_of_blocks) {
-        float d[SIDE];
-#pragma GCC unroll 8
-        for (int r = 0; r < SIDE; r++)
-            d[r] = _mm_cvtss_f32(e8m0_of_blocks(w[r] + at, 1, 1));
-        return _mm256_loadu_ps(d);
-    }
     uint64_t half[2] = {0, 0};
 #pragma GCC unroll 8
     for (int r = 0; r < SIDE; r++) {
@@ -29,6 +24,20 @@ NK_INLINE __m256 scales_of_8(const simple_type t, const char *const w[SIDE], siz
         half[r / 4] |= (uint64_t)h << (16 * (r % 4));
     }
     return _mm256_cvtph_ps(_mm_set_epi64x((long long)half[1], (long long)half[0]));
+}
+
+/* mxfp4's, as e8m0_of_blocks has them. */
+NK_INLINE __m256 e8m0_of_8(const char *const w[SIDE], size_t at)
+{
+    uint64_t all = 0;
+#pragma GCC unroll 8
+    for (int r = 0; r < SIDE; r++)
+        all |= (uint64_t)(unsigned char)w[r][at] << (8 * r);
+    __m256i e = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)all));
+    __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
+    __m256i tiny = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
+    __m256i is_tiny = _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e);
+    return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, tiny, is_tiny));
 }
 
 NK_INLINE __m256 simple_side(const simple_type t, size_t n, const char *const w[SIDE],
@@ -47,10 +56,39 @@ NK_INLINE __m256 simple_side(const simple_type t, size_t n, const char *const w[
             /* the same block of the next eight rows: hardware prefetchers stop at page ends */
             _mm_prefetch(w[r] + at + SIDE * row_size, _MM_HINT_T0);
         }
-        __m256 scale = _mm256_mul_ps(scales_of_8(t, w, at), f16_all(x));
+        __m256 scale = _mm256_mul_ps(
+            t.scales == e8m0_of_blocks ? e8m0_of_8(w, at) : f16_of_8(w, at), f16_all(x));
         acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums_of_8(sum)), scale, acc);
         if (!t.is_signed)
-            acc = _mm256_fmadd_ps(scales_of_8(t, w, at + 2), f16_all(x + 2), acc);
+            acc = _mm256_fmadd_ps(f16_of_8(w, at + 2), f16_all(x + 2), acc);
+    }
+    return acc;
+}
+
+/* Signs of one scale a block of 128: of x as it lies in four blocks. */
+NK_INLINE __m256 signs_side(size_t n, const char *const w[SIDE], size_t row_size, const char *x)
+{
+    const __m256i plus8 = _mm256_set1_epi8(1), plus16 = _mm256_set1_epi16(1);
+    const nk_block_q8_0 *a = (const void *)x;
+    __m256 acc = _mm256_setzero_ps();
+    const size_t size = sizeof(nk_block_q1_0);
+    for (size_t at = 0; at < n / NK_Q1_0_LEN * size; at += size) {
+        __m256 d = f16_of_8(w, at);
+        for (size_t g = 0; g < NK_Q1_0_LEN / NK_LEN; g++, a++) {
+            __m256i sum[SIDE], q = load32(a->qs);
+#pragma GCC unroll 8
+            for (int r = 0; r < SIDE; r++) {
+                const nk_block_q1_0 *b = (const void *)(w[r] + at);
+                __m256i minus = _mm256_xor_si256(spread_bits(b->qs + 4 * g), _mm256_set1_epi8(-1));
+                __m256i v = _mm256_sign_epi8(q, _mm256_or_si256(minus, plus8));
+                sum[r] = _mm256_madd_epi16(_mm256_maddubs_epi16(plus8, v), plus16);
+            }
+            __m256 scale = _mm256_mul_ps(d, f16_all(&a->d));
+            acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums_of_8(sum)), scale, acc);
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < SIDE; r++)
+            _mm_prefetch(w[r] + at + SIDE * row_size, _MM_HINT_T0);
     }
     return acc;
 }
@@ -60,16 +98,26 @@ NK_INLINE void simple_rows(const simple_type t, size_t n, const void *w, size_t 
 {
     for (size_t r = 0; r < rows; r += SIDE) {
         const char *at[SIDE];
-        float out[SIDE];
         rows_side_by_side(at, SIDE, w, row_size, r, rows);
-        __m256 sums = simple_side(t, n, at, row_size, x);
-        if (r + SIDE <= rows) {
-            _mm256_storeu_ps(y + r, sums);
-            continue;
-        }
-        _mm256_storeu_ps(out, sums);
-        memcpy(y + r, out, (rows - r) * sizeof *y);
+        store_side(y + r, rows - r, simple_side(t, n, at, row_size, x));
     }
+}
+
+static void rows_q1_0(size_t n, const void *w, size_t row_size, size_t rows, const void *x,
+                      float *y)
+{
+    for (size_t r = 0; r < rows; r += SIDE) {
+        const char *at[SIDE];
+        rows_side_by_side(at, SIDE, w, row_size, r, rows);
+        store_side(y + r, rows - r, signs_side(n, at, row_size, x));
+    }
+}
+
+static float dot_q1_0(size_t n, const void *w, const void *x)
+{
+    float y;
+    rows_q1_0(n, w, 0, 1, x, &y);
+    return y;
 }
 
 #define SIMPLE_ROWS(ID, sym) NK_ROWS_PAIR(simple_rows, sym, sym)
@@ -137,4 +185,5 @@ void nk_x86_dot_avx2(nk_ops *ops)
     NK_ROWS_SET(BF16, bf16)
     NK_SIMPLE_TYPES(NK_ROWS_SET)
     NK_LEVEL_TYPES(NK_ROWS_SET)
+    NK_ROWS_SET(Q1_0, q1_0)
 }

@@ -1,7 +1,7 @@
+#include "kernels/dot_rows.h"
 #include "kernels/x86/lattice_avx2.h"
 #include "kernels/x86/side_avx2.h"
 #include "kernels/x86/x86.h"
-#include "kernels/dot_rows.h"
 
 /* IQ types on grids and iq4_xs against q8_K, eight rows side by side. What a super-block holds
  * besides points (indices of nine bits and more, signs, scales) is taken apart for all its groups
@@ -15,6 +15,13 @@ typedef struct column {
     __m256i sum16; /* sums of groups of 16, the even ones first */
     __m128i sum32; /* of groups of 32 */
 } column;
+
+/* iq4_xs keeps two groups of 32 in 32 bytes, the first 16 weights of both in the low nibbles: x is
+ * turned likewise, with |x| behind it. */
+typedef struct turned {
+    _Alignas(32) int8_t q[NK_SUPER_LEN];
+    int8_t size[NK_SUPER_LEN];
+} turned;
 
 /* A super-block of one row. */
 typedef struct parts {
@@ -37,7 +44,7 @@ typedef struct grid_type {
     d_of_8_fn *d;
     size_t block_size;
     nk_grid_id grid;
-    bool per32;
+    enum { PER_32, PER_16, TURNED } scaling;
 } grid_type;
 
 /* --- points and signs ---------------------------------------------------------------------------
@@ -337,6 +344,51 @@ NK_INLINE __m256i pairs_iq1_m(const char *block, const int8_t *x, const parts *p
     return _mm256_maddubs_epi16(u, load32(x + NK_LEN * g));
 }
 
+/* --- iq4_xs -------------------------------------------------------------------------------------
+ */
+
+NK_INLINE void turn_x(turned *t, const int8_t *x)
+{
+#pragma GCC unroll 4
+    for (int k = 0; k < NK_SUPER_LEN; k += 64) {
+        __m256i a = load32(x + k), b = load32(x + k + 32);
+        __m256i lo = _mm256_permute2x128_si256(a, b, 0x20);
+        __m256i hi = _mm256_permute2x128_si256(a, b, 0x31);
+        _mm256_store_si256((__m256i *)(t->q + k), lo);
+        _mm256_store_si256((__m256i *)(t->q + k + 32), hi);
+        _mm256_store_si256((__m256i *)(t->size + k), _mm256_abs_epi8(lo));
+        _mm256_store_si256((__m256i *)(t->size + k + 32), _mm256_abs_epi8(hi));
+    }
+}
+
+/* Scales of the even groups in the lower half, of the odd ones in the upper: four bits of each in
+ * a nibble of scales_l, two more in scales_h. */
+NK_INLINE void read_iq4_xs(const char *block, const column *c, parts *p)
+{
+    __m256i v = eight_bytes_all(block); /* d, scales_h, scales_l */
+    const __m256i low_bytes = _mm256_set1_epi64x((long long)0x8007800680058004u);
+    const __m256i to_bit12 = _mm256_set1_epi64x(0x0001001001001000);
+    __m256i low =
+        _mm256_srlv_epi64(_mm256_shuffle_epi8(v, low_bytes), _mm256_setr_epi64x(0, 0, 4, 4));
+    __m256i top = _mm256_shuffle_epi8(v, _mm256_set1_epi16(0x0302));
+    top = _mm256_srlv_epi64(_mm256_mullo_epi16(top, to_bit12), _mm256_setr_epi64x(8, 8, 10, 10));
+    v = _mm256_or_si256(_mm256_and_si256(low, _mm256_set1_epi16(15)),
+                        _mm256_and_si256(top, _mm256_set1_epi16(48)));
+    p->scale16 = _mm256_sub_epi16(v, _mm256_set1_epi16(32));
+    (void)c;
+}
+
+NK_INLINE __m256i pairs_iq4_xs(const char *block, const int8_t *x, const parts *p,
+                               const uint64_t *grid, const int g)
+{
+    __m256i v = load32(((const nk_block_iq4_xs *)(const void *)block)->qs + g / 2 * 32);
+    (void)p;
+    (void)grid;
+    v = _mm256_and_si256(g % 2 ? _mm256_srli_epi16(v, 4) : v, _mm256_set1_epi8(15));
+    v = _mm256_sign_epi8(levels_of(v, nk_levels_iq4), load32(x + NK_LEN * g));
+    return _mm256_maddubs_epi16(load32(x + offsetof(turned, size) + NK_LEN * g), v);
+}
+
 /* --- scales of super-blocks ---------------------------------------------------------------------
  */
 
@@ -366,16 +418,17 @@ NK_INLINE __m256 iq1_m_of_8(const char *const w[SIDE], size_t at)
     return _mm256_loadu_ps(d);
 }
 
-#define GRID_TYPE(sym, pairs, d, grid, per32)                                                      \
-    static const grid_type grid_##sym = {read_##sym,     pairs, d, sizeof(nk_block_##sym),         \
-                                         NK_GRID_##grid, per32};
-GRID_TYPE(iq2_xxs, pairs_iq2_xxs, eighth_of_8, IQ2_XXS, true)
-GRID_TYPE(iq2_xs, pairs_by_index, eighth_of_8, IQ2_XS, false)
-GRID_TYPE(iq2_s, pairs_by_index, eighth_of_8, IQ2_S, false)
-GRID_TYPE(iq3_xxs, pairs_iq3_xxs, quarter_of_8, IQ3_XXS, true)
-GRID_TYPE(iq3_s, pairs_iq3_s, first_of_8, IQ3_S, true)
-GRID_TYPE(iq1_s, pairs_iq1_s, eighth_of_8, IQ1, true)
-GRID_TYPE(iq1_m, pairs_iq1_m, iq1_m_of_8, IQ1, false)
+#define GRID_TYPE(sym, pairs, d, grid, scaling)                                                    \
+    static const grid_type grid_##sym = {read_##sym,     pairs,  d, sizeof(nk_block_##sym),        \
+                                         NK_GRID_##grid, scaling};
+GRID_TYPE(iq2_xxs, pairs_iq2_xxs, eighth_of_8, IQ2_XXS, PER_32)
+GRID_TYPE(iq2_xs, pairs_by_index, eighth_of_8, IQ2_XS, PER_16)
+GRID_TYPE(iq2_s, pairs_by_index, eighth_of_8, IQ2_S, PER_16)
+GRID_TYPE(iq3_xxs, pairs_iq3_xxs, quarter_of_8, IQ3_XXS, PER_32)
+GRID_TYPE(iq3_s, pairs_iq3_s, first_of_8, IQ3_S, PER_32)
+GRID_TYPE(iq1_s, pairs_iq1_s, eighth_of_8, IQ1, PER_32)
+GRID_TYPE(iq4_xs, pairs_iq4_xs, first_of_8, COUNT, TURNED)
+GRID_TYPE(iq1_m, pairs_iq1_m, iq1_m_of_8, IQ1, PER_16)
 
 /* --- sums ---------------------------------------------------------------------------------------
  */
@@ -387,7 +440,9 @@ NK_INLINE __m256i row_sum(const grid_type t, const char *block, const column *c,
     const int8_t *x = read_again(c->q);
 #pragma GCC unroll 8
     for (int g = 0; g < 8; g++) {
-        __m256i scale = t.per32 ? pair_all(p->scale32[g]) : scale_of_group(p->scale16, g);
+        __m256i scale = t.scaling == PER_32
+                            ? pair_all(p->scale32[g])
+                            : scale_of_group(p->scale16, t.scaling == TURNED ? g / 2 : g);
         sum = add_now(sum, _mm256_madd_epi16(t.pairs(block, x, p, grid, g), scale));
     }
     return sum;
@@ -396,18 +451,21 @@ NK_INLINE __m256i row_sum(const grid_type t, const char *block, const column *c,
 NK_INLINE __m256 grid_side(const grid_type t, size_t n, const char *const w[SIDE], size_t row_size,
                            const nk_block_q8_k *a)
 {
-    const uint64_t *grid = nk_grid_values(t.grid);
+    const uint64_t *grid = t.grid < NK_GRID_COUNT ? nk_grid_values(t.grid) : NULL;
     __m256 acc = _mm256_setzero_ps();
     const char *next = w[0] + SIDE * row_size;
     size_t at = 0;
     for (size_t i = 0; i < n / NK_SUPER_LEN; i++, a++, at += t.block_size) {
         NK_UNSET column c;
+        NK_UNSET turned x;
         NK_UNSET parts p[SIDE];
         NK_UNSET __m256i sum[SIDE];
         next = ask_ahead(next, t.block_size);
         __m256i sums = load32(a->bsums);
         __m256i two = _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
-        c.q = a->qs;
+        c.q = t.scaling == TURNED ? x.q : a->qs;
+        if (t.scaling == TURNED)
+            turn_x(&x, a->qs);
         c.sum16 = even_words_first(sums);
         c.sum32 = _mm_packs_epi32(_mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
         for (int r = 0; r < SIDE; r++) {
@@ -434,10 +492,12 @@ NK_INLINE void grid_rows(const grid_type t, size_t n, const void *w, size_t row_
 
 #define GRID_ROWS(ID, sym, d_of, grid_of) NK_ROWS_PAIR(grid_rows, grid_##sym, sym)
 NK_LATTICE_TYPES(GRID_ROWS)
+NK_ROWS_PAIR(grid_rows, grid_iq4_xs, iq4_xs)
 
 #define GRID_SET(ID, sym, d_of, grid_of) NK_ROWS_SET(ID, sym)
 
 void nk_x86_dot_grid_avx2(nk_ops *ops)
 {
     NK_LATTICE_TYPES(GRID_SET)
+    NK_ROWS_SET(IQ4_XS, iq4_xs)
 }

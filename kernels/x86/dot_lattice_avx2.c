@@ -7,56 +7,6 @@
  * the sign of value), pair sums within 2 * 127 * 128 < 2^15. Floats stand in the order of gemm.h.
  */
 
-NK_INLINE __m256i value_pairs(__m256i v, const int8_t *x)
-{
-    __m256i q = load32(x);
-    return _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(v, q));
-}
-
-/* s + the eight integers * scale, in the first lane. */
-NK_INLINE __m128 add_scaled(__m128 s, __m256i sum, float scale)
-{
-    __m128i v = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-    v = _mm_hadd_epi32(v, v);
-    v = _mm_hadd_epi32(v, v);
-    return _mm_fmadd_ss(_mm_cvtepi32_ps(v), _mm_set_ss(scale), s);
-}
-
-static float dot_iq4_xs(size_t n, const void *w, const void *x)
-{
-    __m128 acc = _mm_setzero_ps();
-    const nk_block_iq4_xs *b = w;
-    const nk_block_q8_k *a = x;
-    for (size_t i = 0; i < n / NK_SUPER_LEN; i++, b++, a++) {
-        int16_t scale[8];
-        __m256i sum = _mm256_setzero_si256();
-        scales_iq4_xs(b, scale);
-#pragma GCC unroll 8
-        for (int g = 0; g < 8; g++) {
-            __m256i pair = value_pairs(codes_iq4_xs(b, g), a->qs + NK_LEN * g);
-            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pair, _mm256_set1_epi16(scale[g])));
-        }
-        acc = add_scaled(acc, sum, f16_one(b->d) * a->d);
-    }
-    return _mm_cvtss_f32(acc);
-}
-
-static float dot_q1_0(size_t n, const void *w, const void *x)
-{
-    const __m256i ones = _mm256_set1_epi16(1);
-    __m128 acc = _mm_setzero_ps();
-    const nk_block_q1_0 *b = w;
-    const nk_block_q8_0 *a = x;
-    for (size_t i = 0; i < n / NK_Q1_0_LEN; i++, b++) {
-        float d = f16_one(b->d);
-#pragma GCC unroll 4
-        for (int g = 0; g < NK_Q1_0_LEN / NK_LEN; g++, a++)
-            acc = add_scaled(acc, _mm256_madd_epi16(value_pairs(values_q1_0(b, g), a->qs), ones),
-                             d * f16_one(a->d));
-    }
-    return _mm_cvtss_f32(acc);
-}
-
 /* --- panels ------------------------------------------------------------------------------------
  */
 
@@ -140,11 +90,8 @@ NK_LATTICE_TYPES(NK_LATTICE_TYPE)
     }
 NK_LATTICE_TYPES(LATTICE_UNPACK)
 
-#define SET(ID, sym, product)                                                                      \
-    ops->dot[NK_##ID] = dot_##sym;                                                                 \
-    ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product};
-#define LATTICE_SET(ID, sym, d_of, grid_of)                                                        \
-    ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_k_signed16};
+#define SET(ID, sym, product)               ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product};
+#define LATTICE_SET(ID, sym, d_of, grid_of) SET(ID, sym, k_signed16)
 
 void nk_x86_dot_lattice_avx2(nk_ops *ops)
 {
