@@ -166,13 +166,20 @@ static void fill_blocks(size_t layout, const nk_type *t, test_rng *r, unsigned c
             memcpy(w + i * t->block_size + layouts[layout].scale[k], &scale, 2);
 }
 
+/* Types whose dots turn the signs of x, which -128 does not survive. */
+static bool turns_signs(const nk_type *t)
+{
+    return t->dot_with == NK_Q8_0 || t->id == NK_IQ4_XS || t->id == NK_IQ2_XXS ||
+           t->id == NK_IQ2_XS || t->id == NK_IQ2_S || t->id == NK_IQ3_XXS || t->id == NK_IQ3_S;
+}
+
 /* Activations of rows of type t at both ends of their range; -128 only where the type allows it
  * (types with signed codes rely on encoders never producing it, see activations_stay_within_127).
  */
 static void fill_columns(const nk_type *t, test_rng *r, unsigned char *x, size_t n, int kind)
 {
     const nk_type *with = nk_type_get(t->dot_with);
-    int low = with->id == NK_Q8_0 || t->id == NK_IQ4_XS ? -127 : -128;
+    int low = turns_signs(t) ? -127 : -128;
     for (size_t i = 0; i < n / with->block_len; i++) {
         unsigned char *b = x + i * with->block_size;
         size_t head = with->block_size - with->block_len - (with->id == NK_Q8_K ? 32 : 0);

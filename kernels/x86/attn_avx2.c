@@ -1,233 +1,16 @@
 /* Attention on spans of positions. Keys are unpacked with positions in lanes, values with elements
  * in lanes, both in strips of 16: no product needs a sum across lanes, and every score and every
  * output element is one chain in a fixed order, whatever rows it is computed beside. */
+#include "kernels/x86/attn_kv_avx2.h"
 #include "kernels/x86/math_avx2.h"
 #include "kernels/x86/x86.h"
 
 #include <math.h>
 
 enum {
-    SPAN = NK_ATTN_SPAN,
-    WIDE = NK_ATTN_LANES, /* a strip */
-    ROWS = 6,             /* times two registers of a strip: twelve sums under way */
-    LINE = 64,
-    AHEAD = 32, /* positions asked for before they are needed: each lies on lines of its own */
+    ROWS = 6, /* times two registers of a strip: twelve sums under way */
+    FEW = 8,  /* rows for which nothing is unpacked but what is used at once */
 };
-
-typedef const unsigned char bytes;
-
-/* How a cached row is read: floats and q8_0 are widened in registers, anything else is decoded
- * by its type first. */
-enum { KV_F32, KV_F16, KV_BF16, KV_Q8_0, KV_DECODED };
-
-static int kv_mode(nk_type_id type)
-{
-    return type == NK_F32    ? KV_F32
-           : type == NK_F16  ? KV_F16
-           : type == NK_BF16 ? KV_BF16
-           : type == NK_Q8_0 ? KV_Q8_0
-                             : KV_DECODED;
-}
-
-/* Elements i..i+7 of a row of floats. */
-NK_INLINE __m256 kv8(bytes *row, size_t i, const int mode)
-{
-    if (mode == KV_F16)
-        return _mm256_cvtph_ps(load16(row + 2 * i));
-    if (mode == KV_BF16)
-        return _mm256_castsi256_ps(
-            _mm256_slli_epi32(_mm256_cvtepu16_epi32(load16(row + 2 * i)), 16));
-    return _mm256_loadu_ps((const float *)(const void *)(row + 4 * i));
-}
-
-/* Elements i..n-1, at most 8, zero-filled. */
-NK_INLINE __m256 kv_rest(bytes *row, size_t i, size_t n, const int mode)
-{
-    unsigned char last[32] = {0};
-    size_t size = mode == KV_F32 ? 4 : 2;
-    memcpy(last, row + i * size, (n - i) * size);
-    return kv8(last, 0, mode);
-}
-
-/* Rows become columns. */
-NK_INLINE void turn8(__m256 r[8])
-{
-    __m256 a[8], b[8];
-#pragma GCC unroll 4
-    for (int i = 0; i < 8; i += 2) {
-        a[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        a[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-#pragma GCC unroll 2
-    for (int i = 0; i < 8; i += 4) {
-        b[i] = _mm256_shuffle_ps(a[i], a[i + 2], 0x44);
-        b[i + 1] = _mm256_shuffle_ps(a[i], a[i + 2], 0xee);
-        b[i + 2] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0x44);
-        b[i + 3] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0xee);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        r[i] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
-        r[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
-    }
-}
-
-/* --- keys --------------------------------------------------------------------------------------
- */
-
-/* Elements 0..dim-1 of eight positions: out[i * WIDE + lane]. */
-NK_INLINE void keys_of_floats(bytes *const row[8], size_t dim, float *out, const int mode)
-{
-    size_t i = 0;
-    for (; i < dim; i += 8) {
-        __m256 r[8];
-        size_t n = dim - i < 8 ? dim - i : 8;
-#pragma GCC unroll 8
-        for (int j = 0; j < 8; j++)
-            r[j] = n == 8 ? kv8(row[j], i, mode) : kv_rest(row[j], i, dim, mode);
-        turn8(r);
-        if (n == 8) {
-#pragma GCC unroll 8
-            for (int j = 0; j < 8; j++)
-                _mm256_storeu_ps(out + (i + (size_t)j) * WIDE, r[j]);
-            continue;
-        }
-        for (size_t j = 0; j < n; j++)
-            _mm256_storeu_ps(out + (i + j) * WIDE, r[j]);
-    }
-}
-
-/* Codes are turned four at a time, as they lie in memory. */
-static void keys_of_q8_0(bytes *const row[8], size_t dim, float *out)
-{
-    for (size_t b = 0; b < dim / NK_LEN; b++, out += NK_LEN * WIDE) {
-        uint16_t d[8];
-        __m256 r[8];
-#pragma GCC unroll 8
-        for (int j = 0; j < 8; j++) {
-            const nk_block_q8_0 *block = (const nk_block_q8_0 *)(const void *)row[j] + b;
-            memcpy(&d[j], &block->d, sizeof d[j]);
-            r[j] = _mm256_castsi256_ps(load32(block->qs));
-        }
-        turn8(r);
-        __m256 scale = _mm256_cvtph_ps(load16(d));
-#pragma GCC unroll 8
-        for (size_t c = 0; c < 8; c++) {
-            __m256i four = _mm256_castps_si256(r[c]);
-#pragma GCC unroll 4
-            for (int t = 0; t < 4; t++) {
-                __m256i one = _mm256_srai_epi32(_mm256_slli_epi32(four, 24 - 8 * t), 24);
-                _mm256_storeu_ps(out + (4 * c + (size_t)t) * WIDE,
-                                 _mm256_mul_ps(_mm256_cvtepi32_ps(one), scale));
-            }
-        }
-    }
-}
-
-/* Asks for the lines of one row. */
-NK_INLINE void ask_for(bytes *row, size_t size)
-{
-    for (size_t i = 0; i < size; i += LINE)
-        _mm_prefetch((const char *)row + i, _MM_HINT_T1);
-}
-
-static size_t row_bytes(nk_type_id type, size_t dim)
-{
-    const nk_type *t = nk_type_get(type);
-    return dim / t->block_len * t->block_size;
-}
-
-/* Positions [from, to) of a span, from a multiple of 8, into strips: keys[strip][i][WIDE]. The last
- * position stands in for those that fill up its eight. */
-static void unpack_keys(const nk_ops *ops, const nk_attn *a, size_t first, size_t from, size_t to,
-                        float *keys, float *plain)
-{
-    const int mode = kv_mode(a->k_type);
-    size_t dim = a->head_dim, end = a->pos + a->n_query, size = row_bytes(a->k_type, dim);
-    bytes *k = (bytes *)a->k + first * a->k_stride;
-    for (size_t p = from; p < to; p += 8) {
-        bytes *row[8];
-        float *out = keys + p / WIDE * WIDE * dim + p % WIDE;
-        for (size_t j = 0; j < 8; j++) {
-            size_t at = p + j < to ? p + j : to - 1;
-            row[j] = k + at * a->k_stride;
-            if (first + at + AHEAD < end)
-                ask_for(row[j] + AHEAD * a->k_stride, size);
-            if (mode == KV_DECODED) {
-                ops->decode[a->k_type](row[j], plain + j * dim, dim);
-                row[j] = (bytes *)(plain + j * dim);
-            }
-        }
-        if (mode == KV_F16)
-            keys_of_floats(row, dim, out, KV_F16);
-        else if (mode == KV_BF16)
-            keys_of_floats(row, dim, out, KV_BF16);
-        else if (mode == KV_Q8_0)
-            keys_of_q8_0(row, dim, out);
-        else
-            keys_of_floats(row, dim, out, KV_F32);
-    }
-}
-
-/* --- values ------------------------------------------------------------------------------------
- */
-
-/* Elements i..i+7 of position p go where strip i / WIDE has them. */
-NK_INLINE void put8(float *values, size_t p, size_t i, __m256 v)
-{
-    _mm256_storeu_ps(values + (i / WIDE * SPAN + p) * WIDE + i % WIDE, v);
-}
-
-NK_INLINE void values_of_floats(bytes *row, size_t dim, size_t p, float *values, const int mode)
-{
-    size_t i = 0;
-    for (; i + 8 <= dim; i += 8)
-        put8(values, p, i, kv8(row, i, mode));
-    if (i < dim) {
-        put8(values, p, i, kv_rest(row, i, dim, mode));
-        i += 8;
-    }
-    if (i % WIDE)
-        put8(values, p, i, _mm256_setzero_ps());
-}
-
-static void values_of_q8_0(bytes *row, size_t dim, size_t p, float *values)
-{
-    const nk_block_q8_0 *b = (const nk_block_q8_0 *)(const void *)row;
-    for (size_t i = 0; i < dim; i += NK_LEN, b++) {
-        __m256 scale = f16_all(&b->d);
-#pragma GCC unroll 4
-        for (size_t j = 0; j < NK_LEN; j += 8) {
-            __m256i q = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i_u *)(b->qs + j)));
-            put8(values, p, i + j, _mm256_mul_ps(_mm256_cvtepi32_ps(q), scale));
-        }
-    }
-}
-
-/* Positions [from, to) of a span into strips: values[strip][p][WIDE], zeros behind head_dim. */
-static void unpack_values(const nk_ops *ops, const nk_attn *a, size_t first, size_t from, size_t to,
-                          float *values, float *plain)
-{
-    const int mode = kv_mode(a->v_type);
-    size_t dim = a->head_dim, end = a->pos + a->n_query, size = row_bytes(a->v_type, dim);
-    for (size_t p = from; p < to; p++) {
-        bytes *row = (bytes *)a->v + (first + p) * a->v_stride;
-        if (first + p + AHEAD < end)
-            ask_for(row + AHEAD * a->v_stride, size);
-        if (mode == KV_F16) {
-            values_of_floats(row, dim, p, values, KV_F16);
-        } else if (mode == KV_BF16) {
-            values_of_floats(row, dim, p, values, KV_BF16);
-        } else if (mode == KV_Q8_0) {
-            values_of_q8_0(row, dim, p, values);
-        } else if (mode == KV_F32) {
-            values_of_floats(row, dim, p, values, KV_F32);
-        } else {
-            ops->decode[a->v_type](row, plain, dim);
-            values_of_floats((bytes *)plain, dim, p, values, KV_F32);
-        }
-    }
-}
 
 /* --- products ----------------------------------------------------------------------------------
  */
@@ -275,10 +58,16 @@ NK_INLINE void strips_of(const float *const *left, const float *right, size_t st
 }
 
 /* The same over `count` strips that lie `strip` floats apart, for 1..ROWS rows; few rows take
- * several strips at once, so that sums do not wait for each other. */
+ * several strips at once, so that sums do not wait for each other. Up to FEW rows in two halves. */
 static void products(const float *const *left, size_t rows, const float *right, size_t strip,
                      size_t n, float *out, size_t stride, size_t count)
 {
+    if (rows > ROWS) {
+        size_t half = rows / 2;
+        products(left, half, right, strip, n, out, stride, count);
+        products(left + half, rows - half, right, strip, n, out + half * stride, stride, count);
+        return;
+    }
     switch (rows) {
     case 1:
         strips_of(left, right, strip, n, out, stride, count, 1, 4);
@@ -459,8 +248,9 @@ NK_INLINE void mix_rows(const nk_attn *a, bytes *v, const float *const *w, size_
     }
 }
 
-NK_INLINE void mix_few(const nk_attn *a, bytes *v, const float *const *w, size_t n, float *mix,
-                       size_t padded, size_t rows, const int mode)
+/* For 1..ROWS rows. */
+NK_INLINE void mix_some(const nk_attn *a, bytes *v, const float *const *w, size_t n, float *mix,
+                        size_t padded, size_t rows, const int mode)
 {
     switch (rows) {
     case 1:
@@ -481,6 +271,18 @@ NK_INLINE void mix_few(const nk_attn *a, bytes *v, const float *const *w, size_t
     default:
         mix_rows(a, v, w, n, mix, padded, ROWS, 2, mode);
     }
+}
+
+NK_INLINE void mix_few(const nk_attn *a, bytes *v, const float *const *w, size_t n, float *mix,
+                       size_t padded, size_t rows, const int mode)
+{
+    size_t half = rows > ROWS ? rows / 2 : 0; /* first of two halves */
+    if (half) {
+        mix_some(a, v, w, n, mix, padded, half, mode);
+        w += half;
+        mix += half * padded;
+    }
+    mix_some(a, v, w, n, mix, padded, rows - half, mode);
 }
 
 /* False: values of this kind are to be unpacked first. */
@@ -514,15 +316,15 @@ typedef struct share {
     float *keys, *values, *rest; /* scratch */
 } share;
 
-/* Rows r..r+n, n <= ROWS, all of which see something of the span. */
+/* Rows r..r+n, n <= FEW where they are few, else ROWS, all of which see something of the span. */
 static void some_rows(const share *s, size_t r, size_t n, nk_attn_state *into)
 {
     const nk_attn *a = s->a;
-    size_t dim = a->head_dim, padded = nk_attn_padded(dim), from[ROWS], to[ROWS];
+    size_t dim = a->head_dim, padded = nk_attn_padded(dim), from[FEW], to[FEW];
     size_t low = SPAN, high = 0, first = s->span * SPAN;
-    float *weight = s->rest, *mix = weight + ROWS * SPAN, *plain = mix + ROWS * padded;
-    float max[ROWS], sum[ROWS];
-    const float *q[ROWS], *w[ROWS];
+    float *weight = s->rest, *mix = weight + FEW * SPAN, *plain = mix + FEW * padded;
+    float max[FEW], sum[FEW];
+    const float *q[FEW], *w[FEW];
     for (size_t i = 0; i < n; i++) {
         nk_attn_sees(a, r + i, s->span, &from[i], &to[i]);
         low = from[i] < low ? from[i] : low;
@@ -566,7 +368,7 @@ static void attend(const nk_ops *ops, const nk_attn *a, size_t span, nk_attn_sta
         end--;
     if (r == end)
         return;
-    s.few = end - r <= ROWS;
+    s.few = end - r <= FEW;
     if (!s.few) {
         nk_attn_sees(a, r, span, &low, &to);
         nk_attn_sees(a, end - 1, span, &from, &high);
@@ -574,7 +376,7 @@ static void attend(const nk_ops *ops, const nk_attn *a, size_t span, nk_attn_sta
         unpack_values(ops, a, span * SPAN, low, high, s.values, s.rest);
     }
     for (size_t n; r < end; r += n) {
-        n = end - r < ROWS ? end - r : ROWS;
+        n = s.few ? end - r : end - r < ROWS ? end - r : ROWS;
         some_rows(&s, r, n, into);
     }
 }
