@@ -15,6 +15,9 @@ enum {
     PANELS = 4,               /* side by side: a group of columns is loaded once for all of them */
     FEW = 24,                 /* columns that stay in L1, so that one panel at a time reads the
                                            weights in long runs */
+    BY_ROWS = 2,    /* so many columns are cheaper one after the other than as a panel: unpacking a
+                       panel costs as much as one to two columns, ... */
+    BY_ROWS_IQ = 3, /* ... of types on grids as three to four */
     ENC_BYTES = sizeof(nk_block_q8_k), /* of a chunk of one column */
 };
 
@@ -89,9 +92,17 @@ size_t nk_matmul_scratch(size_t cols, size_t m)
     return total;
 }
 
+static bool on_grid(nk_type_id id)
+{
+    return (id >= NK_IQ2_XXS && id <= NK_IQ1_S) || (id >= NK_IQ3_S && id <= NK_IQ4_XS) ||
+           id == NK_IQ1_M;
+}
+
+/* Whichever way it goes, each element has the same bits. */
 static bool by_panels(const mm *a, const nk_matrix *w)
 {
-    return a->m > 1 && a->ops->gemm[w->type->id].unpack;
+    size_t few = !a->ops->rows[w->type->id] ? 1 : on_grid(w->type->id) ? BY_ROWS_IQ : BY_ROWS;
+    return a->m > few && a->ops->gemm[w->type->id].unpack;
 }
 
 static void encode_columns(void *arg, size_t begin, size_t end, int thread)
@@ -189,22 +200,16 @@ static void scale_rows(const mm *a, size_t which, size_t begin, size_t end)
     }
 }
 
-/* Rows [begin, end) of one matrix against one column. */
-static void run_column(const mm *a, size_t which, size_t begin, size_t end)
+/* Rows [begin, end) of one matrix against one column after the other, several rows at once. */
+static void run_columns(const mm *a, size_t which, size_t begin, size_t end)
 {
     const nk_matrix *w = a->w[which];
+    nk_type_id with = w->type->dot_with;
     const unsigned char *first = (const unsigned char *)w->data + begin * w->row_size;
-    const unsigned char *x = a->enc[w->type->dot_with];
-    nk_dot_fn *dot = a->ops->dot[w->type->id];
-    float *y = a->y[which] + begin;
-    if (a->ops->rows[w->type->id]) {
-        a->ops->rows[w->type->id](a->cols, first, w->row_size, end - begin, x, y);
-        return;
-    }
-    for (size_t r = begin; r < end; r++) {
-        prefetch(w, r);
-        *y++ = dot(a->cols, first + (r - begin) * w->row_size, x);
-    }
+    for (size_t j = 0; j < a->m; j++)
+        a->ops->rows[w->type->id](a->cols, first, w->row_size, end - begin,
+                                  a->enc[with] + j * a->enc_size[with],
+                                  a->y[which] + j * a->y_stride[which] + begin);
 }
 
 /* Rows [begin, end) of one matrix against all columns, row by row. */
@@ -322,8 +327,8 @@ static void run_tile(const mm *a, size_t which, size_t begin, size_t end)
 {
     if (by_panels(a, a->w[which]))
         run_panels(a, which, begin, end);
-    else if (a->m == 1)
-        run_column(a, which, begin, end);
+    else if (a->ops->rows[a->w[which]->type->id])
+        run_columns(a, which, begin, end);
     else
         run_rows(a, which, begin, end);
     if (a->w[which]->scale)
