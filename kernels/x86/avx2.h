@@ -121,13 +121,6 @@ NK_INLINE __m128 hsums8(__m256 a, __m256 b, __m256 c, __m256 d)
     return _mm_add_ps(_mm_add_ps(v0, v2), _mm_add_ps(v1, v3));
 }
 
-/* The sums of four vectors, and of eight. */
-NK_INLINE __m128i sums_of_4(const __m256i v[4])
-{
-    __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
-    return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
-}
-
 /* Neighbours of two vectors added: a's in the lower half of each 128 bits, b's in the upper. As two
  * shuffles, which is one instruction less than vphaddd is made of. */
 NK_INLINE __m256i neighbours(__m256i a, __m256i b)
@@ -137,6 +130,7 @@ NK_INLINE __m256i neighbours(__m256i a, __m256i b)
                             _mm256_castps_si256(_mm256_shuffle_ps(x, y, 0xdd)));
 }
 
+/* The sums of eight vectors. */
 NK_INLINE __m256i sums_of_8(const __m256i v[8])
 {
     __m256i a = neighbours(neighbours(v[0], v[1]), neighbours(v[2], v[3]));

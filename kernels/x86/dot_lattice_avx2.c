@@ -2,13 +2,8 @@
 #include "kernels/x86/gemm_avx2.h"
 #include "kernels/x86/x86.h"
 
-/* IQ types on grids and iq4_xs against q8_K, q1_0 against q8_0: one row alone, and panels. Values
- * are signed and never -128: alone |x| * (value with the sign of x), in panels |value| * (x with
- * the sign of value), pair sums within 2 * 127 * 128 < 2^15. Floats stand in the order of gemm.h.
- */
-
-/* --- panels ------------------------------------------------------------------------------------
- */
+/* Panels of IQ types on grids, iq4_xs and q1_0. Values are signed and never -128: products take
+ * |value| * (x with the sign of value), pair sums within 2 * 127 * 127 < 2^15. */
 
 static const product_type signed_bytes = {.run = 0};
 static const product_type k_signed16 = {.run = 0, .group = 4}, k_signed32 = {.run = 0, .group = 8};

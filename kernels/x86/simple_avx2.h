@@ -11,28 +11,21 @@
 typedef __m256i simple_codes_fn(const void *block);
 typedef __m128 simple_scales_fn(const char *p, size_t block_size, const int nb);
 
-/* With a min the block starts d, m and x is q8_1. */
+/* With a min the block starts d, m. */
 typedef struct simple_type {
     simple_codes_fn *codes;
-    simple_scales_fn *scales;  /* of up to four blocks of w */
-    size_t block_size, x_size; /* bytes of a block on each side */
-    bool is_signed;            /* codes, and then no min */
+    simple_scales_fn *scales; /* of up to four blocks of w */
+    size_t block_size;
+    bool is_signed; /* codes, and then no min */
 } simple_type;
 
-static const simple_type q4_0 = {codes_q4_0, f16_of_blocks, sizeof(nk_block_q4_0),
-                                 sizeof(nk_block_q8_0), true};
-static const simple_type q4_1 = {codes_q4_1, f16_of_blocks, sizeof(nk_block_q4_1),
-                                 sizeof(nk_block_q8_1), false};
-static const simple_type q5_0 = {codes_q5_0, f16_of_blocks, sizeof(nk_block_q5_0),
-                                 sizeof(nk_block_q8_0), true};
-static const simple_type q5_1 = {codes_q5_1, f16_of_blocks, sizeof(nk_block_q5_1),
-                                 sizeof(nk_block_q8_1), false};
-static const simple_type q8_0 = {codes_q8_0, f16_of_blocks, sizeof(nk_block_q8_0),
-                                 sizeof(nk_block_q8_0), true};
-static const simple_type iq4_nl = {codes_iq4_nl, f16_of_blocks, sizeof(nk_block_iq4_nl),
-                                   sizeof(nk_block_q8_0), true};
-static const simple_type mxfp4 = {codes_mxfp4, e8m0_of_blocks, sizeof(nk_block_mxfp4),
-                                  sizeof(nk_block_q8_0), true};
+static const simple_type q4_0 = {codes_q4_0, f16_of_blocks, sizeof(nk_block_q4_0), true};
+static const simple_type q4_1 = {codes_q4_1, f16_of_blocks, sizeof(nk_block_q4_1), false};
+static const simple_type q5_0 = {codes_q5_0, f16_of_blocks, sizeof(nk_block_q5_0), true};
+static const simple_type q5_1 = {codes_q5_1, f16_of_blocks, sizeof(nk_block_q5_1), false};
+static const simple_type q8_0 = {codes_q8_0, f16_of_blocks, sizeof(nk_block_q8_0), true};
+static const simple_type iq4_nl = {codes_iq4_nl, f16_of_blocks, sizeof(nk_block_iq4_nl), true};
+static const simple_type mxfp4 = {codes_mxfp4, e8m0_of_blocks, sizeof(nk_block_mxfp4), true};
 
 #endif
 #endif
