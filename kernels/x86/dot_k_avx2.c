@@ -46,16 +46,16 @@ typedef struct side {
     __m256i min;                         /* likewise: sums of min * x */
 } side;
 
-/* Words k = 0..3 of 32 bits, from 16 bytes at w[r] + at less the first `skip`: v[k] has row r's in
- * lane r. */
-NK_INLINE void words_of_8(const char *const w[SIDE], size_t at, const int skip, __m256i v[4])
+/* Words k = 0..3 of 32 bits, from 16 bytes at w[r] + at, less the first two if they are another
+ * field's: v[k] has row r's in lane r. */
+NK_INLINE void words_of_8(const char *const w[SIDE], size_t at, const bool less_2, __m256i v[4])
 {
     __m256i t[4];
 #pragma GCC unroll 4
     for (int k = 0; k < 4; k++) {
         t[k] = _mm256_setr_m128i(load16(w[k] + at), load16(w[k + 4] + at));
-        if (skip)
-            t[k] = _mm256_srli_si256(t[k], skip);
+        if (less_2)
+            t[k] = _mm256_srli_si256(t[k], 2);
     }
     __m256i a = _mm256_unpacklo_epi32(t[0], t[1]), b = _mm256_unpacklo_epi32(t[2], t[3]);
     __m256i c = _mm256_unpackhi_epi32(t[0], t[1]), d = _mm256_unpackhi_epi32(t[2], t[3]);
@@ -82,7 +82,7 @@ NK_INLINE void side_six_bits(const char *const w[SIDE], size_t at, const column 
     const __m256i low6 = _mm256_set1_epi8(63), low4 = _mm256_set1_epi8(15);
     const __m256i top = _mm256_set1_epi8(48), zero = _mm256_setzero_si256();
     __m256i v[4];
-    words_of_8(w, at, 0, v);
+    words_of_8(w, at, false, v);
     floats_of(v[0], &s->d, &s->dmin);
     __m256i lo = _mm256_and_si256(v[2], low6);
     __m256i hi = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(v[3], 4), low4),
@@ -116,7 +116,7 @@ NK_INLINE void side_q3_k(const char *const w[SIDE], size_t at, const column *c, 
     const __m256i order = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15));
     __m256i v[4], b[4];
-    words_of_8(w, at + offsetof(nk_block_q3_k, scales) - 2, 2, v);
+    words_of_8(w, at + offsetof(nk_block_q3_k, scales) - 2, true, v);
     b[0] = _mm256_and_si256(_mm256_slli_epi16(v[2], 4), top);
     b[1] = _mm256_and_si256(_mm256_slli_epi16(v[2], 2), top);
     b[2] = _mm256_and_si256(v[2], top);
