@@ -226,7 +226,8 @@ NK_INLINE __m256i row_sum(const row_type t, const char *block, const column *c, 
 {
     const __m256i low4 = _mm256_set1_epi16(15);
     __m256i sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()}, scale = sum[0];
-    const int8_t *x = read_again(c->q);
+    /* scales of 16 are as many loads as x: there some of x may stay in registers */
+    const int8_t *x = t.scaling == PER_16_LESS ? c->q : read_again(c->q);
     const int16_t *scale32 = s->scale[r % 4][0][r / 4];
     if (t.scaling == PER_16_MIN || t.scaling == PER_16_LESS)
         scale = _mm256_cvtepi8_epi16(t.bytes(block, s, r));
