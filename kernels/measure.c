@@ -3,6 +3,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 enum { LANES = NK_MEASURE_LANES };
 
@@ -159,6 +160,18 @@ bool nk_all_finite(const float *v, size_t n)
         worst = u > worst ? u : worst;
     }
     return worst < 0x7f800000u;
+}
+
+bool nk_finite_halves(const void *v, size_t n, uint16_t exponent)
+{
+    unsigned worst = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint16_t u;
+        memcpy(&u, (const char *)v + i * sizeof u, sizeof u);
+        unsigned e = u & exponent;
+        worst = e > worst ? e : worst;
+    }
+    return worst < exponent;
 }
 
 size_t nk_find_far(const float *src, const float *dec, size_t from, size_t n, size_t group,

@@ -43,6 +43,10 @@ void nk_measure(nk_measure_fn *eights, const float *src, const float *dec, size_
 typedef bool nk_finite_fn(const float *v, size_t n);
 nk_finite_fn nk_all_finite; /* the C reference */
 
+/* The same for n 16-bit floats, bytes at any address, whose exponent bits these are. */
+typedef bool nk_halves_fn(const void *v, size_t n, uint16_t exponent);
+nk_halves_fn nk_finite_halves; /* the C reference */
+
 /* Start of the first group at or behind `from` that holds an error larger than `share` times the
  * spread (greatest - least) of its decoded values; n if there is none. group: 16 or 32; from and n
  * are multiples of it. */

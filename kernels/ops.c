@@ -148,6 +148,7 @@ void nk_ops_init(nk_ops *ops, unsigned cpu_flags)
         .attn_join = nk_attn_join_c,
         .measure = nk_measure_eights,
         .all_finite = nk_all_finite,
+        .finite_halves = nk_finite_halves,
         .find_far = nk_find_far,
     };
     size_t count;

@@ -60,6 +60,7 @@ struct nk_ops {
     /* measure.h; results equal the C reference's bit for bit */
     nk_measure_fn *measure;
     nk_finite_fn *all_finite;
+    nk_halves_fn *finite_halves;
     nk_far_fn *find_far;
 };
 

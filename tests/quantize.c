@@ -111,7 +111,9 @@ static nb_status run_plan(const quant_job *job, const nb_plan *plan, nb_err *err
     nb_quantize_options opt = {.method = job->method,
                                .knobs = job->knobs,
                                .force = job->force,
-                               .telemetry = !job->quiet,
+                               .figures = job->quiet ? NB_FIGURES_NONE
+                                          : job->all ? NB_FIGURES_ALL
+                                                     : NB_FIGURES_SAMPLE,
                                .sha256 = true};
     nb_run *run = NULL;
     nk_pool *pool = NULL;

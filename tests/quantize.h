@@ -20,10 +20,11 @@ typedef struct quant_job {
     const char *rule; /* "ffn_down=q6_K"; may be NULL */
     int threads;      /* 0 = no pool */
     bool slow;        /* by the C reference: long enough to be stopped on the way */
-    bool force, pure, allow_requantize, quiet; /* quiet: telemetry off */
-    const nb_imatrix *imatrix;                 /* NULL = none */
-    const nb_method *method;                   /* NULL = reference */
-    nb_knobs knobs;                            /* group 0 = its usual */
+    bool force, pure, allow_requantize;
+    bool quiet, all;           /* no figures; of every weight */
+    const nb_imatrix *imatrix; /* NULL = none */
+    const nb_method *method;   /* NULL = reference */
+    nb_knobs knobs;            /* group 0 = its usual */
     const nb_hooks *hooks;
     nb_tensor_report *reports; /* NULL or [count of w] */
     nb_run_view *view;         /* may be NULL */

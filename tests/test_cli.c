@@ -250,7 +250,8 @@ CHECK_TEST(cli, json_has_the_documented_keys)
         {{"quantize", demo, "-t", "Q4_K_M", "-o", fresh},
          "source output preset dry_run bytes tensor_bytes params bpw seconds rel_rmse sqnr_db "
          "tensors.0.name tensors.0.type tensors.0.bytes tensors.0.why tensors.0.rel_rmse "
-         "tensors.0.sqnr_db tensors.0.max_error tensors.0.max_error_at tensors.0.clipped"},
+         "tensors.0.sqnr_db tensors.0.max_error tensors.0.max_error_at tensors.0.clipped "
+         "measured rel_rmse_error tensors.0.measured tensors.0.rel_rmse_error"},
         {{"quantize", demo, "-t", "F32", "-o", test_path(test_tmpdir(), "json-f32.gguf")},
          "tensors.0.rel_rmse !tensors.0.sqnr_db !sqnr_db"},
         {{"quantize", demo, "-t", "Q4_K_M", "--dry-run"},

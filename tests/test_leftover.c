@@ -155,7 +155,7 @@ CHECK_TEST(leftover, what_others_left_is_left)
     test_spit(test_path(dir, "c.gguf.part.journal"), "not ours", 8);
     test_spit(test_path(dir, "c.gguf.part"), "not ours", 8);
     leave(dir, "d.gguf", 0);
-    test_spit(test_path(dir, "d.gguf.part.journal"), "NBQUANT1", 8);
+    test_spit(test_path(dir, "d.gguf.part.journal"), "NBQUANT2", 8);
     check(mkfifo(test_path(dir, "e.gguf.part.journal"), 0600) == 0, "fifo");
     char *before = tree_text(dir);
     check(remove_from(dir, 0, false) == 0, "something went");

@@ -94,3 +94,29 @@ CHECK_TEST(measure, far_errors_are_found_alike_and_none_is_passed_over)
     }
     check(found > 0 && passed > 0, "%zu found, %zu passed over", found, passed);
 }
+
+CHECK_TEST(measure, one_bad_half_anywhere_is_seen_at_every_level)
+{
+    static const struct {
+        uint16_t exponent, most;
+    } kind[] = {{0x7c00, 0x7bff}, {0x7f80, 0x7f7f}};
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    for (size_t n = 0; n < 70; n++)
+        for (size_t k = 0; k < countof(kind); k++) {
+            uint16_t *v = test_guard(n * sizeof *v, 1);
+            for (size_t i = 0; i < n; i++)
+                v[i] = i % 2 ? kind[k].most : 0x8001;
+            for (size_t l = 0; l < levels; l++) {
+                check(lv[l].ops.finite_halves(v, n, kind[k].exponent), "%s n %zu", lv[l].name, n);
+                for (size_t i = 0; i < n; i++) {
+                    uint16_t kept = v[i];
+                    v[i] = (uint16_t)(kind[k].exponent | (i % 3 ? 0x8000 : 0) | i % 2);
+                    check(!lv[l].ops.finite_halves(v, n, kind[k].exponent), "%s n %zu: %zu passed",
+                          lv[l].name, n, i);
+                    v[i] = kept;
+                }
+            }
+            test_guard_free(v);
+        }
+}

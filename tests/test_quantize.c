@@ -313,47 +313,6 @@ CHECK_TEST(quantize, reports_tell_what_the_file_holds)
     nb_weights_close(&w);
 }
 
-/* A tensor of more than 1 Mi weights: every eighth tile is drawn, all weights are summed. */
-CHECK_TEST(quantize, big_tensors_are_sampled_and_say_so)
-{
-    static const nb_shape shape = {.name = "wide",
-                                   .arch = "llama",
-                                   .n_layer = 1,
-                                   .n_embd = 256,
-                                   .n_head = 4,
-                                   .n_head_kv = 2,
-                                   .head_dim = 64,
-                                   .n_ff = 256,
-                                   .n_vocab = 5000,
-                                   .n_ctx = 128,
-                                   .rope_base = 1e4f,
-                                   .rms_eps = 1e-5f,
-                                   .tied = true};
-    static nb_tensor_report reports[16];
-    const char *in = out_path("wide.gguf"), *out = out_path("wide-q.gguf");
-    nb_recipe r;
-    nb_err err = {0};
-    uint64_t bytes, tiles = 0;
-    nb_recipe_init(&r, nb_preset_find("F16"));
-    check(nb_synth_write(&shape, &r, 1, in, false, quant_ops(), NULL, &bytes, NULL, &err) == NB_OK,
-          "%s", err.msg);
-    nb_weights *w = quant_open(in);
-    check(quant_run(&(quant_job){.w = w, .preset = "Q8_0", .out = out, .reports = reports}, &err) ==
-              NB_OK,
-          "%s", err.msg);
-    for (size_t i = 0; i < nb_weights_count(w); i++) {
-        if (strcmp(reports[i].name, "token_embd.weight") != 0)
-            continue;
-        for (uint64_t row = 0; row < 5000; row += 64 * NB_HIST_EVERY)
-            tiles += 5000 - row < 64 ? 5000 - row : 64;
-        check(reports[i].stats.n == 5000 * 256, "sums cover all");
-        check(reports[i].hist_n == tiles * 256 && reports[i].before.total == tiles * 256,
-              "%llu drawn", (unsigned long long)reports[i].hist_n);
-    }
-    check(tiles > 0, "no big tensor");
-    nb_weights_close(&w);
-}
-
 /* Per thread, whatever the model: 64 threads on 70 B stay under 200 MiB. */
 CHECK_TEST(quantize, memory_does_not_grow_with_the_model)
 {

@@ -344,7 +344,15 @@ CHECK_TEST(resume, a_journal_is_read_as_it_was_written)
 {
     static const char id[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     const uint64_t marks[] = {1, UINT64_MAX, 0x0123456789abcdef};
-    nb_stats s = {.n = 5, .sum = -1.5, .sum_err2 = 1e-300, .min = -3, .max_err_at = 77};
+    nb_stats s = {.n = 5,
+                  .sum = -1.5,
+                  .sum_err2 = 1e-300,
+                  .min = -3,
+                  .max_err_at = 77,
+                  .n_looks = 3,
+                  .look_ee = 1e300,
+                  .look_ew = -2,
+                  .look_ww = 0.25};
     nb_str text = {0};
     char got[NB_JOURNAL_ID + 1];
     nb_journal_record rec;
@@ -356,7 +364,8 @@ CHECK_TEST(resume, a_journal_is_read_as_it_was_written)
     check(nb_journal_head(&c, got) && strcmp(got, id) == 0, "head");
     check(nb_journal_next(&c, &rec) && rec.tensor == 9 && rec.n_tiles == 3, "record");
     check(rec.stats.n == 5 && rec.stats.sum == -1.5 && rec.stats.sum_err2 == 1e-300 &&
-              rec.stats.min == -3 && rec.stats.max_err_at == 77,
+              rec.stats.min == -3 && rec.stats.max_err_at == 77 && rec.stats.n_looks == 3 &&
+              rec.stats.look_ee == 1e300 && rec.stats.look_ew == -2 && rec.stats.look_ww == 0.25,
           "figures");
     for (uint32_t i = 0; i < 3; i++)
         check(nb_journal_mark(&rec, i) == marks[i], "mark %u", i);

@@ -45,7 +45,7 @@ static nb_status go(rig *r, const char *preset, bool force, const nb_hooks *hook
     nb_recipe recipe;
     nb_plan whole, *plan = NULL;
     nb_shards *s = NULL;
-    nb_quantize_options opt = {.force = force, .telemetry = true};
+    nb_quantize_options opt = {.force = force, .figures = NB_FIGURES_SAMPLE};
     size_t n = 0;
     nb_recipe_init(&recipe, nb_preset_find(preset));
     recipe.keep_split = true;

@@ -156,7 +156,7 @@ CHECK_TEST(type_files, types_without_kernels_are_copied_or_named)
     r.rule[0].type = NK_I16; /* what the source has */
     check(nb_plan_make(&plan, &r, w, true, &err) == NB_OK, "%s", err.msg);
     nb_run *run = NULL;
-    nb_quantize_options opt = {.telemetry = true};
+    nb_quantize_options opt = {.figures = NB_FIGURES_SAMPLE};
     check(nb_run_open(&run, &plan, out, &opt, &err) == NB_OK, "%s", err.msg);
     check(nb_run_go_pool(run, quant_ops(), NULL, NULL, &err) == NB_OK, "%s", err.msg);
     nb_run_close(&run);

@@ -277,7 +277,7 @@ static void choose_threads(ui_plain *p, quantize *q)
 /* One line a second says how far it is; the job's own name and speed come with it. */
 static void start(ui_plain *p, quantize *q)
 {
-    char size[16], bpw[48], rel[48], sqnr[48];
+    char size[16], bpw[48], rel[48], sqnr[48], from[80];
     ui_quantize_start(q);
     if (p->app->confirm.open && !ui_plain_settle(p))
         return;
@@ -288,9 +288,10 @@ static void start(ui_plain *p, quantize *q)
         return;
     q->live.replay = false;
     ui_plain_say(p, "written: %s", l->out);
-    ui_plain_say(p, "%s, %s bits per weight, weight error %s %%, SQNR %s dB",
+    ui_plain_say(p, "%s, %s bits per weight, weight error %s %%%s, SQNR %s dB",
                  nb_human_bytes(size, l->plan.file_bytes), nb_fmt_fixed(bpw, l->plan.bpw, 3),
                  nb_fmt_fixed(rel, 100 * nb_stats_rel_rmse(&l->view.total), 2),
+                 nb_measured_text(from, &l->view.total, l->view.measured),
                  nb_fmt_fixed(sqnr, nb_stats_sqnr_db(&l->view.total), 1));
     if (l->view.n_kept)
         ui_plain_say(p, "%zu of %zu tensors were whole since an earlier run", l->view.n_kept,

@@ -208,9 +208,12 @@ static void planned(nb_jout *w, const nb_plan *plan, size_t i, const nb_tensor_r
         nb_jout_bool(w, p->importance != NULL);
     }
     imported(w, p, r ? &r->stats : NULL);
-    if (r) {
+    if (r && r->stats.n) {
+        nb_stats all = nb_stats_expand(&r->stats, p->n);
         errors(w, &r->stats);
         u64(w, "clipped", r->stats.n_clip);
+        u64(w, "measured", r->stats.n);
+        num(w, "rel_rmse_error", nb_stats_rel_rmse_error(&all));
     }
     if (r && r->gain[0] > 0)
         num(w, "gain", 1 - r->gain[1] / r->gain[0]);
@@ -252,8 +255,12 @@ void ui_twin_quantize(nb_jout *w, const nb_plan *plan, const char *out, nb_run *
         nb_run_look(run, &v);
         num(w, "seconds", seconds);
         u64(w, "kept", v.n_kept);
-        num(w, "rel_rmse", nb_stats_rel_rmse(&v.total));
-        num(w, "sqnr_db", nb_stats_sqnr_db(&v.total));
+        if (v.figures != NB_FIGURES_NONE) {
+            num(w, "rel_rmse", nb_stats_rel_rmse(&v.total));
+            num(w, "sqnr_db", nb_stats_sqnr_db(&v.total));
+            num(w, "rel_rmse_error", nb_stats_rel_rmse_error(&v.total));
+        }
+        u64(w, "measured", v.measured);
     }
     if (plan->imatrix)
         imatrix(w, plan);

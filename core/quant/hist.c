@@ -11,7 +11,6 @@ static double magnitude(size_t k)
 }
 
 enum { KEY_SHIFT = 20, TALLIED_FROM = 4096 };
-enum { TALLY_MOST = NB_HIST_TABLES * (UINT16_MAX - 1) }; /* no counter can overflow */
 
 /* Keys k..k+3 of all tables; most are empty. */
 static void add_keys(nb_hist *h, const nb_hist_keys *tally, uint32_t k)
@@ -38,8 +37,7 @@ void nb_hist_keys_flush(nb_hist_keys *t, nb_hist *h)
     memset(t, 0, sizeof *t);
 }
 
-/* n fits. */
-static void tally_part(nb_hist_keys *t, const float *v, size_t n)
+void nb_hist_keys_add(nb_hist_keys *t, const float *v, size_t n)
 {
     uint32_t u[NB_HIST_TABLES];
     size_t i = 0;
@@ -57,24 +55,14 @@ static void tally_part(nb_hist_keys *t, const float *v, size_t n)
     t->held += n;
 }
 
-void nb_hist_keys_add(nb_hist_keys *t, nb_hist *h, const float *v, size_t n)
-{
-    while (n) {
-        size_t part = n < TALLIED_FROM ? n : TALLIED_FROM;
-        if (t->held + part > TALLY_MOST)
-            nb_hist_keys_flush(t, h);
-        tally_part(t, v, part);
-        v += part;
-        n -= part;
-    }
-}
-
 void nb_hist_add(nb_hist *h, const float *v, size_t n)
 {
     if (n >= TALLIED_FROM) {
         nb_hist_keys t = {0};
-        nb_hist_keys_add(&t, h, v, n);
-        nb_hist_keys_flush(&t, h);
+        for (size_t i = 0; i < n; i += NB_HIST_HELD) {
+            nb_hist_keys_add(&t, v + i, n - i < NB_HIST_HELD ? n - i : NB_HIST_HELD);
+            nb_hist_keys_flush(&t, h);
+        }
         return;
     }
     h->total += n;
@@ -227,12 +215,66 @@ void nb_stats_merge(nb_stats *into, const nb_stats *from)
     into->sum4 += from->sum4;
     into->sum_err += from->sum_err;
     into->sum_err2 += from->sum_err2;
+    into->n_looks += from->n_looks;
+    into->look_ee += from->look_ee;
+    into->look_ew += from->look_ew;
+    into->look_ww += from->look_ww;
     into->min = from->min < into->min ? from->min : into->min;
     into->max = from->max > into->max ? from->max : into->max;
     if (fabsf(from->max_err) > fabsf(into->max_err)) {
         into->max_err = from->max_err;
         into->max_err_at = from->max_err_at;
     }
+}
+
+void nb_stats_add_look(nb_stats *s, const nk_ops *ops, const float *src, const float *dec, size_t n,
+                       uint64_t at)
+{
+    nb_stats look;
+    nb_stats_clear(&look);
+    look.max_err = s->max_err; /* smaller ones need no place */
+    look.max_err_at = s->max_err_at;
+    nb_stats_add(&look, ops, src, dec, n, at);
+    look.n_looks = 1;
+    look.look_ee = look.sum_err2 * look.sum_err2;
+    look.look_ew = look.sum_err2 * look.sum2;
+    look.look_ww = look.sum2 * look.sum2;
+    nb_stats_merge(s, &look);
+}
+
+static uint64_t times(uint64_t n, double by)
+{
+    return (uint64_t)((double)n * by + 0.5);
+}
+
+nb_stats nb_stats_expand(const nb_stats *s, uint64_t n)
+{
+    nb_stats e = *s;
+    if (s->n == 0 || n <= s->n) {
+        e.n_looks = 0;
+        e.look_ee = e.look_ew = e.look_ww = 0;
+        return e;
+    }
+    double by = (double)n / (double)s->n;
+    e.n = n;
+    e.n_zero = times(s->n_zero, by);
+    e.n_nan = times(s->n_nan, by);
+    e.n_inf = times(s->n_inf, by);
+    e.n_clip = times(s->n_clip, by);
+    e.sum *= by, e.sum2 *= by, e.sum4 *= by;
+    e.sum_err *= by, e.sum_err2 *= by;
+    /* Variance of a total: squares go up by the square, less the share that is known for sure. */
+    double m = (double)s->n_looks, spread = m > 1 ? m / (m - 1) : 1;
+    spread *= by * by * (1 - 1 / by);
+    e.look_ee *= spread, e.look_ew *= spread, e.look_ww *= spread;
+    return e;
+}
+
+double nb_stats_rel_rmse_error(const nb_stats *s)
+{
+    double r = s->sum2 > 0 ? s->sum_err2 / s->sum2 : 0; /* the square of rel_rmse */
+    double var = s->look_ee - 2 * r * s->look_ew + r * r * s->look_ww;
+    return r > 0 && var > 0 ? sqrt(var) / s->sum2 / (2 * sqrt(r)) : 0;
 }
 
 double nb_stats_rel_rmse(const nb_stats *s)

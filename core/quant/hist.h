@@ -29,8 +29,8 @@ typedef struct nb_hist_keys {
     uint16_t count[NB_HIST_TABLES][NB_HIST_KEYS];
     size_t held;
 } nb_hist_keys;
-/* h takes what t holds when t is full. */
-void nb_hist_keys_add(nb_hist_keys *t, nb_hist *h, const float *v, size_t n);
+enum { NB_HIST_HELD = NB_HIST_TABLES * (UINT16_MAX - 1) }; /* values at most, between two flushes */
+void nb_hist_keys_add(nb_hist_keys *t, const float *v, size_t n);
 void nb_hist_keys_flush(nb_hist_keys *t, nb_hist *h); /* t is empty after it */
 
 void nb_hist_merge(nb_hist *into, const nb_hist *from);
@@ -43,7 +43,8 @@ void nb_hist_columns(const nb_hist *h, double lo, double hi, double *out, size_t
 /* Smallest symmetric |x| that holds `share` (e.g. 0.9999) of the counts: a plot's axis. */
 double nb_hist_reach(const nb_hist *h, double share);
 
-/* Sums over every weight of a tensor. */
+/* Sums over the weights of a tensor that were measured: all of them, or a sample of `looks`, short
+ * runs of neighbours. What the looks differ by among each other tells how good the sample is. */
 typedef struct nb_stats {
     uint64_t n, n_zero, n_nan, n_inf;
     uint64_t n_clip; /* quantized types: |error| > 1.5 steps of the weight's own group, of a table
@@ -55,6 +56,9 @@ typedef struct nb_stats {
     float min, max;
     float max_err;       /* signed error (decoded - source) of largest magnitude */
     uint64_t max_err_at; /* its element index in the tensor; of equal ones the first */
+    /* Of a sample; 0 where all weights are in. E and W of a look: its sums of err^2 and w^2. */
+    uint64_t n_looks;
+    double look_ee, look_ew, look_ww; /* sums over looks of E*E, E*W, W*W */
 } nb_stats;
 
 void nb_stats_clear(nb_stats *s);
@@ -65,6 +69,17 @@ void nb_stats_add(nb_stats *s, const nk_ops *ops, const float *src, const float 
 /* Counts n_clip of one encoded block: v spells it out, src and dec [v->len]. */
 void nb_stats_add_clips(nb_stats *s, const nk_block_view *v, const float *src, const float *dec);
 void nb_stats_merge(nb_stats *into, const nb_stats *from); /* in tile order */
+/* One look of a sample, as nb_stats_add. */
+void nb_stats_add_look(nb_stats *s, const nk_ops *ops, const float *src, const float *dec, size_t n,
+                       uint64_t at);
+/* What the sample s says of a tensor of n weights: counts and sums as if all had been measured, so
+ * that those of several tensors merge. n == s->n: s without its look_ sums. Extremes stay those
+ * met. */
+nb_stats nb_stats_expand(const nb_stats *s, uint64_t n);
+/* Standard error of nb_stats_rel_rmse, from expanded sums, merged or not: of a ratio of two sums
+ * over looks drawn one from each stratum, taken as a simple random sample (Cochran, Sampling
+ * Techniques, 6.9 and 6.10: the combined ratio). 0 where everything was measured. */
+double nb_stats_rel_rmse_error(const nb_stats *s);
 double nb_stats_rel_rmse(const nb_stats *s); /* rms(err) / rms(weight); 0 for all-zero tensors */
 double nb_stats_sqnr_db(const nb_stats *s);  /* 10 log10(sum w^2 / sum err^2); +inf when exact */
 double nb_stats_std(const nb_stats *s);

@@ -10,8 +10,8 @@ bool nb_import_of(nb_import *out, const nb_planned *p, const nb_stats *stats)
     if (!packing)
         return false;
     uint64_t cols = nb_tensor_cols(&p->src->t);
-    if (cols > NB_TILE_WEIGHTS)
-        stats = NULL; /* rows in pieces are not held against the checkpoint */
+    if (cols > NB_TILE_WEIGHTS || (stats && stats->n == 0))
+        stats = NULL; /* rows in pieces are not held against the checkpoint; nothing measured */
     *out = (nb_import){.packing = packing, .lost = nb_weights_loss(p->src, p->type->id)};
     out->sorted = nb_weights_sorted(p->src);
     out->exact = stats ? stats->max_err == 0 : !out->lost;

@@ -5,7 +5,7 @@
 #include "kernels/crc32c.h"
 
 enum { MAGIC = 8 };
-static const char magic[MAGIC + 1] = "NBQUANT1";
+static const char magic[MAGIC + 1] = "NBQUANT2";
 
 static void put(nb_str *out, uint64_t v, unsigned bytes)
 {
@@ -54,7 +54,8 @@ void nb_journal_add(nb_str *out, uint32_t tensor, const nb_stats *s, const uint6
     put_f64(out, s->sum), put_f64(out, s->sum2), put_f64(out, s->sum4);
     put_f64(out, s->sum_err), put_f64(out, s->sum_err2);
     put_f32(out, s->min), put_f32(out, s->max), put_f32(out, s->max_err);
-    put(out, s->max_err_at, 8);
+    put(out, s->max_err_at, 8), put(out, s->n_looks, 8);
+    put_f64(out, s->look_ee), put_f64(out, s->look_ew), put_f64(out, s->look_ww);
     for (uint32_t i = 0; i < n_tiles; i++)
         put(out, marks[i], 8);
     put_sum(out, from);
@@ -88,7 +89,9 @@ static bool read_stats(nb_cursor *c, nb_stats *s)
            nb_read_u64(c, &s->n_inf) && nb_read_u64(c, &s->n_clip) && nb_read_f64(c, &s->sum) &&
            nb_read_f64(c, &s->sum2) && nb_read_f64(c, &s->sum4) && nb_read_f64(c, &s->sum_err) &&
            nb_read_f64(c, &s->sum_err2) && nb_read_f32(c, &s->min) && nb_read_f32(c, &s->max) &&
-           nb_read_f32(c, &s->max_err) && nb_read_u64(c, &s->max_err_at);
+           nb_read_f32(c, &s->max_err) && nb_read_u64(c, &s->max_err_at) &&
+           nb_read_u64(c, &s->n_looks) && nb_read_f64(c, &s->look_ee) &&
+           nb_read_f64(c, &s->look_ew) && nb_read_f64(c, &s->look_ww);
 }
 
 bool nb_journal_next(nb_cursor *c, nb_journal_record *out)

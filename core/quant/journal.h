@@ -1,6 +1,6 @@
 /* OUT.part.journal: which tensors of an unfinished OUT.part are whole. Little-endian:
  *
- *     0  "NBQUANT1"
+ *     0  "NBQUANT2"
  *     8  64 hex digits: SHA-256 of all that decides the bytes (nb_run_identity)
  *    72  u32 crc32c of bytes 0..71
  *    76  records, each: u32 tensor, u32 tiles, the tensor's figures (NB_JOURNAL_STATS bytes),
@@ -16,7 +16,7 @@
 #include "core/base/str.h"
 #include "core/quant/hist.h"
 
-enum { NB_JOURNAL_HEAD = 76, NB_JOURNAL_ID = 64, NB_JOURNAL_STATS = 10 * 8 + 3 * 4 + 8 };
+enum { NB_JOURNAL_HEAD = 76, NB_JOURNAL_ID = 64, NB_JOURNAL_STATS = 10 * 8 + 3 * 4 + 8 + 4 * 8 };
 
 typedef struct nb_journal_record {
     uint32_t tensor, n_tiles;

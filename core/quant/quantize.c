@@ -248,7 +248,7 @@ static nb_status make_space(nb_run *run, int threads, nb_err *err)
         nb_workspace *ws = &run->space[i];
         ws->src = nb_alloc(run->strip + 1, sizeof *ws->src, "buffers", err);
         ws->dec = nb_alloc(run->strip + 1, sizeof *ws->dec, "buffers", err);
-        ws->err = nb_alloc(NB_LOOK_WEIGHTS, sizeof *ws->err, "buffers", err);
+        ws->err = nb_alloc(NB_PIECE_WEIGHTS, sizeof *ws->err, "buffers", err);
         ws->tally = nb_alloc(3, sizeof *ws->tally, "buffers", err);
         ws->out = nb_alloc(run->out_cap + 1, 1, "buffers", err);
         ws->row = nb_alloc(run->row_cap + 1, 1, "buffers", err);

@@ -1,7 +1,8 @@
-/* Runs a plan: rows -> f32 -> encode -> (decode, statistics, histograms) -> positioned writes into
- * OUT.part -> fsync -> header -> reopen and verify (header parses to the plan, every tile read back
- * equals what was encoded, SHA-256 taken on the way) -> rename OUT. One global list of 64-row tiles
- * over all tensors; results do not depend on threads. Peak memory is per thread, not per model.
+/* Runs a plan: rows -> f32 -> encode -> (of a sample: decode, statistics, histograms) -> positioned
+ * writes into OUT.part -> fsync -> header -> reopen and verify (header parses to the plan, every
+ * tile read back equals what was encoded, SHA-256 taken on the way) -> rename OUT. One global list
+ * of 64-row tiles over all tensors; results do not depend on threads. Peak memory is per thread,
+ * not per model.
  *
  * Before the first byte: output may not be the input (inode, A17), must not exist unless force, and
  * the disk must have room (A14). OUT.part is locked: a second run to the same output gets
@@ -24,9 +25,10 @@ typedef struct nb_tensor_report {
     const nb_planned *plan; /* borrowed */
     const char *name;       /* borrowed: plan */
     bool done;              /* every tile encoded: figures are final */
-    nb_stats stats;         /* over all weights */
+    nb_stats stats;         /* of the stats.n weights that were measured, of plan->n; for sums over
+                               tensors see nb_stats_expand */
     nb_hist before, after, error;
-    uint64_t hist_n; /* weights in the histograms: all up to 1 Mi, else a share of the tiles */
+    uint64_t hist_n; /* weights in the histograms: all up to 256 Ki, else a sample */
     double gain[2];  /* weighted squared error of the reference's codes and of those written, where
                         the method measures both; else 0 */
     double seconds;  /* of compute, summed over threads */
@@ -35,11 +37,17 @@ typedef struct nb_tensor_report {
 
 typedef struct nb_run nb_run; /* live state of one quantize, readable while it runs */
 
+/* Which weights figures are made of. A sample is of at least 64 Ki weights of a tensor, drawn the
+ * same way in every run; models up to 8 Mi weights, tensors up to 256 Ki and imported ones are
+ * measured whole. Every weight is
+ * checked to be finite whatever is measured. */
+typedef enum nb_figures { NB_FIGURES_NONE, NB_FIGURES_SAMPLE, NB_FIGURES_ALL } nb_figures;
+
 typedef struct nb_quantize_options {
     const nb_method *method; /* NULL = reference */
     nb_knobs knobs;          /* group 0 = the method's usual ones */
     bool force;              /* replace an existing output (never the input) */
-    bool telemetry;          /* statistics and histograms; the command may switch them off */
+    nb_figures figures;      /* sums, and but for NONE histograms of the sample */
     bool sha256;             /* of every tensor, into its report; reading back needs none */
 } nb_quantize_options;
 
@@ -61,12 +69,17 @@ typedef struct nb_run_view {
     double bpw_now, bpw_final;
     double elapsed, eta; /* seconds, eta < 0 unknown */
     double weights_per_s;
-    nb_stats total; /* over all finished quantized tensors */
+    nb_stats total;    /* over all finished quantized tensors, expanded: estimates where */
+    uint64_t measured; /* weights the figures are made of, is less than total.n */
+    nb_figures figures;
     bool finished;
     nb_status status;
 } nb_run_view;
 void nb_run_look(nb_run *run, nb_run_view *out);
 void nb_run_close(nb_run **run);
+/* What stands behind a relative error that was estimated: " +/- 0.02 % from 0.9 % of the weights";
+ * "" where all of the s->n weights were measured. s: expanded. */
+const char *nb_measured_text(char out[80], const nb_stats *s, uint64_t measured);
 
 /* A free output name beside others: dir/name-LABEL.gguf, "-2", "-3" ... when taken. The label is a
  * preset's name, or what a mix of types came to. */

@@ -24,19 +24,13 @@ static void merge_tile_stats(nb_run *run)
     }
 }
 
-void nb_run_merge(nb_run *run, uint64_t i, const nb_tile *t, const nb_workspace *ws, bool sampled,
+void nb_run_merge(nb_run *run, uint64_t i, const nb_tile *t, const nb_workspace *ws,
                   const nb_stats *stats, double seconds)
 {
     nb_tensor_report *r = &run->report[t->tensor];
     uint64_t n = t->rows * t->cols;
     pthread_mutex_lock(&run->lock);
     r->seconds += seconds;
-    if (sampled && r->plan->type->decode) {
-        nb_hist_merge(&r->before, &ws->before);
-        nb_hist_merge(&r->after, &ws->after);
-        nb_hist_merge(&r->error, &ws->error);
-        r->hist_n += n;
-    }
     if (stats)
         run->slot[i - run->wave_first] = *stats;
     else
@@ -94,12 +88,17 @@ static double time_left(const nb_run *run, double elapsed)
     return left / (spent / elapsed); /* seconds of all threads / threads kept busy */
 }
 
-static void total_stats(const nb_run *run, nb_stats *total)
+static void total_stats(const nb_run *run, nb_run_view *out)
 {
-    nb_stats_clear(total);
-    for (size_t i = 0; i < run->plan->n; i++)
-        if (run->report[i].done && !run->report[i].plan->type->is_float)
-            nb_stats_merge(total, &run->report[i].stats);
+    nb_stats_clear(&out->total);
+    for (size_t i = 0; i < run->plan->n; i++) {
+        const nb_tensor_report *r = &run->report[i];
+        if (!r->done || r->plan->type->is_float)
+            continue;
+        nb_stats all = nb_stats_expand(&r->stats, r->plan->n);
+        nb_stats_merge(&out->total, &all);
+        out->measured += r->stats.n;
+    }
 }
 
 void nb_run_look(nb_run *run, nb_run_view *out)
@@ -116,6 +115,7 @@ void nb_run_look(nb_run *run, nb_run_view *out)
         .bytes_total_out = p->tensor_bytes,
         .bpw_final = p->bpw,
         .eta = -1,
+        .figures = run->opt.figures,
         .finished = run->ended_at > 0,
         .status = run->status,
     };
@@ -131,7 +131,7 @@ void nb_run_look(nb_run *run, nb_run_view *out)
             out->weights_per_s = (double)(run->weights_done - run->weights_kept) / out->elapsed;
     }
     out->eta = out->finished ? 0 : time_left(run, out->elapsed);
-    total_stats(run, &out->total);
+    total_stats(run, out);
     pthread_mutex_unlock(&run->lock);
 }
 

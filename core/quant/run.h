@@ -1,6 +1,7 @@
 /* The quantizer's inside: one run's state, shared by quantize.c (order of steps), tile.c (one tile
- * of work), output.c (OUT.part), resume.c (its journal) and report.c (what others may see). Other
- * writers of planned files (synth) bring their own rows through nb_run_open_rows.
+ * of work), figures.c (what is measured of it), output.c (OUT.part), resume.c (its journal) and
+ * report.c (what others may see). Other writers of planned files (synth) bring their own rows
+ * through nb_run_open_rows.
  *
  * Threads: tiles are handed out by an atomic counter. Whatever a tile adds to a report goes in
  * under `lock`: integer counts in any order, double sums only when every earlier tile of the wave
@@ -18,10 +19,14 @@ enum {
     NB_TILE_WEIGHTS = 512 * 1024, /* at most: bounds a thread's buffers */
     NB_STRIP_WEIGHTS = 16 * 1024, /* between two polls of cancel */
     NB_WAVE_TILES = 4096,
-    NB_WAVE_WEIGHTS = 8 * 1024 * 1024, /* per thread; waves end so that leases can change */
-    NB_HIST_WHOLE = 1024 * 1024,       /* tensors up to this many weights are histogrammed whole */
-    NB_HIST_EVERY = 32,                /* above: one tile of this many, more from 64 Mi on */
-    NB_LOOK_WEIGHTS = 2048, /* decoded, measured and counted while in the nearest cache */
+    NB_WAVE_WEIGHTS = 8 * 1024 * 1024,  /* per thread; waves end so that leases can change */
+    NB_FIGURES_MODEL = 8 * 1024 * 1024, /* models up to this many weights are measured whole, */
+    NB_FIGURES_WHOLE = 256 * 1024,      /* tensors of others up to this many; */
+    NB_FIGURES_LEAST = 64 * 1024,       /* of larger ones about so many weights, and */
+    NB_FIGURES_EVERY = 256,             /* from 16 Mi on one of so many, in */
+    NB_LOOK_WEIGHTS = 512,        /* looks of this many neighbours, whole blocks of any type */
+    NB_PIECE_WEIGHTS = 2048,      /* decoded, measured and counted while in the nearest cache */
+    NB_TALLY_WEIGHTS = 32 * 1024, /* counted by a thread before the report hears of them */
 };
 
 /* n weights of a planned tensor from element `first` on. Pure: any thread, any order. */
@@ -38,7 +43,7 @@ typedef struct nb_cut {
     uint64_t pieces;     /* per row */
     uint64_t first_tile; /* in the run's list */
     uint64_t n_tiles, n_done;
-    uint64_t hist_every; /* histograms take one tile of so many: 1 = all */
+    uint64_t look_every; /* one look of so many is measured: 1 = all weights are */
 } nb_cut;
 
 typedef struct nb_tile {
@@ -49,12 +54,12 @@ typedef struct nb_tile {
 
 /* One thread's buffers. */
 typedef struct nb_workspace {
-    float *src, *dec; /* [strip] owned */
-    float *err;       /* [NB_LOOK_WEIGHTS] owned */
-    uint8_t *out;     /* [out_cap] one encoded tile, owned */
-    uint8_t *row;     /* [row_cap] a source row that does not lie as it is seen, owned */
-    nb_hist before, after, error;
-    nb_hist_keys *tally; /* [3] on their way into those, owned */
+    float *src, *dec;    /* [strip] owned */
+    float *err;          /* [NB_PIECE_WEIGHTS] owned */
+    uint8_t *out;        /* [out_cap] one encoded tile, owned */
+    uint8_t *row;        /* [row_cap] a source row that does not lie as it is seen, owned */
+    nb_hist_keys *tally; /* [3] values before, after, errors on their way into a report, owned */
+    size_t tally_of;     /* the tensor they are of */
     nk_block_view view;
     double gain[2]; /* of the tile at hand */
 } nb_workspace;
@@ -170,9 +175,8 @@ void nb_journal_note(nb_run *run, size_t tensor); /* it is whole; under run->loc
 /* Reads back what the journal says is whole and forgets what is not; buffers are there. */
 void nb_journal_check(nb_run *run, nk_pool *pool, int threads);
 
-/* report.c: one finished tile enters the run's figures. hists and codes come from ws if `sampled`,
- * stats may be NULL (telemetry off). */
-void nb_run_merge(nb_run *run, uint64_t i, const nb_tile *t, const nb_workspace *ws, bool sampled,
+/* report.c: one finished tile enters the run's figures. stats may be NULL (none are taken). */
+void nb_run_merge(nb_run *run, uint64_t i, const nb_tile *t, const nb_workspace *ws,
                   const nb_stats *stats, double seconds);
 /* The same for a tile of a tensor that is kept. */
 void nb_run_merge_kept(nb_run *run, uint64_t i, const nb_tile *t);

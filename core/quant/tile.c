@@ -1,9 +1,10 @@
-/* One tile: source rows -> f32 -> blocks -> f32 again -> figures -> bytes at their offset. */
+/* One tile: source rows -> f32 -> blocks -> bytes at their offset, found finite on both sides. */
 #include <math.h>
 #include <string.h>
 
 #include "core/base/file.h"
-#include "core/quant/run.h"
+#include "core/quant/tile.h"
+#include "kernels/finite.h"
 
 /* --- the list ----------------------------------------------------------------------------------
  */
@@ -30,10 +31,7 @@ static nb_status cut_tensor(nb_run *run, size_t i, nb_err *err)
     c->tile_rows = min_u64(NB_TILE_ROWS, NB_TILE_WEIGHTS / c->cols);
     c->tile_rows = c->tile_rows < 1 || c->pieces > 1 ? 1 : c->tile_rows;
     c->n_tiles = (c->rows + c->tile_rows - 1) / c->tile_rows * c->pieces;
-    c->hist_every = 1;
-    if (p->n > NB_HIST_WHOLE) /* past 16 Mi weights still 2 Mi of them */
-        c->hist_every =
-            p->n / (2 * NB_HIST_WHOLE) > NB_HIST_EVERY ? p->n / (2 * NB_HIST_WHOLE) : NB_HIST_EVERY;
+    c->look_every = nb_figures_every(run, i);
     c->first_tile = run->n_tiles;
     run->n_tiles += c->n_tiles;
 
@@ -121,22 +119,7 @@ uint64_t nb_mark(const uint8_t *bytes, size_t n)
 /* --- one strip ---------------------------------------------------------------------------------
  */
 
-/* A few whole rows, or a piece of one: at most run->strip weights. */
-typedef struct strip {
-    const nb_planned *plan;
-    const nb_tensor *layout;
-    uint64_t row, rows, col, cols;
-    size_t n;         /* weights */
-    uint64_t at;      /* element index of the first */
-    uint8_t *out;     /* encoded bytes of this strip */
-    size_t piece;     /* bytes of one encoded row */
-    bool copy;        /* same type: bytes are taken as they are */
-    bool packed;      /* of a quantized checkpoint: held against what that defines, */
-    bool spelled;     /* but encoded from the floats it lands in */
-    const float *dec; /* what the bytes mean; NULL: not decoded yet */
-} strip;
-
-static nk_decode_fn *decoder(const nb_run *run, nk_type_id id)
+nk_decode_fn *nb_run_decoder(const nb_run *run, nk_type_id id)
 {
     nk_decode_fn *fast = run->ops->decode[id];
     if (fast)
@@ -150,43 +133,54 @@ static void times(float *v, uint64_t n, float factor)
         v[i] *= factor;
 }
 
-static void read_strip(const nb_run *run, nb_workspace *ws, const strip *s)
+/* One row of the strip, or a piece of it: as floats in dst unless the strip stays raw. False: it
+ * takes a look at the floats to tell that they are finite. */
+static bool read_row(const nb_run *run, nb_workspace *ws, const nb_strip *s, uint64_t r, float *dst)
+{
+    const nk_type *from = nk_type_get(s->plan->src_type);
+    const nb_view *v = s->plan->src;
+    const uint8_t *bytes = nb_weights_row(v, s->row + r, ws->row) + row_bytes(from, s->col);
+    if (s->copy)
+        memcpy(s->out + r * s->piece, bytes, s->piece);
+    if (s->packed && !s->spelled && nb_weights_exact(v, s->row + r, dst))
+        return false;
+    if (!from->decode)
+        return true;
+    float factor = nb_weights_factor(v, s->row + r);
+    bool finite = from->id != NK_F32 && factor == 1 &&
+                  nk_finite_bytes(run->ops, from, bytes, (size_t)s->cols);
+    if (s->raw)
+        return finite;
+    nb_run_decoder(run, from->id)(bytes, dst, (size_t)s->cols);
+    times(dst, s->cols, factor);
+    return finite;
+}
+
+/* False as in read_row. */
+static bool read_strip(const nb_run *run, nb_workspace *ws, const nb_strip *s)
 {
     if (run->rows) {
         run->rows(run->rows_ud, s->plan, s->layout->name, s->at, ws->src, s->n);
-        return;
+        return false;
     }
-    const nk_type *from = nk_type_get(s->plan->src_type);
-    nk_decode_fn *decode = decoder(run, s->plan->src_type);
-    uint64_t skip = row_bytes(from, s->col);
-    for (uint64_t r = 0; r < s->rows; r++) {
-        const uint8_t *bytes = nb_weights_row(s->plan->src, s->row + r, ws->row) + skip;
-        if (s->copy)
-            memcpy(s->out + r * s->piece, bytes, s->piece);
-        if (s->packed && !s->spelled &&
-            nb_weights_exact(s->plan->src, s->row + r, ws->src + r * s->cols))
-            continue;
-        if (!decode)
-            continue;
-        decode(bytes, ws->src + r * s->cols, (size_t)s->cols);
-        times(ws->src + r * s->cols, s->cols, nb_weights_factor(s->plan->src, s->row + r));
-    }
+    bool finite = true;
+    for (uint64_t r = 0; r < s->rows; r++)
+        finite &= read_row(run, ws, s, r, ws->src + r * s->cols);
+    return finite;
 }
 
-/* Names the first weight from `first` on that is not finite; `before` tells what it was (NULL: the
- * source). v and before begin at `first`. */
-static nb_status not_finite(const strip *s, size_t first, const float *v, const float *before,
-                            nb_err *err)
+/* Names the first weight of v that is not finite; `before` tells what it was (NULL: the source). */
+static nb_status not_finite(const nb_strip *s, const float *v, const float *before, nb_err *err)
 {
-    size_t i = first;
-    while (i < s->n && isfinite(v[i - first]))
+    size_t i = 0;
+    while (i < s->n && isfinite(v[i]))
         i++;
     unsigned long long row = s->row + i / s->cols, col = s->col + i % s->cols;
     if (before)
         return nb_fail(err, NB_FORMAT, "tensor \"%s\": row %llu: weight %llu (%g) does not fit %s",
-                       s->layout->name, row, col, (double)before[i - first], s->plan->type->name);
+                       s->layout->name, row, col, (double)before[i], s->plan->type->name);
     return nb_fail(err, NB_FORMAT, "tensor \"%s\": row %llu: weight %llu is %s", s->layout->name,
-                   row, col, isnan(v[i - first]) ? "NaN" : "infinite");
+                   row, col, isnan(v[i]) ? "NaN" : "infinite");
 }
 
 const nb_method *nb_run_method(const nb_run *run, size_t i)
@@ -197,7 +191,7 @@ const nb_method *nb_run_method(const nb_run *run, size_t i)
 }
 
 /* Matrices of a stack (experts) have importance of their own, and a strip may span two. */
-static void encode_rows(const nb_run *run, nb_workspace *ws, const strip *s)
+static void encode_rows(const nb_run *run, nb_workspace *ws, const nb_strip *s)
 {
     const float *importance = s->plan->importance;
     size_t tensor = (size_t)(s->plan - run->plan->tensor);
@@ -221,103 +215,44 @@ static void encode_rows(const nb_run *run, nb_workspace *ws, const strip *s)
     ws->gain[1] += job.gain[1];
 }
 
-static nb_status encode_strip(const nb_run *run, nb_workspace *ws, strip *s, nb_err *err)
+/* All that was written, where its bytes do not tell that it is finite. */
+static nb_status decode_strip(const nb_run *run, nb_workspace *ws, const nb_strip *s, nb_err *err)
+{
+    nb_run_decoder(run, s->plan->type->id)(s->out, ws->dec, s->n);
+    for (uint64_t r = 0; s->copy && r < s->rows; r++)
+        times(ws->dec + r * s->cols, s->cols, nb_weights_factor(s->plan->src, s->row + r));
+    return run->ops->all_finite(ws->dec, s->n)
+               ? NB_OK
+               : not_finite(s, ws->dec, s->raw ? NULL : ws->src, err);
+}
+
+static nb_status encode_strip(nb_run *run, nb_workspace *ws, nb_strip *s, nb_err *err)
 {
     const nk_type *to = s->plan->type;
-    s->dec = ws->src;
+    bool finite = read_strip(run, ws, s);
+    s->dec = NULL;
     if (s->copy && !to->decode)
         return NB_OK;
-    if (!run->ops->all_finite(ws->src, s->n))
-        return not_finite(s, 0, ws->src, NULL, err);
-    if (s->copy && !s->packed)
-        return NB_OK;
-    s->dec = NULL;
-    if (!s->copy) {
-        encode_rows(run, ws, s);
-        return NB_OK;
+    if (s->raw)
+        return finite ? NB_OK : decode_strip(run, ws, s, err);
+    if (!finite && !run->ops->all_finite(ws->src, s->n))
+        return not_finite(s, ws->src, NULL, err);
+    if (s->copy) { /* a packed one is held against the checkpoint, weight by weight */
+        s->dec = s->packed ? ws->dec : ws->src;
+        return s->packed ? decode_strip(run, ws, s, err) : NB_OK;
     }
-    decoder(run, to->id)(s->out, ws->dec, s->n);
-    for (uint64_t r = 0; r < s->rows; r++)
-        times(ws->dec + r * s->cols, s->cols, nb_weights_factor(s->plan->src, s->row + r));
-    s->dec = ws->dec;
-    return run->ops->all_finite(ws->dec, s->n) ? NB_OK : not_finite(s, 0, ws->dec, ws->src, err);
-}
-
-/* What a strip's figures are made with. */
-typedef struct look {
-    bool figures, sampled;
-    bool clips; /* by a group's codes: steps lie at most `share` of its decoded spread apart */
-    float share;
-    nb_stats *stats;
-} look;
-
-/* A step is at least the spread of a group's decoded values over the number of steps there are, so
- * only where an error is large beside that spread can it be a clip, and only there are the scales
- * looked at. The thousandth makes up for rounding. src and dec: n weights from weight `first` of
- * the strip on. */
-static void count_clips(const nb_run *run, nb_workspace *ws, const strip *s, const look *l,
-                        size_t first, const float *src, const float *dec, size_t n)
-{
-    const nk_type *to = s->plan->type;
-    const size_t group = ws->view.group, len = to->block_len;
-    for (size_t i = 0; i < n; i += len) {
-        i = run->ops->find_far(src, dec, i, n, group, l->share) / len * len;
-        if (i >= n)
-            return;
-        to->explain(s->out + (first + i) / len * to->block_size, &ws->view);
-        nb_stats_add_clips(l->stats, &ws->view, src + i, dec + i);
-    }
-}
-
-static void look_at(const nb_run *run, nb_workspace *ws, const strip *s, const look *l,
-                    size_t first, const float *dec, size_t n)
-{
-    const float *src = ws->src + first;
-    nb_stats_add(l->stats, run->ops, src, dec, n, s->at + first);
-    if (l->clips)
-        count_clips(run, ws, s, l, first, src, dec, n);
-    if (!l->sampled)
-        return;
-    nb_hist_keys_add(&ws->tally[0], &ws->before, src, n);
-    nb_hist_keys_add(&ws->tally[1], &ws->after, dec, n);
-    for (size_t i = 0; i < n; i++)
-        ws->err[i] = dec == src ? 0.0f : dec[i] - src[i];
-    nb_hist_keys_add(&ws->tally[2], &ws->error, ws->err, n);
-}
-
-/* A piece at a time what was encoded is decoded, found finite and measured, while it is near. */
-static nb_status look_through(const nb_run *run, nb_workspace *ws, const strip *s, look *l,
-                              nb_err *err)
-{
-    const nk_type *to = s->plan->type;
-    l->clips = l->figures && to->explain && !s->copy && !s->packed;
-    if (l->clips) {
-        to->explain(s->out, &ws->view);
-        l->share =
-            1.499f * (float)ws->view.code_step / (float)(ws->view.code_max - ws->view.code_min);
-    }
-    for (size_t i = 0, n; i < s->n; i += n) {
-        const float *dec = s->dec ? s->dec + i : ws->dec;
-        n = s->n - i < NB_LOOK_WEIGHTS ? s->n - i : NB_LOOK_WEIGHTS;
-        if (!s->dec) {
-            decoder(run, to->id)(s->out + i / to->block_len * to->block_size, ws->dec, n);
-            if (!run->ops->all_finite(dec, n))
-                return not_finite(s, i, dec, ws->src + i, err);
-        }
-        if (l->figures)
-            look_at(run, ws, s, l, i, dec, n);
-    }
-    return NB_OK;
+    encode_rows(run, ws, s);
+    return nk_finite_bytes(run->ops, to, s->out, s->n) ? NB_OK : decode_strip(run, ws, s, err);
 }
 
 bool nb_tile_each(nb_run *run, nb_workspace *ws, uint64_t i,
                   void (*see)(void *arg, const float *src, size_t n), void *arg)
 {
     nb_tile t = nb_run_tile(run, i);
-    strip s = {.plan = &run->plan->tensor[t.tensor],
-               .layout = &run->plan->layout[t.tensor],
-               .col = t.col,
-               .cols = t.cols};
+    nb_strip s = {.plan = &run->plan->tensor[t.tensor],
+                  .layout = &run->plan->layout[t.tensor],
+                  .col = t.col,
+                  .cols = t.cols};
     uint64_t step = run->strip / t.cols;
     for (uint64_t r = 0; r < t.rows; r += step) {
         s.row = t.row + r;
@@ -335,39 +270,26 @@ bool nb_tile_each(nb_run *run, nb_workspace *ws, uint64_t i,
 /* --- one tile ----------------------------------------------------------------------------------
  */
 
-static void clear_figures(nb_workspace *ws)
-{
-    memset(&ws->before, 0, sizeof ws->before);
-    memset(&ws->after, 0, sizeof ws->after);
-    memset(&ws->error, 0, sizeof ws->error);
-}
-
-static void end_figures(nb_workspace *ws)
-{
-    nb_hist_keys_flush(&ws->tally[0], &ws->before);
-    nb_hist_keys_flush(&ws->tally[1], &ws->after);
-    nb_hist_keys_flush(&ws->tally[2], &ws->error);
-}
-
-static nb_status encode_and_look(const nb_run *run, nb_workspace *ws, strip *s, look *l,
+static nb_status encode_and_look(nb_run *run, nb_workspace *ws, nb_strip *s, nb_stats *stats,
                                  nb_err *err)
 {
     NB_TRY(encode_strip(run, ws, s, err));
-    for (uint64_t k = 0; s->spelled && l->figures && k < s->rows; k++)
+    if (run->opt.figures == NB_FIGURES_NONE || !s->plan->type->decode)
+        return NB_OK;
+    for (uint64_t k = 0; s->spelled && k < s->rows; k++)
         nb_weights_exact(s->plan->src, s->row + k, ws->src + k * s->cols);
-    return look_through(run, ws, s, l, err);
+    nb_figures_add(run, ws, s, stats);
+    return NB_OK;
 }
 
 /* False: stop; the reason is recorded or not ours. */
-static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_t i, bool sampled,
+static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_t i,
                         nb_stats *stats)
 {
-    strip s = {.plan = &run->plan->tensor[t->tensor],
-               .layout = &run->plan->layout[t->tensor],
-               .col = t->col,
-               .cols = t->cols};
-    look l = {
-        .figures = run->opt.telemetry && s.plan->type->decode, .sampled = sampled, .stats = stats};
+    nb_strip s = {.plan = &run->plan->tensor[t->tensor],
+                  .layout = &run->plan->layout[t->tensor],
+                  .col = t->col,
+                  .cols = t->cols};
     uint64_t step = run->strip / t->cols;
     nb_err err;
     s.copy = !run->rows && s.plan->src_type == s.plan->type->id;
@@ -375,6 +297,7 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
         !run->rows && run->cut[t->tensor].pieces == 1 && nb_weights_exact(s.plan->src, 0, NULL);
     /* A float landing type is what llama.cpp's converter would write: another type starts there. */
     s.spelled = s.packed && !s.copy && nk_type_get(s.plan->src_type)->is_float;
+    s.raw = s.copy && !nb_weights_packing(s.plan->src);
     s.piece = (size_t)row_bytes(s.plan->type, t->cols);
     for (uint64_t r = 0; r < t->rows; r += step) {
         s.row = t->row + r;
@@ -382,16 +305,13 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
         s.n = (size_t)(s.rows * t->cols);
         s.at = s.row * run->cut[t->tensor].cols + t->col;
         s.out = ws->out + r * s.piece;
-        read_strip(run, ws, &s);
-        if (encode_and_look(run, ws, &s, &l, &err) != NB_OK) {
+        if (encode_and_look(run, ws, &s, stats, &err) != NB_OK) {
             nb_run_fail(run, i, &err);
             return false;
         }
         if (!nb_run_poll(run))
             return false;
     }
-    if (sampled)
-        end_figures(ws);
     return true;
 }
 
@@ -417,7 +337,6 @@ static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
         nb_run_merge_kept(run, i, &t);
         return nb_run_poll(run);
     }
-    bool sampled = run->opt.telemetry && t.index % run->cut[t.tensor].hist_every == 0;
     size_t n = (size_t)nb_tile_bytes(run, &t);
     double start = nb_run_clock();
     read_ahead(run, i + 2 * (uint64_t)run->n_space);
@@ -425,9 +344,10 @@ static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
     nb_err err;
     nb_stats_clear(&stats);
     ws->gain[0] = ws->gain[1] = 0;
-    if (sampled)
-        clear_figures(ws);
-    if (!encode_tile(run, ws, &t, i, sampled, &stats))
+    if (ws->tally_of != t.tensor)
+        nb_figures_flush(run, ws);
+    ws->tally_of = t.tensor;
+    if (!encode_tile(run, ws, &t, i, &stats))
         return false;
     run->mark[i] = nb_mark(ws->out, n);
     double seconds = nb_run_clock() - start;
@@ -435,7 +355,7 @@ static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
         nb_run_fail(run, i, &err);
         return false;
     }
-    nb_run_merge(run, i, &t, ws, sampled, run->opt.telemetry ? &stats : NULL, seconds);
+    nb_run_merge(run, i, &t, ws, run->opt.figures ? &stats : NULL, seconds);
     return true;
 }
 
@@ -447,6 +367,7 @@ void nb_run_work(void *arg, size_t begin, size_t end, int thread)
     for (;;) {
         uint64_t i = atomic_fetch_add(&run->next, 1);
         if (i >= run->wave_end || !run_tile(run, &run->space[thread], i))
-            return;
+            break;
     }
+    nb_figures_flush(run, &run->space[thread]);
 }

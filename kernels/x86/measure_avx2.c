@@ -57,6 +57,19 @@ static bool all_finite(const float *v, size_t n)
     return _mm256_testz_si256(bad, bad) && nk_all_finite(v + i, n - i);
 }
 
+static bool finite_halves(const void *v, size_t n, uint16_t exponent)
+{
+    const uint8_t *at = v;
+    const __m256i all = _mm256_set1_epi16((short)exponent);
+    __m256i bad = _mm256_setzero_si256();
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        __m256i bits = _mm256_and_si256(load32(at + 2 * i), all);
+        bad = _mm256_or_si256(bad, _mm256_cmpeq_epi16(bits, all));
+    }
+    return _mm256_testz_si256(bad, bad) && nk_finite_halves(at + 2 * i, n - i, exponent);
+}
+
 typedef struct far_group {
     __m256 lo, hi, err; /* of the decoded values in this lane, of their errors */
 } far_group;
@@ -106,5 +119,6 @@ void nk_x86_measure_avx2(nk_ops *ops)
 {
     ops->measure = measure;
     ops->all_finite = all_finite;
+    ops->finite_halves = finite_halves;
     ops->find_far = find_far;
 }

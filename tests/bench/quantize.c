@@ -170,7 +170,8 @@ static nb_status quantize(const setup *s, const char *preset, bool telemetry, re
     nb_recipe r;
     nb_plan plan = {0};
     nk_ops ops;
-    nb_quantize_options opt = {.force = true, .telemetry = telemetry};
+    nb_quantize_options opt = {.force = true,
+                               .figures = telemetry ? NB_FIGURES_SAMPLE : NB_FIGURES_NONE};
     nk_ops_init(&ops, nk_cpu_detect());
     nb_recipe_init(&r, nb_preset_find(preset));
     nb_status st = nb_weights_open(&w, s->model, err);

@@ -74,7 +74,7 @@ static nb_status quantize(nb_err *err)
     nk_pool *pool = NULL;
     nk_ops ops;
     nb_recipe r;
-    nb_quantize_options opt = {.force = true, .telemetry = true};
+    nb_quantize_options opt = {.force = true, .figures = NB_FIGURES_SAMPLE};
     nk_ops_init(&ops, 0);
     nb_recipe_init(&r, nb_preset_find("Q4_0"));
     nb_status st = nb_weights_open(&w, file("source.gguf"), err);

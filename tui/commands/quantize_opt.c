@@ -48,6 +48,8 @@ const ui_opt ui_quantize_opt[Q_COUNT] = {
     {"imatrix-floor", 0, UI_OPT_NUM, "S", "0", 0, 1,
      "share of what all experts saw mixed into each one's importance, all of it for one that saw "
      "nothing; 0 writes llama-quantize's bytes"},
+    {"figures", 0, UI_OPT_TEXT, "F", "sample", 0, 0,
+     "what errors are measured on: sample, all (every weight: takes longer) or none"},
 };
 
 static nb_status type_option(int *out, const ui_arg *a, const char *name, nb_err *err)
@@ -71,6 +73,22 @@ static nb_status method_option(ui_wishes *w, const ui_arg *o, nb_err *err)
                        o[Q_METHOD].text);
     return nb_knobs_read(&w->knobs, w->method, o[Q_SCHEME].text, o[Q_GROUP].text, o[Q_CLIP].text,
                          err);
+}
+
+static nb_status figures_option(ui_wishes *w, const ui_arg *o, nb_err *err)
+{
+    static const char *const words[] = {
+        [NB_FIGURES_NONE] = "none", [NB_FIGURES_SAMPLE] = "sample", [NB_FIGURES_ALL] = "all"};
+    size_t i = 0;
+    w->figures = NB_FIGURES_SAMPLE;
+    if (!o->set)
+        return NB_OK;
+    while (i < countof(words) && strcmp(o->text, words[i]) != 0)
+        i++;
+    if (i == countof(words))
+        return nb_fail(err, NB_USAGE, "--figures: \"%s\" is not sample, all or none", o->text);
+    w->figures = (nb_figures)i;
+    return NB_OK;
 }
 
 /* A method that writes types of its own needs none said: then every tensor that can gets them. */
@@ -159,6 +177,7 @@ nb_status ui_wishes_read(ui_wishes *w, const ui_ctx *ctx, nb_err *err)
     nb_recipe *r = &w->recipe;
     nb_recipe own;
     NB_TRY(method_option(w, o, err));
+    NB_TRY(figures_option(w, &o[Q_FIGURES], err));
     if (o[Q_RECIPE].set)
         NB_TRY(nb_recipe_load(r, &ctx->cfg, o[Q_RECIPE].text, err));
     own = *r;

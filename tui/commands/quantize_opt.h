@@ -31,6 +31,7 @@ enum {
     Q_INCLUDE,
     Q_EXCLUDE,
     Q_FLOOR,
+    Q_FIGURES,
     Q_COUNT
 };
 extern const ui_opt ui_quantize_opt[Q_COUNT];
@@ -40,6 +41,7 @@ typedef struct ui_wishes {
     nb_recipe recipe;
     const nb_method *method;
     nb_knobs knobs;
+    nb_figures figures;
     nb_patterns *patterns; /* owned; NULL = none */
     nb_edits edits;
     nb_imatrix *imatrix; /* owned; NULL = none */

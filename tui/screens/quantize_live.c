@@ -133,7 +133,7 @@ static nb_status prepare(quantize *q, nb_err *err)
     l->ops = ui_app_ops(q->app);
     l->threads = q->threads;
     l->opt = (nb_quantize_options){
-        .method = nb_methods(&n)[q->method], .knobs = q->knobs, .telemetry = true};
+        .method = nb_methods(&n)[q->method], .knobs = q->knobs, .figures = NB_FIGURES_SAMPLE};
     if (!q->recipe.keep_split) {
         l->plan = plan;
         snprintf(l->out, sizeof l->out, "%s", q->output);
@@ -367,6 +367,12 @@ void ui_quantize_finished(quantize *q, const nb_event *e)
         end_replay(q);
 }
 
+static void merge_expanded(nb_stats *into, const nb_stats *s, uint64_t n)
+{
+    nb_stats all = nb_stats_expand(s, n);
+    nb_stats_merge(into, &all);
+}
+
 void ui_quantize_so_far(const quantize *q, nb_stats *out, uint64_t *bytes, size_t *done)
 {
     const quantize_live *l = &q->live;
@@ -380,6 +386,6 @@ void ui_quantize_so_far(const quantize *q, nb_stats *out, uint64_t *bytes, size_
         ++*done;
         *bytes += l->plan.tensor[i].nbytes;
         if (ui_quantize_is_quantized(&l->plan.tensor[i]))
-            nb_stats_merge(out, &l->tensor[i].stats);
+            merge_expanded(out, &l->tensor[i].stats, l->plan.tensor[i].n);
     }
 }

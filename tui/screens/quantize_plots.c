@@ -23,6 +23,16 @@ static void histogram(parts_lines *l, const nb_hist *h, double reach, bool logy,
     l->y += rows;
 }
 
+/* "1.88%", of a sample "1.88% ±0.01%". s: expanded. */
+static const char *relative(char out[100], const nb_stats *s)
+{
+    char rel[48], half[48];
+    double se = nb_stats_rel_rmse_error(s);
+    ui_parts_percent(rel, nb_stats_rel_rmse(s));
+    snprintf(out, 100, "%s%s%s", rel, se > 0 ? " ±" : "", se > 0 ? ui_parts_percent(half, se) : "");
+    return out;
+}
+
 static void before_line(parts_lines *l, const nb_tensor_report *r)
 {
     char a[48], b[48], c[48], d[48];
@@ -42,13 +52,14 @@ static void after_line(parts_lines *l, const nb_tensor_report *r)
     char num[48];
     ui_parts_pair(l, 8, "after", UI_TEXT, "%s  %s bpw, same x axis%s", r->plan->type->name,
                   nb_fmt_fixed(num, nk_type_bpw(r->plan->type), 2),
-                  r->hist_n < r->stats.n ? "  (shown: a share)" : "");
+                  r->stats.n && r->hist_n < r->plan->n ? "  (shown: a sample)" : "");
 }
 
 static void error_line(parts_lines *l, const nb_tensor_report *r)
 {
-    char rel[48], db[48], max[48], bias[48];
+    char rel[100], db[48], max[48], bias[48];
     const nb_stats *s = &r->stats;
+    nb_stats all = nb_stats_expand(s, r->plan->n);
     if (!s->n) {
         ui_parts_pair(l, 8, "error", UI_TEXT, "log y");
         ui_parts_skip(l);
@@ -56,8 +67,7 @@ static void error_line(parts_lines *l, const nb_tensor_report *r)
     }
     uint64_t cols = r->plan->src ? nb_tensor_cols(&r->plan->src->t) : 1;
     ui_parts_pair(l, 8, "error", UI_TEXT, "rel rms %s  SQNR %s dB  bias %s  log y",
-                  ui_parts_percent(rel, nb_stats_rel_rmse(s)),
-                  nb_fmt_fixed(db, nb_stats_sqnr_db(s), 1),
+                  relative(rel, &all), nb_fmt_fixed(db, nb_stats_sqnr_db(s), 1),
                   ui_parts_num(bias, s->n ? s->sum_err / (double)s->n : 0));
     nb_import in;
     if (nb_import_of(&in, r->plan, s)) {
@@ -70,10 +80,10 @@ static void error_line(parts_lines *l, const nb_tensor_report *r)
                                 : "weights differ");
         return;
     }
-    ui_parts_pair(l, 8, "", UI_TEXT, "max %s at row %llu col %llu  clipped %llu of %llu",
+    ui_parts_pair(l, 8, "", UI_TEXT, "max %s at row %llu col %llu  clipped %llu of %llu%s",
                   ui_parts_num(max, (double)s->max_err), (unsigned long long)(s->max_err_at / cols),
                   (unsigned long long)(s->max_err_at % cols), (unsigned long long)s->n_clip,
-                  (unsigned long long)s->n);
+                  (unsigned long long)s->n, s->n < r->plan->n ? " measured" : "");
 }
 
 static void draw_tensor(const quantize *q, parts_lines *l, int rows)
@@ -270,16 +280,16 @@ static void draw_import(const quantize_live *l, parts_lines *o)
 static void draw_totals(const quantize *q, parts_lines *o)
 {
     const quantize_live *l = &q->live;
-    char a[48], b[48], c[48], d[16], e[16];
+    char rel[100], a[48], b[48], c[48], d[16], e[16];
     nb_stats s;
     uint64_t bytes;
     size_t done;
     bool scripted = ui_app_scripted(q->app);
     ui_quantize_so_far(q, &s, &bytes, &done);
     bool speeds = ui_parts_left(o) >= 4; /* where rows are few the bar says enough */
-    ui_parts_pair(o, 9, "overall", UI_TEXT, "rel rms %s  SQNR %s dB  clipped %llu",
-                  ui_parts_percent(a, nb_stats_rel_rmse(&s)),
-                  nb_fmt_fixed(b, nb_stats_sqnr_db(&s), 1), (unsigned long long)s.n_clip);
+    ui_parts_pair(o, 9, "overall", UI_TEXT, "rel rms %s  SQNR %s dB  clipped %s%llu",
+                  relative(rel, &s), nb_fmt_fixed(b, nb_stats_sqnr_db(&s), 1),
+                  nb_stats_rel_rmse_error(&s) > 0 ? "~" : "", (unsigned long long)s.n_clip);
     double share = l->plan.tensor_bytes ? (double)bytes / (double)l->plan.tensor_bytes : 0;
     double of = (double)l->plan.source_bytes;
     if (l->state == QUANTIZE_DONE && !l->replay)

@@ -1,0 +1,36 @@
+/* Shared by tile.c, which encodes a tile strip by strip, and figures.c, which measures the strips.
+ */
+#ifndef NIBBLE_TILE_H
+#define NIBBLE_TILE_H
+
+#include "core/quant/run.h"
+
+/* A few whole rows, or a piece of one: at most run->strip weights, whose floats are in the
+ * workspace's src unless `raw`. */
+typedef struct nb_strip {
+    const nb_planned *plan;
+    const nb_tensor *layout;
+    uint64_t row, rows, col, cols;
+    size_t n;         /* weights */
+    uint64_t at;      /* element index of the first */
+    uint8_t *out;     /* encoded bytes of this strip, rows without a gap */
+    size_t piece;     /* bytes of one encoded row */
+    bool copy;        /* same type: bytes are taken as they are */
+    bool packed;      /* of a quantized checkpoint: held against what that defines, */
+    bool spelled;     /* but encoded from the floats it lands in */
+    bool raw;         /* a copy that was not decoded */
+    const float *dec; /* what the bytes mean, where that is known already; else NULL */
+} nb_strip;
+
+/* The fastest decoder there is for a type that has one. */
+nk_decode_fn *nb_run_decoder(const nb_run *run, nk_type_id id);
+
+/* Tensor i's share of looks: one of how many is measured, 1 = all weights are. */
+uint64_t nb_figures_every(const nb_run *run, size_t i);
+/* Measures what is to be measured of an encoded strip: sums into stats, values into the workspace's
+ * tallies. */
+void nb_figures_add(nb_run *run, nb_workspace *ws, const nb_strip *s, nb_stats *stats);
+/* What the tallies hold enters the report of their tensor. */
+void nb_figures_flush(nb_run *run, nb_workspace *ws);
+
+#endif
