@@ -28,7 +28,8 @@ typedef struct nb_tensor_report {
     nb_stats stats;         /* of the stats.n weights that were measured, of plan->n; for sums over
                                tensors see nb_stats_expand */
     nb_hist before, after, error;
-    uint64_t hist_n; /* weights in the histograms: all up to 256 Ki, else a sample */
+    uint64_t hist_n; /* weights in the histograms: all where all were measured, else about half of
+                        those that were */
     double gain[2];  /* weighted squared error of the reference's codes and of those written, where
                         the method measures both; else 0 */
     double seconds;  /* of compute, summed over threads */
