@@ -28,6 +28,9 @@ void nb_map_guard_install(void);
 /* Asks for n bytes at `at`, inside an open nb_map, to be brought from disk while other work is
  * done. Only a hint: nothing is promised, no error is reported. */
 void nb_map_ahead(const void *at, uint64_t n);
+/* Says that n bytes at `at`, inside an open nb_map, are not wanted again soon: where memory runs
+ * short they go before all else, where it does not they stay. Only a hint. */
+void nb_map_behind(const void *at, uint64_t n);
 /* True when the contents can no longer be believed: a fault was served inside m, or the file was
  * cut or written to since it was mapped, even within its last page. One fstat. */
 bool nb_map_lost(const nb_map *m);

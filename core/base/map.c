@@ -138,6 +138,16 @@ void nb_map_ahead(const void *at, uint64_t n)
 #endif
 }
 
+void nb_map_behind(const void *at, uint64_t n)
+{
+#ifdef MADV_COLD
+    uintptr_t from = (uintptr_t)at & ~(page_size() - 1), end = (uintptr_t)at + (uintptr_t)n;
+    (void)madvise((void *)from, end - from, MADV_COLD);
+#else
+    (void)at, (void)n;
+#endif
+}
+
 static int open_regular(const char *path, struct stat *st, nb_err *err)
 {
     int fd;

@@ -194,7 +194,9 @@ typedef struct verify {
     int fd;
 } verify;
 
-/* Reads one tensor back tile by tile into the thread's buffer. */
+/* Reads one tensor back tile by tile into the thread's buffer, each when it has been handed to the
+ * disk: while one thread waits for that another reads, and the fsync that follows finds little
+ * left. */
 static nb_status verify_tensor(const verify *v, nb_workspace *ws, size_t i, nb_sha256 *hash,
                                nb_err *err)
 {
@@ -203,6 +205,7 @@ static nb_status verify_tensor(const verify *v, nb_workspace *ws, size_t i, nb_s
     for (uint64_t k = c->first_tile; k < c->first_tile + c->n_tiles; k++) {
         nb_tile t = nb_run_tile(run, k);
         size_t n = (size_t)nb_tile_bytes(run, &t);
+        NB_TRY(nb_write_out(run->fd, nb_tile_offset(run, &t), n, run->part, err));
         NB_TRY(nb_pread_all(v->fd, ws->out, n, nb_tile_offset(run, &t), run->part, err));
         if (nb_mark(ws->out, n) != run->mark[k])
             return nb_fail(err, NB_HASH,
@@ -247,50 +250,26 @@ static void verify_work(void *arg, size_t begin, size_t end, int thread)
     }
 }
 
-/* Through a new descriptor, as a reader would find it. */
-static nb_status read_back(nb_run *run, nk_pool *pool, nb_err *err)
+/* Header and length, when all has been synced. */
+static nb_status verify_file(const nb_run *run, int fd, nb_err *err)
 {
     struct stat st, mine;
-    int fd = open(run->part, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    while (fd < 0 && errno == EINTR)
-        fd = open(run->part, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return nb_fail_errno(err, errno, "reopen", run->part);
-    nb_status status;
     if (fstat(fd, &st) != 0 || fstat(run->fd, &mine) != 0)
-        status = nb_fail_errno(err, errno, "stat", run->part);
-    else if (st.st_ino != mine.st_ino || (uint64_t)st.st_size != run->plan->file_bytes)
-        status = nb_fail(err, NB_HASH, "%s has %lld bytes, planned %llu", run->part,
-                         (long long)st.st_size, (unsigned long long)run->plan->file_bytes);
-    else
-        status = verify_header(run, fd, err);
-    if (status == NB_OK) {
-        verify v = {.run = run, .fd = fd};
-        atomic_store(&run->next, 0);
-        nk_parallel(pool, pool ? (size_t)nk_pool_count(pool) : 1, 1, verify_work, &v);
-        status = run->fail.status;
-        if (status != NB_OK && err)
-            *err = run->fail;
-    }
-    close(fd);
-    return status;
+        return nb_fail_errno(err, errno, "stat", run->part);
+    if (st.st_ino != mine.st_ino || (uint64_t)st.st_size != run->plan->file_bytes)
+        return nb_fail(err, NB_HASH, "%s has %lld bytes, planned %llu", run->part,
+                       (long long)st.st_size, (unsigned long long)run->plan->file_bytes);
+    return verify_header(run, fd, err);
 }
 
-/* The tiles reach the disk piece by piece, so that a cancel need not wait for all of it; fsync then
- * finds little left. */
-static nb_status write_out(nb_run *run, nb_err *err)
+static nb_status verify_tensors(nb_run *run, int fd, nk_pool *pool, nb_err *err)
 {
-    enum { PIECE = 4 << 20 }; /* bytes: 80 ms at 50 MB/s */
-    const uint64_t end = run->plan->file_bytes;
-    for (uint64_t at = 0; at < end; at += PIECE) {
-        if (!nb_run_poll(run)) {
-            if (err)
-                *err = run->fail;
-            return run->fail.status;
-        }
-        NB_TRY(nb_write_out(run->fd, at, end - at < PIECE ? end - at : PIECE, run->part, err));
-    }
-    return NB_OK;
+    verify v = {.run = run, .fd = fd};
+    atomic_store(&run->next, 0);
+    nk_parallel(pool, pool ? (size_t)nk_pool_count(pool) : 1, 1, verify_work, &v);
+    if (run->fail.status != NB_OK && err)
+        *err = run->fail;
+    return run->fail.status;
 }
 
 static nb_status sync_part(const nb_run *run, nb_err *err)
@@ -320,16 +299,29 @@ nb_status nb_part_publish(nb_run *run, nb_err *err)
     return nb_publish_file(fd, run->part, run->path, err);
 }
 
-/* A file of its own is published here, a shard when its whole set has come as far. */
-nb_status nb_part_finish(nb_run *run, nk_pool *pool, nb_err *err)
+/* Read through a new descriptor, as a reader would find it. */
+static nb_status write_and_verify(nb_run *run, int fd, nk_pool *pool, nb_err *err)
 {
     const nb_plan *p = run->plan;
-    NB_TRY(write_out(run, err));
+    NB_TRY(verify_tensors(run, fd, pool, err));
     NB_TRY(sync_part(run, err)); /* data before the header that claims it */
     if (!run->landed)
         NB_TRY(nb_pwrite_all(run->fd, p->header.at, p->header.len, 0, run->part, err));
     NB_TRY(sync_part(run, err));
-    NB_TRY(read_back(run, pool, err));
+    return verify_file(run, fd, err);
+}
+
+/* A file of its own is published here, a shard when its whole set has come as far. */
+nb_status nb_part_finish(nb_run *run, nk_pool *pool, nb_err *err)
+{
+    int fd = open(run->part, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR)
+        fd = open(run->part, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return nb_fail_errno(err, errno, "reopen", run->part);
+    nb_status st = write_and_verify(run, fd, pool, err);
+    close(fd);
+    NB_TRY(st);
     NB_TRY(nb_part_may_publish(run, err));
     if (run->hold)
         return NB_OK;

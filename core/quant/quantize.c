@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/base/config.h"
 #include "core/base/file.h"
 #include "core/quant/run.h"
 
@@ -297,6 +298,13 @@ static nb_status prepare(nb_run *run, nb_lease *lease, nk_pool *pool, nb_err *er
     if (lease)
         pool = nb_lease_pool(lease);
     int threads = pool ? nk_pool_count(pool) : 1;
+    uint64_t available, total;
+    nb_memory(&available, &total);
+    /* A small machine's next wish is the output, not the model: that leaves the cache first, but
+     * only where both do not fit. 0: not known. */
+    run->short_of_memory =
+        available && (run->plan->source_bytes > available ||
+                      run->plan->file_bytes > available - run->plan->source_bytes);
     NB_TRY(make_space(run, threads, err));
     nb_journal_check(run, pool, threads);
     if (run->landed && run->fail.status == NB_OK && run->n_kept < run->plan->n)

@@ -1,8 +1,8 @@
 /* Runs a plan: rows -> f32 -> encode -> (of a sample: decode, statistics, histograms) -> positioned
- * writes into OUT.part -> fsync -> header -> reopen and verify (header parses to the plan, every
- * tile read back equals what was encoded, SHA-256 taken on the way) -> rename OUT. One global list
- * of 64-row tiles over all tensors; results do not depend on threads. Peak memory is per thread,
- * not per model.
+ * writes into OUT.part -> every tile handed to the disk and read back through another descriptor
+ * (equals what was encoded; SHA-256 taken on the way) -> fsync -> header -> fsync -> header read
+ * back (parses to the plan) -> rename OUT. One global list of 64-row tiles over all tensors;
+ * results do not depend on threads. Peak memory is per thread, not per model.
  *
  * Before the first byte: output may not be the input (inode, A17), must not exist unless force, and
  * the disk must have room (A14). OUT.part is locked: a second run to the same output gets

@@ -83,11 +83,12 @@ struct nb_run {
 
     const nk_ops *ops; /* borrowed while running */
     const nb_hooks *hooks;
-    nb_cut *cut;                    /* [plan->n] */
-    uint64_t n_tiles;               /* of all tensors */
-    uint64_t *mark;                 /* [n_tiles] digest of each tile's encoded bytes */
-    nb_range *range;                /* [plan->n] what a tensor-wide scale is made from */
-    bool *kept;                     /* [plan->n] whole since an earlier run */
+    nb_cut *cut;          /* [plan->n] */
+    uint64_t n_tiles;     /* of all tensors */
+    uint64_t *mark;       /* [n_tiles] digest of each tile's encoded bytes */
+    nb_range *range;      /* [plan->n] what a tensor-wide scale is made from */
+    bool *kept;           /* [plan->n] whole since an earlier run */
+    bool short_of_memory; /* model and output exceed what is free: what was read may go first */
     size_t strip, out_cap, row_cap; /* floats, bytes, bytes: the largest any tile needs */
     nb_workspace *space;            /* [n_space] owned */
     int n_space;

@@ -315,8 +315,9 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
     return true;
 }
 
-/* Tile i will be wanted soon: what it is made of may come from disk meanwhile. */
-static void read_ahead(const nb_run *run, uint64_t i)
+/* Tells of the source of tile i what `say` tells: before it is read, that it may come from disk
+ * meanwhile; after, that it may go where memory is short. */
+static void advise(const nb_run *run, uint64_t i, void (*say)(const void *at, uint64_t n))
 {
     if (run->rows || i >= run->n_tiles)
         return;
@@ -327,7 +328,7 @@ static void read_ahead(const nb_run *run, uint64_t i)
         !nk_row_size(nk_type_get(v->t.type), run->cut[t.tensor].cols, &row))
         return;
     /* Rows that are listed or turned lie elsewhere; most are where they are seen. */
-    nb_map_ahead(nb_weights_row(v, t.row, NULL), v->order == NB_ROWS_PLAIN ? t.rows * row : row);
+    say(nb_weights_row(v, t.row, NULL), v->order == NB_ROWS_PLAIN ? t.rows * row : row);
 }
 
 static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
@@ -339,7 +340,7 @@ static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
     }
     size_t n = (size_t)nb_tile_bytes(run, &t);
     double start = nb_run_clock();
-    read_ahead(run, i + 2 * (uint64_t)run->n_space);
+    advise(run, i + 2 * (uint64_t)run->n_space, nb_map_ahead);
     nb_stats stats;
     nb_err err;
     nb_stats_clear(&stats);
@@ -355,6 +356,8 @@ static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
         nb_run_fail(run, i, &err);
         return false;
     }
+    if (run->short_of_memory)
+        advise(run, i, nb_map_behind);
     nb_run_merge(run, i, &t, ws, run->opt.figures ? &stats : NULL, seconds);
     return true;
 }

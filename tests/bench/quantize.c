@@ -1,8 +1,10 @@
 /* quantize [-t THREADS] [-r ROUNDS] MODEL [PRESET...] [--json]: how fast a model is quantized
  * beside what bounds it, in one run on one machine: reading the same mapped file and writing as
  * many bytes with fsync in the same folder, by as many threads. Each figure is the best of the
- * rounds, in which everything takes its turn: telemetry on, telemetry off, and llama-quantize where
- * the environment variable LLAMA_QUANTIZE is its path; then the two files are compared too.
+ * rounds, in which everything takes its turn: figures taken, not taken (in the other order every
+ * second round), and llama-quantize where the environment variable LLAMA_QUANTIZE is its path; then
+ * the two files are compared too. What figures cost is user time, the rest of a run is not touched
+ * by them; it is told as a share of the whole.
  *
  * Rates count weights by wall time and by CPU time, which other programs disturb less; cycles come
  * from a chain of dependent steps timed in the same run. Output goes to the current folder. */
@@ -38,7 +40,8 @@ typedef struct setup {
 /* What one process did. */
 typedef struct cost {
     double seconds, cpu; /* wall; user and system of all threads */
-    double anonymous;    /* bytes of its peak that are not pages of mapped files */
+    double user;
+    double anonymous; /* bytes of its peak that are not pages of mapped files */
 } cost;
 
 typedef struct result {
@@ -210,6 +213,8 @@ static void take(pid_t pid, double start, cost *best)
                  1e-6 * (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
     best->seconds = least(best->seconds, nb_now() - start);
     best->cpu = least(best->cpu, cpu);
+    best->user =
+        least(best->user, (double)use.ru_utime.tv_sec + 1e-6 * (double)use.ru_utime.tv_usec);
 }
 
 static void run_ours(const setup *s, bool telemetry, result *out, cost *best)
@@ -271,8 +276,8 @@ static bool files_equal(void)
 static void measure(const setup *s, nk_pool *pool, result *out)
 {
     for (int i = 0; i < s->rounds; i++) {
-        run_ours(s, true, out, &out->on);
-        run_ours(s, false, out, &out->off);
+        run_ours(s, i % 2 == 0, out, i % 2 ? &out->off : &out->on);
+        run_ours(s, i % 2 != 0, out, i % 2 ? &out->on : &out->off);
         if (s->peer) {
             run_peer(s, out);
             out->same = files_equal();
@@ -294,6 +299,12 @@ static double limit(const result *r)
 {
     double in = (double)r->bytes_in / r->read, out = (double)r->bytes_out / r->write;
     return in > out ? in : out;
+}
+
+/* Share of a run that goes into its figures. */
+static double telemetry(const result *r)
+{
+    return (r->on.user - r->off.user) / r->off.cpu;
 }
 
 static void number(nb_jout *j, const char *key, double v)
@@ -321,7 +332,8 @@ static void print_json(const setup *s, const result *r, size_t n)
         number(&j, "read_bytes_per_s", r->read);
         number(&j, "write_bytes_per_s", r->write);
         number(&j, "of_limit", limit(r) / r->on.seconds);
-        number(&j, "telemetry", r->on.cpu / r->off.cpu - 1);
+        number(&j, "output_bytes_per_s", (double)r->bytes_out / r->on.seconds);
+        number(&j, "telemetry", telemetry(r));
         number(&j, "cpu_s", r->on.cpu);
         number(&j, "peak_bytes", r->on.anonymous);
         if (s->peer) {
@@ -342,14 +354,15 @@ static void print_json(const setup *s, const result *r, size_t n)
 
 static void print_line(const setup *s, const result *r)
 {
-    char rate[3][16], peak[16];
-    printf("%-8s %7.1f Mw/s %7.1f Mw/CPU s %6.1f cycles/w  in %s/s (read %s/s, write %s/s: %.2f of "
-           "the limit)  telemetry %+.1f %%  peak %s",
+    char rate[4][16], peak[16];
+    printf("%-8s %7.1f Mw/s %7.1f Mw/CPU s %6.1f cycles/w  in %s/s out %s/s (read %s/s, write "
+           "%s/s: %.2f of the limit)  telemetry %+.1f %%  peak %s",
            r->preset, 1e-6 * (double)r->weights / r->on.seconds,
            1e-6 * (double)r->weights / r->on.cpu, r->on.cpu * r->hertz / (double)r->weights,
            nb_human_bytes(rate[0], (uint64_t)((double)r->bytes_in / r->on.seconds)),
+           nb_human_bytes(rate[3], (uint64_t)((double)r->bytes_out / r->on.seconds)),
            nb_human_bytes(rate[1], (uint64_t)r->read), nb_human_bytes(rate[2], (uint64_t)r->write),
-           limit(r) / r->on.seconds, 100 * (r->on.cpu / r->off.cpu - 1),
+           limit(r) / r->on.seconds, 100 * telemetry(r),
            nb_human_bytes(peak, (uint64_t)r->on.anonymous));
     if (s->peer)
         printf("  llama-quantize %.1f CPU s against %.1f: %.1f times, %.1f by the clock, %s bytes",
