@@ -5,6 +5,7 @@
 #include "core/quant/tile.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "core/base/str.h"
 
@@ -103,15 +104,26 @@ static void subtract(float *out, const float *a, const float *b, size_t n)
         out[i] = a[i] - b[i];
 }
 
+/* The tables have left the cache since the last time: they are fetched for many values at once. */
+static void tally_held(nb_workspace *ws)
+{
+    for (size_t k = 0; k < 3; k++)
+        nb_hist_keys_add(&ws->tally[k], ws->held + k * NB_HELD_WEIGHTS, ws->n_held);
+    ws->n_held = 0;
+}
+
 static void tally(const sight *g, const pair *p)
 {
     nb_workspace *ws = g->ws;
+    if (ws->n_held + p->n > NB_HELD_WEIGHTS)
+        tally_held(ws);
     if (ws->tally[0].held >= NB_TALLY_WEIGHTS)
         nb_figures_flush(g->run, ws);
-    subtract(ws->err, p->dec, p->src, p->n);
-    nb_hist_keys_add(&ws->tally[0], p->src, p->n);
-    nb_hist_keys_add(&ws->tally[1], p->dec, p->n);
-    nb_hist_keys_add(&ws->tally[2], ws->err, p->n);
+    float *at = ws->held + ws->n_held;
+    memcpy(at, p->src, p->n * sizeof *at);
+    memcpy(at + NB_HELD_WEIGHTS, p->dec, p->n * sizeof *at);
+    subtract(at + 2 * (size_t)NB_HELD_WEIGHTS, p->dec, p->src, p->n);
+    ws->n_held += p->n;
 }
 
 /* A piece at a time, so that what is decoded is measured and counted while it is near. */
@@ -167,6 +179,7 @@ void nb_figures_add(nb_run *run, nb_workspace *ws, const nb_strip *s, nb_stats *
 
 void nb_figures_flush(nb_run *run, nb_workspace *ws)
 {
+    tally_held(ws);
     if (!ws->tally[0].held)
         return;
     pthread_mutex_lock(&run->lock);

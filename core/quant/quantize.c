@@ -128,7 +128,7 @@ static void free_space(nb_run *run)
     for (int i = 0; i < run->n_space; i++) {
         free(run->space[i].src);
         free(run->space[i].dec);
-        free(run->space[i].err);
+        free(run->space[i].held);
         free(run->space[i].tally);
         free(run->space[i].out);
         free(run->space[i].row);
@@ -249,11 +249,11 @@ static nb_status make_space(nb_run *run, int threads, nb_err *err)
         nb_workspace *ws = &run->space[i];
         ws->src = nb_alloc(run->strip + 1, sizeof *ws->src, "buffers", err);
         ws->dec = nb_alloc(run->strip + 1, sizeof *ws->dec, "buffers", err);
-        ws->err = nb_alloc(NB_PIECE_WEIGHTS, sizeof *ws->err, "buffers", err);
+        ws->held = nb_alloc((uint64_t)3 * NB_HELD_WEIGHTS, sizeof *ws->held, "buffers", err);
         ws->tally = nb_alloc(3, sizeof *ws->tally, "buffers", err);
         ws->out = nb_alloc(run->out_cap + 1, 1, "buffers", err);
         ws->row = nb_alloc(run->row_cap + 1, 1, "buffers", err);
-        if (!ws->src || !ws->dec || !ws->err || !ws->tally || !ws->out || !ws->row)
+        if (!ws->src || !ws->dec || !ws->held || !ws->tally || !ws->out || !ws->row)
             return NB_NOMEM;
     }
     return NB_OK;

@@ -26,6 +26,7 @@ enum {
     NB_FIGURES_EVERY = 512,             /* from 32 Mi on one of so many, in */
     NB_LOOK_WEIGHTS = 512,        /* looks of this many neighbours, whole blocks of any type */
     NB_PIECE_WEIGHTS = 2048,      /* decoded, measured and counted while in the nearest cache */
+    NB_HELD_WEIGHTS = 4096,       /* kept until tallied: tables are far from the cache by then */
     NB_TALLY_WEIGHTS = 32 * 1024, /* counted by a thread before the report hears of them */
 };
 
@@ -54,11 +55,12 @@ typedef struct nb_tile {
 
 /* One thread's buffers. */
 typedef struct nb_workspace {
-    float *src, *dec;    /* [strip] owned */
-    float *err;          /* [NB_PIECE_WEIGHTS] owned */
-    uint8_t *out;        /* [out_cap] one encoded tile, owned */
-    uint8_t *row;        /* [row_cap] a source row that does not lie as it is seen, owned */
-    nb_hist_keys *tally; /* [3] values before, after, errors on their way into a report, owned */
+    float *src, *dec; /* [strip] owned */
+    float *held;      /* [3, NB_HELD_WEIGHTS] values before, after, errors not yet tallied, owned */
+    size_t n_held;    /* of each */
+    uint8_t *out;     /* [out_cap] one encoded tile, owned */
+    uint8_t *row;     /* [row_cap] a source row that does not lie as it is seen, owned */
+    nb_hist_keys *tally; /* [3] the same on their way into a report, owned */
     size_t tally_of;     /* the tensor they are of */
     nk_block_view view;
     double gain[2]; /* of the tile at hand */
