@@ -47,6 +47,28 @@ CHECK_TEST(file, maps_and_reads_whole_files)
     nb_map_close(&m);
 }
 
+/* Hints change no byte, wherever a range begins and ends. */
+CHECK_TEST(file, advice_about_a_map_leaves_its_bytes)
+{
+    enum { N = 50000 };
+    const char *path = test_path(test_tmpdir(), "advised");
+    nb_map m;
+    nb_err err = {0};
+    uint8_t *bytes = malloc(N);
+    for (size_t i = 0; i < N; i++)
+        bytes[i] = (uint8_t)(i * 31 >> 3);
+    test_spit(path, bytes, N);
+    check(nb_map_open(&m, path, &err) == NB_OK, "%s", err.msg);
+    for (size_t from = 1; from < N; from += 9973) {
+        nb_map_ahead(m.at + from, N - from);
+        nb_map_behind(m.at + from, N - from);
+        nb_map_behind(m.at + from, 1);
+        check(memcmp(m.at, bytes, N) == 0 && !nb_map_lost(&m), "from %zu", from);
+    }
+    nb_map_close(&m);
+    free(bytes);
+}
+
 CHECK_TEST(file, replaces_whole_or_not_at_all)
 {
     const char *path = test_path(test_tmpdir(), "target");
