@@ -135,6 +135,39 @@ CHECK_TEST(figures, none_are_taken_where_none_are_wanted)
     nb_weights_close(&w);
 }
 
+/* Every weight is found finite or named, measured or not. */
+CHECK_TEST(figures, leave_no_weight_unchecked_A25)
+{
+    static const uint16_t nan = 0x7e00;
+    const char *bad = test_path(test_tmpdir(), "wide-bad.gguf");
+    size_t n;
+    char *bytes = test_slurp(wide_model(), &n);
+    nb_weights *w = quant_open(wide_model());
+    const size_t first = (size_t)nb_weights_find(w, "token_embd.weight")->t.offset;
+    nb_weights_close(&w);
+    for (size_t row = 1; row < VOCAB; row += 4801) {
+        char want[80], kept[sizeof nan], *place;
+        nb_err err = {0};
+        place = bytes + first + (row * WIDTH + row % WIDTH) * sizeof nan;
+        memcpy(kept, place, sizeof nan), memcpy(place, &nan, sizeof nan);
+        test_spit(bad, bytes, n);
+        memcpy(place, kept, sizeof nan);
+        w = quant_open(bad);
+        snprintf(want, sizeof want, "\"token_embd.weight\": row %zu: weight %zu is NaN", row,
+                 row % WIDTH);
+        for (int quiet = 0; quiet < 2; quiet++) {
+            quant_job job = {.w = w,
+                             .preset = row % 2 ? "Q8_0" : "F16",
+                             .quiet = quiet == 1,
+                             .force = true,
+                             .out = test_path(test_tmpdir(), "wide-out.gguf")};
+            check(quant_run(&job, &err) == NB_FORMAT && strstr(err.msg, want), "%s", err.msg);
+        }
+        nb_weights_close(&w);
+    }
+    free(bytes);
+}
+
 /* Samples of one population: their estimates spread as each of them says. */
 CHECK_TEST(figures, the_error_told_is_that_of_the_estimate)
 {
