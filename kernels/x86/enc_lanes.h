@@ -29,6 +29,7 @@ typedef struct chunk {
     float sigma2[CHUNK];
     float scale[CHUNK_GROUPS], min[CHUNK_GROUPS], sum_w[CHUNK_GROUPS];
     float iscale[CHUNK_GROUPS], low[CHUNK_GROUPS]; /* of the trial codes */
+    lanes trial[CHUNK_VECTORS];                    /* those of q3_K's sweep */
 } chunk;
 
 NK_INLINE int group_of(const chunk *c, int batch, int lane)
@@ -293,26 +294,12 @@ static void encode_q5_k(const float *src, void *dst, size_t nrows, size_t ncols,
 enum { GROUP = 16, BLOCK_GROUPS = NK_SUPER_LEN / GROUP, BIAS_Q3 = 4, BIAS_Q6 = 32 };
 enum { SIDE = 4 }; /* batches swept side by side */
 
-/* Codes of a batch with their bias, as bytes into the blocks. */
-NK_INLINE void store_biased(const chunk *c, int batch, const lanes *code, int bias,
-                            nk_symmetric_block *s)
-{
-    NK_UNSET lanes up[GROUP];
-    uint8_t *to[LANES];
-    for (int k = 0; k < LANES; k++) {
-        int g = group_of(c, batch, k);
-        to[k] = s[g / BLOCK_GROUPS].code + g % BLOCK_GROUPS * GROUP;
-    }
-    for (int i = 0; i < GROUP; i++)
-        up[i] = lanes_add(code[i], lanes_set((float)bias));
-    store_codes(c, batch, GROUP, up, to);
-}
-
-/* The 19 scales of fit_symmetric for every group; trial codes into the blocks. */
-NK_INLINE void search_groups(chunk *c, const int bias, const bool sigma, nk_symmetric_block *s)
+/* The 19 scales of fit_symmetric for every group; low is 1 where a group counts for nothing, else
+ * 0. */
+NK_INLINE void search_groups(chunk *c, const int bias, const bool sigma)
 {
     for (int batch = 0; batch < batches(c); batch++) {
-        NK_UNSET lanes w[GROUP], code[GROUP];
+        NK_UNSET lanes w[GROUP];
         lanes *x = c->x + batch * GROUP, iscale;
         lane_mask counts;
         load_batch(c, batch, GROUP, x);
@@ -323,69 +310,64 @@ NK_INLINE void search_groups(chunk *c, const int bias, const bool sigma, nk_symm
         for (int i = 0; i < GROUP && !c->importance; i++)
             w[i] = lanes_mul(x[i], x[i]);
         lanes_store(c->scale + batch * LANES, fit_symmetric(x, w, GROUP, bias, &iscale, &counts));
-        for (int i = 0; i < GROUP; i++)
-            code[i] =
-                lanes_pick(counts, symmetric_code(x[i], iscale, bias), lanes_set((float)-bias));
-        store_biased(c, batch, code, bias, s);
+        lanes_store(c->iscale + batch * LANES, iscale);
+        lanes_store(c->low + batch * LANES, lanes_pick(counts, lanes_set(0), lanes_set(1)));
     }
 }
 
 /* `side` batches from `batch` on. */
-NK_INLINE void sweep_batches(chunk *c, int batch, const int side, const int bias,
-                             nk_symmetric_block *s)
+NK_INLINE void sweep_batches(chunk *c, int batch, const int side, const int bias)
 {
-    NK_UNSET lanes code[SIDE * GROUP];
     lanes *x = c->x + batch * GROUP, scale[SIDE];
     for (int b = 0; b < side; b++)
         load_batch(c, batch + b, GROUP, x + b * GROUP);
-    fit_symmetric_sweep(x, GROUP, bias, side, code, scale);
-    for (int b = 0; b < side; b++) {
+    fit_symmetric_sweep(x, GROUP, bias, side, c->trial + batch * GROUP, scale);
+    for (int b = 0; b < side; b++)
         lanes_store(c->scale + (batch + b) * LANES, scale[b]);
-        store_biased(c, batch + b, code + b * GROUP, bias, s);
-    }
 }
 
-NK_INLINE void sweep_groups(chunk *c, const int bias, nk_symmetric_block *s)
+NK_INLINE void sweep_groups(chunk *c, const int bias)
 {
     int batch = 0;
     for (; batch + SIDE <= batches(c); batch += SIDE)
-        sweep_batches(c, batch, SIDE, bias, s);
+        sweep_batches(c, batch, SIDE, bias);
     for (; batch < batches(c); batch++)
-        sweep_batches(c, batch, 1, bias, s);
+        sweep_batches(c, batch, 1, bias);
 }
 
-/* nk_symmetric_recode */
-NK_INLINE void recode_symmetric(const chunk *c, const int bias, nk_symmetric_block *s)
+/* Trial code i of a batch, which groups of scale 0 keep. */
+NK_INLINE lanes trial_code(const chunk *c, int batch, int i, const int bias, const bool swept)
+{
+    if (swept)
+        return c->trial[batch * GROUP + i];
+    lanes iscale = lanes_load(c->iscale + batch * LANES), low = lanes_load(c->low + batch * LANES);
+    lanes code = symmetric_code(c->x[batch * GROUP + i], iscale, bias);
+    return lanes_pick(lanes_less(lanes_set(0), low), lanes_set((float)-bias), code);
+}
+
+/* nk_symmetric_recode: codes into the blocks. */
+NK_INLINE void recode_symmetric(const chunk *c, const int bias, const bool swept,
+                                nk_symmetric_block *s)
 {
     for (int batch = 0; batch < batches(c); batch++) {
         const lanes *x = c->x + batch * GROUP;
         float scale[LANES];
+        uint8_t *to[LANES];
         NK_UNSET lanes code[GROUP];
-        bool open[LANES];
-        bool all = true;
         for (int k = 0; k < LANES; k++) {
             int g = group_of(c, batch, k);
-            const nk_symmetric_block *b = &s[g / BLOCK_GROUPS];
+            nk_symmetric_block *b = &s[g / BLOCK_GROUPS];
             scale[k] = f16_one(b->d) * (float)b->sc[g % BLOCK_GROUPS];
-            open[k] = scale[k] != 0;
-            all = all && open[k];
+            to[k] = b->code + g % BLOCK_GROUPS * GROUP;
         }
-        lanes d = lanes_load(scale);
+        lanes d = lanes_load(scale), up = lanes_set((float)bias);
+        lane_mask coded = lanes_differ(d, lanes_set(0));
         for (int i = 0; i < GROUP; i++)
-            code[i] = lanes_code(lanes_div(x[i], d), -bias, bias - 1);
-        if (all) {
-            store_biased(c, batch, code, bias, s);
-            continue;
-        }
-        for (int k = 0; k < LANES && batch * LANES + k < c->groups; k++) {
-            int g = batch * LANES + k;
-            uint8_t *to = s[g / BLOCK_GROUPS].code + g % BLOCK_GROUPS * GROUP;
-            for (int i = 0; i < GROUP && open[k]; i++) {
-                float one[LANES];
-                lanes_store(one, code[i]);
-                to[i] = (uint8_t)((int)one[k] + bias);
-            }
-        }
+            code[i] = lanes_add(lanes_code(lanes_div(x[i], d), -bias, bias - 1), up);
+        for (int i = 0; i < GROUP && !lanes_all(coded); i++)
+            code[i] =
+                lanes_pick(coded, code[i], lanes_add(trial_code(c, batch, i, bias, swept), up));
+        store_codes(c, batch, GROUP, code, to);
     }
 }
 
@@ -423,14 +405,14 @@ static void encode_q3_k(const float *src, void *dst, size_t nrows, size_t ncols,
         c.groups = c.blocks * BLOCK_GROUPS;
         if (importance) {
             mean_squares(&c, 2, NK_SUPER_LEN);
-            search_groups(&c, BIAS_Q3, true, s);
+            search_groups(&c, BIAS_Q3, true);
             code_scales_q3_k(&c, s);
         } else {
-            sweep_groups(&c, BIAS_Q3, s);
+            sweep_groups(&c, BIAS_Q3);
             for (int b = 0; b < c.blocks; b++)
                 nk_scales_q3_k(c.scale + b * BLOCK_GROUPS, &s[b]);
         }
-        recode_symmetric(&c, BIAS_Q3, s);
+        recode_symmetric(&c, BIAS_Q3, !importance, s);
         for (int b = 0; b < c.blocks; b++)
             nk_pack_q3_k(&out[b], &s[b]);
     }
@@ -447,13 +429,13 @@ static void encode_q6_k(const float *src, void *dst, size_t nrows, size_t ncols,
         bool some[CHUNK];
         next_chunk(&c, src, i, blocks, ncols, importance);
         c.groups = c.blocks * BLOCK_GROUPS;
-        search_groups(&c, BIAS_Q6, false, s);
+        search_groups(&c, BIAS_Q6, false);
         for (int b = 0; b < c.blocks; b++) {
             some[b] = nk_scales_q6_k(c.scale + b * BLOCK_GROUPS, &s[b]);
             if (!some[b])
                 memset(&s[b], 0, sizeof s[b]);
         }
-        recode_symmetric(&c, BIAS_Q6, s);
+        recode_symmetric(&c, BIAS_Q6, false, s);
         for (int b = 0; b < c.blocks; b++) {
             if (some[b])
                 nk_pack_q6_k(&out[b], &s[b]);

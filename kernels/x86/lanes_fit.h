@@ -201,21 +201,31 @@ NK_INLINE lanes symmetric_code(lanes x, lanes iscale, int nmax)
     return lanes_code(lanes_mul(iscale, x), -nmax, nmax - 1);
 }
 
-/* wx[i] = w[i] * x[i]. iscale maps the greatest magnitude to about nmax, to less than nmax + 1/2
- * where `within`: then no code is below -nmax. Where that magnitude is tiny, the sums mean nothing.
- */
-NK_INLINE fit_sums symmetric_sums(const lanes *x, const lanes *w, const lanes *wx, const int n,
-                                  const int nmax, lanes iscale, const bool within)
+enum { SYMMETRIC_SIDE = 3 }; /* scales tried side by side, at most */
+
+/* Sums of `side` scales; wx[i] = w[i] * x[i]. iscale maps the greatest magnitude to about nmax, to
+ * less than nmax + 1/2 where `within`: then no code is below -nmax. Where that magnitude is tiny,
+ * the sums mean nothing. */
+NK_INLINE void symmetric_sums(const lanes *x, const lanes *w, const lanes *wx, const int n,
+                              const int nmax, const int side, const lanes *iscale,
+                              const bool within, fit_sums *out)
 {
-    fit_sums s = {lanes_set(0), lanes_set(0)};
-    lanes bottom = lanes_set((float)-nmax), top = lanes_set((float)(nmax - 1));
-    for (int i = 0; i < n; i++) {
-        lanes l = lanes_min(lanes_nearest_whole(lanes_mul(iscale, x[i])), top);
-        l = within ? l : lanes_max(l, bottom);
-        s.lx = lanes_add(s.lx, lanes_mul(wx[i], l));
-        s.l2 = lanes_add(s.l2, lanes_mul(lanes_mul(w[i], l), l));
-    }
-    return s;
+    NK_UNSET fit_sums s[SYMMETRIC_SIDE];
+    const lanes bottom = lanes_set((float)-nmax), top = lanes_set((float)(nmax - 1));
+#pragma GCC unroll 3
+    for (int t = 0; t < side; t++)
+        s[t] = (fit_sums){lanes_set(0), lanes_set(0)};
+    for (int i = 0; i < n; i++)
+#pragma GCC unroll 3
+        for (int t = 0; t < side; t++) {
+            lanes l = lanes_min(lanes_nearest_whole(lanes_mul(iscale[t], x[i])), top);
+            l = within ? l : lanes_max(l, bottom);
+            s[t].lx = lanes_add(s[t].lx, lanes_mul(wx[i], l));
+            s[t].l2 = lanes_add(s[t].l2, lanes_mul(lanes_mul(w[i], l), l));
+        }
+#pragma GCC unroll 3
+    for (int t = 0; t < side; t++)
+        out[t] = s[t];
 }
 
 /* nk_absmax_signed */
@@ -237,8 +247,37 @@ NK_INLINE lane_mask not_tiny(lanes max)
     return lanes_reach(lanes_abs(max), lanes_set(NK_GROUP_EPS));
 }
 
-/* nk_fit_symmetric: the scale. *iscale makes the codes (symmetric_code, nmax not added) in the
- * lanes that count; in the others they are all -nmax. */
+/* What nk_fit_symmetric found: its codes, nmax not added, are symmetric_code of iscale in the lanes
+ * that count and all -nmax in the others. */
+typedef struct symmetric_fit {
+    lanes scale, iscale, best; /* best: lx^2 / l2 under scale */
+} symmetric_fit;
+
+/* Tries iscale = -(nmax + 0.1 * step) / max of SYMMETRIC_SIDE steps from `step` on without 0. */
+NK_INLINE void try_symmetric(const lanes *x, const lanes *w, const lanes *wx, const int n,
+                             const int nmax, lanes max, int step, const bool within,
+                             symmetric_fit *f)
+{
+    NK_UNSET lanes iscale[SYMMETRIC_SIDE];
+    NK_UNSET fit_sums s[SYMMETRIC_SIDE];
+#pragma GCC unroll 3
+    for (int t = 0; t < SYMMETRIC_SIDE; t++)
+        iscale[t] =
+            lanes_div(lanes_set(-((float)nmax + 0.1f * (float)(step + t))), max);
+    symmetric_sums(x, w, wx, n, nmax, SYMMETRIC_SIDE, iscale, within, s);
+#pragma GCC unroll 3
+    for (int t = 0; t < SYMMETRIC_SIDE; t++) {
+        lanes scale = lanes_div(s[t].lx, s[t].l2);
+        lane_mask better =
+            lanes_both(lanes_less(lanes_set(0), s[t].l2),
+                       lanes_less(lanes_mul(f->best, s[t].l2), lanes_mul(s[t].lx, s[t].lx)));
+        f->scale = lanes_pick(better, scale, f->scale);
+        f->best = lanes_pick(better, lanes_mul(scale, s[t].lx), f->best);
+        f->iscale = lanes_pick(better, iscale[t], f->iscale);
+    }
+}
+
+/* nk_fit_symmetric: the scale. */
 NK_INLINE lanes fit_symmetric(const lanes *x, const lanes *w, const int n, const int nmax,
                               lanes *iscale, lane_mask *counts)
 {
@@ -247,23 +286,17 @@ NK_INLINE lanes fit_symmetric(const lanes *x, const lanes *w, const int n, const
     *counts = not_tiny(max);
     for (int i = 0; i < n; i++)
         wx[i] = lanes_mul(w[i], x[i]);
-    *iscale = lanes_div(lanes_set((float)-nmax), max);
-    fit_sums s = symmetric_sums(x, w, wx, n, nmax, *iscale, true);
-    lanes scale = lanes_pick(lanes_differ(s.l2, zero), lanes_div(s.lx, s.l2), zero);
-    lanes best = lanes_mul(scale, s.lx);
-    for (int k = -9; k <= 9; k++) {
-        if (k == 0)
-            continue;
-        lanes trial = lanes_div(lanes_set(-((float)nmax + 0.1f * (float)k)), max);
-        s = k < 5 ? symmetric_sums(x, w, wx, n, nmax, trial, true)
-                  : symmetric_sums(x, w, wx, n, nmax, trial, false);
-        lane_mask better = lanes_both(lanes_less(zero, s.l2),
-                                      lanes_less(lanes_mul(best, s.l2), lanes_mul(s.lx, s.lx)));
-        scale = lanes_pick(better, lanes_div(s.lx, s.l2), scale);
-        best = lanes_pick(better, lanes_mul(scale, s.lx), best);
-        *iscale = lanes_pick(better, trial, *iscale);
-    }
-    return lanes_pick(*counts, scale, zero);
+    symmetric_fit f = {.iscale = lanes_div(lanes_set((float)-nmax), max)};
+    fit_sums s;
+    symmetric_sums(x, w, wx, n, nmax, 1, &f.iscale, true, &s);
+    f.scale = lanes_pick(lanes_differ(s.l2, zero), lanes_div(s.lx, s.l2), zero);
+    f.best = lanes_mul(f.scale, s.lx);
+    for (int step = -9; step <= 1; step += SYMMETRIC_SIDE + (step == -3))
+        try_symmetric(x, w, wx, n, nmax, max, step, true, &f);
+    for (int step = 4; step <= 7; step += SYMMETRIC_SIDE)
+        try_symmetric(x, w, wx, n, nmax, max, step, false, &f);
+    *iscale = f.iscale;
+    return lanes_pick(*counts, f.scale, zero);
 }
 
 /* A batch on its way through fit_symmetric_sweep. */
