@@ -55,15 +55,15 @@ static inline void nk_unpack_fifth(const uint8_t qh[4], uint8_t code[NK_LEN])
         code[j] = (uint8_t)(code[j] | (qh[j / 8] >> (j % 8) & 1) << 4);
 }
 
-/* 256 codes of 2 bits (code & 3): per half of 128, byte l bits 2k = code l + 32k. */
-static inline void nk_pack_pairs(uint8_t qs[64], const uint8_t code[NK_SUPER_LEN])
+/* Bits `bit` and bit + 1 of 256 codes: per half of 128, byte l bits 2k = code l + 32k. */
+static inline void nk_pack_pairs(uint8_t qs[64], const uint8_t code[NK_SUPER_LEN], int bit)
 {
     const uint64_t pair = 3 * nk_each_byte;
     for (int i = 0; i < 64; i += NK_EIGHT) {
         const uint8_t *c = code + i / 32 * 128 + i % 32;
         uint64_t v = 0;
         for (int k = 0; k < 4; k++)
-            v |= (nk_eight_codes(c + 32 * k) & pair) << 2 * k;
+            v |= (nk_eight_codes(c + 32 * k) >> bit & pair) << 2 * k;
         memcpy(qs + i, &v, sizeof v);
     }
 }

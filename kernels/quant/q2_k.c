@@ -25,7 +25,7 @@ static void unpack_scales(const void *block, nk_affine_block *a)
 static void pack_codes(void *block, const nk_affine_block *a)
 {
     nk_block_q2_k *b = block;
-    nk_pack_pairs(b->qs, a->code);
+    nk_pack_pairs(b->qs, a->code, 0);
 }
 
 static void unpack(const nk_block_q2_k *b, nk_affine_block *a)

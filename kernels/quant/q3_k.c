@@ -42,7 +42,7 @@ void nk_pack_q3_k(nk_block_q3_k *b, const nk_symmetric_block *s)
 {
     b->d = s->d;
     pack_scales(b->scales, s->sc);
-    nk_pack_pairs(b->qs, s->code);
+    nk_pack_pairs(b->qs, s->code, 0);
     nk_pack_plane(b->hmask, s->code, 2);
 }
 

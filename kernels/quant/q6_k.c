@@ -8,10 +8,7 @@ enum { BIAS = 32 };
 
 static void pack_codes(nk_block_q6_k *b, const uint8_t code[NK_SUPER_LEN])
 {
-    uint8_t high[NK_SUPER_LEN];
-    for (int i = 0; i < NK_SUPER_LEN; i++)
-        high[i] = code[i] >> 4;
-    nk_pack_pairs(b->qh, high);
+    nk_pack_pairs(b->qh, code, 4);
     nk_pack_nibbles(b->ql, code, 64);
     nk_pack_nibbles(b->ql + 64, code + 128, 64);
 }

@@ -68,7 +68,7 @@ static void unpack_tq2(const void *block, trits *t)
 static void pack_tq2(const trits *t, void *block)
 {
     nk_block_tq2_0 *b = block;
-    nk_pack_pairs(b->qs, t->code);
+    nk_pack_pairs(b->qs, t->code, 0);
     b->d = t->d;
 }
 

@@ -51,7 +51,7 @@ typedef struct found_blocks {
     uint8_t code[LANES][NK_LEN];
 } found_blocks;
 
-NK_INLINE void store_found(found_blocks *f, const lanes *code)
+NK_INLINE void store_found(found_blocks *f, const lane_ints *code)
 {
     uint8_t *to[LANES];
     for (int k = 0; k < LANES; k++)
@@ -61,27 +61,26 @@ NK_INLINE void store_found(found_blocks *f, const lanes *code)
 
 NK_INLINE void find_symmetric(const lanes *x, const lanes *w, const int nmax, found_blocks *f)
 {
-    NK_UNSET lanes code[NK_LEN];
+    NK_UNSET lane_ints code[NK_LEN];
     lanes iscale;
     lane_mask counts;
     lanes_store(f->d, fit_symmetric(x, w, NK_LEN, nmax, &iscale, &counts));
-    for (int i = 0; i < NK_LEN; i++) {
-        lanes up = lanes_add(symmetric_code(x[i], iscale, nmax), lanes_set((float)nmax));
-        code[i] = lanes_pick(counts, up, lanes_set(0));
-    }
+    const lanes zero = lanes_set(0);
+    for (int i = 0; i < NK_LEN; i++)
+        code[i] = lanes_pick_ints(counts, symmetric_up(x[i], iscale, nmax), lanes_to_ints(zero));
     store_found(f, code);
 }
 
 NK_INLINE void find_affine(const lanes *x, const lanes *w, const int nmax, found_blocks *f)
 {
     static const nk_affine_search search = {.first = -0.9f, .step = 0.05f, .last = 36};
-    NK_UNSET lanes code[NK_LEN];
+    NK_UNSET lane_ints code[NK_LEN];
     affine_fit a;
     fit_affine(x, w, NK_LEN, nmax, &search, false, 1, &a);
     lanes_store(f->d, a.scale);
     lanes_store(f->min, a.min);
     for (int i = 0; i < NK_LEN; i++)
-        code[i] = affine_code(x[i], a.low, a.iscale, nmax);
+        code[i] = affine_whole(x[i], a.low, a.iscale, nmax);
     store_found(f, code);
 }
 
@@ -228,11 +227,11 @@ NK_INLINE void code_levels(const lane_table *t, const chunk *c, int batch, lanes
                            uint8_t *const *to)
 {
     const lanes *x = c->x + batch * NK_LEN;
-    NK_UNSET lanes code[NK_LEN];
+    NK_UNSET lane_ints code[NK_LEN];
     lanes zero = lanes_set(0);
     lanes inverse = lanes_pick(lanes_differ(scale, zero), lanes_div(lanes_set(1), scale), zero);
     for (int i = 0; i < NK_LEN; i++)
-        code[i] = lanes_from_ints(lanes_nearest(t, lanes_mul(inverse, x[i])));
+        code[i] = lanes_nearest(t, lanes_mul(inverse, x[i]));
     store_codes(c, batch, NK_LEN, code, to);
 }
 

@@ -101,7 +101,7 @@ NK_INLINE void lanes_of_blocks(const chunk *c, const float *value, const int per
 }
 
 /* Codes by lane -> the blocks they belong to: code[i] of group g -> to[g][i]. */
-NK_INLINE void store_codes(const chunk *c, int batch, const int n, const lanes *code,
+NK_INLINE void store_codes(const chunk *c, int batch, const int n, const lane_ints *code,
                            uint8_t *const *to)
 {
     lanes_store_rows(to, c->groups - batch * LANES, code, n);
@@ -199,7 +199,7 @@ NK_INLINE void recode_groups(const chunk *c, const int n, const int nmax, nk_aff
         const lanes *x = c->x + batch * n;
         float scale[LANES], min[LANES];
         uint8_t *to[LANES];
-        NK_UNSET lanes code[NK_LEN];
+        NK_UNSET lane_ints code[NK_LEN];
         for (int k = 0; k < LANES; k++) {
             int g = group_of(c, batch, k), j = g % per_block;
             nk_affine_block *b = &a[g / per_block];
@@ -210,12 +210,12 @@ NK_INLINE void recode_groups(const chunk *c, const int n, const int nmax, nk_aff
         lanes d = lanes_load(scale), m = lanes_load(min);
         lane_mask coded = lanes_differ(d, lanes_set(0));
         for (int i = 0; i < n; i++)
-            code[i] = lanes_code(lanes_div(lanes_add(x[i], m), d), 0, nmax);
+            code[i] = lanes_whole(lanes_div(lanes_add(x[i], m), d), 0, nmax, 0);
         if (!lanes_all(coded)) {
             lanes low = lanes_load(c->low + batch * LANES);
             lanes iscale = lanes_load(c->iscale + batch * LANES);
             for (int i = 0; i < n; i++)
-                code[i] = lanes_pick(coded, code[i], affine_code(x[i], low, iscale, nmax));
+                code[i] = lanes_pick_ints(coded, code[i], affine_whole(x[i], low, iscale, nmax));
         }
         store_codes(c, batch, n, code, to);
     }
@@ -335,14 +335,14 @@ NK_INLINE void sweep_groups(chunk *c, const int bias)
         sweep_batches(c, batch, 1, bias);
 }
 
-/* Trial code i of a batch, which groups of scale 0 keep. */
-NK_INLINE lanes trial_code(const chunk *c, int batch, int i, const int bias, const bool swept)
+/* Trial code i of a batch with its bias, which groups of scale 0 keep. */
+NK_INLINE lane_ints trial_code(const chunk *c, int batch, int i, const int bias, const bool swept)
 {
     if (swept)
-        return c->trial[batch * GROUP + i];
+        return lanes_to_ints(lanes_add(c->trial[batch * GROUP + i], lanes_set((float)bias)));
     lanes iscale = lanes_load(c->iscale + batch * LANES), low = lanes_load(c->low + batch * LANES);
-    lanes code = symmetric_code(c->x[batch * GROUP + i], iscale, bias);
-    return lanes_pick(lanes_less(lanes_set(0), low), lanes_set((float)-bias), code);
+    lane_ints code = symmetric_up(c->x[batch * GROUP + i], iscale, bias);
+    return lanes_pick_ints(lanes_less(lanes_set(0), low), lanes_to_ints(lanes_set(0)), code);
 }
 
 /* nk_symmetric_recode: codes into the blocks. */
@@ -353,20 +353,19 @@ NK_INLINE void recode_symmetric(const chunk *c, const int bias, const bool swept
         const lanes *x = c->x + batch * GROUP;
         float scale[LANES];
         uint8_t *to[LANES];
-        NK_UNSET lanes code[GROUP];
+        NK_UNSET lane_ints code[GROUP];
         for (int k = 0; k < LANES; k++) {
             int g = group_of(c, batch, k);
             nk_symmetric_block *b = &s[g / BLOCK_GROUPS];
             scale[k] = f16_one(b->d) * (float)b->sc[g % BLOCK_GROUPS];
             to[k] = b->code + g % BLOCK_GROUPS * GROUP;
         }
-        lanes d = lanes_load(scale), up = lanes_set((float)bias);
+        lanes d = lanes_load(scale);
         lane_mask coded = lanes_differ(d, lanes_set(0));
         for (int i = 0; i < GROUP; i++)
-            code[i] = lanes_add(lanes_code(lanes_div(x[i], d), -bias, bias - 1), up);
+            code[i] = lanes_whole(lanes_div(x[i], d), -bias, bias - 1, bias);
         for (int i = 0; i < GROUP && !lanes_all(coded); i++)
-            code[i] =
-                lanes_pick(coded, code[i], lanes_add(trial_code(c, batch, i, bias, swept), up));
+            code[i] = lanes_pick_ints(coded, code[i], trial_code(c, batch, i, bias, swept));
         store_codes(c, batch, GROUP, code, to);
     }
 }

@@ -162,7 +162,7 @@ static void encode_tq2_0(const float *src, void *dst, size_t nrows, size_t ncols
     for (size_t i = 0; i < nrows * ncols / NK_SUPER_LEN; i++, src += NK_SUPER_LEN) {
         NK_UNSET uint8_t code[NK_SUPER_LEN];
         b[i].d = nk_f32_to_f16(trits_of(src, code));
-        nk_pack_pairs(b[i].qs, code);
+        nk_pack_pairs(b[i].qs, code, 0);
     }
 }
 

@@ -158,16 +158,37 @@ NK_INLINE lanes lanes_pick(lane_mask m, lanes a, lanes b)
     return _mm256_blendv_ps(b, a, m);
 }
 
-/* nk_clamp(nk_nearest(v), low, high) of scale.h as a float, for every bit pattern. */
-NK_INLINE lanes lanes_code(lanes v, int low, int high)
+/* nk_clamp(nk_nearest(v), low, high) + up of scale.h, for every bit pattern. */
+NK_INLINE lane_ints lanes_whole(lanes v, int low, int high, int up)
 {
     const int zero = 0x00400000;
     __m256i q = _mm256_castps_si256(_mm256_add_ps(v, _mm256_set1_ps(12582912.0f)));
     q = _mm256_and_si256(q, _mm256_set1_epi32(0x007fffff));
-    q = _mm256_max_epi32(q, _mm256_set1_epi32(zero + low));
-    q = _mm256_min_epi32(q, _mm256_set1_epi32(zero + high));
-    q = _mm256_or_si256(q, _mm256_set1_epi32(0x4b000000));
-    return _mm256_sub_ps(_mm256_castsi256_ps(q), _mm256_set1_ps(12582912.0f));
+    q = _mm256_sub_epi32(q, _mm256_set1_epi32(zero - up));
+    q = _mm256_max_epi32(q, _mm256_set1_epi32(low + up));
+    return _mm256_min_epi32(q, _mm256_set1_epi32(high + up));
+}
+
+NK_INLINE lanes lanes_from_ints(lane_ints v)
+{
+    return _mm256_cvtepi32_ps(v);
+}
+
+/* Of whole numbers. */
+NK_INLINE lane_ints lanes_to_ints(lanes v)
+{
+    return _mm256_cvttps_epi32(v);
+}
+
+NK_INLINE lane_ints lanes_pick_ints(lane_mask m, lane_ints a, lane_ints b)
+{
+    return _mm256_blendv_epi8(b, a, _mm256_castps_si256(m));
+}
+
+/* The same without `up`, as a float. */
+NK_INLINE lanes lanes_code(lanes v, int low, int high)
+{
+    return lanes_from_ints(lanes_whole(v, low, high, 0));
 }
 
 /* Halves to even. */
@@ -219,11 +240,6 @@ NK_INLINE lanes lanes_look_up(const lane_table *t, lane_ints at)
     return lanes_of_halves(t->value, at);
 }
 
-NK_INLINE lanes lanes_from_ints(lane_ints v)
-{
-    return _mm256_cvtepi32_ps(v);
-}
-
 /* The low byte of whole numbers below 2^22, 0..255. */
 NK_INLINE lanes lanes_byte(lanes v)
 {
@@ -239,17 +255,17 @@ NK_INLINE void lanes_store_bytes(uint8_t p[LANES], lanes v)
     _mm_storel_epi64((__m128i_u *)p, _mm_packus_epi16(w, w));
 }
 
-/* Whole numbers 0..255: column k of code[n] to to[k][n], for the first `used` lanes; n is 16 or 32.
- */
-NK_INLINE void lanes_store_rows(uint8_t *const to[LANES], int used, const lanes *code, const int n)
+/* Numbers 0..255: column k of code[n] to to[k][n], for the first `used` lanes; n is 16 or 32. */
+NK_INLINE void lanes_store_rows(uint8_t *const to[LANES], int used, const lane_ints *code,
+                                const int n)
 {
     for (int half = 0; half < n; half += 16) {
         lanes r[8];
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++) { /* lane k: its codes 4 i .. 4 i + 3, a byte each */
-            const lanes *c = code + half + 4 * i, up = lanes_set(256);
-            __m256i low = _mm256_cvttps_epi32(lanes_add(c[0], lanes_mul(c[1], up)));
-            __m256i high = _mm256_cvttps_epi32(lanes_add(c[2], lanes_mul(c[3], up)));
+            const lane_ints *c = code + half + 4 * i;
+            __m256i low = _mm256_or_si256(c[0], _mm256_slli_epi32(c[1], 8));
+            __m256i high = _mm256_or_si256(c[2], _mm256_slli_epi32(c[3], 8));
             r[i] = _mm256_castsi256_ps(_mm256_or_si256(low, _mm256_slli_epi32(high, 16)));
             r[i + 4] = r[i];
         }

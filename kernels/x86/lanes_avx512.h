@@ -126,16 +126,37 @@ NK_INLINE lanes lanes_pick(lane_mask m, lanes a, lanes b)
     return _mm512_mask_blend_ps(m, b, a);
 }
 
-/* nk_clamp(nk_nearest(v), low, high) of scale.h as a float, for every bit pattern. */
-NK_INLINE lanes lanes_code(lanes v, int low, int high)
+/* nk_clamp(nk_nearest(v), low, high) + up of scale.h, for every bit pattern. */
+NK_INLINE lane_ints lanes_whole(lanes v, int low, int high, int up)
 {
     const int zero = 0x00400000;
     __m512i q = _mm512_castps_si512(_mm512_add_ps(v, _mm512_set1_ps(12582912.0f)));
     q = _mm512_and_si512(q, _mm512_set1_epi32(0x007fffff));
-    q = _mm512_max_epi32(q, _mm512_set1_epi32(zero + low));
-    q = _mm512_min_epi32(q, _mm512_set1_epi32(zero + high));
-    q = _mm512_or_si512(q, _mm512_set1_epi32(0x4b000000));
-    return _mm512_sub_ps(_mm512_castsi512_ps(q), _mm512_set1_ps(12582912.0f));
+    q = _mm512_sub_epi32(q, _mm512_set1_epi32(zero - up));
+    q = _mm512_max_epi32(q, _mm512_set1_epi32(low + up));
+    return _mm512_min_epi32(q, _mm512_set1_epi32(high + up));
+}
+
+NK_INLINE lanes lanes_from_ints(lane_ints v)
+{
+    return _mm512_cvtepi32_ps(v);
+}
+
+/* Of whole numbers. */
+NK_INLINE lane_ints lanes_to_ints(lanes v)
+{
+    return _mm512_cvttps_epi32(v);
+}
+
+NK_INLINE lane_ints lanes_pick_ints(lane_mask m, lane_ints a, lane_ints b)
+{
+    return _mm512_mask_blend_epi32(m, b, a);
+}
+
+/* The same without `up`, as a float. */
+NK_INLINE lanes lanes_code(lanes v, int low, int high)
+{
+    return lanes_from_ints(lanes_whole(v, low, high, 0));
 }
 
 /* Halves to even. */
@@ -179,11 +200,6 @@ NK_INLINE lanes lanes_look_up(const lane_table *t, lane_ints at)
     return _mm512_permutexvar_ps(at, t->value);
 }
 
-NK_INLINE lanes lanes_from_ints(lane_ints v)
-{
-    return _mm512_cvtepi32_ps(v);
-}
-
 /* The low byte of whole numbers below 2^22, 0..255. */
 NK_INLINE lanes lanes_byte(lanes v)
 {
@@ -196,13 +212,13 @@ NK_INLINE void lanes_store_bytes(uint8_t p[LANES], lanes v)
     _mm_storeu_si128((__m128i_u *)p, _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v)));
 }
 
-/* Whole numbers 0..255: column k of code[n] to to[k][n], for the first `used` lanes; n is 16 or 32.
- */
-NK_INLINE void lanes_store_rows(uint8_t *const to[LANES], int used, const lanes *code, const int n)
+/* Numbers 0..255: column k of code[n] to to[k][n], for the first `used` lanes; n is 16 or 32. */
+NK_INLINE void lanes_store_rows(uint8_t *const to[LANES], int used, const lane_ints *code,
+                                const int n)
 {
     NK_UNSET uint8_t bytes[32][LANES];
     for (int i = 0; i < n; i++)
-        lanes_store_bytes(bytes[i], code[i]);
+        _mm_storeu_si128((__m128i_u *)bytes[i], _mm512_cvtepi32_epi8(code[i]));
     for (int k = 0; k < LANES && k < used; k++)
         for (int i = 0; i < n; i++)
             to[k][i] = bytes[i][k];

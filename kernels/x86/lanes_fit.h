@@ -6,6 +6,7 @@
 
 #ifdef NK_LANES
 
+#include "kernels/nb.h"
 #include "kernels/scale.h"
 
 /* --- codes 0..nmax over a minimum ------------------------------------------------------------- */
@@ -26,6 +27,11 @@ typedef struct affine_group {
 NK_INLINE lanes affine_code(lanes x, lanes low, lanes iscale, int nmax)
 {
     return lanes_code(lanes_mul(iscale, lanes_sub(x, low)), 0, nmax);
+}
+
+NK_INLINE lane_ints affine_whole(lanes x, lanes low, lanes iscale, int nmax)
+{
+    return lanes_whole(lanes_mul(iscale, lanes_sub(x, low)), 0, nmax, 0);
 }
 
 /* Weighted sums of a trial's codes. */
@@ -201,6 +207,12 @@ NK_INLINE lanes symmetric_code(lanes x, lanes iscale, int nmax)
     return lanes_code(lanes_mul(iscale, x), -nmax, nmax - 1);
 }
 
+/* With nmax added. */
+NK_INLINE lane_ints symmetric_up(lanes x, lanes iscale, int nmax)
+{
+    return lanes_whole(lanes_mul(iscale, x), -nmax, nmax - 1, nmax);
+}
+
 enum { SYMMETRIC_SIDE = 3 }; /* scales tried side by side, at most */
 
 /* Sums of `side` scales; wx[i] = w[i] * x[i]. iscale maps the greatest magnitude to about nmax, to
@@ -228,16 +240,19 @@ NK_INLINE void symmetric_sums(const lanes *x, const lanes *w, const lanes *wx, c
         out[t] = s[t];
 }
 
-/* nk_absmax_signed */
+/* nk_absmax_signed: the greater end of the range; where both ends are as far, the one met first. */
 NK_INLINE lanes absmax_signed(const lanes *x, const int n)
 {
-    lanes most = lanes_set(0), max = lanes_set(0);
+    lanes high = lanes_set(0), low = lanes_set(0);
     for (int i = 0; i < n; i++) {
-        lanes a = lanes_abs(x[i]);
-        lane_mask more = lanes_less(most, a);
-        most = lanes_pick(more, a, most);
-        max = lanes_pick(more, x[i], max);
+        high = lanes_max(x[i], high);
+        low = lanes_min(x[i], low);
     }
+    lanes depth = lanes_neg(low), max = lanes_pick(lanes_less(depth, high), high, low);
+    lane_mask level =
+        lanes_both(lanes_less_or_equal(depth, high), lanes_less_or_equal(high, depth));
+    for (int i = n - 1; i >= 0 && lanes_any(level); i--)
+        max = lanes_pick(lanes_both(level, lanes_less_or_equal(high, lanes_abs(x[i]))), x[i], max);
     return max;
 }
 
@@ -247,55 +262,74 @@ NK_INLINE lane_mask not_tiny(lanes max)
     return lanes_reach(lanes_abs(max), lanes_set(NK_GROUP_EPS));
 }
 
-/* What nk_fit_symmetric found: its codes, nmax not added, are symmetric_code of iscale in the lanes
- * that count and all -nmax in the others. */
+/* A group on its way through nk_fit_symmetric. */
 typedef struct symmetric_fit {
-    lanes scale, iscale, best; /* best: lx^2 / l2 under scale */
+    const lanes *x, *w, *wx;   /* [n]; wx = w * x */
+    lanes max;                 /* of greatest magnitude */
+    lanes scale, iscale, best; /* found so far; best = lx^2 / l2 */
 } symmetric_fit;
 
-/* Tries iscale = -(nmax + 0.1 * step) / max of SYMMETRIC_SIDE steps from `step` on without 0. */
-NK_INLINE void try_symmetric(const lanes *x, const lanes *w, const lanes *wx, const int n,
-                             const int nmax, lanes max, int step, const bool within,
-                             symmetric_fit *f)
+/* Scales tried together. Their sums wait for their turn: what is decided by them then stands
+ * behind sums of the next ones, which it need not wait for. */
+typedef struct symmetric_trials {
+    lanes iscale[SYMMETRIC_SIDE];
+    fit_sums s[SYMMETRIC_SIDE];
+} symmetric_trials;
+
+/* iscale = -(nmax + 0.1 * step) / max, for steps from `step` on. */
+NK_INLINE void set_trials(const symmetric_fit *f, const int nmax, int step, symmetric_trials *t)
 {
-    NK_UNSET lanes iscale[SYMMETRIC_SIDE];
-    NK_UNSET fit_sums s[SYMMETRIC_SIDE];
 #pragma GCC unroll 3
-    for (int t = 0; t < SYMMETRIC_SIDE; t++)
-        iscale[t] =
-            lanes_div(lanes_set(-((float)nmax + 0.1f * (float)(step + t))), max);
-    symmetric_sums(x, w, wx, n, nmax, SYMMETRIC_SIDE, iscale, within, s);
+    for (int k = 0; k < SYMMETRIC_SIDE; k++)
+        t->iscale[k] = lanes_div(lanes_set(-((float)nmax + 0.1f * (float)(step + k))), f->max);
+}
+
+NK_INLINE void decide_trials(const symmetric_trials *t, symmetric_fit *f)
+{
 #pragma GCC unroll 3
-    for (int t = 0; t < SYMMETRIC_SIDE; t++) {
-        lanes scale = lanes_div(s[t].lx, s[t].l2);
-        lane_mask better =
-            lanes_both(lanes_less(lanes_set(0), s[t].l2),
-                       lanes_less(lanes_mul(f->best, s[t].l2), lanes_mul(s[t].lx, s[t].lx)));
+    for (int k = 0; k < SYMMETRIC_SIDE; k++) {
+        lanes lx = t->s[k].lx, l2 = t->s[k].l2, scale = lanes_div(lx, l2);
+        lane_mask better = lanes_both(lanes_less(lanes_set(0), l2),
+                                      lanes_less(lanes_mul(f->best, l2), lanes_mul(lx, lx)));
         f->scale = lanes_pick(better, scale, f->scale);
-        f->best = lanes_pick(better, lanes_mul(scale, s[t].lx), f->best);
-        f->iscale = lanes_pick(better, iscale[t], f->iscale);
+        f->best = lanes_pick(better, lanes_mul(scale, lx), f->best);
+        f->iscale = lanes_pick(better, t->iscale[k], f->iscale);
     }
 }
 
-/* nk_fit_symmetric: the scale. */
+/* nk_fit_symmetric: the scale. Codes are those of *iscale (symmetric_code) in the lanes that
+ * count, in the others all are -nmax. */
 NK_INLINE lanes fit_symmetric(const lanes *x, const lanes *w, const int n, const int nmax,
                               lanes *iscale, lane_mask *counts)
 {
+    /* step 0 is the first trial of all */
+    static const int8_t steps[] = {-9, -6, -3, 1, 4, 7};
+    enum { LAST_WITHIN = 3, ROUNDS = countof(steps) };
     NK_UNSET lanes wx[NK_LEN];
-    lanes max = absmax_signed(x, n), zero = lanes_set(0);
-    *counts = not_tiny(max);
+    NK_UNSET symmetric_trials t[ROUNDS];
+    const lanes zero = lanes_set(0);
+    symmetric_fit f = {.x = x, .w = w, .wx = wx, .max = absmax_signed(x, n)};
+    fit_sums s;
+    f.iscale = lanes_div(lanes_set((float)-nmax), f.max);
+    set_trials(&f, nmax, steps[0], &t[0]);
     for (int i = 0; i < n; i++)
         wx[i] = lanes_mul(w[i], x[i]);
-    symmetric_fit f = {.iscale = lanes_div(lanes_set((float)-nmax), max)};
-    fit_sums s;
     symmetric_sums(x, w, wx, n, nmax, 1, &f.iscale, true, &s);
     f.scale = lanes_pick(lanes_differ(s.l2, zero), lanes_div(s.lx, s.l2), zero);
     f.best = lanes_mul(f.scale, s.lx);
-    for (int step = -9; step <= 1; step += SYMMETRIC_SIDE + (step == -3))
-        try_symmetric(x, w, wx, n, nmax, max, step, true, &f);
-    for (int step = 4; step <= 7; step += SYMMETRIC_SIDE)
-        try_symmetric(x, w, wx, n, nmax, max, step, false, &f);
+    for (int k = 0; k < ROUNDS; k++) {
+        if (k + 1 < ROUNDS)
+            set_trials(&f, nmax, steps[k + 1], &t[k + 1]);
+        if (k <= LAST_WITHIN)
+            symmetric_sums(x, w, wx, n, nmax, SYMMETRIC_SIDE, t[k].iscale, true, t[k].s);
+        else
+            symmetric_sums(x, w, wx, n, nmax, SYMMETRIC_SIDE, t[k].iscale, false, t[k].s);
+        if (k)
+            decide_trials(&t[k - 1], &f);
+    }
+    decide_trials(&t[ROUNDS - 1], &f);
     *iscale = f.iscale;
+    *counts = not_tiny(f.max);
     return lanes_pick(*counts, f.scale, zero);
 }
 
