@@ -165,10 +165,11 @@ NK_INLINE lanes lanes_nearest_whole(lanes v)
     return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* lanes_code for |v| < 2^22, low <= 0 <= high; half the work. */
-NK_INLINE lanes lanes_small_code(lanes v, lanes low, lanes high)
+/* v, or 0 where it is negative, for numbers: as integers their bits compare the same way, and the
+ * adders are what encoders wait for. */
+NK_INLINE lanes lanes_not_negative(lanes v)
 {
-    return lanes_max(lanes_min(lanes_nearest_whole(v), high), low);
+    return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(v), _mm512_setzero_si512()));
 }
 
 /* A table of sixteen in order, and of the middles between its neighbours. */

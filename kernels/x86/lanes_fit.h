@@ -17,12 +17,35 @@ typedef struct affine_fit {
     lanes scale, min, iscale, low;
 } affine_fit;
 
+enum {
+    AFFINE_PAIR = 2, /* batches whose sums run side by side: each waits for its own */
+    AFFINE_SIDE =
+        2 * AFFINE_PAIR, /* batches at most: one pair's divisions run while the other adds */
+};
+
+/* Weighted sums of a trial's codes. */
+typedef struct affine_sums {
+    lanes l, l2, xl;
+} affine_sums;
+
+/* A batch as its search sees it. */
 typedef struct affine_group {
-    const lanes *x, *w;
     lanes sum_w, sum_x;
     lanes least, high; /* values */
     lane_mask open;    /* they are apart */
+    lanes low, best;   /* where trials start, and the least error so far */
+    affine_fit found;
+    /* of the trial under way */
+    lanes iscale, scale, trial_low;
+    lane_mask solved;
 } affine_group;
+
+/* Batches that go together: x, w and code are [wide][n]. */
+typedef struct affine_pair {
+    const lanes *x, *w;
+    lanes *code;
+    affine_group g[AFFINE_PAIR];
+} affine_pair;
 
 NK_INLINE lanes affine_code(lanes x, lanes low, lanes iscale, int nmax)
 {
@@ -33,11 +56,6 @@ NK_INLINE lane_ints affine_whole(lanes x, lanes low, lanes iscale, int nmax)
 {
     return lanes_whole(lanes_mul(iscale, lanes_sub(x, low)), 0, nmax, 0);
 }
-
-/* Weighted sums of a trial's codes. */
-typedef struct affine_sums {
-    lanes l, l2, xl;
-} affine_sums;
 
 /* How far a trial's products reach: decides what their codes need. */
 typedef enum affine_reach {
@@ -50,148 +68,179 @@ NK_INLINE lanes reach_code(lanes v, const int nmax, const affine_reach reach)
 {
     if (reach == ANY_REACH)
         return lanes_code(v, 0, nmax);
-    if (reach == SMALL_REACH)
-        return lanes_small_code(v, lanes_set(0), lanes_set((float)nmax));
-    return lanes_max(lanes_nearest_whole(v), lanes_set(0));
+    lanes l = lanes_nearest_whole(v);
+    return lanes_not_negative(reach == SMALL_REACH ? lanes_min(l, lanes_set((float)nmax)) : l);
 }
 
-enum { AFFINE_SIDE = 2 }; /* batches side by side, at most: each waits for its own sums */
-
-NK_INLINE void affine_codes(const affine_group *g, lanes *code, const int n, const int nmax,
-                            const int side, const lanes *iscale, const lanes *from,
+NK_INLINE void affine_codes(affine_pair *p, const int wide, const int n, const int nmax,
                             const affine_reach reach, affine_sums *out)
 {
-    NK_UNSET affine_sums s[AFFINE_SIDE];
-    for (int b = 0; b < side; b++)
+    NK_UNSET affine_sums s[AFFINE_PAIR];
+    const lanes *x = p->x, *w = p->w;
+    lanes *code = p->code;
+    for (int b = 0; b < wide; b++)
         s[b] = (affine_sums){lanes_set(0), lanes_set(0), lanes_set(0)};
     for (int i = 0; i < n; i++)
 #pragma GCC unroll 2
-        for (int b = 0; b < side; b++) {
-            lanes v = lanes_mul(iscale[b], lanes_sub(g[b].x[i], from[b]));
-            lanes l = reach_code(v, nmax, reach), wl = lanes_mul(g[b].w[i], l);
+        for (int b = 0; b < wide; b++) {
+            lanes v = lanes_mul(p->g[b].iscale, lanes_sub(x[b * n + i], p->g[b].low));
+            lanes l = reach_code(v, nmax, reach), wl = lanes_mul(w[b * n + i], l);
             code[b * n + i] = l;
             s[b].l = lanes_add(s[b].l, wl);
             s[b].l2 = lanes_add(s[b].l2, lanes_mul(wl, l));
-            s[b].xl = lanes_add(s[b].xl, lanes_mul(wl, g[b].x[i]));
+            s[b].xl = lanes_add(s[b].xl, lanes_mul(wl, x[b * n + i]));
         }
-    for (int b = 0; b < side; b++)
+    for (int b = 0; b < wide; b++)
         out[b] = s[b];
 }
 
-NK_INLINE void affine_errors(const affine_group *g, const lanes *code, const int n, const int side,
-                             const lanes *scale, const lanes *low, const bool absolute, lanes *out)
+NK_INLINE void affine_errors(const affine_pair *p, const int wide, const int n, const bool absolute,
+                             lanes *out)
 {
-    NK_UNSET lanes error[AFFINE_SIDE];
-    for (int b = 0; b < side; b++)
+    NK_UNSET lanes error[AFFINE_PAIR];
+    const lanes *x = p->x, *w = p->w, *code = p->code;
+    for (int b = 0; b < wide; b++)
         error[b] = lanes_set(0);
     for (int i = 0; i < n; i++)
 #pragma GCC unroll 2
-        for (int b = 0; b < side; b++) {
-            lanes e = lanes_mul(scale[b], code[b * n + i]);
-            e = lanes_sub(lanes_add(e, low[b]), g[b].x[i]);
+        for (int b = 0; b < wide; b++) {
+            lanes e = lanes_mul(p->g[b].scale, code[b * n + i]);
+            e = lanes_sub(lanes_add(e, p->g[b].trial_low), x[b * n + i]);
             e = absolute ? lanes_abs(e) : lanes_mul(e, e);
-            error[b] = lanes_add(error[b], lanes_mul(g[b].w[i], e));
+            error[b] = lanes_add(error[b], lanes_mul(w[b * n + i], e));
         }
-    for (int b = 0; b < side; b++)
+    for (int b = 0; b < wide; b++)
         out[b] = error[b];
 }
 
 /* The products of open lanes stay below 2^21. */
-NK_INLINE bool affine_small(const affine_group *g, lanes iscale, lanes from)
+NK_INLINE bool affine_small(const affine_group *g)
 {
-    lanes span = lanes_max(lanes_sub(g->high, from), lanes_sub(from, g->least));
-    lanes reach = lanes_pick(g->open, lanes_abs(lanes_mul(iscale, span)), lanes_set(0));
+    lanes span = lanes_max(lanes_sub(g->high, g->low), lanes_sub(g->low, g->least));
+    lanes reach = lanes_pick(g->open, lanes_abs(lanes_mul(g->iscale, span)), lanes_set(0));
     return lanes_all(lanes_less(reach, lanes_set(0x1p21f)));
 }
 
-/* Least squares under a trial's codes; the lanes where that has a solution. */
-NK_INLINE lane_mask affine_solve(const affine_group *g, const affine_sums *s, lanes *scale,
-                                 lanes *low)
+/* Least squares under a trial's codes, and the lanes where that has a solution. */
+NK_INLINE void affine_solve(affine_group *g, const affine_sums *s)
 {
     lanes zero = lanes_set(0);
     lanes det = lanes_sub(lanes_mul(g->sum_w, s->l2), lanes_mul(s->l, s->l));
-    lanes free = lanes_div(lanes_sub(lanes_mul(g->sum_w, s->xl), lanes_mul(g->sum_x, s->l)), det);
     lanes m = lanes_div(lanes_sub(lanes_mul(s->l2, g->sum_x), lanes_mul(s->l, s->xl)), det);
+    g->scale = lanes_div(lanes_sub(lanes_mul(g->sum_w, s->xl), lanes_mul(g->sum_x, s->l)), det);
+    g->trial_low = m;
+    g->solved = lanes_less(zero, det);
     lane_mask above = lanes_less(zero, m);
-    *low = lanes_pick(above, zero, m);
-    *scale = lanes_pick(above, lanes_div(s->xl, s->l2), free);
-    return lanes_less(zero, det);
-}
-
-NK_INLINE affine_group open_affine(const lanes *x, const lanes *w, const int n, lanes *low)
-{
-    lanes zero = lanes_set(0);
-    affine_group g = {.x = x, .w = w, .sum_w = w[0], .sum_x = lanes_mul(w[0], x[0])};
-    g.least = g.high = x[0];
-    for (int i = 1; i < n; i++) {
-        g.least = lanes_min(x[i], g.least);
-        g.high = lanes_max(x[i], g.high);
-        g.sum_w = lanes_add(g.sum_w, w[i]);
-        g.sum_x = lanes_add(g.sum_x, lanes_mul(w[i], x[i]));
+    if (lanes_any(above)) {
+        g->trial_low = lanes_pick(above, zero, m);
+        g->scale = lanes_pick(above, lanes_div(s->xl, s->l2), g->scale);
     }
-    *low = lanes_pick(lanes_less(zero, g.least), zero, g.least);
-    g.open = lanes_less(*low, g.high);
-    return g;
 }
 
-/* One trial of all batches: codes and sums by the loop that does for this reach. */
-NK_INLINE void affine_trial(const affine_group *g, lanes *code, const int n, const int nmax,
-                            const int side, float steps, const lanes *low, lanes *iscale,
-                            affine_sums *s)
+/* One trial: codes and sums by the loop that does for this reach. */
+NK_INLINE void affine_trial(affine_pair *p, const int wide, const int n, const int nmax,
+                            float steps, affine_sums *s)
 {
     bool small = true;
-    for (int b = 0; b < side; b++) {
-        iscale[b] = lanes_div(lanes_set(steps), lanes_sub(g[b].high, low[b]));
-        small = affine_small(&g[b], iscale[b], low[b]) && small;
+    for (int b = 0; b < wide; b++) {
+        p->g[b].iscale = lanes_div(lanes_set(steps), lanes_sub(p->g[b].high, p->g[b].low));
+        small = affine_small(&p->g[b]) && small;
     }
     if (small && steps < (float)nmax + 0.4375f)
-        affine_codes(g, code, n, nmax, side, iscale, low, TOP_REACH, s);
+        affine_codes(p, wide, n, nmax, TOP_REACH, s);
     else if (small)
-        affine_codes(g, code, n, nmax, side, iscale, low, SMALL_REACH, s);
+        affine_codes(p, wide, n, nmax, SMALL_REACH, s);
     else
-        affine_codes(g, code, n, nmax, side, iscale, low, ANY_REACH, s);
+        affine_codes(p, wide, n, nmax, ANY_REACH, s);
 }
 
-/* Searches x and w [side, n] for f[side]. n <= 32, nmax and side <= AFFINE_SIDE are constants after
- * inlining. */
+NK_INLINE void open_affine(affine_group *g, const lanes *x, const lanes *w, const int n)
+{
+    lanes zero = lanes_set(0);
+    g->sum_w = w[0];
+    g->sum_x = lanes_mul(w[0], x[0]);
+    g->least = g->high = x[0];
+    for (int i = 1; i < n; i++) {
+        g->least = lanes_min(x[i], g->least);
+        g->high = lanes_max(x[i], g->high);
+        g->sum_w = lanes_add(g->sum_w, w[i]);
+        g->sum_x = lanes_add(g->sum_x, lanes_mul(w[i], x[i]));
+    }
+    g->low = lanes_pick(lanes_less(zero, g->least), zero, g->least);
+    g->open = lanes_less(g->low, g->high);
+}
+
+/* The codes that map the range to 0..nmax, and their error. */
+NK_INLINE void start_affine(affine_pair *p, const int wide, const int n, const int nmax,
+                            const bool absolute)
+{
+    NK_UNSET affine_sums s[AFFINE_PAIR];
+    NK_UNSET lanes error[AFFINE_PAIR];
+    for (int b = 0; b < wide; b++)
+        open_affine(&p->g[b], p->x + b * n, p->w + b * n, n);
+    affine_trial(p, wide, n, nmax, (float)nmax, s);
+    for (int b = 0; b < wide; b++) {
+        affine_group *g = &p->g[b];
+        g->scale = lanes_div(lanes_set(1), g->iscale);
+        g->trial_low = g->low;
+        g->found = (affine_fit){.scale = g->scale, .iscale = g->iscale, .low = g->low};
+    }
+    affine_errors(p, wide, n, absolute, error);
+    for (int b = 0; b < wide; b++)
+        p->g[b].best = error[b];
+}
+
+/* A trial with less error is the one to beat, and its minimum where later ones start. */
+NK_INLINE void decide_affine(affine_pair *p, const int wide, const int n, const bool absolute)
+{
+    NK_UNSET lanes error[AFFINE_PAIR];
+    affine_errors(p, wide, n, absolute, error);
+    for (int b = 0; b < wide; b++) {
+        affine_group *g = &p->g[b];
+        lane_mask better =
+            lanes_both(lanes_both(g->solved, g->open), lanes_less(error[b], g->best));
+        g->best = lanes_pick(better, error[b], g->best);
+        g->found.scale = lanes_pick(better, g->scale, g->found.scale);
+        g->found.iscale = lanes_pick(better, g->iscale, g->found.iscale);
+        g->found.low = lanes_pick(better, g->low, g->found.low);
+        g->low = lanes_pick(better, g->trial_low, g->low);
+    }
+}
+
+/* Searches x and w [side, n] for f[side]. n <= 32, nmax and side (1 or AFFINE_SIDE) are constants
+ * after inlining. */
 NK_INLINE void fit_affine(const lanes *x, const lanes *w, const int n, const int nmax,
                           const nk_affine_search *search, const bool absolute, const int side,
                           affine_fit *f)
 {
+    const int wide = side == 1 ? 1 : AFFINE_PAIR, pairs = side / wide;
     NK_UNSET lanes code[AFFINE_SIDE * NK_LEN];
-    lanes zero = lanes_set(0), top = lanes_set((float)nmax);
-    NK_UNSET lanes low[AFFINE_SIDE], best[AFFINE_SIDE], scale[AFFINE_SIDE];
-    NK_UNSET affine_group g[AFFINE_SIDE];
-    for (int b = 0; b < side; b++) {
-        g[b] = open_affine(x + b * n, w + b * n, n, &low[b]);
-        f[b] = (affine_fit){.iscale = lanes_div(top, lanes_sub(g[b].high, low[b])), .low = low[b]};
-        f[b].scale = scale[b] = lanes_div(lanes_set(1), f[b].iscale);
-        for (int i = 0; i < n; i++)
-            code[b * n + i] = affine_code(x[b * n + i], low[b], f[b].iscale, nmax);
+    NK_UNSET affine_pair p[AFFINE_SIDE / AFFINE_PAIR];
+    for (int k = 0; k < pairs; k++) {
+        const int at = k * wide * n;
+        p[k].x = x + at;
+        p[k].w = w + at;
+        p[k].code = code + at;
+        start_affine(&p[k], wide, n, nmax, absolute);
     }
-    affine_errors(g, code, n, side, scale, low, absolute, best);
-    for (int k = 0; k <= search->last; k++) {
-        NK_UNSET lanes iscale[AFFINE_SIDE], trial_low[AFFINE_SIDE], error[AFFINE_SIDE];
-        NK_UNSET affine_sums s[AFFINE_SIDE];
-        NK_UNSET lane_mask better[AFFINE_SIDE];
-        affine_trial(g, code, n, nmax, side, search->first + search->step * (float)k + (float)nmax,
-                     low, iscale, s);
-        for (int b = 0; b < side; b++)
-            better[b] = lanes_both(affine_solve(&g[b], &s[b], &scale[b], &trial_low[b]), g[b].open);
-        affine_errors(g, code, n, side, scale, trial_low, absolute, error);
-        for (int b = 0; b < side; b++) {
-            better[b] = lanes_both(better[b], lanes_less(error[b], best[b]));
-            best[b] = lanes_pick(better[b], error[b], best[b]);
-            f[b].scale = lanes_pick(better[b], scale[b], f[b].scale);
-            f[b].iscale = lanes_pick(better[b], iscale[b], f[b].iscale);
-            f[b].low = lanes_pick(better[b], low[b], f[b].low);
-            low[b] = lanes_pick(better[b], trial_low[b], low[b]);
+    for (int t = 0; t <= search->last; t++) {
+        float steps = search->first + search->step * (float)t + (float)nmax;
+        for (int k = 0; k < pairs; k++) {
+            NK_UNSET affine_sums s[AFFINE_PAIR];
+            affine_trial(&p[k], wide, n, nmax, steps, s);
+            for (int b = 0; b < wide; b++)
+                affine_solve(&p[k].g[b], &s[b]);
         }
+        for (int k = 0; k < pairs; k++)
+            decide_affine(&p[k], wide, n, absolute);
     }
+    const lanes zero = lanes_set(0);
     for (int b = 0; b < side; b++) {
-        f[b].scale = lanes_pick(g[b].open, f[b].scale, zero);
-        f[b].iscale = lanes_pick(g[b].open, f[b].iscale, zero);
-        f[b].min = lanes_neg(low[b]);
+        const affine_group *g = &p[b / wide].g[b % wide];
+        f[b] = g->found;
+        f[b].scale = lanes_pick(g->open, f[b].scale, zero);
+        f[b].iscale = lanes_pick(g->open, f[b].iscale, zero);
+        f[b].min = lanes_neg(g->low);
     }
 }
 
