@@ -83,12 +83,13 @@ NK_INLINE void affine_codes(affine_pair *p, const int wide, const int n, const i
     for (int i = 0; i < n; i++)
 #pragma GCC unroll 2
         for (int b = 0; b < wide; b++) {
-            lanes v = lanes_mul(p->g[b].iscale, lanes_sub(x[b * n + i], p->g[b].low));
+            const lanes value = x[b * n + i];
+            lanes v = lanes_mul(p->g[b].iscale, lanes_sub(value, p->g[b].low));
             lanes l = reach_code(v, nmax, reach), wl = lanes_mul(w[b * n + i], l);
             code[b * n + i] = l;
             s[b].l = lanes_add(s[b].l, wl);
             s[b].l2 = lanes_add(s[b].l2, lanes_mul(wl, l));
-            s[b].xl = lanes_add(s[b].xl, lanes_mul(wl, x[b * n + i]));
+            s[b].xl = lanes_add(s[b].xl, lanes_mul(wl, value));
         }
     for (int b = 0; b < wide; b++)
         out[b] = s[b];
