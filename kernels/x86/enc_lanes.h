@@ -292,7 +292,8 @@ static void encode_q5_k(const float *src, void *dst, size_t nrows, size_t ncols,
 /* --- symmetric: q3_K, q6_K -------------------------------------------------------------------- */
 
 enum { GROUP = 16, BLOCK_GROUPS = NK_SUPER_LEN / GROUP, BIAS_Q3 = 4, BIAS_Q6 = 32 };
-enum { SIDE = 4 }; /* batches swept side by side */
+enum { SIDE = 4 };                  /* batches swept side by side */
+enum { Q3_TOP = 32, Q6_TOP = 128 }; /* scale codes: -top..top - 1 */
 
 /* The 19 scales of fit_symmetric for every group; low is 1 where a group counts for nothing, else
  * 0. */
@@ -345,28 +346,59 @@ NK_INLINE lane_ints trial_code(const chunk *c, int batch, int i, const int bias,
     return lanes_pick_ints(lanes_less(lanes_set(0), low), lanes_to_ints(lanes_set(0)), code);
 }
 
-/* nk_symmetric_recode: codes into the blocks. */
-NK_INLINE void recode_symmetric(const chunk *c, const int bias, const bool swept,
-                                nk_symmetric_block *s)
+/* nk_symmetric_recode: codes into the blocks, by the scales a reader will see. */
+NK_INLINE void recode_symmetric(chunk *c, const int bias, const bool swept, nk_symmetric_block *s)
 {
+    NK_UNSET uint8_t *to[CHUNK_GROUPS]; /* whole batches: a block has LANES groups or more */
+    for (int b = 0; b < c->blocks; b++) {
+        float d = f16_one(s[b].d);
+        for (int j = 0; j < BLOCK_GROUPS; j++) {
+            c->scale[b * BLOCK_GROUPS + j] = d * (float)s[b].sc[j];
+            to[b * BLOCK_GROUPS + j] = s[b].code + j * GROUP;
+        }
+    }
     for (int batch = 0; batch < batches(c); batch++) {
         const lanes *x = c->x + batch * GROUP;
-        float scale[LANES];
-        uint8_t *to[LANES];
         NK_UNSET lane_ints code[GROUP];
-        for (int k = 0; k < LANES; k++) {
-            int g = group_of(c, batch, k);
-            nk_symmetric_block *b = &s[g / BLOCK_GROUPS];
-            scale[k] = f16_one(b->d) * (float)b->sc[g % BLOCK_GROUPS];
-            to[k] = b->code + g % BLOCK_GROUPS * GROUP;
-        }
-        lanes d = lanes_load(scale);
+        lanes d = lanes_load(c->scale + batch * LANES);
         lane_mask coded = lanes_differ(d, lanes_set(0));
         for (int i = 0; i < GROUP; i++)
             code[i] = lanes_whole(lanes_div(x[i], d), -bias, bias - 1, bias);
         for (int i = 0; i < GROUP && !lanes_all(coded); i++)
             code[i] = lanes_pick_ints(coded, code[i], trial_code(c, batch, i, bias, swept));
-        store_codes(c, batch, GROUP, code, to);
+        store_codes(c, batch, GROUP, code, to + batch * LANES);
+    }
+}
+
+/* nk_scales_q3_k, nk_scales_q6_k: the greatest scale of a block maps to -top; a lane per block. To
+ * size[block]: that scale's magnitude. */
+NK_INLINE void code_scales(const chunk *c, const int top, nk_symmetric_block *s, float size[CHUNK])
+{
+    const lanes zero = lanes_set(0);
+    for (int from = 0; from < c->blocks; from += LANES) {
+        NK_UNSET lanes v[BLOCK_GROUPS];
+        NK_UNSET lane_ints sc[BLOCK_GROUPS];
+        float d[LANES], most[LANES];
+        uint8_t *to[LANES];
+        int blocks = c->blocks - from < LANES ? c->blocks - from : LANES;
+        lanes_of_blocks(c, c->scale, BLOCK_GROUPS, from, v);
+        lanes max = absmax_signed(v, BLOCK_GROUPS);
+        lane_mask some = lanes_differ(max, zero);
+        lanes inverse = lanes_div(lanes_set((float)-top), max);
+        lanes_store(d, lanes_pick(some, lanes_div(lanes_set(1), inverse), zero));
+        lanes_store(most, lanes_abs(max));
+        for (int j = 0; j < BLOCK_GROUPS; j++) {
+            lane_ints q = lanes_whole(lanes_mul(inverse, v[j]), -top, top - 1, 0);
+            q = lanes_pick_ints(some, q, lanes_to_ints(lanes_set((float)-top)));
+            sc[j] = lanes_low_byte(q);
+        }
+        for (int k = 0; k < LANES; k++)
+            to[k] = (uint8_t *)s[from + (k < blocks ? k : blocks - 1)].sc;
+        lanes_store_rows(to, blocks, sc, BLOCK_GROUPS);
+        for (int k = 0; k < blocks; k++) {
+            size[from + k] = most[k];
+            s[from + k].d = nk_f32_to_f16(d[k]);
+        }
     }
 }
 
@@ -400,6 +432,7 @@ static void encode_q3_k(const float *src, void *dst, size_t nrows, size_t ncols,
     NK_UNSET chunk c;
     size_t blocks = nrows * ncols / NK_SUPER_LEN;
     for (size_t i = 0; i < blocks; i += CHUNK, out += CHUNK) {
+        float size[CHUNK];
         next_chunk(&c, src, i, blocks, ncols, importance);
         c.groups = c.blocks * BLOCK_GROUPS;
         if (importance) {
@@ -408,8 +441,7 @@ static void encode_q3_k(const float *src, void *dst, size_t nrows, size_t ncols,
             code_scales_q3_k(&c, s);
         } else {
             sweep_groups(&c, BIAS_Q3);
-            for (int b = 0; b < c.blocks; b++)
-                nk_scales_q3_k(c.scale + b * BLOCK_GROUPS, &s[b]);
+            code_scales(&c, Q3_TOP, s, size);
         }
         recode_symmetric(&c, BIAS_Q3, !importance, s);
         for (int b = 0; b < c.blocks; b++)
@@ -425,21 +457,17 @@ static void encode_q6_k(const float *src, void *dst, size_t nrows, size_t ncols,
     NK_UNSET chunk c;
     size_t blocks = nrows * ncols / NK_SUPER_LEN;
     for (size_t i = 0; i < blocks; i += CHUNK, out += CHUNK) {
-        bool some[CHUNK];
+        float size[CHUNK];
         next_chunk(&c, src, i, blocks, ncols, importance);
         c.groups = c.blocks * BLOCK_GROUPS;
         search_groups(&c, BIAS_Q6, false);
-        for (int b = 0; b < c.blocks; b++) {
-            some[b] = nk_scales_q6_k(c.scale + b * BLOCK_GROUPS, &s[b]);
-            if (!some[b])
-                memset(&s[b], 0, sizeof s[b]);
-        }
+        code_scales(&c, Q6_TOP, s, size);
         recode_symmetric(&c, BIAS_Q6, false, s);
         for (int b = 0; b < c.blocks; b++) {
-            if (some[b])
-                nk_pack_q6_k(&out[b], &s[b]);
-            else
+            if (size[b] < NK_GROUP_EPS)
                 memset(&out[b], 0, sizeof out[b]);
+            else
+                nk_pack_q6_k(&out[b], &s[b]);
         }
     }
 }

@@ -241,10 +241,15 @@ NK_INLINE lanes lanes_look_up(const lane_table *t, lane_ints at)
     return lanes_of_halves(t->value, at);
 }
 
+NK_INLINE lane_ints lanes_low_byte(lane_ints v)
+{
+    return _mm256_and_si256(v, _mm256_set1_epi32(255));
+}
+
 /* The low byte of whole numbers below 2^22, 0..255. */
 NK_INLINE lanes lanes_byte(lanes v)
 {
-    return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_cvttps_epi32(v), _mm256_set1_epi32(255)));
+    return lanes_from_ints(lanes_low_byte(lanes_to_ints(v)));
 }
 
 /* Whole numbers -128..255 to the low bytes of p[LANES]. */

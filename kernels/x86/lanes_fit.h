@@ -247,6 +247,14 @@ NK_INLINE void fit_affine(const lanes *x, const lanes *w, const int n, const int
 
 /* --- codes -nmax..nmax-1 ---------------------------------------------------------------------- */
 
+/* p as the compiler does not know it: what is read there is an operand of its instruction. It would
+ * else be loaded once for several, into a register that the sums need. */
+NK_INLINE const lanes *afresh(const lanes *p)
+{
+    __asm__("" : "+r"(p));
+    return p;
+}
+
 /* Least-squares sums of one trial: scale = lx / l2. */
 typedef struct fit_sums {
     lanes lx, l2;
@@ -280,10 +288,10 @@ NK_INLINE void symmetric_sums(const lanes *x, const lanes *w, const lanes *wx, c
     for (int i = 0; i < n; i++)
 #pragma GCC unroll 3
         for (int t = 0; t < side; t++) {
-            lanes l = lanes_min(lanes_nearest_whole(lanes_mul(iscale[t], x[i])), top);
+            lanes l = lanes_min(lanes_nearest_whole(lanes_mul(iscale[t], *afresh(x + i))), top);
             l = within ? l : lanes_max(l, bottom);
-            s[t].lx = lanes_add(s[t].lx, lanes_mul(wx[i], l));
-            s[t].l2 = lanes_add(s[t].l2, lanes_mul(lanes_mul(w[i], l), l));
+            s[t].lx = lanes_add(s[t].lx, lanes_mul(l, *afresh(wx + i)));
+            s[t].l2 = lanes_add(s[t].l2, lanes_mul(lanes_mul(l, *afresh(w + i)), l));
         }
 #pragma GCC unroll 3
     for (int t = 0; t < side; t++)
@@ -367,6 +375,7 @@ NK_INLINE lanes fit_symmetric(const lanes *x, const lanes *w, const int n, const
     symmetric_sums(x, w, wx, n, nmax, 1, &f.iscale, true, &s);
     f.scale = lanes_pick(lanes_differ(s.l2, zero), lanes_div(s.lx, s.l2), zero);
     f.best = lanes_mul(f.scale, s.lx);
+#pragma GCC unroll 6
     for (int k = 0; k < ROUNDS; k++) {
         if (k + 1 < ROUNDS)
             set_trials(&f, nmax, steps[k + 1], &t[k + 1]);
