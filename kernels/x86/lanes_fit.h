@@ -58,18 +58,20 @@ NK_INLINE lane_ints affine_whole(lanes x, lanes low, lanes iscale, int nmax)
 }
 
 /* How far a trial's products reach: decides what their codes need. */
-typedef enum affine_reach {
-    ANY_REACH,
-    SMALL_REACH, /* below 2^22 */
-    TOP_REACH,   /* below nmax + 1/2 too: no code is above nmax */
+typedef struct affine_reach {
+    bool small; /* below 2^22 either way */
+    bool above; /* nmax + 1/2 or more: codes may have to be cut to nmax */
+    bool below; /* less than -1/2: codes may have to be cut to 0 */
 } affine_reach;
 
+/* A code of 0 may come out as -0, which adds to sums what 0 does. */
 NK_INLINE lanes reach_code(lanes v, const int nmax, const affine_reach reach)
 {
-    if (reach == ANY_REACH)
+    if (!reach.small)
         return lanes_code(v, 0, nmax);
     lanes l = lanes_nearest_whole(v);
-    return lanes_not_negative(reach == SMALL_REACH ? lanes_min(l, lanes_set((float)nmax)) : l);
+    l = reach.above ? lanes_min(l, lanes_set((float)nmax)) : l;
+    return reach.below ? lanes_not_negative(l) : l;
 }
 
 NK_INLINE void affine_codes(affine_pair *p, const int wide, const int n, const int nmax,
@@ -114,12 +116,16 @@ NK_INLINE void affine_errors(const affine_pair *p, const int wide, const int n, 
         out[b] = error[b];
 }
 
-/* The products of open lanes stay below 2^21. */
-NK_INLINE bool affine_small(const affine_group *g)
+/* Of the products of open lanes: those of the two ends bound all others. */
+NK_INLINE void add_reach(const affine_group *g, affine_reach *r)
 {
-    lanes span = lanes_max(lanes_sub(g->high, g->low), lanes_sub(g->low, g->least));
-    lanes reach = lanes_pick(g->open, lanes_abs(lanes_mul(g->iscale, span)), lanes_set(0));
-    return lanes_all(lanes_less(reach, lanes_set(0x1p21f)));
+    lanes zero = lanes_set(0);
+    lanes top = lanes_pick(g->open, lanes_mul(g->iscale, lanes_sub(g->high, g->low)), zero);
+    lanes bottom = lanes_pick(g->open, lanes_mul(g->iscale, lanes_sub(g->least, g->low)), zero);
+    lane_mask small = lanes_both(lanes_less(lanes_abs(top), lanes_set(0x1p21f)),
+                                 lanes_less(lanes_abs(bottom), lanes_set(0x1p21f)));
+    r->small = lanes_all(small) && r->small;
+    r->below = !lanes_all(lanes_less_or_equal(lanes_set(-0.5f), bottom)) || r->below;
 }
 
 /* Least squares under a trial's codes, and the lanes where that has a solution. */
@@ -142,17 +148,21 @@ NK_INLINE void affine_solve(affine_group *g, const affine_sums *s)
 NK_INLINE void affine_trial(affine_pair *p, const int wide, const int n, const int nmax,
                             float steps, affine_sums *s)
 {
-    bool small = true;
+    affine_reach r = {.small = true, .above = steps >= (float)nmax + 0.4375f};
     for (int b = 0; b < wide; b++) {
         p->g[b].iscale = lanes_div(lanes_set(steps), lanes_sub(p->g[b].high, p->g[b].low));
-        small = affine_small(&p->g[b]) && small;
+        add_reach(&p->g[b], &r);
     }
-    if (small && steps < (float)nmax + 0.4375f)
-        affine_codes(p, wide, n, nmax, TOP_REACH, s);
-    else if (small)
-        affine_codes(p, wide, n, nmax, SMALL_REACH, s);
+    if (!r.small)
+        affine_codes(p, wide, n, nmax, (affine_reach){false, true, true}, s);
+    else if (r.above && r.below)
+        affine_codes(p, wide, n, nmax, (affine_reach){true, true, true}, s);
+    else if (r.above)
+        affine_codes(p, wide, n, nmax, (affine_reach){true, true, false}, s);
+    else if (r.below)
+        affine_codes(p, wide, n, nmax, (affine_reach){true, false, true}, s);
     else
-        affine_codes(p, wide, n, nmax, ANY_REACH, s);
+        affine_codes(p, wide, n, nmax, (affine_reach){true, false, false}, s);
 }
 
 NK_INLINE void open_affine(affine_group *g, const lanes *x, const lanes *w, const int n)
