@@ -116,16 +116,18 @@ NK_INLINE void affine_errors(const affine_pair *p, const int wide, const int n, 
         out[b] = error[b];
 }
 
-/* Of the products of open lanes: those of the two ends bound all others. */
-NK_INLINE void add_reach(const affine_group *g, affine_reach *r)
+/* Of the products of open lanes: those of the two ends bound all others. A minimum that was fitted
+ * may lie beyond either end, and then iscale is negative. */
+NK_INLINE void add_reach(const affine_group *g, const int nmax, affine_reach *r)
 {
-    lanes zero = lanes_set(0);
-    lanes top = lanes_pick(g->open, lanes_mul(g->iscale, lanes_sub(g->high, g->low)), zero);
-    lanes bottom = lanes_pick(g->open, lanes_mul(g->iscale, lanes_sub(g->least, g->low)), zero);
-    lane_mask small = lanes_both(lanes_less(lanes_abs(top), lanes_set(0x1p21f)),
-                                 lanes_less(lanes_abs(bottom), lanes_set(0x1p21f)));
+    const lanes zero = lanes_set(0), far = lanes_set(0x1p21f), half = lanes_set(0.5f);
+    lanes a = lanes_pick(g->open, lanes_mul(g->iscale, lanes_sub(g->least, g->low)), zero);
+    lanes b = lanes_pick(g->open, lanes_mul(g->iscale, lanes_sub(g->high, g->low)), zero);
+    lane_mask small = lanes_both(lanes_less(lanes_abs(a), far), lanes_less(lanes_abs(b), far));
+    lanes most = lanes_max(a, b), top = lanes_add(lanes_set((float)nmax), half);
     r->small = lanes_all(small) && r->small;
-    r->below = !lanes_all(lanes_less_or_equal(lanes_set(-0.5f), bottom)) || r->below;
+    r->above = !lanes_all(lanes_less(most, top)) || r->above;
+    r->below = !lanes_all(lanes_less_or_equal(lanes_neg(half), lanes_min(a, b))) || r->below;
 }
 
 /* Least squares under a trial's codes, and the lanes where that has a solution. */
@@ -148,10 +150,10 @@ NK_INLINE void affine_solve(affine_group *g, const affine_sums *s)
 NK_INLINE void affine_trial(affine_pair *p, const int wide, const int n, const int nmax,
                             float steps, affine_sums *s)
 {
-    affine_reach r = {.small = true, .above = steps >= (float)nmax + 0.4375f};
+    affine_reach r = {.small = true};
     for (int b = 0; b < wide; b++) {
         p->g[b].iscale = lanes_div(lanes_set(steps), lanes_sub(p->g[b].high, p->g[b].low));
-        add_reach(&p->g[b], &r);
+        add_reach(&p->g[b], nmax, &r);
     }
     if (!r.small)
         affine_codes(p, wide, n, nmax, (affine_reach){false, true, true}, s);

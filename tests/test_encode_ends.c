@@ -1,0 +1,49 @@
+/* Encoders that search for scales, on groups whose fitted minimum lies beyond the group's own ends:
+ * all of one sign, a few far out, and those of no importance. Every level writes the C row's bytes.
+ */
+#include "tests/check.h"
+#include "tests/kernels.h"
+#include "tests/util.h"
+
+#include <math.h>
+
+enum { COLS = 512, ROWS = 3, ROUNDS = 400, BYTES = ROWS * COLS * 4 };
+
+/* Small values of one sign; one in forty is some thousand times as far from 0. */
+static void one_sided(test_rng *r, float sign, float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float v = fabsf(test_normal(r) * 0.1f + 0.5f);
+        x[i] = sign * (test_below(r, 40) ? v * 1e-3f : v * 10);
+    }
+}
+
+static void check_level(const test_level *l, const nk_type *t, const float *x,
+                        const float *importance)
+{
+    static unsigned char want[BYTES], got[BYTES];
+    size_t size = ROWS * COLS / t->block_len * t->block_size;
+    t->encode(x, want, ROWS, COLS, importance);
+    l->ops.encode[t->id](x, got, ROWS, COLS, importance);
+    check(memcmp(want, got, size) == 0, "%s %s%s: bytes differ", l->name, t->name,
+          importance ? ", importance" : "");
+}
+
+CHECK_TEST(encode_ends, a_minimum_beyond_the_ends_gives_the_same_bytes)
+{
+    static const nk_type_id ids[] = {NK_Q2_K, NK_Q3_K, NK_Q4_K, NK_Q5_K, NK_Q6_K, NK_Q4_1, NK_Q5_1};
+    static float x[ROWS * COLS], importance[COLS];
+    test_rng r = test_rng_make(5);
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    for (int round = 0; round < ROUNDS; round++) {
+        one_sided(&r, round % 2 ? 1.0f : -1.0f, x, ROWS * COLS);
+        for (size_t c = 0; c < COLS; c++)
+            importance[c] = test_below(&r, 5) ? 100 * test_uniform(&r) * test_uniform(&r) : 0.0f;
+        for (size_t k = 0; k < countof(ids); k++)
+            for (size_t l = 1; l < levels; l++) {
+                check_level(&lv[l], nk_type_get(ids[k]), x, importance);
+                check_level(&lv[l], nk_type_get(ids[k]), x, NULL);
+            }
+    }
+}
