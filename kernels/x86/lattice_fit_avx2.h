@@ -41,13 +41,19 @@ NK_INLINE __m256 level_error(__m256 w, __m256 q, __m256 x)
     return _mm256_mul_ps(_mm256_mul_ps(w, d), d);
 }
 
-/* Entry number of the least of eight lanes, of equal ones the least number. */
-NK_INLINE int first_of_least(__m256 least, __m256i at)
+/* The lanes that hold the least of all eight. */
+NK_INLINE __m256 lanes_of_least(__m256 least)
 {
     __m128 v = _mm_min_ps(_mm256_castps256_ps128(least), _mm256_extractf128_ps(least, 1));
     v = _mm_min_ps(v, _mm_movehl_ps(v, v));
     v = _mm_min_ss(v, _mm_movehdup_ps(v));
-    __m256 equal = _mm256_cmp_ps(least, _mm256_broadcastss_ps(v), _CMP_EQ_OQ);
+    return _mm256_cmp_ps(least, _mm256_broadcastss_ps(v), _CMP_EQ_OQ);
+}
+
+/* Entry number of the least of eight lanes, of equal ones the least number. */
+NK_INLINE int first_of_least(__m256 least, __m256i at)
+{
+    __m256 equal = lanes_of_least(least);
     at = _mm256_blendv_epi8(_mm256_set1_epi32(INT32_MAX), at, _mm256_castps_si256(equal));
     __m128i n = _mm_min_epi32(_mm256_castsi256_si128(at), _mm256_extracti128_si256(at, 1));
     n = _mm_min_epi32(n, _mm_shuffle_epi32(n, 0x4e));
@@ -93,7 +99,17 @@ NK_INLINE __m256 odd_levels(void)
     return _mm256_setr_ps(1, 3, 5, 7, 9, 11, 13, 15);
 }
 
-/* The same for points of four weights in eight levels. */
+/* Of eight points of four weights; t[i]: by level of weight i. */
+NK_INLINE __m256 error_of_4(const __m256 t[4], __m256i code)
+{
+    __m256 sum = _mm256_permutevar8x32_ps(t[0], code);
+#pragma GCC unroll 3
+    for (int i = 1; i < 4; i++)
+        sum = _mm256_add_ps(sum, _mm256_permutevar8x32_ps(t[i], _mm256_srli_epi32(code, 3 * i)));
+    return sum;
+}
+
+/* nearest_of_8 for points of four weights in eight levels. */
 NK_INLINE unsigned nearest_of_4(const nk_grid *g, int point, const float *x, const float *w,
                                 float scale)
 {
@@ -104,13 +120,12 @@ NK_INLINE unsigned nearest_of_4(const nk_grid *g, int point, const float *x, con
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++)
         t[i] = level_error(_mm256_set1_ps(w[i]), q, _mm256_set1_ps(x[i]));
+    if (list[0] <= 8) { /* three lists of four, or more */
+        __m256 sum = _mm256_min_ps(error_of_4(t, eight_codes(list + 1)), least);
+        return list[1 + __builtin_ctz((unsigned)_mm256_movemask_ps(lanes_of_least(sum)))];
+    }
     for (int k = 0; k < list[0]; k += 8) {
-        __m256i code = eight_codes(list + 1 + k);
-        __m256 sum = _mm256_permutevar8x32_ps(t[0], code);
-#pragma GCC unroll 3
-        for (int i = 1; i < 4; i++)
-            sum =
-                _mm256_add_ps(sum, _mm256_permutevar8x32_ps(t[i], _mm256_srli_epi32(code, 3 * i)));
+        __m256 sum = error_of_4(t, eight_codes(list + 1 + k));
         __m256 less = _mm256_cmp_ps(sum, least, _CMP_LT_OQ);
         least = _mm256_blendv_ps(least, sum, less);
         best = _mm256_blendv_epi8(best, at, _mm256_castps_si256(less));
