@@ -85,26 +85,18 @@ NK_INLINE __m256 level_of(__m256 x, float inverse)
     return _mm256_mul_ps(_mm256_set1_ps(0.5f), v);
 }
 
-/* The point of eight weights from k on. */
-NK_INLINE unsigned snap_8(const group *g, int k, float inverse, float scale, bool *off)
+/* The number of the point of eight weights from k on. */
+NK_INLINE int point_of_8(const group *g, int k, float inverse)
 {
-    __m256 x = _mm256_load_ps(g->x + k);
-    __m256i l = nearest_biased(level_of(x, inverse));
+    __m256i l = nearest_biased(level_of(_mm256_load_ps(g->x + k), inverse));
     __m256i above0 = _mm256_cmpgt_epi32(l, _mm256_set1_epi32(0x00400000));
     __m256i above1 = _mm256_cmpgt_epi32(l, _mm256_set1_epi32(0x00400001));
-    int point = point_of_masks((unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(above0)),
-                               (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(above1)));
-    int index = g->grid->index[point];
-    *off = index < 0;
-    if (index >= 0)
-        return g->grid->code[index];
-    const float q[3] = {scale, scale * 3, scale * 5};
-    return nearest_of_8(g->grid, point, x, _mm256_load_ps(g->root + k), q);
+    return point_of_masks((unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(above0)),
+                          (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(above1)));
 }
 
 /* Both points of four, from weight k on. */
-NK_INLINE void snap_4(const group *g, int k, float inverse, float scale, unsigned code[2],
-                      bool off[2])
+NK_INLINE void points_of_4(const group *g, int k, float inverse, int point[2])
 {
     const __m256i zero = _mm256_set1_epi32(0x00400000);
     __m256i l = nearest_biased(level_of(_mm256_load_ps(g->x + k), inverse));
@@ -113,14 +105,21 @@ NK_INLINE void snap_4(const group *g, int k, float inverse, float scale, unsigne
     l = _mm256_sllv_epi32(l, _mm256_setr_epi32(0, 3, 6, 9, 0, 3, 6, 9));
     l = _mm256_or_si256(l, _mm256_shuffle_epi32(l, 0x4e));
     l = _mm256_or_si256(l, _mm256_shuffle_epi32(l, 0xb1));
-    const int point[2] = {_mm256_extract_epi32(l, 0), _mm256_extract_epi32(l, 4)};
-#pragma GCC unroll 2
-    for (int h = 0; h < 2; h++) {
-        off[h] = g->grid->index[point[h]] < 0;
-        code[h] = (unsigned)point[h]; /* of eight levels a point's number is its code */
-        if (off[h])
-            code[h] = nearest_of_4(g->grid, point[h], g->x + k + 4 * h, g->root + k + 4 * h, scale);
-    }
+    point[0] = _mm256_extract_epi32(l, 0);
+    point[1] = _mm256_extract_epi32(l, 4);
+}
+
+/* The code of the point of the grid for point number `point` of the weights from k on. */
+NK_INLINE unsigned snap(const group *g, const int dim, int k, int point, float scale, bool *off)
+{
+    int index = g->grid->index[point];
+    *off = index < 0;
+    if (index >= 0)
+        return g->grid->code[index];
+    if (dim == 4)
+        return nearest_of_4(g->grid, point, g->x + k, g->root + k, scale);
+    const float q[3] = {scale, scale * 3, scale * 5};
+    return nearest_of_8(g->grid, point, _mm256_load_ps(g->x + k), _mm256_load_ps(g->root + k), q);
 }
 
 /* --- trying scales -----------------------------------------------------------------------------
@@ -162,25 +161,28 @@ NK_INLINE void weigh_best(const group *g, const int dim, float *qx, float *qq)
         }
 }
 
+/* All numbers first: whether one needs a search, which cannot be foretold, is then known early. */
 NK_INLINE void snap_tries(group *g, const int dim, const float *inverse, const float *scale, int n)
 {
-    for (int k = 0; k < g->points; k++)
-        g->off_grid[k] = 0;
     for (int k = 0; k < g->l->group; k += 8)
         for (int t = 0; t < n; t++) {
-            bool off[2];
-            unsigned code[2];
+            int point[2];
             if (dim == 8) {
-                g->code[k / 8][t] = snap_8(g, k, inverse[t], scale[t], &off[0]);
-                g->off_grid[k / 8] |= (uint32_t)off[0] << t;
+                g->code[k / 8][t] = (uint32_t)point_of_8(g, k, inverse[t]);
                 continue;
             }
-            snap_4(g, k, inverse[t], scale[t], code, off);
-            for (int h = 0; h < 2; h++) {
-                g->code[k / 4 + h][t] = code[h];
-                g->off_grid[k / 4 + h] |= (uint32_t)off[h] << t;
-            }
+            points_of_4(g, k, inverse[t], point);
+            g->code[k / 4][t] = (uint32_t)point[0];
+            g->code[k / 4 + 1][t] = (uint32_t)point[1];
         }
+    for (int k = 0; k < g->points; k++) {
+        g->off_grid[k] = 0;
+        for (int t = 0; t < n; t++) {
+            bool off;
+            g->code[k][t] = snap(g, dim, dim * k, (int)g->code[k][t], scale[t], &off);
+            g->off_grid[k] |= (uint32_t)off << t;
+        }
+    }
 }
 
 NK_INLINE float try_scales(group *g, const int dim, float max, float scale)
@@ -220,17 +222,17 @@ NK_INLINE float refine(group *g, const int dim, float scale)
         return scale;
     if (g->l->refine == NK_REFINE_IF_ANY)
         redo = all;
-    for (int k = 0; k < g->l->group; k += 8) {
-        bool off[2];
-        unsigned code[2];
-        if (dim == 8 && redo >> k / 8 & 1)
-            g->best[k / 8] = (uint16_t)snap_8(g, k, 1 / scale, scale, off);
-        if (dim == 8 || !(redo >> k / 4 & 3))
+    for (int k = 0; k < g->points; k++) {
+        int point[2];
+        bool off;
+        if (!(redo >> k & 1))
             continue;
-        snap_4(g, k, 1 / scale, scale, code, off);
-        for (int h = 0; h < 2; h++)
-            if (redo >> (k / 4 + h) & 1)
-                g->best[k / 4 + h] = (uint16_t)code[h];
+        if (dim == 8)
+            point[0] = point_of_8(g, 8 * k, 1 / scale);
+        else
+            points_of_4(g, k / 2 * 8, 1 / scale, point);
+        const int at = dim == 8 ? 0 : k % 2;
+        g->best[k] = (uint16_t)snap(g, dim, dim * k, point[at], scale, &off);
     }
     float qx, qq;
     weigh_best(g, dim, &qx, &qq);
