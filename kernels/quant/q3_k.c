@@ -46,7 +46,8 @@ void nk_pack_q3_k(nk_block_q3_k *b, const nk_symmetric_block *s)
     nk_pack_plane(b->hmask, s->code, 2);
 }
 
-bool nk_scales_q3_k(const float scale[16], nk_symmetric_block *s)
+/* The largest of 16 scales -> d and sc. */
+static void code_scales(const float scale[16], nk_symmetric_block *s)
 {
     float max = 0;
     for (int g = 0; g < 16; g++)
@@ -54,12 +55,11 @@ bool nk_scales_q3_k(const float scale[16], nk_symmetric_block *s)
     s->d = 0;
     memset(s->sc, -32, sizeof s->sc);
     if (max == 0)
-        return false;
+        return;
     float inverse = -32.0f / max;
     for (int g = 0; g < 16; g++)
         s->sc[g] = (int8_t)nk_clamp((int8_t)nk_nearest(inverse * scale[g]), -32, 31);
     s->d = nk_f32_to_f16(1 / inverse);
-    return true;
 }
 
 /* Group scales by the sweep, coded by the greatest (quantize_row_q3_K_ref). */
@@ -68,7 +68,7 @@ static void fit_plain(const float *x, nk_symmetric_block *s)
     float scale[16];
     for (int g = 0; g < 16; g++)
         scale[g] = nk_fit_symmetric_sweep(x + 16 * g, 16, BIAS, (int8_t *)s->code + 16 * g);
-    nk_scales_q3_k(scale, s);
+    code_scales(scale, s);
 }
 
 /* Group scales by the weighted search, coded by the same search under the groups' total weights

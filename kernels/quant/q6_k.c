@@ -42,7 +42,8 @@ void nk_pack_q6_k(nk_block_q6_k *b, const nk_symmetric_block *s)
     pack_codes(b, s->code);
 }
 
-bool nk_scales_q6_k(const float scale[16], nk_symmetric_block *s)
+/* The largest of 16 scales -> d and sc; false: none counts. */
+static bool code_scales(const float scale[16], nk_symmetric_block *s)
 {
     float max = 0;
     for (int g = 0; g < 16; g++)
@@ -71,7 +72,7 @@ static void encode_block(const float *x, const float *importance, nk_block_q6_k 
         scale[g] = nk_fit_symmetric(xg, importance ? importance + 16 * g : square, 16, BIAS,
                                     (int8_t *)s.code + 16 * g);
     }
-    if (!nk_scales_q6_k(scale, &s)) {
+    if (!code_scales(scale, &s)) {
         memset(b, 0, sizeof *b);
         return;
     }

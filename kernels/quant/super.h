@@ -62,9 +62,6 @@ typedef struct nk_symmetric_block {
 /* Into the block's bits. */
 void nk_pack_q3_k(nk_block_q3_k *b, const nk_symmetric_block *s);
 void nk_pack_q6_k(nk_block_q6_k *b, const nk_symmetric_block *s);
-/* The largest of 16 scales -> d and sc, by the plain rule of each; false: all are zero. */
-bool nk_scales_q3_k(const float scale[16], nk_symmetric_block *s);
-bool nk_scales_q6_k(const float scale[16], nk_symmetric_block *s);
 
 void nk_symmetric_recode(const float *x, int bias, nk_symmetric_block *s);
 void nk_symmetric_decode(const nk_symmetric_block *s, int bias, float *dst);

@@ -370,8 +370,8 @@ NK_INLINE void recode_symmetric(chunk *c, const int bias, const bool swept, nk_s
     }
 }
 
-/* nk_scales_q3_k, nk_scales_q6_k: the greatest scale of a block maps to -top; a lane per block. To
- * size[block]: that scale's magnitude. */
+/* code_scales of q3_k.c and q6_k.c: the greatest scale of a block maps to -top; a lane per block.
+ * To size[block]: that scale's magnitude. */
 NK_INLINE void code_scales(const chunk *c, const int top, nk_symmetric_block *s, float size[CHUNK])
 {
     const lanes zero = lanes_set(0);
