@@ -29,22 +29,6 @@ NK_INLINE void unpack_simple(const simple_type t, int less, const void *const ro
     }
 }
 
-/* Mins of eight rows, likewise; pairs of them. */
-NK_INLINE void mins_to_lanes(nk_panel *p, int half, bool per32, __m256i min[8])
-{
-    transpose8(min);
-    const __m256i even = _mm256_set1_epi32(0x0000ffff);
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) {
-        if (per32 && i >= 4)
-            break;
-        __m256i pair = per32 ? _mm256_or_si256(_mm256_and_si256(min[2 * i], even),
-                                               _mm256_slli_epi32(min[2 * i + 1], 16))
-                             : min[i];
-        _mm256_store_si256((__m256i *)(void *)p->min[i][8 * half], pair);
-    }
-}
-
 NK_INLINE void unpack_super(const super_type t, const void *const row[NK_PANEL_ROWS], nk_panel *p)
 {
     for (int half = 0; half < 2; half++) {

@@ -54,12 +54,23 @@ NK_INLINE iv iv_add16(iv a, iv b)
     return _mm256_add_epi16(a, b);
 }
 
-/* v, of which the compiler knows nothing: it would else regroup long sums and run out of
- * registers. */
+/* v, of which the compiler knows nothing and which it computes here: it would else regroup long
+ * sums, load lines again for each use and run out of registers. */
 NK_INLINE iv iv_hold(iv v)
 {
     __asm__("" : "+x"(v));
     return v;
+}
+
+/* Has v wait in memory, not in a register. */
+NK_INLINE void iv_put_away(iv *v)
+{
+    __asm__ volatile("" : "+m"(*v));
+}
+
+NK_INLINE void fv_put_away(fv *v)
+{
+    __asm__ volatile("" : "+m"(*v));
 }
 
 NK_INLINE iv iv_add(iv a, iv b)
@@ -184,6 +195,22 @@ NK_INLINE void scales_to_lanes(nk_panel *p, int half, bool per32, __m256i scale[
         _mm256_store_si256((__m256i *)(void *)p->scale[per32 ? i : 2 * i][8 * half], lo);
         if (!per32)
             _mm256_store_si256((__m256i *)(void *)p->scale[2 * i + 1][8 * half], hi);
+    }
+}
+
+/* Mins of eight rows, likewise; pairs of them. */
+NK_INLINE void mins_to_lanes(nk_panel *p, int half, bool per32, __m256i min[8])
+{
+    transpose8(min);
+    const __m256i even = _mm256_set1_epi32(0x0000ffff);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+        if (per32 && i >= 4)
+            break;
+        __m256i pair = per32 ? _mm256_or_si256(_mm256_and_si256(min[2 * i], even),
+                                               _mm256_slli_epi32(min[2 * i + 1], 16))
+                             : min[i];
+        _mm256_store_si256((__m256i *)(void *)p->min[i][8 * half], pair);
     }
 }
 

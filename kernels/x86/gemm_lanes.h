@@ -6,7 +6,8 @@
  * Unsigned codes: u8 * s8 products, added up in 16 bits for as long as they cannot overflow (`run`
  * lines of four weights: 8 for codes up to 15, 4 up to 31, 2 up to 63, with activations down to
  * -128), then widened and multiplied by the small scale in one madd. Signed codes of a whole byte:
- * |w| * (x with the sign of w), widened at once; activations hold no -128 (dot_avx2.c).
+ * |w| * (x with the sign of w), widened at once; activations hold no -128 (dot_avx2.c). Where
+ * signed codes are small, unpacking shifts them up and they go as unsigned ones with an offset.
  *
  * With NK_GEMM_VNNI, where one instruction adds four such products in 32 bits: a line is one of
  * them, a small scale multiplies the sum; signed codes are taken 128 higher, and 128 times the sum
@@ -49,7 +50,7 @@ NK_INLINE void clear(sums *s, const int nc)
 NK_INLINE void add_lines(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
                          size_t i, const int n, const void *scale, const int nc)
 {
-    sums part;
+    NK_UNSET sums part;
     clear(&part, nc);
 #pragma GCC unroll 8
     for (int k = 0; k < n; k++)
@@ -70,24 +71,25 @@ NK_INLINE void add_lines(const product_type t, sums *acc, const nk_panel *w, con
     }
 }
 #else
-/* Lines i..i+n-1 of unsigned codes in 16 bits, scaled and added to acc. */
+/* Lines i..i+n-1 of unsigned codes in 16 bits, scaled and added to acc, which they begin if
+ * `first`. Eight sums of 16 bits leave no registers for those of 32. */
 NK_INLINE void add_run(sums *acc, const nk_panel *w, const nk_columns *x, size_t i, const int n,
-                       const void *scale, const int nc)
+                       const void *scale, const bool first, const int nc)
 {
-    sums t;
+    NK_UNSET sums t;
 #pragma GCC unroll 8
     for (int k = 0; k < n; k++) {
-        iv line[VECS];
+        NK_UNSET iv line[VECS];
 #pragma GCC unroll 2
         for (int v = 0; v < VECS; v++)
-            line[v] = iv_load(w->q[i + (size_t)k][v * FV_LEN]);
+            line[v] = iv_hold(iv_load(w->q[i + (size_t)k][v * FV_LEN]));
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++) {
             iv four = iv_four(x->q[i + (size_t)k][c]);
 #pragma GCC unroll 2
             for (int v = 0; v < VECS; v++) {
                 iv p = iv_maddubs(line[v], four);
-                t.v[v][c] = k ? iv_hold(iv_add16(t.v[v][c], p)) : p;
+                t.v[v][c] = iv_hold(k ? iv_add16(t.v[v][c], p) : p);
             }
         }
     }
@@ -95,8 +97,12 @@ NK_INLINE void add_run(sums *acc, const nk_panel *w, const nk_columns *x, size_t
     for (int v = 0; v < VECS; v++) {
         iv s = scale ? iv_load((const char *)scale + v * FV_LEN * 4) : iv_ones();
 #pragma GCC unroll 4
-        for (int c = 0; c < nc; c++)
-            acc->v[v][c] = iv_add(acc->v[v][c], iv_madd(t.v[v][c], s));
+        for (int c = 0; c < nc; c++) {
+            iv p = iv_madd(t.v[v][c], s);
+            acc->v[v][c] = first ? p : iv_add(acc->v[v][c], p);
+            if (scale)
+                iv_put_away(&acc->v[v][c]);
+        }
     }
 }
 
@@ -104,17 +110,24 @@ NK_INLINE void add_run(sums *acc, const nk_panel *w, const nk_columns *x, size_t
 NK_INLINE void add_signed(sums *acc, const nk_panel *w, const nk_columns *x, size_t i, const int n,
                           const void *scale, const int nc)
 {
-    for (size_t k = i; k < i + (size_t)n; k++)
+    for (size_t k = i; k < i + (size_t)n; k++) {
+        NK_UNSET iv line[VECS], size[VECS];
 #pragma GCC unroll 2
         for (int v = 0; v < VECS; v++) {
-            iv line = iv_load(w->q[k][v * FV_LEN]), size = iv_abs(line);
-            iv s = scale ? iv_load((const char *)scale + v * FV_LEN * 4) : iv_ones();
+            line[v] = iv_hold(iv_load(w->q[k][v * FV_LEN]));
+            size[v] = iv_hold(iv_abs(line[v]));
+        }
 #pragma GCC unroll 4
-            for (int c = 0; c < nc; c++) {
-                iv p = iv_maddubs(size, iv_sign(iv_four(x->q[k][c]), line));
-                acc->v[v][c] = iv_hold(iv_add(acc->v[v][c], iv_madd(p, s)));
+        for (int c = 0; c < nc; c++) {
+            iv four = iv_four(x->q[k][c]);
+#pragma GCC unroll 2
+            for (int v = 0; v < VECS; v++) {
+                iv s = scale ? iv_load((const char *)scale + v * FV_LEN * 4) : iv_ones();
+                iv p = iv_madd(iv_maddubs(size[v], iv_sign(four, line[v])), s);
+                acc->v[v][c] = iv_hold(iv_add(acc->v[v][c], p));
             }
         }
+    }
 }
 
 /* n lines under one small scale. */
@@ -126,7 +139,7 @@ NK_INLINE void add_lines(const product_type t, sums *acc, const nk_panel *w, con
         return;
     }
     for (int k = 0; k < n; k += t.run)
-        add_run(acc, w, x, i + (size_t)k, t.run, scale, nc);
+        add_run(acc, w, x, i + (size_t)k, t.run, scale, !scale && k == 0, nc);
 }
 #endif
 
@@ -149,7 +162,7 @@ NK_INLINE void super_step(const product_type t, const nk_product *p, const nk_pa
                           const int nc)
 {
     const nk_columns *x = p->x;
-    sums acc, min;
+    NK_UNSET sums acc, min;
     clear(&acc, nc);
     for (size_t g = 0; g < NK_CHUNK / 4 / (size_t)t.group; g++)
         add_lines(t, &acc, w, x, g * (size_t)t.group, t.group, w->scale[g], nc);
@@ -183,14 +196,14 @@ NK_INLINE void simple_step(const product_type t, const nk_product *p, const nk_p
     const int shift = t.shift;
 #endif
     const nk_columns *x = p->x;
-    fv sum[VECS][NK_GROUP];
+    NK_UNSET fv sum[VECS][NK_GROUP];
 #pragma GCC unroll 2
     for (int v = 0; v < VECS; v++)
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++)
             sum[v][c] = p->first ? fv_zero() : fv_load(y + (size_t)c * p->y_stride + v * FV_LEN);
     for (size_t b = 0; b < p->n / NK_LEN; b++) {
-        sums acc;
+        NK_UNSET sums acc;
         clear(&acc, nc);
         add_lines(t, &acc, w, x, b * NK_LEN / 4, NK_LEN / 4, NULL, nc);
 #pragma GCC unroll 4
@@ -204,6 +217,8 @@ NK_INLINE void simple_step(const product_type t, const nk_product *p, const nk_p
                 sum[v][c] = fv_fma(fv_of(whole), scale, sum[v][c]);
                 if (t.has_m)
                     sum[v][c] = fv_fma(fv_load(&w->m[b][v * FV_LEN]), sx, sum[v][c]);
+                if (t.run < NK_LEN / 4) /* more than one run a block */
+                    fv_put_away(&sum[v][c]);
             }
         }
     }

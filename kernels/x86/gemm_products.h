@@ -37,7 +37,7 @@ NK_PRODUCT(super, k_upto63)
     X(Q5_1, q5_1, upto31_min, 0)                                                                   \
     X(Q8_0, q8_0, signed_bytes, 0)                                                                 \
     X(IQ4_NL, iq4_nl, signed_bytes, 0)                                                             \
-    X(MXFP4, mxfp4, signed_bytes, 0)
+    X(MXFP4, mxfp4, upto31_less16, 16) /* levels to +-12 */
 /* X(enum suffix, symbol, product) */
 #define SUPER_PANELS(X)                                                                            \
     X(Q2_K, q2_k, k_upto3)                                                                         \
