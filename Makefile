@@ -56,6 +56,10 @@ OBJ   := $(PROD:%.c=$(B)/obj/%.o) $(GEN:$(B)/gen/%.c=$(B)/obj/gen/%.o)
 FUZZ  := $(sort $(filter-out main,$(basename $(notdir $(wildcard tests/fuzz/*.c)))))
 HUB   := $(filter-out tests/hub/main.c,$(wildcard tests/hub/*.c))
 TESTS := $(filter-out tests/check.c tests/plain.c,$(wildcard tests/*.c)) $(HUB) $(FUZZ:%=tests/fuzz/%.c)
+# Kernels of levels this machine may lack, against an emulation of their instructions.
+ifeq ($(ARCH),x86_64)
+TESTS += $(wildcard tests/x86/*.c)
+endif
 TOBJ  := $(TESTS:%.c=$(B)/obj/%.o) $(B)/obj/tests/check.o
 POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o
 
@@ -63,10 +67,11 @@ POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o
 isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mavx2 -mfma -mf16c)$(if \
   $(filter %_avxvnni.c,$1),-mavx2 -mfma -mf16c -mavxvnni)$(if \
   $(filter %_avx512.c,$1),-mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c)$(if \
-  $(filter %_amx.c,$1),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16)$(if \
+  $(filter %_amx.c,$1),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c -mamx-tile -mamx-int8)$(if \
   $(filter %_crc32.c,$1),-march=armv8-a+crc)$(if \
   $(filter %_dotprod.c,$1),-march=armv8.2-a+dotprod)$(if \
-  $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)
+  $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)$(if \
+  $(filter tests/x86/%,$1), -Wno-psabi)
 
 # Of vector kernels, unrolled as they are, some checks make compilers take minutes: under UBSan those of
 # pointers (ASan sees what they would), under TSan all (the C reference writes to the same places and is
@@ -92,7 +97,7 @@ $(B)/obj/%.o: %.c
 
 $(B)/obj/plain/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) -Wno-conversion -DNB_PLAIN -DNB_TEST_ROOT='"$(CURDIR)"' -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(call isa_flags,$<) -Wno-conversion -DNB_PLAIN -DNB_TEST_ROOT='"$(CURDIR)"' -MMD -MP -c -o $@ $<
 
 $(B)/obj/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)

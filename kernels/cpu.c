@@ -41,6 +41,7 @@ enum {
     XCR0_TILE = 0x60000, /* tile configuration and data */
     XFEATURE_TILEDATA = 18,
     GET_XCOMP_SUPP = 0x1021, /* arch_prctl: features the kernel can grant */
+    REQ_XCOMP_PERM = 0x1023, /* and the request for one (asm/prctl.h) */
 };
 
 static uint64_t xgetbv0(void)
@@ -51,13 +52,22 @@ static uint64_t xgetbv0(void)
 }
 
 /* Tile data must also be granted by the kernel. Asking what it can grant changes nothing; the
- * request itself belongs to the first op that uses tiles. */
+ * request itself is nk_cpu_claim_tiles. */
 static bool kernel_offers_tiles(void)
 {
 #if defined(__linux__) && defined(SYS_arch_prctl)
     uint64_t features = 0;
     return syscall(SYS_arch_prctl, GET_XCOMP_SUPP, &features) == 0 &&
            (features >> XFEATURE_TILEDATA & 1) != 0;
+#else
+    return false;
+#endif
+}
+
+bool nk_cpu_claim_tiles(void)
+{
+#if defined(__linux__) && defined(SYS_arch_prctl)
+    return syscall(SYS_arch_prctl, REQ_XCOMP_PERM, XFEATURE_TILEDATA) == 0;
 #else
     return false;
 #endif
@@ -120,6 +130,11 @@ unsigned nk_cpu_detect(void)
 #endif
 #endif
     return flags;
+}
+
+bool nk_cpu_claim_tiles(void)
+{
+    return false;
 }
 
 static bool model_from_cpu(char *out, size_t cap)

@@ -24,6 +24,10 @@ unsigned nk_cpu_detect(void);
  * is unknown, of the other architecture, or above what this machine has; the text lists the
  * levels it does have. */
 nb_status nk_cpu_cap(unsigned have, const char *name, unsigned *flags, nb_err *err);
+/* Asks the system to let this process use AMX tiles, once for all its threads: CPUID and
+ * nk_cpu_detect tell only that it may be asked. False where it is refused, e.g. because a thread's
+ * signal stack is too small for them. */
+bool nk_cpu_claim_tiles(void);
 /* Highest level the flags reach: "avx2". */
 const char *nk_cpu_level(unsigned flags);
 /* CPU model as the system names it, e.g. for bench records; "unknown" if it does not say. */

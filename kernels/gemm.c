@@ -40,6 +40,37 @@ void nk_columns_pack(nk_columns *out, size_t c, nk_type_id with, const void *enc
     }
 }
 
+static void pack_super_wide(nk_columns_wide *out, size_t c, const nk_block_q8_k *b)
+{
+    int32_t total = 0;
+    memcpy(out->q[c], b->qs, NK_SUPER_LEN);
+    out->d[0][c] = b->d;
+    for (size_t i = 0; i < NK_SUPER_LEN / 16; i++) {
+        out->sum16[i / 2][c][i % 2] = b->bsums[i];
+        total += b->bsums[i];
+    }
+    for (size_t i = 0; i < NK_SUPER_LEN / 32; i++)
+        out->sum32[i / 2][c][i % 2] = (int16_t)(b->bsums[2 * i] + b->bsums[2 * i + 1]);
+    out->total[c] = total;
+}
+
+void nk_columns_pack_wide(nk_columns_wide *out, size_t c, nk_type_id with, const void *enc,
+                          size_t n)
+{
+    if (with == NK_Q8_K) {
+        pack_super_wide(out, c, enc);
+        return;
+    }
+    const nk_block_q8_0 *simple = enc;
+    const nk_block_q8_1 *summed = enc;
+    bool sums = with == NK_Q8_1;
+    for (size_t i = 0; i < n / NK_LEN; i++) {
+        memcpy(out->q[c] + i * NK_LEN, sums ? summed[i].qs : simple[i].qs, NK_LEN);
+        out->d[i][c] = nk_f16_to_f32(sums ? summed[i].d : simple[i].d);
+        out->s[i][c] = sums ? nk_f16_to_f32(summed[i].s) : 0;
+    }
+}
+
 void nk_columns_pack_f(nk_columns_f *out, size_t c, const float *x, size_t n)
 {
     memcpy(out->f[c], x, n * sizeof *x);

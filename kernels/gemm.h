@@ -24,8 +24,10 @@
 enum {
     NK_CHUNK = NK_SUPER_LEN,
     NK_PANEL_ROWS = 16,
-    NK_GROUP = 4,    /* columns of block types */
-    NK_GROUP_F = 12, /* of floats: with a panel they fill L1 */
+    NK_GROUP = 4,     /* columns of block types */
+    NK_GROUP_F = 12,  /* of floats: with a panel they fill L1 */
+    NK_WIDE = 16,     /* columns of block types where a level has nk_wide */
+    NK_WIDE_FROM = 6, /* fewer columns would leave most of a wide group empty */
     NK_PARTS = NK_CHUNK / NK_LEN,
 };
 
@@ -39,6 +41,7 @@ typedef union nk_panel {
                                                            times the codes' offset */
         float d[NK_PARTS][NK_PANEL_ROWS];               /* per NK_LEN; super-blocks: [0] alone */
         float m[NK_PARTS][NK_PANEL_ROWS];               /* min, or [0] dmin */
+        _Alignas(64) int8_t high[NK_CHUNK / 4][NK_PANEL_ROWS][4]; /* nk_wide.prepare's alone */
     };
     _Alignas(64) float f[NK_PANEL_ROWS][NK_CHUNK]; /* floats; a short chunk zero-filled to a
                                                       multiple of 8 */
@@ -60,6 +63,17 @@ typedef struct nk_columns_f {
     _Alignas(64) float f[NK_GROUP_F][NK_CHUNK];
 } nk_columns_f;
 
+/* Activations of block types for nk_wide: a column's codes side by side. The rest as in nk_columns;
+ * total is the sum of a chunk's codes, q8_K alone. */
+typedef struct nk_columns_wide {
+    _Alignas(64) int8_t q[NK_WIDE][NK_CHUNK];
+    float d[NK_PARTS][NK_WIDE];
+    float s[NK_PARTS][NK_WIDE];
+    int16_t sum16[NK_CHUNK / 32][NK_WIDE][2];
+    int16_t sum32[NK_CHUNK / 64][NK_WIDE][2];
+    int32_t total[NK_WIDE];
+} nk_columns_wide;
+
 /* row[r]: n weights of row r, n <= NK_CHUNK and a multiple of the type's block. */
 typedef void nk_unpack_fn(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p);
 
@@ -67,14 +81,22 @@ typedef void nk_unpack_fn(const void *const row[NK_PANEL_ROWS], size_t n, nk_pan
 typedef struct nk_product {
     const nk_panel *w;
     size_t panels;
-    const void *x; /* one nk_columns or nk_columns_f */
+    const void *x; /* one nk_columns, nk_columns_wide or nk_columns_f */
     size_t n;      /* weights of the chunk */
-    size_t nc;     /* 1..NK_GROUP or NK_GROUP_F */
+    size_t nc;     /* 1..NK_GROUP, NK_WIDE or NK_GROUP_F */
     float *y;      /* column j, row r: y[j * y_stride + r] */
     size_t y_stride;
     bool first; /* y begins at 0 instead of what it holds */
 } nk_product;
 typedef void nk_gemm_fn(const nk_product *p);
+
+/* The same product by a unit that takes NK_WIDE columns at once, with the bits of nk_gemm.run. All
+ * calls stand between enter and leave, made by the thread that makes them. */
+typedef struct nk_wide {
+    nk_gemm_fn *run;                            /* NULL: the level has none */
+    void (*prepare)(nk_panel *panel, size_t n); /* of every panel after unpack; NULL: nothing */
+    void (*enter)(void), (*leave)(void);
+} nk_wide;
 
 typedef struct nk_gemm {
     nk_unpack_fn *unpack; /* NULL: the type has no panels here */
@@ -87,6 +109,8 @@ typedef void nk_rows_fn(size_t n, const void *w, size_t row_size, size_t rows, c
 
 /* Column c of a group from its chunk of n activations encoded as `with`: q8_0, q8_1 or q8_K. */
 void nk_columns_pack(nk_columns *out, size_t c, nk_type_id with, const void *enc, size_t n);
+void nk_columns_pack_wide(nk_columns_wide *out, size_t c, nk_type_id with, const void *enc,
+                          size_t n);
 /* The same from n floats. */
 void nk_columns_pack_f(nk_columns_f *out, size_t c, const float *x, size_t n);
 

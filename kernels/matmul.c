@@ -36,7 +36,8 @@ typedef struct mm {
     /* and for panels, group g of chunk k at packed[t] + (k*groups(t) + g) * its size, see packing
      */
     const unsigned char *packed[NK_TYPE_SLOTS];
-    unsigned char *out; /* what encode_columns and pack_groups fill, of type with */
+    bool wide[NK_TYPE_SLOTS]; /* packed in groups of NK_WIDE */
+    unsigned char *out;       /* what encode_columns and pack_groups fill, of type with */
     nk_type_id with;
 } mm;
 
@@ -62,16 +63,18 @@ typedef struct packing {
     size_t groups; /* of m columns */
 } packing;
 
-static packing packing_of(nk_type_id with, size_t m)
+static packing packing_of(nk_type_id with, bool wide, size_t m)
 {
     if (with == NK_F32)
         return (packing){NK_GROUP_F, sizeof(nk_columns_f), div_up(m, NK_GROUP_F)};
+    if (wide)
+        return (packing){NK_WIDE, sizeof(nk_columns_wide), div_up(m, NK_WIDE)};
     return (packing){NK_GROUP, sizeof(nk_columns), div_up(m, NK_GROUP)};
 }
 
-static size_t packed_size(nk_type_id with, size_t cols, size_t m)
+static size_t packed_size(nk_type_id with, bool wide, size_t cols, size_t m)
 {
-    packing p = packing_of(with, m);
+    packing p = packing_of(with, wide, m);
     return div_up(cols, NK_CHUNK) * p.groups * p.size;
 }
 
@@ -87,7 +90,8 @@ size_t nk_matmul_scratch(size_t cols, size_t m)
         seen[with] = true;
         if (with != NK_F32) /* used where it lies */
             total += round_up(m * encoded_size(nk_type_get(with), cols), ALIGN);
-        total += m > 1 ? packed_size(with, cols, m) : 0;
+        size_t narrow = packed_size(with, false, cols, m), wide = packed_size(with, true, cols, m);
+        total += m == 1 ? 0 : narrow > wide ? narrow : wide;
     }
     return total;
 }
@@ -103,6 +107,17 @@ static bool by_panels(const mm *a, const nk_matrix *w)
 {
     size_t few = !a->ops->rows[w->type->id] ? 1 : on_grid(w->type->id) ? BY_ROWS_IQ : BY_ROWS;
     return a->m > few && a->ops->gemm[w->type->id].unpack;
+}
+
+/* Whether all matrices that share these activations have a wide product and the columns pay it. */
+static bool by_wide(const mm *a, nk_type_id with)
+{
+    bool all = a->m >= NK_WIDE_FROM;
+    for (size_t i = 0; all && i < a->count; i++) {
+        const nk_type *t = a->w[i]->type;
+        all = t->dot_with != with || !by_panels(a, a->w[i]) || a->ops->wide[t->id].run;
+    }
+    return all;
 }
 
 static void encode_columns(void *arg, size_t begin, size_t end, int thread)
@@ -125,14 +140,17 @@ static void pack_column(const mm *a, void *group, size_t c, size_t j, size_t k, 
     }
     unsigned char enc[ENC_BYTES];
     a->ops->encode[a->with](x, enc, 1, n, NULL);
-    nk_columns_pack(group, c, a->with, enc, n);
+    if (a->wide[a->with])
+        nk_columns_pack_wide(group, c, a->with, enc, n);
+    else
+        nk_columns_pack(group, c, a->with, enc, n);
 }
 
 /* Groups [begin, end), chunk by chunk. */
 static void pack_groups(void *arg, size_t begin, size_t end, int thread)
 {
     const mm *a = arg;
-    packing p = packing_of(a->with, a->m);
+    packing p = packing_of(a->with, a->wide[a->with], a->m);
     (void)thread;
     for (size_t g = begin; g < end; g++)
         for (size_t k = 0; k < a->cols; k += NK_CHUNK) {
@@ -152,7 +170,8 @@ static void encode_all(mm *a, nk_pool *pool, void *scratch)
     for (size_t i = 0; i < a->count; i++) {
         nk_type_id with = a->w[i]->type->dot_with;
         bool panels = by_panels(a, a->w[i]);
-        packing p = packing_of(with, a->m);
+        a->wide[with] = by_wide(a, with);
+        packing p = packing_of(with, a->wide[with], a->m);
         if (panels ? a->packed[with] : a->enc[with])
             continue;
         a->enc_size[with] = encoded_size(nk_type_get(with), a->cols);
@@ -172,7 +191,8 @@ static void encode_all(mm *a, nk_pool *pool, void *scratch)
             a->packed[with] = at;
         else
             a->enc[with] = at;
-        at += panels ? packed_size(with, a->cols, a->m) : round_up(a->m * a->enc_size[with], ALIGN);
+        at += panels ? packed_size(with, a->wide[with], a->cols, a->m)
+                     : round_up(a->m * a->enc_size[with], ALIGN);
     }
 }
 
@@ -251,6 +271,7 @@ static void unpack(const mm *a, const nk_matrix *w, size_t begin, size_t end, si
                    nk_panel *panel)
 {
     const nk_type *t = w->type;
+    const nk_wide *wide = &a->ops->wide[t->id];
     const unsigned char *chunk =
         (const unsigned char *)w->data + k * NK_CHUNK / t->block_len * t->block_size;
     for (size_t r = begin; r < end; r += NK_PANEL_ROWS, panel++) {
@@ -258,13 +279,15 @@ static void unpack(const mm *a, const nk_matrix *w, size_t begin, size_t end, si
         for (size_t i = 0; i < NK_PANEL_ROWS; i++)
             row[i] = chunk + (r + i < end ? r + i : end - 1) * w->row_size;
         a->ops->gemm[t->id].unpack(row, n, panel);
+        if (a->wide[t->dot_with] && wide->prepare)
+            wide->prepare(panel, n);
     }
 }
 
 /* One product whose rows end inside its last panel, by way of a whole one beside y. */
 static void run_edge(nk_gemm_fn *run, nk_product p, size_t rows)
 {
-    float whole[NK_GROUP_F][NK_PANEL_ROWS];
+    float whole[NK_WIDE][NK_PANEL_ROWS];
     float *y = p.y;
     size_t stride = p.y_stride;
     for (size_t c = 0; c < p.nc; c++)
@@ -284,10 +307,11 @@ static void run_chunk(const mm *a, size_t which, size_t begin, size_t end, size_
 {
     const nk_matrix *w = a->w[which];
     nk_type_id with = w->type->dot_with;
-    nk_gemm_fn *run = a->ops->gemm[w->type->id].run;
+    const nk_ops *ops = a->ops;
+    nk_gemm_fn *run = a->wide[with] ? ops->wide[w->type->id].run : ops->gemm[w->type->id].run;
     size_t stride = a->y_stride[which], whole = (end - begin) / NK_PANEL_ROWS;
     size_t rest = (end - begin) % NK_PANEL_ROWS;
-    packing x = packing_of(with, a->m);
+    packing x = packing_of(with, a->wide[with], a->m);
     for (size_t g = 0; g < x.groups; g++) {
         size_t j = g * x.group;
         nk_product p = {.w = panel,
@@ -312,7 +336,11 @@ static void run_chunk(const mm *a, size_t which, size_t begin, size_t end, size_
 static void run_panels(const mm *a, size_t which, size_t begin, size_t end)
 {
     __attribute__((uninitialized)) nk_panel panel[PANELS];
-    size_t step = (a->m <= FEW ? 1 : PANELS) * NK_PANEL_ROWS;
+    const nk_type *t = a->w[which]->type;
+    const nk_wide *wide = a->wide[t->dot_with] ? &a->ops->wide[t->id] : NULL;
+    size_t step = (a->m <= FEW && !wide ? 1 : PANELS) * NK_PANEL_ROWS;
+    if (wide)
+        wide->enter();
     for (size_t r = begin; r < end; r += step) {
         size_t last = end - r < step ? end : r + step;
         for (size_t k = 0; k * NK_CHUNK < a->cols; k++) {
@@ -321,6 +349,8 @@ static void run_panels(const mm *a, size_t which, size_t begin, size_t end)
             run_chunk(a, which, r, last, k, n, panel);
         }
     }
+    if (wide)
+        wide->leave();
 }
 
 static void run_tile(const mm *a, size_t which, size_t begin, size_t end)

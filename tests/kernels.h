@@ -1,5 +1,6 @@
 /* What the kernel tests share: the function tables of every level this machine has, [0] the pure-C
- * reference all others are measured against. */
+ * reference all others are measured against; then, on x86-64 with AVX2, those of the levels above
+ * by emulation (tests/x86). */
 #ifndef NIBBLE_TEST_KERNELS_H
 #define NIBBLE_TEST_KERNELS_H
 
@@ -8,12 +9,45 @@
 
 #include <string.h>
 
-enum { MAX_LEVELS = 8 };
+enum { MAX_LEVELS = 10 };
 
 typedef struct test_level {
     const char *name;
+    bool emulated; /* slow */
     nk_ops ops;
 } test_level;
+
+#if defined(__x86_64__)
+void test_emulated_gemm_avx512(nk_ops *ops);
+void test_emulated_gemm_amx(nk_ops *ops);
+/* Whether this thread's emulated tiles are as a thread has them that never used any. */
+bool test_emulated_tiles_idle(void);
+
+static inline size_t test_emulated_levels(test_level *out)
+{
+    if (!(nk_cpu_detect() & NK_CPU_AVX2))
+        return 0;
+    out[0].name = "avx512 by emulation";
+    out[0].emulated = true;
+    nk_ops_init(&out[0].ops, NK_CPU_AVX2);
+    test_emulated_gemm_avx512(&out[0].ops);
+    out[1] = out[0];
+    out[1].name = "amx by emulation";
+    test_emulated_gemm_amx(&out[1].ops);
+    return 2;
+}
+#else
+static inline bool test_emulated_tiles_idle(void)
+{
+    return true;
+}
+
+static inline size_t test_emulated_levels(test_level *out)
+{
+    (void)out;
+    return 0;
+}
+#endif
 
 static inline size_t test_levels(test_level out[MAX_LEVELS])
 {
@@ -25,6 +59,7 @@ static inline size_t test_levels(test_level out[MAX_LEVELS])
         if (nk_cpu_cap(have, names[i], &flags, NULL) != NB_OK)
             continue;
         out[n].name = names[i];
+        out[n].emulated = false;
         nk_ops_init(&out[n].ops, flags);
         /* a level without kernels of its own is the one below: once is enough */
         const size_t skip = offsetof(nk_ops, dot);
@@ -32,6 +67,7 @@ static inline size_t test_levels(test_level out[MAX_LEVELS])
                              sizeof(nk_ops) - skip) != 0)
             n++;
     }
+    n += test_emulated_levels(out + n);
     return n;
 }
 

@@ -2,8 +2,8 @@
 
 #include "kernels/cpu.h"
 
-/* Upward: a level overrides what it does better and inherits the rest: amx is avx512 until it
- * brings kernels of its own. */
+/* Upward: a level overrides what it does better and inherits the rest. Where the system refuses
+ * tiles the table is avx512's and says so. */
 void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
 {
     if (!(cpu_flags & NK_CPU_AVX2))
@@ -31,4 +31,10 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_gemm_avx512(ops);
     nk_x86_enc_k_avx512(ops);
     nk_x86_measure_avx512(ops);
+    if (!(cpu_flags & NK_CPU_AMX))
+        return;
+    if (nk_cpu_claim_tiles())
+        nk_x86_gemm_amx(ops);
+    else
+        ops->flags &= ~(unsigned)NK_CPU_AMX;
 }
