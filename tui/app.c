@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/eval/tune.h"
 #include "kernels/cpu.h"
 #include "tui/plain.h"
 #include "tui/transcript.h"
@@ -358,6 +359,7 @@ static nb_status open_app(ui_app *app, nb_err *err)
     const char *cpu = app->opt.cpu ? app->opt.cpu : app->cfg.cpu;
     NB_TRY(nk_cpu_cap(nk_cpu_detect(), cpu, &flags, err));
     nk_ops_init(&app->ops, flags);
+    nb_tune_apply(&app->cfg, cpu, &app->ops);
     app->threads = app->opt.threads > 0   ? app->opt.threads
                    : app->cfg.threads > 0 ? app->cfg.threads
                                           : nk_cpu_count();

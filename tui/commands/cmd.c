@@ -12,6 +12,7 @@
 #include "core/base/file.h"
 #include "core/base/hub_env.h"
 #include "core/base/job.h"
+#include "core/eval/tune.h"
 #include "kernels/cpu.h"
 #include "tui/commands/opt.h"
 
@@ -163,6 +164,7 @@ static nb_status run_row(const ui_cmd *cmd, int argc, char **argv, const char *e
     st = nk_cpu_cap(nk_cpu_detect(), ctx->cfg.cpu, &flags, err);
     if (st == NB_OK) {
         nk_ops_init(&ctx->ops, flags);
+        nb_tune_apply(&ctx->cfg, ctx->cfg.cpu, &ctx->ops);
         ctx->threads = common[UI_COMMON_THREADS].set ? (int)common[UI_COMMON_THREADS].i
                        : ctx->cfg.threads > 0        ? ctx->cfg.threads
                                                      : nk_cpu_count();

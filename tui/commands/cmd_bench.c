@@ -5,10 +5,12 @@
 
 #include "core/base/job.h"
 #include "core/eval/runs.h"
+#include "core/eval/tune.h"
 #include "core/files/library.h"
+#include "kernels/cpu.h"
 #include "tui/commands/cmd.h"
 
-enum { B_PROMPT, B_GEN, B_ROUNDS, B_DEPTH, B_DRAFT, B_COUNT };
+enum { B_PROMPT, B_GEN, B_ROUNDS, B_DEPTH, B_DRAFT, B_TUNE, B_COUNT };
 static const ui_opt bench_opt[B_COUNT] = {
     {"prompt", 'p', UI_OPT_INT, "N", "512", 1, 1 << 20,
      "tokens of the prompt, at most the context"},
@@ -17,6 +19,8 @@ static const ui_opt bench_opt[B_COUNT] = {
     {"depth", 0, UI_OPT_INT, "N", "0", 0, 1 << 20, "tokens in the cache before the prompt"},
     {"draft", 0, UI_OPT_FILE, "HOW", NULL, 0, 0,
      "also an answer with guesses: lookup, or a MODEL with the same tokens"},
+    {"tune", 0, UI_OPT_FLAG, NULL, NULL, 0, 0,
+     "without MODEL: time the kernels this machine has a choice of, and keep the faster"},
 };
 
 static void draft_json(nb_jout *w, const char *how, const nb_bench_draft *d)
@@ -130,8 +134,71 @@ static nb_status measure_draft(ui_ctx *ctx, const char *path, nb_bench_draft *d,
     return st;
 }
 
+/* --- tune --------------------------------------------------------------------------------------
+ */
+
+static void tune_json(const nb_tune *t, const char *level)
+{
+    nb_str text = {0};
+    nb_jout w = nb_jout_make(&text);
+    nb_jout_object(&w);
+    nb_jout_key(&w, "cpu"), nb_jout_str(&w, t->cpu);
+    nb_jout_key(&w, "level"), nb_jout_str(&w, level);
+    nb_jout_key(&w, "types");
+    nb_jout_array(&w);
+    for (size_t i = 0; i < t->n; i++) {
+        nb_jout_object(&w);
+        nb_jout_key(&w, "type"), nb_jout_str(&w, t->row[i].type->name);
+        nb_jout_key(&w, "gain"), nb_jout_double(&w, t->row[i].gain);
+        nb_jout_key(&w, "used"), nb_jout_bool(&w, t->row[i].gain >= NB_TUNE_WIN);
+        nb_jout_object_end(&w);
+    }
+    nb_jout_array_end(&w);
+    nb_jout_object_end(&w);
+    puts(nb_str_c(&text));
+    nb_str_free(&text);
+}
+
+static void tune_text(const nb_tune *t, const char *level)
+{
+    if (!t->n)
+        printf("%s, level %s: one kernel for everything, nothing to choose\n", t->cpu, level);
+    for (size_t i = 0; i < t->n; i++)
+        printf("%-8s %5.2f times as fast on tiles%s\n", t->row[i].type->name, t->row[i].gain,
+               t->row[i].gain >= NB_TUNE_WIN ? ", used from now on" : "");
+}
+
+static nb_status run_tune(ui_ctx *ctx, nb_err *err)
+{
+    unsigned flags = 0;
+    nk_ops all; /* without what was stored */
+    nk_pool *pool = NULL;
+    nb_tune t;
+    nb_hooks hooks = ui_ctx_hooks(ctx);
+    if (ctx->n_args)
+        return nb_fail(err, NB_USAGE, "bench --tune takes no MODEL, found \"%s\"", ctx->args[0]);
+    NB_TRY(nk_cpu_cap(nk_cpu_detect(), ctx->cfg.cpu, &flags, err));
+    nk_ops_init(&all, flags);
+    NB_TRY(nk_pool_open(&pool, ctx->threads, err));
+    nb_status st = nb_tune_run(&t, &all, pool, &hooks, err);
+    nk_pool_close(&pool);
+    ui_ctx_done(ctx);
+    NB_TRY(st);
+    if (t.n)
+        NB_TRY(nb_tune_save(&ctx->cfg, &t, err));
+    if (ctx->json)
+        tune_json(&t, nk_cpu_level(all.flags));
+    else
+        tune_text(&t, nk_cpu_level(all.flags));
+    return NB_OK;
+}
+
 static nb_status run_bench(ui_ctx *ctx, nb_err *err)
 {
+    if (ctx->opt[B_TUNE].flag)
+        return run_tune(ctx, err);
+    if (!ctx->n_args)
+        return nb_fail(err, NB_USAGE, "usage: nibble bench MODEL, or nibble bench --tune");
     char path[1024];
     nb_weights *w = NULL;
     nb_runs *runs = NULL;
@@ -161,19 +228,21 @@ static nb_status run_bench(ui_ctx *ctx, nb_err *err)
 
 const ui_cmd ui_cmd_bench = {
     .name = "bench",
-    .args = "MODEL",
+    .args = "[MODEL]",
     .summary = "prefill and decode speed, with the bandwidth limit of the same run",
-    .details = "The result is kept for this file and machine, unless at depth: the Models screen "
-               "shows it\n"
-               "as measured. --draft: the same greedy answer twice, as chat --draft gives it.\n"
-               "JSON keys: model, cpu, level, threads, depth, prompt, predict, pp_tok_s, pp_err, "
-               "tg_tok_s,\n"
-               "tg_err, bandwidth (bytes/s), tg_limit_tok_s, tg_fraction, load_ms, ttft_ms,\n"
-               "weight_bytes, rss, draft (null, or how, answer: its tokens, drafted_tokens,\n"
-               "accepted_tokens, tok_s, alone_tok_s).",
+    .details =
+        "The result is kept for this file and machine, unless at depth: the Models screen "
+        "shows it\n"
+        "as measured. --draft: the same greedy answer twice, as chat --draft gives it.\n"
+        "JSON keys: model, cpu, level, threads, depth, prompt, predict, pp_tok_s, pp_err, "
+        "tg_tok_s,\n"
+        "tg_err, bandwidth (bytes/s), tg_limit_tok_s, tg_fraction, load_ms, ttft_ms,\n"
+        "weight_bytes, rss, draft (null, or how, answer: its tokens, drafted_tokens,\n"
+        "accepted_tokens, tok_s, alone_tok_s).\n"
+        "--tune: types run on AMX tiles only where this found them faster; sums are the same.\n"
+        "JSON keys: cpu, level, types (type, gain, used).",
     .opt = bench_opt,
     .n_opt = B_COUNT,
-    .min_args = 1,
     .max_args = 1,
     .run = run_bench,
 };
