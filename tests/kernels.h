@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { MAX_LEVELS = 10 };
+enum { MAX_LEVELS = 12 };
 
 typedef struct test_level {
     const char *name;
@@ -18,7 +18,9 @@ typedef struct test_level {
 } test_level;
 
 #if defined(__x86_64__)
+void test_emulated_gemm_avxvnni(nk_ops *ops);
 void test_emulated_gemm_avx512(nk_ops *ops);
+void test_emulated_gemm_float_avx512(nk_ops *ops);
 void test_emulated_gemm_amx(nk_ops *ops);
 /* Whether this thread's emulated tiles are as a thread has them that never used any. */
 bool test_emulated_tiles_idle(void);
@@ -27,14 +29,21 @@ static inline size_t test_emulated_levels(test_level *out)
 {
     if (!(nk_cpu_detect() & NK_CPU_AVX2))
         return 0;
-    out[0].name = "avx512 by emulation";
-    out[0].emulated = true;
-    nk_ops_init(&out[0].ops, NK_CPU_AVX2);
-    test_emulated_gemm_avx512(&out[0].ops);
-    out[1] = out[0];
-    out[1].name = "amx by emulation";
-    test_emulated_gemm_amx(&out[1].ops);
-    return 2;
+    static const char *const names[] = {"avxvnni by emulation", "avx512 by emulation",
+                                        "amx by emulation"};
+    for (size_t i = 0; i < countof(names); i++) {
+        out[i].name = names[i];
+        out[i].emulated = true;
+        nk_ops_init(&out[i].ops, NK_CPU_AVX2);
+        test_emulated_gemm_avxvnni(&out[i].ops);
+        if (i == 0)
+            continue;
+        test_emulated_gemm_avx512(&out[i].ops);
+        test_emulated_gemm_float_avx512(&out[i].ops);
+        if (i == 2)
+            test_emulated_gemm_amx(&out[i].ops);
+    }
+    return countof(names);
 }
 #else
 static inline bool test_emulated_tiles_idle(void)

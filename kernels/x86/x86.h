@@ -14,8 +14,9 @@ void nk_x86_dot_lattice_avx2(nk_ops *ops); /* panels of these and of q1_0 */
 void nk_x86_gemm_avx2(nk_ops *ops);        /* panels of all other types but nvfp4 */
 void nk_x86_gemm_avxvnni(nk_ops *ops);     /* their products with VNNI */
 void nk_x86_gemm_avx512(nk_ops *ops);
-void nk_x86_gemm_amx(nk_ops *ops);    /* wide products of the same types */
-void nk_x86_decode_avx2(nk_ops *ops); /* rows to floats, equal to the C reference's */
+void nk_x86_gemm_float_avx512(nk_ops *ops); /* panels and products */
+void nk_x86_gemm_amx(nk_ops *ops);          /* wide products of the same types */
+void nk_x86_decode_avx2(nk_ops *ops);       /* rows to floats, equal to the C reference's */
 void nk_x86_decode_lattice_avx2(nk_ops *ops);
 void nk_x86_enc_avx2(nk_ops *ops);   /* activations; bytes equal to the C reference's */
 void nk_x86_enc_k_avx2(nk_ops *ops); /* types whose scales are searched for, likewise */

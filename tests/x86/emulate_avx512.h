@@ -16,9 +16,6 @@
 typedef union emu_ints {
     __m512i z;
     __m256i half[2];
-    int32_t i32[16];
-    uint8_t u8[64];
-    int8_t i8[64];
 } emu_ints;
 
 typedef union emu_floats {
@@ -61,6 +58,15 @@ typedef union emu_floats {
     EMU __m512 emu_##name(__m512 a, __m512 b, __m512 c)                                            \
     {                                                                                              \
         emu_floats x = {a}, y = {b}, z = {c};                                                      \
+        for (int i = 0; i < 2; i++)                                                                \
+            x.half[i] = op(x.half[i], y.half[i], z.half[i]);                                       \
+        return x.z;                                                                                \
+    }
+
+#define EMU_FMA_INTS(name, op)                                                                     \
+    EMU __m512i emu_##name(__m512i a, __m512i b, __m512i c)                                        \
+    {                                                                                              \
+        emu_ints x = {a}, y = {b}, z = {c};                                                        \
         for (int i = 0; i < 2; i++)                                                                \
             x.half[i] = op(x.half[i], y.half[i], z.half[i]);                                       \
         return x.z;                                                                                \
@@ -153,6 +159,23 @@ EMU __m512 emu_setzero_ps(void)
     return emu_set1_ps(0);
 }
 
+EMU __m512 emu_broadcast_f32x8(__m256 v)
+{
+    emu_floats x = {.half = {v, v}};
+    return x.z;
+}
+
+EMU __m256 emu_extractf32x8_ps(__m512 v, int i)
+{
+    emu_floats x = {v};
+    return x.half[i];
+}
+
+EMU __m256 emu_castps512_ps256(__m512 v)
+{
+    return emu_extractf32x8_ps(v, 0);
+}
+
 EMU __m512 emu_cvtepi32_ps(__m512i v)
 {
     emu_ints x = {v};
@@ -164,19 +187,16 @@ EMU __m512 emu_cvtepi32_ps(__m512i v)
 
 /* VPDPBUSD: a + four products of unsigned b and signed c, no saturation on the way: by widening,
  * because vpmaddubsw would saturate. */
-EMU __m512i emu_dpbusd_epi32(__m512i a, __m512i b, __m512i c)
+EMU __m256i emu_dpbusd_avx_epi32(__m256i a, __m256i b, __m256i c)
 {
-    emu_ints sum = {a}, u = {b}, s = {c};
     const __m256i low = _mm256_set1_epi16(0xff);
-    for (int i = 0; i < 2; i++) {
-        __m256i even = _mm256_madd_epi16(_mm256_and_si256(u.half[i], low),
-                                         _mm256_srai_epi16(_mm256_slli_epi16(s.half[i], 8), 8));
-        __m256i odd =
-            _mm256_madd_epi16(_mm256_srli_epi16(u.half[i], 8), _mm256_srai_epi16(s.half[i], 8));
-        sum.half[i] = _mm256_add_epi32(sum.half[i], _mm256_add_epi32(even, odd));
-    }
-    return sum.z;
+    __m256i even =
+        _mm256_madd_epi16(_mm256_and_si256(b, low), _mm256_srai_epi16(_mm256_slli_epi16(c, 8), 8));
+    __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(b, 8), _mm256_srai_epi16(c, 8));
+    return _mm256_add_epi32(a, _mm256_add_epi32(even, odd));
 }
+
+EMU_FMA_INTS(dpbusd_epi32, emu_dpbusd_avx_epi32)
 
 /* VPDPWSSD: a + two products of signed 16 bits */
 EMU __m512i emu_dpwssd_epi32(__m512i a, __m512i b, __m512i c)
@@ -184,43 +204,47 @@ EMU __m512i emu_dpwssd_epi32(__m512i a, __m512i b, __m512i c)
     return emu_add_epi32(a, emu_madd_epi16(b, c));
 }
 
-#define _mm512_add_epi16     emu_add_epi16
-#define _mm512_add_epi32     emu_add_epi32
-#define _mm512_sub_epi8      emu_sub_epi8
-#define _mm512_sub_epi16     emu_sub_epi16
-#define _mm512_sub_epi32     emu_sub_epi32
-#define _mm512_mullo_epi16   emu_mullo_epi16
-#define _mm512_mullo_epi32   emu_mullo_epi32
-#define _mm512_madd_epi16    emu_madd_epi16
-#define _mm512_and_si512     emu_and_si512
-#define _mm512_andnot_si512  emu_andnot_si512
-#define _mm512_or_si512      emu_or_si512
-#define _mm512_xor_si512     emu_xor_si512
-#define _mm512_slli_epi16    emu_slli_epi16
-#define _mm512_slli_epi32    emu_slli_epi32
-#define _mm512_srli_epi16    emu_srli_epi16
-#define _mm512_srli_epi32    emu_srli_epi32
-#define _mm512_srai_epi16    emu_srai_epi16
-#define _mm512_srai_epi32    emu_srai_epi32
-#define _mm512_sll_epi32     emu_sll_epi32
-#define _mm512_set1_epi8     emu_set1_epi8
-#define _mm512_set1_epi16    emu_set1_epi16
-#define _mm512_set1_epi32    emu_set1_epi32
-#define _mm512_load_si512    emu_load_si512
-#define _mm512_store_si512   emu_store_si512
-#define _mm512_setzero_si512 emu_setzero_si512
-#define _mm512_load_ps       emu_load_ps
-#define _mm512_loadu_ps      emu_loadu_ps
-#define _mm512_storeu_ps     emu_storeu_ps
-#define _mm512_set1_ps       emu_set1_ps
-#define _mm512_setzero_ps    emu_setzero_ps
-#define _mm512_mul_ps        emu_mul_ps
-#define _mm512_add_ps        emu_add_ps
-#define _mm512_fmadd_ps      emu_fmadd_ps
-#define _mm512_fnmadd_ps     emu_fnmadd_ps
-#define _mm512_cvtepi32_ps   emu_cvtepi32_ps
-#define _mm512_dpbusd_epi32  emu_dpbusd_epi32
-#define _mm512_dpwssd_epi32  emu_dpwssd_epi32
+#undef _mm512_extractf32x8_ps
+#define _mm512_broadcast_f32x8 emu_broadcast_f32x8
+#define _mm512_extractf32x8_ps emu_extractf32x8_ps
+#define _mm512_castps512_ps256 emu_castps512_ps256
+#define _mm512_add_epi16       emu_add_epi16
+#define _mm512_add_epi32       emu_add_epi32
+#define _mm512_sub_epi8        emu_sub_epi8
+#define _mm512_sub_epi16       emu_sub_epi16
+#define _mm512_sub_epi32       emu_sub_epi32
+#define _mm512_mullo_epi16     emu_mullo_epi16
+#define _mm512_mullo_epi32     emu_mullo_epi32
+#define _mm512_madd_epi16      emu_madd_epi16
+#define _mm512_and_si512       emu_and_si512
+#define _mm512_andnot_si512    emu_andnot_si512
+#define _mm512_or_si512        emu_or_si512
+#define _mm512_xor_si512       emu_xor_si512
+#define _mm512_slli_epi16      emu_slli_epi16
+#define _mm512_slli_epi32      emu_slli_epi32
+#define _mm512_srli_epi16      emu_srli_epi16
+#define _mm512_srli_epi32      emu_srli_epi32
+#define _mm512_srai_epi16      emu_srai_epi16
+#define _mm512_srai_epi32      emu_srai_epi32
+#define _mm512_sll_epi32       emu_sll_epi32
+#define _mm512_set1_epi8       emu_set1_epi8
+#define _mm512_set1_epi16      emu_set1_epi16
+#define _mm512_set1_epi32      emu_set1_epi32
+#define _mm512_load_si512      emu_load_si512
+#define _mm512_store_si512     emu_store_si512
+#define _mm512_setzero_si512   emu_setzero_si512
+#define _mm512_load_ps         emu_load_ps
+#define _mm512_loadu_ps        emu_loadu_ps
+#define _mm512_storeu_ps       emu_storeu_ps
+#define _mm512_set1_ps         emu_set1_ps
+#define _mm512_setzero_ps      emu_setzero_ps
+#define _mm512_mul_ps          emu_mul_ps
+#define _mm512_add_ps          emu_add_ps
+#define _mm512_fmadd_ps        emu_fmadd_ps
+#define _mm512_fnmadd_ps       emu_fnmadd_ps
+#define _mm512_cvtepi32_ps     emu_cvtepi32_ps
+#define _mm512_dpbusd_epi32    emu_dpbusd_epi32
+#define _mm512_dpwssd_epi32    emu_dpwssd_epi32
 
 #endif
 #endif

@@ -1,0 +1,79 @@
+/* Products of super-blocks of signed codes, the IQ types, for levels with VNNI: codes are taken 128
+ * higher, and each small scale's sum begins at -128 times the sum of its activations instead of 0.
+ * The integers are the ones of gemm_lanes.h, on whose vectors this stands. */
+#ifndef NIBBLE_X86_GEMM_SIGNED_H
+#define NIBBLE_X86_GEMM_SIGNED_H
+
+#if defined(NK_GEMM_LANES) && defined(NK_GEMM_VNNI)
+
+/* `lines` lines under one small scale: 4 or 8, a constant. */
+typedef int signed_type;
+static const signed_type k_signed16 = 4, k_signed32 = 8;
+
+/* -128 times the activations' sum of group g. */
+NK_INLINE int32_t begin_at(const nk_columns *x, const signed_type lines, size_t g, int c)
+{
+    int32_t sum = lines == 4 ? x->sum16[g / 2][c][g % 2] : x->sum32[g / 2][c][g % 2];
+    return -128 * sum;
+}
+
+NK_INLINE void signed_step(const signed_type lines, const nk_product *p, const nk_panel *w,
+                           float *y, const int nc)
+{
+    const nk_columns *x = p->x;
+    sums acc;
+    clear(&acc, nc);
+    for (size_t g = 0; g < NK_CHUNK / 4 / (size_t)lines; g++) {
+        sums part;
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++)
+#pragma GCC unroll 2
+            for (int v = 0; v < VECS; v++)
+                part.v[v][c] = iv_set(begin_at(x, lines, g, c));
+#pragma GCC unroll 8
+        for (int k = 0; k < lines; k++)
+#pragma GCC unroll 2
+            for (int v = 0; v < VECS; v++) {
+                size_t i = g * (size_t)lines + (size_t)k;
+                iv line = iv_flip(iv_load(w->q[i][v * FV_LEN]));
+#pragma GCC unroll 4
+                for (int c = 0; c < nc; c++)
+                    part.v[v][c] = iv_dpbusd(part.v[v][c], line, iv_four(x->q[i][c]));
+            }
+#pragma GCC unroll 2
+        for (int v = 0; v < VECS; v++) {
+            iv s = iv_upper(iv_load(w->scale[g][v * FV_LEN]));
+#pragma GCC unroll 4
+            for (int c = 0; c < nc; c++)
+                acc.v[v][c] = iv_add(acc.v[v][c], iv_mul(part.v[v][c], s));
+        }
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < VECS; v++) {
+        fv d = fv_load(&w->d[0][v * FV_LEN]);
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++) {
+            float *at = y + (size_t)c * p->y_stride + v * FV_LEN;
+            fv sum = p->first ? fv_zero() : fv_load(at);
+            fv_store(at, fv_fma(fv_of(acc.v[v][c]), fv_mul(d, fv_set(x->d[0][c])), sum));
+        }
+    }
+}
+
+NK_PRODUCT(signed, k_signed16)
+NK_PRODUCT(signed, k_signed32)
+
+/* X(enum suffix, product): the types whose panels dot_lattice_avx2.c makes */
+#define SIGNED_PANELS(X)                                                                           \
+    X(IQ4_XS, k_signed32)                                                                          \
+    X(IQ1_S, k_signed16)                                                                           \
+    X(IQ1_M, k_signed16)                                                                           \
+    X(IQ2_XXS, k_signed16)                                                                         \
+    X(IQ2_XS, k_signed16)                                                                          \
+    X(IQ2_S, k_signed16)                                                                           \
+    X(IQ3_XXS, k_signed16)                                                                         \
+    X(IQ3_S, k_signed16)                                                                           \
+    X(Q1_0, signed_bytes)
+
+#endif
+#endif
