@@ -6,9 +6,9 @@
 #include "kernels/crc32c.h"
 #include "kernels/ops.h"
 
-void nk_arm_dot_neon(nk_ops *ops);    /* block types */
-void nk_arm_float_neon(nk_ops *ops);  /* float types */
-void nk_arm_dot_dotprod(nk_ops *ops); /* block types */
+void nk_arm_dot_neon(nk_ops *ops);    /* block types, their panels too */
+void nk_arm_float_neon(nk_ops *ops);  /* float types, their panels too */
+void nk_arm_dot_dotprod(nk_ops *ops); /* block types, their panels too */
 
 nk_crc32c_fn nk_arm_crc32c_crc32; /* called through nk_crc32c */
 

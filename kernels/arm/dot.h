@@ -1,6 +1,5 @@
 /* Dot products of arm64, written once for every level (codes.h, dot16). Products are exact in
- * int16, sums in int32; one float product per block or super-block. Columns share the unpacking and
- * run the same operations in the same order, alone or in fours. */
+ * int16, sums in int32; floats stand in the order of gemm.h. Columns share the unpacking. */
 #ifndef NIBBLE_ARM_DOT_H
 #define NIBBLE_ARM_DOT_H
 
@@ -19,8 +18,7 @@ typedef struct simple_type {
 NK_INLINE void simple_dot(const simple_type t, size_t n, const void *w, const void *x,
                           size_t stride, float *y, const int nc)
 {
-    float32x4_t acc[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
-    float min[4] = {0, 0, 0, 0};
+    float acc[4] = {0, 0, 0, 0};
     const char *b = w, *a = x;
     for (size_t i = 0; i < n / NK_LEN; i++, b += t.block_size, a += t.x_size) {
         codes q = t.codes(b);
@@ -30,13 +28,13 @@ NK_INLINE void simple_dot(const simple_type t, size_t n, const void *w, const vo
             const char *col = a + (size_t)c * stride;
             const int8_t *v = (const int8_t *)col + (t.has_min ? 4 : 2);
             int32x4_t s = dot16(dot16(vdupq_n_s32(0), q.lo, vld1q_s8(v)), q.hi, vld1q_s8(v + 16));
-            acc[c] = vfmaq_n_f32(acc[c], vcvtq_f32_s32(s), d * f16_at(col));
+            acc[c] = __builtin_fmaf((float)vaddvq_s32(s), d * f16_at(col), acc[c]);
             if (t.has_min)
-                min[c] += m * f16_at(col + 2);
+                acc[c] = __builtin_fmaf(m, f16_at(col + 2), acc[c]);
         }
     }
     for (int c = 0; c < nc; c++)
-        y[c] = vaddvq_f32(acc[c]) + min[c];
+        y[c] = acc[c];
 }
 
 typedef struct super_type {
@@ -44,9 +42,10 @@ typedef struct super_type {
     void (*scales)(const void *block, super_scales *s);
     size_t block_size;
     bool has_min;
+    bool per32; /* scales and mins of a pair of groups of 16 are the same */
 } super_type;
 
-NK_INLINE float min_part(const super_scales *s, const char *column)
+NK_INLINE int32_t min_part(const super_scales *s, const char *column)
 {
     int16_t sums[16];
     memcpy(sums, column + offsetof(nk_block_q8_k, bsums), sizeof sums);
@@ -54,7 +53,7 @@ NK_INLINE float min_part(const super_scales *s, const char *column)
 #pragma GCC unroll 4
     for (int i = 0; i < 16; i += 4)
         acc = vmlal_s16(acc, vld1_s16(s->min + i), vld1_s16(sums + i));
-    return s->dmin * (float)vaddvq_s32(acc);
+    return vaddvq_s32(acc);
 }
 
 NK_INLINE void super_dot(const super_type t, size_t n, const void *w, const void *x, size_t stride,
@@ -81,9 +80,14 @@ NK_INLINE void super_dot(const super_type t, size_t n, const void *w, const void
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++) {
             const char *col = a + (size_t)c * stride;
-            float d, part = s.d * (float)vaddvq_s32(sum[c]);
+            float d, whole = (float)vaddvq_s32(sum[c]);
             memcpy(&d, col, sizeof d);
-            acc[c] += d * (t.has_min ? part - min_part(&s, col) : part);
+            if (t.has_min) {
+                float part = __builtin_fmaf(-s.dmin, (float)min_part(&s, col), whole * s.d);
+                acc[c] = __builtin_fmaf(part, d, acc[c]);
+            } else {
+                acc[c] = __builtin_fmaf(whole, s.d * d, acc[c]);
+            }
         }
     }
     for (int c = 0; c < nc; c++)
