@@ -81,7 +81,7 @@ skip_asan := alignment,null,object-size,pointer-overflow
 skip_tsan := thread
 skip_fuzz := all
 
-.PHONY: all run test check asan tsan arm faults lint fmt bench bench-download bench-quantize soak coverage fuzz fuzz-long help install uninstall clean \
+.PHONY: all run test check asan tsan arm haswell faults lint fmt bench bench-download bench-quantize soak coverage fuzz fuzz-long help install uninstall clean \
         dist deps check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
@@ -302,6 +302,10 @@ arm:
 	  echo "arm: needs Debian's gcc-aarch64-linux-gnu and qemu-user"; exit 1; }
 	@$(MAKE) --no-print-directory -j2 CONF=arm CC='$(ARM_CC)' build/arm/tests/kernels
 	@set -e; for cpu in cortex-a53 max; do echo "arm: $$cpu"; qemu-aarch64 -cpu $$cpu build/arm/tests/kernels; done
+
+## haswell: the program under qemu on CPUs without AVX-512 and without AVX
+haswell: all
+	sh tests/x86/haswell.sh $(B)/nibble
 
 FUZZ_CC   ?= clang
 FUZZ_TIME ?= 60

@@ -33,11 +33,14 @@ typedef struct bench {
 
 static double seconds_of_pass(const bench *b, const nk_ops *ops)
 {
-    double start = nb_now(), now = start;
+    double start = nb_now(), spent = 0;
     int passes = 0;
-    for (; now - start < ROUND_S && passes < MAX_PASSES; passes++, now = nb_now())
+    while (spent < ROUND_S && passes < MAX_PASSES) {
         nk_matmul(ops, b->pool, b->y, ROWS, &b->w, b->x, COLUMNS, b->scratch);
-    return (now - start) / passes;
+        passes++;
+        spent = nb_now() - start;
+    }
+    return spent / passes;
 }
 
 /* The best of some rounds of each, in turn. */
