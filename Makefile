@@ -326,7 +326,7 @@ coverage: deps
 	  build/gcov/tests/plain build/gcov/tests/faults
 	@sh .ci/coverage.sh
 
-HDRS := $(wildcard kernels/*.h kernels/*/*.h core/*/*.h downloads/*.h tui/*.h tui/*/*.h tests/*.h tests/hub/*.h)
+HDRS := $(wildcard kernels/*.h kernels/*/*.h core/*/*.h downloads/*.h tui/*.h tui/*/*.h tests/*.h tests/hub/*.h tests/x86/*.h)
 check-headers: $(GEN)
 	@for h in $(HDRS); do $(CC) $(STD) $(WARN) -Wno-conversion -I. -I$(B)/gen -DNB_VERSION='""' -fsyntax-only -x c $$h \
 	  || { echo "$$h does not compile alone"; exit 1; }; done; echo "headers: each compiles alone"
