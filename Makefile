@@ -64,6 +64,7 @@ TOBJ  := $(TESTS:%.c=$(B)/obj/%.o) $(B)/obj/tests/check.o
 POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o
 
 # An ISA is a file: the suffix selects its flags, everything else is baseline.
+# -Og: optimizing emulated vectors takes longer than running them.
 isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mavx2 -mfma -mf16c)$(if \
   $(filter %_avxvnni.c,$1),-mavx2 -mfma -mf16c -mavxvnni)$(if \
   $(filter %_avx512.c,$1),-mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c)$(if \
@@ -71,7 +72,7 @@ isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mav
   $(filter %_crc32.c,$1),-march=armv8-a+crc)$(if \
   $(filter %_dotprod.c,$1),-march=armv8.2-a+dotprod)$(if \
   $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)$(if \
-  $(filter tests/x86/%,$1), -Wno-psabi)
+  $(filter tests/x86/%,$1), -Og -Wno-psabi)
 
 # Of vector kernels, unrolled as they are, some checks make compilers take minutes: under UBSan those of
 # pointers (ASan sees what they would), under TSan all (the C reference writes to the same places and is
