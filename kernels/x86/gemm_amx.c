@@ -187,7 +187,7 @@ enum { PLUS_ONE = 1 };
 static const folded_type fold_q2_k = {.group = 4, .min = NK_CHUNK / 32, .planes = 1};
 static const folded_type fold_q3_k = {.group = 4, .offset = true, .planes = 1, .less = PLUS_ONE};
 static const folded_type fold_mins = {.group = 8, .min = NK_CHUNK / 64, .planes = 2};
-static const folded_type fold_q6_k = {.group = 4, .offset = true, .planes = 2};
+static const folded_type fold_less = {.group = 4, .offset = true, .planes = 2};
 static const folded_type fold_trits = {.group = 8, .offset = true, .planes = 1};
 static const folded_type fold_signed16 = {.group = 4, .is_signed = true, .planes = 2};
 static const folded_type fold_signed32 = {.group = 8, .is_signed = true, .planes = 2};
@@ -336,7 +336,7 @@ NK_INLINE void super_product(const folded_type t, const nk_product *p)
 FOLDED(q2_k)
 FOLDED(q3_k)
 FOLDED(mins)
-FOLDED(q6_k)
+FOLDED(less)
 FOLDED(trits)
 FOLDED(signed16)
 FOLDED(signed32)
@@ -365,23 +365,23 @@ void nk_x86_gemm_amx(nk_ops *ops)
         {NK_Q5_1, SIMPLE(wide_simple_min, NULL)},
         {NK_Q8_0, SIMPLE(wide_simple, NULL)},
         {NK_IQ4_NL, SIMPLE(wide_simple, NULL)},
-        {NK_MXFP4, SIMPLE(wide_simple, NULL)},
-        {NK_Q1_0, SIMPLE(wide_simple, NULL)},
+        {NK_MXFP4, SIMPLE(wide_simple, prepare_less16)},
+        {NK_Q1_0, SIMPLE(wide_simple, prepare_less8)},
         {NK_Q2_K, SUPER(q2_k)},
         {NK_Q3_K, SUPER(q3_k)},
         {NK_Q4_K, SUPER(mins)},
         {NK_Q5_K, SUPER(mins)},
-        {NK_Q6_K, SUPER(q6_k)},
+        {NK_Q6_K, SUPER(less)},
         {NK_TQ1_0, SUPER(trits)},
         {NK_TQ2_0, SUPER(trits)},
         {NK_IQ4_XS, SUPER(signed32)},
-        {NK_IQ1_S, SUPER(signed16)},
-        {NK_IQ1_M, SUPER(signed16)},
+        {NK_IQ1_S, SUPER(less)},
+        {NK_IQ1_M, SUPER(less)},
         {NK_IQ2_XXS, SUPER(signed16)},
         {NK_IQ2_XS, SUPER(signed16)},
         {NK_IQ2_S, SUPER(signed16)},
         {NK_IQ3_XXS, SUPER(signed16)},
-        {NK_IQ3_S, SUPER(signed16)},
+        {NK_IQ3_S, SUPER(less)},
     };
     for (size_t i = 0; i < countof(rows); i++)
         ops->wide[rows[i].id] = rows[i].wide;

@@ -1,6 +1,7 @@
-/* Products of super-blocks of signed codes, the IQ types, for levels with VNNI: codes are taken 128
- * higher, and each small scale's sum begins at -128 times the sum of its activations instead of 0.
- * The integers are the ones of gemm_lanes.h, on whose vectors this stands. */
+/* Products of the IQ types for levels with VNNI, on the vectors of gemm_lanes.h. Small values come
+ * unsigned, 16 higher, as those of K types do. The others are signed: they are taken 128 higher, and
+ * each small scale's sum begins at -128 times the sum of its activations instead of 0. The integers
+ * are the same ones. */
 #ifndef NIBBLE_X86_GEMM_SIGNED_H
 #define NIBBLE_X86_GEMM_SIGNED_H
 
@@ -63,17 +64,20 @@ NK_INLINE void signed_step(const signed_type lines, const nk_product *p, const n
 NK_PRODUCT(signed, k_signed16)
 NK_PRODUCT(signed, k_signed32)
 
+static const product_type k_less16 = {.group = 4, .min = NK_CHUNK / 32, .offset = true, .run = 4};
+NK_PRODUCT(super, k_less16)
+
 /* X(enum suffix, product): the types whose panels dot_lattice_avx2.c makes */
 #define SIGNED_PANELS(X)                                                                           \
     X(IQ4_XS, k_signed32)                                                                          \
-    X(IQ1_S, k_signed16)                                                                           \
-    X(IQ1_M, k_signed16)                                                                           \
+    X(IQ1_S, k_less16)                                                                             \
+    X(IQ1_M, k_less16)                                                                             \
     X(IQ2_XXS, k_signed16)                                                                         \
     X(IQ2_XS, k_signed16)                                                                          \
     X(IQ2_S, k_signed16)                                                                           \
     X(IQ3_XXS, k_signed16)                                                                         \
-    X(IQ3_S, k_signed16)                                                                           \
-    X(Q1_0, signed_bytes)
+    X(IQ3_S, k_less16)                                                                             \
+    X(Q1_0, upto15_less8)
 
 #endif
 #endif
