@@ -58,8 +58,9 @@ HUB   := $(filter-out tests/hub/main.c,$(wildcard tests/hub/*.c))
 TESTS := $(filter-out tests/check.c tests/plain.c,$(wildcard tests/*.c)) $(HUB) $(FUZZ:%=tests/fuzz/%.c)
 # Kernels of levels this machine may lack, against an emulation of their instructions.
 ifeq ($(ARCH),x86_64)
-TESTS += $(wildcard tests/x86/*.c)
+X86_TESTS := $(wildcard tests/x86/*.c)
 endif
+TESTS += $(X86_TESTS)
 TOBJ  := $(TESTS:%.c=$(B)/obj/%.o) $(B)/obj/tests/check.o
 POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o
 
@@ -166,7 +167,8 @@ $(B)/tests/archs: $(B)/obj/tests/peers/archs.o $(addprefix $(B)/obj/plain/tests/
 -include $(B)/obj/tests/peers/archs.d
 
 # The kernels alone, without any library, for machines reached through qemu.
-ARM_TESTS := plain util test_cpu test_fp test_types test_levels test_kernels test_kernels_ops test_measure test_matmul test_gemm test_guard
+ARM_TESTS := plain util test_cpu test_fp test_types test_levels test_kernels test_kernels_ops test_measure test_matmul test_gemm test_guard \
+             $(X86_TESTS:tests/%.c=%)
 $(B)/tests/kernels: $(filter $(B)/obj/kernels/%,$(OBJ)) $(ARM_TESTS:%=$(B)/obj/plain/tests/%.o)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
