@@ -1,7 +1,7 @@
 /* Products of the IQ types for levels with VNNI, on the vectors of gemm_lanes.h. Small values come
- * unsigned, 16 higher, as those of K types do. The others are signed: they are taken 128 higher, and
- * each small scale's sum begins at -128 times the sum of its activations instead of 0. The integers
- * are the same ones. */
+ * unsigned, 16 higher, as those of K types do. The others are signed: they are taken 128 higher,
+ * and each small scale's sum begins at -128 times the sum of its activations instead of 0. The
+ * integers are the same ones. */
 #ifndef NIBBLE_X86_GEMM_SIGNED_H
 #define NIBBLE_X86_GEMM_SIGNED_H
 
