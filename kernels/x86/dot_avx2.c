@@ -149,21 +149,13 @@ NK_INLINE __m256 signs_side(size_t n, const char *const w[SIDE], size_t row_size
 NK_INLINE void simple_rows(const row_type t, size_t n, const void *w, size_t row_size, size_t rows,
                            const void *x, float *y)
 {
-    for (size_t r = 0; r < rows; r += SIDE) {
-        const char *at[SIDE];
-        rows_side_by_side(at, SIDE, w, row_size, r, rows);
-        store_side(y + r, rows - r, simple_side(t, n, at, row_size, x));
-    }
+    NK_EACH_SIDE(simple_side(t, n, at, row_size, x));
 }
 
 static void rows_q1_0(size_t n, const void *w, size_t row_size, size_t rows, const void *x,
                       float *y)
 {
-    for (size_t r = 0; r < rows; r += SIDE) {
-        const char *at[SIDE];
-        rows_side_by_side(at, SIDE, w, row_size, r, rows);
-        store_side(y + r, rows - r, signs_side(n, at, row_size, x));
-    }
+    NK_EACH_SIDE(signs_side(n, at, row_size, x));
 }
 
 static float dot_q1_0(size_t n, const void *w, const void *x)

@@ -483,11 +483,7 @@ NK_INLINE __m256 grid_side(const grid_type t, size_t n, const char *const w[SIDE
 NK_INLINE void grid_rows(const grid_type t, size_t n, const void *w, size_t row_size, size_t rows,
                          const void *x, float *y)
 {
-    for (size_t r = 0; r < rows; r += SIDE) {
-        const char *at[SIDE];
-        rows_side_by_side(at, SIDE, w, row_size, r, rows);
-        store_side(y + r, rows - r, grid_side(t, n, at, row_size, x));
-    }
+    NK_EACH_SIDE(grid_side(t, n, at, row_size, x));
 }
 
 #define GRID_ROWS(ID, sym, d_of, grid_of) NK_ROWS_PAIR(grid_rows, grid_##sym, sym)

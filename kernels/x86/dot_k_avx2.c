@@ -299,11 +299,7 @@ NK_INLINE __m256 super_side(const row_type t, size_t n, const char *const w[SIDE
 NK_INLINE void super_rows(const row_type t, size_t n, const void *w, size_t row_size, size_t rows,
                           const void *x, float *y)
 {
-    for (size_t r = 0; r < rows; r += SIDE) {
-        const char *at[SIDE];
-        rows_side_by_side(at, SIDE, w, row_size, r, rows);
-        store_side(y + r, rows - r, super_side(t, n, at, row_size, x));
-    }
+    NK_EACH_SIDE(super_side(t, n, at, row_size, x));
 }
 
 #define SUPER_ROWS(ID, sym) NK_ROWS_PAIR(super_rows, row_##sym, sym)

@@ -99,5 +99,15 @@ NK_INLINE void store_side(float *y, size_t rows, __m256 sums)
     memcpy(y, out, rows * sizeof *y);
 }
 
+/* The body of an nk_rows_fn: `sums`, an expression of at[SIDE], gives those of eight rows. */
+#define NK_EACH_SIDE(sums)                                                                         \
+    do                                                                                             \
+        for (size_t r = 0; r < rows; r += SIDE) {                                                  \
+            const char *at[SIDE];                                                                  \
+            rows_side_by_side(at, SIDE, w, row_size, r, rows);                                     \
+            store_side(y + r, rows - r, sums);                                                     \
+        }                                                                                          \
+    while (0)
+
 #endif
 #endif
