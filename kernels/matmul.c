@@ -15,9 +15,9 @@ enum {
     PANELS = 4,               /* side by side: a group of columns is loaded once for all of them */
     FEW = 24,                 /* columns that stay in L1, so that one panel at a time reads the
                                            weights in long runs */
-    BY_ROWS = 2,    /* so many columns are cheaper one after the other than as a panel: unpacking a
-                       panel costs as much as one to two columns, ... */
-    BY_ROWS_IQ = 3, /* ... of types on grids as three to four */
+    BY_ROWS = 2, /* so many columns are cheaper one after the other than as a panel: unpacking a
+                    panel costs as much as one to two columns, ... */
+    BY_ROWS_SLOW = 3,                  /* ... where it is slow as three to four */
     ENC_BYTES = sizeof(nk_block_q8_k), /* of a chunk of one column */
 };
 
@@ -96,17 +96,12 @@ size_t nk_matmul_scratch(size_t cols, size_t m)
     return total;
 }
 
-static bool on_grid(nk_type_id id)
-{
-    return (id >= NK_IQ2_XXS && id <= NK_IQ1_S) || (id >= NK_IQ3_S && id <= NK_IQ4_XS) ||
-           id == NK_IQ1_M;
-}
-
 /* Whichever way it goes, each element has the same bits. */
 static bool by_panels(const mm *a, const nk_matrix *w)
 {
-    size_t few = !a->ops->rows[w->type->id] ? 1 : on_grid(w->type->id) ? BY_ROWS_IQ : BY_ROWS;
-    return a->m > few && a->ops->gemm[w->type->id].unpack;
+    const nk_gemm *g = &a->ops->gemm[w->type->id];
+    size_t few = !a->ops->rows[w->type->id] ? 1 : g->slow_unpack ? BY_ROWS_SLOW : BY_ROWS;
+    return a->m > few && g->unpack;
 }
 
 /* Whether all matrices that share these activations have a wide product and the columns pay it. */

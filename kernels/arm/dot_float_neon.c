@@ -166,7 +166,7 @@ void nk_arm_float_neon(nk_ops *ops)
     ops->dot[NK_F32] = dot_f32;
     ops->dot[NK_F16] = dot_f16;
     ops->dot[NK_BF16] = dot_bf16;
-    ops->gemm[NK_F32] = (nk_gemm){unpack_f32, gemm_floats};
-    ops->gemm[NK_F16] = (nk_gemm){unpack_f16, gemm_floats};
-    ops->gemm[NK_BF16] = (nk_gemm){unpack_bf16, gemm_floats};
+    ops->gemm[NK_F32] = (nk_gemm){unpack_f32, gemm_floats, false};
+    ops->gemm[NK_F16] = (nk_gemm){unpack_f16, gemm_floats, false};
+    ops->gemm[NK_BF16] = (nk_gemm){unpack_bf16, gemm_floats, false};
 }

@@ -262,7 +262,7 @@ NK_INLINE void super_step(const super_type t, const nk_product *p, const nk_pane
 NK_SIMPLE_TYPES(SIMPLE_PANEL)
 NK_SUPER_TYPES(SUPER_PANEL)
 
-#define SET_PANEL(ID, sym) ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##sym};
+#define SET_PANEL(ID, sym) ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##sym, false};
 
 /* Puts this level's panels into the table. */
 NK_INLINE void set_panels(nk_ops *ops)

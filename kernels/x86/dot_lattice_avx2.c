@@ -104,13 +104,15 @@ NK_LATTICE_TYPES(NK_LATTICE_TYPE)
     }
 NK_LATTICE_TYPES(LATTICE_UNPACK)
 
-#define SET(ID, sym, product) ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product};
+#define SET(ID, sym, product, slow)                                                                \
+    ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product, slow};
 #define LATTICE_SET(ID, sym, d_of, grid_of)                                                        \
-    ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, less16_##sym ? gemm_k_less16 : gemm_k_signed16};
+    ops->gemm[NK_##ID] =                                                                           \
+        (nk_gemm){unpack_##sym, less16_##sym ? gemm_k_less16 : gemm_k_signed16, true};
 
 void nk_x86_dot_lattice_avx2(nk_ops *ops)
 {
     NK_LATTICE_TYPES(LATTICE_SET)
-    SET(IQ4_XS, iq4_xs, k_signed32)
-    SET(Q1_0, q1_0, upto15_less8)
+    SET(IQ4_XS, iq4_xs, k_signed32, true)
+    SET(Q1_0, q1_0, upto15_less8, false)
 }

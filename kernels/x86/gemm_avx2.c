@@ -154,14 +154,15 @@ static void gemm_floats(const nk_product *p)
 }
 
 #define SET_SIMPLE(ID, sym, product, less)                                                         \
-    ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product};
-#define SET_SUPER(ID, sym, product) ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product};
+    ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product, false};
+#define SET_SUPER(ID, sym, product)                                                                \
+    ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product, false};
 
 void nk_x86_gemm_avx2(nk_ops *ops)
 {
     SIMPLE_PANELS(SET_SIMPLE)
     SUPER_PANELS(SET_SUPER)
-    ops->gemm[NK_F32] = (nk_gemm){unpack_f32, gemm_floats};
-    ops->gemm[NK_F16] = (nk_gemm){unpack_f16, gemm_floats};
-    ops->gemm[NK_BF16] = (nk_gemm){unpack_bf16, gemm_floats};
+    ops->gemm[NK_F32] = (nk_gemm){unpack_f32, gemm_floats, false};
+    ops->gemm[NK_F16] = (nk_gemm){unpack_f16, gemm_floats, false};
+    ops->gemm[NK_BF16] = (nk_gemm){unpack_bf16, gemm_floats, false};
 }

@@ -98,7 +98,7 @@ static void gemm_floats(const nk_product *p)
 
 void nk_x86_gemm_float_avx512(nk_ops *ops)
 {
-    ops->gemm[NK_F32] = (nk_gemm){unpack_f32, gemm_floats};
-    ops->gemm[NK_F16] = (nk_gemm){unpack_f16, gemm_floats};
-    ops->gemm[NK_BF16] = (nk_gemm){unpack_bf16, gemm_floats};
+    ops->gemm[NK_F32] = (nk_gemm){unpack_f32, gemm_floats, false};
+    ops->gemm[NK_F16] = (nk_gemm){unpack_f16, gemm_floats, false};
+    ops->gemm[NK_BF16] = (nk_gemm){unpack_bf16, gemm_floats, false};
 }
