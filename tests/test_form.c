@@ -245,18 +245,25 @@ CHECK_TEST(form, a_second_quantizing_tells_its_damage_before)
 /* --- a split model -----------------------------------------------------------------------------
  */
 
+/* The demo in two shards, in a home of its own: dir[512], home[560] as HOME=. */
+static void split_demo(const char *name, char *dir, char *home)
+{
+    char path[1100];
+    snprintf(dir, 512, "%s", test_path(test_tmpdir(), name));
+    check(nb_mkdirs(dir, NULL) == NB_OK, "%s", dir);
+    snprintf(home, 560, "HOME=%s", dir);
+    snprintf(path, sizeof path, "%s", test_path(dir, "whole.gguf"));
+    child c = child_run(
+        &(child_how){.args = {"quantize", "demo", "-t", "BF16", "-o", path}, .env = {home}});
+    check(c.code == 0, "%s", c.err);
+    child_free(&c);
+    quant_split(path, test_path(dir, "demo"), 2);
+}
+
 CHECK_TEST(form, keeps_a_split_model_split_and_counts_names_up)
 {
     char dir[512], home[560], script[1200], path[1100];
-    snprintf(dir, sizeof dir, "%s", test_path(test_tmpdir(), "form-split"));
-    check(nb_mkdirs(dir, NULL) == NB_OK, "%s", dir);
-    snprintf(home, sizeof home, "HOME=%s", dir);
-    snprintf(path, sizeof path, "%s", test_path(dir, "whole.gguf"));
-    child made = child_run(
-        &(child_how){.args = {"quantize", "demo", "-t", "BF16", "-o", path}, .env = {home}});
-    check(made.code == 0, "%s", made.err);
-    child_free(&made);
-    quant_split(path, test_path(dir, "demo"), 2);
+    split_demo("form-split", dir, home);
     snprintf(script, sizeof script,
              "size 120x40\nkeys 3\nwait\ndouble options of\nclick as many\nkeys Space\nkeys C-r\n"
              "wait\nkeys C-r\nwait\nsave-screen done\n");
@@ -283,15 +290,7 @@ CHECK_TEST(form, keeps_a_split_model_split_and_counts_names_up)
 CHECK_TEST(form, a_split_model_is_written_whole_or_not_at_all)
 {
     char dir[512], home[560], path[1100];
-    snprintf(dir, sizeof dir, "%s", test_path(test_tmpdir(), "form-set"));
-    check(nb_mkdirs(dir, NULL) == NB_OK, "%s", dir);
-    snprintf(home, sizeof home, "HOME=%s", dir);
-    snprintf(path, sizeof path, "%s", test_path(dir, "whole.gguf"));
-    child c = child_run(
-        &(child_how){.args = {"quantize", "demo", "-t", "BF16", "-o", path}, .env = {home}});
-    check(c.code == 0, "%s", c.err);
-    child_free(&c);
-    quant_split(path, test_path(dir, "demo"), 2);
+    split_demo("form-set", dir, home);
     static const char script[] =
         "size 120x40\nkeys 3\nwait\ndouble options of\nclick as many\nkeys Space\nkeys C-r\n"
         "wait\nsave-screen done\nsave-json seen\n";
@@ -299,7 +298,7 @@ CHECK_TEST(form, a_split_model_is_written_whole_or_not_at_all)
     snprintf(path, sizeof path,
              "%s/.local/share/nibble/models/Nibble-Demo-Q4_K_M-00002-of-00002.gguf.part", dir);
     check(nb_mkdirs(path, NULL) == NB_OK, "%s", path);
-    c = child_run(&(child_how){
+    child c = child_run(&(child_how){
         .args = {"demo-00001-of-00002.gguf", "--script", "script"}, .env = {home}, .dir = dir});
     check(c.code == 0, "%s", c.err);
     child_free(&c);
@@ -333,17 +332,9 @@ CHECK_TEST(form, tui_13_a_split_model_killed_while_it_is_named_is_finished)
     if (TEST_THIN > 1)
         check_skip("nothing can be preloaded before a sanitizer");
     char dir[512], home[560], path[1100], preload[600];
-    snprintf(dir, sizeof dir, "%s", test_path(test_tmpdir(), "form-named"));
-    check(nb_mkdirs(dir, NULL) == NB_OK, "%s", dir);
-    snprintf(home, sizeof home, "HOME=%s", dir);
+    split_demo("form-named", dir, home);
     snprintf(preload, sizeof preload, "LD_PRELOAD=%.*s/tests/preload.so",
              (int)(strrchr(child_nibble, '/') - child_nibble), child_nibble);
-    snprintf(path, sizeof path, "%s", test_path(dir, "whole.gguf"));
-    child c = child_run(
-        &(child_how){.args = {"quantize", "demo", "-t", "BF16", "-o", path}, .env = {home}});
-    check(c.code == 0, "%s", c.err);
-    child_free(&c);
-    quant_split(path, test_path(dir, "demo"), 2);
     static const char script[] =
         "size 120x40\nkeys 3\nwait\ndouble options of\nclick as many\nkeys Space\nkeys C-r\nwait\n";
     test_spit(test_path(dir, "script"), script, sizeof script - 1);
@@ -352,7 +343,7 @@ CHECK_TEST(form, tui_13_a_split_model_killed_while_it_is_named_is_finished)
                      .dir = dir,
                      .may_die = true};
     for (int again = 0; again < 2; again++) {
-        c = child_run(&how);
+        child c = child_run(&how);
         check(c.code == (again ? 0 : 1009), "status %d: %s", c.code, c.err);
         child_free(&c);
         for (int shard = 1; shard <= 2; shard++) {
