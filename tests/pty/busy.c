@@ -126,7 +126,7 @@ static void resizes_while_two_panes_stream(pty *p)
     pty_check(pty_wait_gone(p, "writing", 2000), "Ctrl-C does not stop");
     pty_pump(p, 300);
     pty_check_fresh(p, "after the resizes");
-    pty_check(vt_shows(&p->screen, "you  hello"), "the chat is gone");
+    pty_check(pty_wait(p, "you  hello", 3000), "the chat is gone");
     pty_check(p->screen.odd == 0, "sent %s", p->screen.first_odd);
 }
 
@@ -314,11 +314,12 @@ static void ctrl_c_stops_all_panes(pty *p)
     pty_send(p, "\x03");
     pty_pump(p, 300);
     pty_check(!p->ended, "the second Ctrl-C quits without asking");
-    pty_check(vt_shows(&p->screen, "Quit nibble?"), "the second Ctrl-C does not ask: \"%s\"",
+    pty_check(pty_wait(p, "Quit nibble?", 3000), "the second Ctrl-C does not ask: \"%s\"",
               vt_row(&p->screen, 20));
     pty_send(p, "\x1b");
-    pty_pump(p, 100);
-    pty_check(!p->ended && vt_shows(&p->screen, "you  hello"), "Esc does not stay");
+    pty_check(pty_wait_gone(p, "Quit nibble?", 3000) && pty_wait(p, "you  hello", 3000) &&
+                  !p->ended,
+              "Esc does not stay");
 }
 
 const pty_test pty_busy_tests[] = {

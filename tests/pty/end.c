@@ -135,7 +135,7 @@ static void suspend_and_continue(pty *p)
         pty_pump(p, 500);
         pty_check(p->screen.alternate && p->screen.paste, "way %d, continued: screen %d, paste %d",
                   i, p->screen.alternate, p->screen.paste);
-        pty_check(vt_shows(&p->screen, "? keys"), "way %d: no frame", i);
+        pty_check(pty_wait(p, "? keys", 3000), "way %d: no frame", i);
         pty_send(p, "q");
         pty_check(pty_wait_end(p, 2000) && WIFEXITED(p->status) && WEXITSTATUS(p->status) == 0,
                   "way %d: status %x", i, p->status);

@@ -141,10 +141,10 @@ static void a_paste_is_one_edit(pty *p)
     pty_send(p, "the last line\x1b[201~");
     pty_pump(p, 500);
     pty_check(!p->ended, "the paste was typed: status %x", p->status);
+    pty_check(pty_wait(p, "[pasted 501 lines]", 3000), "the paste is not there");
     pty_check(vt_shows(&p->screen, "[6 Chat"), "the paste changed the screen");
-    pty_check(vt_shows(&p->screen, "[pasted 501 lines]"), "the paste is not there");
     pty_check(!vt_shows(&p->screen, "you  "), "the paste was sent");
-    pty_check(vt_shows(&p->screen, "Ctrl-O shows the paste"), "nothing says how to see it");
+    pty_check(pty_wait(p, "Ctrl-O shows the paste", 3000), "nothing says how to see it");
     pty_send(p, "\r");
     pty_pump(p, 1500);
     const char *chat = test_path(pty_home(), ".local/share/nibble/chats/chat-0001.jsonl");
@@ -251,7 +251,7 @@ static void a_touched_model_is_loaded_anew(pty *p)
     pty_pump(p, 80);
     pty_send(p, "r");
     pty_check(pty_wait_gone(p, "was changed", 5000) && pty_wait(p, "tok  done", 10000) &&
-                  vt_shows(&p->screen, "Q2_K stores"),
+                  pty_wait(p, "Q2_K stores", 3000),
               "r does not help: \"%s\"", vt_row(&p->screen, 3));
 }
 
