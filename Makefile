@@ -52,7 +52,9 @@ ifeq ($(ARCH),aarch64)
 PROD += $(wildcard kernels/arm/*.c)
 endif
 GEN   := $(B)/gen/themes_embedded.c
-OBJ   := $(PROD:%.c=$(B)/obj/%.o) $(GEN:$(B)/gen/%.c=$(B)/obj/gen/%.o)
+# Where vector kernels are not instrumented (see skip_ below), they are those of the release.
+LENT  := $(if $(filter tsan fuzz,$(CONF)),$(filter kernels/x86/%,$(PROD)))
+OBJ   := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(LENT),$(PROD))) $(LENT:%.c=build/obj/%.o) $(GEN:$(B)/gen/%.c=$(B)/obj/gen/%.o)
 FUZZ  := $(sort $(filter-out main,$(basename $(notdir $(wildcard tests/fuzz/*.c)))))
 HUB   := $(filter-out tests/hub/main.c,$(wildcard tests/hub/*.c))
 TESTS := $(filter-out tests/check.c tests/plain.c,$(wildcard tests/*.c)) $(HUB) $(FUZZ:%=tests/fuzz/%.c)
@@ -65,7 +67,8 @@ TOBJ  := $(TESTS:%.c=$(B)/obj/%.o) $(B)/obj/tests/check.o
 POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o
 
 # An ISA is a file: the suffix selects its flags, everything else is baseline.
-# -Og: optimizing emulated vectors takes longer than running them.
+# -Og: optimizing emulated vectors takes longer than running them. -fno-var-tracking: following the
+# variables of unrolled vector code for debuggers takes a third of its compilation, half of it with ASan.
 isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mavx2 -mfma -mf16c)$(if \
   $(filter %_avxvnni.c,$1),-mavx2 -mfma -mf16c -mavxvnni)$(if \
   $(filter %_avx512.c,$1),-mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c)$(if \
@@ -73,15 +76,16 @@ isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mav
   $(filter %_crc32.c,$1),-march=armv8-a+crc)$(if \
   $(filter %_dotprod.c,$1),-march=armv8.2-a+dotprod)$(if \
   $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)$(if \
-  $(filter tests/x86/%,$1), -Og -Wno-psabi)
+  $(filter tests/x86/%,$1), -Og -Wno-psabi)$(if $(filter 0,$(IS_CLANG)),$(if \
+  $(filter kernels/x86/%,$1), -fno-var-tracking))
 
 # Of vector kernels, unrolled as they are, some checks make compilers take minutes: under UBSan those of
 # pointers (ASan sees what they would), under TSan all (the C reference writes to the same places and is
-# checked), in fuzz targets, which are about parsers, all.
-conf_flags = $(if $(filter kernels/x86/%,$1),$(addprefix -fno-sanitize=,$(skip_$(CONF))))
-skip_asan := alignment,null,object-size,pointer-overflow
-skip_tsan := thread
-skip_fuzz := all
+# checked), in fuzz targets, which are about parsers, all. Emulated instructions are not instrumented:
+# the same sources are, as they run on this machine.
+conf_flags = $(if $(filter kernels/x86/%,$1),$(skip_$(CONF)))$(if $(SAN),$(if $(filter tests/x86/%,$1),-fno-sanitize=all))
+skip_asan := -fno-sanitize=alignment,null,object-size,pointer-overflow \
+             $(if $(filter 0,$(IS_CLANG)),--param asan-instrumentation-with-call-threshold=200)
 
 .PHONY: all run test check asan tsan arm haswell faults lint fmt bench bench-download bench-quantize soak coverage fuzz fuzz-long help install uninstall clean \
         dist deps check-headers check-layers check-binary
@@ -99,7 +103,12 @@ $(B)/obj/%.o: %.c
 
 $(B)/obj/plain/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(call isa_flags,$<) -Wno-conversion -DNB_PLAIN -DNB_TEST_ROOT='"$(CURDIR)"' -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(call isa_flags,$<) $(call conf_flags,$<) -Wno-conversion -DNB_PLAIN -DNB_TEST_ROOT='"$(CURDIR)"' -MMD -MP -c -o $@ $<
+
+ifneq ($(LENT),)
+$(LENT:%.c=build/obj/%.o): build/obj/%.o: %.c
+	@$(MAKE) --no-print-directory CONF=release SAN= CC='$(if $(findstring clang,$(CC)),gcc,$(CC))' $@
+endif
 
 $(B)/obj/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
@@ -290,11 +299,19 @@ QUEUES := two_files_share_four_connections pause_answers_at_once_and_goes_on_hub
 REMOTES := remote remote_faults/cancel_answers_within_200_ms remote_faults/a_busy_server_is_asked_again \
   remote_faults/a_rate_limit_holds_up_only_its_endpoint remote_screen/local_and_remote_stand_side_by_side
 # Libraries are not instrumented: what they lock among themselves is not seen (libcrypto's counts).
+tsan_suites = $(sort $(foreach t,$(TSAN_SUITES) $(TSAN_ALONE),$(firstword $(subst /, ,$t))))
+empty :=
+# Files with one of these suites, and those without any, which serve others.
+tsan_files = $(shell grep -lE 'CHECK_TEST.($(subst $(empty) $(empty),|,$(tsan_suites))),' $(TESTS)) \
+  $(shell grep -LE '^CHECK_TEST.' $(TESTS)) tests/plain.c
 TSAN_RULES := halt_on_error=1:allocator_may_return_null=1:ignore_noninstrumented_modules=1
-tsan_run = TSAN_OPTIONS=$(TSAN_RULES) xargs -n 1 -P $1 sh tests/suite.sh build/tsan/tests/plain
+tsan_run = TSAN_OPTIONS=$(TSAN_RULES) xargs -n 1 -P $1 sh tests/suite.sh build/tsan/tests/threads
+$(B)/tests/threads: $(OBJ) $(tsan_files:%.c=$(B)/obj/plain/%.o) | $(B)/nibble $(B)/tests/preload.so
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 ## tsan: threaded suites under ThreadSanitizer, two at a time
 tsan: deps
-	@$(MAKE) --no-print-directory -j2 CONF=tsan SAN=thread build/tsan/tests/plain
+	@$(MAKE) --no-print-directory -j2 CONF=tsan SAN=thread build/tsan/tests/threads
 	@printf '%s\n' $(TSAN_SUITES) | $(call tsan_run,2)
 	@printf '%s\n' $(TSAN_ALONE) | $(call tsan_run,1)
 
