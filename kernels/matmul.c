@@ -296,6 +296,29 @@ static void run_edge(nk_gemm_fn *run, nk_product p, size_t rows)
             y[c * stride + r] = whole[c][r];
 }
 
+/* Asks for the weights that are unpacked after chunk k of rows [begin, end), the part of them that
+ * is group g's of `groups`: by then they have come while the columns passed. Each row's lie in a
+ * page of their own, which no hardware prefetcher foresees. The rows behind this tile's may be
+ * another thread's; asking for them in vain costs little. */
+static void prefetch_next(const nk_matrix *w, size_t begin, size_t end, size_t k, size_t g,
+                          size_t groups)
+{
+    size_t size = NK_CHUNK / w->type->block_len * w->type->block_size, at = (k + 1) * size;
+    size_t rows = end - begin;
+    if (at >= w->row_size) {
+        at = 0;
+        begin = end;
+        rows = w->rows - end < rows ? w->rows - end : rows;
+    }
+    size_t n = w->row_size - at < size ? w->row_size - at : size;
+    for (size_t r = begin + rows * g / groups; r < begin + rows * (g + 1) / groups; r++) {
+        const unsigned char *p = (const unsigned char *)w->data + r * w->row_size + at;
+        for (size_t i = 0; i < n; i += ALIGN)
+            __builtin_prefetch(p + i, 0, 2);
+        __builtin_prefetch(p + n - 1, 0, 2);
+    }
+}
+
 /* Panels of one chunk of rows [begin, end) against all columns. */
 static void run_chunk(const mm *a, size_t which, size_t begin, size_t end, size_t k, size_t n,
                       const nk_panel *panel)
@@ -309,6 +332,7 @@ static void run_chunk(const mm *a, size_t which, size_t begin, size_t end, size_
     packing x = packing_of(with, a->wide[with], a->m);
     for (size_t g = 0; g < x.groups; g++) {
         size_t j = g * x.group;
+        prefetch_next(w, begin, end, k, g, x.groups);
         nk_product p = {.w = panel,
                         .panels = whole,
                         .x = a->packed[with] + (k * x.groups + g) * x.size,
