@@ -20,14 +20,14 @@ enum {
 NK_INLINE void product(const float *const *left, const float *right, size_t strip, size_t n,
                        float *out, size_t stride, const int rows, const int strips)
 {
-    __m256 sum[ROWS][8];
+    NK_UNSET __m256 sum[ROWS][8];
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
         for (int x = 0; x < 2 * strips; x++)
             sum[r][x] = _mm256_setzero_ps();
     for (size_t i = 0; i < n; i++) {
-        __m256 column[8];
+        NK_UNSET __m256 column[8];
 #pragma GCC unroll 8
         for (int x = 0; x < 2 * strips; x++)
             column[x] =
@@ -220,7 +220,7 @@ NK_INLINE void mix_rows(const nk_attn *a, bytes *v, const float *const *w, size_
 {
     size_t size = row_bytes(a->v_type, a->head_dim);
     for (size_t i = 0; i < a->head_dim; i += 8 * (size_t)wide) {
-        __m256 sum[ROWS][4];
+        NK_UNSET __m256 sum[ROWS][4];
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
@@ -228,7 +228,7 @@ NK_INLINE void mix_rows(const nk_attn *a, bytes *v, const float *const *w, size_
                 sum[r][x] = _mm256_setzero_ps();
         bytes *row = v;
         for (size_t p = 0; p < n; p++, row += a->v_stride) {
-            __m256 value[4];
+            NK_UNSET __m256 value[4];
             if (i == 0 && p + AHEAD < n)
                 ask_for(row + AHEAD * a->v_stride, size);
             values8(row, i, value, wide, mode);

@@ -53,7 +53,7 @@ NK_INLINE __m256 kv_rest(bytes *row, size_t i, size_t n, const int mode)
 /* Rows become columns. */
 NK_INLINE void turn8(__m256 r[8])
 {
-    __m256 a[8], b[8];
+    NK_UNSET __m256 a[8], b[8];
 #pragma GCC unroll 4
     for (int i = 0; i < 8; i += 2) {
         a[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
@@ -93,7 +93,7 @@ NK_INLINE void last_keys(bytes *const row[8], size_t i, size_t dim, float *out, 
 NK_INLINE void keys_of_floats(bytes *const row[8], size_t i, size_t dim, float *out, const int mode)
 {
     for (; i + 8 <= dim; i += 8) {
-        __m256 r[8];
+        NK_UNSET __m256 r[8];
 #pragma GCC unroll 8
         for (int j = 0; j < 8; j++)
             r[j] = kv8(row[j], i, mode);
@@ -109,7 +109,7 @@ NK_INLINE void keys_of_floats(bytes *const row[8], size_t i, size_t dim, float *
 /* Sixteen elements of eight positions: they are turned before they are widened. */
 NK_INLINE void sixteen_keys(bytes *const row[8], size_t i, float *out)
 {
-    __m256i a[8], b[8];
+    NK_UNSET __m256i a[8], b[8];
 #pragma GCC unroll 4
     for (int j = 0; j < 8; j += 2) {
         __m256i one = load32(row[j] + 2 * i), two = load32(row[j + 1] + 2 * i);
@@ -154,8 +154,8 @@ static inline void keys_of_q8_0(bytes *const row[8], size_t dim, float *out)
 {
     const __m256 down = _mm256_set1_ps(0x1p-24f);
     for (size_t b = 0; b < dim / NK_LEN; b++, out += NK_LEN * WIDE) {
-        uint16_t d[8];
-        __m256 r[8];
+        NK_UNSET uint16_t d[8];
+        NK_UNSET __m256 r[8];
 #pragma GCC unroll 8
         for (int j = 0; j < 8; j++) {
             const nk_block_q8_0 *block = (const nk_block_q8_0 *)(const void *)row[j] + b;
@@ -197,7 +197,7 @@ static void unpack_keys(const nk_ops *ops, const nk_attn *a, size_t first, size_
     size_t dim = a->head_dim, end = a->pos + a->n_query, size = row_bytes(a->k_type, dim);
     bytes *k = (bytes *)a->k + first * a->k_stride;
     for (size_t p = from; p < to; p += 8) {
-        bytes *row[8];
+        NK_UNSET bytes *row[8];
         float *out = keys + p / WIDE * WIDE * dim + p % WIDE;
         for (size_t j = 0; j < 8; j++) {
             size_t at = p + j < to ? p + j : to - 1;
