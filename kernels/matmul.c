@@ -133,7 +133,7 @@ static void pack_column(const mm *a, void *group, size_t c, size_t j, size_t k, 
         nk_columns_pack_f(group, c, x, n);
         return;
     }
-    unsigned char enc[ENC_BYTES];
+    __attribute__((uninitialized)) unsigned char enc[ENC_BYTES];
     a->ops->encode[a->with](x, enc, 1, n, NULL);
     if (a->wide[a->with])
         nk_columns_pack_wide(group, c, a->with, enc, n);
@@ -270,7 +270,7 @@ static void unpack(const mm *a, const nk_matrix *w, size_t begin, size_t end, si
     const unsigned char *chunk =
         (const unsigned char *)w->data + k * NK_CHUNK / t->block_len * t->block_size;
     for (size_t r = begin; r < end; r += NK_PANEL_ROWS, panel++) {
-        const void *row[NK_PANEL_ROWS];
+        __attribute__((uninitialized)) const void *row[NK_PANEL_ROWS];
         for (size_t i = 0; i < NK_PANEL_ROWS; i++)
             row[i] = chunk + (r + i < end ? r + i : end - 1) * w->row_size;
         a->ops->gemm[t->id].unpack(row, n, panel);
@@ -282,7 +282,7 @@ static void unpack(const mm *a, const nk_matrix *w, size_t begin, size_t end, si
 /* One product whose rows end inside its last panel, by way of a whole one beside y. */
 static void run_edge(nk_gemm_fn *run, nk_product p, size_t rows)
 {
-    float whole[NK_WIDE][NK_PANEL_ROWS];
+    __attribute__((uninitialized)) float whole[NK_WIDE][NK_PANEL_ROWS];
     float *y = p.y;
     size_t stride = p.y_stride;
     for (size_t c = 0; c < p.nc; c++)

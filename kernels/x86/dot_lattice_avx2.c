@@ -32,9 +32,9 @@ NK_INLINE void unpack_lattice(const lattice_type t, const bool less16,
     const uint64_t *grid = nk_grid_values(t.grid);
     for (int half = 0; half < 2; half++) {
         const void *const *w = row + 8 * half;
-        __m256i scale[8], min[8];
+        NK_UNSET __m256i scale[8], min[8];
         for (int r = 0; r < 8; r++) {
-            uint8_t sc[16];
+            NK_UNSET uint8_t sc[16];
             t.scales(w[r], sc);
             scale[r] = _mm256_cvtepu8_epi16(load16(sc));
             min[r] = _mm256_slli_epi16(scale[r], 4);
@@ -45,7 +45,7 @@ NK_INLINE void unpack_lattice(const lattice_type t, const bool less16,
             mins_to_lanes(p, half, false, min);
 #pragma GCC unroll 8
         for (int g = 0; g < 8; g++) {
-            __m256i q[8];
+            NK_UNSET __m256i q[8];
             for (int r = 0; r < 8; r++)
                 q[r] = _mm256_add_epi8(t.values(w[r], grid, g), less);
             to_lanes(p, (size_t)g * NK_LEN / 4, half, q);
@@ -58,9 +58,9 @@ static void unpack_iq4_xs(const void *const row[NK_PANEL_ROWS], size_t n, nk_pan
     (void)n;
     for (int half = 0; half < 2; half++) {
         const nk_block_iq4_xs *const *w = (const nk_block_iq4_xs *const *)row + 8 * half;
-        __m256i scale[8];
+        NK_UNSET __m256i scale[8];
         for (int r = 0; r < 8; r++) {
-            int16_t sc[8];
+            NK_UNSET int16_t sc[8];
             scales_iq4_xs(w[r], sc);
             __m128i v = load16(sc);
             scale[r] = _mm256_setr_m128i(_mm_unpacklo_epi16(v, v), _mm_unpackhi_epi16(v, v));
@@ -69,7 +69,7 @@ static void unpack_iq4_xs(const void *const row[NK_PANEL_ROWS], size_t n, nk_pan
         scales_to_lanes(p, half, true, scale);
 #pragma GCC unroll 8
         for (int g = 0; g < 8; g++) {
-            __m256i q[8];
+            NK_UNSET __m256i q[8];
             for (int r = 0; r < 8; r++)
                 q[r] = codes_iq4_xs(w[r], g);
             to_lanes(p, (size_t)g * NK_LEN / 4, half, q);
@@ -82,7 +82,7 @@ static void unpack_q1_0(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel
     for (size_t i = 0; i < n / NK_LEN; i++) {
         const size_t block = i * NK_LEN / NK_Q1_0_LEN * sizeof(nk_block_q1_0);
         for (int half = 0; half < 2; half++) {
-            __m256i q[8];
+            NK_UNSET __m256i q[8];
             for (int r = 0; r < 8; r++) {
                 const nk_block_q1_0 *b = (const void *)((const char *)row[8 * half + r] + block);
                 q[r] = _mm256_add_epi8(values_q1_0(b, (int)(i % (NK_Q1_0_LEN / NK_LEN))),

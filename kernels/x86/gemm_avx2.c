@@ -19,7 +19,7 @@ NK_INLINE void unpack_simple(const simple_type t, int less, const void *const ro
                 p->m[b][r] = _mm_cvtss_f32(f16_of_blocks(block + 2, t.block_size, 1));
         }
         for (int half = 0; half < 2; half++) {
-            __m256i q[8];
+            NK_UNSET __m256i q[8];
 #pragma GCC unroll 8
             for (int r = 0; r < 8; r++)
                 q[r] = _mm256_add_epi8(t.codes((const char *)row[8 * half + r] + b * t.block_size),
@@ -33,7 +33,7 @@ NK_INLINE void unpack_super(const super_type t, const void *const row[NK_PANEL_R
 {
     for (int half = 0; half < 2; half++) {
         const void *const *w = row + 8 * half;
-        __m256i scale[8], min[8];
+        NK_UNSET __m256i scale[8], min[8];
 #pragma GCC unroll 8
         for (int r = 0; r < 8; r++) {
             super_scales s = t.scales(w[r]);
@@ -46,7 +46,7 @@ NK_INLINE void unpack_super(const super_type t, const void *const row[NK_PANEL_R
         mins_to_lanes(p, half, t.per32, min);
 #pragma GCC unroll 8
         for (int g = 0; g < 8; g++) {
-            __m256i q[8];
+            NK_UNSET __m256i q[8];
 #pragma GCC unroll 8
             for (int r = 0; r < 8; r++)
                 q[r] = t.codes(w[r], g);

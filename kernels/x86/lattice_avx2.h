@@ -57,7 +57,7 @@ NK_INLINE __m256i four_points(const uint64_t *grid, unsigned a, unsigned b, unsi
 /* Points of four weights. */
 NK_INLINE __m256i eight_points(const uint64_t *grid, const uint8_t *low, unsigned high)
 {
-    uint64_t v[4];
+    NK_UNSET uint64_t v[4];
 #pragma GCC unroll 4
     for (int k = 0; k < 4; k++)
         v[k] = grid[low[2 * k] | (high >> 2 * k & 1) << 8] |
