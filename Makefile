@@ -69,6 +69,7 @@ POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o
 # An ISA is a file: the suffix selects its flags, everything else is baseline.
 # -Og: optimizing emulated vectors takes longer than running them. -fno-var-tracking: following the
 # variables of unrolled vector code for debuggers takes a third of its compilation, half of it with ASan.
+# -ftrivial-auto-var-init=uninitialized: their arrays of vectors were cleared by rep stos for every block.
 isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mavx2 -mfma -mf16c)$(if \
   $(filter %_avxvnni.c,$1),-mavx2 -mfma -mf16c -mavxvnni)$(if \
   $(filter %_avx512.c,$1),-mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c)$(if \
@@ -77,7 +78,7 @@ isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mav
   $(filter %_dotprod.c,$1),-march=armv8.2-a+dotprod)$(if \
   $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)$(if \
   $(filter tests/x86/%,$1), -Og -Wno-psabi)$(if $(filter 0,$(IS_CLANG)),$(if \
-  $(filter kernels/x86/%,$1), -fno-var-tracking))
+  $(filter kernels/x86/%,$1), -fno-var-tracking -ftrivial-auto-var-init=uninitialized))
 
 # Of vector kernels, unrolled as they are, some checks make compilers take minutes: under UBSan those of
 # pointers (ASan sees what they would), under TSan all (the C reference writes to the same places and is
