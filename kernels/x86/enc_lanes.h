@@ -7,7 +7,7 @@
 #ifdef NK_LANES
 
 #include "kernels/quant/super.h"
-#include "kernels/x86/lanes_fit.h"
+#include "kernels/x86/lanes_symmetric.h"
 
 enum {
     CHUNK = 8,                            /* super-blocks */
