@@ -235,6 +235,12 @@ NK_INLINE lane_mask lanes_passed(lanes at, lanes t)
     return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(at), _mm256_castps_si256(t)));
 }
 
+/* The lesser of numbers of which none or one is negative: their bits compare the same way. */
+NK_INLINE lanes lanes_lesser(lanes a, lanes b)
+{
+    return _mm256_castsi256_ps(_mm256_min_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+
 /* A table of sixteen in order, and of the middles between its neighbours. */
 typedef struct lane_table {
     __m256 value[2], middle[2]; /* the last middle is never reached */

@@ -200,6 +200,12 @@ NK_INLINE lane_mask lanes_passed(lanes at, lanes t)
     return _mm512_cmp_ps_mask(at, t, _CMP_LT_OQ);
 }
 
+/* The lesser of numbers of which none or one is negative: their bits compare the same way. */
+NK_INLINE lanes lanes_lesser(lanes a, lanes b)
+{
+    return _mm512_castsi512_ps(_mm512_min_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
+
 /* A table of sixteen in order, and of the middles between its neighbours. */
 typedef struct lane_table {
     __m512 value, middle; /* middle[15] is never reached */

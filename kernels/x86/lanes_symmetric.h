@@ -206,6 +206,8 @@ static __attribute__((noinline, cold)) void settle_moves(const symmetric_fit *f,
     const lanes first = lanes_set(1), last = lanes_set(TRIALS_A_WAY);
     for (int i = 0; i < n; i++) {
         lane_mask close = lanes_less_or_equal(steps_apart(at[i]), near);
+        if (!lanes_any(close))
+            continue;
         lanes steps = lanes_min(lanes_max(lanes_nearest_whole(at[i]), first), last);
         lanes trial = lanes_mul(lanes_set(0.1f), lanes_mul(steps, lanes_set(way)));
         trial = lanes_div(lanes_neg(lanes_add(lanes_set((float)nmax), trial)), f->max);
@@ -231,9 +233,9 @@ NK_INLINE fit_sums find_moves(const symmetric_fit *f, const int n, const int nma
         lanes code = lanes_min(lanes_nearest_whole(v), top);
         lanes half = lanes_with_sign_of(v, 0.5f), one = lanes_with_sign_of(v, 1);
         lanes ratio = lanes_pick(lanes_equal(x, f->max), of_max, lanes_div(dividend, x));
-        lanes out = lanes_min(lanes_mul_sub(lanes_add(code, half), ratio, all), beyond);
-        lanes in = lanes_min(lanes_neg_mul_add(lanes_sub(code, half), ratio, all), beyond);
-        apart = lanes_min(lanes_min(steps_apart(out), steps_apart(in)), apart);
+        lanes out = lanes_lesser(lanes_mul_sub(lanes_add(code, half), ratio, all), beyond);
+        lanes in = lanes_lesser(lanes_neg_mul_add(lanes_sub(code, half), ratio, all), beyond);
+        apart = lanes_lesser(lanes_lesser(steps_apart(out), steps_apart(in)), apart);
         p->out.at[i] = out;
         p->in.at[i] = in;
         set_products(wx, w, code, &p->lx[i], &p->l2[i]);
