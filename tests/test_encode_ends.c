@@ -1,6 +1,7 @@
-/* Encoders that search for scales, on groups whose fitted minimum lies beyond the group's own ends:
- * all of one sign, a few far out, and those of no importance. Every level writes the C row's bytes.
- */
+/* Encoders that search for scales, on groups that lead to the ends of what they tell apart: a
+ * fitted minimum beyond the group's own ends (all of one sign, a few far out, and those of no
+ * importance), and codes that change exactly where a trial stands. Every level writes the C row's
+ * bytes. */
 #include "tests/check.h"
 #include "tests/kernels.h"
 #include "tests/util.h"
@@ -42,6 +43,47 @@ CHECK_TEST(encode_ends, a_minimum_beyond_the_ends_gives_the_same_bytes)
             importance[c] = test_below(&r, 5) ? 100 * test_uniform(&r) * test_uniform(&r) : 0.0f;
         for (size_t k = 0; k < countof(ids); k++)
             for (size_t l = 1; l < levels; l++) {
+                check_level(&lv[l], nk_type_get(ids[k]), x, importance);
+                check_level(&lv[l], nk_type_get(ids[k]), x, NULL);
+            }
+    }
+}
+
+/* Values that a trial of nk_fit_symmetric puts on the middle of two codes, give or take two last
+ * places: group by group for each number of codes in use. */
+static void on_middles(test_rng *r, float *x, size_t n)
+{
+    static const int codes[] = {4, 8, 16, 32};
+    for (size_t g = 0; g < n; g += 16) {
+        int nmax = codes[test_below(r, countof(codes))];
+        float max = ldexpf(1 + test_uniform(r), (int)test_below(r, 24) - 16);
+        for (size_t i = g; i < g + 16; i++) {
+            float step = (float)test_below(r, 19) - 9;
+            float v = (float)test_below(r, (uint32_t)nmax) + 0.5f;
+            v = max * v / ((float)nmax + 0.1f * step);
+            for (uint32_t k = test_below(r, 3); k > 0; k--)
+                v = nextafterf(v, max);
+            x[i] = test_below(r, 2) ? v : -v;
+        }
+        x[g + test_below(r, 16)] = test_below(r, 2) ? max : -max;
+    }
+}
+
+CHECK_TEST(encode_ends, a_code_that_changes_at_a_trial_gives_the_same_bytes)
+{
+    static const nk_type_id ids[] = {NK_Q3_K, NK_Q6_K, NK_Q4_0, NK_Q5_0};
+    static float x[ROWS * COLS], importance[COLS];
+    test_rng r = test_rng_make(6);
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    for (int round = 0; round < ROUNDS; round++) {
+        on_middles(&r, x, ROWS * COLS);
+        for (size_t c = 0; c < COLS; c++)
+            importance[c] = test_below(&r, 5) ? 100 * test_uniform(&r) : 0.0f;
+        for (size_t k = 0; k < countof(ids); k++)
+            for (size_t l = 1; l < levels; l++) {
+                if (!lv[l].ops.encode[ids[k]])
+                    continue;
                 check_level(&lv[l], nk_type_get(ids[k]), x, importance);
                 check_level(&lv[l], nk_type_get(ids[k]), x, NULL);
             }

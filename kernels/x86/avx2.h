@@ -24,6 +24,11 @@ NK_INLINE __m256i load32(const void *p)
     return _mm256_loadu_si256((const __m256i_u *)p);
 }
 
+NK_INLINE void store32(void *p, __m256i v)
+{
+    _mm256_storeu_si256((__m256i_u *)p, v);
+}
+
 NK_INLINE __m128i load16(const void *p)
 {
     return _mm_loadu_si128((const __m128i_u *)p);

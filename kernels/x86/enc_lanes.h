@@ -7,7 +7,8 @@
 #ifdef NK_LANES
 
 #include "kernels/quant/super.h"
-#include "kernels/x86/lanes_fit.h"
+#include "kernels/x86/lanes_symmetric.h"
+#include "kernels/x86/super_avx2.h"
 
 enum {
     CHUNK = 8,                            /* super-blocks */
@@ -449,6 +450,26 @@ static void encode_q3_k(const float *src, void *dst, size_t nrows, size_t ncols,
     }
 }
 
+/* nk_pack_q6_k, 32 codes at a time. */
+NK_INLINE void pack_q6_k(nk_block_q6_k *b, const nk_symmetric_block *s)
+{
+    for (int half = 0; half < 2; half++) {
+        __m256i q[4], high = _mm256_setzero_si256();
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++) {
+            q[k] = load32(s->code + 128 * half + 32 * k);
+            high = _mm256_or_si256(high, bits_of(q[k], 4, 2, 2 * k));
+        }
+#pragma GCC unroll 2
+        for (int k = 0; k < 2; k++)
+            store32(b->ql + 64 * half + 32 * k,
+                    _mm256_or_si256(bits_of(q[k], 0, 4, 0), bits_of(q[k + 2], 0, 4, 4)));
+        store32(b->qh + 32 * half, high);
+    }
+    memcpy(b->scales, s->sc, sizeof b->scales);
+    b->d = s->d;
+}
+
 static void encode_q6_k(const float *src, void *dst, size_t nrows, size_t ncols,
                         const float *importance)
 {
@@ -467,7 +488,7 @@ static void encode_q6_k(const float *src, void *dst, size_t nrows, size_t ncols,
             if (size[b] < NK_GROUP_EPS)
                 memset(&out[b], 0, sizeof out[b]);
             else
-                nk_pack_q6_k(&out[b], &s[b]);
+                pack_q6_k(&out[b], &s[b]);
         }
     }
 }

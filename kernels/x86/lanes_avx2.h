@@ -152,10 +152,12 @@ NK_INLINE bool lanes_all(lane_mask m)
     return _mm256_movemask_ps(m) == 255;
 }
 
-/* m ? a : b */
+/* m ? a : b, as the instruction itself, which looks at the sign of m alone: gcc 12 compares m with
+ * 0 before its intrinsic. */
 NK_INLINE lanes lanes_pick(lane_mask m, lanes a, lanes b)
 {
-    return _mm256_blendv_ps(b, a, m);
+    __asm__("vblendvps %3, %2, %1, %0" : "=x"(b) : "x"(b), "xm"(a), "x"(m));
+    return b;
 }
 
 /* nk_clamp(nk_nearest(v), low, high) + up of scale.h, for every bit pattern. */
@@ -202,6 +204,41 @@ NK_INLINE lanes lanes_nearest_whole(lanes v)
 NK_INLINE lanes lanes_not_negative(lanes v)
 {
     return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(v), _mm256_setzero_si256()));
+}
+
+/* magnitude >= 0 under the sign of v. */
+NK_INLINE lanes lanes_with_sign_of(lanes v, float magnitude)
+{
+    return _mm256_or_ps(_mm256_and_ps(v, _mm256_set1_ps(-0.0f)), _mm256_set1_ps(magnitude));
+}
+
+/* a * b - c and c - a * b, rounded once. */
+NK_INLINE lanes lanes_mul_sub(lanes a, lanes b, lanes c)
+{
+    return _mm256_fmsub_ps(a, b, c);
+}
+
+NK_INLINE lanes lanes_neg_mul_add(lanes a, lanes b, lanes c)
+{
+    return _mm256_fnmadd_ps(a, b, c);
+}
+
+NK_INLINE lane_mask lanes_equal(lanes a, lanes b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_EQ_OQ);
+}
+
+/* at < t of positive numbers, for lanes_pick alone, which looks at the sign: a difference of their
+ * bits will do, and that leaves adders and multipliers alone. */
+NK_INLINE lane_mask lanes_passed(lanes at, lanes t)
+{
+    return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(at), _mm256_castps_si256(t)));
+}
+
+/* The lesser of numbers of which none or one is negative: their bits compare the same way. */
+NK_INLINE lanes lanes_lesser(lanes a, lanes b)
+{
+    return _mm256_castsi256_ps(_mm256_min_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
 }
 
 /* A table of sixteen in order, and of the middles between its neighbours. */

@@ -172,6 +172,40 @@ NK_INLINE lanes lanes_not_negative(lanes v)
     return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(v), _mm512_setzero_si512()));
 }
 
+/* magnitude >= 0 under the sign of v. */
+NK_INLINE lanes lanes_with_sign_of(lanes v, float magnitude)
+{
+    return _mm512_or_ps(_mm512_and_ps(v, _mm512_set1_ps(-0.0f)), _mm512_set1_ps(magnitude));
+}
+
+/* a * b - c and c - a * b, rounded once. */
+NK_INLINE lanes lanes_mul_sub(lanes a, lanes b, lanes c)
+{
+    return _mm512_fmsub_ps(a, b, c);
+}
+
+NK_INLINE lanes lanes_neg_mul_add(lanes a, lanes b, lanes c)
+{
+    return _mm512_fnmadd_ps(a, b, c);
+}
+
+NK_INLINE lane_mask lanes_equal(lanes a, lanes b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
+}
+
+/* at < t of positive numbers, for lanes_pick alone. */
+NK_INLINE lane_mask lanes_passed(lanes at, lanes t)
+{
+    return _mm512_cmp_ps_mask(at, t, _CMP_LT_OQ);
+}
+
+/* The lesser of numbers of which none or one is negative: their bits compare the same way. */
+NK_INLINE lanes lanes_lesser(lanes a, lanes b)
+{
+    return _mm512_castsi512_ps(_mm512_min_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
+
 /* A table of sixteen in order, and of the middles between its neighbours. */
 typedef struct lane_table {
     __m512 value, middle; /* middle[15] is never reached */
