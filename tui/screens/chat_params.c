@@ -26,6 +26,7 @@ static const char *const think_word[] = {
     [NB_THINK_AUTO] = "auto", [NB_THINK_OFF] = "off", [NB_THINK_ON] = "on"};
 
 static const char *const cache_word[] = {"f16", "bf16", "q8_0", "q4_0", "f32"};
+enum { LAST_CACHE = countof(cache_word) - 1 };
 
 static const param_row rows[CP_COUNT] = {
     [CP_TEMP] = {"temp", "0 = greedy: always the likeliest token", 0, 10, REAL, false, NULL},
@@ -44,10 +45,10 @@ static const param_row rows[CP_COUNT] = {
     [CP_SYSTEM] = {"system", "said before the first message", 0, 0, TEXT, true, NULL},
     [CP_DRAFT] = {"draft", "guess ahead, same answer: text, light pane", 0, 2, WORD, false,
                   guess_word},
-    [CP_KEYS] = {"k-cache", "type of cached keys; loads anew", 0, countof(cache_word) - 1, WORD,
-                 true, cache_word},
-    [CP_VALUES] = {"v-cache", "type of cached values; loads anew", 0, countof(cache_word) - 1, WORD,
-                   true, cache_word},
+    [CP_KEYS] = {"k-cache", "type of cached keys; loads anew", 0, LAST_CACHE, WORD, true,
+                 cache_word},
+    [CP_VALUES] = {"v-cache", "type of cached values; loads anew", 0, LAST_CACHE, WORD, true,
+                   cache_word},
     [CP_LORA] = {"lora", "adapter, a GGUF file; loads anew", 0, 0, TEXT, true, NULL},
     [CP_LORA_SCALE] = {"lora-scale", "how much of it; loads anew", -1e6, 1e6, REAL, true, NULL},
 };
