@@ -347,7 +347,7 @@ CHECK_TEST(hf, an_unknown_class_is_told_what_is_known)
     nb_kvs *kvs;
     nb_err err;
     check(keys_of(f.dir, &kvs, &err) == NB_UNSUPPORTED && strstr(err.msg, "MambaForCausalLM") &&
-              strstr(err.msg, "Llama ") && strstr(err.msg, " Bitnet)"),
+              strstr(err.msg, "Llama ") && strstr(err.msg, " BitNet)"),
           "%s", err.msg);
     nb_kvs_close(&kvs);
     check(!nb_hf_class_find("") && !nb_hf_class_find("Llama") && !nb_hf_class_find("|"),

@@ -72,6 +72,56 @@ CHECK_TEST(hf_names, card_then_id_then_folder)
     nb_json_close(&doc);
 }
 
+/* What gguf-py makes of generation_config.json, in its order and types; what is no number where one
+ * belongs, or does not fit, is left out. */
+CHECK_TEST(hf_names, makers_sampling_is_kept_as_the_converter_keeps_it)
+{
+    static const struct {
+        const char *config, *want;
+    } row[] = {
+        {"{\"temperature\":0.7,\"top_p\":0.9,\"top_k\":20,\"do_sample\":true}",
+         "top_k=20:i32 top_p=0.9:f32 temp=0.7:f32 "},
+        {"{\"repetition_penalty\":1.05,\"min_p\":0,\"sequence\":\"k;p\",\"mirostat\":2}",
+         "sequence=k;p:str min_p=0:f32 penalty_repeat=1.05:f32 mirostat=2:i32 "},
+        {"{\"penalty_repeat\":1.5,\"repetition_penalty\":1.05}", "penalty_repeat=1.5:f32 "},
+        {"{\"temperature\":null,\"top_k\":0.5,\"top_p\":\"x\",\"min_p\":1e300,"
+         "\"penalty_last_n\":3000000000}",
+         ""},
+    };
+    for (size_t i = 0; i < countof(row); i++) {
+        hf_folder f = hf_folder_make("sampled", HF_LLAMA(""));
+        static const char prefix[] = "general.sampling.";
+        nb_kvs *kvs = NULL;
+        nb_str got = {0};
+        nb_err err;
+        test_spit(test_path(f.dir, "generation_config.json"), row[i].config, strlen(row[i].config));
+        check(nb_kvs_open(&kvs, &err) == NB_OK, "%s", err.msg);
+        check(nb_hf_identity(kvs, f.dir, NULL, "llama", &err) == NB_OK, "%s", err.msg);
+        for (size_t k = 0; k < nb_kvs_count(kvs); k++) {
+            const nb_kv *kv = nb_kvs_at(kvs, k);
+            char whole[32];
+            const char *text;
+            double v;
+            size_t n;
+            if (strncmp(kv->key, prefix, sizeof prefix - 1) != 0)
+                continue;
+            nb_str_addf(&got, "%s=", kv->key + sizeof prefix - 1);
+            if (nb_kvs_str(kvs, kv->key, &text, &n))
+                nb_str_addf(&got, "%.*s:str ", (int)n, text);
+            else if (nb_kvs_float(kvs, kv->key, &v))
+                nb_str_addf(&got, "%g:f32 ", v);
+            else {
+                check(kv->type == NB_KV_I32, "%s: type %d", kv->key, kv->type);
+                nb_kv_text(kv, whole, sizeof whole);
+                nb_str_addf(&got, "%s:i32 ", whole);
+            }
+        }
+        check(strcmp(nb_str_c(&got), row[i].want) == 0, "%s: %s", row[i].config, nb_str_c(&got));
+        nb_str_free(&got);
+        nb_kvs_close(&kvs);
+    }
+}
+
 /* Names are foreign text: long ones, many parts, odd bytes. */
 CHECK_TEST(hf_names, hostile_ids_stay_defined)
 {

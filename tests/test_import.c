@@ -8,6 +8,7 @@
 #include "tests/run_child.h"
 #include "tests/util.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,22 +31,64 @@ static const import_row rows[] = {
     {"gptq8", "Q8_0", NULL, LINEARS, NULL},
     {"gptq_marlin", "Q4_0", NULL, 5, NULL},
     {"awq_gemm", "Q4_1", NULL, LINEARS, NULL},
+    {"gptq2", "Q4_0", NULL, LINEARS, NULL},
+    {"gptq3", "Q4_1", NULL, LINEARS, NULL},
+    {"gptq4_v2", "Q4_1", NULL, LINEARS, NULL},
+    {"awq_gemv", "Q4_1", NULL, LINEARS, NULL},
     {"awq_gemv_fast", "Q4_1", NULL, LINEARS, NULL},
+    {"awq_marlin", "Q4_0", NULL, 5, NULL},
+    {"bitnet_packed", "TQ2_0", NULL, LINEARS, NULL},
+    {"bitnet_offline", "TQ1_0", NULL, LINEARS, NULL},
     {"bnb_nf4", "Q8_0", NULL, 0, "16 levels"},
+    {"bnb_nf4_nested", "Q8_0", NULL, 0, "16 levels"},
     {"bnb_fp4", "Q8_0", NULL, 0, "a sixteenth"},
     {"bnb_int8", "Q8_0", NULL, 0, "steps are rounded to float16"},
     {"ct_int8", "Q8_0", NULL, LINEARS, NULL},
+    {"ct_pack", "Q4_0", NULL, LINEARS, NULL},
+    {"ct_pack_asym", "Q4_1", NULL, LINEARS, NULL},
+    {"ct_mixed", "Q4_0", "blk.*.ffn_*=q8_0", LINEARS, NULL},
     {"ct_fp8", "BF16", NULL, 0, "rounded to bfloat16"},
     {"ct_fp8", "Q8_0", NULL, 0, "chosen anew"},
+    {"fp8_block", "BF16", NULL, 1, "rounded to bfloat16"},
     {"fp8_block_pow2", "BF16", NULL, LINEARS, NULL},
     {"nvfp4", "F32", "blk.*=nvfp4", 6, "rounded to float16"}, /* a width of 96 */
+    {"nvfp4_llama", "F32", "blk.*=nvfp4", 14, NULL},
+    {"nvfp4_moe", "F32", "blk.*=nvfp4", 14, NULL},
     {"nvfp4", "Q4_K_M", NULL, 0, "chosen anew"},
     {"hqq4", "Q4_1", NULL, 0, "steps and offsets are rounded to float16"},
     {"hqq4_axis0", "Q8_0", NULL, 0, "chosen anew"},
+    {"hqq8_axis0", "Q8_0", NULL, 0, "chosen anew"},
     {"quanto_int8", "Q8_0", NULL, LINEARS, NULL},
     {"quanto_int4", "Q4_1", NULL, LINEARS, NULL},
     {"gpt_oss_mxfp4", "MXFP4_MOE", NULL, 3, NULL},
 };
+
+/* Not packed: what gptq4_order is made from. */
+static const char plain_twin[] = "gptq4_order_plain";
+
+CHECK_TEST(import, no_packing_is_left_out)
+{
+    static const char end[] = ".safetensors";
+    DIR *d = opendir(test_data("packed"));
+    struct dirent *e;
+    size_t n = 0;
+    check(d, "%s cannot be listed", test_data("packed"));
+    while ((e = readdir(d))) {
+        size_t len = strlen(e->d_name), i = 0;
+        if (len < sizeof end || strcmp(e->d_name + len - sizeof end + 1, end) != 0)
+            continue;
+        len -= sizeof end - 1;
+        n++;
+        if (len == strlen(plain_twin) && memcmp(e->d_name, plain_twin, len) == 0)
+            continue;
+        while (i < countof(rows) &&
+               (strlen(rows[i].name) != len || memcmp(rows[i].name, e->d_name, len) != 0))
+            i++;
+        check(i < countof(rows), "%s has no row", e->d_name);
+    }
+    closedir(d);
+    check(n >= 30, "%zu checkpoints", n);
+}
 
 /* The largest |decoded - defined| of one tensor by this test's own arithmetic, and where. */
 static double worst_of(const nb_view *v, const nb_weights *out, uint64_t *at)
@@ -136,6 +179,9 @@ CHECK_TEST(import, the_command_prints_the_proof_or_the_loss)
                             "chosen anew; at most 0.0") &&
               strstr(c.out, ", at row ") && strstr(c.out, "3 of them are in another order"),
           "%s%s", c.out, c.err);
+    child_free(&c);
+    c = quantize("gptq4", "Q4_K_M", NULL);
+    check(c.code != 0 && strstr(c.err, "is already quantized (gptq, kept as q4_0)"), "%s", c.err);
     child_free(&c);
     c = quantize("bnb_nf4", "Q8_0", "--dry-run");
     check(c.code == 0 && strstr(c.out, "from bitsandbytes nf4: its 16 levels"), "%s%s", c.out,

@@ -6,6 +6,7 @@
 #include "core/base/str.h"
 #include "core/files/gguf.h"
 #include "core/files/weights.h"
+#include "tests/hf_folder.h"
 #include "tests/util.h"
 
 #include <stdio.h>
@@ -228,6 +229,12 @@ CHECK_TEST(weights, impostors_are_named)
         check(st == row[i].status && !w, "%s: status %d", row[i].name, st);
         check(strstr(err.msg, row[i].says), "%s: %s", row[i].name, err.msg);
     }
+    /* A header of 60 bytes begins with the '<' of a page. */
+    const char *path = test_path(test_tmpdir(), "sixty.safetensors");
+    hf_put_tensors(path, "{\"w\":{\"dtype\":\"F16\",\"shape\":[4,8],\"data_offsets\":[0,64]}}   ",
+                   64);
+    check(nb_weights_open(&w, path, &err) == NB_OK && nb_weights_count(w) == 1, "%s", err.msg);
+    nb_weights_close(&w);
     char dir[600];
     snprintf(dir, sizeof dir, "%s/no-model", test_tmpdir());
     mkdir(dir, 0755);

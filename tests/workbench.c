@@ -21,7 +21,7 @@ void workbench_config(nb_config *cfg, const char *dir)
     snprintf(cfg->theme, sizeof cfg->theme, "default");
 }
 
-workbench workbench_run(const char *script)
+static workbench run(const char *script, ui_app_options opt)
 {
     static int runs;
     workbench w = {0};
@@ -32,7 +32,10 @@ workbench workbench_run(const char *script)
     const char *path = test_path(w.dir, "script"), *home = getenv("HOME");
     char *home_was = home ? strdup(home) : NULL;
     const char *paths[] = {test_data("nibble-demo")};
-    ui_app_options opt = {.paths = paths, .n_paths = 1, .script = path, .threads = 2};
+    opt.paths = paths;
+    opt.n_paths = 1;
+    opt.script = path;
+    opt.threads = 2;
     workbench_config(cfg, w.dir);
     test_spit(path, script, strlen(script));
     setenv("HOME", w.dir, 1); /* no model of the machine's owner in the list */
@@ -46,6 +49,16 @@ workbench workbench_run(const char *script)
     free(home_was);
     free(cfg);
     return w;
+}
+
+workbench workbench_run(const char *script)
+{
+    return run(script, (ui_app_options){0});
+}
+
+workbench workbench_chat(const char *script, const ui_app_setting *settings, size_t n)
+{
+    return run(script, (ui_app_options){.start = "chat", .settings = settings, .n_settings = n});
 }
 
 const char *workbench_screen(workbench *w, const char *name)

@@ -15,6 +15,8 @@ typedef struct workbench {
 
 /* "save-screen a" lands in the scratch folder. */
 workbench workbench_run(const char *script);
+/* The same on Chat, with settings as given with the command. */
+workbench workbench_chat(const char *script, const ui_app_setting *settings, size_t n);
 /* Text of a saved file; NULL when it was not saved. Valid until workbench_free. */
 const char *workbench_screen(workbench *w, const char *name);
 void workbench_free(workbench *w);

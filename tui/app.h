@@ -11,11 +11,18 @@
 #include "tui/screens/screen.h"
 #include "tui/workspace.h"
 
+/* A setting of the first screen, by the name its panel shows. */
+typedef struct ui_app_setting {
+    const char *name, *value;
+} ui_app_setting;
+
 typedef struct ui_app_options {
     const char *const *paths; /* given models */
     size_t n_paths;
-    const char *script; /* --script FILE: headless replay */
-    const char *start;  /* first screen by name, NULL = models */
+    const char *script;             /* --script FILE: headless replay */
+    const char *start;              /* first screen by name, NULL = models */
+    const ui_app_setting *settings; /* [n_settings] of Chat */
+    size_t n_settings;
     bool read_only, offline, ascii, no_color, no_mouse;
     bool plain; /* lines instead of screens: needs no terminal */
     int threads;

@@ -1,7 +1,13 @@
 /* A Hugging Face directory seen as GGUF: config.json keys, tensor names, row orders, tokenizer and
  * special tokens become GGUF keys and names (quant.md 2.1-2.3), so that everything above knows one
  * vocabulary. Which class maps how is its row in hf_class.c: name and key tables, flags, defaults.
- */
+ *
+ * Tensors and keys are those of llama.cpp's converter (@ de3ff81), and these besides, or instead:
+ * - tokenizer.ggml.pre names the rules that tokenizer.json holds; of names with the same rules
+ *   (smollm, starcoder, refact, command-r) the first, where the converter goes by a list of hashes;
+ * - every token of generation_config.json that ends a turn: eot and eom, where it takes one;
+ * - unknown and padding ids and add_space_prefix of a tokenizer.model, also where they are usual;
+ * - attention.sliding_window of Mistral and StarCoder2, as transformers has it. */
 #ifndef NIBBLE_HF_H
 #define NIBBLE_HF_H
 

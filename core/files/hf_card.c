@@ -341,6 +341,7 @@ nb_status nb_hf_identity(nb_kvs *kvs, const char *dir, const nb_jval *config, co
     size_t n;
     NB_TRY(nb_kvs_put_str(kvs, "general.architecture", arch, strlen(arch), err));
     NB_TRY(nb_kvs_put_str(kvs, "general.type", "model", 5, err));
+    NB_TRY(nb_hf_sampling(kvs, dir, err));
     n = strlen(name);
     NB_TRY(put_title(kvs, "general.name", name, n <= MAX_VALUE ? n : MAX_VALUE, err));
     if (!nb_path_join(path, sizeof path, dir, "README.md"))

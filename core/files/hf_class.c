@@ -1,8 +1,10 @@
 /* The classes of Hugging Face models that nibble knows: one row each. Facts: llama.cpp's converter
  * (conversion/NAME.py @ 2bbcf7f, before 2026 convert_hf_to_gguf.py) and transformers' configuration
  * classes for what a config.json leaves out. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/files/hf_private.h"
 
@@ -334,11 +336,24 @@ static size_t family_length(const char *names)
     return n;
 }
 
+/* "Qwen2Moe" after "Qwen2" tells nothing new, "Gemma2" after "Gemma" does. */
+static bool is_variant(const char *names, const char *of)
+{
+    size_t n = family_length(of);
+    return strncasecmp(names, of, n) == 0 && !isdigit((unsigned char)names[n]);
+}
+
 void nb_hf_class_list(char *out, size_t cap)
 {
+    const char *last = NULL;
     size_t n = 0;
     out[0] = '\0';
-    for (size_t i = 0; i < countof(classes) && n < cap; i++)
-        n += (size_t)snprintf(out + n, cap - n, "%s%.*s", i ? " " : "",
-                              (int)family_length(classes[i].classes), classes[i].classes);
+    for (size_t i = 0; i < countof(classes) && n < cap; i++) {
+        const char *names = classes[i].classes;
+        if (last && is_variant(names, last))
+            continue;
+        n += (size_t)snprintf(out + n, cap - n, "%s%.*s", last ? " " : "",
+                              (int)family_length(names), names);
+        last = names;
+    }
 }

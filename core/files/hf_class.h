@@ -77,7 +77,8 @@ const nb_hf_class *nb_hf_class_of_arch(const char *gguf_arch); /* first of that 
 /* Whether a GGUF architecture is one of those the table's classes become, or one that runs and that
  * no class becomes. */
 bool nb_hf_runs(const char *gguf_arch);
-/* "Llama Mistral ...": what people call the families, as much as fits. */
+/* "Llama Mistral ...": what people call the families, their variants left out,
+ * as much as fits. */
 void nb_hf_class_list(char *out, size_t cap);
 
 extern const nb_hf_name nb_hf_names_llama[], nb_hf_names_post_norm[], nb_hf_names_gemma[],

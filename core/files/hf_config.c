@@ -104,8 +104,8 @@ static nb_status find_class(nb_hf_config *c)
     if (c->class)
         return NB_OK;
     nb_hf_class_list(known, sizeof known);
-    return nb_fail(c->err, NB_UNSUPPORTED, "class %.36s is not supported (supported: %s)",
-                   class_name, known);
+    return nb_fail(c->err, NB_UNSUPPORTED,
+                   "config.json: class %.60s does not run here (these do: %s)", class_name, known);
 }
 
 /* An absent or null count of key/value heads is that of the heads, unless the class assumes one

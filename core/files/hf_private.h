@@ -68,10 +68,12 @@ typedef struct nb_hf_shards {
 nb_status nb_hf_shards_open(nb_hf_shards *out, const char *dir, nb_err *err);
 void nb_hf_shards_close(nb_hf_shards *s);
 
-/* general.*: architecture, type, name, and what README.md's front matter tells of licence, origin,
- * tags and languages. config: root of config.json. */
+/* general.*: architecture, type, sampling, name, and what README.md's front matter tells of
+ * licence, origin, tags and languages. config: root of config.json. */
 nb_status nb_hf_identity(nb_kvs *kvs, const char *dir, const nb_jval *config, const char *arch,
                          nb_err *err);
+/* general.sampling.* from dir/generation_config.json, where there is one. */
+nb_status nb_hf_sampling(nb_kvs *kvs, const char *dir, nb_err *err);
 /* What the model's id or the folder's name tells beyond the card: general.basename, finetune,
  * version, size_label, organization. params: how many weights, 0 if not known. */
 nb_status nb_hf_names(nb_kvs *kvs, const char *dir, const nb_jval *config, uint64_t params,

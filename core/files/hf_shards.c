@@ -44,6 +44,16 @@ static nb_status on_entry(void *arg, const char *tensor, const char *file, nb_er
     return nb_index_add(&c->seen, file, len, s->n++, err);
 }
 
+static bool only_pickles(const char *dir)
+{
+    static const char *const name[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};
+    char path[PATH_MAX];
+    for (size_t i = 0; i < countof(name); i++)
+        if (nb_path_join(path, sizeof path, dir, name[i]) && nb_exists(path))
+            return true;
+    return false;
+}
+
 nb_status nb_hf_shards_open(nb_hf_shards *out, const char *dir, nb_err *err)
 {
     char path[PATH_MAX];
@@ -57,6 +67,12 @@ nb_status nb_hf_shards_open(nb_hf_shards *out, const char *dir, nb_err *err)
         nb_index_free(&c.seen);
     } else if (nb_path_join(path, sizeof path, dir, "model.safetensors") && nb_exists(path)) {
         memcpy(s.name[s.n++], "model.safetensors", sizeof "model.safetensors");
+    } else if (only_pickles(dir)) {
+        st =
+            nb_fail(err, NB_UNSUPPORTED,
+                    "%s: its weights are pickles (pytorch_model.bin), which are never read because "
+                    "they can run code: take a repository with safetensors",
+                    dir);
     } else {
         st = nb_fail(err, NB_NOTFOUND, "%s: neither model.safetensors nor its index is here", dir);
     }

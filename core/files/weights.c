@@ -68,20 +68,6 @@ nb_status nb_weights_add_file(nb_weights *w, const char *path, nb_err *err)
     return NB_OK;
 }
 
-/* What is often found where a model should be. */
-static nb_status name_impostor(const nb_map *m, const char *path, nb_err *err)
-{
-    static const char lfs[] = "version https://git-lfs";
-    if (m->len == 0)
-        return nb_fail(err, NB_FORMAT, "%s: file is empty", path);
-    if (m->len >= sizeof lfs - 1 && memcmp(m->at, lfs, sizeof lfs - 1) == 0)
-        return nb_fail(err, NB_FORMAT,
-                       "%s: is a git-LFS pointer, not the model: fetch it with git lfs pull", path);
-    if (m->at[0] == '<')
-        return nb_fail(err, NB_FORMAT, "%s: is an HTML page, not a model", path);
-    return NB_OK;
-}
-
 /* --- one list of views over all files ------------------------------------------------------------
  */
 
@@ -126,7 +112,7 @@ static nb_status alloc_views(nb_weights *w, size_t n, nb_err *err)
 static nb_status parse_gguf(nb_weights *w, size_t i, nb_err *err)
 {
     nb_file_slot *f = &w->files[i];
-    NB_TRY(name_impostor(&f->map, w->paths[i], err));
+    NB_TRY(nb_weights_impostor(&f->map, w->paths[i], err));
     return nb_gguf_parse(&f->gguf, f->map.at, f->map.len, f->map.len, w->paths[i], err);
 }
 
@@ -201,7 +187,7 @@ static nb_status open_safetensors(nb_weights *w, const char *path, nb_err *err)
 {
     nb_file_slot *f = &w->files[0];
     w->container = NB_SAFETENSORS;
-    NB_TRY(name_impostor(&f->map, path, err));
+    NB_TRY(nb_weights_impostor(&f->map, path, err));
     NB_TRY(nb_safetensors_parse(&f->safetensors, f->map.at, f->map.len, f->map.len, path, err));
     NB_TRY(nb_kvs_open(&w->kvs, err));
     NB_TRY(alloc_views(w, f->safetensors.n_tensors, err));
@@ -238,9 +224,14 @@ static nb_status open_dir(nb_weights *w, const char *dir, nb_err *err)
     char path[PATH_MAX];
     if (nb_path_join(path, sizeof path, dir, "config.json") && nb_exists(path))
         return nb_weights_open_hf(w, dir, err);
-    if (!only_gguf(dir, path, sizeof path))
+    if (!only_gguf(dir, path, sizeof path)) {
+        if (nb_path_join(path, sizeof path, dir, "adapter_config.json") && nb_exists(path))
+            return nb_fail(err, NB_UNSUPPORTED,
+                           "%s: is a LoRA adapter of PEFT, no model: --lora takes its GGUF file",
+                           dir);
         return nb_fail(err, NB_NOTFOUND,
                        "%s: no model here: neither config.json nor one .gguf file", dir);
+    }
     NB_TRY(nb_weights_add_file(w, path, err));
     return open_gguf(w, path, err);
 }
@@ -287,11 +278,6 @@ nb_status nb_weights_open(nb_weights **out, const char *path, nb_err *err)
 nb_status nb_weights_index(nb_weights *w, nb_err *err)
 {
     return index_views(w, err);
-}
-
-nb_status nb_weights_impostor(const nb_map *m, const char *path, nb_err *err)
-{
-    return name_impostor(m, path, err);
 }
 
 /* --- readers -------------------------------------------------------------------------------------

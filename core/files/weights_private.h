@@ -49,7 +49,8 @@ struct nb_weights {
 nb_status nb_weights_add_file(nb_weights *w, const char *path, nb_err *err);
 /* Builds the name index; refuses twins. */
 nb_status nb_weights_index(nb_weights *w, nb_err *err);
-/* NB_FORMAT with a sentence for an empty file, a git-LFS pointer, an HTML page. */
+/* NB_FORMAT or NB_UNSUPPORTED with a sentence for an empty file, a git-LFS pointer, an HTML page, a
+ * pickle, a file older than GGUF. */
 nb_status nb_weights_impostor(const nb_map *m, const char *path, nb_err *err);
 nb_status nb_weights_open_hf(nb_weights *w, const char *dir, nb_err *err);
 /* Keeps codes of act-order where columns can be sorted; views are not sorted yet. */

@@ -254,11 +254,35 @@ static void set_reach(nb_model *m)
     }
 }
 
+/* GGUF files of other things say so in general.type (gguf-py, GGUFType), and safetensors alone say
+ * nothing of the model they belong to. */
+static nb_status refuse_kind(const nb_weights *w, nb_err *err)
+{
+    static const struct {
+        const char *type, *is;
+    } kinds[] = {
+        {"adapter", "a LoRA adapter, no model: give it to chat or eval with --lora"},
+        {"imatrix", "an importance matrix, no model: give it to quantize with --imatrix"},
+    };
+    const char *type, *file = nb_path_base(nb_weights_path(w));
+    size_t n;
+    if (nb_weights_container(w) == NB_SAFETENSORS)
+        return nb_fail(
+            err, NB_UNSUPPORTED,
+            "%.140s: weights alone: the config.json that tells their model is not beside", file);
+    for (size_t i = 0;
+         nb_kvs_str(nb_weights_kvs(w), "general.type", &type, &n) && i < countof(kinds); i++)
+        if (strlen(kinds[i].type) == n && memcmp(kinds[i].type, type, n) == 0)
+            return nb_fail(err, NB_UNSUPPORTED, "%.140s: %s", file, kinds[i].is);
+    return NB_OK;
+}
+
 static nb_status load(nb_model *m, nb_err *err)
 {
     if (!nb_weights_count(m->weights))
         return nb_fail(err, NB_UNSUPPORTED, "%.140s: keys alone, no weights that could run",
                        nb_path_base(nb_weights_path(m->weights)));
+    NB_TRY(refuse_kind(m->weights, err));
     NB_TRY(nb_hparams_read(&m->hp, nb_weights_kvs(m->weights), err));
     if (nb_weights_find(m->weights, "blk.0.attn_qkv.weight"))
         m->hp.features |= NB_ARCH_FUSED_QKV;

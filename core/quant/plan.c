@@ -321,12 +321,13 @@ static nb_status check_path(const nb_recipe *r, const item *it, const nk_type *t
     bool ternary = from->id == NK_TQ2_0 && to->id == NK_TQ1_0;
     bool spelled_out = (to->is_float || ternary) && it->src && nb_weights_packing(it->src);
     *requantized = !from->is_float && !spelled_out;
-    if (*requantized && !allow_requantize)
-        return nb_fail(err, NB_REFUSED,
-                       "tensor \"%s\" is already quantized (%s); quantizing it again loses more "
-                       "than from the source",
-                       it->t.name, from->name);
-    return NB_OK;
+    if (!*requantized || allow_requantize)
+        return NB_OK;
+    const char *packing = it->src ? nb_weights_packing(it->src) : NULL;
+    return nb_fail(err, NB_REFUSED,
+                   "tensor \"%s\" is already quantized (%s%s%s); quantizing it again loses more "
+                   "than from the source",
+                   it->t.name, packing ? packing : "", packing ? ", kept as " : "", from->name);
 }
 
 static nb_status plan_tensor(nb_plan *p, const nb_recipe *r, size_t i, const item *it,

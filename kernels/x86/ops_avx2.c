@@ -4,7 +4,7 @@
 #include <math.h>
 
 /* Sums that can be long run in double or in blocks, as the reference's do; rope and the products of
- * rmsnorm are rounded like the reference's, so they are equal to it bit for bit. */
+ * the norms are rounded like the reference's, so they are equal to it bit for bit. */
 
 /* Four running sums in double. */
 NK_INLINE __m256d add_as_doubles(__m256d sum, __m256 v)
@@ -40,6 +40,42 @@ static void rmsnorm(float *y, const float *x, const float *w, size_t n, float ep
     }
     for (; i < n; i++)
         y[i] = x[i] * scale * w[i];
+}
+
+/* (x - mean) scale in double, rounded once: as the reference's. */
+NK_INLINE __m128 centred4(const float *x, __m256d mean, __m256d scale)
+{
+    __m256d v = _mm256_sub_pd(_mm256_cvtps_pd(_mm_loadu_ps(x)), mean);
+    return _mm256_cvtpd_ps(_mm256_mul_pd(v, scale));
+}
+
+static void layernorm(float *y, const float *x, const float *w, const float *b, size_t n, float eps)
+{
+    const size_t whole = n / 4 * 4;
+    __m256d sum = _mm256_setzero_pd(), squares = sum;
+    double total = 0, spread = 0;
+    for (size_t i = 0; i < whole; i += 4)
+        sum = _mm256_add_pd(sum, _mm256_cvtps_pd(_mm_loadu_ps(x + i)));
+    for (size_t i = whole; i < n; i++)
+        total += (double)x[i];
+    const double mean = (total + hsum_pd(sum)) / (double)n;
+    const __m256d mean4 = _mm256_set1_pd(mean);
+    for (size_t i = 0; i < whole; i += 4) {
+        __m256d v = _mm256_sub_pd(_mm256_cvtps_pd(_mm_loadu_ps(x + i)), mean4);
+        squares = _mm256_fmadd_pd(v, v, squares);
+    }
+    for (size_t i = whole; i < n; i++)
+        spread += ((double)x[i] - mean) * ((double)x[i] - mean);
+    const double scale = 1.0 / sqrt((spread + hsum_pd(squares)) / (double)n + (double)eps);
+    const __m256d scale4 = _mm256_set1_pd(scale);
+    for (size_t i = 0; i < whole; i += 4) {
+        __m128 v = _mm_mul_ps(centred4(x + i, mean4, scale4), _mm_loadu_ps(w + i));
+        _mm_storeu_ps(y + i, b ? _mm_add_ps(v, _mm_loadu_ps(b + i)) : v);
+    }
+    for (size_t i = whole; i < n; i++) {
+        float v = (float)(((double)x[i] - mean) * scale) * w[i];
+        y[i] = b ? v + b[i] : v;
+    }
 }
 
 NK_INLINE void rotate(float *a, float *b, float c, float s)
@@ -128,26 +164,103 @@ NK_INLINE __m256 silu8(__m256 g)
     return _mm256_div_ps(g, _mm256_add_ps(one, e));
 }
 
-static void silu(float *y, const float *gate, const float *up, size_t n)
+/* 1 + tanh z = 2 / (1 + e^-2z) */
+NK_INLINE __m256 gelu8(__m256 x)
+{
+    const __m256 one = _mm256_set1_ps(1.0f);
+    const __m256 twice_root = _mm256_set1_ps(-1.59576912160573071176f); /* -2 sqrt(2 / pi) */
+    __m256 cube = _mm256_mul_ps(_mm256_mul_ps(x, x), _mm256_set1_ps(0.044715f));
+    __m256 z = _mm256_mul_ps(_mm256_mul_ps(x, twice_root), _mm256_add_ps(one, cube));
+    return _mm256_div_ps(x, _mm256_add_ps(one, exp8(z)));
+}
+
+/* 1 - erf a within 1.5e-7 for a >= 0 (Abramowitz and Stegun, 7.1.26): t p(t) e^(-a^2), with
+ * t = 1 / (1 + 0.3275911 a). */
+NK_INLINE __m256 erfc8(__m256 a)
+{
+    static const float coef[] = {-1.453152027f, 1.421413741f, -0.284496736f, 0.254829592f};
+    const __m256 one = _mm256_set1_ps(1.0f);
+    __m256 t = _mm256_div_ps(one, _mm256_fmadd_ps(a, _mm256_set1_ps(0.3275911f), one));
+    __m256 p = _mm256_set1_ps(1.061405429f);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+        p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(coef[i]));
+    __m256 square = _mm256_mul_ps(a, _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)));
+    return _mm256_mul_ps(_mm256_mul_ps(p, t), exp8_neg(square));
+}
+
+/* Half of x (1 + erf(x / sqrt 2)): with c = erfc |x / sqrt 2|, x c / 2 on the left, x - x c / 2 on
+ * the right of 0. */
+NK_INLINE __m256 gelu_erf8(__m256 x)
+{
+    __m256 a = _mm256_mul_ps(x, _mm256_set1_ps(0.70710678118654752440f));
+    __m256 c = erfc8(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a));
+    __m256 left = _mm256_mul_ps(_mm256_mul_ps(x, _mm256_set1_ps(0.5f)), c);
+    return _mm256_blendv_ps(_mm256_sub_ps(x, left), left, x);
+}
+
+/* The limits take the value second, so that NaN passes. */
+NK_INLINE __m256 oai8(__m256 x)
+{
+    x = _mm256_min_ps(_mm256_set1_ps(7.0f), x);
+    __m256 e = exp8(_mm256_mul_ps(x, _mm256_set1_ps(-1.702f)));
+    return _mm256_div_ps(x, _mm256_add_ps(_mm256_set1_ps(1.0f), e));
+}
+
+NK_INLINE __m256 oai_up8(__m256 u)
+{
+    u = _mm256_max_ps(_mm256_set1_ps(-7.0f), _mm256_min_ps(_mm256_set1_ps(7.0f), u));
+    return _mm256_add_ps(u, _mm256_set1_ps(1.0f));
+}
+
+NK_INLINE __m256 same8(__m256 u)
+{
+    return u;
+}
+
+typedef __m256 lanes(__m256 x);
+
+/* y = act(gate) side(up); without up act(gate). */
+NK_INLINE void glu(float *y, const float *gate, const float *up, size_t n, lanes act, lanes side)
 {
     size_t i = 0;
     if (!up) {
         for (; i + 8 <= n; i += 8)
-            _mm256_storeu_ps(y + i, silu8(_mm256_loadu_ps(gate + i)));
+            _mm256_storeu_ps(y + i, act(_mm256_loadu_ps(gate + i)));
         if (i < n) {
             __m256i rest = first_lanes(n - i);
-            _mm256_maskstore_ps(y + i, rest, silu8(_mm256_maskload_ps(gate + i, rest)));
+            _mm256_maskstore_ps(y + i, rest, act(_mm256_maskload_ps(gate + i, rest)));
         }
         return;
     }
     for (; i + 8 <= n; i += 8)
-        _mm256_storeu_ps(y + i,
-                         _mm256_mul_ps(silu8(_mm256_loadu_ps(gate + i)), _mm256_loadu_ps(up + i)));
+        _mm256_storeu_ps(
+            y + i, _mm256_mul_ps(act(_mm256_loadu_ps(gate + i)), side(_mm256_loadu_ps(up + i))));
     if (i < n) {
         __m256i rest = first_lanes(n - i);
         __m256 g = _mm256_maskload_ps(gate + i, rest), u = _mm256_maskload_ps(up + i, rest);
-        _mm256_maskstore_ps(y + i, rest, _mm256_mul_ps(silu8(g), u));
+        _mm256_maskstore_ps(y + i, rest, _mm256_mul_ps(act(g), side(u)));
     }
+}
+
+static void silu(float *y, const float *gate, const float *up, size_t n)
+{
+    glu(y, gate, up, n, silu8, same8);
+}
+
+static void gelu(float *y, const float *gate, const float *up, size_t n)
+{
+    glu(y, gate, up, n, gelu8, same8);
+}
+
+static void gelu_erf(float *y, const float *gate, const float *up, size_t n)
+{
+    glu(y, gate, up, n, gelu_erf8, same8);
+}
+
+static void swiglu_oai(float *y, const float *gate, const float *up, size_t n)
+{
+    glu(y, gate, up, n, oai8, oai_up8);
 }
 
 static void add(float *y, const float *x, size_t n)
@@ -164,6 +277,10 @@ void nk_x86_ops_avx2(nk_ops *ops)
     ops->rmsnorm = rmsnorm;
     ops->rope = rope;
     ops->softmax = softmax;
+    ops->layernorm = layernorm;
     ops->glu[NK_GLU_SILU] = silu;
+    ops->glu[NK_GLU_GELU] = gelu;
+    ops->glu[NK_GLU_GELU_ERF] = gelu_erf;
+    ops->glu[NK_GLU_OAI] = swiglu_oai;
     ops->add = add;
 }

@@ -407,6 +407,42 @@ static nb_status read_stdin(nb_str *out, nb_err *err)
     return NB_OK;
 }
 
+/* The workbench opens with the options given, in its panel's words. */
+static nb_status open_workbench(ui_ctx *ctx, nb_err *err)
+{
+    static const struct {
+        int opt;
+        const char *name; /* NULL: the panel has no such row */
+    } map[] = {{C_MAX, "max"},          {C_TEMP, "temp"},
+               {C_SEED, "seed"},        {C_TOP_K, "top-k"},
+               {C_TOP_P, "top-p"},      {C_MIN_P, "min-p"},
+               {C_PENALTY, "penalty"},  {C_SYSTEM, "system"},
+               {C_CTX, "context"},      {C_CACHE_K, "k-cache"},
+               {C_CACHE_V, "v-cache"},  {C_DRAFT, "draft"},
+               {C_LORA, "lora"},        {C_LORA_SCALE, "lora-scale"},
+               {C_PARALLEL, "answers"}, {C_SHIFT, "shift"},
+               {C_THINK, "think"},      {C_TOOLS, "tools"},
+               {C_SESSION, NULL},       {C_VARIABLE, NULL}};
+    ui_app_setting given[countof(map)];
+    ui_app_options opt = {.paths = ctx->args,
+                          .n_paths = ctx->n_args,
+                          .start = "chat",
+                          .settings = given,
+                          .no_color = ctx->cfg.no_color,
+                          .threads = ctx->threads};
+    for (size_t i = 0; i < countof(map); i++) {
+        const ui_arg *a = &ctx->opt[map[i].opt];
+        if (!a->set)
+            continue;
+        if (!map[i].name)
+            return nb_fail(err, NB_USAGE, "--%s: only with -p, or a prompt on standard input",
+                           chat_opt[map[i].opt].name);
+        given[opt.n_settings++] =
+            (ui_app_setting){map[i].name, map[i].opt == C_SHIFT ? "on" : a->text};
+    }
+    return ui_app_run(&ctx->cfg, &opt, err);
+}
+
 static nb_status run_chat(ui_ctx *ctx, nb_err *err)
 {
     const ui_arg *prompt = &ctx->opt[C_PROMPT];
@@ -415,14 +451,8 @@ static nb_status run_chat(ui_ctx *ctx, nb_err *err)
             NB_TRY(dl_remote_check(ctx->args[i], ctx->cfg.remote_http == 1, err));
     if (prompt->set)
         return ask_all(ctx, prompt->text, err);
-    if (isatty(STDIN_FILENO) == 1 && !ctx->json) {
-        ui_app_options opt = {.paths = ctx->args,
-                              .n_paths = ctx->n_args,
-                              .start = "chat",
-                              .no_color = ctx->cfg.no_color,
-                              .threads = ctx->threads};
-        return ui_app_run(&ctx->cfg, &opt, err);
-    }
+    if (isatty(STDIN_FILENO) == 1 && !ctx->json)
+        return open_workbench(ctx, err);
     nb_str text = {0};
     nb_status st = read_stdin(&text, err);
     if (st == NB_OK)
@@ -438,7 +468,8 @@ const ui_cmd ui_cmd_chat = {
     .details =
         "With -p, or a prompt on standard input, stdout carries the answer and nothing else;\n"
         "with several models the answers follow one another, then where each first differs from\n"
-        "the first. Without a prompt and in a terminal the workbench opens on Chat.\n"
+        "the first. Without a prompt and in a terminal the workbench opens on Chat,\n"
+        "these options in its P panel.\n"
         "--parallel asks one model for N answers that share the prompt and each pass over the\n"
         "weights; each is what its seed gives alone. --context-shift keeps what stands before the\n"
         "first question; without -n an answer then ends after as many tokens as the model was\n"

@@ -499,33 +499,6 @@ static bool restore(chat *c, const char *file)
     return true;
 }
 
-static nb_status open(void **self, ui_app *app, nb_err *err)
-{
-    chat *c = ui_xcalloc(1, sizeof *c);
-    const ui_workspace *w = ui_app_workspace(app);
-    const char *draft = ui_workspace_get(w, "chat.draft");
-    c->app = app;
-    c->editing = c->token = c->params_edit = c->forced.message = -1;
-    c->stop_at = -1;
-    c->sampling = nb_sampling_greedy();
-    c->sampling.seed = 7;
-    c->answers = 1;
-    c->input.multiline = c->input.folds = true;
-    for (int p = 0; p < UI_PANES; p++)
-        c->pane[p].answer = -1;
-    if (draft)
-        ui_input_set(&c->input, draft);
-    if (!restore(c, ui_workspace_foreign(w) ? NULL : ui_workspace_get(w, "chat.file"))) {
-        nb_status st = ui_transcript_open(&c->log, NULL, err);
-        if (st != NB_OK) {
-            free(c);
-            return st;
-        }
-    }
-    *self = c;
-    return NB_OK;
-}
-
 static void close_screen(void **self)
 {
     chat *c = *self;
@@ -545,10 +518,38 @@ static void close_screen(void **self)
     ui_input_free(&c->params_input);
     free(c->last_sent);
     free(c->system);
+    free(c->lora);
     free(c->tools_path);
     free(c->tools);
     free(c);
     *self = NULL;
+}
+
+static nb_status open(void **self, ui_app *app, nb_err *err)
+{
+    chat *c = ui_xcalloc(1, sizeof *c);
+    const ui_workspace *w = ui_app_workspace(app);
+    const char *draft = ui_workspace_get(w, "chat.draft");
+    c->app = app;
+    c->editing = c->token = c->params_edit = c->forced.message = -1;
+    c->stop_at = -1;
+    c->sampling = nb_sampling_greedy();
+    c->sampling.seed = 7;
+    c->answers = 1;
+    c->lora_scale = 1;
+    c->input.multiline = c->input.folds = true;
+    for (int p = 0; p < UI_PANES; p++)
+        c->pane[p].answer = -1;
+    if (draft)
+        ui_input_set(&c->input, draft);
+    nb_status st = ui_chat_params_given(c, err); /* while no pane could be loaded anew for it */
+    if (st == NB_OK &&
+        !restore(c, ui_workspace_foreign(w) ? NULL : ui_workspace_get(w, "chat.file")))
+        st = ui_transcript_open(&c->log, NULL, err);
+    *self = c;
+    if (st != NB_OK)
+        close_screen(self);
+    return st;
 }
 
 const ui_screen ui_screen_chat = {

@@ -43,6 +43,9 @@ typedef struct chat_pane {
         nb_sched *sched;
         int threads;
         uint32_t ctx, n_seq;
+        const nk_type *k_type, *v_type;
+        char lora[1024]; /* empty: none */
+        float lora_scale;
         uint64_t available;
         bool costly, agreed;
         nb_local *made;
@@ -93,6 +96,10 @@ typedef enum chat_param {
     CP_TOOLS,
     CP_SYSTEM,
     CP_DRAFT,
+    CP_KEYS,
+    CP_VALUES,
+    CP_LORA,
+    CP_LORA_SCALE,
     CP_COUNT
 } chat_param;
 
@@ -179,6 +186,9 @@ typedef struct chat {
     char *tools_path, *tools; /* file of the tools told of, and what it held; NULL = none */
     size_t tools_len;
     char *system; /* NULL = none */
+    char *lora;   /* file of the adapter; NULL = none */
+    float lora_scale;
+    unsigned k_type, v_type; /* of the cache: index of chat_params.c */
     bool params;
     ui_list params_list;
     int params_edit; /* row with the input, -1 = none */
@@ -270,6 +280,12 @@ void ui_chat_mouse_forget(chat *c); /* before a frame */
 void ui_chat_mouse_row(chat *c, chat_seen row);
 
 /* chat_params.c */
+/* What was given with the command; NB_USAGE names the value that cannot be. */
+nb_status ui_chat_params_given(chat *c, nb_err *err);
+/* Types of the cache and the adapter, as the command's options. */
+void ui_chat_params_loaded(const chat *c, nb_str *out);
+/* What a pane's model is loaded with. */
+void ui_chat_params_load(const chat *c, struct chat_work *k);
 void ui_chat_params_open(chat *c);
 bool ui_chat_params_action(chat *c, ui_action a);
 bool ui_chat_params_key(chat *c, const ui_key *k);

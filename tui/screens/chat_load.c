@@ -19,7 +19,10 @@ static nb_status check_memory(struct chat_work *k, nb_err *err)
     nb_status st = nb_hparams_read(&hp, nb_weights_kvs(w), err);
     if (st == NB_OK) {
         uint32_t usual = hp.n_ctx_train < 4096 ? hp.n_ctx_train : 4096;
-        nb_session_options opt = {.n_ctx = k->ctx ? k->ctx : usual, .n_seq = k->n_seq};
+        nb_session_options opt = {.n_ctx = k->ctx ? k->ctx : usual,
+                                  .n_seq = k->n_seq,
+                                  .k_type = k->k_type,
+                                  .v_type = k->v_type};
         nb_fit f = nb_fit_session(&hp, nb_weights_file_bytes(w), &opt, k->available);
         k->costly = f.total <= k->available && (double)f.total > COSTLY * (double)k->available;
         if (f.total > k->available || (k->costly && !k->agreed))
@@ -38,8 +41,14 @@ static nb_status load(nb_job *job, void *arg, nb_err *err)
     if (nb_is_remote(k->path))
         return ui_chat_open_remote(k, err);
     NB_TRY(check_memory(k, err));
-    const nb_session_options opt = {.n_ctx = k->ctx, .n_seq = k->n_seq};
+    const nb_session_options opt = {
+        .n_ctx = k->ctx, .n_seq = k->n_seq, .k_type = k->k_type, .v_type = k->v_type};
     NB_TRY(nb_local_open(&k->made, k->path, k->ops, k->sched, k->threads, &opt, err));
+    nb_status st = *k->lora ? nb_local_add_lora(k->made, k->lora, k->lora_scale, err) : NB_OK;
+    if (st != NB_OK) {
+        nb_local_close(&k->made);
+        return st;
+    }
     k->vocabulary = ui_transcript_vocabulary(nb_local_tok(k->made));
     return NB_OK;
 }
@@ -60,6 +69,7 @@ void ui_chat_load(chat *c, int p)
                             .offline = ui_app_options_of(c->app)->offline,
                             .n_seq = c->answers,
                             .agreed = pane->agreed};
+    ui_chat_params_load(c, k);
     memcpy(k->path, pane->path, sizeof k->path);
     ui_parts_memory(c->app, &k->available, &total);
     pane->loading = true;

@@ -125,6 +125,7 @@ static void add_sampling(const chat *c, nb_str *out)
         nb_str_addf(out, " --parallel %u", c->answers);
     if (c->shift)
         nb_str_add(out, " --context-shift");
+    ui_chat_params_loaded(c, out);
     const char *draft = ui_chat_drafter(c, c->focus);
     if (strcmp(draft, "off") != 0) {
         nb_str_add(out, " --draft");

@@ -432,6 +432,8 @@ static void turn_done(chat *c, chat_pane *pane, const nb_err *err)
     nb_turn_stats *s = pane->work.stats;
     c->measured = c->measured || pane->work.kept;
     pane->ctx_used = s->n_prompt + s->n_answer - s->n_dropped;
+    if (pane->ctx && pane->ctx_used > pane->ctx) /* the last token of a full one has no place */
+        pane->ctx_used = pane->ctx;
     if (pane->remote) {
         ui_chat_remote_problem(pane, err);
     } else if (err->status == NB_FORMAT) { /* its file was written to, or it never was sound */

@@ -25,6 +25,9 @@ static const char *const guess_word[] = {
 static const char *const think_word[] = {
     [NB_THINK_AUTO] = "auto", [NB_THINK_OFF] = "off", [NB_THINK_ON] = "on"};
 
+static const char *const cache_word[] = {"f16", "bf16", "q8_0", "q4_0", "f32"};
+enum { LAST_CACHE = countof(cache_word) - 1 };
+
 static const param_row rows[CP_COUNT] = {
     [CP_TEMP] = {"temp", "0 = greedy: always the likeliest token", 0, 10, REAL, false, NULL},
     [CP_TOP_K] = {"top-k", "only the k likeliest; 0 = all", 0, 1000000, WHOLE, false, NULL},
@@ -42,6 +45,12 @@ static const param_row rows[CP_COUNT] = {
     [CP_SYSTEM] = {"system", "said before the first message", 0, 0, TEXT, true, NULL},
     [CP_DRAFT] = {"draft", "guess ahead, same answer: text, light pane", 0, 2, WORD, false,
                   guess_word},
+    [CP_KEYS] = {"k-cache", "type of cached keys; loads anew", 0, LAST_CACHE, WORD, true,
+                 cache_word},
+    [CP_VALUES] = {"v-cache", "type of cached values; loads anew", 0, LAST_CACHE, WORD, true,
+                   cache_word},
+    [CP_LORA] = {"lora", "adapter, a GGUF file; loads anew", 0, 0, TEXT, true, NULL},
+    [CP_LORA_SCALE] = {"lora-scale", "how much of it; loads anew", -1e6, 1e6, REAL, true, NULL},
 };
 
 static double value_of(const chat *c, chat_param p)
@@ -58,6 +67,9 @@ static double value_of(const chat *c, chat_param p)
                                 [CP_ANSWERS] = c->answers,
                                 [CP_SHIFT] = c->shift,
                                 [CP_DRAFT] = c->draft,
+                                [CP_KEYS] = c->k_type,
+                                [CP_VALUES] = c->v_type,
+                                [CP_LORA_SCALE] = (double)c->lora_scale,
                                 [CP_THINK] = c->think};
     return v[p];
 }
@@ -68,9 +80,13 @@ static void set_value(chat *c, chat_param p, double v)
     float *const real[CP_COUNT] = {[CP_TEMP] = &s->temp,
                                    [CP_TOP_P] = &s->top_p,
                                    [CP_MIN_P] = &s->min_p,
-                                   [CP_PENALTY] = &s->repeat_penalty};
-    uint32_t *const whole[CP_COUNT] = {
-        [CP_MAX] = &c->max_tokens, [CP_CTX] = &c->ctx, [CP_ANSWERS] = &c->answers};
+                                   [CP_PENALTY] = &s->repeat_penalty,
+                                   [CP_LORA_SCALE] = &c->lora_scale};
+    uint32_t *const whole[CP_COUNT] = {[CP_MAX] = &c->max_tokens,
+                                       [CP_CTX] = &c->ctx,
+                                       [CP_ANSWERS] = &c->answers,
+                                       [CP_KEYS] = &c->k_type,
+                                       [CP_VALUES] = &c->v_type};
     if (real[p])
         *real[p] = (float)v;
     else if (whole[p])
@@ -86,13 +102,14 @@ static void set_value(chat *c, chat_param p, double v)
     else
         c->think = (nb_think)v;
     nb_sampling_fix(s);
-    if (p == CP_CTX || p == CP_ANSWERS)
+    bool loads = p == CP_CTX || p == CP_ANSWERS || p == CP_KEYS || p == CP_VALUES;
+    if (loads || (p == CP_LORA_SCALE && c->lora))
         ui_chat_reload(c);
 }
 
 static const char *text_of(const chat *c, chat_param p)
 {
-    const char *text = p == CP_TOOLS ? c->tools_path : c->system;
+    const char *text = p == CP_TOOLS ? c->tools_path : p == CP_LORA ? c->lora : c->system;
     return text ? text : "";
 }
 
@@ -116,15 +133,16 @@ static bool is_off(const chat *c, chat_param p)
     bool cuts = p >= CP_TOP_K && p <= CP_MIN_P; /* greedy needs no more words */
     return (cuts && !(c->sampling.temp > 0)) || (p == CP_PENALTY && value_of(c, p) == 1) ||
            (p == CP_MAX && !c->max_tokens) || (p == CP_ANSWERS && c->answers <= 1) ||
+           (p == CP_LORA_SCALE && (!c->lora || c->lora_scale == 1)) ||
            (rows[p].kind == WORD && value_of(c, p) == 0) ||
            (rows[p].kind == TEXT && !text_of(c, p)[0]);
 }
 
 void ui_chat_params_text(const chat *c, char *out, size_t cap)
 {
-    static const chat_param shown[] = {CP_TEMP,  CP_SEED,    CP_TOP_K, CP_TOP_P,
-                                       CP_MIN_P, CP_PENALTY, CP_MAX,   CP_ANSWERS,
-                                       CP_SHIFT, CP_DRAFT,   CP_THINK, CP_TOOLS};
+    static const chat_param shown[] = {
+        CP_TEMP,  CP_SEED,  CP_TOP_K, CP_TOP_P, CP_MIN_P, CP_PENALTY, CP_MAX,  CP_ANSWERS,
+        CP_SHIFT, CP_DRAFT, CP_THINK, CP_TOOLS, CP_KEYS,  CP_VALUES,  CP_LORA, CP_LORA_SCALE};
     size_t n = 0;
     out[0] = '\0';
     for (size_t i = 0; i < countof(shown); i++) {
@@ -132,7 +150,8 @@ void ui_chat_params_text(const chat *c, char *out, size_t cap)
         if (is_off(c, shown[i]))
             continue;
         value_text(c, shown[i], v, sizeof v);
-        const char *value = shown[i] == CP_TOOLS ? nb_path_base(text_of(c, CP_TOOLS)) : v;
+        bool file = rows[shown[i]].kind == TEXT;
+        const char *value = file ? nb_path_base(text_of(c, shown[i])) : v;
         int used =
             snprintf(out + n, cap - n, "%s%s %s", n ? " · " : "", rows[shown[i]].name, value);
         if (used < 0 || (size_t)used >= cap - n)
@@ -164,6 +183,8 @@ static void begin_edit(chat *c)
     chat_param p = (chat_param)c->params_list.at;
     const param_row *r = &rows[p];
     c->params_error[0] = '\0';
+    if (r->kind == WORD && must_wait(c, p))
+        return;
     if (r->kind == WORD) {
         set_value(c, p, value_of(c, p) < r->max ? value_of(c, p) + 1 : 0);
         return;
@@ -214,23 +235,88 @@ static bool accept_number(chat *c, chat_param p, const char *text)
     return true;
 }
 
+static bool accept_word(chat *c, chat_param p, const char *text)
+{
+    const param_row *r = &rows[p];
+    for (size_t i = 0; i <= (size_t)r->max; i++)
+        if (strcmp(r->word[i], text) == 0) {
+            set_value(c, p, (double)i);
+            return true;
+        }
+    snprintf(c->params_error, sizeof c->params_error, "\"%.40s\" is none of its words", text);
+    return false;
+}
+
+/* False with the reason in params_error. */
+static bool accept_text(chat *c, chat_param p, const char *text)
+{
+    char **at = p == CP_LORA ? &c->lora : &c->system;
+    if (must_wait(c, p))
+        return false;
+    if (p == CP_TOOLS)
+        return accept_tools(c, text);
+    free(*at);
+    *at = *text ? ui_xstrdup(text) : NULL;
+    if (p == CP_LORA)
+        ui_chat_reload(c);
+    return true;
+}
+
 static void accept(chat *c)
 {
     const char *text = nb_str_c(&c->params_input.text);
     chat_param p = (chat_param)c->params_edit;
-    bool taken = true;
-    if (rows[p].kind != TEXT) {
-        taken = accept_number(c, p, text);
-    } else if (must_wait(c, p)) {
-        taken = false;
-    } else if (p == CP_TOOLS) {
-        taken = accept_tools(c, text);
-    } else {
-        free(c->system);
-        c->system = *text ? ui_xstrdup(text) : NULL;
-    }
-    if (taken)
+    if (rows[p].kind == TEXT ? accept_text(c, p, text) : accept_number(c, p, text))
         c->params_edit = -1;
+}
+
+static bool accept_given(chat *c, chat_param p, const char *text)
+{
+    switch (rows[p].kind) {
+    case TEXT:
+        return accept_text(c, p, text);
+    case WORD:
+        return accept_word(c, p, text);
+    default:
+        return accept_number(c, p, text);
+    }
+}
+
+nb_status ui_chat_params_given(chat *c, nb_err *err)
+{
+    const ui_app_options *o = ui_app_options_of(c->app);
+    for (size_t i = 0; i < o->n_settings; i++) {
+        int p = 0;
+        while (p < CP_COUNT && strcmp(rows[p].name, o->settings[i].name) != 0)
+            p++;
+        if (p == CP_COUNT)
+            return nb_fail(err, NB_USAGE, "%s: no setting of Chat", o->settings[i].name);
+        if (!accept_given(c, (chat_param)p, o->settings[i].value))
+            return nb_fail(err, NB_USAGE, "%s: %s", rows[p].name, c->params_error);
+    }
+    return NB_OK;
+}
+
+void ui_chat_params_loaded(const chat *c, nb_str *out)
+{
+    if (c->k_type)
+        nb_str_addf(out, " --cache-type-k %s", cache_word[c->k_type]);
+    if (c->v_type)
+        nb_str_addf(out, " --cache-type-v %s", cache_word[c->v_type]);
+    if (!c->lora)
+        return;
+    nb_str_add(out, " --lora");
+    ui_parts_path(out, c->lora);
+    if (c->lora_scale != 1)
+        nb_str_addf(out, " --lora-scale %g", (double)c->lora_scale);
+}
+
+void ui_chat_params_load(const chat *c, struct chat_work *k)
+{
+    k->k_type = nb_session_kv_type(cache_word[c->k_type]);
+    k->v_type = nb_session_kv_type(cache_word[c->v_type]);
+    snprintf(k->lora, sizeof k->lora, "%s", c->lora ? c->lora : "");
+    k->lora_scale = c->lora_scale;
 }
 
 bool ui_chat_params_action(chat *c, ui_action a)

@@ -1,0 +1,67 @@
+/* Settings of Chat given with the command: the P panel's rows, in the panel's words. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/check.h"
+#include "tests/util.h"
+#include "tests/workbench.h"
+
+static void shows(workbench *w, const char *name, const char *part)
+{
+    const char *screen = workbench_screen(w, name);
+    check(w->status == NB_OK, "%s", w->err.msg);
+    check(screen && strstr(screen, part), "\"%s\" is not on %s:\n%s", part, name,
+          screen ? screen : "(not saved)");
+}
+
+CHECK_TEST(chat_given, settings_of_the_command_are_those_of_the_screen)
+{
+    static const ui_app_setting given[] = {
+        {"temp", "0.5"},   {"top-k", "7"},       {"seed", "11"},
+        {"context", "96"}, {"system", "Short."}, {"k-cache", "q8_0"},
+        {"shift", "on"},   {"draft", "lookup"},  {"max", "5"}};
+    workbench w = workbench_chat("size 160x40\nwait\nsave-screen ready\ntext hi\nkeys Enter\nwait\n"
+                                 "keys Esc P\nsave-screen panel\n",
+                                 given, countof(given));
+    shows(&w, "ready", "temp 0.500");
+    shows(&w, "ready", "seed 11 · top-k 7");
+    shows(&w, "ready", "max 5 · shift on · draft lookup · k-cache q8_0 · system: set");
+    shows(&w, "ready", "ctx 0/96");
+    shows(&w, "panel", "k-cache    q8_0");
+    shows(&w, "panel", "v-cache    f16");
+    shows(&w, "panel", "system     Short.");
+    shows(&w, "panel", "5 tok  ");
+    workbench_free(&w);
+}
+
+CHECK_TEST(chat_given, what_a_row_cannot_be_is_named)
+{
+    static const struct {
+        ui_app_setting given;
+        const char *says;
+    } row[] = {
+        {{"temp", "99"}, "temp: a number from 0 to 10"},
+        {{"k-cache", "q9"}, "k-cache: \"q9\" is none of its words"},
+        {{"answers", "40"}, "answers: a whole number from 1"},
+        {{"tools", "/nowhere/tools.json"}, "tools: "},
+        {{"colour", "red"}, "colour: no setting of Chat"},
+    };
+    for (size_t i = 0; i < countof(row); i++) {
+        workbench w = workbench_chat("size 120x40\nwait\nsave-screen said\n", &row[i].given, 1);
+        shows(&w, "said", row[i].says);
+        workbench_free(&w);
+    }
+}
+
+/* Typed in the panel: the model is loaded anew, with what is wrong said where it stands. */
+CHECK_TEST(chat_given, the_panel_takes_cache_types_and_an_adapter)
+{
+    workbench w = workbench_chat("size 120x40\nwait\nkeys Esc P End k k k Enter\nwait\n"
+                                 "save-screen cache\nkeys j j Enter\ntext /nowhere/a.gguf\n"
+                                 "keys Enter Esc\nwait\nsave-screen lora\n",
+                                 NULL, 0);
+    shows(&w, "cache", "k-cache    bf16");
+    shows(&w, "lora", "lora a.gguf");
+    shows(&w, "lora", "/nowhere/a.gguf");
+    workbench_free(&w);
+}
