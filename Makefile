@@ -144,7 +144,7 @@ $(B)/tests/plain: $(OBJ) $(POBJ) | $(B)/nibble $(B)/tests/preload.so
 
 # The workbench on a pty: build/tests/pty [ROW]
 PTY := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/pty/*.c))
-PTY_HUB := $(HUB:%.c=$(B)/obj/plain/%.o) $(addprefix $(B)/obj/plain/tests/,hub_shelf.o test_tiny.o util.o)
+PTY_HUB := $(HUB:%.c=$(B)/obj/plain/%.o) $(addprefix $(B)/obj/plain/tests/,hub_shelf.o test_tiny.o tree.o hash.o util.o)
 $(PTY): CFLAGS_ALL += -DNB_PLAIN -DNB_TEST_BUILD='"$(B)"'
 $(B)/tests/pty: $(PTY) $(PTY_HUB) $(OBJ) | $(B)/nibble
 	@mkdir -p $(@D)
