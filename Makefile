@@ -87,7 +87,7 @@ conf_flags = $(if $(filter kernels/x86/%,$1),$(skip_$(CONF)))$(if $(SAN),$(if $(
 skip_asan := -fno-sanitize=alignment,null,object-size,pointer-overflow \
              $(if $(filter 0,$(IS_CLANG)),--param asan-instrumentation-with-call-threshold=200)
 
-.PHONY: all run test check asan tsan arm haswell faults lint fmt bench bench-download bench-quantize soak coverage fuzz fuzz-long help install uninstall clean \
+.PHONY: all run test check asan tsan arm haswell faults lint fmt bench bench-download bench-quantize soak planted coverage fuzz fuzz-long help install uninstall clean \
         dist deps check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
@@ -141,6 +141,18 @@ $(B)/tests/plain: $(OBJ) $(POBJ) | $(B)/nibble $(B)/tests/preload.so
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# The test program with a bug planted in the copy of one file, PLANT, and an eye on leaks:
+# tests/planted/run.sh. Always linked anew, as each bug is another program under the same name.
+PLANT ?=
+$(B)/planted/%.o: %.c FORCE
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -Wno-error $(call isa_flags,$<) -c -o $@ $(B)/planted/src/$<
+
+$(B)/planted/plain: $(filter-out $(PLANT:%.c=$(B)/obj/%.o),$(OBJ)) $(PLANT:%.c=$(B)/planted/%.o) $(POBJ) FORCE | $(B)/nibble $(B)/tests/preload.so
+	$(Q)$(CC) $(LDSAFE) -fsanitize=leak $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
+
+FORCE:
 
 # The workbench on a pty: build/tests/pty [ROW]
 PTY := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/pty/*.c))
@@ -392,6 +404,11 @@ soak: deps
 	NB_TEST_STRICT=1 NB_TEST_LONG=1 NB_TEST_PPL=all NB_TEST_PRESETS=all $(B)/tests/run --timeout 3600 -j2
 	NB_TEST_STRICT=1 NB_TEST_LONG=1 $(B)/tests/pty
 	$(B)/tests/faults --all
+
+## planted: plants bugs one at a time; the tests must see each (reliability A35)
+planted:
+	@$(MAKE) --no-print-directory -j2 $(B)/tests/plain
+	@sh tests/planted/run.sh $(B)
 
 ## install: binary, man page, completion, themes and demo model (PREFIX, DESTDIR)
 install: all

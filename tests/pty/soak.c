@@ -69,13 +69,18 @@ static void burst(pty *p, test_rng *rng)
     soak.resizes += BURST;
 }
 
-/* Both panes said all of it, in a frame that stayed. */
+static bool ended(const vt *t, const char *question)
+{
+    return vt_shows(t, question) && times(t, "tok  done") + times(t, "tok  context full") == 2;
+}
+
+/* Both panes said all they could, in a frame that stayed. */
 static bool answered(pty *p, const char *question)
 {
     for (double end = pty_now() + ANSWER / 1000.0; pty_now() < end && !p->ended;) {
-        if (vt_shows(&p->screen, question) && times(&p->screen, "tok  done") == 2) {
+        if (ended(&p->screen, question)) {
             pty_pump(p, 40);
-            if (vt_shows(&p->screen, question) && times(&p->screen, "tok  done") == 2)
+            if (ended(&p->screen, question))
                 return true;
         }
         pty_pump(p, 15);
@@ -87,7 +92,7 @@ static void turn(pty *p, test_rng *rng)
 {
     static const char *const of[] = {"Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0"};
     char line[64], shown[80];
-    if (soak.turns % 6 == 0) { /* its context is 512 tokens */
+    if (soak.turns % 6 == 0 || vt_shows(&p->screen, "tok  context full")) {
         pty_send(p, "\x0e");
         pty_check(pty_wait(p, "new chat", ANSWER) && pty_wait(p, "0 tok  ready", ANSWER),
                   "turn %d: no new chat: \"%s\"", soak.turns, vt_row(&p->screen, 1));
@@ -96,7 +101,10 @@ static void turn(pty *p, test_rng *rng)
     snprintf(shown, sizeof shown, "you  %s", line);
     keys(p, line, 5);
     keys(p, "\r", 5);
-    pty_check(answered(p, shown), "turn %d: no answer to \"%s\": \"%s\"", soak.turns, line,
+    bool said = answered(p, shown);
+    for (int y = 0; !said && y < H; y++)
+        printf("    | %s\n", vt_row(&p->screen, y));
+    pty_check(said, "turn %d: no answer to \"%s\": \"%s\"", soak.turns, line,
               vt_row(&p->screen, 34));
     soak.turns++;
 }
