@@ -87,7 +87,7 @@ conf_flags = $(if $(filter kernels/x86/%,$1),$(skip_$(CONF)))$(if $(SAN),$(if $(
 skip_asan := -fno-sanitize=alignment,null,object-size,pointer-overflow \
              $(if $(filter 0,$(IS_CLANG)),--param asan-instrumentation-with-call-threshold=200)
 
-.PHONY: all run test check asan tsan arm haswell faults lint fmt bench bench-download bench-quantize soak planted coverage fuzz fuzz-long help install uninstall clean \
+.PHONY: all run test check asan tsan arm haswell faults lint fmt bench bench-download bench-quantize bench-kernels soak planted coverage fuzz fuzz-long help install uninstall clean \
         dist deps check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
@@ -216,6 +216,13 @@ $(B)/tests/quantize: $(B)/obj/tests/bench/quantize.o $(OBJ)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 -include $(B)/obj/tests/bench/quantize.d
+
+# Decode products beside what was kept for this CPU: build/tests/bench_kernels [--keep] FOLDER
+$(B)/tests/bench_kernels: $(B)/obj/tests/bench/kernels.o $(OBJ)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+-include $(B)/obj/tests/bench/kernels.d
 
 # Fault injection: the linker sends these calls through tests/faults/wrap.c (reliability A11, A13).
 comma := ,
@@ -397,6 +404,12 @@ bench-quantize: all
 	@$(MAKE) --no-print-directory -j2 $(B)/tests/quantize
 	$(B)/nibble synth llama-1.1b -t F16 -o build/llama-1.1b-F16.gguf --force
 	cd build && $(abspath $(B)/tests/quantize) llama-1.1b-F16.gguf $(BENCH_TYPES) $(if $(JSON),--json)
+
+BENCH_KEPT ?= .bench
+## bench-kernels: is a kernel slower than the medians kept in BENCH_KEPT=.bench for this CPU? KEEP=1 keeps the new ones
+bench-kernels:
+	@$(MAKE) --no-print-directory -j2 $(B)/tests/bench_kernels
+	$(B)/tests/bench_kernels $(if $(KEEP),--keep) '$(BENCH_KEPT)'
 
 ## soak: the long forms of the tests, outside CI
 soak: deps
