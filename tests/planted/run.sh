@@ -3,7 +3,7 @@
 # of one file; the suites it names must fail then, and pass without it. Leaks count (LeakSanitizer).
 # run.sh BUILD [WORD]: the rows whose line holds it.
 set -eu
-b=$1 word=${2:-} out=$1/planted
+word=${2:-} out=$1/planted
 # Some tests ask for more than there is.
 export LSAN_OPTIONS=allocator_may_return_null=1
 rows=0 missed=0
