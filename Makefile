@@ -88,7 +88,7 @@ conf_flags = $(if $(filter kernels/x86/%,$1),$(skip_$(CONF)))$(if $(SAN),$(if $(
 skip_asan := -fno-sanitize=alignment,null,object-size,pointer-overflow \
              $(if $(filter 0,$(IS_CLANG)),--param asan-instrumentation-with-call-threshold=200)
 
-.PHONY: all run test check asan tsan arm haswell faults lint fmt bench bench-download bench-quantize soak coverage fuzz fuzz-long help install uninstall clean \
+.PHONY: all run test check asan tsan arm haswell faults lint fmt bench bench-download bench-quantize bench-kernels soak planted coverage fuzz fuzz-long help install uninstall clean \
         dist deps check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
@@ -143,9 +143,21 @@ $(B)/tests/plain: $(OBJ) $(POBJ) | $(B)/nibble $(B)/tests/preload.so
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# The test program with a bug planted in the copy of one file, PLANT, and an eye on leaks:
+# tests/planted/run.sh. Always linked anew, as each bug is another program under the same name.
+PLANT ?=
+$(B)/planted/%.o: %.c FORCE
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -Wno-error $(call isa_flags,$<) -c -o $@ $(B)/planted/src/$<
+
+$(B)/planted/plain: $(filter-out $(PLANT:%.c=$(B)/obj/%.o),$(OBJ)) $(PLANT:%.c=$(B)/planted/%.o) $(POBJ) FORCE | $(B)/nibble $(B)/tests/preload.so
+	$(Q)$(CC) $(LDSAFE) -fsanitize=leak $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
+
+FORCE:
+
 # The workbench on a pty: build/tests/pty [ROW]
 PTY := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/pty/*.c))
-PTY_HUB := $(HUB:%.c=$(B)/obj/plain/%.o) $(addprefix $(B)/obj/plain/tests/,hub_shelf.o test_tiny.o util.o)
+PTY_HUB := $(HUB:%.c=$(B)/obj/plain/%.o) $(addprefix $(B)/obj/plain/tests/,hub_shelf.o test_tiny.o tree.o hash.o util.o)
 $(PTY): CFLAGS_ALL += -DNB_PLAIN -DNB_TEST_BUILD='"$(B)"'
 $(B)/tests/pty: $(PTY) $(PTY_HUB) $(OBJ) | $(B)/nibble
 	@mkdir -p $(@D)
@@ -205,6 +217,13 @@ $(B)/tests/quantize: $(B)/obj/tests/bench/quantize.o $(OBJ)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 -include $(B)/obj/tests/bench/quantize.d
+
+# Decode products beside what was kept for this CPU: build/tests/bench_kernels [--keep] FOLDER
+$(B)/tests/bench_kernels: $(B)/obj/tests/bench/kernels.o $(OBJ)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+-include $(B)/obj/tests/bench/kernels.d
 
 # Fault injection: the linker sends these calls through tests/faults/wrap.c (reliability A11, A13).
 comma := ,
@@ -344,7 +363,7 @@ fuzz-long:
 ## coverage: what the parsers' tests reach of them (gcov), a table
 coverage: deps
 	@$(MAKE) --no-print-directory -j2 CONF=gcov CFLAGS='--coverage -O0' LDFLAGS=--coverage FORT=-U_FORTIFY_SOURCE \
-	  build/gcov/tests/plain build/gcov/tests/faults
+	  WERROR= build/gcov/tests/plain build/gcov/tests/faults
 	@sh .ci/coverage.sh
 
 HDRS := $(wildcard kernels/*.h kernels/*/*.h core/*/*.h downloads/*.h tui/*.h tui/*/*.h tests/*.h tests/hub/*.h tests/x86/*.h)
@@ -387,12 +406,23 @@ bench-quantize: all
 	$(B)/nibble synth llama-1.1b -t F16 -o build/llama-1.1b-F16.gguf --force
 	cd build && $(abspath $(B)/tests/quantize) llama-1.1b-F16.gguf $(BENCH_TYPES) $(if $(JSON),--json)
 
+BENCH_KEPT ?= .bench
+## bench-kernels: is a kernel slower than the medians kept in BENCH_KEPT=.bench for this CPU? KEEP=1 keeps the new ones
+bench-kernels:
+	@$(MAKE) --no-print-directory -j2 $(B)/tests/bench_kernels
+	$(B)/tests/bench_kernels $(if $(KEEP),--keep) '$(BENCH_KEPT)'
+
 ## soak: the long forms of the tests, outside CI
 soak: deps
 	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty $(B)/tests/faults $(B)/tests/fake_hub
 	NB_TEST_STRICT=1 NB_TEST_LONG=1 NB_TEST_PPL=all NB_TEST_PRESETS=all $(B)/tests/run --timeout 3600 -j2
 	NB_TEST_STRICT=1 NB_TEST_LONG=1 $(B)/tests/pty
 	$(B)/tests/faults --all
+
+## planted: plants bugs one at a time; the tests must see each (reliability A35)
+planted:
+	@$(MAKE) --no-print-directory -j2 $(B)/tests/plain
+	@sh tests/planted/run.sh $(B)
 
 ## install: binary, man page, completion, themes and demo model (PREFIX, DESTDIR)
 install: all

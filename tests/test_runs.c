@@ -202,9 +202,32 @@ CHECK_TEST(runs, a_chat_measures_its_own_file_alone)
     }
     for (int pass = 0; pass < 2; pass++) {
         double pp, tg;
-        check(nb_runs_count(runs) == 2 && nb_runs_skipped(runs) == 0, "%zu", nb_runs_count(runs));
+        check(nb_runs_count(runs) == 1 && nb_runs_skipped(runs) == 0, "%zu", nb_runs_count(runs));
         check(nb_runs_speed(runs, print, &pp, &tg) && tg == 40 && pp == 0, "%g", tg);
         check(!nb_runs_speed(runs, print + 1, &pp, &tg) && nb_runs_bandwidth(runs) == 0, "other");
+        nb_runs_close(&runs);
+        runs = open_runs(&c);
+    }
+    nb_runs_close(&runs);
+}
+
+/* However many answers there were (A34); a bench and another file's answer stay. */
+CHECK_TEST(runs, answers_without_end_take_no_more_memory)
+{
+    nb_config c = config("answers");
+    nb_runs *runs = open_runs(&c);
+    nb_bench b = {.tg_tok_s = 7};
+    double pp, tg;
+    bool added;
+    check(nb_runs_add_bench(runs, print, &b, NULL) == NB_OK, "bench");
+    check(nb_runs_add_chat(runs, print + 1, 99, 2, 5, &added, NULL) == NB_OK && added, "other");
+    for (int i = 0; i < 50; i++)
+        check(nb_runs_add_chat(runs, print, 99, 2, i % 2 ? 10 : 20, &added, NULL) == NB_OK && added,
+              "answer %d", i);
+    for (int pass = 0; pass < 2; pass++) {
+        check(nb_runs_count(runs) == 3, "pass %d: %zu", pass, nb_runs_count(runs));
+        check(nb_runs_speed(runs, print, &pp, &tg) && tg == 10, "%g", tg);
+        check(nb_runs_speed(runs, print + 1, &pp, &tg) && tg == 5, "other: %g", tg);
         nb_runs_close(&runs);
         runs = open_runs(&c);
     }

@@ -232,6 +232,10 @@ CHECK_TEST(session_file, chat_goes_on_from_a_file)
     char *bytes = test_slurp(path, &len);
     check(bytes && nb_session_head_read(&h, (uint8_t *)bytes, len, len, "chat", &err) == NB_OK,
           "%s", err.msg);
+    for (uint64_t wrong = len - 1; wrong <= len + 1; wrong += 2)
+        check(nb_session_head_read(&h, (uint8_t *)bytes, len, wrong, "chat", &err) == NB_FORMAT,
+              "of %zu bytes, taken for %zu", (size_t)wrong, len);
+    check(nb_session_head_read(&h, (uint8_t *)bytes, len, len, "chat", &err) == NB_OK, "again");
     check(h.n > 20, "%u tokens", h.n);
     child second = run(args);
     check(second.code == 0, "%s", second.err);

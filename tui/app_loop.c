@@ -68,6 +68,10 @@ static bool take_signals(ui_app *app)
     }
     if (seen & (UINT64_C(1) << SIGTSTP))
         ui_app_suspend(app);
+    if (seen & (UINT64_C(1) << SIGWINCH)) { /* smaller and back at once: the size is the old one, */
+        ui_term_redraw(app->term);          /* what stood there is not */
+        ui_app_dirty(app);
+    }
     return follow_size(app);
 }
 

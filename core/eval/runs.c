@@ -23,8 +23,23 @@ struct nb_runs {
 /* --- the store ---------------------------------------------------------------------------------
  */
 
+/* Of a model's answers on one CPU the last one's speed is what is told: it takes the place of the
+ * one before, or every answer ever given would lie in memory. */
+static void forget_answer(nb_runs *runs, const nb_run *r)
+{
+    for (size_t i = 0; r->kind == NB_RUN_CHAT && i < runs->n; i++) {
+        const nb_run *was = &runs->row[i];
+        if (was->kind == NB_RUN_CHAT && was->key.model == r->key.model &&
+            strcmp(was->of.bench.cpu, r->of.bench.cpu) == 0) {
+            memmove(&runs->row[i], &runs->row[i + 1], (--runs->n - i) * sizeof *runs->row);
+            return;
+        }
+    }
+}
+
 static nb_status keep(nb_runs *runs, const nb_run *r, nb_err *err)
 {
+    forget_answer(runs, r);
     if (runs->n == runs->cap) {
         size_t cap = runs->cap ? 2 * runs->cap : 64;
         nb_run *grown = realloc(runs->row, cap * sizeof *grown);

@@ -82,7 +82,8 @@ nb_status nb_runs_add_ppl(nb_runs *runs, uint64_t fingerprint, const char *text_
                           const nb_ppl *p, nb_err *err);
 nb_status nb_runs_add_bench(nb_runs *runs, uint64_t fingerprint, const nb_bench *b, nb_err *err);
 /* The decode rate of an answer given alone, as a measured speed of its file on this machine; left
- * out (*added false) when it is too short to tell or what is known already. */
+ * out (*added false) when it is too short to tell or what is known already. Of a file's answers on
+ * one CPU the store keeps the last in memory. */
 enum { NB_RUNS_TOKENS = 16 };
 nb_status nb_runs_add_chat(nb_runs *runs, uint64_t fingerprint, uint32_t tokens, uint32_t threads,
                            double tok_per_s, bool *added, nb_err *err);

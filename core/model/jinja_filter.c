@@ -380,7 +380,7 @@ static nb_status attr(nb_jvm *vm, nb_jcall *c, nb_jv *out)
 {
     nb_jv name;
     NB_TRY(nb_jv_str(vm, &c->arg[0], &name));
-    return nb_jvm_attr(vm, &c->self, &name, out);
+    return nb_jvm_attr_alone(vm, &c->self, &name, out);
 }
 
 static const nb_jrow filters[] = {

@@ -39,24 +39,24 @@ static nb_status dig(nb_jvm *vm, const nb_jv *item, const nb_jv *attribute, nb_j
     return dig_or(vm, item, attribute, NULL, out);
 }
 
-/* What an item is sorted or told apart by. */
-static nb_status key_of(nb_jvm *vm, const nb_jv *item, const nb_jv *attribute, bool exact,
-                        nb_jv *out)
+/* What an item is sorted or told apart by; `other` as in dig_or. */
+static nb_status key_of(nb_jvm *vm, const nb_jv *item, const nb_jv *attribute, const nb_jv *other,
+                        bool exact, nb_jv *out)
 {
-    NB_TRY(dig(vm, item, attribute, out));
+    NB_TRY(dig_or(vm, item, attribute, other, out));
     nb_jv as_is = *out;
     if (!exact && as_is.kind == NB_JV_STR)
         return nb_jstr_case(vm, &as_is, NB_JLOWER, out);
     return NB_OK;
 }
 
-static nb_status keys_of(nb_jvm *vm, const nb_jlist *items, const nb_jv *attribute, bool exact,
-                         nb_jv *out)
+static nb_status keys_of(nb_jvm *vm, const nb_jlist *items, const nb_jv *attribute,
+                         const nb_jv *other, bool exact, nb_jv *out)
 {
     nb_jv key;
     NB_TRY(nb_jlist_make(vm, NB_JV_LIST, NULL, 0, out));
     for (uint32_t i = 0; i < items->n; i++) {
-        NB_TRY(key_of(vm, &items->at[i], attribute, exact, &key));
+        NB_TRY(key_of(vm, &items->at[i], attribute, other, exact, &key));
         NB_TRY(nb_jlist_add(vm, out->list, &key));
     }
     return NB_OK;
@@ -176,7 +176,7 @@ static nb_status dictsort(nb_jvm *vm, nb_jcall *c, nb_jv *out)
     nb_jv keys,
         column = nb_jv_int(c->arg[1].kind == NB_JV_STR && nb_jv_equals_text(&c->arg[1], "value"));
     NB_TRY(items(vm, c, out));
-    NB_TRY(keys_of(vm, out->list, &column, nb_jv_truth(&c->arg[0]), &keys));
+    NB_TRY(keys_of(vm, out->list, &column, NULL, nb_jv_truth(&c->arg[0]), &keys));
     return sort_by(vm, &keys, nb_jv_truth(&c->arg[2]), out);
 }
 
@@ -185,7 +185,7 @@ static nb_status sort(nb_jvm *vm, nb_jcall *c, nb_jv *out)
 {
     nb_jv keys;
     NB_TRY(nb_jv_list(vm, &c->self, out));
-    NB_TRY(keys_of(vm, out->list, &c->arg[2], nb_jv_truth(&c->arg[1]), &keys));
+    NB_TRY(keys_of(vm, out->list, &c->arg[2], NULL, nb_jv_truth(&c->arg[1]), &keys));
     return sort_by(vm, &keys, nb_jv_truth(&c->arg[0]), out);
 }
 
@@ -198,7 +198,7 @@ static nb_status unique(nb_jvm *vm, nb_jcall *c, nb_jv *out)
     NB_TRY(nb_jlist_make(vm, NB_JV_LIST, NULL, 0, out));
     NB_TRY(nb_jlist_make(vm, NB_JV_LIST, NULL, 0, &seen));
     for (uint32_t i = 0; i < all.list->n; i++) {
-        NB_TRY(key_of(vm, &all.list->at[i], &c->arg[1], nb_jv_truth(&c->arg[0]), &key));
+        NB_TRY(key_of(vm, &all.list->at[i], &c->arg[1], NULL, nb_jv_truth(&c->arg[0]), &key));
         NB_TRY(nb_jv_contains(vm, &seen, &key, &there));
         if (there)
             continue;
@@ -238,7 +238,7 @@ static nb_status extreme(nb_jvm *vm, nb_jcall *c, int want, nb_jv *out)
     nb_jv all, keys;
     int order;
     NB_TRY(nb_jv_list(vm, &c->self, &all));
-    NB_TRY(keys_of(vm, all.list, &c->arg[1], nb_jv_truth(&c->arg[0]), &keys));
+    NB_TRY(keys_of(vm, all.list, &c->arg[1], NULL, nb_jv_truth(&c->arg[0]), &keys));
     uint32_t best = 0;
     for (uint32_t i = 1; i < all.list->n; i++) {
         NB_TRY(nb_jv_order(vm, &keys.list->at[i], &keys.list->at[best], &order));
@@ -386,18 +386,19 @@ static nb_status rejectattr(nb_jvm *vm, nb_jcall *c, nb_jv *out)
 static nb_status groupby(nb_jvm *vm, nb_jcall *c, nb_jv *out)
 {
     nb_jv all, keys, group, item;
+    const nb_jv *other = c->arg[1].kind == NB_JV_ABSENT ? NULL : &c->arg[1];
     bool exact = nb_jv_truth(&c->arg[2]), same = false;
     NB_TRY(nb_jv_list(vm, &c->self, &all));
-    NB_TRY(keys_of(vm, all.list, &c->arg[0], exact, &keys));
+    NB_TRY(keys_of(vm, all.list, &c->arg[0], other, exact, &keys));
     NB_TRY(sort_by(vm, &keys, false, &all));
-    NB_TRY(keys_of(vm, all.list, &c->arg[0], exact, &keys));
+    NB_TRY(keys_of(vm, all.list, &c->arg[0], other, exact, &keys));
     NB_TRY(nb_jlist_make(vm, NB_JV_LIST, NULL, 0, out));
     for (uint32_t i = 0; i < all.list->n; i++) {
         if (i)
             NB_TRY(nb_jv_equal(vm, &keys.list->at[i], &keys.list->at[i - 1], &same));
         if (!same) {
             nb_jv two[2];
-            NB_TRY(dig(vm, &all.list->at[i], &c->arg[0], &two[0]));
+            NB_TRY(dig_or(vm, &all.list->at[i], &c->arg[0], other, &two[0]));
             NB_TRY(nb_jlist_make(vm, NB_JV_LIST, NULL, 0, &group));
             two[1] = group;
             NB_TRY(nb_jlist_make(vm, NB_JV_TUPLE, two, 2, &item));

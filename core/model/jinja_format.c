@@ -70,6 +70,14 @@ static size_t int_digits(char out[128], const spec *s, int64_t v)
     return at + n;
 }
 
+/* E, F and G say so. */
+static size_t in_capitals(char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        text[i] = text[i] == 'e' ? 'E' : text[i];
+    return n;
+}
+
 /* %e with Python's two digits of exponent at least; the mantissa by nb_fmt_fixed's rules. */
 static size_t float_digits(char *out, size_t cap, const spec *s, double v)
 {
@@ -77,7 +85,8 @@ static size_t float_digits(char *out, size_t cap, const spec *s, double v)
     int precision = s->precision < 0 ? 6 : s->precision > 40 ? 40 : s->precision, n;
     char t = (char)(s->type | 0x20);
     if (!isfinite(v))
-        return (size_t)snprintf(out, cap, "%s", isnan(v) ? "nan" : "inf");
+        return (size_t)snprintf(
+            out, cap, "%s", s->type == t ? (isnan(v) ? "nan" : "inf") : (isnan(v) ? "NAN" : "INF"));
     v = fabs(v);
     if (t == '%')
         v *= 100;
@@ -95,7 +104,8 @@ static size_t float_digits(char *out, size_t cap, const spec *s, double v)
     size_t at = s->comma ? group(out, number, head) : head;
     if (!s->comma)
         memcpy(out, number, head);
-    return at + (size_t)snprintf(out + at, cap - at, "%s%s", number + head, t == '%' ? "%" : "");
+    at += (size_t)snprintf(out + at, cap - at, "%s%s", number + head, t == '%' ? "%" : "");
+    return s->type == t ? at : in_capitals(out, at);
 }
 
 static nb_status put_fill(nb_jvm *vm, const spec *s, size_t n)
@@ -232,6 +242,19 @@ static nb_status percent_arg(nb_jvm *vm, percent_args *a, const char **at, const
     return NB_OK;
 }
 
+/* %c: a number is a code point, a text has one character. */
+static nb_status percent_char(nb_jvm *vm, nb_jv *v)
+{
+    char utf8[4];
+    size_t start = vm->n_out;
+    if (v->kind == NB_JV_STR && nb_jchars(v->at, v->len) == 1)
+        return NB_OK;
+    if (v->kind != NB_JV_INT || v->i < 0 || v->i > 0x10ffff || (v->i >= 0xd800 && v->i < 0xe000))
+        return nb_jvm_fail(vm, NB_FORMAT, "%%c requires a code point or a character");
+    NB_TRY(nb_jvm_put(vm, utf8, nb_utf8_put((uint32_t)v->i, utf8), false));
+    return nb_jvm_text(vm, start, v);
+}
+
 static nb_status percent_one(nb_jvm *vm, percent_args *a, const char **at, const char *end)
 {
     nb_jv v = nb_jv_none();
@@ -257,6 +280,8 @@ static nb_status percent_one(nb_jvm *vm, percent_args *a, const char **at, const
         NB_TRY(nb_jvm_put_repr(vm, &v));
         NB_TRY(nb_jvm_text(vm, start, &v));
     }
+    if (s.type == 'c')
+        NB_TRY(percent_char(vm, &v));
     if (strchr("srac", s.type)) {
         s.type = 's';
         s.align = s.align == '=' ? '>' : s.align;
@@ -339,7 +364,7 @@ typedef struct brace_args {
     const nb_jv *pos;
     size_t n, next;
     const nb_jdict *named;
-    bool user;
+    bool user, counts, numbers; /* {} stood there, {0} did: never both */
 } brace_args;
 
 /* name or name[key]... before ! and : */
@@ -351,6 +376,10 @@ static nb_status brace_arg(nb_jvm *vm, brace_args *a, const char *at, const char
     stop = stop ? stop : end;
     if (stop == at)
         a->next++;
+    a->counts = a->counts || stop == at;
+    a->numbers = a->numbers || (stop > at && *at >= '0' && *at <= '9');
+    if (a->counts && a->numbers)
+        return nb_jvm_fail(vm, NB_FORMAT, "format has both {} and fields with numbers");
     if (stop == at || (*at >= '0' && *at <= '9')) {
         if (stop > at)
             index = (size_t)read_int(&at, stop);
@@ -365,7 +394,10 @@ static nb_status brace_arg(nb_jvm *vm, brace_args *a, const char *at, const char
         const char *from = stop + 1, *close = memchr(from, ']', (size_t)(end - from));
         if (*stop != '[' || !close)
             return nb_jvm_fail(vm, NB_FORMAT, "format has a field it cannot read");
-        nb_jv key = nb_jv_text(from, (size_t)(close - from));
+        const char *digits = from;
+        nb_jv key = nb_jv_int(read_int(&digits, close));
+        if (digits < close || close == from)
+            key = nb_jv_text(from, (size_t)(close - from));
         NB_TRY(nb_jvm_item(vm, out, &key, out));
         stop = close + 1;
     }
@@ -386,13 +418,17 @@ static nb_status brace_field(nb_jvm *vm, brace_args *a, const char *at, const ch
     if (convert == 'r' || convert == 'a') {
         NB_TRY(nb_jvm_put_repr(vm, &v));
         NB_TRY(nb_jvm_text(vm, start, &v));
-    } else if (convert) {
+    } else if (convert == 's') {
         NB_TRY(nb_jv_str(vm, &v, &v));
+    } else if (convert) {
+        return nb_jvm_fail(vm, NB_FORMAT, "format knows no conversion but !r, !s and !a");
     }
     spec s = brace_spec(colon ? colon + 1 : end, end);
     s.user = a->user;
     if (s.type && !strchr("sdxXobeEfFgG%", s.type))
         return nb_jvm_fail(vm, NB_UNSUPPORTED, "a format after : that is not supported");
+    if (s.type == 's' && v.kind != NB_JV_STR)
+        return wrong_type(vm, &s, &v);
     return put_spec(vm, &s, &v);
 }
 
@@ -401,7 +437,7 @@ nb_status nb_jvm_format(nb_jvm *vm, const nb_jv *format, const nb_jv *pos, size_
 {
     size_t start = vm->n_out;
     const char *at = format->at, *end = at + format->len;
-    brace_args a = {pos, n, 0, named, format->mark != NULL};
+    brace_args a = {pos, n, 0, named, format->mark != NULL, false, false};
     while (at < end) {
         const char *s = at;
         while (s < end && *s != '{' && *s != '}')

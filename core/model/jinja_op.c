@@ -160,11 +160,12 @@ static nb_status arith(nb_jvm *vm, nb_jop op, const nb_jv *a, const nb_jv *b, nb
 {
     size_t start = vm->n_out;
     NB_TRY(nb_jvm_step(vm, 1));
-    if (a->kind == NB_JV_UNDEFINED || b->kind == NB_JV_UNDEFINED)
+    bool formats = op == NB_JOP_MOD && a->kind == NB_JV_STR; /* what is undefined shows as "" */
+    if (a->kind == NB_JV_UNDEFINED || (b->kind == NB_JV_UNDEFINED && !formats))
         return nb_jvm_fail_undefined(vm, a->kind == NB_JV_UNDEFINED ? a : b);
     if (nb_jv_is_num(a) && nb_jv_is_num(b))
         return arith_num(vm, op, a, b, out);
-    if (op == NB_JOP_MOD && a->kind == NB_JV_STR)
+    if (formats)
         return nb_jvm_percent(vm, a, b, out);
     if (op == NB_JOP_ADD && a->kind == NB_JV_STR && b->kind == NB_JV_STR) {
         NB_TRY(nb_jvm_put_str(vm, a));

@@ -108,6 +108,16 @@ nb_status nb_jvm_attr(nb_jvm *vm, const nb_jv *v, const nb_jv *name, nb_jv *out)
     return found ? NB_OK : missing(vm, &of, name, out);
 }
 
+nb_status nb_jvm_attr_alone(nb_jvm *vm, const nb_jv *v, const nb_jv *name, nb_jv *out)
+{
+    bool found;
+    nb_jv of = *v;
+    if (of.kind == NB_JV_UNDEFINED)
+        return nb_jvm_fail_undefined(vm, &of);
+    NB_TRY(attribute(vm, &of, name, out, &found));
+    return found ? NB_OK : missing(vm, &of, name, out);
+}
+
 /* v[key]: the item first, then the attribute. */
 nb_status nb_jvm_item(nb_jvm *vm, const nb_jv *v, const nb_jv *key, nb_jv *out)
 {

@@ -162,6 +162,8 @@ nb_status nb_jvm_call_loop(nb_jvm *vm, const nb_jloop *l, const nb_jv *pos, size
 nb_status nb_jvm_call_macro(nb_jvm *vm, const nb_jmacro *m, const nb_jv *pos, size_t n,
                             const nb_jdict *named, nb_jv *out);
 nb_status nb_jvm_attr(nb_jvm *vm, const nb_jv *v, const nb_jv *name, nb_jv *out);
+nb_status nb_jvm_attr_alone(nb_jvm *vm, const nb_jv *v, const nb_jv *name,
+                            nb_jv *out); /* no item */
 nb_status nb_jvm_item(nb_jvm *vm, const nb_jv *v, const nb_jv *key, nb_jv *out);
 nb_status nb_jvm_loop_attr(nb_jvm *vm, const nb_jloop *l, const nb_jv *name, nb_jv *out);
 nb_jv nb_jvm_name(const nb_jvm *vm, uint32_t sym);

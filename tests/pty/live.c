@@ -58,6 +58,23 @@ static void resizes_end_in_a_fresh_frame(pty *p)
     pty_check(p->screen.odd == 0, "sent %s", p->screen.first_odd);
 }
 
+/* A terminal that cuts what no longer fits has lost it, even when it is as large as before by the
+ * time the program looks. */
+static void smaller_and_back_at_once_is_painted_anew(pty *p)
+{
+    pty_open(p, &(pty_options){.w = 120, .h = 40}, "demo");
+    pty_send(p, "1");
+    pty_check(pty_wait(p, "[1 Models]", 2000), "no Models screen");
+    pty_pump(p, 300);
+    for (int i = 0; i < 10; i++) {
+        pty_resize(p, 9, 3);
+        pty_resize(p, 120, 40);
+        pty_pump(p, 200);
+        pty_check(vt_shows(&p->screen, "? keys"), "time %d: the last row is not painted", i);
+        pty_check_fresh(p, "after smaller and back");
+    }
+}
+
 /* tui 8 */
 static void escape_is_quick_and_never_quits(pty *p)
 {
@@ -310,14 +327,16 @@ static void keys_replay_as_verbs(pty *p)
         check_replayed(live[i], replayed[i]);
 }
 
-const pty_test pty_live_tests[] = {{"tui 4: last row", last_row_keeps_help_and_palette},
-                                   {"tui 3, A30: resizes", resizes_end_in_a_fresh_frame},
-                                   {"tui 8: Esc", escape_is_quick_and_never_quits},
-                                   {"tui 10: idle", idling_costs_next_to_nothing},
-                                   {"tui 11: stalled terminal", a_stalled_terminal_is_not_replayed},
-                                   {"tui 16: paste", a_paste_is_one_edit},
-                                   {"tui 17: newlines", newlines_and_enter_stay_apart},
-                                   {"A19: touched model", a_touched_model_is_loaded_anew},
-                                   {"mouse", the_mouse_works_with_real_bytes},
-                                   {"tui 29: replay", keys_replay_as_verbs},
-                                   {0}};
+const pty_test pty_live_tests[] = {
+    {"tui 4: last row", last_row_keeps_help_and_palette},
+    {"tui 3, A30: resizes", resizes_end_in_a_fresh_frame},
+    {"A30: smaller and back", smaller_and_back_at_once_is_painted_anew},
+    {"tui 8: Esc", escape_is_quick_and_never_quits},
+    {"tui 10: idle", idling_costs_next_to_nothing},
+    {"tui 11: stalled terminal", a_stalled_terminal_is_not_replayed},
+    {"tui 16: paste", a_paste_is_one_edit},
+    {"tui 17: newlines", newlines_and_enter_stay_apart},
+    {"A19: touched model", a_touched_model_is_loaded_anew},
+    {"mouse", the_mouse_works_with_real_bytes},
+    {"tui 29: replay", keys_replay_as_verbs},
+    {0}};

@@ -1,5 +1,6 @@
 /* build/tests/pty [NAME]: the workbench on a real pty (tui rows 1 3 4 5 6 8-17 22-25 27 28 30,
- * A30-A32), after the harness has proved itself. Each row prints its seconds (reliability.md 5). */
+ * A30-A32 A34), after the harness has proved itself. Each row prints its seconds (reliability.md
+ * 5). */
 #include "tests/pty/hub.h"
 #include "tests/pty/pty.h"
 
@@ -40,10 +41,10 @@ static int run_rows(const pty_test *row, const char *only)
 
 int main(int argc, char **argv)
 {
-    const pty_test *const groups[] = {pty_self_tests,      pty_start_tests,  pty_live_tests,
-                                      pty_busy_tests,      pty_words_tests,  pty_hub_tests,
-                                      pty_hub_words_tests, pty_secret_tests, pty_fetch_tests,
-                                      pty_end_tests,       pty_plain_tests,  pty_killed_tests};
+    const pty_test *const groups[] = {
+        pty_self_tests,  pty_start_tests,     pty_live_tests,   pty_busy_tests,  pty_words_tests,
+        pty_hub_tests,   pty_hub_words_tests, pty_secret_tests, pty_fetch_tests, pty_end_tests,
+        pty_plain_tests, pty_killed_tests,    pty_soak_tests};
     const char *only = argc > 1 ? argv[1] : NULL;
     int failed = 0, fd, slave;
     if (openpty(&fd, &slave, NULL, NULL, NULL) != 0) {

@@ -89,6 +89,6 @@ typedef struct pty_test {
 } pty_test;
 extern const pty_test pty_self_tests[], pty_start_tests[], pty_live_tests[], pty_busy_tests[],
     pty_words_tests[], pty_hub_tests[], pty_hub_words_tests[], pty_secret_tests[],
-    pty_fetch_tests[], pty_end_tests[], pty_plain_tests[], pty_killed_tests[];
+    pty_fetch_tests[], pty_end_tests[], pty_plain_tests[], pty_killed_tests[], pty_soak_tests[];
 
 #endif

@@ -37,6 +37,9 @@ void vt_size(vt *t, int w, int h)
 {
     t->w = clamp(w, 1, VT_W);
     t->h = clamp(h, 1, VT_H);
+    blank_rows(t, t->h, VT_H); /* what no longer fits is lost, as on xterm's alternate screen */
+    for (int y = 0; y < t->h; y++)
+        blank(t, y, t->w, VT_W);
     t->top = 0;
     t->bottom = t->h;
     t->x = clamp(t->x, 0, t->w - 1);

@@ -1,6 +1,7 @@
 #include "tui/commands/cmd.h"
 
 #include <locale.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -230,8 +231,19 @@ static nb_status dispatch(int argc, char **argv, const char **remedy, nb_err *er
     return run_row(&ui_cmd_ui, argc - 1, argv + 1, argv[0], remedy, err);
 }
 
+/* Large blocks are mapped for themselves and go back when freed. Left alone, glibc raises that
+ * limit to the largest block it ever freed (mallopt(3), M_MMAP_THRESHOLD); caches and buffers of
+ * model after model then lie in the heaps of the threads that opened them, and keep them large. */
+static void keep_heaps_small(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
+#endif
+}
+
 int ui_main(int argc, char **argv)
 {
+    keep_heaps_small();
     setlocale(LC_ALL, "");
     setlocale(LC_NUMERIC, "C"); /* numbers read the same everywhere */
     catch_signals();
