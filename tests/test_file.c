@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <dirent.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -16,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,6 +69,29 @@ CHECK_TEST(file, advice_about_a_map_leaves_its_bytes)
     }
     nb_map_close(&m);
     free(bytes);
+}
+
+/* Bytes taken of a file system in memory by reserving n. */
+static uint64_t reserved_in_memory(uint64_t n)
+{
+    char path[64];
+    struct stat st;
+    nb_err err;
+    snprintf(path, sizeof path, "/dev/shm/nibble-reserve-%ld", (long)getpid());
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    check(fd >= 0 && unlink(path) == 0, "%s", path);
+    check(nb_reserve(fd, n, path, &err) == NB_OK && fstat(fd, &st) == 0, "%s", err.msg);
+    close(fd);
+    return (uint64_t)st.st_blocks * 512;
+}
+
+CHECK_TEST(file, a_little_is_reserved_in_memory_and_much_is_not)
+{
+    struct statfs fs;
+    if (statfs("/dev/shm", &fs) != 0 || fs.f_type != TMPFS_MAGIC || fs.f_bavail < 1000)
+        check_skip("/dev/shm is no tmpfs with room");
+    check(reserved_in_memory(1 << 20) >= 1 << 20, "1 MiB was not taken");
+    check(reserved_in_memory(UINT64_C(65) << 20) == 0, "65 MiB were taken");
 }
 
 CHECK_TEST(file, replaces_whole_or_not_at_all)

@@ -11,8 +11,14 @@
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#endif
 
 #include "core/base/str.h"
+
+enum { RESERVED_IN_MEMORY = 64 << 20 }; /* bytes, at most */
 
 static int open_retry(const char *path, int flags, mode_t mode)
 {
@@ -105,9 +111,21 @@ nb_status nb_pread_all(int fd, void *bytes, size_t n, uint64_t offset, const cha
     return NB_OK;
 }
 
+#ifdef __linux__
+static bool in_memory(int fd)
+{
+    struct statfs fs;
+    return fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+#endif
+
 nb_status nb_reserve(int fd, uint64_t n, const char *path, nb_err *err)
 {
     int rc;
+#ifdef __linux__
+    if (n > RESERVED_IN_MEMORY && in_memory(fd))
+        return NB_OK;
+#endif
     do {
 #ifdef __linux__
         rc = fallocate(fd, 0, 0, (off_t)n) == 0 ? 0 : errno;

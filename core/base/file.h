@@ -43,7 +43,9 @@ nb_status nb_pwrite_all(int fd, const void *bytes, size_t n, uint64_t offset, co
 nb_status nb_pread_all(int fd, void *bytes, size_t n, uint64_t offset, const char *path,
                        nb_err *err);
 /* Blocks for n bytes of a new file, taken now. A file system that cannot do it says nothing:
- * glibc's posix_fallocate would write into every block there, for as long as that takes. */
+ * glibc's posix_fallocate would write into every block there, for as long as that takes. Nor is
+ * more than 64 MiB taken of a file system in memory (tmpfs): one thread would clear page after
+ * page for as long as all threads then take to write them. */
 nb_status nb_reserve(int fd, uint64_t n, const char *path, nb_err *err);
 /* Asks the system to begin writing these bytes to disk, so that a later fsync finds little left.
  * Only a hint: nothing is promised, no error is reported. */

@@ -99,12 +99,12 @@ static uint64_t mark_word(uint64_t h, const uint8_t *bytes, size_t n)
     return h ^ h >> 32;
 }
 
-/* Not cryptographic: each step is a bijection of the state, so any single changed word shows. Four
+/* Not cryptographic: each step is a bijection of the state, so any single changed word shows. Eight
  * states side by side, since each step waits for its product. */
 uint64_t nb_mark(const uint8_t *bytes, size_t n)
 {
-    enum { STATES = 4, WORD = sizeof(uint64_t) };
-    uint64_t h[STATES] = {0x9e3779b97f4a7c15u ^ n, 1, 2, 3};
+    enum { STATES = 8, WORD = sizeof(uint64_t) };
+    uint64_t h[STATES] = {0x9e3779b97f4a7c15u ^ n, 1, 2, 3, 4, 5, 6, 7};
     size_t i = 0;
     for (; i + STATES * WORD <= n; i += STATES * WORD)
         for (size_t k = 0; k < STATES; k++)
