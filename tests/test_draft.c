@@ -564,7 +564,7 @@ CHECK_TEST(draft, the_pane_tells_guesses_and_right_ones_tui_13)
     s.opt.cpu = NULL;
     stage_play(&s,
                "size 120x40\nkeys t\nwait\nkeys i\ntext Why do low bits hurt?\nkeys Enter\n"
-               "wait\nsave-screen alone\nkeys Esc P G Enter\nsave-screen panel\n"
+               "wait\nsave-screen alone\nkeys Esc P G k k k k Enter\nsave-screen panel\n"
                "keys Esc i\ntext Why do low bits hurt?\nkeys Enter\nwait\nsave-screen guessed\n");
     char *alone = test_slurp("alone", &n), *panel = test_slurp("panel", &n),
          *guessed = test_slurp("guessed", &n);
