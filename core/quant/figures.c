@@ -138,10 +138,11 @@ static void look_at_all(const sight *g, bool tallied)
     }
 }
 
-/* The looks drawn that lie in this strip; one may go on in the next. Every second one is enough to
+/* The looks drawn that lie in this strip; one may go on in the next. Every fourth one is enough to
  * draw: counting costs most. */
 static void look_at_drawn(const sight *g, uint64_t every, bool measured)
 {
+    enum { COUNTED = 4 };
     const uint64_t first = g->s->at, end = first + g->s->n, stratum = every * NB_LOOK_WEIGHTS;
     for (uint64_t k = first / stratum; k * stratum < end; k++) {
         uint64_t from = drawn(k, every), to = from + NB_LOOK_WEIGHTS;
@@ -149,12 +150,12 @@ static void look_at_drawn(const sight *g, uint64_t every, bool measured)
         to = to > end ? end : to;
         if (from >= to)
             continue;
-        if (!measured && k % 2)
+        if (!measured && k % COUNTED)
             continue;
         pair p = decode(g, (size_t)(from - first), (size_t)(to - from));
         if (measured)
             measure(g, &p, true);
-        if (k % 2 == 0)
+        if (k % COUNTED == 0)
             tally(g, &p);
     }
 }

@@ -22,7 +22,7 @@ enum {
     NB_WAVE_WEIGHTS = 8 * 1024 * 1024,  /* per thread; waves end so that leases can change */
     NB_FIGURES_MODEL = 8 * 1024 * 1024, /* models up to this many weights are measured whole, */
     NB_FIGURES_WHOLE = 256 * 1024,      /* tensors of others up to this many; */
-    NB_FIGURES_LEAST = 64 * 1024,       /* of larger ones about so many weights, and */
+    NB_FIGURES_LEAST = 24 * 1024,       /* of larger ones about so many weights, and */
     NB_FIGURES_EVERY = 512,             /* from 32 Mi on one of so many, in */
     NB_LOOK_WEIGHTS = 512,        /* looks of this many neighbours, whole blocks of any type */
     NB_PIECE_WEIGHTS = 2048,      /* decoded, measured and counted while in the nearest cache */
