@@ -276,12 +276,20 @@ static void next_wave(nb_run *run, int threads)
     atomic_store(&run->next, run->wave_first);
 }
 
-/* The wave's tiles lie one behind the other in the file. */
-static void write_behind(const nb_run *run)
+/* The wave's tiles lie one behind the other in the file. The disk is told by a thread of the next
+ * wave: handing over so much takes a while, in which others can encode. */
+static void leave_behind(nb_run *run)
 {
     nb_tile first = nb_run_tile(run, run->wave_first), last = nb_run_tile(run, run->wave_end - 1);
-    uint64_t from = nb_tile_offset(run, &first);
-    nb_write_behind(run->fd, from, nb_tile_offset(run, &last) + nb_tile_bytes(run, &last) - from);
+    run->behind_from = nb_tile_offset(run, &first);
+    run->behind_n = nb_tile_offset(run, &last) + nb_tile_bytes(run, &last) - run->behind_from;
+    atomic_store(&run->behind, true);
+}
+
+void nb_run_write_behind(nb_run *run)
+{
+    if (atomic_exchange(&run->behind, false))
+        nb_write_behind(run->fd, run->behind_from, run->behind_n);
 }
 
 nb_status nb_run_source_stands(const nb_run *run, nb_err *err)
@@ -331,8 +339,9 @@ static nb_status encode_all(nb_run *run, nb_lease *lease, nk_pool *pool, nb_err 
             return run->fail.status;
         }
         NB_TRY(nb_run_source_stands(run, err)); /* not an hour later */
-        write_behind(run);
+        leave_behind(run);
     }
+    nb_run_write_behind(run);
     return make_space(run, 1, err); /* for the reading back of a file without tensors */
 }
 

@@ -97,7 +97,10 @@ struct nb_run {
 
     atomic_uint_fast64_t next; /* tile, or tensor while verifying */
     uint64_t wave_end;
-    atomic_bool stop; /* an error or cancel: threads leave at the next strip */
+    uint64_t behind_from,
+        behind_n;       /* bytes of the last wave, which the disk has not been told of */
+    atomic_bool behind; /* whoever clears it tells */
+    atomic_bool stop;   /* an error or cancel: threads leave at the next strip */
 
     pthread_mutex_t poll;           /* hooks are called by one thread at a time */
     atomic_uint_fast64_t polled_us; /* when they last were */
@@ -149,6 +152,8 @@ const nb_method *nb_run_method(const nb_run *run, size_t i);
 /* Calls see for tile i as floats, a few rows at a time; false = stopped. */
 bool nb_tile_each(nb_run *run, nb_workspace *ws, uint64_t i,
                   void (*see)(void *arg, const float *src, size_t n), void *arg);
+/* Asks for the last wave to be written to disk, if nobody has. */
+void nb_run_write_behind(nb_run *run);
 nk_pool_fn nb_run_work; /* nk_parallel body: arg = run; tiles until wave_end */
 
 /* survey.c: the ranges that tensor-wide scales need; buffers are there. */

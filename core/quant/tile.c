@@ -367,6 +367,7 @@ void nb_run_work(void *arg, size_t begin, size_t end, int thread)
     nb_run *run = arg;
     (void)begin;
     (void)end;
+    nb_run_write_behind(run);
     for (;;) {
         uint64_t i = atomic_fetch_add(&run->next, 1);
         if (i >= run->wave_end || !run_tile(run, &run->space[thread], i))
