@@ -85,16 +85,33 @@ static uint64_t memory_peak(pid_t pid)
     return kb * 1024ull;
 }
 
+/* Whether an interrupt would be caught: a program that has just begun would die of it. */
+static bool catches_interrupts(pid_t pid)
+{
+    char name[64], line[256];
+    unsigned long long caught = 0;
+    snprintf(name, sizeof name, "/proc/%d/status", (int)pid);
+    FILE *f = fopen(name, "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "SigCgt: %llx", &caught) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return caught >> (SIGINT - 1) & 1;
+}
+
 /* Waits in small steps: sends the interrupt when its moment has come, ends what hangs. */
 static int await(pid_t pid, const child_how *how, double *after_signal, uint64_t *peak)
 {
-    double start = nb_now(), sent = 0, limit = how->seconds > 0 ? how->seconds : LIMIT_S;
+    double start = nb_now(), ready = 0, sent = 0, limit = how->seconds > 0 ? how->seconds : LIMIT_S;
     bool program = false; /* before, it is a copy of this one */
     int status = 0;
     while (waitpid(pid, &status, WNOHANG) == 0) {
         double age = nb_now() - start;
+        if (how->interrupt_after > 0 && ready == 0 && catches_interrupts(pid))
+            ready = nb_now();
         bool due = (how->interrupt_when && nb_exists(how->interrupt_when)) ||
-                   (how->interrupt_after > 0 && age >= how->interrupt_after);
+                   (ready > 0 && nb_now() - ready >= how->interrupt_after);
         if (due && sent == 0) {
             kill(pid, SIGINT);
             sent = nb_now();

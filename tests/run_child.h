@@ -18,7 +18,7 @@ typedef struct child_how {
     const char *in;               /* file on standard input, NULL = /dev/null */
     const char *out;              /* where standard output goes instead of `out` */
     const char *interrupt_when;   /* SIGINT once this file exists */
-    double interrupt_after;       /* SIGINT after so many seconds; 0 = not */
+    double interrupt_after;       /* SIGINT so long after it can be caught, seconds; 0 = not */
     double kill_after;            /* SIGKILL likewise; both count from the child's start */
     bool (*kill_when)(void *arg); /* SIGKILL once it says so, asked every half a millisecond */
     void *kill_arg;
