@@ -342,11 +342,11 @@ nb_status nb_jdict_set(nb_jvm *vm, nb_jdict *d, const nb_jv *key, const nb_jv *v
         *at = *val;
         return NB_OK;
     }
-    if (d->n == d->cap) {
+    if (!d->key || !d->val || d->n == d->cap) { /* an empty one has neither */
         uint32_t cap = d->cap ? d->cap * 2 : 4;
         nb_jv *pair = NULL;
         NB_TRY(nb_jvm_take(vm, 2 * (uint64_t)cap, sizeof *pair, &pair));
-        if (d->n) {
+        if (d->key && d->val) {
             memcpy(pair, d->key, d->n * sizeof *pair);
             memcpy(pair + cap, d->val, d->n * sizeof *pair);
         }
