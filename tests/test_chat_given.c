@@ -6,14 +6,6 @@
 #include "tests/util.h"
 #include "tests/workbench.h"
 
-static void shows(workbench *w, const char *name, const char *part)
-{
-    const char *screen = workbench_screen(w, name);
-    check(w->status == NB_OK, "%s", w->err.msg);
-    check(screen && strstr(screen, part), "\"%s\" is not on %s:\n%s", part, name,
-          screen ? screen : "(not saved)");
-}
-
 CHECK_TEST(chat_given, settings_of_the_command_are_those_of_the_screen)
 {
     static const ui_app_setting given[] = {
@@ -23,14 +15,14 @@ CHECK_TEST(chat_given, settings_of_the_command_are_those_of_the_screen)
     workbench w = workbench_chat("size 160x40\nwait\nsave-screen ready\ntext hi\nkeys Enter\nwait\n"
                                  "keys Esc P\nsave-screen panel\n",
                                  given, countof(given));
-    shows(&w, "ready", "temp 0.500");
-    shows(&w, "ready", "seed 11 · top-k 7");
-    shows(&w, "ready", "max 5 · shift on · draft lookup · k-cache q8_0 · system: set");
-    shows(&w, "ready", "ctx 0/96");
-    shows(&w, "panel", "k-cache    q8_0");
-    shows(&w, "panel", "v-cache    f16");
-    shows(&w, "panel", "system     Short.");
-    shows(&w, "panel", "5 tok  ");
+    workbench_expect(&w, "ready", "temp 0.500");
+    workbench_expect(&w, "ready", "seed 11 · top-k 7");
+    workbench_expect(&w, "ready", "max 5 · shift on · draft lookup · k-cache q8_0 · system: set");
+    workbench_expect(&w, "ready", "ctx 0/96");
+    workbench_expect(&w, "panel", "k-cache    q8_0");
+    workbench_expect(&w, "panel", "v-cache    f16");
+    workbench_expect(&w, "panel", "system     Short.");
+    workbench_expect(&w, "panel", "5 tok  ");
     workbench_free(&w);
 }
 
@@ -48,7 +40,7 @@ CHECK_TEST(chat_given, what_a_row_cannot_be_is_named)
     };
     for (size_t i = 0; i < countof(row); i++) {
         workbench w = workbench_chat("size 120x40\nwait\nsave-screen said\n", &row[i].given, 1);
-        shows(&w, "said", row[i].says);
+        workbench_expect(&w, "said", row[i].says);
         workbench_free(&w);
     }
 }
@@ -60,8 +52,8 @@ CHECK_TEST(chat_given, the_panel_takes_cache_types_and_an_adapter)
                                  "save-screen cache\nkeys j j Enter\ntext /nowhere/a.gguf\n"
                                  "keys Enter Esc\nwait\nsave-screen lora\n",
                                  NULL, 0);
-    shows(&w, "cache", "k-cache    bf16");
-    shows(&w, "lora", "lora a.gguf");
-    shows(&w, "lora", "/nowhere/a.gguf");
+    workbench_expect(&w, "cache", "k-cache    bf16");
+    workbench_expect(&w, "lora", "lora a.gguf");
+    workbench_expect(&w, "lora", "/nowhere/a.gguf");
     workbench_free(&w);
 }

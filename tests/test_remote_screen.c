@@ -21,14 +21,6 @@ static workbench run_with(const remote_server *s, const char *script)
     return w;
 }
 
-static void shows(workbench *w, const char *name, const char *part)
-{
-    const char *screen = workbench_screen(w, name);
-    check(w->status == NB_OK, "%s", w->err.msg);
-    check(screen && strstr(screen, part), "\"%s\" is not on %s:\n%s", part, name,
-          screen ? screen : "(not saved)");
-}
-
 static void shows_not(workbench *w, const char *name, const char *part)
 {
     const char *screen = workbench_screen(w, name);
@@ -39,22 +31,22 @@ CHECK_TEST(remote_screen, a_pane_asks_only_when_the_user_does)
 {
     remote_server *s = remote_server_start(&(remote_how){.logprobs = true});
     workbench w = run_with(s, "size 120x40\nwait\ncommand remote @\nwait\nsave-screen ready\n");
-    shows(&w, "ready", "A far, remote 127.0.0.1:");
-    shows(&w, "ready", "ready");
+    workbench_expect(&w, "ready", "A far, remote 127.0.0.1:");
+    workbench_expect(&w, "ready", "ready");
     check(remote_server_count(s) == 0, "something was sent before the question");
     workbench_free(&w);
     w = run_with(s, "size 120x40\nwait\ncommand remote @\nwait\ntext hi\nkeys Enter\nwait\n"
                     "save-screen said\nsave-json said.json\nkeys Esc m\nsave-screen metric\n"
                     "keys l l Enter\nsave-screen top\nkeys Esc m\nsave-screen entropy\n");
-    shows(&w, "said", "Hello from afar.");
-    shows(&w, "said", "3 tok  done");
-    shows(&w, "said", "100 tok/s  ttft 10");
-    shows(&w, "said", "ctx 15, remote");
-    shows(&w, "said.json", "\"remote\":true");
-    shows(&w, "metric", "underlined = unsure");
-    shows(&w, "top", "the likeliest, as the endpoint tells");
-    shows(&w, "top", "\" other\"");
-    shows(&w, "entropy", "no entropy");
+    workbench_expect(&w, "said", "Hello from afar.");
+    workbench_expect(&w, "said", "3 tok  done");
+    workbench_expect(&w, "said", "100 tok/s  ttft 10");
+    workbench_expect(&w, "said", "ctx 15, remote");
+    workbench_expect(&w, "said.json", "\"remote\":true");
+    workbench_expect(&w, "metric", "underlined = unsure");
+    workbench_expect(&w, "top", "the likeliest, as the endpoint tells");
+    workbench_expect(&w, "top", "\" other\"");
+    workbench_expect(&w, "entropy", "no entropy");
     workbench_free(&w);
     remote_server_stop(&s);
 }
@@ -65,12 +57,12 @@ CHECK_TEST(remote_screen, local_and_remote_stand_side_by_side)
     workbench w = run_with(s, "size 120x40\nwait\nkeys t\nwait\ncommand remote @\nwait\n"
                               "text What is Q2_K?\nkeys Enter\nwait\nsave-screen both\n"
                               "keys Esc n Enter\nsave-screen why\nkeys Esc =\nsave-screen words\n");
-    shows(&w, "both", "A nibble-demo");
-    shows(&w, "both", "B far, remote 127.0.0.1:");
-    shows(&w, "both", "Hello from afar.");
-    shows(&w, "both", "B token 0 by text \"");
-    shows(&w, "why", "After the same text A takes");
-    shows(&w, "words", "[-");
+    workbench_expect(&w, "both", "A nibble-demo");
+    workbench_expect(&w, "both", "B far, remote 127.0.0.1:");
+    workbench_expect(&w, "both", "Hello from afar.");
+    workbench_expect(&w, "both", "B token 0 by text \"");
+    workbench_expect(&w, "why", "After the same text A takes");
+    workbench_expect(&w, "words", "[-");
     workbench_free(&w);
     remote_server_stop(&s);
 }
@@ -81,9 +73,9 @@ CHECK_TEST(remote_screen, what_the_endpoint_does_not_tell_is_said)
     workbench w = run_with(s, "size 120x40\nwait\ncommand remote @\nwait\ntext hi\nkeys Enter\n"
                               "wait\nkeys Esc m\nsave-screen metric\nkeys l Enter\n"
                               "save-screen top\n");
-    shows(&w, "metric", "the endpoint tells no probabilities of this answer");
-    shows(&w, "metric", "3 pieces  done");
-    shows(&w, "top", "the endpoint told none");
+    workbench_expect(&w, "metric", "the endpoint tells no probabilities of this answer");
+    workbench_expect(&w, "metric", "3 pieces  done");
+    workbench_expect(&w, "top", "the endpoint told none");
     workbench_free(&w);
     remote_server_stop(&s);
 }
@@ -107,7 +99,7 @@ CHECK_TEST(remote_screen, failures_stay_in_their_pane)
     for (size_t i = 0; i < countof(rows); i++) {
         remote_server_set(s, &rows[i].how);
         workbench w = run_with(s, script);
-        shows(&w, "a", rows[i].says);
+        workbench_expect(&w, "a", rows[i].says);
         workbench_free(&w);
     }
     remote_server_stop(&s);
@@ -119,9 +111,9 @@ CHECK_TEST(remote_screen, an_address_with_a_password_never_gets_into_a_chat)
                                 "command remote https://u:hunter2@a.example/v1#m\n"
                                 "save-screen a\ncommand remote https://a.example/v1?k=hunter2#m\n"
                                 "save-screen b\n");
-    shows(&w, "a", "NIBBLE_API_KEY");
+    workbench_expect(&w, "a", "NIBBLE_API_KEY");
     shows_not(&w, "a", "hunter2");
-    shows(&w, "b", "query");
+    workbench_expect(&w, "b", "query");
     workbench_free(&w);
     w = workbench_run("size 80x24\nwait\ncommand remote nowhere\n");
     check(w.status == NB_USAGE && strstr(w.err.msg, "expected https://host"), "%s", w.err.msg);

@@ -70,6 +70,14 @@ const char *workbench_screen(workbench *w, const char *name)
     return text;
 }
 
+void workbench_expect(workbench *w, const char *name, const char *part)
+{
+    const char *screen = workbench_screen(w, name);
+    check(w->status == NB_OK, "%s", w->err.msg);
+    check(screen && strstr(screen, part), "\"%s\" is not on %s:\n%s", part, name,
+          screen ? screen : "(not saved)");
+}
+
 void workbench_free(workbench *w)
 {
     for (int i = 0; i < w->n; i++)

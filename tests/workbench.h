@@ -19,6 +19,8 @@ workbench workbench_run(const char *script);
 workbench workbench_chat(const char *script, const ui_app_setting *settings, size_t n);
 /* Text of a saved file; NULL when it was not saved. Valid until workbench_free. */
 const char *workbench_screen(workbench *w, const char *name);
+/* Checks that the run went well and part stands in that file. */
+void workbench_expect(workbench *w, const char *name, const char *part);
 void workbench_free(workbench *w);
 /* Settings as of a fresh account in that folder. */
 void workbench_config(nb_config *cfg, const char *dir);

@@ -95,27 +95,27 @@ static nb_status attribute(nb_jvm *vm, const nb_jv *v, const nb_jv *name, nb_jv 
     return row ? bind(vm, row, v, out) : NB_OK;
 }
 
-/* v.name: the attribute first, then the item. */
-nb_status nb_jvm_attr(nb_jvm *vm, const nb_jv *v, const nb_jv *name, nb_jv *out)
+static nb_status find_attr(nb_jvm *vm, const nb_jv *v, const nb_jv *name, bool items, nb_jv *out)
 {
     bool found;
     nb_jv of = *v;
     if (of.kind == NB_JV_UNDEFINED)
         return nb_jvm_fail_undefined(vm, &of);
     NB_TRY(attribute(vm, &of, name, out, &found));
-    if (!found)
+    if (!found && items)
         NB_TRY(subscript(vm, &of, name, out, &found));
     return found ? NB_OK : missing(vm, &of, name, out);
 }
 
+/* v.name: the attribute first, then the item. */
+nb_status nb_jvm_attr(nb_jvm *vm, const nb_jv *v, const nb_jv *name, nb_jv *out)
+{
+    return find_attr(vm, v, name, true, out);
+}
+
 nb_status nb_jvm_attr_alone(nb_jvm *vm, const nb_jv *v, const nb_jv *name, nb_jv *out)
 {
-    bool found;
-    nb_jv of = *v;
-    if (of.kind == NB_JV_UNDEFINED)
-        return nb_jvm_fail_undefined(vm, &of);
-    NB_TRY(attribute(vm, &of, name, out, &found));
-    return found ? NB_OK : missing(vm, &of, name, out);
+    return find_attr(vm, v, name, false, out);
 }
 
 /* v[key]: the item first, then the attribute. */

@@ -12,15 +12,6 @@
 #include "tests/pty/make.h"
 #include "tests/util.h"
 
-static int times(const vt *t, const char *text)
-{
-    int n = 0;
-    for (int y = 0; y < t->h; y++)
-        for (const char *s = vt_row(t, y); (s = strstr(s, text)); s++)
-            n++;
-    return n;
-}
-
 static void escape(pty *p, const char *keys)
 {
     pty_send(p, "\x1b");
@@ -44,9 +35,9 @@ static void ask_panes(pty *p, int panes, const char *question)
     for (int i = 0; i < panes; i++)
         pty_send(p, " ");
     pty_send(p, "t");
-    for (int i = 0; i < 100 && times(&p->screen, "tok  ready") < panes; i++)
+    for (int i = 0; i < 100 && vt_times(&p->screen, "tok  ready") < panes; i++)
         pty_pump(p, 50);
-    pty_check(times(&p->screen, "tok  ready") == panes, "the panes are not ready");
+    pty_check(vt_times(&p->screen, "tok  ready") == panes, "the panes are not ready");
     escape(p, "T");
     pty_send(p, "i");
     pty_pump(p, 50);
@@ -56,10 +47,10 @@ static void ask_panes(pty *p, int panes, const char *question)
 static void stream_panes(pty *p, int panes)
 {
     ask_panes(p, panes, "hello\r");
-    for (int i = 0; i < 60 && times(&p->screen, "tok  writing") < panes; i++)
+    for (int i = 0; i < 60 && vt_times(&p->screen, "tok  writing") < panes; i++)
         pty_pump(p, 50);
-    pty_check(times(&p->screen, "tok  writing") == panes, "%d panes do not stream: \"%s\"", panes,
-              vt_row(&p->screen, 34));
+    pty_check(vt_times(&p->screen, "tok  writing") == panes, "%d panes do not stream: \"%s\"",
+              panes, vt_row(&p->screen, 34));
 }
 
 /* Quantize on the big model, running, by the method that takes its time. */
@@ -198,7 +189,7 @@ static void keys_echo_while_all_cores_work(pty *p)
         pty_pump(p, 100);
     }
     pty_check(percent(&p->screen) >= 0, "the job ended before the typing did");
-    pty_check(times(&p->screen, "tok  writing") == 3, "the panes ended before the typing did");
+    pty_check(vt_times(&p->screen, "tok  writing") == 3, "the panes ended before the typing did");
     pty_check(vt_shows(&p->screen, "2 Downloads\xc2\xb7"
                                    "2"),
               "the downloads ended: \"%s\"", vt_row(&p->screen, 0));

@@ -152,14 +152,7 @@ static void type_limit(pty *p, const char *text, const char *shows)
  * ahead of them by what the kernel holds, and a file's bytes are written as they come. */
 static uint64_t written(const pty *p)
 {
-    char path[64];
-    size_t n;
-    snprintf(path, sizeof path, "/proc/%d/io", (int)p->pid);
-    char *text = test_slurp(path, &n), *at = text ? strstr(text, "wchar: ") : NULL;
-    uint64_t v = at ? strtoull(at + 7, NULL, 10) : 0;
-    free(text);
-    pty_check(v > 0, "%s does not tell", path);
-    return v;
+    return pty_proc(p, "io", "wchar:");
 }
 
 /* Bytes a second over the next `seconds`. */

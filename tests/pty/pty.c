@@ -339,6 +339,18 @@ void pty_check_fresh(pty *p, const char *what)
                   vt_row(&p->screen, y));
 }
 
+uint64_t pty_proc(const pty *p, const char *file, const char *field)
+{
+    char path[64];
+    size_t n;
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)p->pid, file);
+    char *text = test_slurp(path, &n), *at = text ? strstr(text, field) : NULL;
+    uint64_t v = at ? strtoull(at + strlen(field), NULL, 10) : 0;
+    free(text);
+    pty_check(v > 0, "%s does not tell", path);
+    return v;
+}
+
 double pty_cpu(const pty *p)
 {
     char path[64];

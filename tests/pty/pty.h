@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
 #include <termios.h>
@@ -77,6 +78,8 @@ void pty_continue(pty *p); /* what `fg` does */
 const char *pty_left(pty *p);
 /* What stands on the screen must be what a full repaint shows. The meters of row 1 may tick. */
 void pty_check_fresh(pty *p, const char *what);
+/* The number behind `field` in the program's /proc file; it must be there and not 0. */
+uint64_t pty_proc(const pty *p, const char *file, const char *field);
 /* CPU seconds of the program so far. */
 double pty_cpu(const pty *p);
 void pty_close(pty *p);

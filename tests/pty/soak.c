@@ -43,15 +43,6 @@ static void keys(pty *p, const char *bytes, int ms)
     pty_check(!p->ended, "ended after turn %d: status %x", soak.turns, (unsigned)p->status);
 }
 
-static int times(const vt *t, const char *text)
-{
-    int n = 0;
-    for (int y = 0; y < t->h; y++)
-        for (const char *s = vt_row(t, y); (s = strstr(s, text)); s++)
-            n++;
-    return n;
-}
-
 static void forget_cache(void)
 {
     tree_remove(test_path(pty_home(), ".cache/huggingface/hub/models--reed-lm--Reed-1M-GGUF"));
@@ -71,7 +62,7 @@ static void burst(pty *p, test_rng *rng)
 
 static bool ended(const vt *t)
 {
-    return times(t, "tok  done") + times(t, "tok  context full") == 2;
+    return vt_times(t, "tok  done") + vt_times(t, "tok  context full") == 2;
 }
 
 /* The question is taken; both panes said all they could, in a frame that stayed. */
@@ -229,24 +220,12 @@ static void quantize(pty *p)
     pty_check(pty_wait(p, "t chat against the source", ANSWER), "it does not end");
     keys(p, "t", 20);
     pty_check(pty_wait(p, "[6 Chat]", ANSWER), "no chat");
-    for (int i = 0; i < 500 && times(&p->screen, "0 tok  ready") != 2; i++)
+    for (int i = 0; i < 500 && vt_times(&p->screen, "0 tok  ready") != 2; i++)
         pty_pump(p, 20);
-    pty_check(times(&p->screen, "0 tok  ready") == 2, "the panes are not ready");
+    pty_check(vt_times(&p->screen, "0 tok  ready") == 2, "the panes are not ready");
 }
 
 /* --- what is measured ------------------------------------------------------------------------ */
-
-static long rss(const pty *p)
-{
-    char path[64];
-    size_t n;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)p->pid);
-    char *text = test_slurp(path, &n), *at = text ? strstr(text, "VmRSS:") : NULL;
-    long kib = at ? strtol(at + 6, NULL, 10) : 0;
-    free(text);
-    pty_check(kib > 0, "%s does not tell", path);
-    return kib;
-}
 
 static void count_descriptors(const pty *p, measure *m)
 {
@@ -297,7 +276,8 @@ static void look(pty *p)
     pty_pump(p, 500);
     /* What is still being closed or renamed gets its time. */
     for (double end = pty_now() + test_within(2);; pty_pump(p, 100)) {
-        *m = (measure){.turns = soak.turns, .rss = rss(p), .files = files()};
+        *m = (measure){
+            .turns = soak.turns, .rss = (long)pty_proc(p, "status", "VmRSS:"), .files = files()};
         count_descriptors(p, m);
         if (pty_now() > end || soak.n <= soak.warm || as_before(m, &soak.at[soak.warm]))
             break;

@@ -485,6 +485,15 @@ const char *vt_row(const vt *t, int y)
     return out;
 }
 
+int vt_times(const vt *t, const char *text)
+{
+    int n = 0;
+    for (int y = 0; y < t->h; y++)
+        for (const char *s = vt_row(t, y); (s = strstr(s, text)); s++)
+            n++;
+    return n;
+}
+
 bool vt_shows(const vt *t, const char *text)
 {
     for (int y = 0; y < t->h; y++)

@@ -44,6 +44,7 @@ void vt_feed(vt *t, const char *bytes, size_t n);
 /* Row y as text, trailing spaces cut; in a ring of four buffers. */
 const char *vt_row(const vt *t, int y);
 bool vt_shows(const vt *t, const char *text);
+int vt_times(const vt *t, const char *text); /* places that show it */
 /* First cell of the first place that shows it. */
 bool vt_find(const vt *t, const char *text, int *x, int *y);
 /* Rows from..to-1 look the same. */
