@@ -38,7 +38,10 @@ static bool is_version(const char *s, size_t n)
         return true;
     if (n < 2 || s[0] != 'v' || !digit(s[1]))
         return false;
-    return strspn(s + 1, "0123456789.") >= n - 1 && digit(s[n - 1]);
+    for (size_t i = 1; i < n; i++) /* s need not end behind n */
+        if (!digit(s[i]) && s[i] != '.')
+            return false;
+    return digit(s[n - 1]);
 }
 
 /* One word of an id: in title case unless it has capitals of its own. */
