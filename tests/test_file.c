@@ -361,6 +361,38 @@ CHECK_TEST(file, guard_keeps_two_readers_alive_when_the_file_shrinks) /* A19 */
     free(bytes);
 }
 
+/* Read from the file instead of touched: the same bytes, and the same word of a file that was cut.
+ */
+CHECK_TEST(file, bytes_of_a_map_read_past_it_A19)
+{
+    enum { CUT = 5 * PAGE_BYTES + 77 };
+    const char *path = test_path(test_tmpdir(), "read");
+    static uint8_t bytes[9 * PAGE_BYTES], back[sizeof bytes], none[sizeof bytes];
+    nb_err err = {0};
+    nb_map m;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 2654435761u >> 24 | 1);
+    test_spit(path, bytes, sizeof bytes);
+    check(nb_map_open(&m, path, &err) == NB_OK, "%s", err.msg);
+    for (size_t from = 0; from < sizeof bytes; from += 3331) {
+        size_t n = sizeof bytes - from;
+        memset(back, 0, sizeof back);
+        nb_map_read(m.at + from, n, back);
+        check(memcmp(back, bytes + from, n) == 0 && !nb_map_lost(&m), "from %zu", from);
+    }
+    check(nb_map_read(bytes, sizeof bytes, back) && memcmp(back, bytes, sizeof back) == 0,
+          "memory of nobody's map");
+    check(truncate(path, CUT) == 0, "truncate");
+    memset(back, 1, sizeof back);
+    nb_map_read(m.at, CUT, back);
+    check(memcmp(back, bytes, CUT) == 0, "what is left");
+    check(!nb_map_read(m.at, sizeof back, back), "not all was there");
+    check(memcmp(back, bytes, CUT) == 0 && memcmp(back + CUT, none, sizeof back - CUT) == 0,
+          "zeros behind the end");
+    check(nb_map_lost(&m), "lost");
+    nb_map_close(&m);
+}
+
 /* No page is lost when only the last one's tail is cut, and none when a file is written over. */
 CHECK_TEST(file, a_map_knows_when_its_file_was_cut_or_written_to) /* A19 */
 {

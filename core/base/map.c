@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #ifdef __linux__
 #include <sys/syscall.h>
 #endif
@@ -25,6 +26,7 @@ enum { MAP_SLOTS = 1024 }; /* open mappings per process: a sharded model has som
 typedef struct map_slot {
     _Atomic uintptr_t base; /* 0 = free, 1 = being filled; published last */
     _Atomic uintptr_t end;  /* rounded up to a page */
+    atomic_int fd;          /* nb_map's own */
     atomic_bool lost;
 } map_slot;
 
@@ -148,6 +150,43 @@ void nb_map_behind(const void *at, uint64_t n)
 #endif
 }
 
+/* What is in memory already, where the system tells; else as pread. */
+static ssize_t read_present(int fd, void *out, size_t n, off_t from)
+{
+#ifdef RWF_NOWAIT
+    struct iovec to = {.iov_base = out, .iov_len = n};
+    return preadv2(fd, &to, 1, from, RWF_NOWAIT);
+#else
+    return pread(fd, out, n, from);
+#endif
+}
+
+bool nb_map_read(const void *at, size_t n, void *out)
+{
+    uint8_t *to = out;
+    map_slot *slot = slot_of((uintptr_t)at);
+    if (!slot) {
+        memcpy(out, at, n);
+        return true;
+    }
+    int fd = atomic_load(&slot->fd);
+    off_t from = (off_t)((uintptr_t)at - atomic_load(&slot->base));
+    ssize_t got = read_present(fd, to, n, from);
+    size_t done = got > 0 ? (size_t)got : 0;
+    bool present = done == n;
+    while (done < n) {
+        got = pread(fd, to + done, n - done, from + (off_t)done);
+        if (got > 0) {
+            done += (size_t)got;
+        } else if (got == 0 || errno != EINTR) { /* as a fault there would be served */
+            atomic_store(&slot->lost, true);
+            memset(to + done, 0, n - done);
+            break;
+        }
+    }
+    return present;
+}
+
 static int open_regular(const char *path, struct stat *st, nb_err *err)
 {
     int fd;
@@ -186,6 +225,7 @@ static nb_status map_fd(nb_map *m, int fd, const char *path, nb_err *err)
         return nb_fail_errno(err, why, "map", path);
     }
     atomic_store(&slot->lost, false);
+    atomic_store(&slot->fd, fd);
     atomic_store(&slot->end, (uintptr_t)at + (uintptr_t)end);
     atomic_store_explicit(&slot->base, (uintptr_t)at, memory_order_release);
     m->at = at;

@@ -132,6 +132,7 @@ static void free_space(nb_run *run)
         free(run->space[i].tally);
         free(run->space[i].out);
         free(run->space[i].row);
+        free(run->space[i].in);
     }
     free(run->space);
     run->space = NULL;
@@ -253,7 +254,8 @@ static nb_status make_space(nb_run *run, int threads, nb_err *err)
         ws->tally = nb_alloc(3, sizeof *ws->tally, "buffers", err);
         ws->out = nb_alloc(run->out_cap + 1, 1, "buffers", err);
         ws->row = nb_alloc(run->row_cap + 1, 1, "buffers", err);
-        if (!ws->src || !ws->dec || !ws->held || !ws->tally || !ws->out || !ws->row)
+        ws->in = nb_alloc(run->in_cap + 1, 1, "buffers", err);
+        if (!ws->src || !ws->dec || !ws->held || !ws->tally || !ws->out || !ws->row || !ws->in)
             return NB_NOMEM;
     }
     return NB_OK;

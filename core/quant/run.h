@@ -19,6 +19,7 @@ enum {
     NB_TILE_WEIGHTS = 512 * 1024, /* at most: bounds a thread's buffers */
     NB_STRIP_WEIGHTS = 16 * 1024, /* between two polls of cancel */
     NB_WAVE_TILES = 4096,
+    NB_AHEAD_TILES = 64,                /* asked for ahead since one had to be waited for */
     NB_WAVE_WEIGHTS = 8 * 1024 * 1024,  /* per thread; waves end so that leases can change */
     NB_FIGURES_MODEL = 8 * 1024 * 1024, /* models up to this many weights are measured whole, */
     NB_FIGURES_WHOLE = 256 * 1024,      /* tensors of others up to this many; */
@@ -60,6 +61,8 @@ typedef struct nb_workspace {
     size_t n_held;    /* of each */
     uint8_t *out;     /* [out_cap] one encoded tile, owned */
     uint8_t *row;     /* [row_cap] a source row that does not lie as it is seen, owned */
+    uint8_t *in;      /* [in_cap] a strip's rows as the source has them, owned */
+    int ahead;        /* for how many more tiles others are asked for ahead */
     nb_hist_keys *tally; /* [3] the same on their way into a report, owned */
     size_t tally_of;     /* the tensor they are of */
     nk_block_view view;
@@ -91,8 +94,9 @@ struct nb_run {
     nb_range *range;      /* [plan->n] what a tensor-wide scale is made from */
     bool *kept;           /* [plan->n] whole since an earlier run */
     bool short_of_memory; /* model and output exceed what is free: what was read may go first */
-    size_t strip, out_cap, row_cap; /* floats, bytes, bytes: the largest any tile needs */
-    nb_workspace *space;            /* [n_space] owned */
+    size_t strip;         /* floats, the most any strip has; the others in bytes: */
+    size_t out_cap, row_cap, in_cap; /* the largest any tile, row, strip of rows needs */
+    nb_workspace *space;             /* [n_space] owned */
     int n_space;
 
     atomic_uint_fast64_t next; /* tile, or tensor while verifying */

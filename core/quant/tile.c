@@ -14,6 +14,15 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* Buffers for rows of v, at most so many at a time. */
+static void need_source(nb_run *run, const nb_view *v, uint64_t rows)
+{
+    size_t scratch = nb_weights_scratch(v);
+    size_t in = scratch ? 0 : (size_t)(v->t.nbytes / nb_tensor_rows(&v->t) * rows);
+    run->row_cap = scratch > run->row_cap ? scratch : run->row_cap;
+    run->in_cap = in > run->in_cap ? in : run->in_cap;
+}
+
 static nb_status cut_tensor(nb_run *run, size_t i, nb_err *err)
 {
     const nb_planned *p = &run->plan->tensor[i];
@@ -35,13 +44,12 @@ static nb_status cut_tensor(nb_run *run, size_t i, nb_err *err)
     c->first_tile = run->n_tiles;
     run->n_tiles += c->n_tiles;
 
-    size_t scratch = p->src ? nb_weights_scratch(p->src) : 0;
-    run->row_cap = scratch > run->row_cap ? scratch : run->row_cap;
-
     uint64_t piece_bytes = c->row_bytes, strip_rows = NB_STRIP_WEIGHTS / c->tile_cols;
     if (c->pieces > 1)
         nk_row_size(p->type, c->tile_cols, &piece_bytes);
     strip_rows = strip_rows < 1 ? 1 : min_u64(strip_rows, c->tile_rows);
+    if (p->src)
+        need_source(run, p->src, strip_rows);
     if (strip_rows * c->tile_cols > run->strip)
         run->strip = (size_t)(strip_rows * c->tile_cols);
     if (c->tile_rows * piece_bytes > run->out_cap)
@@ -96,6 +104,7 @@ static uint64_t mark_word(uint64_t h, const uint8_t *bytes, size_t n)
     uint64_t w = 0;
     memcpy(&w, bytes, n < sizeof w ? n : sizeof w);
     h = (h ^ w) * 0xff51afd7ed558ccdu;
+    __asm__("" : "+r"(h)); /* in a register: two in a vector take three products each and lose */
     return h ^ h >> 32;
 }
 
@@ -107,6 +116,7 @@ uint64_t nb_mark(const uint8_t *bytes, size_t n)
     uint64_t h[STATES] = {0x9e3779b97f4a7c15u ^ n, 1, 2, 3, 4, 5, 6, 7};
     size_t i = 0;
     for (; i + STATES * WORD <= n; i += STATES * WORD)
+#pragma GCC unroll 8
         for (size_t k = 0; k < STATES; k++)
             h[k] = mark_word(h[k], bytes + i + k * WORD, WORD);
     for (; i < n; i += WORD)
@@ -133,13 +143,31 @@ static void times(float *v, uint64_t n, float factor)
         v[i] *= factor;
 }
 
+/* The strip's rows as the source has them, one after another in ws->in. Each is gone through once:
+ * read into cache, not mapped (nb_map_read), as many at a time as lie one behind the other. */
+static void fetch_rows(nb_workspace *ws, const nb_strip *s, size_t piece)
+{
+    const nb_view *v = s->plan->src;
+    const uint64_t skip = row_bytes(nk_type_get(s->plan->src_type), s->col);
+    for (uint64_t r = 0, n; r < s->rows; r += n) {
+        const uint8_t *at = nb_weights_row(v, s->row + r, NULL) + skip;
+        n = 1;
+        while (r + n < s->rows && nb_weights_row(v, s->row + r + n, NULL) + skip == at + n * piece)
+            n++;
+        if (!nb_map_read(at, n * piece, ws->in + r * piece))
+            ws->ahead = NB_AHEAD_TILES;
+    }
+}
+
 /* One row of the strip, or a piece of it: as floats in dst unless the strip stays raw. False: it
  * takes a look at the floats to tell that they are finite. */
-static bool read_row(const nb_run *run, nb_workspace *ws, const nb_strip *s, uint64_t r, float *dst)
+static bool read_row(const nb_run *run, nb_workspace *ws, const nb_strip *s, uint64_t r,
+                     const uint8_t *fetched, float *dst)
 {
     const nk_type *from = nk_type_get(s->plan->src_type);
     const nb_view *v = s->plan->src;
-    const uint8_t *bytes = nb_weights_row(v, s->row + r, ws->row) + row_bytes(from, s->col);
+    const uint8_t *bytes =
+        fetched ? fetched : nb_weights_row(v, s->row + r, ws->row) + row_bytes(from, s->col);
     if (s->copy)
         memcpy(s->out + r * s->piece, bytes, s->piece);
     if (s->packed && !s->spelled && nb_weights_exact(v, s->row + r, dst))
@@ -163,9 +191,12 @@ static bool read_strip(const nb_run *run, nb_workspace *ws, const nb_strip *s)
         run->rows(run->rows_ud, s->plan, s->layout->name, s->at, ws->src, s->n);
         return false;
     }
-    bool finite = true;
+    bool finite = true, fetch = nb_weights_scratch(s->plan->src) == 0;
+    size_t piece = (size_t)row_bytes(nk_type_get(s->plan->src_type), s->cols);
+    if (fetch)
+        fetch_rows(ws, s, piece);
     for (uint64_t r = 0; r < s->rows; r++)
-        finite &= read_row(run, ws, s, r, ws->src + r * s->cols);
+        finite &= read_row(run, ws, s, r, fetch ? ws->in + r * piece : NULL, ws->src + r * s->cols);
     return finite;
 }
 
@@ -331,6 +362,18 @@ static void advise(const nb_run *run, uint64_t i, void (*say)(const void *at, ui
     say(nb_weights_row(v, t.row, NULL), v->order == NB_ROWS_PLAIN ? t.rows * row : row);
 }
 
+/* Asking costs a look at every page, so only where tiles come from disk; what is gathered from the
+ * mapping does not tell. */
+static void ask_ahead(const nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_t i)
+{
+    const nb_view *v = run->plan->tensor[t->tensor].src;
+    if (ws->ahead == 0 && !(v && nb_weights_scratch(v)))
+        return;
+    if (ws->ahead > 0)
+        ws->ahead--;
+    advise(run, i + 2 * (uint64_t)run->n_space, nb_map_ahead);
+}
+
 static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
 {
     nb_tile t = nb_run_tile(run, i);
@@ -340,7 +383,7 @@ static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
     }
     size_t n = (size_t)nb_tile_bytes(run, &t);
     double start = nb_run_clock();
-    advise(run, i + 2 * (uint64_t)run->n_space, nb_map_ahead);
+    ask_ahead(run, ws, &t, i);
     nb_stats stats;
     nb_err err;
     nb_stats_clear(&stats);

@@ -226,7 +226,7 @@ NK_INLINE fit_sums find_moves(const symmetric_fit *f, const int n, const int nma
     const lanes all = lanes_set(10.0f * (float)nmax), of_max = ratio_of_max(f->max, nmax);
     const lanes dividend = lanes_mul(lanes_set(-10), f->max);
     const lanes beyond = lanes_set((float)TRIALS_A_WAY + 0.5f);
-    lanes apart = lanes_set(1);
+    lanes in_apart = lanes_set(1), out_apart = lanes_set(1);
     fit_sums s = {lanes_set(0), lanes_set(0)};
     for (int i = 0; i < n; i++) {
         lanes x = f->x[i], w = f->w[i], wx = lanes_mul(w, x), v = lanes_mul(f->iscale, x);
@@ -235,7 +235,8 @@ NK_INLINE fit_sums find_moves(const symmetric_fit *f, const int n, const int nma
         lanes ratio = lanes_pick(lanes_equal(x, f->max), of_max, lanes_div(dividend, x));
         lanes out = lanes_lesser(lanes_mul_sub(lanes_add(code, half), ratio, all), beyond);
         lanes in = lanes_lesser(lanes_neg_mul_add(lanes_sub(code, half), ratio, all), beyond);
-        apart = lanes_lesser(lanes_lesser(steps_apart(out), steps_apart(in)), apart);
+        in_apart = lanes_lesser(steps_apart(in), in_apart);
+        out_apart = lanes_lesser(steps_apart(out), out_apart);
         p->out.at[i] = out;
         p->in.at[i] = in;
         set_products(wx, w, code, &p->lx[i], &p->l2[i]);
@@ -245,11 +246,11 @@ NK_INLINE fit_sums find_moves(const symmetric_fit *f, const int n, const int nma
         code = lanes_max(lanes_min(lanes_add(code, one), top), bottom);
         set_products(wx, w, code, &p->out.lx[i], &p->out.l2[i]);
     }
-    lane_mask close = lanes_less_or_equal(apart, steps_too_near(nmax));
-    if (lanes_any(close)) {
+    const lanes near = steps_too_near(nmax);
+    if (lanes_any(lanes_less_or_equal(in_apart, near)))
         settle_moves(f, n, nmax, -1, p->in.at);
+    if (lanes_any(lanes_less_or_equal(out_apart, near)))
         settle_moves(f, n, nmax, 1, p->out.at);
-    }
     return s;
 }
 
