@@ -89,3 +89,29 @@ CHECK_TEST(encode_ends, a_code_that_changes_at_a_trial_gives_the_same_bytes)
             }
     }
 }
+
+/* Sums of squares and products overflow long before floats do: what is then infinite or not a
+ * number takes the same way on every level. */
+CHECK_TEST(encode_ends, weights_of_any_size_give_the_same_bytes_A25)
+{
+    static float x[ROWS * COLS], importance[COLS];
+    test_rng r = test_rng_make(6);
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    for (int e = -126; e <= 126; e += 4) {
+        bool sparse = (e + 126) % 12 == 0;
+        for (size_t i = 0; i < ROWS * COLS; i++)
+            x[i] = sparse && test_below(&r, 3) ? 0 : ldexpf(test_normal(&r) / 8, e);
+        for (size_t c = 0; c < COLS; c++)
+            importance[c] = ldexpf(test_uniform(&r), (int)test_below(&r, 30));
+        for (int id = 0; id < NK_TYPE_SLOTS; id++) {
+            const nk_type *t = nk_type_get((nk_type_id)id);
+            for (size_t l = 1; l < levels && t && t->encode; l++) {
+                if (!lv[l].ops.encode[id] || lv[l].ops.encode[id] == lv[l - 1].ops.encode[id])
+                    continue;
+                check_level(&lv[l], t, x, importance);
+                check_level(&lv[l], t, x, NULL);
+            }
+        }
+    }
+}

@@ -28,23 +28,19 @@ NK_INLINE lane_ints symmetric_up(lanes x, lanes iscale, int nmax)
 
 enum { SYMMETRIC_SIDE = 3 }; /* scales tried side by side, at most */
 
-/* Sums of `side` scales; wx[i] = w[i] * x[i]. iscale maps the greatest magnitude to about nmax, to
- * less than nmax + 1/2 where `within`: then no code is below -nmax. Where that magnitude is tiny,
- * the sums mean nothing. */
+/* Sums of `side` scales; wx[i] = w[i] * x[i]. Codes as the reference rounds them, what is not a
+ * number to 0. Where the greatest magnitude is tiny, the sums mean nothing. */
 NK_INLINE void symmetric_sums(const lanes *x, const lanes *w, const lanes *wx, const int n,
-                              const int nmax, const int side, const lanes *iscale,
-                              const bool within, fit_sums *out)
+                              const int nmax, const int side, const lanes *iscale, fit_sums *out)
 {
     NK_UNSET fit_sums s[SYMMETRIC_SIDE];
-    const lanes bottom = lanes_set((float)-nmax), top = lanes_set((float)(nmax - 1));
 #pragma GCC unroll 3
     for (int t = 0; t < side; t++)
         s[t] = (fit_sums){lanes_set(0), lanes_set(0)};
     for (int i = 0; i < n; i++)
 #pragma GCC unroll 3
         for (int t = 0; t < side; t++) {
-            lanes l = lanes_min(lanes_nearest_whole(lanes_mul(iscale[t], *afresh(x + i))), top);
-            l = within ? l : lanes_max(l, bottom);
+            lanes l = symmetric_code(*afresh(x + i), iscale[t], nmax);
             s[t].lx = lanes_add(s[t].lx, lanes_mul(l, *afresh(wx + i)));
             s[t].l2 = lanes_add(s[t].l2, lanes_mul(lanes_mul(l, *afresh(w + i)), l));
         }
@@ -114,7 +110,7 @@ NK_INLINE void decide_trials(const symmetric_trials *t, symmetric_fit *f)
 
 /* The trials after the first one, in the order of the C reference. */
 static const int8_t symmetric_steps[] = {-9, -6, -3, 1, 4, 7};
-enum { LAST_WITHIN = 3, ROUNDS = countof(symmetric_steps) };
+enum { ROUNDS = countof(symmetric_steps) };
 
 /* Each from its own codes. */
 NK_INLINE void try_symmetric(symmetric_fit *f, const int n, const int nmax)
@@ -124,17 +120,14 @@ NK_INLINE void try_symmetric(symmetric_fit *f, const int n, const int nmax)
     fit_sums s;
     for (int i = 0; i < n; i++)
         wx[i] = lanes_mul(f->w[i], f->x[i]);
-    symmetric_sums(f->x, f->w, wx, n, nmax, 1, &f->iscale, true, &s);
+    symmetric_sums(f->x, f->w, wx, n, nmax, 1, &f->iscale, &s);
     start_trials(&s, f);
 #pragma GCC unroll 6
     for (int k = 0; k < ROUNDS; k++) {
         set_trials(nmax, symmetric_steps[k], &t[k]);
         for (int i = 0; i < SYMMETRIC_SIDE; i++)
             t[k].mark[i] = lanes_div(t[k].mark[i], f->max);
-        if (k <= LAST_WITHIN)
-            symmetric_sums(f->x, f->w, wx, n, nmax, SYMMETRIC_SIDE, t[k].mark, true, t[k].s);
-        else
-            symmetric_sums(f->x, f->w, wx, n, nmax, SYMMETRIC_SIDE, t[k].mark, false, t[k].s);
+        symmetric_sums(f->x, f->w, wx, n, nmax, SYMMETRIC_SIDE, t[k].mark, t[k].s);
         decide_trials(&t[k], f);
     }
     f->iscale = f->mark;
