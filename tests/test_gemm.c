@@ -103,7 +103,7 @@ CHECK_TEST(kernels, panels_of_every_shape_have_the_bits_of_dots)
         const nk_type *t = types[i / levels];
         if (!has_panels(&lv[i % levels], t))
             continue;
-        size_t more = lv[i % levels].emulated ? 4 : 1;
+        size_t more = (lv[i % levels].emulated ? 4 : 1) * (TEST_THIN > 1 ? 3 : 1);
         for (size_t rows = 1; rows <= MAX_ROWS; rows += more) {
             size_t blocks = 1 + test_below(&r, MAX_COLS / t->block_len);
             product p =

@@ -63,6 +63,13 @@ static void free_arena(arena *a)
     free(a->src);
 }
 
+/* Level l encodes type t by the same function as the one below. */
+static bool encodes_alike(const test_level *lv, size_t l, const nk_type *t)
+{
+    return lv[l].ops.encode[t->id] == lv[l - 1].ops.encode[t->id] &&
+           lv[l].ops.decode[t->id] == lv[l - 1].ops.decode[t->id];
+}
+
 static size_t bytes_of(const nk_type *t, size_t n)
 {
     return n / t->block_len * t->block_size;
@@ -119,6 +126,9 @@ static void check_all_dots(const test_level *lv, size_t levels, const nk_type *t
 {
     for (size_t l = 0; l < levels; l++) {
         float one[4], four[4];
+        if (l && lv[l].ops.dot[t->id] == lv[l - 1].ops.dot[t->id] &&
+            lv[l].ops.dot4[t->id] == lv[l - 1].ops.dot4[t->id])
+            continue;
         for (size_t c = 0; c < 4; c++)
             one[c] = lv[l].ops.dot[t->id](n, a->w, a->x + c * x_size);
         check_dot(lv[l].name, t, n, a, a->x, one[0]);
@@ -339,6 +349,8 @@ CHECK_TEST(kernels, encoders_and_decoders_are_equal_byte_for_byte)
             t->encode(a.src, a.w, 1, n, NULL);
             t->decode(a.w, a.wf, n);
             for (size_t l = 1; l < levels; l++) {
+                if (encodes_alike(lv, l, t))
+                    continue;
                 memset(a.spare, 0xa5, size + 32);
                 lv[l].ops.encode[t->id](a.src, a.spare, 1, n, NULL);
                 check(memcmp(a.spare, a.w, size) == 0, "%s %s kind %d: bytes differ", lv[l].name,
@@ -383,6 +395,8 @@ CHECK_TEST(kernels, encoders_take_any_number_of_rows_and_blocks)
             a.xf[c] = test_below(&r, 4) ? (float)test_below(&r, 1000) * 0.01f : 0.0f;
         t->encode(a.src, a.w, rows, cols, important ? a.xf : NULL);
         for (size_t l = 1; l < levels; l++) {
+            if (encodes_alike(lv, l, t))
+                continue;
             memset(a.spare, 0xa5, size + 32);
             lv[l].ops.encode[t->id](a.src, a.spare, rows, cols, important ? a.xf : NULL);
             check(memcmp(a.spare, a.w, size) == 0, "%s %s: %zu rows of %zu%s", lv[l].name, t->name,
