@@ -89,7 +89,7 @@ skip_asan := -fno-sanitize=alignment,null,object-size,pointer-overflow \
              $(if $(filter 0,$(IS_CLANG)),--param asan-instrumentation-with-call-threshold=200)
 
 .PHONY: all run test check asan tsan arm haswell faults lint fmt bench bench-download bench-quantize bench-kernels soak planted coverage fuzz fuzz-long help install uninstall clean \
-        dist deps check-headers check-layers check-binary
+        dist deps test-build asan-build check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
 
@@ -256,12 +256,14 @@ run: deps
 	$(B)/nibble demo
 
 ## test: install what is missing, build, run all quick tests
-test: deps
-	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty $(B)/tests/faults $(B)/tests/fake_hub
+test: test-build
 	$(B)/tests/run --timeout 120 -j2
 	$(B)/tests/pty
 	$(B)/tests/faults --points $(FAULT_POINTS)
 	sh tests/pty/tmux.sh $(B)/nibble
+
+test-build: deps
+	@$(MAKE) --no-print-directory -j2 $(B)/nibble $(B)/tests/run $(B)/tests/pty $(B)/tests/faults $(B)/tests/fake_hub
 
 # Asks the package manager only when a header or the test library is missing.
 deps:
@@ -277,19 +279,22 @@ check: test asan tsan faults lint
 # The longest suites first; three at a time, since many wait for a server or a program of theirs.
 ASAN_FIRST := plain screens remote_eval kernels tok_pre base_file forward archs header
 asan: export ASAN_OPTIONS := handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:allocator_may_return_null=1:log_path=$(CURDIR)/build/asan/report
-asan: deps
+asan: asan-build
 	@rm -f build/asan/report.*
-	@$(MAKE) --no-print-directory -j2 CONF=asan SAN=address,undefined,float-cast-overflow build/asan/nibble build/asan/tests/plain build/asan/tests/pty
 	@{ printf '%s\n' $(ASAN_FIRST); build/asan/tests/plain --suites; } | awk '!seen[$$0]++' | \
 	  xargs -n 1 -P 3 sh tests/suite.sh build/asan/tests/plain || \
 	  { cat build/asan/report.* 2>/dev/null; exit 1; }
 	build/asan/tests/pty A30
 	@if grep -lE 'ERROR:|runtime error:' build/asan/report.* 2>/dev/null; then cat build/asan/report.*; exit 1; fi
 
+ASAN_BUILD := CONF=asan SAN=address,undefined,float-cast-overflow
+asan-build: deps
+	@$(MAKE) --no-print-directory -j2 $(ASAN_BUILD) build/asan/nibble build/asan/tests/plain build/asan/tests/pty build/asan/tests/faults
+
 FAULT_POINTS ?= 300
 ## faults: make single allocations and system calls fail, under ASan and LeakSanitizer
 faults: deps
-	@$(MAKE) --no-print-directory -j2 CONF=asan SAN=address,undefined,float-cast-overflow build/asan/tests/faults
+	@$(MAKE) --no-print-directory -j2 $(ASAN_BUILD) build/asan/tests/faults
 	ASAN_OPTIONS=allocator_may_return_null=1 build/asan/tests/faults --points $(FAULT_POINTS)
 
 # Suites and tests that start threads; Criterion cannot start under TSan (reliability.md 2), the
