@@ -40,13 +40,13 @@ enum {
 };
 static const ui_opt chat_opt[C_COUNT] = {
     {"prompt", 'p', UI_OPT_TEXT, "TEXT", "standard input", 0, 0, "what to ask"},
-    {"predict", 'n', UI_OPT_INT, "N", "until the end", 1, 1 << 20, "tokens at most"},
-    {"temp", 0, UI_OPT_NUM, "T", "0", 0, 100, "temperature; 0 = greedy"},
+    {"predict", 'n', UI_OPT_INT, "N", "until the end", 1, 1000000, "tokens at most"},
+    {"temp", 0, UI_OPT_NUM, "T", "0", 0, 10, "temperature; 0 = greedy"},
     {"seed", 0, UI_OPT_INT, "S", "1", 0, 0, "seed of the draw"},
-    {"top-k", 0, UI_OPT_INT, "K", "40", 0, 1 << 20, "keep the K likeliest; 0 = all"},
+    {"top-k", 0, UI_OPT_INT, "K", "40", 0, 1000000, "keep the K likeliest; 0 = all"},
     {"top-p", 0, UI_OPT_NUM, "P", "0.95", 0, 1, "keep the likeliest that sum to P; 1 = off"},
     {"min-p", 0, UI_OPT_NUM, "P", "0.05", 0, 1, "drop what is below P of the likeliest; 0 = off"},
-    {"repeat-penalty", 0, UI_OPT_NUM, "R", "1", 0.1, 10, "penalty on recent tokens; 1 = off"},
+    {"repeat-penalty", 0, UI_OPT_NUM, "R", "1", 0.01, 10, "penalty on recent tokens; 1 = off"},
     {"system", 0, UI_OPT_TEXT, "TEXT", NULL, 0, 0, "system prompt"},
     {"ctx", 'c', UI_OPT_INT, "N", "the model's, at most 4096", 1, 1 << 20,
      "context size in tokens"},
