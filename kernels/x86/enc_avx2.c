@@ -31,22 +31,80 @@ NK_INLINE __m256i sums_of_four(__m256i codes)
                              _mm256_set1_epi16(1));
 }
 
-/* 32 values -> codes under the scale that maps the greatest magnitude to 127; *d that scale. */
-NK_INLINE __m256i byte_codes(const float *x, float *d)
+/* Codes of 32 values under a scale that maps the greatest magnitude to 127; its inverse. */
+NK_INLINE __m256i rounded_codes(const float *x, float inverse)
 {
-    __m256 v[4], most = _mm256_setzero_ps();
     __m256i q[4];
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        v[i] = _mm256_loadu_ps(x + 8 * i);
-        most = _mm256_max_ps(most, magnitude(v[i]));
-    }
-    *d = max_of(most) / 127.0f;
-    __m256 id = _mm256_set1_ps(*d != 0 ? 1.0f / *d : 0.0f);
+    for (int i = 0; i < 4; i++)
+        q[i] = round_away(_mm256_mul_ps(_mm256_loadu_ps(x + 8 * i), _mm256_set1_ps(inverse)));
+    return low_bytes(q);
+}
+
+/* 32 values -> codes; *d their scale. */
+NK_INLINE __m256i byte_codes(const float *x, float *d)
+{
+    __m256 most = _mm256_setzero_ps();
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++)
-        q[i] = round_away(_mm256_mul_ps(v[i], id));
-    return low_bytes(q);
+        most = _mm256_max_ps(most, magnitude(_mm256_loadu_ps(x + 8 * i)));
+    *d = max_of(most) / 127.0f;
+    return rounded_codes(x, *d != 0 ? 1.0f / *d : 0.0f);
+}
+
+/* --- blocks side by side: what is one number of a block is one lane of eight -------------------
+ */
+
+enum { SIDE = 8 };
+
+NK_INLINE __m256 extreme(__m256 a, __m256 b, const bool least)
+{
+    return least ? _mm256_min_ps(a, b) : _mm256_max_ps(a, b);
+}
+
+/* Lane k: the greatest, or the least, lane of v[k]. */
+NK_INLINE __m256 extremes(const __m256 v[SIDE], const bool least)
+{
+    __m256 pair[4], four[2];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+        pair[i] = extreme(_mm256_unpacklo_ps(v[2 * i], v[2 * i + 1]),
+                          _mm256_unpackhi_ps(v[2 * i], v[2 * i + 1]), least);
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++) {
+        __m256d a = _mm256_castps_pd(pair[2 * i]), b = _mm256_castps_pd(pair[2 * i + 1]);
+        four[i] = extreme(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)),
+                          _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)), least);
+    }
+    return extreme(_mm256_permute2f128_ps(four[0], four[1], 0x20),
+                   _mm256_permute2f128_ps(four[0], four[1], 0x31), least);
+}
+
+/* 1 / d, 0 where d is 0, of every lane; to d[] as f16. */
+NK_INLINE void inverses(__m256 d, float inverse[SIDE], uint16_t half[SIDE])
+{
+    __m256 some = _mm256_cmp_ps(d, _mm256_setzero_ps(), _CMP_NEQ_UQ);
+    _mm256_storeu_ps(inverse, _mm256_and_ps(some, _mm256_div_ps(_mm256_set1_ps(1), d)));
+    _mm_storeu_si128((__m128i_u *)half, _mm256_cvtps_ph(d, _MM_FROUND_TO_NEAREST_INT));
+}
+
+NK_INLINE void encode_q8_0_side(const float *x, nk_block_q8_0 *b)
+{
+    __m256 most[SIDE];
+    float inverse[SIDE];
+    uint16_t d[SIDE];
+#pragma GCC unroll 8
+    for (int k = 0; k < SIDE; k++) {
+        const float *v = x + k * NK_LEN;
+        most[k] = _mm256_max_ps(
+            _mm256_max_ps(magnitude(_mm256_loadu_ps(v)), magnitude(_mm256_loadu_ps(v + 8))),
+            _mm256_max_ps(magnitude(_mm256_loadu_ps(v + 16)), magnitude(_mm256_loadu_ps(v + 24))));
+    }
+    inverses(_mm256_div_ps(extremes(most, false), _mm256_set1_ps(127)), inverse, d);
+    for (int k = 0; k < SIDE; k++) {
+        _mm256_storeu_si256((__m256i_u *)b[k].qs, rounded_codes(x + k * NK_LEN, inverse[k]));
+        b[k].d = d[k];
+    }
 }
 
 static void encode_q8_0(const float *src, void *dst, size_t nrows, size_t ncols,
@@ -54,7 +112,10 @@ static void encode_q8_0(const float *src, void *dst, size_t nrows, size_t ncols,
 {
     (void)importance;
     nk_block_q8_0 *b = dst;
-    for (size_t i = 0; i < nrows * ncols / NK_LEN; i++) {
+    size_t n = nrows * ncols / NK_LEN, i = 0;
+    for (; i + SIDE <= n; i += SIDE)
+        encode_q8_0_side(src + i * NK_LEN, b + i);
+    for (; i < n; i++) {
         float d;
         _mm256_storeu_si256((__m256i_u *)b[i].qs, byte_codes(src + i * NK_LEN, &d));
         b[i].d = _cvtss_sh(d, _MM_FROUND_TO_NEAREST_INT);
@@ -206,12 +267,17 @@ NK_INLINE void store_fifth(uint8_t qh[4], __m256i codes)
     memcpy(qh, &bits, sizeof bits);
 }
 
-/* Codes -nmax..nmax-1 with nmax added; the greatest magnitude becomes -nmax. */
+/* Codes -nmax..nmax-1 with nmax added, under the scale with that inverse. */
+NK_INLINE __m256i symmetric_codes_by(const float *x, int nmax, float inverse)
+{
+    return small_codes(x, 0, inverse, (float)nmax + 0.5f, (char)(2 * nmax - 1));
+}
+
+/* The same where the greatest magnitude becomes -nmax; *d the scale. */
 NK_INLINE __m256i symmetric_codes(const float *x, int nmax, float *d)
 {
     *d = signed_max(x, NK_LEN) / (float)-nmax;
-    float id = *d != 0 ? 1.0f / *d : 0.0f;
-    return small_codes(x, 0, id, (float)nmax + 0.5f, (char)(2 * nmax - 1));
+    return symmetric_codes_by(x, nmax, *d != 0 ? 1.0f / *d : 0.0f);
 }
 
 /* v; if it is zero, with the sign of the first zero among x. */
@@ -244,10 +310,48 @@ NK_INLINE nk_f16 to_f16(float v)
     return _cvtss_sh(v, _MM_FROUND_TO_NEAREST_INT);
 }
 
+/* Scales of symmetric_codes for SIDE blocks. Where both ends are as far, the one met first counts.
+ */
+NK_INLINE void symmetric_scales(const float *x, int nmax, float inverse[SIDE], uint16_t d[SIDE])
+{
+    __m256 high[SIDE], low[SIDE];
+    float max[SIDE];
+#pragma GCC unroll 8
+    for (int k = 0; k < SIDE; k++) {
+        const float *at = x + k * NK_LEN;
+        __m256 v[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++)
+            v[i] = _mm256_loadu_ps(at + 8 * i);
+        high[k] = _mm256_max_ps(_mm256_max_ps(v[0], v[1]), _mm256_max_ps(v[2], v[3]));
+        low[k] = _mm256_min_ps(_mm256_min_ps(v[0], v[1]), _mm256_min_ps(v[2], v[3]));
+    }
+    __m256 top = extremes(high, false), bottom = extremes(low, true);
+    __m256 depth = _mm256_xor_ps(bottom, _mm256_set1_ps(-0.0f));
+    __m256 ends = _mm256_blendv_ps(top, bottom, _mm256_cmp_ps(top, depth, _CMP_LT_OQ));
+    unsigned level = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(top, depth, _CMP_EQ_OQ));
+    _mm256_storeu_ps(max, ends);
+    for (; level; level &= level - 1) {
+        int k = __builtin_ctz(level);
+        max[k] = signed_max(x + k * NK_LEN, NK_LEN);
+    }
+    inverses(_mm256_div_ps(_mm256_loadu_ps(max), _mm256_set1_ps((float)-nmax)), inverse, d);
+}
+
 void nk_x86_plain_q4_0(const float *src, void *dst, size_t nrows, size_t ncols)
 {
     nk_block_q4_0 *b = dst;
-    for (size_t i = 0; i < nrows * ncols / NK_LEN; i++) {
+    size_t n = nrows * ncols / NK_LEN, i = 0;
+    for (; i + SIDE <= n; i += SIDE) {
+        float inverse[SIDE];
+        uint16_t d[SIDE];
+        symmetric_scales(src + i * NK_LEN, 8, inverse, d);
+        for (size_t k = 0; k < SIDE; k++) {
+            store_nibbles(b[i + k].qs, symmetric_codes_by(src + (i + k) * NK_LEN, 8, inverse[k]));
+            b[i + k].d = d[k];
+        }
+    }
+    for (; i < n; i++) {
         float d;
         store_nibbles(b[i].qs, symmetric_codes(src + i * NK_LEN, 8, &d));
         b[i].d = to_f16(d);
@@ -257,7 +361,19 @@ void nk_x86_plain_q4_0(const float *src, void *dst, size_t nrows, size_t ncols)
 void nk_x86_plain_q5_0(const float *src, void *dst, size_t nrows, size_t ncols)
 {
     nk_block_q5_0 *b = dst;
-    for (size_t i = 0; i < nrows * ncols / NK_LEN; i++) {
+    size_t n = nrows * ncols / NK_LEN, i = 0;
+    for (; i + SIDE <= n; i += SIDE) {
+        float inverse[SIDE];
+        uint16_t d[SIDE];
+        symmetric_scales(src + i * NK_LEN, 16, inverse, d);
+        for (size_t k = 0; k < SIDE; k++) {
+            __m256i codes = symmetric_codes_by(src + (i + k) * NK_LEN, 16, inverse[k]);
+            store_nibbles(b[i + k].qs, codes);
+            store_fifth(b[i + k].qh, codes);
+            b[i + k].d = d[k];
+        }
+    }
+    for (; i < n; i++) {
         float d;
         __m256i codes = symmetric_codes(src + i * NK_LEN, 16, &d);
         store_nibbles(b[i].qs, codes);
