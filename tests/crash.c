@@ -189,6 +189,23 @@ static bool next_stop(pid_t pid, stop_info *s, int *status)
     }
 }
 
+/* Where a write without a place of its own begins: the end of a file that is appended to. */
+static uint64_t place_of(pid_t pid, int fd)
+{
+    char path[64];
+    unsigned long long pos = 0;
+    unsigned flags = 0;
+    struct stat st;
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", (int)pid, fd);
+    FILE *f = fopen(path, "r");
+    if (!f || fscanf(f, "pos: %llu flags: %o", &pos, &flags) != 2)
+        pos = 0;
+    if (f)
+        fclose(f);
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+    return flags & O_APPEND && stat(path, &st) == 0 ? (uint64_t)st.st_size : pos;
+}
+
 /* The call as an operation below root; false when it is none. */
 static bool to_op(pid_t pid, const stop_info *s, const char *root, op *out)
 {
@@ -206,7 +223,9 @@ static bool to_op(pid_t pid, const stop_info *s, const char *root, op *out)
     const char *name = strcmp(path, root) == 0 ? "" : below(root, path);
     if (!name)
         return false;
-    out->at = c->kind == OP_WRITE && c->pos >= 0 ? s->u.entry.args[c->pos] : 0;
+    if (c->kind == OP_WRITE)
+        out->at =
+            c->pos >= 0 ? s->u.entry.args[c->pos] : place_of(pid, (int)s->u.entry.args[c->fd]);
     out->n = c->len >= 0 ? s->u.entry.args[c->len] : 0;
     struct stat st;
     if (c->kind == OP_RENAME) {
