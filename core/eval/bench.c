@@ -166,6 +166,7 @@ static void limits(nb_bench *out, const nb_model *m, nk_pool *pool)
     double kv = 2.0 * hp->n_layer * hp->n_head_kv * hp->head_dim * 2.0 * ctx; /* bytes, f16 */
     out->bandwidth = read_bandwidth(m, pool);
     out->weight_bytes = m->weight_bytes;
+    out->flat_bytes = m->flat_bytes;
     out->limit_tok_s = out->bandwidth / ((double)m->weight_bytes + kv);
     out->fraction = out->limit_tok_s > 0 ? out->tg_tok_s / out->limit_tok_s : 0;
 }

@@ -16,6 +16,7 @@ typedef struct nb_bench {
     double load_ms;     /* opening a session and one token: the first touch of every page */
     double ttft_ms;     /* median time of the whole prompt, up to the first logits */
     uint64_t weight_bytes, rss;
+    uint64_t flat_bytes; /* of a flat copy that was read instead of the file's weights; 0: none */
     char level[16], cpu[96];
 } nb_bench;
 

@@ -8,9 +8,10 @@
 #include "core/eval/tune.h"
 #include "core/files/library.h"
 #include "kernels/cpu.h"
-#include "tui/commands/cmd.h"
+#include "tui/commands/engine.h"
+#include "tui/commands/session_opt.h"
 
-enum { B_PROMPT, B_GEN, B_ROUNDS, B_DEPTH, B_DRAFT, B_TUNE, B_COUNT };
+enum { B_PROMPT, B_GEN, B_ROUNDS, B_DEPTH, B_DRAFT, B_FLAT, B_TUNE, B_COUNT };
 static const ui_opt bench_opt[B_COUNT] = {
     {"prompt", 'p', UI_OPT_INT, "N", "512", 1, 1 << 20,
      "tokens of the prompt, at most the context"},
@@ -19,6 +20,7 @@ static const ui_opt bench_opt[B_COUNT] = {
     {"depth", 0, UI_OPT_INT, "N", "0", 0, 1 << 20, "tokens in the cache before the prompt"},
     {"draft", 0, UI_OPT_FILE, "HOW", NULL, 0, 0,
      "also an answer with guesses: lookup, or a MODEL with the same tokens"},
+    {"flat", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, UI_FLAT_HELP},
     {"tune", 0, UI_OPT_FLAG, NULL, NULL, 0, 0,
      "without MODEL: time the kernels this machine has a choice of, and keep the faster"},
 };
@@ -65,6 +67,7 @@ static void bench_json(const char *model, const nb_bench *b, const char *how,
     nb_jout_key(&w, "ttft_ms"), nb_jout_double(&w, b->ttft_ms);
     nb_jout_key(&w, "weight_bytes"), nb_jout_u64(&w, b->weight_bytes);
     nb_jout_key(&w, "rss"), nb_jout_u64(&w, b->rss);
+    nb_jout_key(&w, "flat_bytes"), nb_jout_u64(&w, b->flat_bytes);
     draft_json(&w, how, d);
     nb_jout_object_end(&w);
     puts(nb_str_c(&text));
@@ -73,7 +76,7 @@ static void bench_json(const char *model, const nb_bench *b, const char *how,
 
 static void bench_text(const nb_bench *b, const char *how, const nb_bench_draft *d)
 {
-    char weights[16], rss[16], bandwidth[16];
+    char weights[16], rss[16], bandwidth[16], flat[16];
     printf("%s, level %s, %u threads, %s of weights per token, %s resident\n", b->cpu, b->level,
            b->threads, nb_human_bytes(weights, b->weight_bytes), nb_human_bytes(rss, b->rss));
     printf("prefill %5u tokens  %9.1f tok/s  +/- %.1f\n", b->n_prompt, b->pp_tok_s, b->pp_err);
@@ -81,6 +84,8 @@ static void bench_text(const nb_bench *b, const char *how, const nb_bench_draft 
            b->n_gen, b->tg_tok_s, b->tg_err, 100 * b->fraction, b->limit_tok_s,
            nb_human_bytes(bandwidth, (uint64_t)b->bandwidth));
     printf("open %.1f ms, first token after %.1f ms\n", b->load_ms, b->ttft_ms);
+    if (b->flat_bytes)
+        printf("flat copy: %s\n", nb_human_bytes(flat, b->flat_bytes));
     if (b->depth)
         printf("at depth %u\n", b->depth);
     if (how)
@@ -97,6 +102,8 @@ static nb_status measure(ui_ctx *ctx, const nb_weights *w, double t0, nb_bench *
     double load_ms = 1e3 * (nb_now() - t0);
     nb_status st = nk_pool_open(&pool, ctx->threads, err);
     nb_hooks hooks = ui_ctx_hooks(ctx);
+    if (st == NB_OK && o[B_FLAT].flag)
+        st = nb_model_flatten(m, &ctx->ops, pool, ui_engine_room(ctx), &hooks, err);
     uint32_t gen = o[B_GEN].set ? (uint32_t)o[B_GEN].i : 64;
     uint32_t depth = o[B_DEPTH].set ? (uint32_t)o[B_DEPTH].i : 0;
     uint32_t room = m->hp.n_ctx_train > gen + depth ? m->hp.n_ctx_train - gen - depth : 1;
@@ -127,6 +134,8 @@ static nb_status measure_draft(ui_ctx *ctx, const char *path, nb_bench_draft *d,
     nb_status st = nb_local_open(&l, path, &ctx->ops, sched, ctx->threads, &opt, err);
     nb_hooks hooks = ui_ctx_hooks(ctx);
     hooks.progress = NULL;
+    if (st == NB_OK && o[B_FLAT].flag)
+        st = nb_local_flatten(l, ui_engine_room(ctx), NULL, &hooks, err);
     if (st == NB_OK)
         st = nb_bench_drafted(d, l, how, o[B_GEN].set ? (uint32_t)o[B_GEN].i : 64, &hooks, err);
     nb_local_close(&l);
@@ -217,8 +226,9 @@ static nb_status run_bench(ui_ctx *ctx, nb_err *err)
             bench_json(ctx->args[0], &b, how, &d);
         else
             bench_text(&b, how, &d);
-        /* at depth it is not the speed that the Models screen speaks of */
-        if (!b.depth && ctx->cfg.writable && nb_runs_open(&runs, &ctx->cfg, NULL) == NB_OK)
+        /* at depth or flat it is not the speed that the Models screen speaks of */
+        if (!b.depth && !b.flat_bytes && ctx->cfg.writable &&
+            nb_runs_open(&runs, &ctx->cfg, NULL) == NB_OK)
             nb_runs_add_bench(runs, nb_weights_fingerprint(w), &b, NULL);
     }
     nb_runs_close(&runs);
@@ -231,13 +241,14 @@ const ui_cmd ui_cmd_bench = {
     .args = "[MODEL]",
     .summary = "prefill and decode speed, with the bandwidth limit of the same run",
     .details =
-        "The result is kept for this file and machine, unless at depth: the Models screen "
-        "shows it\n"
-        "as measured. --draft: the same greedy answer twice, as chat --draft gives it.\n"
+        "The result is kept for this file and machine, unless at depth or --flat: the Models "
+        "screen shows\n"
+        "it as measured. --draft: the same greedy answer twice, as chat --draft gives it.\n"
         "JSON keys: model, cpu, level, threads, depth, prompt, predict, pp_tok_s, pp_err, "
         "tg_tok_s,\n"
         "tg_err, bandwidth (bytes/s), tg_limit_tok_s, tg_fraction, load_ms, ttft_ms,\n"
-        "weight_bytes, rss, draft (null, or how, answer: its tokens, drafted_tokens,\n"
+        "weight_bytes, rss, flat_bytes (0: none), draft (null, or how, answer: its tokens, "
+        "drafted_tokens,\n"
         "accepted_tokens, tok_s, alone_tok_s).\n"
         "--tune: types run on AMX tiles only where this found them faster; sums are the same.\n"
         "JSON keys: cpu, level, types (type, gain, used).",
