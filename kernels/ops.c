@@ -157,6 +157,12 @@ void nk_ops_init(nk_ops *ops, unsigned cpu_flags)
         ops->dot[rows[i]->id] = rows[i]->dot;
         ops->encode[rows[i]->id] = rows[i]->encode;
         ops->decode[rows[i]->id] = rows[i]->decode;
+        const nk_type *flat = nk_flat_of(rows[i]);
+        if (!flat)
+            continue;
+        ops->flatten[rows[i]->id] = nk_flatten_of(rows[i]);
+        ops->dot[flat->id] = flat->dot;
+        ops->decode[flat->id] = flat->decode;
     }
     nk_ops_init_x86(ops, cpu_flags);
     nk_ops_init_arm(ops, cpu_flags);

@@ -8,6 +8,7 @@
 #define NIBBLE_OPS_H
 
 #include "kernels/attn.h"
+#include "kernels/flat.h"
 #include "kernels/gemm.h"
 #include "kernels/measure.h"
 #include "kernels/pool.h"
@@ -44,6 +45,7 @@ struct nk_ops {
     nk_wide wide[NK_TYPE_SLOTS];     /* in place of gemm's run for NK_WIDE_FROM and more */
     nk_encode_fn *encode[NK_TYPE_SLOTS];
     nk_decode_fn *decode[NK_TYPE_SLOTS];
+    nk_flatten_fn *flatten[NK_TYPE_SLOTS]; /* by the type it reads; NULL: no flat copy of it */
     /* y[n] = x / sqrt(mean(x^2) + eps) * w */
     void (*rmsnorm)(float *y, const float *x, const float *w, size_t n, float eps);
     /* y[n] = (x - mean(x)) / sqrt(variance(x) + eps) * w + b, in place allowed; b NULL: 0 */

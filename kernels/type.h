@@ -13,7 +13,13 @@ typedef enum nk_type_id {
 #define NK_TYPE(NAME, sym, id) NK_##NAME = id,
 #include "kernels/types.def"
 #undef NK_TYPE
-    NK_TYPE_SLOTS = 42, /* size of tables indexed by id (GGML_TYPE_COUNT) */
+    /* Made at load and never in a file (flat.h); 42 is GGML_TYPE_COUNT, so no file's id is theirs.
+     */
+    NK_FLAT_IQ1 = 42,
+    NK_FLAT_IQ2,
+    NK_FLAT_IQ3_XXS,
+    NK_FLAT_IQ3_S,
+    NK_TYPE_SLOTS, /* size of tables indexed by id */
 } nk_type_id;
 
 /* dst[n] f32 <- n weights at src. No alignment asked of src. */
@@ -71,7 +77,7 @@ typedef struct nk_type {
     bool activation_only; /* Q8_1, Q8_K: never in files */
 } nk_type;
 
-/* NULL for an id without a row. */
+/* NULL for an id without a row, and for those that are never in a file. */
 const nk_type *nk_type_get(uint32_t id);
 /* By ggml's name, case ignored ("q4_k", "Q4_K"); NULL if unknown. */
 const nk_type *nk_type_find(const char *name);

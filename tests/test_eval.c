@@ -196,18 +196,30 @@ CHECK_TEST(eval, bench_figures_hang_together)
     nb_err err = {0};
     nb_bench b;
     check(nb_model_open(&m, w, &err) == NB_OK, "%s", err.msg);
-    check(nb_bench_run(&b, m, quant_ops(), NULL, 0, 16, 4, 3, NULL, &err) == NB_OK, "%s", err.msg);
+    check(nb_bench_run(&b, m, quant_ops(), NULL, &(nb_bench_how){0, 16, 4, 3, NULL, NULL}, NULL,
+                       &err) == NB_OK,
+          "%s", err.msg);
     check(b.n_prompt == 16 && b.n_gen == 4 && b.threads == 1 && b.level[0] && b.cpu[0], "facts");
     check(b.pp_tok_s > 0 && b.tg_tok_s > 0 && b.pp_err >= 0 && b.tg_err >= 0, "rates");
     check(b.bandwidth > 1e8 && b.weight_bytes == m->weight_bytes, "bandwidth %g", b.bandwidth);
     check(fabs(b.fraction * b.limit_tok_s - b.tg_tok_s) < 1e-6 * b.tg_tok_s, "fraction");
     check(b.limit_tok_s < b.bandwidth / (double)b.weight_bytes, "the limit counts the cache");
+    double row = 2.0 * m->hp.n_layer * m->hp.n_head_kv * m->hp.head_dim, f16 = row * 2 * (16 + 2.5);
+    check(fabs(b.kv_bytes - f16) < 1, "%g bytes of cache, expected %g", b.kv_bytes, f16);
     check(b.ttft_ms > 0 && b.load_ms > 0 && b.rss > 0, "times");
-    check(nb_bench_run(&b, m, quant_ops(), NULL, 0, 0, 4, 1, NULL, &err) == NB_USAGE, "no prompt");
-    check(nb_bench_run(&b, m, quant_ops(), NULL, 0, 1000, 4, 1, NULL, &err) == NB_REFUSED,
+    check(nb_bench_run(&b, m, quant_ops(), NULL, &(nb_bench_how){0, 0, 4, 1, NULL, NULL}, NULL,
+                       &err) == NB_USAGE,
+          "no prompt");
+    check(nb_bench_run(&b, m, quant_ops(), NULL, &(nb_bench_how){0, 1000, 4, 1, NULL, NULL}, NULL,
+                       &err) == NB_REFUSED,
           "context");
+    const nb_bench_how deep = {8, 8, 4, 1, &nk_type_q8_0, &nk_type_q8_0};
+    check(nb_bench_run(&b, m, quant_ops(), NULL, &deep, NULL, &err) == NB_OK, "%s", err.msg);
+    check(b.depth == 8 && fabs(b.kv_bytes - f16 * 34 / 64) < 1, "q8_0: %g bytes of cache",
+          b.kv_bytes);
     nb_hooks hooks = {.canceled = always};
-    check(nb_bench_run(&b, m, quant_ops(), NULL, 0, 16, 4, 3, &hooks, &err) == NB_CANCELED,
+    check(nb_bench_run(&b, m, quant_ops(), NULL, &(nb_bench_how){0, 16, 4, 3, NULL, NULL}, &hooks,
+                       &err) == NB_CANCELED,
           "cancel");
     nb_model_close(&m);
     nb_weights_close(&w);

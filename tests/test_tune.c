@@ -61,6 +61,22 @@ CHECK_TEST(tune, only_types_that_won_on_this_cpu_keep_their_wide_product)
     check(!ops.wide[NK_Q4_0].run && !(ops.flags & NK_CPU_AMX), "wins of another CPU count");
 }
 
+/* Flat blocks are multiplied as what they are made of. */
+CHECK_TEST(tune, flat_blocks_go_with_their_source)
+{
+    nb_config cfg = home("flat");
+    nb_tune t = {.n = 3,
+                 .row = {{&nk_type_iq2_xxs, 0.9}, {&nk_type_iq2_xs, 1.7}, {&nk_type_iq3_s, 0.9}}};
+    nb_err err = {0};
+    nk_cpu_model(t.cpu, sizeof t.cpu);
+    check(nb_tune_save(&cfg, &t, &err) == NB_OK, "%s", err.msg);
+    nk_ops ops = wide_table();
+    ops.wide[NK_FLAT_IQ2].run = ops.wide[NK_FLAT_IQ3_S].run = run;
+    nb_tune_apply(&cfg, "", &ops);
+    check(ops.wide[NK_FLAT_IQ2].run == run, "iq2_xs won");
+    check(!ops.wide[NK_FLAT_IQ3_S].run, "iq3_s did not");
+}
+
 CHECK_TEST(tune, without_a_file_that_can_be_read_nothing_wide_is_used)
 {
     static const char *const texts[] = {
@@ -94,7 +110,7 @@ CHECK_TEST(tune, measuring_covers_every_type_with_a_choice)
     const nk_ops *ops = &lv[levels - 1].ops;
     size_t choices = 0;
     for (size_t i = 0; i < NK_TYPE_SLOTS; i++)
-        choices += ops->wide[i].run != NULL;
+        choices += nk_type_get((uint32_t)i) && ops->wide[i].run;
     nb_tune t;
     nb_err err = {0};
     check(nb_tune_run(&t, ops, NULL, NULL, &err) == NB_OK, "%s", err.msg);

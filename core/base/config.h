@@ -27,6 +27,7 @@ typedef struct nb_config {
     int ctx;            /* default context, 0 = the model's, capped at 4096 */
     uint64_t ram_limit; /* bytes, 0 = none */
     int remote_http;    /* 1: remote models over plain http on other machines too */
+    int flat;           /* 1: chats make flat copies (nb_model_flatten) */
 } nb_config;
 
 /* A settings row: name, meaning, default, where read. The `config` command, --explain and the man

@@ -16,6 +16,8 @@ static const nb_setting settings[] = {
     {"ram-limit", "most memory models may take, as 8GB or 6.5GiB; 0 = what is free", "0", "bytes"},
     {"remote-http", "remote models over unencrypted http on other machines too: on or off", "off",
      "bool"},
+    {"flat", "flat copies of IQ1, IQ2, IQ3 weights for chats: quicker, larger; on or off", "off",
+     "bool"},
 };
 
 /* How a row's text becomes its field, row by row as above. */
@@ -30,6 +32,7 @@ static const rule rules[] = {
     {offsetof(nb_config, ctx), 1 << 24},
     {offsetof(nb_config, ram_limit), INT64_MAX},
     {offsetof(nb_config, remote_http), 0},
+    {offsetof(nb_config, flat), 0},
 };
 static_assert(countof(rules) == countof(settings), "one rule per setting");
 

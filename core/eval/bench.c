@@ -159,28 +159,48 @@ static nb_status run_rounds(nb_bench *out, rounds *r, uint32_t n, const nb_hooks
     return NB_OK;
 }
 
-static void limits(nb_bench *out, const nb_model *m, nk_pool *pool)
+/* Bytes of one head's row of the cache. */
+static double cache_row(const nk_type *t, uint32_t head_dim)
+{
+    t = t ? t : &nk_type_f16;
+    return (double)head_dim / t->block_len * t->block_size;
+}
+
+/* What attention reads for one token, halfway through the generated ones. */
+static double cache_bytes(const nb_model *m, const nb_bench_how *how)
 {
     const nb_hparams *hp = &m->hp;
-    double ctx = (double)out->depth + out->n_prompt + (out->n_gen + 1) / 2.0; /* on average */
-    double kv = 2.0 * hp->n_layer * hp->n_head_kv * hp->head_dim * 2.0 * ctx; /* bytes, f16 */
+    double ctx = (double)how->depth + how->n_prompt + (how->n_gen + 1) / 2.0, rows = 0;
+    for (uint32_t i = 0; i < hp->n_layer; i++) {
+        uint32_t window = m->layer[i].window;
+        rows += (window && window < ctx ? window : ctx) * hp->n_head_kv;
+    }
+    return rows * (cache_row(how->k_type, hp->head_dim) + cache_row(how->v_type, hp->head_dim));
+}
+
+static void limits(nb_bench *out, const nb_model *m, const nb_bench_how *how, nk_pool *pool)
+{
+    out->kv_bytes = cache_bytes(m, how);
     out->bandwidth = read_bandwidth(m, pool);
     out->weight_bytes = m->weight_bytes;
-    out->limit_tok_s = out->bandwidth / ((double)m->weight_bytes + kv);
+    out->flat_bytes = m->flat_bytes;
+    out->limit_tok_s = out->bandwidth / ((double)m->weight_bytes + out->kv_bytes);
     out->fraction = out->limit_tok_s > 0 ? out->tg_tok_s / out->limit_tok_s : 0;
 }
 
 static nb_status measure(nb_bench *out, const nb_model *m, const nk_ops *ops, nk_pool *pool,
-                         rounds *r, uint32_t n, const nb_hooks *hooks, nb_err *err)
+                         rounds *r, const nb_bench_how *how, const nb_hooks *hooks, nb_err *err)
 {
-    nb_session_options opt = {.n_ctx = r->depth + r->n_prompt + r->n_gen};
+    nb_session_options opt = {.n_ctx = how->depth + how->n_prompt + how->n_gen,
+                              .k_type = how->k_type,
+                              .v_type = how->v_type};
     int32_t first = 0;
     double start = seconds();
     NB_TRY(nb_session_open(&r->s, m, ops, pool, &opt, err));
     NB_TRY(nb_session_feed(r->s, &first, 1, NULL, hooks, err));
     out->load_ms = (seconds() - start) * 1e3;
-    NB_TRY(run_rounds(out, r, n, hooks, err));
-    limits(out, m, pool);
+    NB_TRY(run_rounds(out, r, how->rounds, hooks, err));
+    limits(out, m, how, pool);
     out->rss = nb_rss();
     snprintf(out->level, sizeof out->level, "%s", nk_cpu_level(ops->flags));
     nk_cpu_model(out->cpu, sizeof out->cpu);
@@ -188,27 +208,30 @@ static nb_status measure(nb_bench *out, const nb_model *m, const nk_ops *ops, nk
 }
 
 nb_status nb_bench_run(nb_bench *out, const nb_model *m, const nk_ops *ops, nk_pool *pool,
-                       uint32_t depth, uint32_t n_prompt, uint32_t n_gen, uint32_t n,
-                       const nb_hooks *hooks, nb_err *err)
+                       const nb_bench_how *how, const nb_hooks *hooks, nb_err *err)
 {
-    uint32_t room = m->hp.n_ctx_train;
-    if (!n_prompt || !n_gen || !n || n > MAX_ROUNDS)
+    uint32_t room = m->hp.n_ctx_train, n = how->rounds;
+    uint64_t tokens = (uint64_t)how->depth + how->n_prompt + how->n_gen;
+    if (!how->n_prompt || !how->n_gen || !n || n > MAX_ROUNDS)
         return nb_fail(err, NB_USAGE,
                        "bench needs at least one prompt token, one generated token "
                        "and 1..%d rounds",
                        MAX_ROUNDS);
-    if ((uint64_t)depth + n_prompt + n_gen > room)
+    if (tokens > room)
         return nb_fail(err, NB_REFUSED, "%u + %u + %u tokens do not fit the model's context of %u",
-                       depth, n_prompt, n_gen, room);
-    nb_bench b = {.depth = depth, .n_prompt = n_prompt, .n_gen = n_gen};
+                       how->depth, how->n_prompt, how->n_gen, room);
+    nb_bench b = {.depth = how->depth, .n_prompt = how->n_prompt, .n_gen = how->n_gen};
     b.threads = pool ? (uint32_t)nk_pool_count(pool) : 1;
-    rounds r = {.n_vocab = m->hp.n_vocab, .depth = depth, .n_prompt = n_prompt, .n_gen = n_gen};
-    r.ids = nb_alloc((uint64_t)depth + n_prompt + n_gen, sizeof *r.ids, "bench", err);
+    rounds r = {.n_vocab = m->hp.n_vocab,
+                .depth = how->depth,
+                .n_prompt = how->n_prompt,
+                .n_gen = how->n_gen};
+    r.ids = nb_alloc(tokens, sizeof *r.ids, "bench", err);
     r.pp = nb_alloc(n, sizeof *r.pp, "bench", err);
     r.tg = nb_alloc(n, sizeof *r.tg, "bench", err);
     nb_status st = NB_NOMEM;
     if (r.ids && r.pp && r.tg)
-        st = measure(&b, m, ops, pool, &r, n, hooks, err);
+        st = measure(&b, m, ops, pool, &r, how, hooks, err);
     nb_session_close(&r.s);
     free(r.ids);
     free(r.pp);

@@ -87,7 +87,7 @@ void nb_live_init(nb_live *out, nb_session *s)
 
 void nb_head_of(const nb_model *m, nk_matrix *w, float *scale, float *cap)
 {
-    *w = m->global[m->hp.tied ? NB_TOKEN_EMBD : NB_OUTPUT];
+    *w = m->head;
     *scale = m->hp.logit_scale;
     *cap = m->hp.logit_cap;
 }

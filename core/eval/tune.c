@@ -154,7 +154,9 @@ static bool is_text(const nb_jval *object, const char *key, const char *want)
     return nb_jstr(nb_jget(object, key), &text) && strcmp(text, want) == 0;
 }
 
-/* Marks the types that won. */
+/* Marks the types that won, and flat blocks with what they are made of: their products are the
+ * same.
+ */
 static void read_wins(const nb_config *cfg, bool won[NK_TYPE_SLOTS])
 {
     char path[1100], cpu[96];
@@ -169,6 +171,9 @@ static void read_wins(const nb_config *cfg, bool won[NK_TYPE_SLOTS])
             double gain;
             if (t && nb_jnum(v, &gain))
                 won[t->id] = gain >= NB_TUNE_WIN;
+            const nk_type *flat = t ? nk_flat_of(t) : NULL;
+            if (flat)
+                won[flat->id] = won[flat->id] || won[t->id];
         }
     nb_json_close(&doc);
 }

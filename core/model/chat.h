@@ -144,6 +144,10 @@ nb_status nb_local_ask_each(nb_local *l, const nb_ask *ask, uint32_t n, nb_turn_
 const nb_tok *nb_local_tok(const nb_local *l);
 const nb_chat *nb_local_chat(const nb_local *l);
 uint32_t nb_local_ctx(const nb_local *l);
+/* Answers from now on by a flat copy (nb_model_flatten), of at most `room` bytes; *bytes (may be
+ * NULL): its size, 0 where the model gains nothing by one. */
+nb_status nb_local_flatten(nb_local *l, uint64_t room, uint64_t *bytes, const nb_hooks *hooks,
+                           nb_err *err);
 /* Answers from now on with the adapter in this file (lora.h), scaled. */
 nb_status nb_local_add_lora(nb_local *l, const char *path, float scale, nb_err *err);
 /* Answers from now on with guesses (draft.h), where one answer is asked for: the same tokens, in

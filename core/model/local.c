@@ -186,3 +186,17 @@ nb_status nb_local_add_lora(nb_local *l, const char *path, float scale, nb_err *
     NB_TRY(nb_lora_open(&l->lora[i], l->model, l->adapter[i], err));
     return nb_session_add_lora(l->session, l->lora[i], scale, err);
 }
+
+nb_status nb_local_flatten(nb_local *l, uint64_t room, uint64_t *bytes, const nb_hooks *hooks,
+                           nb_err *err)
+{
+    nb_lease *lease = NULL;
+    if (l->sched)
+        NB_TRY(nb_lease_take(&lease, l->sched, NB_WORK_CHAT, l->threads, err));
+    nb_status st =
+        nb_model_flatten(l->model, l->ops, lease ? nb_lease_pool(lease) : NULL, room, hooks, err);
+    nb_lease_return(&lease);
+    if (st == NB_OK && bytes)
+        *bytes = l->model->flat_bytes;
+    return st;
+}

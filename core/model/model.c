@@ -188,7 +188,7 @@ static nb_status refuse_strangers(const nb_model *m, nb_err *err)
     return NB_OK;
 }
 
-static void count_bytes(nb_model *m)
+void nb_model_count_bytes(nb_model *m)
 {
     const nk_matrix *out = &m->global[m->hp.tied ? NB_TOKEN_EMBD : NB_OUTPUT];
     m->weight_bytes = (uint64_t)out->rows * out->row_size;
@@ -300,7 +300,8 @@ static nb_status load(nb_model *m, nb_err *err)
         NB_TRY(place_all(m, &bytes, err));
     }
     m->hp.tied = !m->global[NB_OUTPUT].data;
-    count_bytes(m);
+    m->head = m->global[m->hp.tied ? NB_TOKEN_EMBD : NB_OUTPUT];
+    nb_model_count_bytes(m);
     for (uint32_t i = 0; i < m->hp.n_layer; i++)
         split_fused(&m->layer[i], &m->hp);
     set_reach(m);
@@ -330,6 +331,7 @@ void nb_model_close(nb_model **mp)
     free(m->layer);
     free(m->rope_freq[NB_TURNS_MAIN]);
     free(m->unpacked);
+    free(m->flat);
     free(m);
     *mp = NULL;
 }

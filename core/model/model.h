@@ -1,6 +1,6 @@
 /* An opened model, ready to run: hyper-parameters read and checked, every required tensor present
- * with the right shape and a runnable type. Immutable and shareable between sessions and threads.
- * Borrows the weights: they outlive the model.
+ * with the right shape and a runnable type. Immutable but for nb_model_flatten and shareable
+ * between sessions and threads. Borrows the weights: they outlive the model.
  *
  * The engine's boundary (see session.h): model = immutable, session = one mutable timeline. */
 #ifndef NIBBLE_MODEL_H
@@ -59,6 +59,9 @@ typedef struct nb_model {
                                          NULL: as MAIN; they lie in one block, owned by the first */
     float rope_gain[NB_TURNS_COUNT];  /* times cos and sin */
     void *unpacked;        /* rows that cannot be used in place (HF order), owned; NULL for GGUF */
+    void *flat;            /* what nb_model_flatten made, owned; NULL: nothing */
+    uint64_t flat_bytes;   /* of it */
+    nk_matrix head;        /* the output matrix as the file has it */
     uint64_t weight_bytes; /* read per token: all matrices, embedding row and idle experts out */
 } nb_model;
 
@@ -67,6 +70,18 @@ typedef struct nb_model {
  * BF16/F16 are widened. NB_UNSUPPORTED names architecture, tensor or type that cannot run. */
 nb_status nb_model_open(nb_model **out, const nb_weights *w, nb_err *err);
 void nb_model_close(nb_model **m);
+
+/* Re-encodes the matrices on grids, IQ1, IQ2 and IQ3, in memory: the model then reads the copy, of
+ * flat_bytes, more for each token and yet faster (kernels/flat.h), with the same bits. A model that
+ * has none of them, or has its copy, stays as it is. To be called while no session of the model
+ * runs. hooks (may be NULL): progress in bytes of the copy. NB_NOMEM: it takes more than `room`
+ * bytes; on this and on NB_CANCELED the model is as before. */
+nb_status nb_model_flatten(nb_model *m, const nk_ops *ops, nk_pool *pool, uint64_t room,
+                           const nb_hooks *hooks, nb_err *err);
+/* flat_bytes of that copy, told by the file alone. */
+uint64_t nb_model_flat_plan(const nb_weights *w);
+/* Sets weight_bytes: after matrices have changed. */
+void nb_model_count_bytes(nb_model *m);
 
 /* Reads and validates hyper-parameters alone (for listings, fit and plans). */
 nb_status nb_hparams_read(nb_hparams *out, const nb_kvs *kvs, nb_err *err);

@@ -8,8 +8,8 @@ const char *nb_fit_name(nb_fit_word w)
 
 static nb_fit_word word_of(const nb_fit *f)
 {
-    uint64_t held = f->kv + f->compute; /* cannot be paged out to the model file */
-    if (held < f->kv || held > f->available)
+    uint64_t held; /* cannot be paged out to the model file */
+    if (!nb_add(f->kv, f->compute, &held) || !nb_add(held, f->flat, &held) || held > f->available)
         return NB_NO;
     if (f->total > f->available)
         return NB_PAGES;
@@ -20,15 +20,16 @@ nb_fit nb_fit_of(const nb_hparams *hp, uint64_t weight_bytes, uint32_t ctx, bool
                  uint64_t available)
 {
     const nb_session_options opt = {.n_ctx = ctx, .kv_f32 = kv_f32};
-    return nb_fit_session(hp, weight_bytes, &opt, available);
+    return nb_fit_session(hp, weight_bytes, 0, &opt, available);
 }
 
-nb_fit nb_fit_session(const nb_hparams *hp, uint64_t weight_bytes, const nb_session_options *opt,
-                      uint64_t available)
+nb_fit nb_fit_session(const nb_hparams *hp, uint64_t weight_bytes, uint64_t flat,
+                      const nb_session_options *opt, uint64_t available)
 {
-    nb_fit f = {.weights = weight_bytes, .available = available, .ctx = opt->n_ctx};
+    nb_fit f = {.weights = weight_bytes, .flat = flat, .available = available, .ctx = opt->n_ctx};
     nb_session_plan(hp, opt, &f.kv, &f.compute);
-    if (!nb_add(f.weights, f.kv, &f.total) || !nb_add(f.total, f.compute, &f.total))
+    if (!nb_add(f.weights, f.kv, &f.total) || !nb_add(f.total, f.compute, &f.total) ||
+        !nb_add(f.total, flat, &f.total))
         f.total = UINT64_MAX;
     f.word = word_of(&f);
     return f;

@@ -1,7 +1,8 @@
 #include "kernels/x86/lattice_avx2.h"
 #include "kernels/x86/x86.h"
 
-/* Rows of the IQ types on grids and of q1_0 to floats; every product is exact, as in the C rows. */
+/* Rows of the IQ types on grids, of their flat blocks and of q1_0 to floats; every product is
+ * exact, as in the C rows. */
 
 NK_INLINE void store_values(__m256i v, __m256 low, __m256 high, float *dst)
 {
@@ -16,7 +17,7 @@ NK_INLINE void store_values(__m256i v, __m256 low, __m256 high, float *dst)
 
 NK_INLINE void lattice_decode(const lattice_type t, const void *src, float *dst, size_t n)
 {
-    const uint64_t *grid = nk_grid_values(t.grid);
+    const uint64_t *grid = grid_of(t.grid);
     const char *b = src;
     for (size_t i = 0; i < n / NK_SUPER_LEN; i++, b += t.block_size) {
         uint8_t sc[16];
@@ -40,6 +41,7 @@ static void decode_q1_0(const void *src, float *dst, size_t n)
 }
 
 NK_LATTICE_TYPES(NK_LATTICE_TYPE)
+NK_FLAT_TYPES(NK_LATTICE_TYPE)
 
 #define LATTICE_DECODE(ID, sym, d_of, grid_of)                                                     \
     static void decode_##sym(const void *src, float *dst, size_t n)                                \
@@ -47,10 +49,12 @@ NK_LATTICE_TYPES(NK_LATTICE_TYPE)
         lattice_decode(lattice_##sym, src, dst, n);                                                \
     }
 NK_LATTICE_TYPES(LATTICE_DECODE)
+NK_FLAT_TYPES(LATTICE_DECODE)
 
 #define LATTICE_SET(ID, sym, d_of, grid_of) ops->decode[NK_##ID] = decode_##sym;
 void nk_x86_decode_lattice_avx2(nk_ops *ops)
 {
     NK_LATTICE_TYPES(LATTICE_SET)
+    NK_FLAT_TYPES(LATTICE_SET)
     ops->decode[NK_Q1_0] = decode_q1_0;
 }

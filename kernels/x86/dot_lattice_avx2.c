@@ -2,8 +2,9 @@
 #include "kernels/x86/gemm_avx2.h"
 #include "kernels/x86/x86.h"
 
-/* Panels of IQ types on grids, iq4_xs and q1_0. Values are signed and never -128: products take
- * |value| * (x with the sign of value), pair sums within 2 * 127 * 127 < 2^15. */
+/* Panels of IQ types on grids, their flat blocks, iq4_xs and q1_0. Values are signed and never
+ * -128: products take |value| * (x with the sign of value), pair sums within 2 * 127 * 127 < 2^15.
+ */
 
 /* Values up to +-15 (iq1, iq3_s) are taken unsigned, 16 higher, and the mins take that off again:
  * nearly twice as fast. To +-62 and 127 it would not be. */
@@ -23,13 +24,17 @@ enum {
     less16_iq3_s = 1,
     less16_iq1_s = 1,
     less16_iq1_m = 1,
+    less16_flat_iq1 = 1,
+    less16_flat_iq2 = 0,
+    less16_flat_iq3_xxs = 0,
+    less16_flat_iq3_s = 1,
 };
 
 NK_INLINE void unpack_lattice(const lattice_type t, const bool less16,
                               const void *const row[NK_PANEL_ROWS], nk_panel *p)
 {
     const __m256i less = _mm256_set1_epi8(less16 ? 16 : 0);
-    const uint64_t *grid = nk_grid_values(t.grid);
+    const uint64_t *grid = grid_of(t.grid);
     for (int half = 0; half < 2; half++) {
         const void *const *w = row + 8 * half;
         NK_UNSET __m256i scale[8], min[8];
@@ -95,6 +100,7 @@ static void unpack_q1_0(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel
 }
 
 NK_LATTICE_TYPES(NK_LATTICE_TYPE)
+NK_FLAT_TYPES(NK_LATTICE_TYPE)
 
 #define LATTICE_UNPACK(ID, sym, d_of, grid_of)                                                     \
     static void unpack_##sym(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)          \
@@ -103,16 +109,20 @@ NK_LATTICE_TYPES(NK_LATTICE_TYPE)
         unpack_lattice(lattice_##sym, less16_##sym, row, p);                                       \
     }
 NK_LATTICE_TYPES(LATTICE_UNPACK)
+NK_FLAT_TYPES(LATTICE_UNPACK)
 
 #define SET(ID, sym, product, slow)                                                                \
     ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product, slow};
+#define LATTICE_PRODUCT(sym) (less16_##sym ? gemm_k_less16 : gemm_k_signed16)
 #define LATTICE_SET(ID, sym, d_of, grid_of)                                                        \
-    ops->gemm[NK_##ID] =                                                                           \
-        (nk_gemm){unpack_##sym, less16_##sym ? gemm_k_less16 : gemm_k_signed16, true};
+    ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, LATTICE_PRODUCT(sym), true};
+#define FLAT_SET(ID, sym, d_of, grid_of)                                                           \
+    ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, LATTICE_PRODUCT(sym), false};
 
 void nk_x86_dot_lattice_avx2(nk_ops *ops)
 {
     NK_LATTICE_TYPES(LATTICE_SET)
+    NK_FLAT_TYPES(FLAT_SET)
     SET(IQ4_XS, iq4_xs, k_signed32, true)
     SET(Q1_0, q1_0, upto15_less8, false)
 }

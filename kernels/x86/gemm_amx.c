@@ -382,6 +382,10 @@ void nk_x86_gemm_amx(nk_ops *ops)
         {NK_IQ2_S, SUPER(signed16)},
         {NK_IQ3_XXS, SUPER(signed16)},
         {NK_IQ3_S, SUPER(less)},
+        {NK_FLAT_IQ1, SUPER(less)},
+        {NK_FLAT_IQ2, SUPER(signed16)},
+        {NK_FLAT_IQ3_XXS, SUPER(signed16)},
+        {NK_FLAT_IQ3_S, SUPER(less)},
     };
     for (size_t i = 0; i < countof(rows); i++)
         ops->wide[rows[i].id] = rows[i].wide;

@@ -77,7 +77,11 @@ NK_PRODUCT(super, k_less16)
     X(IQ2_S, k_signed16)                                                                           \
     X(IQ3_XXS, k_signed16)                                                                         \
     X(IQ3_S, k_less16)                                                                             \
-    X(Q1_0, upto15_less8)
+    X(Q1_0, upto15_less8)                                                                          \
+    X(FLAT_IQ1, k_less16)                                                                          \
+    X(FLAT_IQ2, k_signed16)                                                                        \
+    X(FLAT_IQ3_XXS, k_signed16)                                                                    \
+    X(FLAT_IQ3_S, k_less16)
 
 #endif
 #endif

@@ -12,6 +12,7 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_dot_k_avx2(ops);
     nk_x86_dot_levels_avx2(ops);
     nk_x86_dot_grid_avx2(ops);
+    nk_x86_flat_avx2(ops);
     nk_x86_dot_lattice_avx2(ops);
     nk_x86_gemm_avx2(ops);
     nk_x86_decode_avx2(ops);

@@ -4,6 +4,7 @@
 #ifndef NIBBLE_X86_LATTICE_AVX2_H
 #define NIBBLE_X86_LATTICE_AVX2_H
 
+#include "kernels/flat.h"
 #include "kernels/quant/grid.h"
 #include "kernels/x86/avx2.h"
 
@@ -164,12 +165,17 @@ NK_INLINE void scales_iq3_xxs(const void *block, uint8_t sc[16])
     top_scales(((const nk_block_iq3_xxs *)block)->signs, 4, sc);
 }
 
-NK_INLINE void scales_iq3_s(const void *block, uint8_t sc[16])
+/* Four bytes of two nibbles s, each of 32 weights. */
+NK_INLINE void four_scales(const uint8_t *s, uint8_t sc[16])
 {
-    const uint8_t *s = ((const nk_block_iq3_s *)block)->scales;
 #pragma GCC unroll 8
     for (int g = 0; g < 8; g++)
         sc[2 * g] = sc[2 * g + 1] = (uint8_t)((s[g / 2] >> g % 2 * 4 & 15) * 2 + 1);
+}
+
+NK_INLINE void scales_iq3_s(const void *block, uint8_t sc[16])
+{
+    four_scales(((const nk_block_iq3_s *)block)->scales, sc);
 }
 
 /* --- iq1: eighths, 8 * level + 1 or - 1 --------------------------------------------------------
@@ -230,11 +236,84 @@ NK_INLINE void scales_iq1_m(const void *block, uint8_t sc[16])
         sc[k] = (uint8_t)((s >> (k / 4 * 16 + k % 4 * 3) & 7) * 2 + 1);
 }
 
-NK_INLINE float d_iq1_m(const void *block)
+NK_INLINE nk_f16 half_iq1_m(const void *block)
 {
     uint64_t s = words_iq1_m(block);
     uint64_t d = (s >> 12 & 15) | (s >> 24 & 0xf0) | (s >> 36 & 0xf00) | (s >> 48 & 0xf000);
-    return f16_one((nk_f16)d) * 0.125f;
+    return (nk_f16)d;
+}
+
+NK_INLINE float d_iq1_m(const void *block)
+{
+    return f16_one(half_iq1_m(block)) * 0.125f;
+}
+
+/* --- flat blocks: no grid ----------------------------------------------------------------------
+ */
+
+NK_INLINE __m256i codes_flat3(const void *block, int g)
+{
+    const uint8_t *q = ((const nk_block_flat3 *)block)->qs;
+    const __m256i low3 = _mm256_set1_epi8(7), low2 = _mm256_set1_epi8(3);
+    if (g < 6) {
+        __m256i v = load32(q + g / 2 * NK_FLAT_PLANE);
+        return _mm256_and_si256(g % 2 ? _mm256_srli_epi16(v, 3) : v, low3);
+    }
+    __m256i v = load32(q + (g - 6) * NK_FLAT_PLANE), top = load32(q + 2 * NK_FLAT_PLANE);
+    v = _mm256_and_si256(_mm256_srli_epi16(v, 6), low2);
+    top = _mm256_and_si256(_mm256_srli_epi16(top, g - 2), _mm256_set1_epi8(4));
+    return _mm256_or_si256(v, top);
+}
+
+NK_INLINE __m256i codes_flat4(const void *block, int g)
+{
+    __m256i v = load32(((const nk_block_flat4 *)block)->qs + g / 2 * 32);
+    return _mm256_and_si256(g % 2 ? _mm256_srli_epi16(v, 4) : v, _mm256_set1_epi8(15));
+}
+
+NK_INLINE __m256i values_flat_iq1(const void *block, const uint64_t *grid, int g)
+{
+    (void)grid;
+    return levels_of(codes_flat3(block, g), nk_flat_levels_iq1);
+}
+
+NK_INLINE __m256i values_flat_iq2(const void *block, const uint64_t *grid, int g)
+{
+    (void)grid;
+    return levels_of(codes_flat3(block, g), nk_flat_levels_iq2);
+}
+
+NK_INLINE __m256i values_flat_iq3_xxs(const void *block, const uint64_t *grid, int g)
+{
+    (void)grid;
+    return levels_of(codes_flat4(block, g), nk_flat_levels_iq3_xxs);
+}
+
+NK_INLINE __m256i values_flat_iq3_s(const void *block, const uint64_t *grid, int g)
+{
+    __m256i v = codes_flat4(block, g);
+    (void)grid;
+    return _mm256_sub_epi8(_mm256_add_epi8(v, v), _mm256_set1_epi8(15));
+}
+
+NK_INLINE void scales_flat_iq1(const void *block, uint8_t sc[16])
+{
+    nibble_scales(((const nk_block_flat3 *)block)->scales, sc);
+}
+
+NK_INLINE void scales_flat_iq2(const void *block, uint8_t sc[16])
+{
+    nibble_scales(((const nk_block_flat3 *)block)->scales, sc);
+}
+
+NK_INLINE void scales_flat_iq3_xxs(const void *block, uint8_t sc[16])
+{
+    four_scales(((const nk_block_flat4 *)block)->scales, sc);
+}
+
+NK_INLINE void scales_flat_iq3_s(const void *block, uint8_t sc[16])
+{
+    four_scales(((const nk_block_flat4 *)block)->scales, sc);
 }
 
 /* --- the types ---------------------------------------------------------------------------------
@@ -253,6 +332,21 @@ NK_INLINE float d_iq1_m(const void *block)
 #define NK_LATTICE_TYPE(ID, sym, d_of, grid_of)                                                    \
     static const lattice_type lattice_##sym = {values_##sym, scales_##sym, d_of,                   \
                                                sizeof(nk_block_##sym), NK_GRID_##grid_of};
+
+/* The same of flat blocks. */
+typedef nk_block_flat3 nk_block_flat_iq1, nk_block_flat_iq2;
+typedef nk_block_flat4 nk_block_flat_iq3_xxs, nk_block_flat_iq3_s;
+#define NK_FLAT_TYPES(X)                                                                           \
+    X(FLAT_IQ1, flat_iq1, d_eighth, COUNT)                                                         \
+    X(FLAT_IQ2, flat_iq2, d_eighth, COUNT)                                                         \
+    X(FLAT_IQ3_XXS, flat_iq3_xxs, d_quarter, COUNT)                                                \
+    X(FLAT_IQ3_S, flat_iq3_s, first_d, COUNT)
+
+/* NULL: the type has no grid. */
+NK_INLINE const uint64_t *grid_of(const nk_grid_id id)
+{
+    return id < NK_GRID_COUNT ? nk_grid_values(id) : NULL;
+}
 
 /* --- q1_0: bits of 32 weights -> 1 or -1 --------------------------------------------------------
  */

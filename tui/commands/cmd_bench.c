@@ -8,17 +8,21 @@
 #include "core/eval/tune.h"
 #include "core/files/library.h"
 #include "kernels/cpu.h"
-#include "tui/commands/cmd.h"
+#include "tui/commands/engine.h"
+#include "tui/commands/session_opt.h"
 
-enum { B_PROMPT, B_GEN, B_ROUNDS, B_DEPTH, B_DRAFT, B_TUNE, B_COUNT };
+enum { B_PROMPT, B_GEN, B_ROUNDS, B_DEPTH, B_CACHE_K, B_CACHE_V, B_DRAFT, B_FLAT, B_TUNE, B_COUNT };
 static const ui_opt bench_opt[B_COUNT] = {
     {"prompt", 'p', UI_OPT_INT, "N", "512", 1, 1 << 20,
      "tokens of the prompt, at most the context"},
     {"predict", 'n', UI_OPT_INT, "N", "64", 1, 1 << 20, "tokens to generate"},
     {"rounds", 'r', UI_OPT_INT, "N", "5", 1, 1000, "rounds; the median is told"},
     {"depth", 0, UI_OPT_INT, "N", "0", 0, 1 << 20, "tokens in the cache before the prompt"},
+    {"cache-type-k", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached keys: " UI_CACHE_TYPES},
+    {"cache-type-v", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached values"},
     {"draft", 0, UI_OPT_FILE, "HOW", NULL, 0, 0,
      "also an answer with guesses: lookup, or a MODEL with the same tokens"},
+    {"flat", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, UI_FLAT_HELP},
     {"tune", 0, UI_OPT_FLAG, NULL, NULL, 0, 0,
      "without MODEL: time the kernels this machine has a choice of, and keep the faster"},
 };
@@ -59,12 +63,14 @@ static void bench_json(const char *model, const nb_bench *b, const char *how,
     nb_jout_key(&w, "tg_tok_s"), nb_jout_double(&w, b->tg_tok_s);
     nb_jout_key(&w, "tg_err"), nb_jout_double(&w, b->tg_err);
     nb_jout_key(&w, "bandwidth"), nb_jout_double(&w, b->bandwidth);
+    nb_jout_key(&w, "kv_bytes"), nb_jout_double(&w, b->kv_bytes);
     nb_jout_key(&w, "tg_limit_tok_s"), nb_jout_double(&w, b->limit_tok_s);
     nb_jout_key(&w, "tg_fraction"), nb_jout_double(&w, b->fraction);
     nb_jout_key(&w, "load_ms"), nb_jout_double(&w, b->load_ms);
     nb_jout_key(&w, "ttft_ms"), nb_jout_double(&w, b->ttft_ms);
     nb_jout_key(&w, "weight_bytes"), nb_jout_u64(&w, b->weight_bytes);
     nb_jout_key(&w, "rss"), nb_jout_u64(&w, b->rss);
+    nb_jout_key(&w, "flat_bytes"), nb_jout_u64(&w, b->flat_bytes);
     draft_json(&w, how, d);
     nb_jout_object_end(&w);
     puts(nb_str_c(&text));
@@ -73,14 +79,17 @@ static void bench_json(const char *model, const nb_bench *b, const char *how,
 
 static void bench_text(const nb_bench *b, const char *how, const nb_bench_draft *d)
 {
-    char weights[16], rss[16], bandwidth[16];
-    printf("%s, level %s, %u threads, %s of weights per token, %s resident\n", b->cpu, b->level,
-           b->threads, nb_human_bytes(weights, b->weight_bytes), nb_human_bytes(rss, b->rss));
+    char weights[16], kv[16], rss[16], bandwidth[16], flat[16];
+    printf("%s, level %s, %u threads, %s of weights and %s of cache per token, %s resident\n",
+           b->cpu, b->level, b->threads, nb_human_bytes(weights, b->weight_bytes),
+           nb_human_bytes(kv, (uint64_t)b->kv_bytes), nb_human_bytes(rss, b->rss));
     printf("prefill %5u tokens  %9.1f tok/s  +/- %.1f\n", b->n_prompt, b->pp_tok_s, b->pp_err);
     printf("decode  %5u tokens  %9.1f tok/s  +/- %.1f   %.0f %% of %.1f, the limit at %s/s\n",
            b->n_gen, b->tg_tok_s, b->tg_err, 100 * b->fraction, b->limit_tok_s,
            nb_human_bytes(bandwidth, (uint64_t)b->bandwidth));
     printf("open %.1f ms, first token after %.1f ms\n", b->load_ms, b->ttft_ms);
+    if (b->flat_bytes)
+        printf("flat copy: %s\n", nb_human_bytes(flat, b->flat_bytes));
     if (b->depth)
         printf("at depth %u\n", b->depth);
     if (how)
@@ -93,17 +102,23 @@ static nb_status measure(ui_ctx *ctx, const nb_weights *w, double t0, nb_bench *
     const ui_arg *o = ctx->opt;
     nb_model *m = NULL;
     nk_pool *pool = NULL;
+    nb_session_options cache = {0};
+    NB_TRY(ui_cache_types(&cache, &o[B_CACHE_K], &o[B_CACHE_V], err));
+    nb_bench_how how = {.k_type = cache.k_type, .v_type = cache.v_type};
     NB_TRY(nb_model_open(&m, w, err));
     double load_ms = 1e3 * (nb_now() - t0);
     nb_status st = nk_pool_open(&pool, ctx->threads, err);
     nb_hooks hooks = ui_ctx_hooks(ctx);
-    uint32_t gen = o[B_GEN].set ? (uint32_t)o[B_GEN].i : 64;
-    uint32_t depth = o[B_DEPTH].set ? (uint32_t)o[B_DEPTH].i : 0;
-    uint32_t room = m->hp.n_ctx_train > gen + depth ? m->hp.n_ctx_train - gen - depth : 1;
-    uint32_t prompt = o[B_PROMPT].set ? (uint32_t)o[B_PROMPT].i : room < 512 ? room : 512;
+    if (st == NB_OK && o[B_FLAT].flag)
+        st = nb_model_flatten(m, &ctx->ops, pool, ui_engine_room(ctx), &hooks, err);
+    how.n_gen = o[B_GEN].set ? (uint32_t)o[B_GEN].i : 64;
+    how.depth = o[B_DEPTH].set ? (uint32_t)o[B_DEPTH].i : 0;
+    how.rounds = o[B_ROUNDS].set ? (uint32_t)o[B_ROUNDS].i : 5;
+    uint32_t used = how.n_gen + how.depth, all = m->hp.n_ctx_train;
+    uint32_t room = all > used ? all - used : 1;
+    how.n_prompt = o[B_PROMPT].set ? (uint32_t)o[B_PROMPT].i : room < 512 ? room : 512;
     if (st == NB_OK)
-        st = nb_bench_run(b, m, &ctx->ops, pool, depth, prompt, gen,
-                          o[B_ROUNDS].set ? (uint32_t)o[B_ROUNDS].i : 5, &hooks, err);
+        st = nb_bench_run(b, m, &ctx->ops, pool, &how, &hooks, err);
     b->load_ms = load_ms;
     nk_pool_close(&pool);
     nb_model_close(&m);
@@ -122,11 +137,14 @@ static nb_status measure_draft(ui_ctx *ctx, const char *path, nb_bench_draft *d,
         NB_TRY(nb_library_resolve(&ctx->cfg, how, other, sizeof other, err));
         how = other;
     }
-    const nb_session_options opt = {0};
+    nb_session_options opt = {0};
+    NB_TRY(ui_cache_types(&opt, &o[B_CACHE_K], &o[B_CACHE_V], err));
     NB_TRY(nb_sched_open(&sched, ctx->threads, err));
     nb_status st = nb_local_open(&l, path, &ctx->ops, sched, ctx->threads, &opt, err);
     nb_hooks hooks = ui_ctx_hooks(ctx);
     hooks.progress = NULL;
+    if (st == NB_OK && o[B_FLAT].flag)
+        st = nb_local_flatten(l, ui_engine_room(ctx), NULL, &hooks, err);
     if (st == NB_OK)
         st = nb_bench_drafted(d, l, how, o[B_GEN].set ? (uint32_t)o[B_GEN].i : 64, &hooks, err);
     nb_local_close(&l);
@@ -217,8 +235,11 @@ static nb_status run_bench(ui_ctx *ctx, nb_err *err)
             bench_json(ctx->args[0], &b, how, &d);
         else
             bench_text(&b, how, &d);
-        /* at depth it is not the speed that the Models screen speaks of */
-        if (!b.depth && ctx->cfg.writable && nb_runs_open(&runs, &ctx->cfg, NULL) == NB_OK)
+        /* at depth, flat or with another cache it is not the speed that the Models screen speaks of
+         */
+        bool usual =
+            !b.depth && !b.flat_bytes && !ctx->opt[B_CACHE_K].set && !ctx->opt[B_CACHE_V].set;
+        if (usual && ctx->cfg.writable && nb_runs_open(&runs, &ctx->cfg, NULL) == NB_OK)
             nb_runs_add_bench(runs, nb_weights_fingerprint(w), &b, NULL);
     }
     nb_runs_close(&runs);
@@ -231,14 +252,14 @@ const ui_cmd ui_cmd_bench = {
     .args = "[MODEL]",
     .summary = "prefill and decode speed, with the bandwidth limit of the same run",
     .details =
-        "The result is kept for this file and machine, unless at depth: the Models screen "
-        "shows it\n"
-        "as measured. --draft: the same greedy answer twice, as chat --draft gives it.\n"
-        "JSON keys: model, cpu, level, threads, depth, prompt, predict, pp_tok_s, pp_err, "
-        "tg_tok_s,\n"
-        "tg_err, bandwidth (bytes/s), tg_limit_tok_s, tg_fraction, load_ms, ttft_ms,\n"
-        "weight_bytes, rss, draft (null, or how, answer: its tokens, drafted_tokens,\n"
-        "accepted_tokens, tok_s, alone_tok_s).\n"
+        "The result is kept for this file and machine, unless at depth, --flat or with a\n"
+        "cache of another type: the Models screen shows it as measured.\n"
+        "--draft: the same greedy answer twice, as chat --draft gives it.\n"
+        "JSON keys: model, cpu, level, threads, depth, prompt, predict, pp_tok_s, pp_err,\n"
+        "tg_tok_s, tg_err, bandwidth (bytes/s), kv_bytes (of the cache, read per token),\n"
+        "tg_limit_tok_s, tg_fraction (of that limit: weights and cache), load_ms, ttft_ms,\n"
+        "weight_bytes, rss, flat_bytes (0: none), draft (null, or how, answer: its tokens,\n"
+        "drafted_tokens, accepted_tokens, tok_s, alone_tok_s).\n"
         "--tune: types run on AMX tiles only where this found them faster; sums are the same.\n"
         "JSON keys: cpu, level, types (type, gain, used).",
     .opt = bench_opt,

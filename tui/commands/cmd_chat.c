@@ -10,6 +10,7 @@
 #include "core/model/session_file.h"
 #include "tui/app.h"
 #include "tui/commands/chat_opt.h"
+#include "tui/commands/engine.h"
 #include "tui/commands/session_opt.h"
 #include "tui/remote.h"
 #include "tui/transcript.h"
@@ -33,6 +34,7 @@ enum {
     C_LORA_SCALE,
     C_PARALLEL,
     C_SHIFT,
+    C_FLAT,
     C_THINK,
     C_TOOLS,
     C_VARIABLE,
@@ -62,6 +64,7 @@ static const ui_opt chat_opt[C_COUNT] = {
      "N answers at once, with seeds S, S+1, ..."},
     {"context-shift", 0, UI_OPT_FLAG, NULL, NULL, 0, 0,
      "a full context forgets its older half instead of ending the answer"},
+    {"flat", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, UI_FLAT_HELP},
     {"think", 0, UI_OPT_TEXT, "WORD", "auto", 0, 0, "whether the template asks to think: on, off"},
     {"tools", 0, UI_OPT_FILE, "FILE", NULL, 0, 0, "tools for the template, as OpenAI's API lists"},
     {"template-arg", 0, UI_OPT_TEXTS, "KEY=JSON", NULL, 0, 0, "a variable for the template"},
@@ -149,6 +152,20 @@ static nb_status resume(const ui_ctx *ctx, nb_local *local, nb_err *err)
     if (!file->set || !nb_exists(file->text))
         return NB_OK;
     return nb_session_restore(nb_local_session(local), file->text, NULL, err);
+}
+
+/* --flat, or the setting of that name: a model that gains nothing by it stays as it is. */
+static nb_status flatten(ui_ctx *ctx, nb_local *local, uint64_t *bytes, nb_err *err)
+{
+    bool asked = ctx->opt[C_FLAT].flag;
+    if (!asked && ctx->cfg.flat != 1)
+        return NB_OK;
+    nb_hooks hooks = ui_ctx_hooks(ctx);
+    nb_status st = nb_local_flatten(local, ui_engine_room(ctx), bytes, &hooks, err);
+    ui_ctx_done(ctx);
+    if (st == NB_OK && !ctx->quiet && !ctx->json && (asked || *bytes))
+        ui_flat_say(*bytes);
+    return st;
 }
 
 /* --draft: a word, or a model as every command takes it. */
@@ -254,9 +271,9 @@ static nb_status check_options(const ui_ctx *ctx, nb_err *err)
 /* What only a model on this machine has. */
 static nb_status only_remote_options(const ui_ctx *ctx, nb_err *err)
 {
-    static const int local[] = {C_CTX,     C_CACHE_K, C_CACHE_V,    C_DRAFT,
-                                C_SESSION, C_LORA,    C_LORA_SCALE, C_PARALLEL,
-                                C_SHIFT,   C_THINK,   C_TOOLS,      C_VARIABLE};
+    static const int local[] = {C_CTX,   C_CACHE_K,    C_CACHE_V,  C_DRAFT, C_SESSION,
+                                C_LORA,  C_LORA_SCALE, C_PARALLEL, C_SHIFT, C_FLAT,
+                                C_THINK, C_TOOLS,      C_VARIABLE};
     for (size_t i = 0; i < countof(local); i++)
         if (ctx->opt[local[i]].set)
             return nb_fail(err, NB_USAGE, "--%s: a remote model has none that nibble could set",
@@ -288,9 +305,10 @@ static nb_status ask_remote(ui_ctx *ctx, int pane, const char *prompt, ui_transc
     return st;
 }
 
-/* The model's answer as pane `pane` of the log. */
+/* The model's answer as pane `pane` of the log; *flat_bytes: of its flat copy, 0 at first. */
 static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sched,
-                         ui_transcript *log, const nb_chat_vars *vars, nb_err *err)
+                         ui_transcript *log, const nb_chat_vars *vars, uint64_t *flat_bytes,
+                         nb_err *err)
 {
     char path[1024];
     const char *model = ctx->args[pane];
@@ -312,6 +330,8 @@ static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sc
     if (st == NB_OK)
         st = resume(ctx, local, err);
     if (st == NB_OK)
+        st = flatten(ctx, local, flat_bytes, err);
+    if (st == NB_OK)
         st = draft(ctx, local, err);
     if (st == NB_OK)
         st = run_turn(ctx, local, prompt, &t, err);
@@ -327,13 +347,14 @@ static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sc
     return st;
 }
 
-static void print_json(const ui_transcript *log, bool each, const char *warning)
+static void print_json(const ui_transcript *log, bool each, const char *warning, uint64_t flat)
 {
     nb_str text = {0};
     nb_jout w = nb_jout_make(&text);
     nb_jout_object(&w);
     if (*warning)
         nb_jout_key(&w, "warning"), nb_jout_str(&w, warning);
+    nb_jout_key(&w, "flat_bytes"), nb_jout_u64(&w, flat);
     ui_transcript_answers_json(log, each, &w);
     nb_jout_object_end(&w);
     puts(nb_str_c(&text));
@@ -365,6 +386,7 @@ static nb_status ask_all(ui_ctx *ctx, const char *prompt, nb_err *err)
     ui_chat_vars vars = {0};
     const ui_arg *o = ctx->opt;
     char warning[400] = "";
+    uint64_t flat_all = 0;
     NB_TRY(check_options(ctx, err));
     if (ui_remote_warning(warning, sizeof warning, ctx->args, ctx->n_args) && !ctx->json)
         ui_remote_say(warning);
@@ -378,10 +400,12 @@ static nb_status ask_all(ui_ctx *ctx, const char *prompt, nb_err *err)
             ui_print_safe(ctx->args[i], strlen(ctx->args[i]));
             putchar('\n');
         }
-        st = ask_one(ctx, i, prompt, sched, log, &vars.vars, err);
+        uint64_t flat = 0;
+        st = ask_one(ctx, i, prompt, sched, log, &vars.vars, &flat, err);
+        flat_all += flat;
     }
     if (st == NB_OK && ctx->json)
-        print_json(log, ctx->opt[C_PARALLEL].set, warning);
+        print_json(log, ctx->opt[C_PARALLEL].set, warning, flat_all);
     else if (st == NB_OK && ctx->n_args > 1)
         print_differences(ctx, log);
     ui_transcript_close(&log);
@@ -440,6 +464,8 @@ static nb_status open_workbench(ui_ctx *ctx, nb_err *err)
         given[opt.n_settings++] =
             (ui_app_setting){map[i].name, map[i].opt == C_SHIFT ? "on" : a->text};
     }
+    if (ctx->opt[C_FLAT].flag)
+        ctx->cfg.flat = 1; /* of this run */
     return ui_app_run(&ctx->cfg, &opt, err);
 }
 
@@ -485,7 +511,9 @@ const ui_cmd ui_cmd_chat = {
         "llama.cpp's server, Ollama); its key is NIBBLE_API_KEY or OPENAI_API_KEY. Answers are "
         "then\n"
         "compared by text, as its tokens have no ids here.\n"
-        "JSON keys: warning (where a key goes unencrypted to another machine), prompt, answers[]\n"
+        "JSON keys: warning (where a key goes unencrypted to another machine), flat_bytes (of all "
+        "flat\n"
+        "copies), prompt, answers[]\n"
         "with model, text, ids (of a remote none), remote, compared_by\n"
         "(tokens, text), tok_per_s, ttft_s, prompt_tokens,\n"
         "reused_tokens (of a saved session, or shared by --parallel), drafted_tokens and\n"

@@ -36,6 +36,7 @@ static const ui_opt eval_opt[UI_EVAL_COUNT] = {
     {"cache-type-v", 0, UI_OPT_TEXT, "TYPE", "f16", 0, 0, "type of cached values"},
     {"lora", 0, UI_OPT_FILE, "FILE", NULL, 0, 0, "LoRA adapter (GGUF) of the model"},
     {"lora-scale", 0, UI_OPT_NUM, "S", "1", -1e6, 1e6, "how much of the adapter is added"},
+    {"flat", 0, UI_OPT_FLAG, NULL, NULL, 0, 0, UI_FLAT_HELP},
     {"chat", 0, UI_OPT_FILE, "FILE", NULL, 0, 0,
      "score pane A's last answer in a chat, token by token; --ref: A's model"},
     {"system", 0, UI_OPT_TEXT, "TEXT", NULL, 0, 0, "of --chat: the system prompt it had"},
@@ -81,6 +82,8 @@ nb_status ui_eval_session(ui_eval *e, uint32_t n_ctx, nb_err *err)
     e->session.n_ctx = n_ctx;
     if (trained && n_ctx > trained && !e->ctx->quiet && !e->ctx->json)
         fprintf(stderr, "note: context %u, the model was trained on %u\n", n_ctx, trained);
+    if (e->ctx->opt[UI_EVAL_FLAT].flag)
+        NB_TRY(ui_engine_flatten(&e->own, e->ctx, e->pool, err));
     NB_TRY(ui_engine_session(&e->own, e->ctx, e->pool, &e->session, err));
     if (!file->set)
         return NB_OK;
@@ -120,6 +123,7 @@ void ui_eval_json_head(nb_jout *w, const ui_eval *e)
     nb_jout_key(w, "protocol"), nb_jout_str(w, key.protocol);
     nb_jout_key(w, "ctx"), nb_jout_u64(w, e->reading.n_ctx);
     nb_jout_key(w, "chunks"), nb_jout_u64(w, e->reading.chunks);
+    nb_jout_key(w, "flat_bytes"), nb_jout_u64(w, e->own.model->flat_bytes);
 }
 
 /* --- perplexity, and base files ----------------------------------------------------------------
@@ -280,7 +284,7 @@ static nb_status run_remote(ui_ctx *ctx, nb_err *err)
 {
     static const int own[] = {UI_EVAL_PROTOCOL,   UI_EVAL_STRIDE, UI_EVAL_BASE,  UI_EVAL_SAVE_BASE,
                               UI_EVAL_BASE_TYPE,  UI_EVAL_TASK,   UI_EVAL_TASKS, UI_EVAL_LORA,
-                              UI_EVAL_LORA_SCALE, UI_EVAL_CHAT};
+                              UI_EVAL_LORA_SCALE, UI_EVAL_FLAT,   UI_EVAL_CHAT};
     static const int cache[] = {UI_EVAL_KV_F32, UI_EVAL_CACHE_K, UI_EVAL_CACHE_V};
     const ui_arg *o = ctx->opt;
     bool far = nb_is_remote(ctx->args[0]);

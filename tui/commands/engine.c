@@ -1,5 +1,8 @@
 #include "tui/commands/engine.h"
 
+#include <stdio.h>
+
+#include "core/base/str.h"
 #include "core/files/library.h"
 
 nb_status ui_engine_open(ui_engine *e, const ui_ctx *ctx, const char *model, nb_err *err)
@@ -14,6 +17,32 @@ nb_status ui_engine_session(ui_engine *e, const ui_ctx *ctx, nk_pool *pool,
                             const nb_session_options *opt, nb_err *err)
 {
     return nb_session_open(&e->session, e->model, &ctx->ops, pool, opt, err);
+}
+
+uint64_t ui_engine_room(const ui_ctx *ctx)
+{
+    uint64_t available, total, limit = ctx->cfg.ram_limit;
+    nb_memory(&available, &total);
+    return limit && limit < available ? limit : available;
+}
+
+nb_status ui_engine_flatten(ui_engine *e, ui_ctx *ctx, nk_pool *pool, nb_err *err)
+{
+    nb_hooks hooks = ui_ctx_hooks(ctx);
+    nb_status st = nb_model_flatten(e->model, &ctx->ops, pool, ui_engine_room(ctx), &hooks, err);
+    ui_ctx_done(ctx);
+    if (st == NB_OK && !ctx->quiet && !ctx->json)
+        ui_flat_say(e->model->flat_bytes);
+    return st;
+}
+
+void ui_flat_say(uint64_t bytes)
+{
+    char human[16];
+    if (bytes)
+        fprintf(stderr, "flat copy: %s\n", nb_human_bytes(human, bytes));
+    else
+        fputs("flat copy: none, no weights that gain by one\n", stderr);
 }
 
 nb_status ui_engine_lora(ui_engine *e, const char *file, float scale, nb_err *err)

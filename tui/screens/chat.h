@@ -47,7 +47,8 @@ typedef struct chat_pane {
         char lora[1024]; /* empty: none */
         float lora_scale;
         uint64_t available;
-        bool costly, agreed;
+        bool costly, agreed, flat; /* flat: by a flat copy */
+        uint64_t flat_bytes;       /* of it */
         nb_local *made;
         dl_remote *made_remote;
         const nb_config *settings; /* of a remote */

@@ -23,7 +23,8 @@ static nb_status check_memory(struct chat_work *k, nb_err *err)
                                   .n_seq = k->n_seq,
                                   .k_type = k->k_type,
                                   .v_type = k->v_type};
-        nb_fit f = nb_fit_session(&hp, nb_weights_file_bytes(w), &opt, k->available);
+        uint64_t flat = k->flat ? nb_model_flat_plan(w) : 0;
+        nb_fit f = nb_fit_session(&hp, nb_weights_file_bytes(w), flat, &opt, k->available);
         k->costly = f.total <= k->available && (double)f.total > COSTLY * (double)k->available;
         if (f.total > k->available || (k->costly && !k->agreed))
             st = nb_fail(err, k->costly ? NB_REFUSED : NB_NOMEM,
@@ -37,7 +38,7 @@ static nb_status check_memory(struct chat_work *k, nb_err *err)
 static nb_status load(nb_job *job, void *arg, nb_err *err)
 {
     struct chat_work *k = arg;
-    (void)job;
+    const nb_hooks hooks = nb_job_hooks(job);
     if (nb_is_remote(k->path))
         return ui_chat_open_remote(k, err);
     NB_TRY(check_memory(k, err));
@@ -45,6 +46,8 @@ static nb_status load(nb_job *job, void *arg, nb_err *err)
         .n_ctx = k->ctx, .n_seq = k->n_seq, .k_type = k->k_type, .v_type = k->v_type};
     NB_TRY(nb_local_open(&k->made, k->path, k->ops, k->sched, k->threads, &opt, err));
     nb_status st = *k->lora ? nb_local_add_lora(k->made, k->lora, k->lora_scale, err) : NB_OK;
+    if (st == NB_OK && k->flat)
+        st = nb_local_flatten(k->made, k->available, &k->flat_bytes, &hooks, err);
     if (st != NB_OK) {
         nb_local_close(&k->made);
         return st;
@@ -68,6 +71,7 @@ void ui_chat_load(chat *c, int p)
                             .settings = ui_app_config(c->app),
                             .offline = ui_app_options_of(c->app)->offline,
                             .n_seq = c->answers,
+                            .flat = ui_app_config(c->app)->flat == 1,
                             .agreed = pane->agreed};
     ui_chat_params_load(c, k);
     memcpy(k->path, pane->path, sizeof k->path);
@@ -115,7 +119,10 @@ void ui_chat_load_done(chat *c, chat_pane *pane, const nb_err *err)
         ui_chat_opened_remote(c, pane);
         return;
     }
+    char copy[16];
     ui_app_log(c->app, "loaded %s to chat", pane->path);
+    if (pane->work.flat_bytes)
+        ui_app_log(c->app, "flat copy: %s", nb_human_bytes(copy, pane->work.flat_bytes));
     pane->local = pane->work.made;
     pane->work.made = NULL;
     pane->ctx = nb_local_ctx(pane->local);

@@ -337,9 +337,9 @@ static void start_turn(chat *c, int p)
         for (uint32_t i = 0; i < n; i++)
             pane->work.stats[i] = (nb_turn_stats){.stop = NB_STOP_FAIL};
         pane->work.pinned = ui_app_scripted(c->app);
-        /* several share each pass, and guesses leave some out: not its own speed */
-        bool measures = !pane->remote && alone(c) && n == 1 && c->draft == CHAT_GUESS_OFF &&
-                        !ui_app_read_only(c->app);
+        /* several share each pass, guesses leave some out, a copy is quicker: not its own speed */
+        bool measures = !pane->remote && !pane->work.flat_bytes && alone(c) && n == 1 &&
+                        c->draft == CHAT_GUESS_OFF && !ui_app_read_only(c->app);
         pane->work.cfg = measures ? ui_app_config(c->app) : NULL;
         pane->shared = !pane->remote && c->together && ui_chat_panes(c) > 1;
         pane->started = ui_app_now(c->app);
