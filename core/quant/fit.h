@@ -1,7 +1,7 @@
 /* The one memory figure of every screen and command: weights + KV + buffers, and a flat copy where
- * one is made, against what this
- * machine has now. FITS: more than 15 % of the available memory left; TIGHT: less; PAGES: weights
- * exceed memory but can be paged from disk, slowly; NO: the parts that cannot be paged do not fit.
+ * one is made, against what this machine has now. FITS: more than 15 % of the available memory
+ * left; TIGHT: less; PAGES: weights exceed memory but can be paged from disk, slowly; NO: the parts
+ * that cannot be paged do not fit.
  */
 #ifndef NIBBLE_FIT_H
 #define NIBBLE_FIT_H
