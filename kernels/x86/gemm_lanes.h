@@ -6,8 +6,9 @@
  * Unsigned codes: u8 * s8 products, added up in 16 bits for as long as they cannot overflow (`run`
  * lines of four weights: 8 for codes up to 15, 4 up to 31, 2 up to 63, with activations down to
  * -128), then widened and multiplied by the small scale in one madd. Signed codes of a whole byte:
- * |w| * (x with the sign of w), widened at once; activations hold no -128 (dot_avx2.c). Where
- * signed codes are small, unpacking shifts them up and they go as unsigned ones with an offset.
+ * |w| * (x with the sign of w), widened at once; activations hold no -128 (rows_simple_avx2.h).
+ * Where signed codes are small, unpacking shifts them up and they go as unsigned ones with an
+ * offset.
  *
  * With NK_GEMM_VNNI, where one instruction adds four such products in 32 bits: a line is one of
  * them, a small scale multiplies the sum; signed codes are taken 128 higher, and 128 times the sum
