@@ -67,7 +67,7 @@ TOBJ  := $(TESTS:%.c=$(B)/obj/%.o) $(B)/obj/tests/check.o
 POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o
 
 # An ISA is a file: the suffix selects its flags, everything else is baseline.
-# -Og: optimizing emulated vectors takes longer than running them. -fno-var-tracking: following the
+# -Og: optimizing emulated vectors takes longer than running them; -O1 where constants are functions to inline. -fno-var-tracking: following the
 # variables of unrolled vector code for debuggers takes a third of its compilation, half of it with ASan.
 # -ftrivial-auto-var-init=uninitialized: their arrays of vectors were cleared by rep stos for every block.
 isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mavx2 -mfma -mf16c)$(if \
@@ -77,7 +77,7 @@ isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mav
   $(filter %_crc32.c,$1),-march=armv8-a+crc)$(if \
   $(filter %_dotprod.c,$1),-march=armv8.2-a+dotprod)$(if \
   $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)$(if \
-  $(filter tests/x86/%,$1), -Og -Wno-psabi)$(if $(filter 0,$(IS_CLANG)),$(if \
+  $(filter tests/x86/%,$1), $(if $(filter tests/x86/dot_%,$1),-O1,-Og) -Wno-psabi)$(if $(filter 0,$(IS_CLANG)),$(if \
   $(filter kernels/x86/%,$1), -fno-var-tracking -ftrivial-auto-var-init=uninitialized))
 
 # Of vector kernels, unrolled as they are, some checks make compilers take minutes: under UBSan those of

@@ -8,6 +8,7 @@
  * them, whatever the shape of the product:
  *   blocks of NK_LEN       s = fma(s, d_w * d_x, int), then s = fma(s, m_w, s_x) with a min,
  *                          block by block; int is the exact integer sum of the block
+ *                         (nvfp4: group by group of 16)
  *   blocks of NK_SUPER_LEN s = fma(s, d_w * d_x, int); with mins t = int * d_w,
  *                          t = t - dmin_w * min, s = s + t * d_x, each of the two one fma
  *   floats                 by chunks of NK_CHUNK: eight partial sums of k mod 8, each in the order
@@ -35,12 +36,16 @@ enum {
  * reads. A field's last but one index is the row: 16 rows of 4 bytes are one line. */
 typedef union nk_panel {
     struct {
-        _Alignas(64) uint8_t q[NK_CHUNK / 4][NK_PANEL_ROWS][4]; /* codes, unsigned or signed */
+        union { /* codes, unsigned or signed; q8 where a level's products take eights */
+            _Alignas(64) uint8_t q[NK_CHUNK / 4][NK_PANEL_ROWS][4];
+            uint8_t q8[NK_CHUNK / 8][NK_PANEL_ROWS][8];
+        };
         int16_t scale[NK_CHUNK / 16][NK_PANEL_ROWS][2]; /* small scale of 16 (or 32), twice */
         int16_t min[NK_CHUNK / 32][NK_PANEL_ROWS][2];   /* per 16 weights (or 32): min, or scale
                                                            times the codes' offset */
         float d[NK_PARTS][NK_PANEL_ROWS];               /* per NK_LEN; super-blocks: [0] alone */
-        float m[NK_PARTS][NK_PANEL_ROWS];               /* min, or [0] dmin */
+        float m[NK_PARTS][NK_PANEL_ROWS];               /* min, or [0] dmin; nvfp4: d is of the
+                                                           first 16 weights, m of the others */
         _Alignas(64) int8_t high[NK_CHUNK / 4][NK_PANEL_ROWS][4]; /* nk_wide.prepare's alone */
     };
     _Alignas(64) float f[NK_PANEL_ROWS][NK_CHUNK]; /* floats; a short chunk zero-filled to a
@@ -49,12 +54,15 @@ typedef union nk_panel {
 
 /* Activations of block types. Columns that a last group lacks are not set. */
 typedef struct nk_columns {
-    _Alignas(64) int8_t q[NK_CHUNK / 4][NK_GROUP][4];
+    union { /* as in nk_panel */
+        _Alignas(64) int8_t q[NK_CHUNK / 4][NK_GROUP][4];
+        int8_t q8[NK_CHUNK / 8][NK_GROUP][8];
+    };
     float d[NK_PARTS][NK_GROUP];               /* as in nk_panel */
     float s[NK_PARTS][NK_GROUP];               /* q8_1 */
     int32_t sum[NK_PARTS][NK_GROUP];           /* of the codes of NK_LEN */
-    int16_t sum16[NK_CHUNK / 32][NK_GROUP][2]; /* q8_K: bsums */
-    int16_t sum32[NK_CHUNK / 64][NK_GROUP][2];
+    int16_t sum16[NK_CHUNK / 32][NK_GROUP][2]; /* of 16; q8_K: bsums */
+    int16_t sum32[NK_CHUNK / 64][NK_GROUP][2]; /* q8_K */
 } nk_columns;
 
 /* Activations of floats, likewise; zero-filled as in nk_panel. Packed, because columns a power of
@@ -108,8 +116,10 @@ typedef struct nk_gemm {
 typedef void nk_rows_fn(size_t n, const void *w, size_t row_size, size_t rows, const void *x,
                         float *y);
 
-/* Column c of a group from its chunk of n activations encoded as `with`: q8_0, q8_1 or q8_K. */
-void nk_columns_pack(nk_columns *out, size_t c, nk_type_id with, const void *enc, size_t n);
+/* Column c of a group from its chunk of n activations encoded as `with`: q8_0, q8_1 or q8_K. The
+ * first fills q, the second q8. */
+typedef void nk_columns_fn(nk_columns *out, size_t c, nk_type_id with, const void *enc, size_t n);
+nk_columns_fn nk_columns_pack, nk_columns_pack_eights;
 void nk_columns_pack_wide(nk_columns_wide *out, size_t c, nk_type_id with, const void *enc,
                           size_t n);
 /* The same from n floats. */

@@ -138,7 +138,7 @@ static void pack_column(const mm *a, void *group, size_t c, size_t j, size_t k, 
     if (a->wide[a->with])
         nk_columns_pack_wide(group, c, a->with, enc, n);
     else
-        nk_columns_pack(group, c, a->with, enc, n);
+        a->ops->columns_pack(group, c, a->with, enc, n);
 }
 
 /* Groups [begin, end), chunk by chunk. */

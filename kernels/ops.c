@@ -134,6 +134,7 @@ void nk_ops_init(nk_ops *ops, unsigned cpu_flags)
 {
     *ops = (nk_ops){
         .flags = cpu_flags,
+        .columns_pack = nk_columns_pack,
         .rmsnorm = rmsnorm,
         .rope = rope,
         .softmax = softmax,

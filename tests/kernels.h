@@ -18,7 +18,11 @@ typedef struct test_level {
 } test_level;
 
 #if defined(__x86_64__)
+void test_emulated_dot_avxvnni(nk_ops *ops);
+void test_emulated_dot_k_avxvnni(nk_ops *ops);
 void test_emulated_gemm_avxvnni(nk_ops *ops);
+void test_emulated_dot_avx512(nk_ops *ops);
+void test_emulated_dot_k_avx512(nk_ops *ops);
 void test_emulated_gemm_avx512(nk_ops *ops);
 void test_emulated_gemm_float_avx512(nk_ops *ops);
 void test_emulated_gemm_amx(nk_ops *ops);
@@ -35,9 +39,13 @@ static inline size_t test_emulated_levels(test_level *out)
         out[i].name = names[i];
         out[i].emulated = true;
         nk_ops_init(&out[i].ops, NK_CPU_AVX2);
+        test_emulated_dot_avxvnni(&out[i].ops);
+        test_emulated_dot_k_avxvnni(&out[i].ops);
         test_emulated_gemm_avxvnni(&out[i].ops);
         if (i == 0)
             continue;
+        test_emulated_dot_avx512(&out[i].ops);
+        test_emulated_dot_k_avx512(&out[i].ops);
         test_emulated_gemm_avx512(&out[i].ops);
         test_emulated_gemm_float_avx512(&out[i].ops);
         if (i == 2)

@@ -7,6 +7,8 @@
 #if defined(__aarch64__)
 
 #include "kernels/blocks.h"
+#include "kernels/fp.h"
+#include "kernels/quant/levels.h"
 
 #include <arm_neon.h>
 #include <stdbool.h>
@@ -79,34 +81,67 @@ NK_INLINE codes minus(codes c, int8_t offset)
     return (codes){vsubq_s8(c.lo, vdupq_n_s8(offset)), vsubq_s8(c.hi, vdupq_n_s8(offset))};
 }
 
-NK_INLINE codes codes_q4_0(const void *block)
+/* --- simple blocks: 32 codes from number 32 * i of a row on -------------------------------------
+ */
+
+NK_INLINE codes codes_q4_0(const void *row, size_t i)
 {
-    const nk_block_q4_0 *b = block;
+    const nk_block_q4_0 *b = (const nk_block_q4_0 *)row + i;
     return minus(nibbles(b->qs), 8);
 }
 
-NK_INLINE codes codes_q4_1(const void *block)
+NK_INLINE codes codes_q4_1(const void *row, size_t i)
 {
-    const nk_block_q4_1 *b = block;
+    const nk_block_q4_1 *b = (const nk_block_q4_1 *)row + i;
     return nibbles(b->qs);
 }
 
-NK_INLINE codes codes_q5_0(const void *block)
+NK_INLINE codes codes_q5_0(const void *row, size_t i)
 {
-    const nk_block_q5_0 *b = block;
+    const nk_block_q5_0 *b = (const nk_block_q5_0 *)row + i;
     return minus(with_fifths(nibbles(b->qs), b->qh), 16);
 }
 
-NK_INLINE codes codes_q5_1(const void *block)
+NK_INLINE codes codes_q5_1(const void *row, size_t i)
 {
-    const nk_block_q5_1 *b = block;
+    const nk_block_q5_1 *b = (const nk_block_q5_1 *)row + i;
     return with_fifths(nibbles(b->qs), b->qh);
 }
 
-NK_INLINE codes codes_q8_0(const void *block)
+NK_INLINE codes codes_q8_0(const void *row, size_t i)
 {
-    const nk_block_q8_0 *b = block;
+    const nk_block_q8_0 *b = (const nk_block_q8_0 *)row + i;
     return (codes){vld1q_s8(b->qs), vld1q_s8(b->qs + 16)};
+}
+
+/* --- codes that index a table ------------------------------------------------------------------
+ */
+
+NK_INLINE codes levels_of(codes c, const int8_t levels[NK_LEVELS])
+{
+    int8x16_t table = vld1q_s8(levels);
+    return (codes){vqtbl1q_s8(table, vreinterpretq_u8_s8(c.lo)),
+                   vqtbl1q_s8(table, vreinterpretq_u8_s8(c.hi))};
+}
+
+NK_INLINE codes codes_iq4_nl(const void *row, size_t i)
+{
+    return levels_of(nibbles(((const nk_block_iq4_nl *)row)[i].qs), nk_levels_iq4);
+}
+
+NK_INLINE codes codes_mxfp4(const void *row, size_t i)
+{
+    return levels_of(nibbles(((const nk_block_mxfp4 *)row)[i].qs), nk_levels_fp4);
+}
+
+/* Half a block: 16 weights in eight bytes, low nibbles first. */
+NK_INLINE codes codes_nvfp4(const void *row, size_t i)
+{
+    codes c = nibbles(((const nk_block_nvfp4 *)row)[i / 2].qs + i % 2 * 16);
+    int64x2_t low = vreinterpretq_s64_s8(c.lo), high = vreinterpretq_s64_s8(c.hi);
+    c.lo = vreinterpretq_s8_s64(vzip1q_s64(low, high));
+    c.hi = vreinterpretq_s8_s64(vzip2q_s64(low, high));
+    return levels_of(c, nk_levels_fp4);
 }
 
 #endif

@@ -59,6 +59,11 @@ NK_INLINE codes codes_q6_k(const void *block, int g)
         32);
 }
 
+NK_INLINE codes codes_iq4_xs(const void *block, int g)
+{
+    return levels_of(nibbles(((const nk_block_iq4_xs *)block)->qs + 16 * g), nk_levels_iq4);
+}
+
 /* Scale and min of each 16 weights; offsets are already in the codes. */
 typedef struct super_scales {
     int16_t scale[16], min[16];
@@ -118,6 +123,16 @@ NK_INLINE void scales_q6_k(const void *block, super_scales *s)
     const nk_block_q6_k *b = block;
     for (int g = 0; g < 16; g++)
         s->scale[g] = b->scales[g];
+    s->d = f16_at(&b->d);
+}
+
+NK_INLINE void scales_iq4_xs(const void *block, super_scales *s)
+{
+    const nk_block_iq4_xs *b = block;
+    for (int g = 0; g < 8; g++) {
+        int low = b->scales_l[g / 2] >> g % 2 * 4 & 15, top = b->scales_h[g / 4] >> g % 4 * 2 & 3;
+        s->scale[2 * g] = s->scale[2 * g + 1] = (int16_t)((low | top << 4) - 32);
+    }
     s->d = f16_at(&b->d);
 }
 

@@ -10,25 +10,38 @@
 
 /* What of one type makes up the loop below. With a min the block starts d, m and x is q8_1. */
 typedef struct simple_type {
-    codes (*codes)(const void *block);
-    size_t block_size, x_size; /* bytes of a block on each side */
+    codes (*codes)(const void *row, size_t i);
+    float (*scale)(const void *row, size_t i, int h); /* of the first or the second 16 of them */
+    size_t block_size, x_size;                        /* bytes of a block on each side */
     bool has_min;
+    bool halves; /* each 16 have a scale; else h is 0 */
 } simple_type;
+
+NK_INLINE float simple_min(const simple_type t, const void *row, size_t i)
+{
+    return t.has_min ? f16_at((const char *)row + i * t.block_size + 2) : 0;
+}
 
 NK_INLINE void simple_dot(const simple_type t, size_t n, const void *w, const void *x,
                           size_t stride, float *y, const int nc)
 {
     float acc[4] = {0, 0, 0, 0};
-    const char *b = w, *a = x;
-    for (size_t i = 0; i < n / NK_LEN; i++, b += t.block_size, a += t.x_size) {
-        codes q = t.codes(b);
-        float d = f16_at(b), m = t.has_min ? f16_at(b + 2) : 0;
+    const char *a = x;
+    for (size_t i = 0; i < n / NK_LEN; i++, a += t.x_size) {
+        codes q = t.codes(w, i);
+        float d = t.scale(w, i, 0), second = t.halves ? t.scale(w, i, 1) : d;
+        float m = simple_min(t, w, i);
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++) {
             const char *col = a + (size_t)c * stride;
             const int8_t *v = (const int8_t *)col + (t.has_min ? 4 : 2);
-            int32x4_t s = dot16(dot16(vdupq_n_s32(0), q.lo, vld1q_s8(v)), q.hi, vld1q_s8(v + 16));
-            acc[c] = __builtin_fmaf((float)vaddvq_s32(s), d * f16_at(col), acc[c]);
+            int32x4_t s = dot16(vdupq_n_s32(0), q.lo, vld1q_s8(v));
+            if (t.halves) {
+                acc[c] = __builtin_fmaf((float)vaddvq_s32(s), d * f16_at(col), acc[c]);
+                s = vdupq_n_s32(0);
+            }
+            s = dot16(s, q.hi, vld1q_s8(v + 16));
+            acc[c] = __builtin_fmaf((float)vaddvq_s32(s), second * f16_at(col), acc[c]);
             if (t.has_min)
                 acc[c] = __builtin_fmaf(m, f16_at(col + 2), acc[c]);
         }

@@ -2,8 +2,8 @@
 
 #include "kernels/cpu.h"
 
-/* Upward: a level overrides what it does better and inherits the rest; i8mm is dotprod until it
- * brings kernels of its own. */
+/* Upward: a level overrides what it does better and inherits the rest. i8mm brings panels; one
+ * column gives SMMLA, which takes two, nothing to do that dotprod does not. */
 void nk_ops_init_arm(nk_ops *ops, unsigned cpu_flags)
 {
     if (!(cpu_flags & NK_CPU_NEON))
@@ -13,4 +13,6 @@ void nk_ops_init_arm(nk_ops *ops, unsigned cpu_flags)
     if (!(cpu_flags & NK_CPU_DOTPROD))
         return;
     nk_arm_dot_dotprod(ops);
+    if (cpu_flags & NK_CPU_I8MM)
+        nk_arm_gemm_i8mm(ops);
 }

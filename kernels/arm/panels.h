@@ -7,14 +7,9 @@
 
 #if defined(__aarch64__)
 
-#include "kernels/arm/dot.h"
-#include "kernels/gemm.h"
+#include "kernels/arm/unpack.h"
 
-enum {
-    QUADS = NK_PANEL_ROWS / 4, /* vectors of a line */
-    SIDE = 2,                  /* quads whose sums stay in registers */
-    BLOCK_LINES = NK_LEN / 4,
-};
+enum { SIDE = 2 }; /* quads whose sums stay in registers */
 
 /* acc[r] + the four products of row r and column c: w holds four rows, x four columns. */
 NK_INLINE int32x4_t dot_lanes(int32x4_t acc, int8x16_t w, int8x16_t x, const int c)
@@ -39,83 +34,6 @@ NK_INLINE int32x4_t dot_lanes(int32x4_t acc, int8x16_t w, int8x16_t x, const int
     int16x8_t hi = vmull_high_s8(w, column);
     return vpadalq_s16(acc, vpaddq_s16(lo, hi));
 #endif
-}
-
-/* --- unpacking ---------------------------------------------------------------------------------
- */
-
-/* Sixteen codes of each of four rows to four lines from `line` on. */
-NK_INLINE void to_lanes(nk_panel *p, size_t line, int quad, const int8x16_t q[4])
-{
-    int32x4_t r[4], t[4];
-    for (int i = 0; i < 4; i++)
-        r[i] = vreinterpretq_s32_s8(q[i]);
-    t[0] = vtrn1q_s32(r[0], r[1]);
-    t[1] = vtrn2q_s32(r[0], r[1]);
-    t[2] = vtrn1q_s32(r[2], r[3]);
-    t[3] = vtrn2q_s32(r[2], r[3]);
-    for (int i = 0; i < 4; i++) {
-        int64x2_t a = vreinterpretq_s64_s32(t[i % 2]), b = vreinterpretq_s64_s32(t[2 + i % 2]);
-        int64x2_t v = i < 2 ? vtrn1q_s64(a, b) : vtrn2q_s64(a, b);
-        vst1q_u8(p->q[line + (size_t)i][4 * quad], vreinterpretq_u8_s64(v));
-    }
-}
-
-NK_INLINE void codes_to_lanes(nk_panel *p, size_t line, int quad, const codes c[4])
-{
-    const int8x16_t lo[4] = {c[0].lo, c[1].lo, c[2].lo, c[3].lo};
-    const int8x16_t hi[4] = {c[0].hi, c[1].hi, c[2].hi, c[3].hi};
-    to_lanes(p, line, quad, lo);
-    to_lanes(p, line + BLOCK_LINES / 2, quad, hi);
-}
-
-NK_INLINE void unpack_simple(const simple_type t, const void *const row[NK_PANEL_ROWS], size_t n,
-                             nk_panel *p)
-{
-    for (size_t b = 0; b < n / NK_LEN; b++)
-        for (int quad = 0; quad < QUADS; quad++) {
-            codes c[4];
-            for (int r = 0; r < 4; r++) {
-                const char *block = (const char *)row[4 * quad + r] + b * t.block_size;
-                c[r] = t.codes(block);
-                p->d[b][4 * quad + r] = f16_at(block);
-                p->m[b][4 * quad + r] = t.has_min ? f16_at(block + 2) : 0;
-            }
-            codes_to_lanes(p, b * BLOCK_LINES, quad, c);
-        }
-}
-
-/* Small scales and mins of one row: of types that have the same for pairs of 16 one for both. */
-NK_INLINE void scales_to_lanes(const super_type t, const super_scales *s, int r, nk_panel *p)
-{
-    const int step = t.per32 ? 2 : 1;
-    for (int g = 0; g < 16 / step; g++)
-        p->scale[g][r][0] = p->scale[g][r][1] = s->scale[step * g];
-    for (int i = 0; t.has_min && i < 8 / step; i++) {
-        p->min[i][r][0] = s->min[2 * step * i];
-        p->min[i][r][1] = s->min[2 * step * i + step];
-    }
-    p->d[0][r] = s->d;
-    p->m[0][r] = t.has_min ? s->dmin : 0;
-}
-
-NK_INLINE void unpack_super(const super_type t, const void *const row[NK_PANEL_ROWS], nk_panel *p)
-{
-    for (int quad = 0; quad < QUADS; quad++) {
-        const void *const *w = row + 4 * quad;
-        for (int r = 0; r < 4; r++) {
-            super_scales s;
-            t.scales(w[r], &s);
-            scales_to_lanes(t, &s, 4 * quad + r, p);
-        }
-#pragma GCC unroll 8
-        for (int g = 0; g < 8; g++) {
-            codes c[4];
-            for (int r = 0; r < 4; r++)
-                c[r] = t.codes(w[r], g);
-            codes_to_lanes(p, (size_t)g * BLOCK_LINES, quad, c);
-        }
-    }
 }
 
 /* --- products ----------------------------------------------------------------------------------
@@ -166,21 +84,24 @@ NK_INLINE void simple_step(const simple_type t, const nk_product *p, const nk_pa
     for (int v = 0; v < SIDE; v++)
         for (size_t c = 0; c < NK_GROUP; c++)
             sum[v][c] = y_load(p, y, c, quad + v);
-    for (size_t b = 0; b < p->n / NK_LEN; b++) {
-        sums s = sum_lines(w, x, b * BLOCK_LINES, BLOCK_LINES, quad);
+    const int parts = t.halves ? 2 : 1, lines = BLOCK_LINES / parts;
+    for (size_t b = 0; b < p->n / NK_LEN; b++)
 #pragma GCC unroll 2
-        for (int v = 0; v < SIDE; v++) {
-            float32x4_t d = vld1q_f32(&w->d[b][4 * (quad + v)]);
+        for (int h = 0; h < parts; h++) {
+            sums s = sum_lines(w, x, b * BLOCK_LINES + (size_t)(h * lines), lines, quad);
+#pragma GCC unroll 2
+            for (int v = 0; v < SIDE; v++) {
+                float32x4_t d = vld1q_f32(&(h ? w->m : w->d)[b][4 * (quad + v)]);
+                float32x4_t m = vld1q_f32(&w->m[b][4 * (quad + v)]);
 #pragma GCC unroll 4
-            for (int c = 0; c < NK_GROUP; c++) {
-                float32x4_t whole = vcvtq_f32_s32(s.v[v][c]);
-                sum[v][c] = vfmaq_f32(sum[v][c], whole, vmulq_n_f32(d, x->d[b][c]));
-                if (t.has_min)
-                    sum[v][c] =
-                        vfmaq_n_f32(sum[v][c], vld1q_f32(&w->m[b][4 * (quad + v)]), x->s[b][c]);
+                for (int c = 0; c < NK_GROUP; c++) {
+                    float32x4_t whole = vcvtq_f32_s32(s.v[v][c]);
+                    sum[v][c] = vfmaq_f32(sum[v][c], whole, vmulq_n_f32(d, x->d[b][c]));
+                    if (t.has_min)
+                        sum[v][c] = vfmaq_n_f32(sum[v][c], m, x->s[b][c]);
+                }
             }
         }
-    }
     for (int v = 0; v < SIDE; v++)
         for (size_t c = 0; c < p->nc; c++)
             vst1q_f32(y_at(p, y, c, quad + v), sum[v][c]);
@@ -247,28 +168,21 @@ NK_INLINE void super_step(const super_type t, const nk_product *p, const nk_pane
                 kind##_step(sym, p, p->w + i, p->y + i * NK_PANEL_ROWS, quad);                     \
     }
 #define SIMPLE_PANEL(ID, sym)                                                                      \
-    static void unpack_##sym(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)          \
-    {                                                                                              \
-        unpack_simple(sym, row, n, p);                                                             \
-    }                                                                                              \
+    UNPACK_SIMPLE(sym)                                                                             \
     PANEL_PRODUCT(simple, sym)
 #define SUPER_PANEL(ID, sym)                                                                       \
-    static void unpack_##sym(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)          \
-    {                                                                                              \
-        (void)n;                                                                                   \
-        unpack_super(sym, row, p);                                                                 \
-    }                                                                                              \
+    UNPACK_SUPER(sym, AS_THEY_ARE)                                                                 \
     PANEL_PRODUCT(super, sym)
-NK_SIMPLE_TYPES(SIMPLE_PANEL)
-NK_SUPER_TYPES(SUPER_PANEL)
+ARM_SIMPLE_TYPES(SIMPLE_PANEL)
+ARM_SUPER_TYPES(SUPER_PANEL)
 
 #define SET_PANEL(ID, sym) ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##sym, false};
 
 /* Puts this level's panels into the table. */
 NK_INLINE void set_panels(nk_ops *ops)
 {
-    NK_SIMPLE_TYPES(SET_PANEL)
-    NK_SUPER_TYPES(SET_PANEL)
+    ARM_SIMPLE_TYPES(SET_PANEL)
+    ARM_SUPER_TYPES(SET_PANEL)
 }
 
 #endif

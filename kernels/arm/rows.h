@@ -5,21 +5,14 @@
 
 #if defined(__aarch64__)
 
-#include "kernels/arm/dot.h"
-#include "kernels/dot_rows.h"
+#include "kernels/arm/types.h"
 
-static const simple_type q4_0 = {codes_q4_0, sizeof(nk_block_q4_0), sizeof(nk_block_q8_0), false};
-static const simple_type q4_1 = {codes_q4_1, sizeof(nk_block_q4_1), sizeof(nk_block_q8_1), true};
-static const simple_type q5_0 = {codes_q5_0, sizeof(nk_block_q5_0), sizeof(nk_block_q8_0), false};
-static const simple_type q5_1 = {codes_q5_1, sizeof(nk_block_q5_1), sizeof(nk_block_q8_1), true};
-static const simple_type q8_0 = {codes_q8_0, sizeof(nk_block_q8_0), sizeof(nk_block_q8_0), false};
-
-NK_SIMPLE_TYPES(NK_SIMPLE_PAIR)
+ARM_SIMPLE_TYPES(NK_SIMPLE_PAIR)
 
 /* Puts this level's dots into the table. */
 NK_INLINE void set_simple_dots(nk_ops *ops)
 {
-    NK_SIMPLE_TYPES(NK_DOT_SET)
+    ARM_SIMPLE_TYPES(NK_DOT_SET)
 }
 
 #endif

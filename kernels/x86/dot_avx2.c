@@ -1,122 +1,11 @@
 #include "kernels/x86/float_avx2.h"
-#include "kernels/x86/side_avx2.h"
-#include "kernels/x86/simple_avx2.h"
+#include "kernels/x86/rows_simple_avx2.h"
 #include "kernels/x86/x86.h"
 
-/* Simple blocks against q8_0 or q8_1, and floats against f32, in the order of gemm.h. Eight rows
- * (four of floats) go side by side: their sums are reduced together and lie in one vector.
- *
- * Signed codes go through |w| * (sign of w applied to x): vpsignb cannot negate -128, and no
- * encoder of activations produces it (codes are value * 127 / absmax, rounded), so pair sums stay
- * within 2 * 128 * 127 < 2^15 and every integer is exact. */
+/* Simple blocks against q8_0 or q8_1 (rows_simple_avx2.h), signs, and floats against f32, four rows
+ * of them side by side, in the order of gemm.h. */
 
 enum { SIDE_F = 4 };
-
-/* The f16 at w[r] + at of eight rows. Gathered by the scalar ports: the vector ports are what these
- * kernels wait for. */
-NK_INLINE __m256 f16_of_8(const char *const w[SIDE], size_t at)
-{
-    uint64_t half[2] = {0, 0};
-#pragma GCC unroll 8
-    for (int r = 0; r < SIDE; r++) {
-        uint16_t h;
-        memcpy(&h, w[r] + at, sizeof h);
-        half[r / 4] |= (uint64_t)h << (16 * (r % 4));
-    }
-    return _mm256_cvtph_ps(_mm_set_epi64x((long long)half[1], (long long)half[0]));
-}
-
-/* mxfp4's, as e8m0_of_blocks has them. */
-NK_INLINE __m256 e8m0_of_8(const char *const w[SIDE], size_t at)
-{
-    uint64_t all = 0;
-#pragma GCC unroll 8
-    for (int r = 0; r < SIDE; r++)
-        all |= (uint64_t)(unsigned char)w[r][at] << (8 * r);
-    __m256i e = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)all));
-    __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
-    __m256i tiny = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
-    __m256i is_tiny = _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e);
-    return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, tiny, is_tiny));
-}
-
-/* A block of 32 against eight rows. Unsigned codes need neither |w| nor its sign: what they are too
- * large by is taken off the sums, from x alone. */
-typedef struct row_type {
-    simple_codes_fn *codes;
-    size_t block_size, x_size;
-    enum { SIGNED, LESS, WITH_MIN, LESS_POWER } kind; /* POWER: scales are e8m0 */
-    int less;
-} row_type;
-
-NK_INLINE __m256i codes_q4_0_less_8(const void *block)
-{
-    return nibbles(((const nk_block_q4_0 *)block)->qs);
-}
-
-NK_INLINE __m256i codes_q5_0_less_16(const void *block)
-{
-    const nk_block_q5_0 *b = block;
-    __m256i set = _mm256_and_si256(spread_bits(b->qh), _mm256_set1_epi8(16));
-    return _mm256_or_si256(nibbles(b->qs), set);
-}
-
-NK_INLINE __m256i codes_mxfp4_less_12(const void *block)
-{
-    __m256i levels = _mm256_broadcastsi128_si256(load16(nk_levels_fp4));
-    levels = _mm256_add_epi8(levels, _mm256_set1_epi8(12));
-    return _mm256_shuffle_epi8(levels, nibbles(((const nk_block_mxfp4 *)block)->qs));
-}
-
-#define ROW_TYPE(sym, codes, q8, kind, less)                                                       \
-    static const row_type row_##sym = {codes, sizeof(nk_block_##sym), sizeof(nk_block_##q8), kind, \
-                                       less};
-ROW_TYPE(q4_0, codes_q4_0_less_8, q8_0, LESS, 8)
-ROW_TYPE(q4_1, codes_q4_1, q8_1, WITH_MIN, 0)
-ROW_TYPE(q5_0, codes_q5_0_less_16, q8_0, LESS, 16)
-ROW_TYPE(q5_1, codes_q5_1, q8_1, WITH_MIN, 0)
-ROW_TYPE(q8_0, codes_q8_0, q8_0, SIGNED, 0)
-ROW_TYPE(iq4_nl, codes_iq4_nl, q8_0, SIGNED, 0)
-ROW_TYPE(mxfp4, codes_mxfp4_less_12, q8_0, LESS_POWER, 12)
-
-/* The sum of 32 codes of x, times `by`, in every lane. */
-NK_INLINE __m256i sum_times(__m256i x, const int by)
-{
-    __m256i s = _mm256_maddubs_epi16(_mm256_set1_epi8((char)by), x);
-    s = _mm256_madd_epi16(s, _mm256_set1_epi16(1));
-    s = _mm256_add_epi32(s, _mm256_permute2x128_si256(s, s, 1));
-    s = _mm256_add_epi32(s, _mm256_shuffle_epi32(s, 0x4e));
-    return _mm256_add_epi32(s, _mm256_shuffle_epi32(s, 0xb1));
-}
-
-NK_INLINE __m256 simple_side(const row_type t, size_t n, const char *const w[SIDE], size_t row_size,
-                             const char *x)
-{
-    const __m256i ones = _mm256_set1_epi16(1);
-    const char *next = w[0] + SIDE * row_size;
-    __m256 acc = _mm256_setzero_ps();
-    size_t at = 0;
-    for (size_t i = 0; i < n / NK_LEN; i++, at += t.block_size, x += t.x_size) {
-        __m256i sum[SIDE], a = load32(x + (t.kind == WITH_MIN ? 4 : 2));
-        next = ask_ahead(next, t.block_size);
-#pragma GCC unroll 8
-        for (int r = 0; r < SIDE; r++) {
-            __m256i q = t.codes(w[r] + at);
-            __m256i pair = t.kind == SIGNED
-                               ? _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(a, q))
-                               : _mm256_maddubs_epi16(q, a);
-            sum[r] = _mm256_madd_epi16(pair, ones);
-        }
-        __m256i total = sums_of_8(sum);
-        if (t.less)
-            total = _mm256_sub_epi32(total, sum_times(a, t.less));
-        __m256 d = t.kind == LESS_POWER ? e8m0_of_8(w, at) : f16_of_8(w, at);
-        acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(total), _mm256_mul_ps(d, f16_all(x)), acc);
-        if (t.kind == WITH_MIN)
-            acc = _mm256_fmadd_ps(f16_of_8(w, at + 2), f16_all(x + 2), acc);
-    }
-    return acc;
-}
 
 /* Signs of one scale a block of 128: of x as it lies in four blocks. */
 NK_INLINE __m256 signs_side(size_t n, const char *const w[SIDE], size_t row_size, const char *x)
@@ -146,12 +35,6 @@ NK_INLINE __m256 signs_side(size_t n, const char *const w[SIDE], size_t row_size
     return acc;
 }
 
-NK_INLINE void simple_rows(const row_type t, size_t n, const void *w, size_t row_size, size_t rows,
-                           const void *x, float *y)
-{
-    NK_EACH_SIDE(simple_side(t, n, at, row_size, x));
-}
-
 static void rows_q1_0(size_t n, const void *w, size_t row_size, size_t rows, const void *x,
                       float *y)
 {
@@ -164,10 +47,6 @@ static float dot_q1_0(size_t n, const void *w, const void *x)
     rows_q1_0(n, w, 0, 1, x, &y);
     return y;
 }
-
-#define SIMPLE_ROWS(ID, sym) NK_ROWS_PAIR(simple_rows, row_##sym, sym)
-NK_SIMPLE_TYPES(SIMPLE_ROWS)
-NK_LEVEL_TYPES(SIMPLE_ROWS)
 
 /* --- floats ----------------------------------------------------------------------------------- */
 
@@ -228,7 +107,6 @@ void nk_x86_dot_avx2(nk_ops *ops)
     NK_ROWS_SET(F32, f32)
     NK_ROWS_SET(F16, f16)
     NK_ROWS_SET(BF16, bf16)
-    NK_SIMPLE_TYPES(NK_ROWS_SET)
-    NK_LEVEL_TYPES(NK_ROWS_SET)
+    set_simple_rows(ops);
     NK_ROWS_SET(Q1_0, q1_0)
 }

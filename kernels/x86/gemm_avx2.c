@@ -1,11 +1,12 @@
 #include "kernels/x86/float_avx2.h"
 #include "kernels/x86/gemm_avx2.h"
 #include "kernels/x86/gemm_products.h"
+#include "kernels/x86/side_avx2.h"
 #include "kernels/x86/simple_avx2.h"
 #include "kernels/x86/super_types_avx2.h"
 #include "kernels/x86/x86.h"
 
-/* Panels of gemm.h for AVX2: simple blocks, K types, trits, floats. */
+/* Panels of gemm.h for AVX2: simple blocks, nvfp4, K types, trits, floats. */
 
 /* Codes less the offset `less`, signed, plus it. */
 NK_INLINE void unpack_simple(const simple_type t, int less, const void *const row[NK_PANEL_ROWS],
@@ -27,6 +28,31 @@ NK_INLINE void unpack_simple(const simple_type t, int less, const void *const ro
             to_lanes(p, b * NK_LEN / 4, half, q);
         }
     }
+}
+
+/* Blocks of 64 under four scales. */
+NK_INLINE void unpack_halved(int less, const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)
+{
+    const size_t size = sizeof(nk_block_nvfp4);
+    for (size_t b = 0; b < n / NK_NVFP4_LEN; b++)
+        for (int half = 0; half < 2; half++) {
+            const char *w[8];
+            NK_UNSET __m256 d[4];
+            for (int r = 0; r < 8; r++)
+                w[r] = row[8 * half + r];
+            scales_nvfp4_of_8(w, b * size, d);
+#pragma GCC unroll 2
+            for (size_t h = 0; h < 2; h++) {
+                NK_UNSET __m256i q[8];
+                _mm256_store_ps(p->d[2 * b + h] + 8 * half, d[2 * h]);
+                _mm256_store_ps(p->m[2 * b + h] + 8 * half, d[2 * h + 1]);
+#pragma GCC unroll 8
+                for (int r = 0; r < 8; r++)
+                    q[r] = _mm256_add_epi8(codes_nvfp4(w[r] + b * size, (int)h),
+                                           _mm256_set1_epi8((char)less));
+                to_lanes(p, (2 * b + h) * NK_LEN / 4, half, q);
+            }
+        }
 }
 
 NK_INLINE void unpack_super(const super_type t, const void *const row[NK_PANEL_ROWS], nk_panel *p)
@@ -66,7 +92,13 @@ NK_INLINE void unpack_super(const super_type t, const void *const row[NK_PANEL_R
         (void)n;                                                                                   \
         unpack_super(sym, row, p);                                                                 \
     }
+#define UNPACK_HALVED(ID, sym, product, less)                                                      \
+    static void unpack_##sym(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)          \
+    {                                                                                              \
+        unpack_halved(less, row, n, p);                                                            \
+    }
 SIMPLE_PANELS(UNPACK_SIMPLE)
+HALVED_PANELS(UNPACK_HALVED)
 SUPER_PANELS(UNPACK_SUPER)
 
 /* --- floats ------------------------------------------------------------------------------------
@@ -209,6 +241,7 @@ static void gemm_floats(const nk_product *p)
 void nk_x86_gemm_avx2(nk_ops *ops)
 {
     SIMPLE_PANELS(SET_SIMPLE)
+    HALVED_PANELS(SET_SIMPLE)
     SUPER_PANELS(SET_SUPER)
     ops->gemm[NK_F32] = (nk_gemm){unpack_f32, gemm_floats, false};
     ops->gemm[NK_F16] = (nk_gemm){unpack_f16, gemm_floats, false};

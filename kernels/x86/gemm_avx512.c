@@ -134,6 +134,7 @@ NK_INLINE void fv_put_away(fv *v)
 void nk_x86_gemm_avx512(nk_ops *ops)
 {
     SIMPLE_PANELS(SET_SIMPLE)
+    HALVED_PANELS(SET_SIMPLE)
     SUPER_PANELS(SET_SUPER)
     SIGNED_PANELS(SET_SIGNED)
 }

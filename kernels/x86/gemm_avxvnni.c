@@ -13,6 +13,7 @@
 void nk_x86_gemm_avxvnni(nk_ops *ops)
 {
     SIMPLE_PANELS(SET_SIMPLE)
+    HALVED_PANELS(SET_SIMPLE)
     SUPER_PANELS(SET_SUPER)
     SIGNED_PANELS(SET_SIGNED)
 }

@@ -6,8 +6,9 @@
  * Unsigned codes: u8 * s8 products, added up in 16 bits for as long as they cannot overflow (`run`
  * lines of four weights: 8 for codes up to 15, 4 up to 31, 2 up to 63, with activations down to
  * -128), then widened and multiplied by the small scale in one madd. Signed codes of a whole byte:
- * |w| * (x with the sign of w), widened at once; activations hold no -128 (dot_avx2.c). Where
- * signed codes are small, unpacking shifts them up and they go as unsigned ones with an offset.
+ * |w| * (x with the sign of w), widened at once; activations hold no -128 (rows_simple_avx2.h).
+ * Where signed codes are small, unpacking shifts them up and they go as unsigned ones with an
+ * offset.
  *
  * With NK_GEMM_VNNI, where one instruction adds four such products in 32 bits: a line is one of
  * them, a small scale multiplies the sum; signed codes are taken 128 higher, and 128 times the sum
@@ -29,6 +30,7 @@ typedef struct product_type {
     bool offset; /* super-blocks: min is part of the integer sum */
     int shift;   /* simple blocks: codes are offset by 1 << shift; 0: by nothing */
     bool has_m;  /* simple blocks: with a min */
+    bool halves; /* simple blocks: a scale for each 16, d and m */
 } product_type;
 
 typedef struct sums {
@@ -202,26 +204,31 @@ NK_INLINE void simple_step(const product_type t, const nk_product *p, const nk_p
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++)
             sum[v][c] = p->first ? fv_zero() : fv_load(y + (size_t)c * p->y_stride + v * FV_LEN);
-    for (size_t b = 0; b < p->n / NK_LEN; b++) {
-        NK_UNSET sums acc;
-        clear(&acc, nc);
-        add_lines(t, &acc, w, x, b * NK_LEN / 4, NK_LEN / 4, NULL, nc);
-#pragma GCC unroll 4
-        for (int c = 0; c < nc; c++) {
-            fv dx = fv_set(x->d[b][c]), sx = fv_set(x->s[b][c]);
-            iv less = iv_shift(iv_set(x->sum[b][c]), shift);
+    const size_t parts = t.halves ? 2 : 1, lines = NK_LEN / 4 / parts;
+    for (size_t b = 0; b < p->n / NK_LEN; b++)
 #pragma GCC unroll 2
-            for (int v = 0; v < VECS; v++) {
-                fv scale = fv_mul(fv_load(&w->d[b][v * FV_LEN]), dx);
-                iv whole = shift ? iv_sub(acc.v[v][c], less) : acc.v[v][c];
-                sum[v][c] = fv_fma(fv_of(whole), scale, sum[v][c]);
-                if (t.has_m)
-                    sum[v][c] = fv_fma(fv_load(&w->m[b][v * FV_LEN]), sx, sum[v][c]);
-                if (t.run < NK_LEN / 4) /* more than one run a block */
-                    fv_put_away(&sum[v][c]);
+        for (size_t h = 0; h < parts; h++) {
+            NK_UNSET sums acc;
+            const float *d = h ? w->m[b] : w->d[b];
+            clear(&acc, nc);
+            add_lines(t, &acc, w, x, b * NK_LEN / 4 + h * lines, (int)lines, NULL, nc);
+#pragma GCC unroll 4
+            for (int c = 0; c < nc; c++) {
+                fv dx = fv_set(x->d[b][c]), sx = fv_set(x->s[b][c]);
+                int32_t total = t.halves ? x->sum16[b][c][h] : x->sum[b][c];
+                iv less = iv_shift(iv_set(total), shift);
+#pragma GCC unroll 2
+                for (int v = 0; v < VECS; v++) {
+                    fv scale = fv_mul(fv_load(d + v * FV_LEN), dx);
+                    iv whole = shift ? iv_sub(acc.v[v][c], less) : acc.v[v][c];
+                    sum[v][c] = fv_fma(fv_of(whole), scale, sum[v][c]);
+                    if (t.has_m)
+                        sum[v][c] = fv_fma(fv_load(&w->m[b][v * FV_LEN]), sx, sum[v][c]);
+                    if (t.run < NK_LEN / 4) /* more than one run a block */
+                        fv_put_away(&sum[v][c]);
+                }
             }
         }
-    }
 #pragma GCC unroll 2
     for (int v = 0; v < VECS; v++)
 #pragma GCC unroll 4

@@ -9,6 +9,7 @@ static const product_type upto15_less8 = {.run = 8, .shift = 3},
                           upto15_min = {.run = 8, .has_m = 1};
 static const product_type upto31_less16 = {.run = 4, .shift = 4},
                           upto31_min = {.run = 4, .has_m = 1};
+static const product_type upto31_halves = {.run = 4, .shift = 4, .halves = true};
 static const product_type signed_bytes = {.run = 0};
 static const product_type k_upto3 = {.run = 4, .group = 4, .min = NK_CHUNK / 32};
 static const product_type k_upto7 = {.run = 4, .group = 4, .min = NK_CHUNK / 32, .offset = true};
@@ -21,6 +22,7 @@ NK_PRODUCT(simple, upto15_less8)
 NK_PRODUCT(simple, upto15_min)
 NK_PRODUCT(simple, upto31_less16)
 NK_PRODUCT(simple, upto31_min)
+NK_PRODUCT(simple, upto31_halves)
 NK_PRODUCT(simple, signed_bytes)
 NK_PRODUCT(super, k_upto3)
 NK_PRODUCT(super, trits)
@@ -38,6 +40,7 @@ NK_PRODUCT(super, k_upto63)
     X(Q8_0, q8_0, signed_bytes, 0)                                                                 \
     X(IQ4_NL, iq4_nl, signed_bytes, 0)                                                             \
     X(MXFP4, mxfp4, upto31_less16, 16) /* levels to +-12 */
+#define HALVED_PANELS(X) X(NVFP4, nvfp4, upto31_halves, 16)
 /* X(enum suffix, symbol, product) */
 #define SUPER_PANELS(X)                                                                            \
     X(Q2_K, q2_k, k_upto3)                                                                         \

@@ -47,6 +47,24 @@ NK_INLINE __m256i word_of_8(const char *const w[SIDE], size_t at)
     return _mm256_setr_m128i(_mm_unpacklo_epi64(v[0], v[2]), _mm_unpacklo_epi64(v[4], v[6]));
 }
 
+/* The scales of nvfp4 blocks at w[r] + at, group by group of 16, as scales_nvfp4 has them. */
+NK_INLINE void scales_nvfp4_of_8(const char *const w[SIDE], size_t at, __m256 d[4])
+{
+    const __m256i by_group = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    __m256i v = word_of_8(w, at);
+    v = _mm256_andnot_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8(0x7f)), v);
+    v = _mm256_shuffle_epi8(_mm256_and_si256(v, _mm256_set1_epi8(0x7f)), by_group);
+    v = _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    __m128i half[2] = {_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)};
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; g++) {
+        __m128i one = g % 2 ? _mm_srli_si128(half[g / 2], 8) : half[g / 2];
+        __m256 f = _mm256_cvtph_ps(_mm_slli_epi16(_mm_cvtepu8_epi16(one), 7));
+        d[g] = _mm256_mul_ps(f, _mm256_set1_ps(128.0f));
+    }
+}
+
 /* Of two f16 in each lane the first, then the second. */
 NK_INLINE void floats_of(__m256i v, __m256 *first, __m256 *second)
 {
@@ -88,14 +106,14 @@ NK_INLINE __m256i scale_of_group(__m256i scale, const int g)
 }
 
 /* The sums of eight rows, of which `rows` exist. */
-NK_INLINE void store_side(float *y, size_t rows, __m256 sums)
+NK_INLINE void store_side(float *y, size_t rows, __m256 v)
 {
     if (rows >= SIDE) {
-        _mm256_storeu_ps(y, sums);
+        _mm256_storeu_ps(y, v);
         return;
     }
     float out[SIDE];
-    _mm256_storeu_ps(out, sums);
+    _mm256_storeu_ps(out, v);
     memcpy(y, out, rows * sizeof *y);
 }
 

@@ -199,6 +199,11 @@ EMU __m256i emu_dpbusd_avx_epi32(__m256i a, __m256i b, __m256i c)
 EMU_FMA_INTS(dpbusd_epi32, emu_dpbusd_avx_epi32)
 
 /* VPDPWSSD: a + two products of signed 16 bits */
+EMU __m256i emu_dpwssd_avx_epi32(__m256i a, __m256i b, __m256i c)
+{
+    return _mm256_add_epi32(a, _mm256_madd_epi16(b, c));
+}
+
 EMU __m512i emu_dpwssd_epi32(__m512i a, __m512i b, __m512i c)
 {
     return emu_add_epi32(a, emu_madd_epi16(b, c));
