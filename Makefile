@@ -67,8 +67,9 @@ TOBJ  := $(TESTS:%.c=$(B)/obj/%.o) $(B)/obj/tests/check.o
 POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o
 
 # An ISA is a file: the suffix selects its flags, everything else is baseline.
-# -Og: optimizing emulated vectors takes longer than running them; -O1 where constants are functions to inline. -fno-var-tracking: following the
-# variables of unrolled vector code for debuggers takes a third of its compilation, half of it with ASan.
+# -Og: optimizing emulated vectors takes longer than running them; -O1 where constants are functions to
+# inline. -fno-var-tracking: following the variables of unrolled vector code for debuggers takes a third
+# of its compilation, half of it with ASan.
 # -ftrivial-auto-var-init=uninitialized: their arrays of vectors were cleared by rep stos for every block.
 isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mavx2 -mfma -mf16c)$(if \
   $(filter %_avxvnni.c,$1),-mavx2 -mfma -mf16c -mavxvnni)$(if \
