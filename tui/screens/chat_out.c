@@ -41,7 +41,11 @@ static void forced_json(const chat *c, nb_jout *w)
 void ui_chat_json(const chat *c, nb_str *out)
 {
     nb_jout w = nb_jout_make(out);
+    uint64_t flat = 0;
+    for (int p = 0; p < ui_chat_panes(c); p++)
+        flat += c->pane[p].work.flat_bytes;
     nb_jout_object(&w);
+    nb_jout_key(&w, "flat_bytes"), nb_jout_u64(&w, flat);
     ui_transcript_json(c->log, &w);
     forced_json(c, &w);
     nb_jout_object_end(&w);
