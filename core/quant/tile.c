@@ -14,13 +14,18 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Buffers for rows of v, at most so many at a time. */
-static void need_source(nb_run *run, const nb_view *v, uint64_t rows)
+static uint64_t row_bytes(const nk_type *type, uint64_t cols)
 {
-    size_t scratch = nb_weights_scratch(v);
-    size_t in = scratch ? 0 : (size_t)(v->t.nbytes / nb_tensor_rows(&v->t) * rows);
+    return cols / type->block_len * type->block_size; /* checked by cut_tensor */
+}
+
+/* Buffers for rows of a tensor's source, or pieces of them, at most so many at a time. */
+static void need_source(nb_run *run, const nb_planned *p, const nb_cut *c, uint64_t rows)
+{
+    size_t scratch = nb_weights_scratch(p->src);
+    size_t in = (size_t)(rows * row_bytes(nk_type_get(p->src_type), c->tile_cols));
     run->row_cap = scratch > run->row_cap ? scratch : run->row_cap;
-    run->in_cap = in > run->in_cap ? in : run->in_cap;
+    run->in_cap = !scratch && in > run->in_cap ? in : run->in_cap;
 }
 
 static nb_status cut_tensor(nb_run *run, size_t i, nb_err *err)
@@ -49,7 +54,7 @@ static nb_status cut_tensor(nb_run *run, size_t i, nb_err *err)
         nk_row_size(p->type, c->tile_cols, &piece_bytes);
     strip_rows = strip_rows < 1 ? 1 : min_u64(strip_rows, c->tile_rows);
     if (p->src)
-        need_source(run, p->src, strip_rows);
+        need_source(run, p, c, strip_rows);
     if (strip_rows * c->tile_cols > run->strip)
         run->strip = (size_t)(strip_rows * c->tile_cols);
     if (c->tile_rows * piece_bytes > run->out_cap)
@@ -81,11 +86,6 @@ nb_tile nb_run_tile(const nb_run *run, uint64_t i)
     t.col = t.index % c->pieces * c->tile_cols;
     t.cols = min_u64(c->tile_cols, c->cols - t.col);
     return t;
-}
-
-static uint64_t row_bytes(const nk_type *type, uint64_t cols)
-{
-    return cols / type->block_len * type->block_size; /* checked by cut_tensor */
 }
 
 uint64_t nb_tile_offset(const nb_run *run, const nb_tile *t)
