@@ -212,12 +212,27 @@ static int open_data(int dir, const char *name)
     return -1;
 }
 
+/* As dl_partial_look_at; one whose owner is gone may be locked by somebody who looks at it, too,
+ * and is free in a moment. */
+static bool look_again(int dir, const char *data_name, const char *state_name, dl_partial_look *l)
+{
+    enum { TRIES = 20, EVERY_US = 10000 };
+    for (int i = 0; dl_partial_look_at(dir, data_name, state_name, O_RDWR, l); i++) {
+        bool only_locked = !l->gone && l->whole && dl_owner_look(&l->head.owner) == DL_OWNER_GONE;
+        if (!only_locked || i == TRIES)
+            return true;
+        close(l->fd);
+        usleep(EVERY_US);
+    }
+    return false;
+}
+
 /* Takes one over when it is free, sound and of this size. What is free and of no use is removed. */
 static bool adopt(dl_partial *p, const char *tag)
 {
     dl_partial_look l;
     dl_partial_names(p->data_name, p->state_name, p->head.oid, tag);
-    if (!dl_partial_look_at(p->dir, p->data_name, p->state_name, O_RDWR, &l))
+    if (!look_again(p->dir, p->data_name, p->state_name, &l))
         return false;
     bool fits = l.whole && strcmp(l.head.oid, p->head.oid) == 0 && l.head.size == p->head.size &&
                 l.head.segment == p->head.segment;
