@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -167,8 +168,14 @@ CHECK_TEST(partial, a_killed_run_costs_only_what_was_in_flight) /* hub 4 */
     char path[1600];
     bench_make(&b, "killed");
     in_killed_child(&b, fetch_three_and_die);
+    check(files(&b, ".state.incomplete", path) == 1, "one state file");
+    int look = open(path, O_RDWR); /* somebody's, for a moment: his until he ends */
+    check(look >= 0 && flock(look, LOCK_EX) == 0, "lock");
+    if (fork() == 0)
+        _exit(usleep(50000));
+    close(look);
     dl_partial *p = take(&b);
-    check(dl_partial_adopted(p), "not taken over");
+    check(dl_partial_adopted(p) && wait(NULL) > 0, "not taken over");
     for (uint32_t i = 0; i < SEGMENTS; i++)
         check(dl_partial_state(p, i) == (i % 2 ? DL_SEG_TODO : DL_SEG_RECORDED), "segment %d",
               (int)i);
