@@ -33,8 +33,9 @@ void nb_map_ahead(const void *at, uint64_t n);
 void nb_map_behind(const void *at, uint64_t n);
 /* n bytes at `at`, all inside an open nb_map, read from its file into out: for one walk over much
  * that is not come back to. Into a buffer that stays in the core's cache it costs less than having
- * the pages mapped, touched and unmapped. What the file does not give any more is zero, and the map
- * lost; memory that no nb_map holds is copied. False: some had to be waited for. */
+ * the pages mapped, touched and unmapped. Where the file does not give all of it any more what is
+ * missing is zero, maybe more, and the map lost; memory that no nb_map holds is copied. False: some
+ * had to be waited for. */
 bool nb_map_read(const void *at, size_t n, void *out);
 /* True when the contents can no longer be believed: a fault was served inside m, or the file was
  * cut or written to since it was mapped, even within its last page. One fstat. */

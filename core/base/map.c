@@ -170,19 +170,13 @@ bool nb_map_read(const void *at, size_t n, void *out)
         return true;
     }
     int fd = atomic_load(&slot->fd);
-    off_t from = (off_t)((uintptr_t)at - atomic_load(&slot->base));
-    ssize_t got = read_present(fd, to, n, from);
+    uintptr_t from = (uintptr_t)at - atomic_load(&slot->base);
+    ssize_t got = read_present(fd, to, n, (off_t)from);
     size_t done = got > 0 ? (size_t)got : 0;
     bool present = done == n;
-    while (done < n) {
-        got = pread(fd, to + done, n - done, from + (off_t)done);
-        if (got > 0) {
-            done += (size_t)got;
-        } else if (got == 0 || errno != EINTR) { /* as a fault there would be served */
-            atomic_store(&slot->lost, true);
-            memset(to + done, 0, n - done);
-            break;
-        }
+    if (!present && nb_pread_all(fd, to + done, n - done, from + done, "", NULL) != NB_OK) {
+        atomic_store(&slot->lost, true); /* as a fault there would be served */
+        memset(to + done, 0, n - done);
     }
     return present;
 }
