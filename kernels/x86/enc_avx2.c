@@ -338,48 +338,49 @@ NK_INLINE void symmetric_scales(const float *x, int nmax, float inverse[SIDE], u
     inverses(_mm256_div_ps(_mm256_loadu_ps(max), _mm256_set1_ps((float)-nmax)), inverse, d);
 }
 
-void nk_x86_plain_q4_0(const float *src, void *dst, size_t nrows, size_t ncols)
+typedef void store_fn(void *block, __m256i codes, uint16_t d);
+
+NK_INLINE void store_q4_0(void *block, __m256i codes, uint16_t d)
 {
-    nk_block_q4_0 *b = dst;
-    size_t n = nrows * ncols / NK_LEN, i = 0;
-    for (; i + SIDE <= n; i += SIDE) {
+    nk_block_q4_0 *b = block;
+    store_nibbles(b->qs, codes);
+    b->d = d;
+}
+
+NK_INLINE void store_q5_0(void *block, __m256i codes, uint16_t d)
+{
+    nk_block_q5_0 *b = block;
+    store_nibbles(b->qs, codes);
+    store_fifth(b->qh, codes);
+    b->d = d;
+}
+
+/* n blocks of so many bytes. */
+NK_INLINE void plain_symmetric(const float *x, char *block, const size_t size, size_t n,
+                               const int nmax, store_fn *store)
+{
+    for (; n >= SIDE; n -= SIDE) {
         float inverse[SIDE];
         uint16_t d[SIDE];
-        symmetric_scales(src + i * NK_LEN, 8, inverse, d);
-        for (size_t k = 0; k < SIDE; k++) {
-            store_nibbles(b[i + k].qs, symmetric_codes_by(src + (i + k) * NK_LEN, 8, inverse[k]));
-            b[i + k].d = d[k];
-        }
+        symmetric_scales(x, nmax, inverse, d);
+        for (int k = 0; k < SIDE; k++, x += NK_LEN, block += size)
+            store(block, symmetric_codes_by(x, nmax, inverse[k]), d[k]);
     }
-    for (; i < n; i++) {
+    for (; n > 0; n--, x += NK_LEN, block += size) {
         float d;
-        store_nibbles(b[i].qs, symmetric_codes(src + i * NK_LEN, 8, &d));
-        b[i].d = to_f16(d);
+        __m256i codes = symmetric_codes(x, nmax, &d);
+        store(block, codes, to_f16(d));
     }
+}
+
+void nk_x86_plain_q4_0(const float *src, void *dst, size_t nrows, size_t ncols)
+{
+    plain_symmetric(src, dst, sizeof(nk_block_q4_0), nrows * ncols / NK_LEN, 8, store_q4_0);
 }
 
 void nk_x86_plain_q5_0(const float *src, void *dst, size_t nrows, size_t ncols)
 {
-    nk_block_q5_0 *b = dst;
-    size_t n = nrows * ncols / NK_LEN, i = 0;
-    for (; i + SIDE <= n; i += SIDE) {
-        float inverse[SIDE];
-        uint16_t d[SIDE];
-        symmetric_scales(src + i * NK_LEN, 16, inverse, d);
-        for (size_t k = 0; k < SIDE; k++) {
-            __m256i codes = symmetric_codes_by(src + (i + k) * NK_LEN, 16, inverse[k]);
-            store_nibbles(b[i + k].qs, codes);
-            store_fifth(b[i + k].qh, codes);
-            b[i + k].d = d[k];
-        }
-    }
-    for (; i < n; i++) {
-        float d;
-        __m256i codes = symmetric_codes(src + i * NK_LEN, 16, &d);
-        store_nibbles(b[i].qs, codes);
-        store_fifth(b[i].qh, codes);
-        b[i].d = to_f16(d);
-    }
+    plain_symmetric(src, dst, sizeof(nk_block_q5_0), nrows * ncols / NK_LEN, 16, store_q5_0);
 }
 
 void nk_x86_plain_q4_1(const float *src, void *dst, size_t nrows, size_t ncols)
