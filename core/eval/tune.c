@@ -154,8 +154,7 @@ static bool is_text(const nb_jval *object, const char *key, const char *want)
     return nb_jstr(nb_jget(object, key), &text) && strcmp(text, want) == 0;
 }
 
-/* Marks the types that won, and flat blocks with what they are made of: their products are the
- * same.
+/* Marks the types that won, and flat blocks with what they are made of: the products are the same.
  */
 static void read_wins(const nb_config *cfg, bool won[NK_TYPE_SLOTS])
 {
