@@ -90,7 +90,7 @@ skip_asan := -fno-sanitize=alignment,null,object-size,pointer-overflow \
              $(if $(filter 0,$(IS_CLANG)),--param asan-instrumentation-with-call-threshold=200)
 
 .PHONY: all run test check asan tsan arm haswell faults lint fmt bench bench-download bench-quantize bench-kernels soak planted coverage fuzz fuzz-long help install uninstall clean \
-        dist deps test-build asan-build check-headers check-layers check-binary
+        dist deps test-build asan-build tsan-build fuzz-build check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
 
@@ -336,10 +336,12 @@ $(B)/tests/threads: $(OBJ) $(tsan_files:%.c=$(B)/obj/plain/%.o) | $(B)/nibble $(
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 ## tsan: threaded suites under ThreadSanitizer, two at a time
-tsan: deps
-	@$(MAKE) --no-print-directory -j2 CONF=tsan SAN=thread build/tsan/tests/threads
+tsan: tsan-build
 	@printf '%s\n' $(TSAN_SUITES) | $(call tsan_run,2)
 	@printf '%s\n' $(TSAN_ALONE) | $(call tsan_run,1)
+
+tsan-build: deps
+	@$(MAKE) --no-print-directory -j2 CONF=tsan SAN=thread build/tsan/tests/threads
 
 ARM_CC ?= aarch64-linux-gnu-gcc
 ## arm: kernel tests for arm64 under qemu, with and without dot product instructions
@@ -357,10 +359,12 @@ FUZZ_CC   ?= clang
 FUZZ_TIME ?= 60
 FUZZ_SAN  := address,undefined,float-cast-overflow,fuzzer-no-link
 ## fuzz: every tests/fuzz target under libFuzzer, FUZZ_TIME=60 seconds each, two at a time
-fuzz:
+fuzz: fuzz-build
+	@printf '%s\n' $(FUZZ) | xargs -P 2 -n 1 sh tests/fuzz/run.sh $(FUZZ_TIME)
+
+fuzz-build:
 	@sh .ci/deps.sh fuzz
 	@$(MAKE) --no-print-directory -j2 CONF=fuzz CC='$(FUZZ_CC)' SAN=$(FUZZ_SAN) $(FUZZ:%=build/fuzz/target_%)
-	@printf '%s\n' $(FUZZ) | xargs -P 2 -n 1 sh tests/fuzz/run.sh $(FUZZ_TIME)
 
 ## fuzz-long: the same for an hour each
 fuzz-long:
