@@ -191,6 +191,8 @@ CHECK_TEST(config, settings_refuse_what_makes_no_sense) /* A26 */
         {"ctx", "1e3"},
         {"ctx", "99999999999999999999"},
         {"mouse", "maybe"},
+        {"flat", "auto"},
+        {"remote-http", "auto"},
         {"ram-limit", "-1"},
         {"ram-limit", "8XB"},
         {"ram-limit", "1e30"},
@@ -209,6 +211,8 @@ CHECK_TEST(config, settings_refuse_what_makes_no_sense) /* A26 */
         check(nb_settings_apply(&c, bad[i][0], bad[i][1], &err) == NB_USAGE && err.msg[0],
               "%s = %s", bad[i][0], bad[i][1]);
         check(memcmp(&c, &same, sizeof c) == 0, "%s = %s changed something", bad[i][0], bad[i][1]);
+        bool three = strcmp(bad[i][0], "mouse") == 0;
+        check(three == (strstr(err.msg, "on, off or auto") != NULL), "%s", err.msg);
     }
     size_t n;
     const nb_setting *rows = nb_settings(&n);

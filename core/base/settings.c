@@ -23,16 +23,17 @@ static const nb_setting settings[] = {
 /* How a row's text becomes its field, row by row as above. */
 typedef struct rule {
     size_t field;
-    int64_t max;
+    int64_t max; /* of a switch: TWO words or THREE, "auto" the third */
 } rule;
+enum { TWO = 2, THREE };
 static const rule rules[] = {
     {offsetof(nb_config, theme), sizeof((nb_config *)0)->theme - 1},
     {offsetof(nb_config, threads), 4096},
-    {offsetof(nb_config, mouse), 0},
+    {offsetof(nb_config, mouse), THREE},
     {offsetof(nb_config, ctx), 1 << 24},
     {offsetof(nb_config, ram_limit), INT64_MAX},
-    {offsetof(nb_config, remote_http), 0},
-    {offsetof(nb_config, flat), 0},
+    {offsetof(nb_config, remote_http), TWO},
+    {offsetof(nb_config, flat), TWO},
 };
 static_assert(countof(rules) == countof(settings), "one rule per setting");
 
@@ -69,14 +70,14 @@ static bool parse_bytes(const char *text, uint64_t *out)
     return true;
 }
 
-static bool parse_switch(const char *value, int *out)
+static bool parse_switch(const char *value, bool has_auto, int *out)
 {
     static const struct {
         const char *text;
         int value;
     } words[] = {{"auto", -1}, {"on", 1}, {"true", 1},  {"yes", 1}, {"1", 1},
                  {"off", 0},   {"no", 0}, {"false", 0}, {"0", 0}};
-    for (size_t i = 0; i < countof(words); i++)
+    for (size_t i = has_auto ? 0 : 1; i < countof(words); i++)
         if (strcmp(words[i].text, value) == 0) {
             *out = words[i].value;
             return true;
@@ -108,10 +109,10 @@ static nb_status apply_int(void *field, const char *name, const char *value, int
 static nb_status apply_bool(void *field, const char *name, const char *value, int64_t max,
                             nb_err *err)
 {
-    (void)max;
-    if (parse_switch(value, field))
+    if (parse_switch(value, max == THREE, field))
         return NB_OK;
-    return nb_fail(err, NB_USAGE, "%s: expected on, off or auto, found \"%s\"", name, value);
+    return nb_fail(err, NB_USAGE, "%s: expected on%s, found \"%s\"", name,
+                   max == THREE ? ", off or auto" : " or off", value);
 }
 
 static nb_status apply_bytes(void *field, const char *name, const char *value, int64_t max,
