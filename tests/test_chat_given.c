@@ -9,18 +9,20 @@
 CHECK_TEST(chat_given, settings_of_the_command_are_those_of_the_screen)
 {
     static const ui_app_setting given[] = {
-        {"temp", "0.5"},   {"top-k", "7"},       {"seed", "11"},
-        {"context", "96"}, {"system", "Short."}, {"k-cache", "q8_0"},
-        {"shift", "on"},   {"draft", "lookup"},  {"max", "5"}};
+        {"temp", "0.5"},      {"top-k", "7"},      {"seed", "11"},  {"context", "96"},
+        {"system", "Short."}, {"k-cache", "q8_0"}, {"shift", "on"}, {"draft", "lookup"},
+        {"max", "5"},         {"flat", "on"}};
     workbench w = workbench_chat("size 160x40\nwait\nsave-screen ready\ntext hi\nkeys Enter\nwait\n"
                                  "keys Esc P\nsave-screen panel\n",
                                  given, countof(given));
     workbench_expect(&w, "ready", "temp 0.500");
     workbench_expect(&w, "ready", "seed 11 · top-k 7");
-    workbench_expect(&w, "ready", "max 5 · shift on · draft lookup · k-cache q8_0 · system: set");
+    workbench_expect(&w, "ready",
+                     "max 5 · shift on · draft lookup · k-cache q8_0 · flat on · system: set");
     workbench_expect(&w, "ready", "ctx 0/96");
     workbench_expect(&w, "panel", "k-cache    q8_0");
     workbench_expect(&w, "panel", "v-cache    f16");
+    workbench_expect(&w, "panel", "flat       on");
     workbench_expect(&w, "panel", "system     Short.");
     workbench_expect(&w, "panel", "5 tok  ");
     workbench_free(&w);
@@ -48,8 +50,8 @@ CHECK_TEST(chat_given, what_a_row_cannot_be_is_named)
 /* Typed in the panel: the model is loaded anew, with what is wrong said where it stands. */
 CHECK_TEST(chat_given, the_panel_takes_cache_types_and_an_adapter)
 {
-    workbench w = workbench_chat("size 120x40\nwait\nkeys Esc P End k k k Enter\nwait\n"
-                                 "save-screen cache\nkeys j j Enter\ntext /nowhere/a.gguf\n"
+    workbench w = workbench_chat("size 120x40\nwait\nkeys Esc P End k k k k Enter\nwait\n"
+                                 "save-screen cache\nkeys j j j Enter\ntext /nowhere/a.gguf\n"
                                  "keys Enter Esc\nwait\nsave-screen lora\n",
                                  NULL, 0);
     workbench_expect(&w, "cache", "k-cache    bf16");

@@ -422,7 +422,7 @@ static void check_answers(const char *how, uint32_t n_ctx, bool shift, uint32_t 
     nb_local *l = demo(&ops, sched, n_ctx);
     nb_status alone = ask(l, &a, &plain);
     check(plain.stats.n_drafted == 0, "guesses without being asked for");
-    check(nb_local_draft(l, how, &err) == NB_OK, "%s", err.msg);
+    check(nb_local_draft(l, how, NULL, &err) == NB_OK, "%s", err.msg);
     check(ask(l, &a, &guessed) == alone, "another end");
     check(plain.n == guessed.n && memcmp(plain.id, guessed.id, plain.n * sizeof *plain.id) == 0 &&
               memcmp(plain.logprob, guessed.logprob, plain.n * sizeof *plain.logprob) == 0 &&
@@ -463,7 +463,7 @@ CHECK_TEST(draft, cancel_comes_within_a_pass)
     const nb_ask a = {.messages = msg, .n_messages = 1, .sampling = nb_sampling_greedy()};
     nk_ops_init(&ops, nk_cpu_detect());
     nb_local *l = demo(&ops, NULL, 256);
-    check(nb_local_draft(l, small_demo(), &err) == NB_OK, "%s", err.msg);
+    check(nb_local_draft(l, small_demo(), NULL, &err) == NB_OK, "%s", err.msg);
     h.cancel_at = 9;
     check(ask(l, &a, &h) == NB_CANCELED && h.stats.stop == NB_STOP_CANCEL, "%d", h.stats.stop);
     check(h.n >= 9 && h.n < 9 + NB_MAX_TRY, "%u tokens", h.n);
@@ -482,14 +482,14 @@ CHECK_TEST(draft, who_cannot_guess_is_refused_by_name)
     arch_row_write(path, &row[0], NK_F32);
     nk_ops_init(&ops, nk_cpu_detect());
     nb_local *l = demo(&ops, NULL, 64);
-    check(nb_local_draft(l, "lookup", &err) == NB_OK, "%s", err.msg);
-    check(nb_local_draft(l, path, &err) == NB_REFUSED && strstr(err.msg, "other.gguf") &&
+    check(nb_local_draft(l, "lookup", NULL, &err) == NB_OK, "%s", err.msg);
+    check(nb_local_draft(l, path, NULL, &err) == NB_REFUSED && strstr(err.msg, "other.gguf") &&
               strstr(err.msg, "token"),
           "%s", err.msg);
-    check(nb_local_draft(l, test_path(test_tmpdir(), "none.gguf"), &err) != NB_OK &&
+    check(nb_local_draft(l, test_path(test_tmpdir(), "none.gguf"), NULL, &err) != NB_OK &&
               strstr(err.msg, "none.gguf"),
           "%s", err.msg);
-    check(nb_local_draft(l, "off", &err) == NB_OK, "%s", err.msg);
+    check(nb_local_draft(l, "off", NULL, &err) == NB_OK, "%s", err.msg);
     nb_local_close(&l);
 }
 
@@ -564,7 +564,7 @@ CHECK_TEST(draft, the_pane_tells_guesses_and_right_ones_tui_13)
     s.opt.cpu = NULL;
     stage_play(&s,
                "size 120x40\nkeys t\nwait\nkeys i\ntext Why do low bits hurt?\nkeys Enter\n"
-               "wait\nsave-screen alone\nkeys Esc P G k k k k Enter\nsave-screen panel\n"
+               "wait\nsave-screen alone\nkeys Esc P G k k k k k Enter\nsave-screen panel\n"
                "keys Esc i\ntext Why do low bits hurt?\nkeys Enter\nwait\nsave-screen guessed\n");
     char *alone = test_slurp("alone", &n), *panel = test_slurp("panel", &n),
          *guessed = test_slurp("guessed", &n);

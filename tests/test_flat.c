@@ -426,3 +426,36 @@ CHECK_TEST(flat, the_setting_makes_copies)
     check(c.code == 0 && strstr(c.err, "flat copy: "), "%s", c.err);
     child_free(&c);
 }
+
+static int64_t flat_bytes(const char *model, const char *guesser, char *answer, size_t cap)
+{
+    child c = child_run(&(child_how){.args = {"chat", model, "-p", "hello", "-n", "20", "--flat",
+                                              "--json", guesser ? "--draft" : NULL, guesser}});
+    nb_json *doc = child_json(&c);
+    int64_t copy = whole(doc, "flat_bytes");
+    const char *text = "";
+    const nb_jval *said = nb_jfirst(nb_jget(nb_json_root(doc), "answers"));
+    check(nb_jstr(nb_jget(said, "text"), &text), "%s", c.out);
+    snprintf(answer, cap, "%s", text);
+    nb_json_close(&doc);
+    child_free(&c);
+    return copy;
+}
+
+/* Who guesses has its copy too, and who is compared with. */
+CHECK_TEST(flat, a_second_model_has_its_copy_too)
+{
+    char alone[512] = "", guessed[512] = "";
+    rig r = open_rig(demo_iq2());
+    int64_t plan = (int64_t)nb_model_flat_plan(r.w);
+    close_rig(&r);
+    check(flat_bytes("demo", NULL, alone, sizeof alone) == 0, "the demo has a copy");
+    check(flat_bytes("demo", demo_iq2(), guessed, sizeof guessed) == plan, "no copy of one");
+    check(alone[0] && strcmp(alone, guessed) == 0, "%s / %s", alone, guessed);
+    check(flat_bytes(demo_iq2(), demo_iq2(), guessed, sizeof guessed) == 2 * plan, "not of both");
+    child c = child_run(
+        &(child_how){.args = {"eval", "demo", "--ref", demo_iq2(), "-f", test_data("eval.txt"),
+                              "-c", "64", "--chunks", "1", "--flat"}});
+    check(c.code == 0 && strstr(c.err, "flat copy: none") && strstr(c.err, " MB"), "%s", c.err);
+    child_free(&c);
+}

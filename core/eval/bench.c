@@ -268,7 +268,7 @@ nb_status nb_bench_drafted(nb_bench_draft *out, nb_local *l, const char *how, ui
     const char *const way[] = {"off", how};
     nb_turn_stats st[2];
     for (int i = 0; i < 2; i++) {
-        NB_TRY(nb_local_draft(l, way[i], err));
+        NB_TRY(nb_local_draft(l, way[i], hooks, err));
         nb_session_reset(nb_local_session(l));
         NB_TRY(nb_local_ask_each(l, &ask, 1, &st[i], hooks, err));
     }

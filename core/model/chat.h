@@ -144,8 +144,9 @@ nb_status nb_local_ask_each(nb_local *l, const nb_ask *ask, uint32_t n, nb_turn_
 const nb_tok *nb_local_tok(const nb_local *l);
 const nb_chat *nb_local_chat(const nb_local *l);
 uint32_t nb_local_ctx(const nb_local *l);
-/* Answers from now on by a flat copy (nb_model_flatten), of at most `room` bytes; *bytes (may be
- * NULL): its size, 0 where the model gains nothing by one. */
+/* Answers from now on by a flat copy (nb_model_flatten), and so does a model that guesses for this
+ * one, now or later; of at most `room` bytes in all. *bytes (may be NULL): their size now, 0 where
+ * nothing is gained by one. */
 nb_status nb_local_flatten(nb_local *l, uint64_t room, uint64_t *bytes, const nb_hooks *hooks,
                            nb_err *err);
 /* Answers from now on with the adapter in this file (lora.h), scaled. */
@@ -154,7 +155,7 @@ nb_status nb_local_add_lora(nb_local *l, const char *path, float scale, nb_err *
  * fewer passes over the weights. how: "lookup", "off", or the path of a model with the same tokens,
  * such as this one in fewer bits. On failure as before: NB_REFUSED for another vocabulary, and what
  * nb_local_open gives. */
-nb_status nb_local_draft(nb_local *l, const char *how, nb_err *err);
+nb_status nb_local_draft(nb_local *l, const char *how, const nb_hooks *hooks, nb_err *err);
 /* To save and restore between answers; never during one. */
 nb_session *nb_local_session(nb_local *l);
 void nb_local_close(nb_local **l);

@@ -123,11 +123,42 @@ static nb_status check_vocabulary(const nb_local *l, const nb_local *other, nb_e
     return NB_OK;
 }
 
-static nb_status open_drafter(nb_local **out, const nb_local *l, const char *path, nb_err *err)
+/* A flat copy for `of`, whose work this one does. */
+static nb_status flatten(nb_local *l, nb_local *of, const nb_hooks *hooks, nb_err *err)
+{
+    nb_lease *lease = NULL;
+    if (l->sched)
+        NB_TRY(nb_lease_take(&lease, l->sched, NB_WORK_CHAT, l->threads, err));
+    uint64_t had = of->model->flat_bytes;
+    nb_status st = nb_model_flatten(of->model, l->ops, lease ? nb_lease_pool(lease) : NULL, l->room,
+                                    hooks, err);
+    nb_lease_return(&lease);
+    if (st == NB_OK)
+        l->room -= of->model->flat_bytes - had;
+    return st;
+}
+
+nb_status nb_local_flatten(nb_local *l, uint64_t room, uint64_t *bytes, const nb_hooks *hooks,
+                           nb_err *err)
+{
+    l->room = room;
+    NB_TRY(flatten(l, l, hooks, err));
+    if (l->drafter)
+        NB_TRY(flatten(l, l->drafter, hooks, err));
+    l->flat = true;
+    if (bytes)
+        *bytes = l->model->flat_bytes + (l->drafter ? l->drafter->model->flat_bytes : 0);
+    return NB_OK;
+}
+
+static nb_status open_drafter(nb_local **out, nb_local *l, const char *path, const nb_hooks *hooks,
+                              nb_err *err)
 {
     nb_session_options opt = {.n_ctx = nb_session_ctx(l->session)};
     NB_TRY(nb_local_open(out, path, l->ops, NULL, 0, &opt, err));
     nb_status st = check_vocabulary(l, *out, err);
+    if (st == NB_OK && l->flat)
+        st = flatten(l, *out, hooks, err);
     if (st != NB_OK)
         nb_local_close(out);
     return st;
@@ -135,17 +166,17 @@ static nb_status open_drafter(nb_local **out, const nb_local *l, const char *pat
 
 /* The guesser itself; *by: the model it asks, if it asks one. */
 static nb_status open_draft(nb_local *l, const char *how, nb_draft **out, nb_local **by,
-                            nb_err *err)
+                            const nb_hooks *hooks, nb_err *err)
 {
     double mine = (double)l->model->weight_bytes, cost = 0;
     if (strcmp(how, "lookup") != 0) {
-        NB_TRY(open_drafter(by, l, how, err));
+        NB_TRY(open_drafter(by, l, how, hooks, err));
         cost = mine > 0 ? (double)(*by)->model->weight_bytes / mine : 1;
     }
     return nb_draft_open(out, *by ? (*by)->session : NULL, cost, nb_session_ctx(l->session), err);
 }
 
-nb_status nb_local_draft(nb_local *l, const char *how, nb_err *err)
+nb_status nb_local_draft(nb_local *l, const char *how, const nb_hooks *hooks, nb_err *err)
 {
     nb_local *by = NULL;
     nb_draft *draft = NULL;
@@ -159,7 +190,7 @@ nb_status nb_local_draft(nb_local *l, const char *how, nb_err *err)
         name = nb_alloc(size, 1, "draft", err);
         if (name)
             snprintf(name, size, "%s", how);
-        st = name ? open_draft(l, how, &draft, &by, err) : NB_NOMEM;
+        st = name ? open_draft(l, how, &draft, &by, hooks, err) : NB_NOMEM;
     }
     if (st != NB_OK) {
         nb_local_close(&by);
@@ -185,18 +216,4 @@ nb_status nb_local_add_lora(nb_local *l, const char *path, float scale, nb_err *
     NB_TRY(nb_weights_open(&l->adapter[i], path, err));
     NB_TRY(nb_lora_open(&l->lora[i], l->model, l->adapter[i], err));
     return nb_session_add_lora(l->session, l->lora[i], scale, err);
-}
-
-nb_status nb_local_flatten(nb_local *l, uint64_t room, uint64_t *bytes, const nb_hooks *hooks,
-                           nb_err *err)
-{
-    nb_lease *lease = NULL;
-    if (l->sched)
-        NB_TRY(nb_lease_take(&lease, l->sched, NB_WORK_CHAT, l->threads, err));
-    nb_status st =
-        nb_model_flatten(l->model, l->ops, lease ? nb_lease_pool(lease) : NULL, room, hooks, err);
-    nb_lease_return(&lease);
-    if (st == NB_OK && bytes)
-        *bytes = l->model->flat_bytes;
-    return st;
 }

@@ -154,7 +154,8 @@ static nb_status resume(const ui_ctx *ctx, nb_local *local, nb_err *err)
     return nb_session_restore(nb_local_session(local), file->text, NULL, err);
 }
 
-/* --flat, or the setting of that name: a model that gains nothing by it stays as it is. */
+/* --flat, or the setting of that name, of the model and of the one that guesses for it: what gains
+ * nothing by it stays as it is. */
 static nb_status flatten(ui_ctx *ctx, nb_local *local, uint64_t *bytes, nb_err *err)
 {
     bool asked = ctx->opt[C_FLAT].flag;
@@ -174,9 +175,9 @@ static nb_status draft(const ui_ctx *ctx, nb_local *local, nb_err *err)
     char path[1024];
     const ui_arg *how = &ctx->opt[C_DRAFT];
     if (!how->set || strcmp(how->text, "lookup") == 0 || strcmp(how->text, "off") == 0)
-        return nb_local_draft(local, how->set ? how->text : "off", err);
+        return nb_local_draft(local, how->set ? how->text : "off", NULL, err);
     NB_TRY(nb_library_resolve(&ctx->cfg, how->text, path, sizeof path, err));
-    return nb_local_draft(local, path, err);
+    return nb_local_draft(local, path, NULL, err);
 }
 
 /* What is told on stderr: which template is used, and what is asked of it in vain. */
@@ -330,9 +331,9 @@ static nb_status ask_one(ui_ctx *ctx, int pane, const char *prompt, nb_sched *sc
     if (st == NB_OK)
         st = resume(ctx, local, err);
     if (st == NB_OK)
-        st = flatten(ctx, local, flat_bytes, err);
-    if (st == NB_OK)
         st = draft(ctx, local, err);
+    if (st == NB_OK)
+        st = flatten(ctx, local, flat_bytes, err);
     if (st == NB_OK)
         st = run_turn(ctx, local, prompt, &t, err);
     if (st == NB_OK && o[C_SESSION].set)

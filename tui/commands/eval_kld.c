@@ -151,6 +151,8 @@ static nb_status beside(ui_eval *e, nb_err *err)
         st = ui_eval_cut(e, err);
     if (st == NB_OK)
         st = ui_eval_session(e, e->reading.n_ctx, err);
+    if (st == NB_OK && e->ctx->opt[UI_EVAL_FLAT].flag)
+        st = ui_engine_flatten(&other, e->ctx, e->pool, err);
     if (st == NB_OK)
         st = ui_engine_session(&other, e->ctx, e->pool, &e->session, err);
     if (st == NB_OK) {

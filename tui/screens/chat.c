@@ -536,6 +536,7 @@ static nb_status open(void **self, ui_app *app, nb_err *err)
     c->sampling = nb_sampling_greedy();
     c->sampling.seed = 7;
     c->answers = 1;
+    c->flat = -1;
     c->lora_scale = 1;
     c->input.multiline = c->input.folds = true;
     for (int p = 0; p < UI_PANES; p++)

@@ -99,6 +99,7 @@ typedef enum chat_param {
     CP_DRAFT,
     CP_KEYS,
     CP_VALUES,
+    CP_FLAT,
     CP_LORA,
     CP_LORA_SCALE,
     CP_COUNT
@@ -182,6 +183,7 @@ typedef struct chat {
     uint32_t max_tokens, ctx; /* ctx 0 = the model's */
     uint32_t answers;         /* to each question, at once */
     bool shift;               /* a full context is shifted */
+    int flat;                 /* models answer by flat copies; -1: as the setting says */
     chat_guess draft;
     nb_think think;
     char *tools_path, *tools; /* file of the tools told of, and what it held; NULL = none */

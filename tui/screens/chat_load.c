@@ -71,7 +71,6 @@ void ui_chat_load(chat *c, int p)
                             .settings = ui_app_config(c->app),
                             .offline = ui_app_options_of(c->app)->offline,
                             .n_seq = c->answers,
-                            .flat = ui_app_config(c->app)->flat == 1,
                             .agreed = pane->agreed};
     ui_chat_params_load(c, k);
     memcpy(k->path, pane->path, sizeof k->path);

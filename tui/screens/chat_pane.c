@@ -249,7 +249,7 @@ static nb_status turn(nb_job *job, void *arg, nb_err *err)
                         .vars = &k->vars,
                         .token = on_token,
                         .arg = k};
-    nb_status st = k->local ? nb_local_draft(k->local, k->draft, err) : NB_OK;
+    nb_status st = k->local ? nb_local_draft(k->local, k->draft, &hooks, err) : NB_OK;
     if (st == NB_OK)
         st = k->n_answers > 1
                  ? nb_local_ask_each(k->local, &ask, k->n_answers, k->stats, &hooks, err)

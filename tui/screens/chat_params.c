@@ -49,9 +49,15 @@ static const param_row rows[CP_COUNT] = {
                  cache_word},
     [CP_VALUES] = {"v-cache", "type of cached values; loads anew", 0, LAST_CACHE, WORD, true,
                    cache_word},
+    [CP_FLAT] = {"flat", "IQ1-3 weights copied: faster; loads anew", 0, 1, WORD, true, no_yes},
     [CP_LORA] = {"lora", "adapter, a GGUF file; loads anew", 0, 0, TEXT, true, NULL},
     [CP_LORA_SCALE] = {"lora-scale", "how much of it; loads anew", -1e6, 1e6, REAL, true, NULL},
 };
+
+static bool is_flat(const chat *c)
+{
+    return c->flat < 0 ? ui_app_config(c->app)->flat == 1 : c->flat;
+}
 
 static double value_of(const chat *c, chat_param p)
 {
@@ -69,6 +75,7 @@ static double value_of(const chat *c, chat_param p)
                                 [CP_DRAFT] = c->draft,
                                 [CP_KEYS] = c->k_type,
                                 [CP_VALUES] = c->v_type,
+                                [CP_FLAT] = is_flat(c),
                                 [CP_LORA_SCALE] = (double)c->lora_scale,
                                 [CP_THINK] = c->think};
     return v[p];
@@ -97,12 +104,14 @@ static void set_value(chat *c, chat_param p, double v)
         s->seed = (uint64_t)v;
     else if (p == CP_SHIFT)
         c->shift = v > 0;
+    else if (p == CP_FLAT)
+        c->flat = v > 0;
     else if (p == CP_DRAFT)
         c->draft = (chat_guess)v;
     else
         c->think = (nb_think)v;
     nb_sampling_fix(s);
-    bool loads = p == CP_CTX || p == CP_ANSWERS || p == CP_KEYS || p == CP_VALUES;
+    bool loads = p == CP_CTX || p == CP_ANSWERS || p == CP_KEYS || p == CP_VALUES || p == CP_FLAT;
     if (loads || (p == CP_LORA_SCALE && c->lora))
         ui_chat_reload(c);
 }
@@ -140,9 +149,10 @@ static bool is_off(const chat *c, chat_param p)
 
 void ui_chat_params_text(const chat *c, char *out, size_t cap)
 {
-    static const chat_param shown[] = {
-        CP_TEMP,  CP_SEED,  CP_TOP_K, CP_TOP_P, CP_MIN_P, CP_PENALTY, CP_MAX,  CP_ANSWERS,
-        CP_SHIFT, CP_DRAFT, CP_THINK, CP_TOOLS, CP_KEYS,  CP_VALUES,  CP_LORA, CP_LORA_SCALE};
+    static const chat_param shown[] = {CP_TEMP,    CP_SEED,      CP_TOP_K,   CP_TOP_P,  CP_MIN_P,
+                                       CP_PENALTY, CP_MAX,       CP_ANSWERS, CP_SHIFT,  CP_DRAFT,
+                                       CP_THINK,   CP_TOOLS,     CP_KEYS,    CP_VALUES, CP_FLAT,
+                                       CP_LORA,    CP_LORA_SCALE};
     size_t n = 0;
     out[0] = '\0';
     for (size_t i = 0; i < countof(shown); i++) {
@@ -303,6 +313,8 @@ void ui_chat_params_loaded(const chat *c, nb_str *out)
         nb_str_addf(out, " --cache-type-k %s", cache_word[c->k_type]);
     if (c->v_type)
         nb_str_addf(out, " --cache-type-v %s", cache_word[c->v_type]);
+    if (is_flat(c))
+        nb_str_add(out, " --flat");
     if (!c->lora)
         return;
     nb_str_add(out, " --lora");
@@ -317,6 +329,7 @@ void ui_chat_params_load(const chat *c, struct chat_work *k)
     k->v_type = nb_session_kv_type(cache_word[c->v_type]);
     snprintf(k->lora, sizeof k->lora, "%s", c->lora ? c->lora : "");
     k->lora_scale = c->lora_scale;
+    k->flat = is_flat(c);
 }
 
 bool ui_chat_params_action(chat *c, ui_action a)
