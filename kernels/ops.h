@@ -8,6 +8,7 @@
 #define NIBBLE_OPS_H
 
 #include "kernels/attn.h"
+#include "kernels/burst.h"
 #include "kernels/flat.h"
 #include "kernels/gemm.h"
 #include "kernels/measure.h"
@@ -66,6 +67,7 @@ struct nk_ops {
     nk_finite_fn *all_finite;
     nk_halves_fn *finite_halves;
     nk_far_fn *find_far;
+    nk_bursts burst; /* of this level, for `bench` */
 };
 
 void nk_ops_init(nk_ops *ops, unsigned cpu_flags);

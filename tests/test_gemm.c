@@ -168,3 +168,21 @@ CHECK_TEST(kernels, panels_of_extreme_codes_have_the_bits_of_dots)
     }
     check(compared > 0 || levels == 1, "no level has panels");
 }
+
+/* The limits that bench tells: turns cost what they say, and tiles are left as they were. */
+CHECK_TEST(gemm, a_burst_counts_its_products)
+{
+    test_level lv[MAX_LEVELS];
+    size_t levels = test_levels(lv);
+    for (size_t i = 0; i < levels; i++) {
+        nk_burst_fn *const run[] = {lv[i].ops.burst.int8, lv[i].ops.burst.f32};
+        for (size_t k = 0; k < countof(run); k++) {
+            uint64_t one = run[k](1), many = run[k](7);
+            check(one > 0 && many == 7 * one && run[k](0) == 0, "%s: %llu, %llu", lv[i].name,
+                  (unsigned long long)one, (unsigned long long)many);
+        }
+        check(lv[i].ops.burst.int8(1) >= lv[0].ops.burst.int8(1), "%s does less than C",
+              lv[i].name);
+        check(test_emulated_tiles_idle(), "%s leaves tiles configured", lv[i].name);
+    }
+}

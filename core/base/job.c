@@ -55,6 +55,13 @@ void nb_now_set(double seconds)
     atomic_store(&set_now, bits);
 }
 
+double nb_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 double nb_now(void)
 {
     uint64_t bits = atomic_load(&set_now);
@@ -63,9 +70,7 @@ double nb_now(void)
         memcpy(&seconds, &bits, sizeof seconds);
         return seconds;
     }
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return nb_seconds();
 }
 
 /* Seconds since the start without the pauses. Under the lock. */

@@ -74,5 +74,6 @@ int nb_thread_start(pthread_t *out, void *(*run)(void *arg), void *arg);
  * it stands at `seconds`; a negative value brings the real one back. */
 double nb_now(void);
 void nb_now_set(double seconds);
+double nb_seconds(void); /* monotonic and always real: to measure by */
 
 #endif

@@ -4,21 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/base/config.h"
+#include "core/base/job.h"
 #include "core/base/str.h"
 #include "kernels/cpu.h"
 
 enum { MAX_ROUNDS = 1000, READ_CHUNK = 256 * 1024, READ_AHEAD = 4096 };
 static const double BANDWIDTH_SECONDS = 0.3;
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* --- read bandwidth over the mapped weights ----------------------------------------------------
  */
@@ -84,11 +77,11 @@ static double read_bandwidth(const nb_model *m, nk_pool *pool)
         chunks += (n + READ_CHUNK - 1) / READ_CHUNK;
         bytes += n;
     }
-    double begin = seconds(), now = begin, best = 0;
+    double begin = nb_seconds(), now = begin, best = 0;
     while (now - begin < BANDWIDTH_SECONDS) {
         double start = now;
         nk_parallel(pool, chunks, 1, read_some, &r);
-        now = seconds();
+        now = nb_seconds();
         double rate = (double)bytes / (now > start ? now - start : 1e-9);
         best = rate > best ? rate : best;
     }
@@ -129,13 +122,13 @@ static nb_status one_round(rounds *r, uint32_t round, const nb_hooks *hooks, nb_
     }
     if (r->depth)
         NB_TRY(nb_session_feed(r->s, r->ids, r->depth, NULL, hooks, err));
-    double start = seconds();
+    double start = nb_seconds();
     NB_TRY(nb_session_feed(r->s, r->ids, shown, NULL, hooks, err));
-    double middle = seconds();
+    double middle = nb_seconds();
     for (uint32_t i = 1; i <= r->n_gen; i++)
         NB_TRY(nb_session_feed(r->s, r->ids, shown + i, NULL, hooks, err));
     r->pp[round] = middle - start;
-    r->tg[round] = seconds() - middle;
+    r->tg[round] = nb_seconds() - middle;
     return NB_OK;
 }
 
@@ -178,8 +171,14 @@ static double cache_bytes(const nb_model *m, const nb_bench_how *how)
     return rows * (cache_row(how->k_type, hp->head_dim) + cache_row(how->v_type, hp->head_dim));
 }
 
-static void limits(nb_bench *out, const nb_model *m, const nb_bench_how *how, nk_pool *pool)
+static void limits(nb_bench *out, const nb_model *m, const nk_ops *ops, const nb_bench_how *how,
+                   nk_pool *pool)
 {
+    out->pp_macs = nb_macs_of_prompt(m, how->depth, how->n_prompt);
+    out->mac_rate = nb_macs_rate(ops, pool);
+    out->pp_limit_tok_s = how->n_prompt / (out->pp_macs.int8 / out->mac_rate.int8 +
+                                           out->pp_macs.f32 / out->mac_rate.f32);
+    out->pp_fraction = out->pp_tok_s / out->pp_limit_tok_s;
     out->kv_bytes = cache_bytes(m, how);
     out->bandwidth = read_bandwidth(m, pool);
     out->weight_bytes = m->weight_bytes;
@@ -195,12 +194,12 @@ static nb_status measure(nb_bench *out, const nb_model *m, const nk_ops *ops, nk
                               .k_type = how->k_type,
                               .v_type = how->v_type};
     int32_t first = 0;
-    double start = seconds();
+    double start = nb_seconds();
     NB_TRY(nb_session_open(&r->s, m, ops, pool, &opt, err));
     NB_TRY(nb_session_feed(r->s, &first, 1, NULL, hooks, err));
-    out->load_ms = (seconds() - start) * 1e3;
+    out->load_ms = (nb_seconds() - start) * 1e3;
     NB_TRY(run_rounds(out, r, how->rounds, hooks, err));
-    limits(out, m, how, pool);
+    limits(out, m, ops, how, pool);
     out->rss = nb_rss();
     snprintf(out->level, sizeof out->level, "%s", nk_cpu_level(ops->flags));
     nk_cpu_model(out->cpu, sizeof out->cpu);

@@ -1,8 +1,9 @@
-/* Speed with its limit beside it (perf.md 3.2): prefill and decode rates, and in the same run the
- * read bandwidth over the same mapped pages. */
+/* Speed with its limit beside it (perf.md 3.2): prefill and decode rates, and in the same run what
+ * the instructions alone could multiply and the read bandwidth over the same mapped pages. */
 #ifndef NIBBLE_BENCH_H
 #define NIBBLE_BENCH_H
 
+#include "core/eval/macs.h"
 #include "core/model/chat.h"
 
 typedef struct nb_bench {
@@ -10,12 +11,16 @@ typedef struct nb_bench {
     uint32_t depth;          /* tokens in the cache before the prompt */
     double pp_tok_s, pp_err; /* median, half width of the middle half over rounds */
     double tg_tok_s, tg_err;
-    double bandwidth;   /* bytes/s, read over the mapped weights, same threads */
-    double kv_bytes;    /* of the cache read for a generated token, on average */
-    double limit_tok_s; /* bandwidth / (weights + KV) bytes per token */
-    double fraction;    /* tg / limit */
-    double load_ms;     /* opening a session and one token: the first touch of every page */
-    double ttft_ms;     /* median time of the whole prompt, up to the first logits */
+    nb_macs pp_macs;       /* multiply-adds of the whole prompt */
+    nb_macs mac_rate;      /* of each kind the most that these threads do in a second */
+    double pp_limit_tok_s; /* one kind after the other at that rate */
+    double pp_fraction;    /* pp / limit */
+    double bandwidth;      /* bytes/s, read over the mapped weights, same threads */
+    double kv_bytes;       /* of the cache read for a generated token, on average */
+    double limit_tok_s;    /* bandwidth / (weights + KV) bytes per token */
+    double fraction;       /* tg / limit */
+    double load_ms;        /* opening a session and one token: the first touch of every page */
+    double ttft_ms;        /* median time of the whole prompt, up to the first logits */
     uint64_t weight_bytes, rss;
     uint64_t flat_bytes; /* of a flat copy that was read instead of the file's weights; 0: none */
     char level[16], cpu[96];

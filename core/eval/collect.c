@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "core/base/job.h"
 #include "core/base/str.h"
 
 enum { SLICE = 256, ALONE_BELOW = 32768 }; /* columns; values not worth other threads */
@@ -186,13 +186,6 @@ nb_status nb_collect_count(nb_collected *out, const nb_tok *tok, const char *tex
 /* --- running -----------------------------------------------------------------------------------
  */
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 typedef struct teller {
     const nb_hooks *hooks;
     nb_collected *c;
@@ -220,7 +213,7 @@ static nb_status run_chunks(nb_collected *c, nb_imatrix *im, nb_session *s, cons
 {
     teller t = {hooks, c, opt->n_ctx};
     nb_hooks own = {.progress = tell, .canceled = canceled, .ud = &t};
-    double start = seconds();
+    double start = nb_seconds();
     int32_t bos;
     bool wants_bos = nb_tok_encode(tok, "", 0, NB_TOK_BOS, &bos, 1) == 1;
     int32_t *chunk = nb_alloc(opt->n_ctx, sizeof *chunk, "chunk", err);
@@ -233,7 +226,7 @@ static nb_status run_chunks(nb_collected *c, nb_imatrix *im, nb_session *s, cons
         if (st != NB_OK)
             break;
         c->chunks++;
-        c->seconds = seconds() - start;
+        c->seconds = nb_seconds() - start;
         nb_imatrix_count_chunks(im);
         if (opt->chunk)
             st = opt->chunk(opt->arg, im, c->chunks, err);

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "core/base/job.h"
 #include "core/base/str.h"
 
 typedef struct scorer {
@@ -16,13 +16,6 @@ typedef struct scorer {
     nb_status st; /* of the watch's row */
     nb_err *err;
 } scorer;
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* -log p(target): maximum and logits in float, the sum in double. */
 static double surprise(const float *logits, uint32_t n, int32_t target)
@@ -73,7 +66,7 @@ nb_status nb_eval_read(nb_ppl *out, nb_session *s, const nb_reading *rd, const n
                  .n_vocab = nb_session_model(s)->hp.n_vocab,
                  .watch = watch ? watch : &nobody,
                  .err = err};
-    double start = seconds();
+    double start = nb_seconds();
     if (rd->n_ctx > nb_session_ctx(s))
         return nb_fail(err, NB_REFUSED, "context %u asked, the session holds %u", rd->n_ctx,
                        nb_session_ctx(s));
@@ -92,7 +85,7 @@ nb_status nb_eval_read(nb_ppl *out, nb_session *s, const nb_reading *rd, const n
         if (st != NB_OK)
             break;
         p.chunks = c + 1;
-        figures(&p, &sc, seconds() - start);
+        figures(&p, &sc, nb_seconds() - start);
         if (sc.watch->chunk)
             sc.watch->chunk(sc.watch->arg, &p);
         nb_report(

@@ -3,18 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/base/config.h"
 #include "core/base/file.h"
+#include "core/base/job.h"
 #include "core/quant/run.h"
-
-double nb_run_clock(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* --- open and close ----------------------------------------------------------------------------
  */
@@ -198,11 +191,11 @@ static void tell(nb_run *run)
 static bool ask(nb_run *run)
 {
     pthread_mutex_lock(&run->lock);
-    run->asked_at = nb_run_clock();
+    run->asked_at = nb_seconds();
     pthread_mutex_unlock(&run->lock);
     bool cancel = nb_canceled(run->hooks);
     pthread_mutex_lock(&run->lock);
-    run->held += nb_run_clock() - run->asked_at;
+    run->held += nb_seconds() - run->asked_at;
     run->asked_at = 0;
     pthread_mutex_unlock(&run->lock);
     return cancel;
@@ -215,7 +208,7 @@ bool nb_run_poll(nb_run *run)
     enum { EVERY_US = 20000, STUCK_US = 100000 };
     if (atomic_load_explicit(&run->stop, memory_order_relaxed))
         return false;
-    uint64_t now = (uint64_t)(nb_run_clock() * 1e6), last = atomic_load(&run->polled_us);
+    uint64_t now = (uint64_t)(nb_seconds() * 1e6), last = atomic_load(&run->polled_us);
     if (!run->hooks || now < last + EVERY_US)
         return true;
     if (pthread_mutex_trylock(&run->poll) != 0) {
@@ -232,7 +225,7 @@ bool nb_run_poll(nb_run *run)
     } else {
         tell(run);
     }
-    atomic_store(&run->polled_us, (uint64_t)(nb_run_clock() * 1e6));
+    atomic_store(&run->polled_us, (uint64_t)(nb_seconds() * 1e6));
     pthread_mutex_unlock(&run->poll);
     return !atomic_load(&run->stop);
 }
@@ -356,7 +349,7 @@ static nb_status go(nb_run *run, const nk_ops *ops, nb_lease *lease, nk_pool *po
     run->ops = ops;
     run->hooks = hooks;
     pthread_mutex_lock(&run->lock);
-    run->started_at = nb_run_clock();
+    run->started_at = nb_seconds();
     pthread_mutex_unlock(&run->lock);
     nb_status st = nb_canceled(hooks) ? nb_fail(err, NB_CANCELED, "cancelled")
                                       : encode_all(run, lease, pool, err);
@@ -365,7 +358,7 @@ static nb_status go(nb_run *run, const nk_ops *ops, nb_lease *lease, nk_pool *po
     if (st != NB_OK)
         nb_part_drop(run);
     pthread_mutex_lock(&run->lock);
-    run->ended_at = nb_run_clock();
+    run->ended_at = nb_seconds();
     run->status = st;
     pthread_mutex_unlock(&run->lock);
     if (st == NB_OK)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/job.h"
 #include "core/quant/run.h"
 
 static void merge_tile_stats(nb_run *run)
@@ -121,7 +122,7 @@ void nb_run_look(nb_run *run, nb_run_view *out)
     };
     double now = run->ended_at > 0   ? run->ended_at
                  : run->asked_at > 0 ? run->asked_at
-                                     : nb_run_clock();
+                                     : nb_seconds();
     double share = p->params ? (double)run->weights_done / (double)p->params : 1;
     out->bytes_in = (uint64_t)(share * (double)p->source_bytes);
     out->elapsed = run->started_at > 0 ? now - run->started_at - run->held : 0;

@@ -137,7 +137,6 @@ nb_status nb_run_open_shard(nb_run **out, const nb_plan *plan, const char *path,
 nb_status nb_run_go_pool(nb_run *run, const nk_ops *ops, nk_pool *pool, const nb_hooks *hooks,
                          nb_err *err);
 
-double nb_run_clock(void); /* monotonic seconds */
 /* Asks the hooks when due: false = stop now. Any thread. */
 bool nb_run_poll(nb_run *run);
 /* Records a failure; of several the one earliest in the file stays. Stops the run. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/job.h"
 #include "core/quant/tile.h"
 #include "kernels/finite.h"
 
@@ -382,7 +383,7 @@ static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
         return nb_run_poll(run);
     }
     size_t n = (size_t)nb_tile_bytes(run, &t);
-    double start = nb_run_clock();
+    double start = nb_seconds();
     ask_ahead(run, ws, &t, i);
     nb_stats stats;
     nb_err err;
@@ -394,7 +395,7 @@ static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
     if (!encode_tile(run, ws, &t, i, &stats))
         return false;
     run->mark[i] = nb_mark(ws->out, n);
-    double seconds = nb_run_clock() - start;
+    double seconds = nb_seconds() - start;
     if (nb_pwrite_all(run->fd, ws->out, n, nb_tile_offset(run, &t), run->part, &err) != NB_OK) {
         nb_run_fail(run, i, &err);
         return false;

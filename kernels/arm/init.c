@@ -10,9 +10,13 @@ void nk_ops_init_arm(nk_ops *ops, unsigned cpu_flags)
         return;
     nk_arm_dot_neon(ops);
     nk_arm_float_neon(ops);
+    nk_arm_burst_neon(ops);
     if (!(cpu_flags & NK_CPU_DOTPROD))
         return;
     nk_arm_dot_dotprod(ops);
-    if (cpu_flags & NK_CPU_I8MM)
-        nk_arm_gemm_i8mm(ops);
+    nk_arm_burst_dotprod(ops);
+    if (!(cpu_flags & NK_CPU_I8MM))
+        return;
+    nk_arm_gemm_i8mm(ops);
+    nk_arm_burst_i8mm(ops);
 }

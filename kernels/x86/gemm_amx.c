@@ -341,6 +341,32 @@ FOLDED(trits)
 FOLDED(signed16)
 FOLDED(signed32)
 
+/* Two whole tiles by two, kernels/burst.h. */
+static uint64_t burst(size_t turns)
+{
+    static const tile_config config = {
+        .palette = 1,
+        .row_bytes = {DEEP, DEEP, DEEP, DEEP, DEEP, DEEP, DEEP, DEEP},
+        .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+    _tile_loadconfig(&config);
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    _tile_zero(4);
+    _tile_zero(5);
+    _tile_zero(6);
+    _tile_zero(7);
+    for (size_t i = 0; i < turns; i++) {
+        _tile_dpbssd(0, 4, 6);
+        _tile_dpbssd(1, 4, 7);
+        _tile_dpbssd(2, 5, 6);
+        _tile_dpbssd(3, 5, 7);
+    }
+    _tile_release();
+    return (uint64_t)turns * C_TILES * 16 * 16 * DEEP;
+}
+
 /* --- the table ---------------------------------------------------------------------------------
  */
 
@@ -389,4 +415,5 @@ void nk_x86_gemm_amx(nk_ops *ops)
     };
     for (size_t i = 0; i < countof(rows); i++)
         ops->wide[rows[i].id] = rows[i].wide;
+    ops->burst.int8 = burst;
 }

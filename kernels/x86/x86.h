@@ -31,6 +31,9 @@ void nk_x86_enc_lattice_avx2(nk_ops *ops); /* IQ types on grids, likewise */
 void nk_x86_enc_iq1_avx2(nk_ops *ops);
 void nk_x86_measure_avx2(nk_ops *ops); /* statistics, equal to the C reference's */
 void nk_x86_measure_avx512(nk_ops *ops);
+void nk_x86_burst_avx2(nk_ops *ops); /* what the level could multiply at most */
+void nk_x86_burst_avxvnni(nk_ops *ops);
+void nk_x86_burst_avx512(nk_ops *ops);
 void nk_x86_ops_avx2(nk_ops *ops); /* norm, rope, softmax, silu */
 void nk_x86_attn_avx2(nk_ops *ops);
 

@@ -60,6 +60,12 @@ static void bench_json(const char *model, const nb_bench *b, const char *how,
     nb_jout_key(&w, "predict"), nb_jout_u64(&w, b->n_gen);
     nb_jout_key(&w, "pp_tok_s"), nb_jout_double(&w, b->pp_tok_s);
     nb_jout_key(&w, "pp_err"), nb_jout_double(&w, b->pp_err);
+    nb_jout_key(&w, "pp_int8_macs"), nb_jout_double(&w, b->pp_macs.int8);
+    nb_jout_key(&w, "pp_f32_macs"), nb_jout_double(&w, b->pp_macs.f32);
+    nb_jout_key(&w, "int8_mac_rate"), nb_jout_double(&w, b->mac_rate.int8);
+    nb_jout_key(&w, "f32_mac_rate"), nb_jout_double(&w, b->mac_rate.f32);
+    nb_jout_key(&w, "pp_limit_tok_s"), nb_jout_double(&w, b->pp_limit_tok_s);
+    nb_jout_key(&w, "pp_fraction"), nb_jout_double(&w, b->pp_fraction);
     nb_jout_key(&w, "tg_tok_s"), nb_jout_double(&w, b->tg_tok_s);
     nb_jout_key(&w, "tg_err"), nb_jout_double(&w, b->tg_err);
     nb_jout_key(&w, "bandwidth"), nb_jout_double(&w, b->bandwidth);
@@ -83,7 +89,10 @@ static void bench_text(const nb_bench *b, const char *how, const nb_bench_draft 
     printf("%s, level %s, %u threads, %s of weights and %s of cache per token, %s resident\n",
            b->cpu, b->level, b->threads, nb_human_bytes(weights, b->weight_bytes),
            nb_human_bytes(kv, (uint64_t)b->kv_bytes), nb_human_bytes(rss, b->rss));
-    printf("prefill %5u tokens  %9.1f tok/s  +/- %.1f\n", b->n_prompt, b->pp_tok_s, b->pp_err);
+    printf("prefill %5u tokens  %9.1f tok/s  +/- %.1f   %.0f %% of %.1f, the limit at %.0f G int8 "
+           "and %.0f G f32 multiply-adds/s\n",
+           b->n_prompt, b->pp_tok_s, b->pp_err, 100 * b->pp_fraction, b->pp_limit_tok_s,
+           b->mac_rate.int8 * 1e-9, b->mac_rate.f32 * 1e-9);
     printf("decode  %5u tokens  %9.1f tok/s  +/- %.1f   %.0f %% of %.1f, the limit at %s/s\n",
            b->n_gen, b->tg_tok_s, b->tg_err, 100 * b->fraction, b->limit_tok_s,
            nb_human_bytes(bandwidth, (uint64_t)b->bandwidth));
@@ -250,16 +259,18 @@ static nb_status run_bench(ui_ctx *ctx, nb_err *err)
 const ui_cmd ui_cmd_bench = {
     .name = "bench",
     .args = "[MODEL]",
-    .summary = "prefill and decode speed, with the bandwidth limit of the same run",
+    .summary = "prefill and decode speed, with the limits of the same run",
     .details =
         "The result is kept for this file and machine, unless at depth, --flat or with a\n"
         "cache of another type: the Models screen shows it as measured.\n"
         "--draft: the same greedy answer twice, as chat --draft gives it.\n"
         "JSON keys: model, cpu, level, threads, depth, prompt, predict, pp_tok_s, pp_err,\n"
-        "tg_tok_s, tg_err, bandwidth (bytes/s), kv_bytes (of the cache, read per token),\n"
-        "tg_limit_tok_s, tg_fraction (of that limit: weights and cache), load_ms, ttft_ms,\n"
-        "weight_bytes, rss, flat_bytes (0: none), draft (null, or how, answer: its tokens,\n"
-        "drafted_tokens, accepted_tokens, tok_s, alone_tok_s).\n"
+        "pp_int8_macs, pp_f32_macs (multiply-adds of the prompt: block types; float types and\n"
+        "attention), int8_mac_rate, f32_mac_rate (the most in a second, from registers),\n"
+        "pp_limit_tok_s, pp_fraction (of that limit), tg_tok_s, tg_err, bandwidth (bytes/s),\n"
+        "kv_bytes (of the cache, read per token), tg_limit_tok_s, tg_fraction (of that limit:\n"
+        "weights and cache), load_ms, ttft_ms, weight_bytes, rss, flat_bytes (0: none), draft\n"
+        "(null, or how, answer: its tokens, drafted_tokens, accepted_tokens, tok_s, alone_tok_s).\n"
         "--tune: types run on AMX tiles only where this found them faster; sums are the same.\n"
         "JSON keys: cpu, level, types (type, gain, used).",
     .opt = bench_opt,
