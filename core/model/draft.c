@@ -12,11 +12,11 @@ enum {
     PAUSE_MOST = 512,
 };
 
-/* What one more column adds to a pass over the weights. Measured with AVX2 on one core of an AMD
- * EPYC (Zen 3), CPU time of nk_matmul over 3 MB of weights, medians of q4_K, q5_K, q6_K, q8_0 and
- * q4_0 against one column: 2 columns 1.8, 3 2.6, 4 3.0, 5 3.8, 7 5.0, 9 5.2. That is 0.5 to 1 each
- * while products wait for nothing; of a pass that waits for memory as long as it computes, half. */
-static const double COLUMN_COST = 0.4;
+/* What one more column adds to a pass over the weights. Measured with AVX2 on two cores of an AMD
+ * EPYC (Zen 3), nk_matmul over 64 MB of weights, least of many times against one column: 2 columns
+ * 1.05 (f16) to 1.3 (q6_K), 3 1.1 to 1.6, 4 1.3 to 1.65, 5 1.4 to 1.9, 6 1.5 to 2.2; 7, as panels,
+ * 2.0 to 2.9. */
+static const double COLUMN_COST = 0.2;
 /* Share of right guesses assumed at first and after a pause: a text repeats itself seldom, a model
  * in fewer bits mostly agrees. And what an observation weighs. */
 static const double LOOKUP_HOPE = 0.5, MODEL_HOPE = 0.8, RECENT = 0.2;
