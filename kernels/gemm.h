@@ -4,8 +4,8 @@
  * the floats; a type brings an unpack function.
  *
  * The order of one element's sum is fixed, so that one row alone (nk_ops.dot), a few rows against
- * one column (nk_ops.rows) and panels (nk_ops.gemm) give the same bits on every level that has
- * them, whatever the shape of the product:
+ * one column (nk_ops.rows) or a few (nk_ops.few) and panels (nk_ops.gemm) give the same bits on
+ * every level that has them, whatever the shape of the product:
  *   blocks of NK_LEN       s = fma(s, d_w * d_x, int), then s = fma(s, m_w, s_x) with a min,
  *                          block by block; int is the exact integer sum of the block
  *                         (nvfp4: group by group of 16)
@@ -27,6 +27,7 @@ enum {
     NK_PANEL_ROWS = 16,
     NK_GROUP = 4,     /* columns of block types */
     NK_GROUP_F = 12,  /* of floats: with a panel they fill L1 */
+    NK_FEW = 6,       /* columns that pay no panel where a level has nk_ops.few */
     NK_WIDE = 16,     /* columns of block types where a level has nk_wide */
     NK_WIDE_FROM = 6, /* fewer columns would leave most of a wide group empty */
     NK_PARTS = NK_CHUNK / NK_LEN,
@@ -115,6 +116,20 @@ typedef struct nk_gemm {
 /* The dots of rows 0..rows-1 (row_size bytes apart) with one encoded column: y[rows]. */
 typedef void nk_rows_fn(size_t n, const void *w, size_t row_size, size_t rows, const void *x,
                         float *y);
+
+/* Rows against two to NK_FEW columns: weights are unpacked once for several columns, into
+ * registers, not into a panel. */
+typedef struct nk_few {
+    size_t n; /* weights of a row */
+    const void *w;
+    size_t row_size, rows; /* bytes from row to row */
+    const void *x;         /* the first chunk's groups: nk_columns, or one nk_columns_f */
+    size_t x_step;         /* bytes from chunk to chunk */
+    size_t m;              /* columns */
+    float *y;              /* column j, row r: y[j * y_stride + r] */
+    size_t y_stride;
+} nk_few;
+typedef void nk_few_fn(const nk_few *p);
 
 /* Column c of a group from its chunk of n activations encoded as `with`: q8_0, q8_1 or q8_K. The
  * first fills q, the second q8. */

@@ -1,8 +1,8 @@
 #include "kernels/ops.h"
 
 /* One work list of row tiles over all matrices. A tile's weights stay in cache while every column
- * passes over them: as panels (gemm.h) where the type has them and there are two columns or more,
- * else row by row. Either way each element is summed in one order over the whole row, so neither
+ * passes over them: a few columns at once or as panels (gemm.h) where the type has these, else row
+ * by row. Either way each element is summed in one order over the whole row, so neither
  * tiles nor threads nor m can change its bits. */
 
 enum {
@@ -33,8 +33,8 @@ typedef struct mm {
     /* The columns as each activation type, column j at enc[t] + j*enc_size[t]; NULL = unused */
     const unsigned char *enc[NK_TYPE_SLOTS];
     size_t enc_size[NK_TYPE_SLOTS];
-    /* and for panels, group g of chunk k at packed[t] + (k*groups(t) + g) * its size, see packing
-     */
+    /* and for panels or a few at once, group g of chunk k at packed[t] + (k*groups(t) + g) * its
+     * size, see packing */
     const unsigned char *packed[NK_TYPE_SLOTS];
     bool wide[NK_TYPE_SLOTS]; /* packed in groups of NK_WIDE */
     unsigned char *out;       /* what encode_columns and pack_groups fill, of type with */
@@ -56,7 +56,7 @@ static size_t div_up(size_t v, size_t by)
     return (v + by - 1) / by;
 }
 
-/* How the columns of one activation type are packed for panels. */
+/* How the columns of one activation type are packed for panels, and for a few at once. */
 typedef struct packing {
     size_t group;  /* columns */
     size_t size;   /* bytes of a group's chunk */
@@ -96,12 +96,20 @@ size_t nk_matmul_scratch(size_t cols, size_t m)
     return total;
 }
 
-/* Whichever way it goes, each element has the same bits. */
-static bool by_panels(const mm *a, const nk_matrix *w)
+/* How a matrix meets its columns. Whichever way it goes, each element has the same bits. */
+typedef enum way {
+    BY_COLUMN,
+    BY_FEW,
+    BY_PANELS,
+} way;
+
+static way way_of(const mm *a, const nk_matrix *w)
 {
     const nk_gemm *g = &a->ops->gemm[w->type->id];
+    if (a->m > 1 && a->m <= NK_FEW && a->ops->few[w->type->id])
+        return BY_FEW;
     size_t few = !a->ops->rows[w->type->id] ? 1 : g->slow_unpack ? BY_ROWS_SLOW : BY_ROWS;
-    return a->m > few && g->unpack;
+    return a->m > few && g->unpack ? BY_PANELS : BY_COLUMN;
 }
 
 /* Whether all matrices that share these activations have a wide product and the columns pay it. */
@@ -110,7 +118,8 @@ static bool by_wide(const mm *a, nk_type_id with)
     bool all = a->m >= NK_WIDE_FROM;
     for (size_t i = 0; all && i < a->count; i++) {
         const nk_type *t = a->w[i]->type;
-        all = t->dot_with != with || !by_panels(a, a->w[i]) || a->ops->wide[t->id].run;
+        way by = t->dot_with == with ? way_of(a, a->w[i]) : BY_COLUMN;
+        all = by == BY_COLUMN || (by == BY_PANELS && a->ops->wide[t->id].run);
     }
     return all;
 }
@@ -164,29 +173,29 @@ static void encode_all(mm *a, nk_pool *pool, void *scratch)
     unsigned char *at = (unsigned char *)scratch + (round_up(base, ALIGN) - base);
     for (size_t i = 0; i < a->count; i++) {
         nk_type_id with = a->w[i]->type->dot_with;
-        bool panels = by_panels(a, a->w[i]);
+        bool packed = way_of(a, a->w[i]) != BY_COLUMN;
         a->wide[with] = by_wide(a, with);
         packing p = packing_of(with, a->wide[with], a->m);
-        if (panels ? a->packed[with] : a->enc[with])
+        if (packed ? a->packed[with] : a->enc[with])
             continue;
         a->enc_size[with] = encoded_size(nk_type_get(with), a->cols);
-        if (with == NK_F32 && !panels) {
+        if (with == NK_F32 && !packed) {
             a->enc[with] = (const unsigned char *)a->x;
             continue;
         }
         a->with = with;
         a->out = at;
-        size_t items = panels ? p.groups : a->m, each = panels ? p.group * a->cols : a->cols;
-        nk_pool_fn *fn = panels ? pack_groups : encode_columns;
+        size_t items = packed ? p.groups : a->m, each = packed ? p.group * a->cols : a->cols;
+        nk_pool_fn *fn = packed ? pack_groups : encode_columns;
         if (items * each < ALONE_BELOW / 4)
             fn(a, 0, items, 0);
         else
             nk_parallel(pool, items, 1 + ALONE_BELOW / 16 / each, fn, a);
-        if (panels)
+        if (packed)
             a->packed[with] = at;
         else
             a->enc[with] = at;
-        at += panels ? packed_size(with, a->wide[with], a->cols, a->m)
+        at += packed ? packed_size(with, a->wide[with], a->cols, a->m)
                      : round_up(a->m * a->enc_size[with], ALIGN);
     }
 }
@@ -258,6 +267,24 @@ static void run_rows(const mm *a, size_t which, size_t begin, size_t end)
             y[r] = dot(a->cols, rows + r * w->row_size, x);
         }
     }
+}
+
+/* Rows [begin, end) of one matrix against all columns, which are few. */
+static void run_few(const mm *a, size_t which, size_t begin, size_t end)
+{
+    const nk_matrix *w = a->w[which];
+    nk_type_id with = w->type->dot_with;
+    packing x = packing_of(with, false, a->m);
+    nk_few p = {.n = a->cols,
+                .w = (const unsigned char *)w->data + begin * w->row_size,
+                .row_size = w->row_size,
+                .rows = end - begin,
+                .x = a->packed[with],
+                .x_step = x.groups * x.size,
+                .m = a->m,
+                .y = a->y[which] + begin,
+                .y_stride = a->y_stride[which]};
+    a->ops->few[w->type->id](&p);
 }
 
 /* Unpacks chunk k of rows [begin, end), at most PANELS panels; a short last panel repeats its last
@@ -374,8 +401,11 @@ static void run_panels(const mm *a, size_t which, size_t begin, size_t end)
 
 static void run_tile(const mm *a, size_t which, size_t begin, size_t end)
 {
-    if (by_panels(a, a->w[which]))
+    way by = way_of(a, a->w[which]);
+    if (by == BY_PANELS)
         run_panels(a, which, begin, end);
+    else if (by == BY_FEW)
+        run_few(a, which, begin, end);
     else if (a->ops->rows[a->w[which]->type->id])
         run_columns(a, which, begin, end);
     else

@@ -42,6 +42,7 @@ struct nk_ops {
     nk_dot_fn *dot[NK_TYPE_SLOTS];
     nk_dot4_fn *dot4[NK_TYPE_SLOTS]; /* NULL: call dot four times */
     nk_rows_fn *rows[NK_TYPE_SLOTS]; /* NULL: call dot for each row */
+    nk_few_fn *few[NK_TYPE_SLOTS];   /* for two to NK_FEW columns in place of gemm; NULL: none */
     nk_gemm gemm[NK_TYPE_SLOTS];     /* for two columns and more; the bits of dot */
     nk_columns_fn *columns_pack;     /* what every gemm's run of a block type takes */
     nk_wide wide[NK_TYPE_SLOTS];     /* in place of gemm's run for NK_WIDE_FROM and more */

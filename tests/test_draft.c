@@ -134,7 +134,7 @@ static void check_same(const char *label, rig *r, nb_session *by, const nb_sampl
     nb_err err = {0};
     check(nb_sampler_open(&smp, set, r->model->hp.n_vocab, &err) == NB_OK, "%s", err.msg);
     if (by)
-        check(nb_draft_open(&d, by, 0.1, CTX, &err) == NB_OK, "%s", err.msg);
+        check(nb_draft_open(&d, by, 0.1, 0.2, CTX, &err) == NB_OK, "%s", err.msg);
     feed_prompt(r->session, r->model, PROMPT);
     make_alone(r->session, smp, alone);
     nb_sampler_reset(smp, set);
@@ -145,6 +145,21 @@ static void check_same(const char *label, rig *r, nb_session *by, const nb_sampl
               label, by ? "model" : "known", (double)set->temp, i, alone[i], drafted[i]);
     nb_draft_close(&d);
     nb_sampler_close(&smp);
+}
+
+CHECK_TEST(draft, a_column_costs_least_where_weights_are_read_once_for_a_few)
+{
+    const arch_row *row;
+    double cost[3] = {0};
+    for (size_t i = arch_rows(&row) ? 0 : 3; i < 3; i++) { /* floats, blocks, neither */
+        rig r;
+        arch_row_write(test_path(test_tmpdir(), "c"), &row[0], i ? NK_Q8_0 : NK_F32);
+        rig_open(&r, test_path(test_tmpdir(), "c"));
+        memset(r.ops.few, i < 2, sizeof r.ops.few); /* there or not, never called */
+        cost[i] = nb_draft_column_cost(r.model, &r.ops);
+        rig_close(&r);
+    }
+    check(cost[0] < cost[1] && cost[1] < cost[2], "%g, %g, %g", cost[0], cost[1], cost[2]);
 }
 
 CHECK_TEST(draft, tokens_are_the_same_for_every_architecture_tui_13)
@@ -199,7 +214,7 @@ CHECK_TEST(draft, guesses_leave_the_distribution_as_it_is)
     unsigned *seen = calloc(n_vocab, sizeof *seen);
     double *p = calloc(n_vocab, sizeof *p), sum = 0, rare = 0, rare_seen = 0, chi = 0;
     check(nb_sampler_open(&smp, &set, n_vocab, &err) == NB_OK &&
-              nb_draft_open(&d, low.session, 0.1, CTX, &err) == NB_OK,
+              nb_draft_open(&d, low.session, 0.1, 0.2, CTX, &err) == NB_OK,
           "%s", err.msg);
     for (int i = 0; i < DRAWS; i++) {
         size_t count, n;
@@ -259,7 +274,7 @@ CHECK_TEST(draft, lookup_goes_on_as_the_text_did)
     nb_err err = {0};
     const nb_sampling greedy = nb_sampling_greedy();
     check(nb_sampler_open(&smp, &greedy, 16, &err) == NB_OK &&
-              nb_draft_open(&d, NULL, 0, CTX, &err) == NB_OK,
+              nb_draft_open(&d, NULL, 0, 0.2, CTX, &err) == NB_OK,
           "%s", err.msg);
     for (size_t i = 0; i < countof(row); i++) {
         int32_t out[NB_MAX_TRY];
@@ -287,7 +302,7 @@ CHECK_TEST(draft, stops_after_misses_and_grows_with_hits)
     size_t wrong = 0, count, first, last = 0;
     int32_t out[NB_MAX_TRY];
     check(nb_sampler_open(&smp, &greedy, 16, &err) == NB_OK &&
-              nb_draft_open(&d, NULL, 0, CTX, &err) == NB_OK,
+              nb_draft_open(&d, NULL, 0, 0.2, CTX, &err) == NB_OK,
           "%s", err.msg);
     for (int i = 0; i < 1000; i++) {
         nb_draft_next(d, same, 8, 4, smp, out, 15, &count, NULL, &err);

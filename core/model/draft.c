@@ -12,11 +12,12 @@ enum {
     PAUSE_MOST = 512,
 };
 
-/* What one more column adds to a pass over the weights. Measured with AVX2 on one core of an AMD
- * EPYC (Zen 3), CPU time of nk_matmul over 3 MB of weights, medians of q4_K, q5_K, q6_K, q8_0 and
- * q4_0 against one column: 2 columns 1.8, 3 2.6, 4 3.0, 5 3.8, 7 5.0, 9 5.2. That is 0.5 to 1 each
- * while products wait for nothing; of a pass that waits for memory as long as it computes, half. */
-static const double COLUMN_COST = 0.4;
+/* What one more column adds to a pass over the weights: f32, f16 and bf16, block types, and those
+ * that have no kernel for a few columns here. Measured with AVX2 on two cores of an AMD EPYC
+ * (Zen 3), nk_matmul over 64 MB of weights, least of many times against one column: f16 2 columns
+ * 1.05, 4 1.3, 6 1.5 to 1.7; q4_K, q5_K, q6_K, q8_0 and q4_0 1.05 to 1.3, 1.35 to 1.65, 1.8 to 2.2;
+ * as panels 1.5 to 1.8, 2 to 3, and more. */
+static const double FEW_FLOATS = 0.12, FEW_BLOCKS = 0.2, NOT_FEW = 0.4;
 /* Share of right guesses assumed at first and after a pause: a text repeats itself seldom, a model
  * in fewer bits mostly agrees. And what an observation weighs. */
 static const double LOOKUP_HOPE = 0.5, MODEL_HOPE = 0.8, RECENT = 0.2;
@@ -24,20 +25,37 @@ static const double LOOKUP_HOPE = 0.5, MODEL_HOPE = 0.8, RECENT = 0.2;
 struct nb_draft {
     nb_session *by; /* borrowed; NULL: lookup */
     nb_sampler *sampler;
-    double cost;
+    double cost, column;
     int32_t *text; /* [n_ctx + 1] what `by` is to go on with; NULL for lookup */
     uint32_t n_ctx;
     double right; /* share of right guesses, lately */
     uint32_t pause, next_pause;
 };
 
-nb_status nb_draft_open(nb_draft **out, nb_session *by, double cost, uint32_t n_ctx, nb_err *err)
+double nb_draft_column_cost(const nb_model *m, const nk_ops *ops)
+{
+    double bytes = 0, cost = 0;
+    for (uint32_t l = 0; l < m->hp.n_layer; l++)
+        for (size_t i = 0; i < NB_SLOT_COUNT; i++) {
+            const nk_matrix *w = &m->layer[l].w[i];
+            if (!w->data || w->rows < 2) /* vectors are no product */
+                continue;
+            double size = (double)w->rows * (double)w->row_size;
+            double one = w->type->is_float ? FEW_FLOATS : FEW_BLOCKS;
+            bytes += size;
+            cost += size * (ops->few[w->type->id] ? one : NOT_FEW);
+        }
+    return bytes > 0 ? cost / bytes : NOT_FEW;
+}
+
+nb_status nb_draft_open(nb_draft **out, nb_session *by, double cost, double column, uint32_t n_ctx,
+                        nb_err *err)
 {
     nb_sampling greedy = nb_sampling_greedy();
     nb_draft *d = nb_alloc(1, sizeof *d, "draft", err);
     if (!d)
         return NB_NOMEM;
-    *d = (nb_draft){.by = by, .cost = by ? cost : 0, .n_ctx = n_ctx};
+    *d = (nb_draft){.by = by, .cost = by ? cost : 0, .column = column, .n_ctx = n_ctx};
     nb_draft_reset(d);
     nb_status st = NB_OK;
     if (by) {
@@ -89,7 +107,7 @@ static size_t worth(const nb_draft *d, size_t most)
     for (size_t k = 1; k <= most; k++) {
         chance *= d->right;
         tokens += chance;
-        double rate = tokens / (1 + (double)k * (d->cost + COLUMN_COST));
+        double rate = tokens / (1 + (double)k * (d->cost + d->column));
         if (rate > best) {
             best = rate;
             count = k;

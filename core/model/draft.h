@@ -18,8 +18,12 @@
 typedef struct nb_draft nb_draft;
 
 /* by: session of the model that guesses, borrowed, to be used by nobody else; NULL: lookup. cost:
- * of one of its tokens, in passes of the asker's model. n_ctx: tokens of the asker's context. */
-nb_status nb_draft_open(nb_draft **out, nb_session *by, double cost, uint32_t n_ctx, nb_err *err);
+ * of one of its tokens, in passes of the asker's model; column: what one more token adds to such a
+ * pass. n_ctx: tokens of the asker's context. */
+nb_status nb_draft_open(nb_draft **out, nb_session *by, double cost, double column, uint32_t n_ctx,
+                        nb_err *err);
+/* The latter, for a model by these kernels. */
+double nb_draft_column_cost(const nb_model *m, const nk_ops *ops);
 void nb_draft_close(nb_draft **d);
 /* Forgets how it went: another conversation begins. */
 void nb_draft_reset(nb_draft *d);

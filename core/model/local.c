@@ -173,7 +173,8 @@ static nb_status open_draft(nb_local *l, const char *how, nb_draft **out, nb_loc
         NB_TRY(open_drafter(by, l, how, hooks, err));
         cost = mine > 0 ? (double)(*by)->model->weight_bytes / mine : 1;
     }
-    return nb_draft_open(out, *by ? (*by)->session : NULL, cost, nb_session_ctx(l->session), err);
+    return nb_draft_open(out, *by ? (*by)->session : NULL, cost,
+                         nb_draft_column_cost(l->model, l->ops), nb_session_ctx(l->session), err);
 }
 
 nb_status nb_local_draft(nb_local *l, const char *how, const nb_hooks *hooks, nb_err *err)

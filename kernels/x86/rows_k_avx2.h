@@ -53,25 +53,6 @@ typedef struct side {
     __m256i min;                         /* likewise: sums of min * x */
 } side;
 
-/* Words k = 0..3 of 32 bits, from 16 bytes at w[r] + at, less the first two if they are another
- * field's: v[k] has row r's in lane r. */
-NK_INLINE void words_of_8(const char *const w[SIDE], size_t at, const bool less_2, __m256i v[4])
-{
-    __m256i t[4];
-#pragma GCC unroll 4
-    for (int k = 0; k < 4; k++) {
-        t[k] = _mm256_setr_m128i(load16(w[k] + at), load16(w[k + 4] + at));
-        if (less_2)
-            t[k] = _mm256_srli_si256(t[k], 2);
-    }
-    __m256i a = _mm256_unpacklo_epi32(t[0], t[1]), b = _mm256_unpacklo_epi32(t[2], t[3]);
-    __m256i c = _mm256_unpackhi_epi32(t[0], t[1]), d = _mm256_unpackhi_epi32(t[2], t[3]);
-    v[0] = _mm256_unpacklo_epi64(a, b);
-    v[1] = _mm256_unpackhi_epi64(a, b);
-    v[2] = _mm256_unpacklo_epi64(c, d);
-    v[3] = _mm256_unpackhi_epi64(c, d);
-}
-
 /* One byte per group of 32, four groups a lane, times x's sums of them. */
 NK_INLINE __m256i bytes_by_sums(__m256i bytes, const int16_t sum32[2][2])
 {
@@ -86,19 +67,14 @@ typedef void side_fn(const char *const w[SIDE], size_t at, const column *c, side
 /* q4_K and q5_K begin d, dmin, then 6-bit scales and mins of eight groups in 12 bytes. */
 NK_INLINE void side_six_bits(const char *const w[SIDE], size_t at, const column *c, side *s)
 {
-    const __m256i low6 = _mm256_set1_epi8(63), low4 = _mm256_set1_epi8(15);
-    const __m256i top = _mm256_set1_epi8(48), zero = _mm256_setzero_si256();
-    __m256i v[4];
+    const __m256i zero = _mm256_setzero_si256();
+    __m256i v[4], scale[2], min[2];
     words_of_8(w, at, false, v);
     floats_of(v[0], &s->d, &s->dmin);
-    __m256i lo = _mm256_and_si256(v[2], low6);
-    __m256i hi = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(v[3], 4), low4),
-                                 _mm256_and_si256(_mm256_srli_epi16(v[2], 2), top));
-    s->min = _mm256_add_epi32(bytes_by_sums(lo, c->sum32), bytes_by_sums(hi, c->sum32 + 4));
-    lo = _mm256_and_si256(v[1], low6);
-    hi = _mm256_or_si256(_mm256_and_si256(v[3], low4),
-                         _mm256_and_si256(_mm256_srli_epi16(v[1], 2), top));
-    __m256i row[2] = {_mm256_unpacklo_epi32(lo, hi), _mm256_unpackhi_epi32(lo, hi)};
+    six_bits_of_8(v, scale, min);
+    s->min = _mm256_add_epi32(bytes_by_sums(min[0], c->sum32), bytes_by_sums(min[1], c->sum32 + 4));
+    __m256i row[2] = {_mm256_unpacklo_epi32(scale[0], scale[1]),
+                      _mm256_unpackhi_epi32(scale[0], scale[1])};
 #pragma GCC unroll 4
     for (int k = 0; k < 4; k++) {
         __m256i one = row[k / 2];

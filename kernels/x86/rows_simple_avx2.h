@@ -15,20 +15,6 @@
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
-/* The f16 at w[r] + at of eight rows. Gathered by the scalar ports: the vector ports are what these
- * kernels wait for. */
-NK_INLINE __m256 f16_of_8(const char *const w[SIDE], size_t at)
-{
-    uint64_t half[2] = {0, 0};
-#pragma GCC unroll 8
-    for (int r = 0; r < SIDE; r++) {
-        uint16_t h;
-        memcpy(&h, w[r] + at, sizeof h);
-        half[r / 4] |= (uint64_t)h << (16 * (r % 4));
-    }
-    return _mm256_cvtph_ps(_mm_set_epi64x((long long)half[1], (long long)half[0]));
-}
-
 /* mxfp4's, as e8m0_of_blocks has them. */
 NK_INLINE __m256 e8m0_of_8(const char *const w[SIDE], size_t at)
 {

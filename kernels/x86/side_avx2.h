@@ -73,6 +73,53 @@ NK_INLINE void floats_of(__m256i v, __m256 *first, __m256 *second)
     *second = _mm256_cvtph_ps(_mm256_extracti128_si256(v, 1));
 }
 
+/* The f16 at w[r] + at of eight rows. Gathered by the scalar ports: the vector ports are what these
+ * kernels wait for. */
+NK_INLINE __m256 f16_of_8(const char *const w[SIDE], size_t at)
+{
+    uint64_t half[2] = {0, 0};
+#pragma GCC unroll 8
+    for (int r = 0; r < SIDE; r++) {
+        uint16_t h;
+        memcpy(&h, w[r] + at, sizeof h);
+        half[r / 4] |= (uint64_t)h << (16 * (r % 4));
+    }
+    return _mm256_cvtph_ps(_mm_set_epi64x((long long)half[1], (long long)half[0]));
+}
+
+/* Words k = 0..3 of 32 bits, from 16 bytes at w[r] + at, less the first two if they are another
+ * field's: v[k] has row r's in lane r. */
+NK_INLINE void words_of_8(const char *const w[SIDE], size_t at, const bool less_2, __m256i v[4])
+{
+    __m256i t[4];
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++) {
+        t[k] = _mm256_setr_m128i(load16(w[k] + at), load16(w[k + 4] + at));
+        if (less_2)
+            t[k] = _mm256_srli_si256(t[k], 2);
+    }
+    __m256i a = _mm256_unpacklo_epi32(t[0], t[1]), b = _mm256_unpacklo_epi32(t[2], t[3]);
+    __m256i c = _mm256_unpackhi_epi32(t[0], t[1]), d = _mm256_unpackhi_epi32(t[2], t[3]);
+    v[0] = _mm256_unpacklo_epi64(a, b);
+    v[1] = _mm256_unpackhi_epi64(a, b);
+    v[2] = _mm256_unpacklo_epi64(c, d);
+    v[3] = _mm256_unpackhi_epi64(c, d);
+}
+
+/* The first 16 bytes of eight blocks of q4_K or q5_K as words_of_8 has them: scales and mins of
+ * groups 0..3, then of 4..7, row r's four bytes in lane r. */
+NK_INLINE void six_bits_of_8(const __m256i v[4], __m256i scale[2], __m256i min[2])
+{
+    const __m256i low6 = _mm256_set1_epi8(63), low4 = _mm256_set1_epi8(15);
+    const __m256i top = _mm256_set1_epi8(48);
+    scale[0] = _mm256_and_si256(v[1], low6);
+    min[0] = _mm256_and_si256(v[2], low6);
+    scale[1] = _mm256_or_si256(_mm256_and_si256(v[3], low4),
+                               _mm256_and_si256(_mm256_srli_epi16(v[1], 2), top));
+    min[1] = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(v[3], 4), low4),
+                             _mm256_and_si256(_mm256_srli_epi16(v[2], 2), top));
+}
+
 /* The compiler may not look through these: it would keep x, which every row reads, in registers it
  * then lacks, put off additions until their terms are spilled, and take scales out of the vectors
  * they were stored from, all of which costs more than the loads and stores asked for. */

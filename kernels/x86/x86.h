@@ -12,10 +12,12 @@ void nk_x86_dot_levels_avx2(nk_ops *ops);  /* nvfp4 */
 void nk_x86_dot_grid_avx2(nk_ops *ops);    /* IQ types on grids, iq4_xs */
 void nk_x86_flat_avx2(nk_ops *ops);        /* their flat blocks, and making these */
 void nk_x86_dot_lattice_avx2(nk_ops *ops); /* panels of these and of q1_0 */
-void nk_x86_gemm_avx2(nk_ops *ops);        /* panels of all other types */
-void nk_x86_dot_avxvnni(nk_ops *ops);      /* simple types with VNNI */
-void nk_x86_dot_k_avxvnni(nk_ops *ops);    /* K types and trits */
-void nk_x86_gemm_avxvnni(nk_ops *ops);     /* products of panels */
+void nk_x86_few_avx2(nk_ops *ops);         /* a few columns of simple types and K types */
+void nk_x86_few_float_avx2(nk_ops *ops);
+void nk_x86_gemm_avx2(nk_ops *ops);     /* panels of all other types */
+void nk_x86_dot_avxvnni(nk_ops *ops);   /* simple types with VNNI */
+void nk_x86_dot_k_avxvnni(nk_ops *ops); /* K types and trits */
+void nk_x86_gemm_avxvnni(nk_ops *ops);  /* products of panels */
 void nk_x86_dot_avx512(nk_ops *ops);
 void nk_x86_dot_k_avx512(nk_ops *ops);
 void nk_x86_gemm_avx512(nk_ops *ops);
