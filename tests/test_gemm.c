@@ -3,6 +3,7 @@
  * test_kernels.c's matter: there they meet the C rows. */
 #include "tests/check.h"
 #include "tests/kernels.h"
+#include "tests/pairs.h"
 #include "tests/util.h"
 
 #include <math.h>
@@ -76,7 +77,7 @@ static void check_product(const product *p, size_t m, nk_pool *pool)
     for (size_t j = 0; j < m; j++) {
         ops->encode[with->id](p->x + j * cols, column, 1, cols, NULL);
         for (size_t r = 0; r < rows; r++) {
-            float want = ops->dot[t->id](cols, p->data + r * p->w.row_size, column);
+            float want = test_dot_of(ops, t, cols, p->data + r * p->w.row_size, column);
             check(bits_of(y[j * rows + r]) == bits_of(want),
                   "%s %s, %zu rows of %zu, %zu columns: row %zu of column %zu is %.9g, dot %.9g",
                   p->lv->name, t->name, rows, cols, m, r, j, (double)y[j * rows + r], (double)want);
