@@ -198,7 +198,7 @@ static nb_status run_tune(ui_ctx *ctx, nb_err *err)
     NB_TRY(nk_cpu_cap(nk_cpu_detect(), ctx->cfg.cpu, &flags, err));
     nk_ops_init(&all, flags);
     NB_TRY(nk_pool_open(&pool, ctx->threads, err));
-    nb_status st = nb_tune_run(&t, &all, pool, &hooks, err);
+    nb_status st = nb_tune_run(&t, &all, pool, NB_TUNE_BYTES, &hooks, err);
     nk_pool_close(&pool);
     ui_ctx_done(ctx);
     NB_TRY(st);
@@ -260,7 +260,9 @@ const ui_cmd ui_cmd_bench = {
         "tg_limit_tok_s, tg_fraction (of that limit: weights and cache), load_ms, ttft_ms,\n"
         "weight_bytes, rss, flat_bytes (0: none), draft (null, or how, answer: its tokens,\n"
         "drafted_tokens, accepted_tokens, tok_s, alone_tok_s).\n"
-        "--tune: types run on AMX tiles only where this found them faster; sums are the same.\n"
+        "--tune: types run on AMX tiles only where this found them faster. Sums are the same, but\n"
+        "those of F16 and BF16 weights, which differ in their last bits: these go that way for\n"
+        "prompts and answers alike, and only if answers lose nothing.\n"
         "JSON keys: cpu, level, types (type, gain, used).",
     .opt = bench_opt,
     .n_opt = B_COUNT,
