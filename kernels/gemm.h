@@ -15,7 +15,8 @@
  *                          of k by fma; added up as lanes i and i+4, then i and i+2, then 0 and 1;
  *                          then s = s + chunk
  * where s begins at 0 (the first chunk of floats is s). Integers cannot overflow: codes times
- * small scales fit 16 bits (q6_K: 32 * 128), 256 products of them and 8-bit activations 31. */
+ * small scales fit 16 bits (q6_K: 32 * 128), 256 products of them and 8-bit activations 31.
+ * Products of pairs (pairs.h) have an order of their own. */
 #ifndef NIBBLE_GEMM_H
 #define NIBBLE_GEMM_H
 
@@ -31,6 +32,7 @@ enum {
     NK_WIDE = 16,     /* columns of block types where a level has nk_wide */
     NK_WIDE_FROM = 6, /* fewer columns would leave most of a wide group empty */
     NK_PARTS = NK_CHUNK / NK_LEN,
+    NK_DEEP = 32, /* weights of one product of pairs */
 };
 
 /* Weights. Of a short chunk only the first n are set, of the other fields what the type's product
@@ -51,6 +53,9 @@ typedef union nk_panel {
     };
     _Alignas(64) float f[NK_PANEL_ROWS][NK_CHUNK]; /* floats; a short chunk zero-filled to a
                                                       multiple of 8 */
+    /* pairs.h: high parts and (f16) low ones, two weights of every row in turn; a short chunk
+     * zero-filled to a multiple of NK_DEEP */
+    _Alignas(64) uint16_t pair[2][NK_CHUNK / 2][NK_PANEL_ROWS][2];
 } nk_panel;
 
 /* Activations of block types. Columns that a last group lacks are not set. */
@@ -90,9 +95,10 @@ typedef void nk_unpack_fn(const void *const row[NK_PANEL_ROWS], size_t n, nk_pan
 typedef struct nk_product {
     const nk_panel *w;
     size_t panels;
-    const void *x; /* one nk_columns, nk_columns_wide or nk_columns_f */
+    const void *x; /* one nk_columns, nk_columns_wide, nk_columns_f or group of pairs.h */
     size_t n;      /* weights of the chunk */
-    size_t nc;     /* 1..NK_GROUP, NK_WIDE or NK_GROUP_F */
+    size_t nc;     /* 1..width */
+    size_t width;  /* columns of x: NK_GROUP, NK_WIDE, NK_GROUP_F; pairs.h: up to NK_WIDE */
     float *y;      /* column j, row r: y[j * y_stride + r] */
     size_t y_stride;
     bool first; /* y begins at 0 instead of what it holds */

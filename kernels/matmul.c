@@ -2,8 +2,8 @@
 
 /* One work list of row tiles over all matrices. A tile's weights stay in cache while every column
  * passes over them: a few columns at once or as panels (gemm.h) where the type has these, else row
- * by row. Either way each element is summed in one order over the whole row, so neither
- * tiles nor threads nor m can change its bits. */
+ * by row; products of pairs (pairs.h) always as panels. Either way each element is summed in one
+ * order over the whole row, so neither tiles nor threads nor m can change its bits. */
 
 enum {
     ALIGN = 64,
@@ -39,7 +39,15 @@ typedef struct mm {
     bool wide[NK_TYPE_SLOTS]; /* packed in groups of NK_WIDE */
     unsigned char *out;       /* what encode_columns and pack_groups fill, of type with */
     nk_type_id with;
+    void (*pack_pairs)(void *group, size_t width, size_t c, const float *x, size_t n);
 } mm;
+
+/* The activations that w is multiplied with: parts of bf16 go by that type's name, since none has
+ * its dot with bf16. */
+static nk_type_id with_of(const nk_ops *ops, const nk_matrix *w)
+{
+    return ops->pairs[w->type->id].run ? NK_BF16 : w->type->dot_with;
+}
 
 static size_t encoded_size(const nk_type *t, size_t cols)
 {
@@ -65,6 +73,10 @@ typedef struct packing {
 
 static packing packing_of(nk_type_id with, bool wide, size_t m)
 {
+    if (with == NK_BF16) {
+        size_t width = m < NK_WIDE ? m : NK_WIDE;
+        return (packing){width, nk_pairs_size(width), div_up(m, width)};
+    }
     if (with == NK_F32)
         return (packing){NK_GROUP_F, sizeof(nk_columns_f), div_up(m, NK_GROUP_F)};
     if (wide)
@@ -81,7 +93,7 @@ static size_t packed_size(nk_type_id with, bool wide, size_t cols, size_t m)
 size_t nk_matmul_scratch(size_t cols, size_t m)
 {
     bool seen[NK_TYPE_SLOTS] = {false};
-    size_t count, total = ALIGN;
+    size_t count, total = ALIGN + packed_size(NK_BF16, false, cols, m);
     const nk_type *const *rows = nk_type_all(&count);
     for (size_t i = 0; i < count; i++) {
         nk_type_id with = rows[i]->dot_with;
@@ -96,7 +108,8 @@ size_t nk_matmul_scratch(size_t cols, size_t m)
     return total;
 }
 
-/* How a matrix meets its columns. Whichever way it goes, each element has the same bits. */
+/* How a matrix meets its columns. Whichever way it goes, each element has the same bits; pairs go
+ * one way. */
 typedef enum way {
     BY_COLUMN,
     BY_FEW,
@@ -105,6 +118,8 @@ typedef enum way {
 
 static way way_of(const mm *a, const nk_matrix *w)
 {
+    if (with_of(a->ops, w) == NK_BF16)
+        return BY_PANELS;
     const nk_gemm *g = &a->ops->gemm[w->type->id];
     if (a->m > 1 && a->m <= NK_FEW && a->ops->few[w->type->id])
         return BY_FEW;
@@ -118,7 +133,7 @@ static bool by_wide(const mm *a, nk_type_id with)
     bool all = a->m >= NK_WIDE_FROM;
     for (size_t i = 0; all && i < a->count; i++) {
         const nk_type *t = a->w[i]->type;
-        way by = t->dot_with == with ? way_of(a, a->w[i]) : BY_COLUMN;
+        way by = with_of(a->ops, a->w[i]) == with ? way_of(a, a->w[i]) : BY_COLUMN;
         all = by == BY_COLUMN || (by == BY_PANELS && a->ops->wide[t->id].run);
     }
     return all;
@@ -140,6 +155,10 @@ static void pack_column(const mm *a, void *group, size_t c, size_t j, size_t k, 
     const float *x = a->x + j * a->cols + k;
     if (a->with == NK_F32) {
         nk_columns_pack_f(group, c, x, n);
+        return;
+    }
+    if (a->with == NK_BF16) {
+        a->pack_pairs(group, packing_of(NK_BF16, false, a->m).group, c, x, n);
         return;
     }
     __attribute__((uninitialized)) unsigned char enc[ENC_BYTES];
@@ -172,7 +191,7 @@ static void encode_all(mm *a, nk_pool *pool, void *scratch)
     uintptr_t base = (uintptr_t)scratch;
     unsigned char *at = (unsigned char *)scratch + (round_up(base, ALIGN) - base);
     for (size_t i = 0; i < a->count; i++) {
-        nk_type_id with = a->w[i]->type->dot_with;
+        nk_type_id with = with_of(a->ops, a->w[i]);
         bool packed = way_of(a, a->w[i]) != BY_COLUMN;
         a->wide[with] = by_wide(a, with);
         packing p = packing_of(with, a->wide[with], a->m);
@@ -184,6 +203,7 @@ static void encode_all(mm *a, nk_pool *pool, void *scratch)
             continue;
         }
         a->with = with;
+        a->pack_pairs = a->ops->pairs[a->w[i]->type->id].pack;
         a->out = at;
         size_t items = packed ? p.groups : a->m, each = packed ? p.group * a->cols : a->cols;
         nk_pool_fn *fn = packed ? pack_groups : encode_columns;
@@ -294,13 +314,14 @@ static void unpack(const mm *a, const nk_matrix *w, size_t begin, size_t end, si
 {
     const nk_type *t = w->type;
     const nk_wide *wide = &a->ops->wide[t->id];
+    nk_unpack_fn *pairs = a->ops->pairs[t->id].unpack;
     const unsigned char *chunk =
         (const unsigned char *)w->data + k * NK_CHUNK / t->block_len * t->block_size;
     for (size_t r = begin; r < end; r += NK_PANEL_ROWS, panel++) {
         __attribute__((uninitialized)) const void *row[NK_PANEL_ROWS];
         for (size_t i = 0; i < NK_PANEL_ROWS; i++)
             row[i] = chunk + (r + i < end ? r + i : end - 1) * w->row_size;
-        a->ops->gemm[t->id].unpack(row, n, panel);
+        (pairs ? pairs : a->ops->gemm[t->id].unpack)(row, n, panel);
         if (a->wide[t->dot_with] && wide->prepare)
             wide->prepare(panel, n);
     }
@@ -351,20 +372,24 @@ static void run_chunk(const mm *a, size_t which, size_t begin, size_t end, size_
                       const nk_panel *panel)
 {
     const nk_matrix *w = a->w[which];
-    nk_type_id with = w->type->dot_with;
     const nk_ops *ops = a->ops;
-    nk_gemm_fn *run = a->wide[with] ? ops->wide[w->type->id].run : ops->gemm[w->type->id].run;
+    nk_type_id with = with_of(ops, w), id = w->type->id;
+    nk_gemm_fn *run = with == NK_BF16 ? ops->pairs[id].run
+                      : a->wide[with] ? ops->wide[id].run
+                                      : ops->gemm[id].run;
     size_t stride = a->y_stride[which], whole = (end - begin) / NK_PANEL_ROWS;
     size_t rest = (end - begin) % NK_PANEL_ROWS;
     packing x = packing_of(with, a->wide[with], a->m);
     for (size_t g = 0; g < x.groups; g++) {
         size_t j = g * x.group;
-        prefetch_next(w, begin, end, k, g, x.groups);
+        if (with != NK_BF16 || (k + 1) * NK_CHUNK >= a->cols)
+            prefetch_next(w, begin, end, k, g, x.groups);
         nk_product p = {.w = panel,
                         .panels = whole,
                         .x = a->packed[with] + (k * x.groups + g) * x.size,
                         .n = n,
                         .nc = a->m - j < x.group ? a->m - j : x.group,
+                        .width = x.group,
                         .y = a->y[which] + j * stride + begin,
                         .y_stride = stride,
                         .first = k == 0};
@@ -384,8 +409,11 @@ static void run_panels(const mm *a, size_t which, size_t begin, size_t end)
     __attribute__((uninitialized)) nk_panel panel[PANELS];
     const nk_type *t = a->w[which]->type;
     const nk_wide *wide = a->wide[t->dot_with] ? &a->ops->wide[t->id] : NULL;
-    size_t step = (a->m <= FEW && !wide ? 1 : PANELS) * NK_PANEL_ROWS;
-    if (wide)
+    const nk_pairs *pairs = a->ops->pairs[t->id].run ? &a->ops->pairs[t->id] : NULL;
+    size_t step = (a->m <= FEW && !wide && !pairs ? 1 : PANELS) * NK_PANEL_ROWS;
+    if (pairs)
+        pairs->enter(packing_of(NK_BF16, false, a->m).group);
+    else if (wide)
         wide->enter();
     for (size_t r = begin; r < end; r += step) {
         size_t last = end - r < step ? end : r + step;
@@ -395,7 +423,9 @@ static void run_panels(const mm *a, size_t which, size_t begin, size_t end)
             run_chunk(a, which, r, last, k, n, panel);
         }
     }
-    if (wide)
+    if (pairs)
+        pairs->leave();
+    else if (wide)
         wide->leave();
 }
 
@@ -431,11 +461,12 @@ static void run_tiles(void *arg, size_t begin, size_t end, int thread)
     }
 }
 
-/* Small enough for the cache and for every thread to get its share, in whole steps; of many columns
- * as many panels as go side by side. */
-static size_t tile_rows(size_t rows, size_t row_size, size_t m, int threads)
+/* Small enough for the cache and for every thread to get its share, in whole steps; as many panels
+ * as go side by side where that is more than one. */
+static size_t tile_rows(size_t rows, size_t row_size, bool side_by_side, int threads)
 {
-    size_t by_cache = m > FEW ? PANELS * NK_PANEL_ROWS : TILE_BYTES / (row_size ? row_size : 1);
+    size_t by_cache =
+        side_by_side ? PANELS * NK_PANEL_ROWS : TILE_BYTES / (row_size ? row_size : 1);
     size_t by_share = rows / ((size_t)threads * TILES_PER_THREAD);
     size_t tile = by_cache < by_share ? by_cache : by_share;
     return tile < ROW_STEP ? ROW_STEP : tile / ROW_STEP * ROW_STEP;
@@ -457,11 +488,13 @@ void nk_matmul_many(const nk_ops *ops, nk_pool *pool, float *const *y, const siz
             .m = m};
     encode_all(&a, pool, scratch);
     size_t rows = 0, row_size = 0, tiles = 0;
+    bool side_by_side = m > FEW;
     for (size_t i = 0; i < count; i++) {
         rows += w[i]->rows;
         row_size = w[i]->row_size > row_size ? w[i]->row_size : row_size;
+        side_by_side = side_by_side || with_of(ops, w[i]) == NK_BF16;
     }
-    a.tile = tile_rows(rows, row_size, m, pool ? nk_pool_count(pool) : 1);
+    a.tile = tile_rows(rows, row_size, side_by_side, pool ? nk_pool_count(pool) : 1);
     for (size_t i = 0; i < count; i++)
         tiles += (w[i]->rows + a.tile - 1) / a.tile;
     if (rows * a.cols * m < ALONE_BELOW)

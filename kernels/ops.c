@@ -151,7 +151,7 @@ void nk_ops_init(nk_ops *ops, unsigned cpu_flags)
         .all_finite = nk_all_finite,
         .finite_halves = nk_finite_halves,
         .find_far = nk_find_far,
-        .burst = {nk_burst_int8, nk_burst_f32},
+        .burst = {.int8 = nk_burst_int8, .f32 = nk_burst_f32},
     };
     size_t count;
     const nk_type *const *rows = nk_type_all(&count);

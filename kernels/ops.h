@@ -12,6 +12,7 @@
 #include "kernels/flat.h"
 #include "kernels/gemm.h"
 #include "kernels/measure.h"
+#include "kernels/pairs.h"
 #include "kernels/pool.h"
 #include "kernels/type.h"
 
@@ -46,6 +47,7 @@ struct nk_ops {
     nk_gemm gemm[NK_TYPE_SLOTS];     /* for two columns and more; the bits of dot */
     nk_columns_fn *columns_pack;     /* what every gemm's run of a block type takes */
     nk_wide wide[NK_TYPE_SLOTS];     /* in place of gemm's run for NK_WIDE_FROM and more */
+    nk_pairs pairs[NK_TYPE_SLOTS];   /* in place of all of these, with bits of its own */
     nk_encode_fn *encode[NK_TYPE_SLOTS];
     nk_decode_fn *decode[NK_TYPE_SLOTS];
     nk_flatten_fn *flatten[NK_TYPE_SLOTS]; /* by the type it reads; NULL: no flat copy of it */

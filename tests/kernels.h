@@ -28,6 +28,8 @@ void test_emulated_gemm_avx512(nk_ops *ops);
 void test_emulated_gemm_float_avx512(nk_ops *ops);
 void test_emulated_burst_avx512(nk_ops *ops);
 void test_emulated_gemm_amx(nk_ops *ops);
+void test_emulated_gemm_bf16_amx(nk_ops *ops);
+bool test_emulated_pair_tiles_idle(void); /* of gemm_bf16_amx.c */
 /* Whether this thread's emulated tiles are as a thread has them that never used any. */
 bool test_emulated_tiles_idle(void);
 
@@ -52,8 +54,10 @@ static inline size_t test_emulated_levels(test_level *out)
         test_emulated_gemm_avx512(&out[i].ops);
         test_emulated_gemm_float_avx512(&out[i].ops);
         test_emulated_burst_avx512(&out[i].ops);
-        if (i == 2)
-            test_emulated_gemm_amx(&out[i].ops);
+        if (i < 2)
+            continue;
+        test_emulated_gemm_amx(&out[i].ops);
+        test_emulated_gemm_bf16_amx(&out[i].ops);
     }
     return countof(names);
 }

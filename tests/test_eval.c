@@ -209,7 +209,7 @@ static void check_macs(const nb_model *m, const nb_weights *w, uint32_t depth, u
     for (uint32_t i = 0; i < n; i++)
         f32 += 2.0 * hp->n_head * hp->head_dim * (depth + i + 1) *
                (i + 1 == n ? hp->n_layer : hp->n_layer - 1);
-    nb_macs got = nb_macs_of_prompt(m, depth, n);
+    nb_macs got = nb_macs_of_prompt(m, quant_ops(), depth, n);
     check(fabs(got.int8 - int8) < 1 && fabs(got.f32 - f32) < 1,
           "%.0f and %.0f multiply-adds, expected %.0f and %.0f", got.int8, got.f32, int8, f32);
 }
@@ -228,10 +228,12 @@ CHECK_TEST(eval, multiply_adds_are_those_of_the_tensors)
         for (uint32_t k = 0; k < m->hp.n_layer; k++)
             m->layer[k].window = 10;
         double row = 2.0 * m->hp.n_head * m->hp.head_dim * m->hp.n_layer;
-        double a = nb_macs_of_prompt(m, 100, 1).f32, b = nb_macs_of_prompt(m, 8, 1).f32;
+        double a = nb_macs_of_prompt(m, quant_ops(), 100, 1).f32,
+               b = nb_macs_of_prompt(m, quant_ops(), 8, 1).f32;
         check(fabs(a - b - row) < 1, "%s: a window of 10 sees 10, 9 at depth 8: %.0f", type[i],
               (a - b) / row);
-        double four = nb_macs_of_prompt(m, 7, 4).f32, one = nb_macs_of_prompt(m, 7, 1).f32;
+        double four = nb_macs_of_prompt(m, quant_ops(), 7, 4).f32,
+               one = nb_macs_of_prompt(m, quant_ops(), 7, 1).f32;
         check(four > one, "%s: four tokens %.0f, one %.0f", type[i], four, one);
         nb_model_close(&m);
         nb_weights_close(&w);
@@ -254,8 +256,8 @@ CHECK_TEST(eval, bench_figures_hang_together)
     check(fabs(b.fraction * b.limit_tok_s - b.tg_tok_s) < 1e-6 * b.tg_tok_s, "fraction");
     check(fabs(b.pp_fraction * b.pp_limit_tok_s - b.pp_tok_s) < 1e-6 * b.pp_tok_s, "prefill");
     check(b.pp_macs.int8 > b.pp_macs.f32 && b.mac_rate.int8 > 1e7 && b.mac_rate.f32 > 1e7, "macs");
-    double busy = b.pp_macs.int8 / b.mac_rate.int8 + b.pp_macs.f32 / b.mac_rate.f32;
-    check(fabs(b.pp_limit_tok_s * busy - 16) < 1e-6, "prefill limit %g", b.pp_limit_tok_s);
+    check(fabs(b.pp_limit_tok_s * nb_macs_seconds(&b.pp_macs, &b.mac_rate) - 16) < 1e-6,
+          "prefill limit %g", b.pp_limit_tok_s);
     check(b.limit_tok_s < b.bandwidth / (double)b.weight_bytes, "the limit counts the cache");
     double row = 2.0 * m->hp.n_layer * m->hp.n_head_kv * m->hp.head_dim, f16 = row * 2 * (16 + 2.5);
     check(fabs(b.kv_bytes - f16) < 1, "%g bytes of cache, expected %g", b.kv_bytes, f16);

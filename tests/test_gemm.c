@@ -3,6 +3,7 @@
  * test_kernels.c's matter: there they meet the C rows. */
 #include "tests/check.h"
 #include "tests/kernels.h"
+#include "tests/pairs.h"
 #include "tests/util.h"
 
 #include <math.h>
@@ -76,7 +77,7 @@ static void check_product(const product *p, size_t m, nk_pool *pool)
     for (size_t j = 0; j < m; j++) {
         ops->encode[with->id](p->x + j * cols, column, 1, cols, NULL);
         for (size_t r = 0; r < rows; r++) {
-            float want = ops->dot[t->id](cols, p->data + r * p->w.row_size, column);
+            float want = test_dot_of(ops, t, cols, p->data + r * p->w.row_size, column);
             check(bits_of(y[j * rows + r]) == bits_of(want),
                   "%s %s, %zu rows of %zu, %zu columns: row %zu of column %zu is %.9g, dot %.9g",
                   p->lv->name, t->name, rows, cols, m, r, j, (double)y[j * rows + r], (double)want);
@@ -175,8 +176,9 @@ CHECK_TEST(gemm, a_burst_counts_its_products)
     test_level lv[MAX_LEVELS];
     size_t levels = test_levels(lv);
     for (size_t i = 0; i < levels; i++) {
-        nk_burst_fn *const run[] = {lv[i].ops.burst.int8, lv[i].ops.burst.f32};
-        for (size_t k = 0; k < countof(run); k++) {
+        nk_burst_fn *const run[] = {lv[i].ops.burst.int8, lv[i].ops.burst.f32,
+                                    lv[i].ops.burst.bf16};
+        for (size_t k = 0; k < countof(run) && run[k]; k++) {
             uint64_t one = run[k](1), many = run[k](7);
             check(one > 0 && many == 7 * one && run[k](0) == 0, "%s: %llu, %llu", lv[i].name,
                   (unsigned long long)one, (unsigned long long)many);

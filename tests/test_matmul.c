@@ -2,6 +2,7 @@
  * here and every level, and those of one dot per element. */
 #include "tests/check.h"
 #include "tests/kernels.h"
+#include "tests/pairs.h"
 #include "tests/util.h"
 
 #include <stdlib.h>
@@ -48,7 +49,7 @@ static void dot_by_dot(const nk_ops *ops, setup *s, const nk_matrix *w)
         ops->encode[w->type->dot_with](s->x + j * COLS, column, 1, COLS, NULL);
         for (size_t r = 0; r < w->rows; r++)
             s->want[j * STRIDE + r] =
-                ops->dot[w->type->id](COLS, (const char *)w->data + r * w->row_size, column) *
+                test_dot_of(ops, w->type, COLS, (const char *)w->data + r * w->row_size, column) *
                 (w->scale ? *w->scale : 1);
     }
 }
@@ -101,8 +102,10 @@ CHECK_TEST(kernels, matmul_has_the_same_bits_for_any_threads_and_columns)
  * its matrix's own factor. */
 CHECK_TEST(kernels, matmul_many_equals_each_matmul)
 {
-    static const nk_type_id ids[][3] = {
-        {NK_Q4_K, NK_Q6_K, NK_F32}, {NK_Q4_0, NK_Q4_1, NK_Q6_K}, {NK_Q8_0, NK_F16, NK_Q8_0}};
+    static const nk_type_id ids[][3] = {{NK_Q4_K, NK_Q6_K, NK_F32},
+                                        {NK_Q4_0, NK_Q4_1, NK_Q6_K},
+                                        {NK_Q8_0, NK_F16, NK_Q8_0},
+                                        {NK_F16, NK_F32, NK_BF16}};
     static const size_t heights[] = {64, 1, 33};
     static const float factor = 0.3f;
     test_level lv[MAX_LEVELS];

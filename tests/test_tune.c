@@ -61,6 +61,30 @@ CHECK_TEST(tune, only_types_that_won_on_this_cpu_keep_their_wide_product)
     check(!ops.wide[NK_Q4_0].run && !(ops.flags & NK_CPU_AMX), "wins of another CPU count");
 }
 
+/* Products of pairs, whose bits differ: never without a stored win of this very type. */
+CHECK_TEST(tune, pairs_are_used_only_for_types_that_won)
+{
+    nb_config cfg = home("pairs");
+    nb_tune t = stored_tune();
+    nb_err err = {0};
+    nk_ops ops = wide_table();
+    ops.pairs[NK_F16].run = ops.pairs[NK_BF16].run = run;
+    nb_tune_apply(&cfg, "amx", &ops);
+    check(ops.pairs[NK_F16].run && ops.pairs[NK_BF16].run, "asked for by name, yet withheld");
+    nk_ops unmeasured = ops;
+    nb_tune_apply(&cfg, "", &unmeasured);
+    check(!unmeasured.pairs[NK_F16].run && !unmeasured.pairs[NK_BF16].run,
+          "never measured, yet used");
+    t.n = 2;
+    t.row[0] = (nb_tune_row){&nk_type_f16, 1.7};
+    t.row[1] = (nb_tune_row){&nk_type_bf16, 0.9};
+    check(nb_tune_save(&cfg, &t, &err) == NB_OK, "%s", err.msg);
+    nb_tune_apply(&cfg, "", &ops);
+    check(ops.pairs[NK_F16].run == run, "the winner is gone");
+    check(!ops.pairs[NK_BF16].run, "slower, yet used");
+    check(ops.flags & NK_CPU_AMX, "the level does not say that tiles are used");
+}
+
 /* Flat blocks are multiplied as what they are made of. */
 CHECK_TEST(tune, flat_blocks_go_with_their_source)
 {
@@ -110,10 +134,10 @@ CHECK_TEST(tune, measuring_covers_every_type_with_a_choice)
     const nk_ops *ops = &lv[levels - 1].ops;
     size_t choices = 0;
     for (size_t i = 0; i < NK_TYPE_SLOTS; i++)
-        choices += nk_type_get((uint32_t)i) && ops->wide[i].run;
+        choices += nk_type_get((uint32_t)i) && (ops->wide[i].run || ops->pairs[i].run);
     nb_tune t;
     nb_err err = {0};
-    check(nb_tune_run(&t, ops, NULL, NULL, &err) == NB_OK, "%s", err.msg);
+    check(nb_tune_run(&t, ops, NULL, 1 << 20, NULL, &err) == NB_OK, "%s", err.msg);
     check(t.n == choices && t.cpu[0], "%zu of %zu types measured", t.n, choices);
     for (size_t i = 0; i < t.n; i++)
         check(t.row[i].gain > 0, "%s: %g", t.row[i].type->name, t.row[i].gain);

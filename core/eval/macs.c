@@ -7,12 +7,15 @@
 /* --- what a prompt takes -----------------------------------------------------------------------
  */
 
-static void add(nb_macs *sum, const nk_matrix *w, double share, double columns)
+static void add(nb_macs *sum, const nk_ops *ops, const nk_matrix *w, double share, double columns)
 {
     double products = (double)w->rows * (double)w->cols * share * columns;
     if (!w->data || w->rows == 1)
         return;
-    if (w->type->dot_with == NK_F32)
+    const nk_pairs *pairs = &ops->pairs[w->type->id];
+    if (pairs->run)
+        sum->bf16 += products * pairs->products;
+    else if (w->type->dot_with == NK_F32)
         sum->f32 += products;
     else
         sum->int8 += products;
@@ -27,7 +30,7 @@ static double seen(double depth, double n, double window)
     return whole * (first + first + whole - 1) / 2 + (n - whole) * window;
 }
 
-nb_macs nb_macs_of_prompt(const nb_model *m, uint32_t depth, uint32_t n)
+nb_macs nb_macs_of_prompt(const nb_model *m, const nk_ops *ops, uint32_t depth, uint32_t n)
 {
     const nb_hparams *hp = &m->hp;
     nb_macs sum = {0};
@@ -38,13 +41,13 @@ nb_macs nb_macs_of_prompt(const nb_model *m, uint32_t depth, uint32_t n)
             bool kept = slot == NB_ATTN_K || slot == NB_ATTN_V;
             bool experts = nb_slot_of((nb_slot)slot)->side[2] == NB_SIDE_EXPERTS;
             double share = experts ? (double)hp->n_expert_used / hp->n_expert : 1;
-            add(&sum, &l->w[slot], share, last && !kept ? 1 : n);
+            add(&sum, ops, &l->w[slot], share, last && !kept ? 1 : n);
         }
         double tokens =
             last ? seen((double)depth + n - 1, 1, l->window) : seen(depth, n, l->window);
         sum.f32 += 2.0 * hp->n_head * hp->head_dim * tokens; /* with keys, then with values */
     }
-    add(&sum, &m->global[hp->tied ? NB_TOKEN_EMBD : NB_OUTPUT], 1, 1);
+    add(&sum, ops, &m->global[hp->tied ? NB_TOKEN_EMBD : NB_OUTPUT], 1, 1);
     return sum;
 }
 
@@ -84,5 +87,13 @@ static double rate(nk_burst_fn *run, nk_pool *pool)
 
 nb_macs nb_macs_rate(const nk_ops *ops, nk_pool *pool)
 {
-    return (nb_macs){.int8 = rate(ops->burst.int8, pool), .f32 = rate(ops->burst.f32, pool)};
+    return (nb_macs){.int8 = rate(ops->burst.int8, pool),
+                     .f32 = rate(ops->burst.f32, pool),
+                     .bf16 = ops->burst.bf16 ? rate(ops->burst.bf16, pool) : 0};
+}
+
+double nb_macs_seconds(const nb_macs *work, const nb_macs *rate)
+{
+    double parts = work->bf16 > 0 ? work->bf16 / rate->bf16 : 0;
+    return work->int8 / rate->int8 + work->f32 / rate->f32 + parts;
 }

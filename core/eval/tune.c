@@ -29,14 +29,15 @@ typedef struct bench {
     nk_pool *pool;
     float *x, *y;
     void *scratch;
+    size_t tall; /* rows of a matrix for one column */
 } bench;
 
-static double seconds_of_pass(const bench *b, const nk_ops *ops)
+static double seconds_of_pass(const bench *b, const nk_ops *ops, size_t m)
 {
     double start = nb_now(), spent = 0;
     int passes = 0;
     while (spent < ROUND_S && passes < MAX_PASSES) {
-        nk_matmul(ops, b->pool, b->y, ROWS, &b->w, b->x, COLUMNS, b->scratch);
+        nk_matmul(ops, b->pool, b->y, b->w.rows, &b->w, b->x, m, b->scratch);
         passes++;
         spent = nb_now() - start;
     }
@@ -44,32 +45,42 @@ static double seconds_of_pass(const bench *b, const nk_ops *ops)
 }
 
 /* The best of some rounds of each, in turn. */
-static double gain_of(const bench *b, const nk_ops *ops)
+static double gain_of(const bench *b, const nk_ops *ops, size_t m)
 {
     double best[2] = {INFINITY, INFINITY};
     nk_ops narrow = *ops;
     memset(narrow.wide, 0, sizeof narrow.wide);
+    memset(narrow.pairs, 0, sizeof narrow.pairs);
     for (int round = 0; round < ROUNDS; round++) {
-        best[0] = fmin(best[0], seconds_of_pass(b, &narrow));
-        best[1] = fmin(best[1], seconds_of_pass(b, ops));
+        best[0] = fmin(best[0], seconds_of_pass(b, &narrow, m));
+        best[1] = fmin(best[1], seconds_of_pass(b, ops, m));
     }
     return best[0] / best[1];
 }
 
 /* A few rows of noise, again and again. */
-static nb_status encode_rows(bench *b, const nk_type *t, nb_err *err)
+static nb_status encode_rows(bench *b, const nk_type *t, size_t rows, nb_err *err)
 {
     uint64_t row_size = 0;
     if (!nk_row_size(t, COLS, &row_size))
         return nb_fail(err, NB_ERROR, "tune: %s has no rows of %d", t->name, COLS);
-    char *data = nb_alloc(ROWS, row_size, "tune", err);
+    char *data = nb_alloc(rows, row_size, "tune", err);
     if (!data)
         return NB_NOMEM;
     t->encode(b->x, data, DIFFERENT, COLS, NULL);
-    for (size_t r = DIFFERENT; r < ROWS; r++)
+    for (size_t r = DIFFERENT; r < rows; r++)
         memcpy(data + r * row_size, data + r % DIFFERENT * row_size, row_size);
     b->w = (nk_matrix){
-        .data = data, .type = t, .rows = ROWS, .cols = COLS, .row_size = (size_t)row_size};
+        .data = data, .type = t, .rows = rows, .cols = COLS, .row_size = (size_t)row_size};
+    return NB_OK;
+}
+
+static nb_status gain_with(bench *b, const nk_ops *ops, const nk_type *t, size_t rows, size_t m,
+                           double *gain, nb_err *err)
+{
+    NB_TRY(encode_rows(b, t, rows, err));
+    *gain = gain_of(b, ops, m);
+    free((void *)(uintptr_t)b->w.data);
     return NB_OK;
 }
 
@@ -85,26 +96,31 @@ static nb_status measure(nb_tune *out, bench *b, const nk_ops *ops, const nb_hoo
     }
     for (size_t i = 0; i < count; i++) {
         const nk_type *t = types[i];
-        if (!ops->wide[t->id].run || !t->encode)
+        bool pairs = ops->pairs[t->id].run;
+        if ((!ops->wide[t->id].run && !pairs) || !t->encode)
             continue;
+        double gain, alone = 1;
         nb_report(hooks, &(nb_progress){.what = t->name, .done = i, .total = count});
         if (nb_canceled(hooks))
             return nb_fail(err, NB_CANCELED, "canceled");
-        NB_TRY(encode_rows(b, t, err));
-        out->row[out->n++] = (nb_tune_row){t, gain_of(b, ops)};
-        free((void *)(uintptr_t)b->w.data);
+        NB_TRY(gain_with(b, ops, t, ROWS, COLUMNS, &gain, err));
+        if (pairs)
+            NB_TRY(gain_with(b, ops, t, b->tall, 1, &alone, err));
+        out->row[out->n++] = (nb_tune_row){t, alone < NB_TUNE_EVEN ? fmin(gain, alone) : gain};
     }
     return NB_OK;
 }
 
-nb_status nb_tune_run(nb_tune *out, const nk_ops *ops, nk_pool *pool, const nb_hooks *hooks,
-                      nb_err *err)
+nb_status nb_tune_run(nb_tune *out, const nk_ops *ops, nk_pool *pool, size_t bytes,
+                      const nb_hooks *hooks, nb_err *err)
 {
     nb_tune t = {0};
     nb_status st = NB_NOMEM;
+    size_t tall = bytes / (COLS * sizeof(nk_f16)), y = COLUMNS * ROWS;
     bench b = {.pool = pool,
+               .tall = tall,
                .x = nb_alloc((uint64_t)COLUMNS * COLS, sizeof *b.x, "tune", err),
-               .y = nb_alloc((uint64_t)COLUMNS * ROWS, sizeof *b.y, "tune", err),
+               .y = nb_alloc(y < tall ? tall : y, sizeof *b.y, "tune", err),
                .scratch = nb_alloc(nk_matmul_scratch(COLS, COLUMNS), 1, "tune", err)};
     nk_cpu_model(t.cpu, sizeof t.cpu);
     if (b.x && b.y && b.scratch)
@@ -184,9 +200,11 @@ void nb_tune_apply(const nb_config *cfg, const char *level, nk_ops *ops)
         return;
     read_wins(cfg, won);
     for (size_t i = 0; i < NK_TYPE_SLOTS; i++) {
-        if (!won[i])
+        if (!won[i]) {
             ops->wide[i] = (nk_wide){0};
-        any = any || ops->wide[i].run;
+            ops->pairs[i] = (nk_pairs){0};
+        }
+        any = any || ops->wide[i].run || ops->pairs[i].run;
     }
     if (!any)
         ops->flags &= ~(unsigned)NK_CPU_AMX;

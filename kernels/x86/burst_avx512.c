@@ -42,5 +42,5 @@ static uint64_t f32(size_t turns)
 
 void nk_x86_burst_avx512(nk_ops *ops)
 {
-    ops->burst = (nk_bursts){int8, f32};
+    ops->burst = (nk_bursts){.int8 = int8, .f32 = f32};
 }

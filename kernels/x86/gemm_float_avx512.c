@@ -3,7 +3,12 @@
 
 /* Products of float panels, two rows in a vector: lanes 0..7 are the eight partial sums of one row,
  * 8..15 those of the next, so each sum keeps the order of gemm.h. Panels hold rows in pairs, eight
- * weights of one and eight of the other in turn. */
+ * weights of one and eight of the other in turn.
+ *
+ * VDPBF16PS of AVX-512 BF16 has no path: activations in two parts take two of it for 32 products,
+ * as many as FMA takes, and on Sapphire Rapids each keeps the multipliers and port 5 busy twice
+ * where FMA takes a multiplier once (LLVM's X86SchedSapphireRapids.td @ 0f79242). Counted, not
+ * measured. */
 
 enum {
     PAIRS = 4,   /* of rows, in registers with */

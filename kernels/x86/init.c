@@ -48,8 +48,10 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_burst_avx512(ops);
     if (!(cpu_flags & NK_CPU_AMX))
         return;
-    if (nk_cpu_claim_tiles())
-        nk_x86_gemm_amx(ops);
-    else
+    if (!nk_cpu_claim_tiles()) {
         ops->flags &= ~(unsigned)NK_CPU_AMX;
+        return;
+    }
+    nk_x86_gemm_amx(ops);
+    nk_x86_gemm_bf16_amx(ops);
 }

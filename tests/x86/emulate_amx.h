@@ -1,8 +1,9 @@
 /* AMX tiles in C, for machines without them, after Intel's SDM (vol. 1, chapter 18; vol. 2, the
  * instructions): eight tiles of a thread, each as wide and high as LDTILECFG last said. What the
  * hardware answers with an exception - no configuration, operands whose shapes do not fit, a
- * reserved field that is set - ends the program here. As in the hardware a store is the only way
- * out of a tile, and rows past its height read as zero. */
+ * reserved field that is set - ends the program here. Floats are TDPBF16PS's (vol. 2, its
+ * Operation); the order in which it adds is all that decides its bits. As in the hardware a store
+ * is the only way out of a tile, and rows past its height read as zero. */
 #ifndef NIBBLE_TEST_EMULATE_AMX_H
 #define NIBBLE_TEST_EMULATE_AMX_H
 
@@ -63,6 +64,14 @@ static inline void emu_release(void)
     memset(emu_tiles, 0, sizeof emu_tiles);
 }
 
+static inline bool emu_idle(void)
+{
+    for (int t = 0; t < EMU_TILES; t++)
+        if (emu_tiles[t].rows)
+            return false;
+    return true;
+}
+
 static inline void emu_loadd(unsigned t, const void *p, size_t stride)
 {
     emu_tile *tile = emu_at(t);
@@ -83,6 +92,14 @@ static inline void emu_zero(unsigned t)
     memset(emu_at(t)->data, 0, sizeof emu_at(t)->data);
 }
 
+static inline void emu_need_shapes(unsigned to, unsigned left, unsigned right)
+{
+    const emu_tile *c = emu_at(to), *a = emu_at(left), *b = emu_at(right);
+    emu_need(a->rows == c->rows && b->bytes == c->bytes && a->bytes == 4 * b->rows,
+             "operands of different shapes");
+    emu_need(to != left && to != right && left != right, "one tile twice");
+}
+
 /* Bytes 0 and 2, or 1 and 3, of every four as 16 bits. */
 static inline __m256i emu_bytes(__m256i v, bool odd, bool is_signed)
 {
@@ -96,9 +113,7 @@ static inline void emu_dp_bytes(unsigned to, unsigned left, unsigned right, bool
 {
     emu_tile *c = emu_at(to);
     const emu_tile *a = emu_at(left), *b = emu_at(right);
-    emu_need(a->rows == c->rows && b->bytes == c->bytes && a->bytes == 4 * b->rows,
-             "operands of different shapes");
-    emu_need(to != left && to != right && left != right, "one tile twice");
+    emu_need_shapes(to, left, right);
     for (unsigned m = 0; m < c->rows; m++)
         for (unsigned n = 0; n < c->bytes; n += 32) {
             __m256i sum = _mm256_load_si256((const void *)&c->data[m][n]);
@@ -125,6 +140,50 @@ static inline void emu_dpbsud(unsigned to, unsigned left, unsigned right)
     emu_dp_bytes(to, left, right, false);
 }
 
+/* Subnormals as zeros of their sign. */
+static inline __m256 emu_flush(__m256 v)
+{
+    const __m256i exponent = _mm256_set1_epi32(0x7f800000),
+                  sign = _mm256_set1_epi32((int)(1u << 31));
+    __m256i bits = _mm256_castps_si256(v);
+    __m256i tiny = _mm256_cmpeq_epi32(_mm256_and_si256(bits, exponent), _mm256_setzero_si256());
+    return _mm256_castsi256_ps(_mm256_andnot_si256(_mm256_andnot_si256(sign, tiny), bits));
+}
+
+/* The first or the second bf16 of every pair as f32. */
+static inline __m256 emu_of_pairs(__m256i v, bool second)
+{
+    v = second ? _mm256_and_si256(v, _mm256_set1_epi32((int)0xffff0000)) : _mm256_slli_epi32(v, 16);
+    return emu_flush(_mm256_castsi256_ps(v));
+}
+
+/* TDPBF16PS: temp1.fp32[2n] and [2n + 1] begin at 0 and get the products of the first and of the
+ * second elements of the pairs, k after k, by fma; then C[m][n] += temp1[2n] + temp1[2n + 1]. All
+ * to the nearest even, DAZ = FTZ = 1. Tests leave MXCSR at its default, which the hardware does not
+ * ask. */
+static inline void emu_dpbf16ps(unsigned to, unsigned left, unsigned right)
+{
+    emu_tile *c = emu_at(to);
+    const emu_tile *a = emu_at(left), *b = emu_at(right);
+    emu_need_shapes(to, left, right);
+    for (unsigned m = 0; m < c->rows; m++)
+        for (unsigned n = 0; n < c->bytes; n += 32) {
+            __m256 sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+            for (unsigned k = 0; k < b->rows; k++) {
+                int32_t two;
+                memcpy(&two, &a->data[m][4 * k], sizeof two);
+                __m256i x = _mm256_set1_epi32(two);
+                __m256i w = _mm256_load_si256((const void *)&b->data[k][n]);
+                for (int second = 0; second < 2; second++)
+                    sum[second] = emu_flush(_mm256_fmadd_ps(emu_of_pairs(x, second),
+                                                            emu_of_pairs(w, second), sum[second]));
+            }
+            float *at = (float *)&c->data[m][n];
+            __m256 both = emu_flush(_mm256_add_ps(sum[0], sum[1]));
+            _mm256_store_ps(at, emu_flush(_mm256_add_ps(emu_flush(_mm256_load_ps(at)), both)));
+        }
+}
+
 #undef _tile_loadconfig
 #undef _tile_release
 #undef _tile_loadd
@@ -132,6 +191,7 @@ static inline void emu_dpbsud(unsigned to, unsigned left, unsigned right)
 #undef _tile_zero
 #undef _tile_dpbssd
 #undef _tile_dpbsud
+#undef _tile_dpbf16ps
 #define _tile_loadconfig emu_loadconfig
 #define _tile_release    emu_release
 #define _tile_loadd      emu_loadd
@@ -139,6 +199,7 @@ static inline void emu_dpbsud(unsigned to, unsigned left, unsigned right)
 #define _tile_zero       emu_zero
 #define _tile_dpbssd     emu_dpbssd
 #define _tile_dpbsud     emu_dpbsud
+#define _tile_dpbf16ps   emu_dpbf16ps
 
 #endif
 #endif

@@ -9,8 +9,5 @@
 
 bool test_emulated_tiles_idle(void)
 {
-    for (int t = 0; t < EMU_TILES; t++)
-        if (emu_tiles[t].rows)
-            return false;
-    return true;
+    return emu_idle() && test_emulated_pair_tiles_idle();
 }

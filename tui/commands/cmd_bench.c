@@ -62,8 +62,10 @@ static void bench_json(const char *model, const nb_bench *b, const char *how,
     nb_jout_key(&w, "pp_err"), nb_jout_double(&w, b->pp_err);
     nb_jout_key(&w, "pp_int8_macs"), nb_jout_double(&w, b->pp_macs.int8);
     nb_jout_key(&w, "pp_f32_macs"), nb_jout_double(&w, b->pp_macs.f32);
+    nb_jout_key(&w, "pp_bf16_macs"), nb_jout_double(&w, b->pp_macs.bf16);
     nb_jout_key(&w, "int8_mac_rate"), nb_jout_double(&w, b->mac_rate.int8);
     nb_jout_key(&w, "f32_mac_rate"), nb_jout_double(&w, b->mac_rate.f32);
+    nb_jout_key(&w, "bf16_mac_rate"), nb_jout_double(&w, b->mac_rate.bf16);
     nb_jout_key(&w, "pp_limit_tok_s"), nb_jout_double(&w, b->pp_limit_tok_s);
     nb_jout_key(&w, "pp_fraction"), nb_jout_double(&w, b->pp_fraction);
     nb_jout_key(&w, "tg_tok_s"), nb_jout_double(&w, b->tg_tok_s);
@@ -207,7 +209,7 @@ static nb_status run_tune(ui_ctx *ctx, nb_err *err)
     NB_TRY(nk_cpu_cap(nk_cpu_detect(), ctx->cfg.cpu, &flags, err));
     nk_ops_init(&all, flags);
     NB_TRY(nk_pool_open(&pool, ctx->threads, err));
-    nb_status st = nb_tune_run(&t, &all, pool, &hooks, err);
+    nb_status st = nb_tune_run(&t, &all, pool, NB_TUNE_BYTES, &hooks, err);
     nk_pool_close(&pool);
     ui_ctx_done(ctx);
     NB_TRY(st);
@@ -265,13 +267,16 @@ const ui_cmd ui_cmd_bench = {
         "cache of another type: the Models screen shows it as measured.\n"
         "--draft: the same greedy answer twice, as chat --draft gives it.\n"
         "JSON keys: model, cpu, level, threads, depth, prompt, predict, pp_tok_s, pp_err,\n"
-        "pp_int8_macs, pp_f32_macs (multiply-adds of the prompt: block types; float types and\n"
-        "attention), int8_mac_rate, f32_mac_rate (the most in a second, from registers),\n"
+        "pp_int8_macs, pp_f32_macs, pp_bf16_macs (multiply-adds of the prompt: block types;\n"
+        "float types and attention; float types on AMX tiles, in parts), int8_mac_rate,\n"
+        "f32_mac_rate, bf16_mac_rate (the most in a second, from registers; 0: no such unit),\n"
         "pp_limit_tok_s, pp_fraction (of that limit), tg_tok_s, tg_err, bandwidth (bytes/s),\n"
         "kv_bytes (of the cache, read per token), tg_limit_tok_s, tg_fraction (of that limit:\n"
         "weights and cache), load_ms, ttft_ms, weight_bytes, rss, flat_bytes (0: none), draft\n"
         "(null, or how, answer: its tokens, drafted_tokens, accepted_tokens, tok_s, alone_tok_s).\n"
-        "--tune: types run on AMX tiles only where this found them faster; sums are the same.\n"
+        "--tune: types run on AMX tiles only where this found them faster. Sums are the same, but\n"
+        "those of F16 and BF16 weights, which differ in their last bits: these go that way for\n"
+        "prompts and answers alike, and only if answers lose nothing.\n"
         "JSON keys: cpu, level, types (type, gain, used).",
     .opt = bench_opt,
     .n_opt = B_COUNT,

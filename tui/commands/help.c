@@ -181,7 +181,8 @@ static const struct {
 } environment[] = {
     {"NIBBLE_CPU",
      "ceiling of the kernels: scalar, avx2, avxvnni, avx512, amx; neon, dotprod, i8mm. amx "
-     "also stands for all of it; else tiles are used where bench --tune found them faster"},
+     "also stands for all of it; else tiles are used where bench --tune found them faster. With "
+     "F16 and BF16 weights they change the last bits of results"},
     {"NO_COLOR", "no colours"},
     {"HF_ENDPOINT", "address of the Hub or of a mirror (default: https://huggingface.co; with "
                     "HUGGINGFACE_CO_STAGING its test site)"},
