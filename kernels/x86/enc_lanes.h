@@ -302,16 +302,18 @@ NK_INLINE void search_groups(chunk *c, const int bias, const bool sigma)
 {
     for (int batch = 0; batch < batches(c); batch++) {
         NK_UNSET lanes w[GROUP];
-        lanes *x = c->x + batch * GROUP, iscale;
+        lanes *x = c->x + batch * GROUP, iscale, scale;
         lane_mask counts;
         load_batch(c, batch, GROUP, x);
         if (sigma)
             importance_weights(c, batch, GROUP, x, w);
         else if (c->importance)
             load_importance(c, batch, GROUP, w);
-        for (int i = 0; i < GROUP && !c->importance; i++)
-            w[i] = lanes_mul(x[i], x[i]);
-        lanes_store(c->scale + batch * LANES, fit_symmetric(x, w, GROUP, bias, &iscale, &counts));
+        if (sigma || c->importance)
+            scale = fit_symmetric(x, w, GROUP, bias, &iscale, &counts);
+        else
+            scale = fit_symmetric(x, NULL, GROUP, bias, &iscale, &counts);
+        lanes_store(c->scale + batch * LANES, scale);
         lanes_store(c->iscale + batch * LANES, iscale);
         lanes_store(c->low + batch * LANES, lanes_pick(counts, lanes_set(0), lanes_set(1)));
     }

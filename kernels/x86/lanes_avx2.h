@@ -4,6 +4,7 @@
 #ifndef NIBBLE_X86_LANES_AVX2_H
 #define NIBBLE_X86_LANES_AVX2_H
 
+#include "kernels/fp.h"
 #include "kernels/x86/avx2.h"
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
@@ -206,10 +207,10 @@ NK_INLINE lanes lanes_not_negative(lanes v)
     return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(v), _mm256_setzero_si256()));
 }
 
-/* magnitude >= 0 under the sign of v. */
-NK_INLINE lanes lanes_with_sign_of(lanes v, float magnitude)
+/* For lanes_pick alone: the sign of v. */
+NK_INLINE lane_mask lanes_negative(lanes v)
 {
-    return _mm256_or_ps(_mm256_and_ps(v, _mm256_set1_ps(-0.0f)), _mm256_set1_ps(magnitude));
+    return v;
 }
 
 /* a * b - c and c - a * b, rounded once. */
@@ -228,17 +229,51 @@ NK_INLINE lane_mask lanes_equal(lanes a, lanes b)
     return _mm256_cmp_ps(a, b, _CMP_EQ_OQ);
 }
 
-/* at < t of positive numbers, for lanes_pick alone, which looks at the sign: a difference of their
- * bits will do, and that leaves adders and multipliers alone. */
-NK_INLINE lane_mask lanes_passed(lanes at, lanes t)
-{
-    return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(at), _mm256_castps_si256(t)));
-}
-
-/* The lesser of numbers of which none or one is negative: their bits compare the same way. */
+/* The lesser of numbers that are not negative: their bits compare the same way. What is no number
+ * is greater than all. */
 NK_INLINE lanes lanes_lesser(lanes a, lanes b)
 {
-    return _mm256_castsi256_ps(_mm256_min_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+    return _mm256_castsi256_ps(_mm256_min_epu32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+
+/* Those bits of v, as they are. */
+NK_INLINE lanes lanes_low_bits(lanes v, int mask)
+{
+    return _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(v), _mm256_set1_epi32(mask)));
+}
+
+/* Those whose bits are below `bound` as whole numbers. */
+NK_INLINE lane_mask lanes_bits_below(lanes v, int bound)
+{
+    return _mm256_castsi256_ps(
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(bound), _mm256_castps_si256(v)));
+}
+
+/* 32..63 have their last digit at 2^-18. */
+enum { LANES_STEP_DIGITS = 18 };
+
+/* What lanes_passed takes off, as bits. */
+typedef struct lane_steps {
+    _Alignas(32) int32_t first[8], next[8];
+} lane_steps;
+
+/* clang-format off */
+#define NK_EIGHT(v) {v, v, v, v, v, v, v, v}
+/* clang-format on */
+/* From 32 + whole on. */
+#define NK_LANE_STEPS(whole)                                                                       \
+    {                                                                                              \
+        NK_EIGHT(0x42000000 + ((whole) << LANES_STEP_DIGITS)), NK_EIGHT(1 << LANES_STEP_DIGITS)    \
+    }
+
+/* *at < from + k for numbers that begin there, for lanes_pick alone, which looks at the sign. Asked
+ * for k = 0, 1, ... in turn: a step is taken off *at each time, as bits, which leaves adders and
+ * multipliers alone, and from memory, since sums want the registers. */
+NK_INLINE lane_mask lanes_passed(lanes *at, const lane_steps *s, const int k)
+{
+    const __m256i *by = (const __m256i *)(const void *)(k ? s->next : s->first);
+    __asm__("vpsubd %1, %0, %0" : "+x"(*at) : "m"(*by));
+    return *at;
 }
 
 /* A table of sixteen in order, and of the middles between its neighbours. */
