@@ -333,26 +333,66 @@ NK_INLINE void lanes_store_bytes(uint8_t p[LANES], lanes v)
     _mm_storel_epi64((__m128i_u *)p, _mm_packus_epi16(w, w));
 }
 
+/* r[i]: codes 4 i .. 4 i + 3 of each lane, a byte each. Sixteen bytes to to[k] + at for the first
+ * `used` lanes. */
+NK_INLINE void store_quads(uint8_t *const to[LANES], int at, int used, const __m256i r[4])
+{
+    __m256i low[2], high[2], row[4]; /* lanes 0, 1, 4 and 5 of two quads; 2, 3, 6 and 7 */
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++) {
+        low[i] = _mm256_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+        high[i] = _mm256_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+    }
+    row[0] = _mm256_unpacklo_epi64(low[0], low[1]);
+    row[1] = _mm256_unpackhi_epi64(low[0], low[1]);
+    row[2] = _mm256_unpacklo_epi64(high[0], high[1]);
+    row[3] = _mm256_unpackhi_epi64(high[0], high[1]);
+#pragma GCC unroll 8
+    for (int k = 0; k < 8; k++) {
+        __m128i lane =
+            k < 4 ? _mm256_castsi256_si128(row[k % 4]) : _mm256_extracti128_si256(row[k % 4], 1);
+        if (k < used)
+            _mm_storeu_si128((__m128i_u *)(to[k] + at), lane);
+    }
+}
+
 /* Numbers 0..255: column k of code[n] to to[k][n], for the first `used` lanes; n is 16 or 32. */
 NK_INLINE void lanes_store_rows(uint8_t *const to[LANES], int used, const lane_ints *code,
                                 const int n)
 {
     for (int half = 0; half < n; half += 16) {
-        lanes r[8];
+        __m256i r[4];
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) { /* lane k: its codes 4 i .. 4 i + 3, a byte each */
+        for (int i = 0; i < 4; i++) {
             const lane_ints *c = code + half + 4 * i;
             __m256i low = _mm256_or_si256(c[0], _mm256_slli_epi32(c[1], 8));
             __m256i high = _mm256_or_si256(c[2], _mm256_slli_epi32(c[3], 8));
-            r[i] = _mm256_castsi256_ps(_mm256_or_si256(low, _mm256_slli_epi32(high, 16)));
-            r[i + 4] = r[i];
+            r[i] = _mm256_or_si256(low, _mm256_slli_epi32(high, 16));
         }
-        turn_eight(r); /* r[k]: the sixteen of lane k, twice */
-#pragma GCC unroll 8
-        for (int k = 0; k < 8; k++)
-            if (k < used)
-                _mm_storeu_ps((float *)(void *)(to[k] + half), _mm256_castps256_ps128(r[k]));
+        store_quads(to, half, used, r);
     }
+}
+
+/* The same for what lanes_whole makes of the sixteen x[i] / d, given that all of them are below
+ * 2^22 either way; the codes fit in seven bits. */
+NK_INLINE void lanes_store_quotients(uint8_t *const to[LANES], int used, const lanes x[16], lanes d,
+                                     const int low, const int high, const int up)
+{
+    const __m256i quads = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0,
+                                           4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m256i r[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        __m256i q[4];
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++)
+            q[k] = _mm256_cvtps_epi32(lanes_div(x[4 * i + k], d));
+        r[i] = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+        r[i] = _mm256_min_epi8(_mm256_max_epi8(r[i], _mm256_set1_epi8((char)low)),
+                               _mm256_set1_epi8((char)high));
+        r[i] = _mm256_shuffle_epi8(_mm256_add_epi8(r[i], _mm256_set1_epi8((char)up)), quads);
+    }
+    store_quads(to, 0, used, r);
 }
 
 #endif

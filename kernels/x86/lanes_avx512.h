@@ -289,5 +289,16 @@ NK_INLINE void lanes_store_rows(uint8_t *const to[LANES], int used, const lane_i
             to[k][i] = bytes[i][k];
 }
 
+/* The same for what lanes_whole makes of the sixteen x[i] / d, given that all of them are below
+ * 2^22 either way; the codes fit in seven bits. */
+NK_INLINE void lanes_store_quotients(uint8_t *const to[LANES], int used, const lanes x[16], lanes d,
+                                     const int low, const int high, const int up)
+{
+    NK_UNSET lane_ints code[16];
+    for (int i = 0; i < 16; i++)
+        code[i] = lanes_whole(lanes_div(x[i], d), low, high, up);
+    lanes_store_rows(to, used, code, 16);
+}
+
 #endif
 #endif

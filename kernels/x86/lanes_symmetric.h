@@ -53,6 +53,7 @@ NK_INLINE void symmetric_sums(const lanes *x, const lanes *w, const lanes *wx, c
 NK_INLINE lanes absmax_signed(const lanes *x, const int n)
 {
     lanes high = lanes_set(0), low = lanes_set(0);
+#pragma GCC unroll 8
     for (int i = 0; i < n; i++) {
         high = lanes_max(x[i], high);
         low = lanes_min(x[i], low);
@@ -102,7 +103,7 @@ NK_INLINE void start_trials(const fit_sums *s, symmetric_fit *f)
 }
 
 /* Of weights that are squares no sum of l2 is negative, and where it is 0 so is lx. */
-NK_INLINE void decide_trial(lanes mark, const fit_sums *s, symmetric_fit *f)
+NK_INLINE void decide_trial(const lanes *mark, const fit_sums *s, symmetric_fit *f)
 {
     lanes lx = s->lx, l2 = s->l2, scale = lanes_div(lx, l2);
     lane_mask better = lanes_less(lanes_mul(f->best, l2), lanes_mul(lx, lx));
@@ -110,17 +111,18 @@ NK_INLINE void decide_trial(lanes mark, const fit_sums *s, symmetric_fit *f)
         better = lanes_both(better, lanes_less(lanes_set(0), l2));
     f->scale = lanes_pick(better, scale, f->scale);
     f->best = lanes_pick(better, lanes_mul(scale, lx), f->best);
-    f->mark = lanes_pick(better, mark, f->mark);
+    if (mark)
+        f->mark = lanes_pick(better, *mark, f->mark);
 }
 
 /* In order of their steps: backwards where those go by -1. */
 NK_INLINE void decide_trials(const symmetric_trials *t, const int by, const int side,
-                             symmetric_fit *f)
+                             const bool marked, symmetric_fit *f)
 {
 #pragma GCC unroll 5
     for (int k = 0; k < side; k++) {
         const int i = by > 0 ? k : side - 1 - k;
-        decide_trial(t->mark[i], &t->s[i], f);
+        decide_trial(marked ? &t->mark[i] : NULL, &t->s[i], f);
     }
 }
 
@@ -146,7 +148,7 @@ static __attribute__((noinline, cold)) void try_symmetric(symmetric_fit *f, int 
         for (int i = 0; i < ROUND; i++)
             t.mark[i] = lanes_div(t.mark[i], f->max);
         symmetric_sums(f->x, w, wx, n, nmax, ROUND, t.mark, t.s);
-        decide_trials(&t, 1, ROUND, f);
+        decide_trials(&t, 1, ROUND, true, f);
     }
     f->iscale = f->mark;
 }
@@ -365,7 +367,7 @@ SUMS(near_out_sums, false, 1, NEAR_TRIALS)
 SUMS(far_out_sums, false, 1 + NEAR_TRIALS, FAR_TRIALS)
 
 /* Each decided while the next ones are added up. The scale is that of the magnitudes. */
-NK_INLINE void try_moves(symmetric_fit *f, const int n, const int nmax)
+NK_INLINE void try_moves(symmetric_fit *f, const int n, const int nmax, const bool marked)
 {
     NK_UNSET symmetric_trials far_in, near_in, near_out, far_out;
     NK_UNSET symmetric_products p[NK_LEN];
@@ -378,31 +380,38 @@ NK_INLINE void try_moves(symmetric_fit *f, const int n, const int nmax)
     set_trials(nmax, 1 + NEAR_TRIALS, 1, FAR_TRIALS, &far_out);
     far_in_sums(p, n, far_in.s);
     near_in_sums(p, n, near_in.s);
-    decide_trials(&far_in, -1, FAR_TRIALS, f);
+    decide_trials(&far_in, -1, FAR_TRIALS, marked, f);
     near_out_sums(p, n, near_out.s);
-    decide_trials(&near_in, -1, NEAR_TRIALS, f);
-    decide_trials(&near_out, 1, NEAR_TRIALS, f);
+    decide_trials(&near_in, -1, NEAR_TRIALS, marked, f);
+    decide_trials(&near_out, 1, NEAR_TRIALS, marked, f);
     far_out_sums(p, n, far_out.s);
-    decide_trials(&far_out, 1, FAR_TRIALS, f);
-    f->iscale = lanes_div(f->mark, f->max);
+    decide_trials(&far_out, 1, FAR_TRIALS, marked, f);
+    if (marked)
+        f->iscale = lanes_div(f->mark, f->max);
 }
 
-/* nk_fit_symmetric: the scale, under w or, without, x^2. Codes are those of *iscale
- * (symmetric_code) in the lanes that count, in the others all are -nmax. */
+NK_INLINE void start_symmetric(symmetric_fit *f, const lanes *x, const lanes *w, const int n,
+                               const int nmax)
+{
+    f->x = x;
+    f->w = w;
+    f->max = absmax_signed(x, n);
+    f->iscale = lanes_div(lanes_set((float)-nmax), f->max);
+}
+
+/* nk_fit_symmetric: the scale, under w or, without, x^2. Codes are those of *iscale, where that is
+ * asked for (symmetric_code), in the lanes that count, in the others all are -nmax. */
 NK_INLINE lanes fit_symmetric(const lanes *x, const lanes *w, const int n, const int nmax,
                               lanes *iscale, lane_mask *counts)
 {
     NK_UNSET symmetric_fit f;
     const lanes zero = lanes_set(0);
-    f.x = x;
-    f.w = w;
-    f.max = absmax_signed(x, n);
+    start_symmetric(&f, x, w, n, nmax);
+    const lanes first = f.iscale;
     *counts = not_tiny(f.max);
     bool found = lanes_all(lanes_less(lanes_abs(f.max), lanes_set(1e30f)));
-    const lanes first = lanes_div(lanes_set((float)-nmax), f.max);
-    f.iscale = first;
     if (found) {
-        try_moves(&f, n, nmax);
+        try_moves(&f, n, nmax, iscale != NULL);
         found = !lanes_any(lanes_both(*counts, lanes_reach(zero, f.scale)));
         f.scale = lanes_pick(lanes_less(zero, f.max), lanes_neg(f.scale), f.scale);
     }
@@ -410,8 +419,18 @@ NK_INLINE lanes fit_symmetric(const lanes *x, const lanes *w, const int n, const
         f.iscale = first;
         try_symmetric(&f, n, nmax);
     }
-    *iscale = f.iscale;
+    if (iscale)
+        *iscale = f.iscale;
     return lanes_pick(*counts, f.scale, zero);
+}
+
+/* The *iscale of fit_symmetric without w. */
+static __attribute__((noinline, cold)) lanes best_iscale(const lanes *x, int n, int nmax)
+{
+    NK_UNSET symmetric_fit f;
+    start_symmetric(&f, x, NULL, n, nmax);
+    try_symmetric(&f, n, nmax);
+    return f.iscale;
 }
 
 /* A batch on its way through fit_symmetric_sweep. */
