@@ -335,7 +335,7 @@ NK_INLINE void moved_sums(const symmetric_products *p, int n, const bool inward,
         lx[t] = lanes_pick(moved, m->lx, p->lx);
         l2[t] = lanes_pick(moved, m->l2, p->l2);
     }
-#pragma GCC unroll 1
+#pragma GCC unroll 3
     for (int i = 1; i < n; i++) {
         m = inward ? &p[i].in : &p[i].out;
         at = held(m->at);
