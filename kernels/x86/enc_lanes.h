@@ -297,7 +297,8 @@ enum { SIDE = 4 };                  /* batches swept side by side */
 enum { Q3_TOP = 32, Q6_TOP = 128 }; /* scale codes: -top..top - 1 */
 
 /* The 19 scales of fit_symmetric for every group; low is 1 where a group counts for nothing, else
- * 0. */
+ * 0. The scale of the trial codes is kept under importance alone: without, hardly any are asked for
+ * (keep_trial_codes). */
 NK_INLINE void search_groups(chunk *c, const int bias, const bool sigma)
 {
     for (int batch = 0; batch < batches(c); batch++) {
@@ -368,7 +369,8 @@ NK_INLINE void keep_trial_codes(const chunk *c, int batch, const int bias, const
 
 /* Whether no value is 2^22 scales away from 0. Under weights that are not negative a fitted scale
  * is a mean of x / code, so a value is at most 2 nmax + 2 of those: what is to be coded by a scale
- * that is not much less is near enough. */
+ * that is not much less is near enough. Where sums underflow that does not hold, but such values
+ * are nothing to a scale that f16 can hold. */
 NK_INLINE bool in_reach(lanes fitted, lanes scale)
 {
     return lanes_all(
