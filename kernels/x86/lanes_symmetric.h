@@ -315,10 +315,14 @@ NK_INLINE fit_sums find_moves(const symmetric_fit *f, const int n, const int nma
     return s;
 }
 
+#ifndef NK_REGISTER /* emulated lanes are in none */
+#define NK_REGISTER "+x"
+#endif
+
 /* v as a register: it would else be read from memory by each that uses it. */
 NK_INLINE lanes held(lanes v)
 {
-    __asm__("" : "+x"(v));
+    __asm__("" : NK_REGISTER(v));
     return v;
 }
 
