@@ -14,7 +14,9 @@
 #include <stddef.h>
 #include <string.h>
 
+#ifndef NK_INLINE /* emulated, what is inlined takes minutes to compile */
 #define NK_INLINE static inline __attribute__((always_inline))
+#endif
 /* Of a buffer that is written before it is read: the build zeroes all others at every entry
  * (-ftrivial-auto-var-init), which inside a loop costs more than what the loop does. */
 #define NK_UNSET __attribute__((uninitialized))

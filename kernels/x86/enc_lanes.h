@@ -297,22 +297,26 @@ enum { SIDE = 4 };                  /* batches swept side by side */
 enum { Q3_TOP = 32, Q6_TOP = 128 }; /* scale codes: -top..top - 1 */
 
 /* The 19 scales of fit_symmetric for every group; low is 1 where a group counts for nothing, else
- * 0. */
+ * 0. The scale of the trial codes is kept under importance alone: without, hardly any are asked for
+ * (keep_trial_codes). */
 NK_INLINE void search_groups(chunk *c, const int bias, const bool sigma)
 {
     for (int batch = 0; batch < batches(c); batch++) {
         NK_UNSET lanes w[GROUP];
-        lanes *x = c->x + batch * GROUP, iscale;
+        lanes *x = c->x + batch * GROUP, iscale, scale;
         lane_mask counts;
         load_batch(c, batch, GROUP, x);
         if (sigma)
             importance_weights(c, batch, GROUP, x, w);
         else if (c->importance)
             load_importance(c, batch, GROUP, w);
-        for (int i = 0; i < GROUP && !c->importance; i++)
-            w[i] = lanes_mul(x[i], x[i]);
-        lanes_store(c->scale + batch * LANES, fit_symmetric(x, w, GROUP, bias, &iscale, &counts));
-        lanes_store(c->iscale + batch * LANES, iscale);
+        if (sigma || c->importance) {
+            scale = fit_symmetric(x, w, GROUP, bias, &iscale, &counts);
+            lanes_store(c->iscale + batch * LANES, iscale);
+        } else {
+            scale = fit_symmetric(x, NULL, GROUP, bias, NULL, &counts);
+        }
+        lanes_store(c->scale + batch * LANES, scale);
         lanes_store(c->low + batch * LANES, lanes_pick(counts, lanes_set(0), lanes_set(1)));
     }
 }
@@ -337,36 +341,66 @@ NK_INLINE void sweep_groups(chunk *c, const int bias)
         sweep_batches(c, batch, 1, bias);
 }
 
-/* Trial code i of a batch with its bias, which groups of scale 0 keep. */
-NK_INLINE lane_ints trial_code(const chunk *c, int batch, int i, const int bias, const bool swept)
+/* Trial codes of a batch with their bias to the groups whose scale d is 0: they keep them. */
+NK_INLINE void keep_trial_codes(const chunk *c, int batch, const int bias, const bool swept,
+                                lanes d, lane_ints code[GROUP])
 {
-    if (swept)
-        return lanes_to_ints(lanes_add(c->trial[batch * GROUP + i], lanes_set((float)bias)));
-    lanes iscale = lanes_load(c->iscale + batch * LANES), low = lanes_load(c->low + batch * LANES);
-    lane_ints code = symmetric_up(c->x[batch * GROUP + i], iscale, bias);
-    return lanes_pick_ints(lanes_less(lanes_set(0), low), lanes_to_ints(lanes_set(0)), code);
+    const lanes *x = c->x + batch * GROUP, zero = lanes_set(0);
+    const lane_mask keep = lanes_equal(d, zero);
+    if (swept) {
+        for (int i = 0; i < GROUP; i++) {
+            lanes trial = lanes_add(c->trial[batch * GROUP + i], lanes_set((float)bias));
+            code[i] = lanes_pick_ints(keep, lanes_to_ints(trial), code[i]);
+        }
+        return;
+    }
+    const lane_mask count = lanes_less_or_equal(lanes_load(c->low + batch * LANES), zero);
+    lanes iscale = zero;
+    if (c->importance)
+        iscale = lanes_load(c->iscale + batch * LANES);
+    else if (lanes_any(lanes_both(keep, count)))
+        iscale = best_iscale(x, GROUP, bias);
+    for (int i = 0; i < GROUP; i++) {
+        lane_ints trial =
+            lanes_pick_ints(count, symmetric_up(x[i], iscale, bias), lanes_to_ints(zero));
+        code[i] = lanes_pick_ints(keep, trial, code[i]);
+    }
+}
+
+/* Whether no value is 2^22 scales away from 0. Under weights that are not negative a fitted scale
+ * is a mean of x / code, so a value is at most 2 nmax + 2 of those: what is to be coded by a scale
+ * that is not much less is near enough. Where sums underflow that does not hold, but such values
+ * are nothing to a scale that f16 can hold. */
+NK_INLINE bool in_reach(lanes fitted, lanes scale)
+{
+    return lanes_all(
+        lanes_less(lanes_abs(fitted), lanes_mul(lanes_set(0x1p14f), lanes_abs(scale))));
 }
 
 /* nk_symmetric_recode: codes into the blocks, by the scales a reader will see. */
 NK_INLINE void recode_symmetric(chunk *c, const int bias, const bool swept, nk_symmetric_block *s)
 {
     NK_UNSET uint8_t *to[CHUNK_GROUPS]; /* whole batches: a block has LANES groups or more */
+    NK_UNSET float scale[CHUNK_GROUPS];
     for (int b = 0; b < c->blocks; b++) {
         float d = f16_one(s[b].d);
         for (int j = 0; j < BLOCK_GROUPS; j++) {
-            c->scale[b * BLOCK_GROUPS + j] = d * (float)s[b].sc[j];
+            scale[b * BLOCK_GROUPS + j] = d * (float)s[b].sc[j];
             to[b * BLOCK_GROUPS + j] = s[b].code + j * GROUP;
         }
     }
     for (int batch = 0; batch < batches(c); batch++) {
         const lanes *x = c->x + batch * GROUP;
         NK_UNSET lane_ints code[GROUP];
-        lanes d = lanes_load(c->scale + batch * LANES);
-        lane_mask coded = lanes_differ(d, lanes_set(0));
+        lanes d = lanes_load(scale + batch * LANES);
+        if (!swept && !c->importance && in_reach(lanes_load(c->scale + batch * LANES), d)) {
+            lanes_store_quotients(to + batch * LANES, LANES, x, d, -bias, bias - 1, bias);
+            continue;
+        }
         for (int i = 0; i < GROUP; i++)
             code[i] = lanes_whole(lanes_div(x[i], d), -bias, bias - 1, bias);
-        for (int i = 0; i < GROUP && !lanes_all(coded); i++)
-            code[i] = lanes_pick_ints(coded, code[i], trial_code(c, batch, i, bias, swept));
+        if (lanes_any(lanes_equal(d, lanes_set(0))))
+            keep_trial_codes(c, batch, bias, swept, d, code);
         store_codes(c, batch, GROUP, code, to + batch * LANES);
     }
 }

@@ -4,6 +4,7 @@
 #ifndef NIBBLE_X86_LANES_AVX2_H
 #define NIBBLE_X86_LANES_AVX2_H
 
+#include "kernels/fp.h"
 #include "kernels/x86/avx2.h"
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
@@ -206,10 +207,10 @@ NK_INLINE lanes lanes_not_negative(lanes v)
     return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(v), _mm256_setzero_si256()));
 }
 
-/* magnitude >= 0 under the sign of v. */
-NK_INLINE lanes lanes_with_sign_of(lanes v, float magnitude)
+/* For lanes_pick alone: the sign of v. */
+NK_INLINE lane_mask lanes_negative(lanes v)
 {
-    return _mm256_or_ps(_mm256_and_ps(v, _mm256_set1_ps(-0.0f)), _mm256_set1_ps(magnitude));
+    return v;
 }
 
 /* a * b - c and c - a * b, rounded once. */
@@ -228,17 +229,51 @@ NK_INLINE lane_mask lanes_equal(lanes a, lanes b)
     return _mm256_cmp_ps(a, b, _CMP_EQ_OQ);
 }
 
-/* at < t of positive numbers, for lanes_pick alone, which looks at the sign: a difference of their
- * bits will do, and that leaves adders and multipliers alone. */
-NK_INLINE lane_mask lanes_passed(lanes at, lanes t)
-{
-    return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(at), _mm256_castps_si256(t)));
-}
-
-/* The lesser of numbers of which none or one is negative: their bits compare the same way. */
+/* The lesser of numbers that are not negative: their bits compare the same way. What is no number
+ * is greater than all. */
 NK_INLINE lanes lanes_lesser(lanes a, lanes b)
 {
-    return _mm256_castsi256_ps(_mm256_min_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+    return _mm256_castsi256_ps(_mm256_min_epu32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+
+/* Those bits of v, as they are. */
+NK_INLINE lanes lanes_low_bits(lanes v, int mask)
+{
+    return _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(v), _mm256_set1_epi32(mask)));
+}
+
+/* Those whose bits are below `bound` as whole numbers. */
+NK_INLINE lane_mask lanes_bits_below(lanes v, int bound)
+{
+    return _mm256_castsi256_ps(
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(bound), _mm256_castps_si256(v)));
+}
+
+/* 32..63 have their last digit at 2^-18. */
+enum { LANES_STEP_DIGITS = 18 };
+
+/* What lanes_passed takes off, as bits. */
+typedef struct lane_steps {
+    _Alignas(32) int32_t first[8], next[8];
+} lane_steps;
+
+/* clang-format off */
+#define NK_EIGHT(v) {v, v, v, v, v, v, v, v}
+/* clang-format on */
+/* From 32 + whole on. */
+#define NK_LANE_STEPS(whole)                                                                       \
+    {                                                                                              \
+        NK_EIGHT(0x42000000 + ((whole) << LANES_STEP_DIGITS)), NK_EIGHT(1 << LANES_STEP_DIGITS)    \
+    }
+
+/* *at < from + k for numbers that begin there, for lanes_pick alone, which looks at the sign. Asked
+ * for k = 0, 1, ... in turn: a step is taken off *at each time, as bits, which leaves adders and
+ * multipliers alone, and from memory, since sums want the registers. */
+NK_INLINE lane_mask lanes_passed(lanes *at, const lane_steps *s, const int k)
+{
+    const __m256i *by = (const __m256i *)(const void *)(k ? s->next : s->first);
+    __asm__("vpsubd %1, %0, %0" : "+x"(*at) : "m"(*by));
+    return *at;
 }
 
 /* A table of sixteen in order, and of the middles between its neighbours. */
@@ -298,26 +333,66 @@ NK_INLINE void lanes_store_bytes(uint8_t p[LANES], lanes v)
     _mm_storel_epi64((__m128i_u *)p, _mm_packus_epi16(w, w));
 }
 
+/* r[i]: codes 4 i .. 4 i + 3 of each lane, a byte each. Sixteen bytes to to[k] + at for the first
+ * `used` lanes. */
+NK_INLINE void store_quads(uint8_t *const to[LANES], int at, int used, const __m256i r[4])
+{
+    __m256i low[2], high[2], row[4]; /* lanes 0, 1, 4 and 5 of two quads; 2, 3, 6 and 7 */
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++) {
+        low[i] = _mm256_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+        high[i] = _mm256_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+    }
+    row[0] = _mm256_unpacklo_epi64(low[0], low[1]);
+    row[1] = _mm256_unpackhi_epi64(low[0], low[1]);
+    row[2] = _mm256_unpacklo_epi64(high[0], high[1]);
+    row[3] = _mm256_unpackhi_epi64(high[0], high[1]);
+#pragma GCC unroll 8
+    for (int k = 0; k < 8; k++) {
+        __m128i lane =
+            k < 4 ? _mm256_castsi256_si128(row[k % 4]) : _mm256_extracti128_si256(row[k % 4], 1);
+        if (k < used)
+            _mm_storeu_si128((__m128i_u *)(to[k] + at), lane);
+    }
+}
+
 /* Numbers 0..255: column k of code[n] to to[k][n], for the first `used` lanes; n is 16 or 32. */
 NK_INLINE void lanes_store_rows(uint8_t *const to[LANES], int used, const lane_ints *code,
                                 const int n)
 {
     for (int half = 0; half < n; half += 16) {
-        lanes r[8];
+        __m256i r[4];
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) { /* lane k: its codes 4 i .. 4 i + 3, a byte each */
+        for (int i = 0; i < 4; i++) {
             const lane_ints *c = code + half + 4 * i;
             __m256i low = _mm256_or_si256(c[0], _mm256_slli_epi32(c[1], 8));
             __m256i high = _mm256_or_si256(c[2], _mm256_slli_epi32(c[3], 8));
-            r[i] = _mm256_castsi256_ps(_mm256_or_si256(low, _mm256_slli_epi32(high, 16)));
-            r[i + 4] = r[i];
+            r[i] = _mm256_or_si256(low, _mm256_slli_epi32(high, 16));
         }
-        turn_eight(r); /* r[k]: the sixteen of lane k, twice */
-#pragma GCC unroll 8
-        for (int k = 0; k < 8; k++)
-            if (k < used)
-                _mm_storeu_ps((float *)(void *)(to[k] + half), _mm256_castps256_ps128(r[k]));
+        store_quads(to, half, used, r);
     }
+}
+
+/* The same for what lanes_whole makes of the sixteen x[i] / d, given that all of them are below
+ * 2^22 either way; the codes fit in seven bits. */
+NK_INLINE void lanes_store_quotients(uint8_t *const to[LANES], int used, const lanes x[16], lanes d,
+                                     const int low, const int high, const int up)
+{
+    const __m256i quads = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0,
+                                           4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m256i r[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        __m256i q[4];
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++)
+            q[k] = _mm256_cvtps_epi32(lanes_div(x[4 * i + k], d));
+        r[i] = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+        r[i] = _mm256_min_epi8(_mm256_max_epi8(r[i], _mm256_set1_epi8((char)low)),
+                               _mm256_set1_epi8((char)high));
+        r[i] = _mm256_shuffle_epi8(_mm256_add_epi8(r[i], _mm256_set1_epi8((char)up)), quads);
+    }
+    store_quads(to, 0, used, r);
 }
 
 #endif

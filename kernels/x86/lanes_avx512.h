@@ -172,10 +172,9 @@ NK_INLINE lanes lanes_not_negative(lanes v)
     return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(v), _mm512_setzero_si512()));
 }
 
-/* magnitude >= 0 under the sign of v. */
-NK_INLINE lanes lanes_with_sign_of(lanes v, float magnitude)
+NK_INLINE lane_mask lanes_negative(lanes v)
 {
-    return _mm512_or_ps(_mm512_and_ps(v, _mm512_set1_ps(-0.0f)), _mm512_set1_ps(magnitude));
+    return _mm512_movepi32_mask(_mm512_castps_si512(v));
 }
 
 /* a * b - c and c - a * b, rounded once. */
@@ -194,16 +193,42 @@ NK_INLINE lane_mask lanes_equal(lanes a, lanes b)
     return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
 }
 
-/* at < t of positive numbers, for lanes_pick alone. */
-NK_INLINE lane_mask lanes_passed(lanes at, lanes t)
-{
-    return _mm512_cmp_ps_mask(at, t, _CMP_LT_OQ);
-}
-
-/* The lesser of numbers of which none or one is negative: their bits compare the same way. */
+/* The lesser of numbers that are not negative: their bits compare the same way. What is no number
+ * is greater than all. */
 NK_INLINE lanes lanes_lesser(lanes a, lanes b)
 {
-    return _mm512_castsi512_ps(_mm512_min_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+    return _mm512_castsi512_ps(_mm512_min_epu32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
+
+/* Those bits of v, as they are. */
+NK_INLINE lanes lanes_low_bits(lanes v, int mask)
+{
+    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(mask)));
+}
+
+/* Those whose bits are below `bound` as whole numbers. */
+NK_INLINE lane_mask lanes_bits_below(lanes v, int bound)
+{
+    return _mm512_cmplt_epi32_mask(_mm512_castps_si512(v), _mm512_set1_epi32(bound));
+}
+
+/* 32..63 have their last digit at 2^-18. */
+enum { LANES_STEP_DIGITS = 18 };
+
+typedef struct lane_steps {
+    int whole;
+} lane_steps;
+
+/* From 32 + whole on. */
+#define NK_LANE_STEPS(whole)                                                                       \
+    {                                                                                              \
+        (whole)                                                                                    \
+    }
+
+/* *at < from + k for numbers that begin there. There are registers for all the bounds. */
+NK_INLINE lane_mask lanes_passed(const lanes *at, const lane_steps *s, const int k)
+{
+    return _mm512_cmp_ps_mask(*at, _mm512_set1_ps((float)(32 + s->whole + k)), _CMP_LT_OQ);
 }
 
 /* A table of sixteen in order, and of the middles between its neighbours. */
@@ -262,6 +287,17 @@ NK_INLINE void lanes_store_rows(uint8_t *const to[LANES], int used, const lane_i
     for (int k = 0; k < LANES && k < used; k++)
         for (int i = 0; i < n; i++)
             to[k][i] = bytes[i][k];
+}
+
+/* The same for what lanes_whole makes of the sixteen x[i] / d, given that all of them are below
+ * 2^22 either way; the codes fit in seven bits. */
+NK_INLINE void lanes_store_quotients(uint8_t *const to[LANES], int used, const lanes x[16], lanes d,
+                                     const int low, const int high, const int up)
+{
+    NK_UNSET lane_ints code[16];
+    for (int i = 0; i < 16; i++)
+        code[i] = lanes_whole(lanes_div(x[i], d), low, high, up);
+    lanes_store_rows(to, used, code, 16);
 }
 
 #endif

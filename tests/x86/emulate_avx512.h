@@ -11,7 +11,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifndef EMU
 #define EMU static inline __attribute__((always_inline, unused))
+#endif
 
 typedef union emu_ints {
     __m512i z;
