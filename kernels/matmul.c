@@ -37,6 +37,7 @@ typedef struct mm {
      * size, see packing */
     const unsigned char *packed[NK_TYPE_SLOTS];
     bool wide[NK_TYPE_SLOTS]; /* packed in groups of NK_WIDE */
+    bool pairs;               /* a matrix goes by pairs: they have the place of packed floats */
     unsigned char *out;       /* what encode_columns and pack_groups fill, of type with */
     nk_type_id with;
     void (*pack_pairs)(void *group, size_t width, size_t c, const float *x, size_t n);
@@ -93,7 +94,7 @@ static size_t packed_size(nk_type_id with, bool wide, size_t cols, size_t m)
 size_t nk_matmul_scratch(size_t cols, size_t m)
 {
     bool seen[NK_TYPE_SLOTS] = {false};
-    size_t count, total = ALIGN + packed_size(NK_BF16, false, cols, m);
+    size_t count, total = ALIGN;
     const nk_type *const *rows = nk_type_all(&count);
     for (size_t i = 0; i < count; i++) {
         nk_type_id with = rows[i]->dot_with;
@@ -103,7 +104,9 @@ size_t nk_matmul_scratch(size_t cols, size_t m)
         if (with != NK_F32) /* used where it lies */
             total += round_up(m * encoded_size(nk_type_get(with), cols), ALIGN);
         size_t narrow = packed_size(with, false, cols, m), wide = packed_size(with, true, cols, m);
-        total += m == 1 ? 0 : narrow > wide ? narrow : wide;
+        size_t most = m == 1 ? 0 : narrow > wide ? narrow : wide;
+        size_t pairs = with == NK_F32 ? packed_size(NK_BF16, false, cols, m) : 0;
+        total += pairs > most ? pairs : most;
     }
     return total;
 }
@@ -120,6 +123,8 @@ static way way_of(const mm *a, const nk_matrix *w)
 {
     if (with_of(a->ops, w) == NK_BF16)
         return BY_PANELS;
+    if (a->pairs && w->type->dot_with == NK_F32)
+        return BY_COLUMN;
     const nk_gemm *g = &a->ops->gemm[w->type->id];
     if (a->m > 1 && a->m <= NK_FEW && a->ops->few[w->type->id])
         return BY_FEW;
@@ -188,6 +193,8 @@ static void pack_groups(void *arg, size_t begin, size_t end, int thread)
  * threads. */
 static void encode_all(mm *a, nk_pool *pool, void *scratch)
 {
+    for (size_t i = 0; i < a->count; i++)
+        a->pairs = a->pairs || with_of(a->ops, a->w[i]) == NK_BF16;
     uintptr_t base = (uintptr_t)scratch;
     unsigned char *at = (unsigned char *)scratch + (round_up(base, ALIGN) - base);
     for (size_t i = 0; i < a->count; i++) {

@@ -139,7 +139,7 @@ CHECK_TEST(copy, chat_copies_question_and_sampling)
     workbench w;
     char *command = copied(
         &w, "size 120x40\nwait\nkeys t\nwait\nkeys Esc P Enter\ntext 0.7\nkeys Enter j Enter\n"
-            "text 5\nkeys Enter G k k k k k Enter\ntext It's $HOME\nkeys Enter k k k k k k "
+            "text 5\nkeys Enter G k k k k k k Enter\ntext It's $HOME\nkeys Enter k k k k k k "
             "Enter\ntext 40\n"
             "keys Enter j j j Enter j Enter Esc i\ntext What's `Q2_K` & \"$PATH\"?\nkeys "
             "Enter\nwait\nkeys Esc yc\n"
