@@ -576,6 +576,7 @@ CHECK_TEST(partial, a_state_with_any_bit_changed_is_refused)
         bytes[i] ^= 1;
         check(!dl_state_read(&back, bytes, sizeof bytes), "byte %zu is not looked at", i);
         bytes[i] ^= 1;
+        check(!dl_state_read(&back, bytes, i), "%zu bytes are taken", i);
     }
 }
 
