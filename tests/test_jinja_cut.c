@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEED = 35, STEPS = 600, MEMORY = 1 << 15, OUTPUT = 1 << 12, SHARE = 40 };
+enum { SEED = 35, STEPS = 600, MEMORY = 1 << 14, TAKES = 60, OUTPUT = 1 << 12, SHARE = 40 };
 
 typedef struct shelf {
     nb_json *doc;
@@ -75,6 +75,25 @@ static bool stops(const nb_jinja_input *in, const char *text, const nb_jinja_lim
     return st != NB_OK;
 }
 
+/* About what the template takes when nothing is to spare: most of it is the stack, so that only a
+ * little less lets a rendering begin that cannot end. */
+static size_t least_memory(const nb_jinja_input *in, const char *text,
+                           const nb_jinja_limits *limits)
+{
+    nb_jinja_limits l = *limits;
+    size_t low = 0, high = nb_jinja_default_limits().memory;
+    while (high - low > 16) {
+        nb_jinja_text out;
+        l.memory = low + (high - low) / 2;
+        if (render(in, text, &l, &out) == NB_OK)
+            high = l.memory;
+        else
+            low = l.memory;
+        nb_jinja_text_free(&out);
+    }
+    return high;
+}
+
 /* Every few steps and bytes, of long texts fewer; memory as much denser as a template is larger
  * than what it gives. */
 static void cut_one(const nb_jinja_input *in, const char *text, uint32_t stride, test_rng *rng,
@@ -92,10 +111,15 @@ static void cut_one(const nb_jinja_input *in, const char *text, uint32_t stride,
     limits.memory = 64;
     while (limits.memory < MEMORY * stride && stops(in, text, &limits, &whole, stopped))
         limits.memory += 16 * (1 + test_below(rng, 4 * stride));
+    limits.memory = least_memory(in, text, &limits);
+    for (uint32_t i = 0; i < TAKES * stride / TEST_THIN && limits.memory > MEMORY; i++) {
+        limits.memory -= 16 * (1 + test_below(rng, 4));
+        stops(in, text, &limits, &whole, stopped);
+    }
     limits.memory = most.memory;
     limits.output = 0;
     while (limits.output < OUTPUT * stride && stops(in, text, &limits, &whole, stopped))
-        limits.output += 1 + test_below(rng, stride) + whole.len / 400;
+        limits.output += 1 + test_below(rng, stride) + whole.len * TEST_THIN / 400;
     nb_jinja_text_free(&whole);
 }
 
