@@ -8,6 +8,7 @@
 
 #include "core/files/hf.h"
 #include "core/files/hf_private.h"
+#include "core/files/hfquant.h"
 #include "core/files/listing.h"
 #include "core/files/weights.h"
 #include "downloads/hub_private.h"
@@ -262,6 +263,40 @@ CHECK_TEST(spoilt, any_value_of_a_packing_is_taken_or_refused_in_words_A35)
         spoil_values(config, len, try_packed, &t);
         check(t.refused > 0, "%s: none of %zu is refused", names[i], t.seen);
         free(config);
+    }
+}
+
+/* What quanto and ModelOpt say in a file of their own. */
+static void try_beside(void *arg, const char *text, size_t n, const char *what)
+{
+    const trial *t = arg;
+    nb_packing_set set = {.n = 0};
+    nb_weights *w = NULL;
+    nb_err err = {.status = NB_OK};
+    test_spit(test_path(t->dir, t->name), text, n);
+    nb_packing_of(&set, NULL, t->dir);
+    check(set.n <= NB_PACK_ROWS, "%s: %zu rows", what, set.n);
+    check_told(nb_weights_open(&w, t->dir, &err), &err, what, text);
+    nb_weights_close(&w);
+}
+
+CHECK_TEST(spoilt, any_byte_of_a_packing_beside_is_taken_or_refused_in_words_A35)
+{
+    static const char *const files[][2] = {
+        {"quanto_qmap.json", "{\"model.layers.0.mlp.up_proj\":{\"weights\":\"qint4\"}}"},
+        {"quanto_qmap.json", "{\"model.layers.0.mlp.up_proj\":{\"weights\":\"qint8\"}}"},
+        {"quanto_qmap.json", "{\"model.layers.0.mlp.up_proj\":{\"weights\":\"qfloat8\"}}"},
+        {"hf_quant_config.json", "{\"quantization\":{\"quant_algo\":\"NVFP4\",\"group_size\":16}}"},
+        {"hf_quant_config.json", "{\"quantization\":{\"quant_algo\":\"W4A8\",\"group_size\":16}}"}};
+    for (size_t i = 0; i < countof(files); i++) {
+        hf_folder f = hf_folder_make("beside", HF_LLAMA(""));
+        trial t = {.dir = f.dir, .name = files[i][0]};
+        size_t n = strlen(files[i][1]);
+        hf_put_tensors(test_path(f.dir, "model.safetensors"), "{" HF_EMBED "}", 64);
+        try_beside(&t, files[i][1], n, "whole");
+        spoil_ends(files[i][1], n, try_beside, &t);
+        spoil_values(files[i][1], n, try_beside, &t);
+        remove(test_path(f.dir, files[i][0]));
     }
 }
 
