@@ -79,13 +79,12 @@ bool dl_state_read(dl_state_head *out, const uint8_t *bytes, size_t n)
     const uint8_t *mark, *pad;
     uint32_t version, crc;
     uint64_t pid;
-    if (n < DL_STATE_HEAD || !nb_read_bytes(&c, sizeof magic, &mark) ||
-        memcmp(mark, magic, sizeof magic) != 0 || !nb_read_u32(&c, &version) || version != 1 ||
-        !nb_read_u32(&c, &h.segment) || !nb_read_u64(&c, &h.size) || !get_text(&c, 64, h.oid) ||
-        !get_text(&c, 40, h.commit) || !get_text(&c, 64, h.owner.host) ||
-        !get_text(&c, 36, h.owner.boot) || !nb_read_bytes(&c, 4, &pad) || !nb_read_u64(&c, &pid) ||
-        !nb_read_u64(&c, &h.owner.start) || !nb_read_bytes(&c, 4, &pad) || !nb_read_u32(&c, &crc) ||
-        crc != nk_crc32c_c(0, bytes, 252))
+    if (!nb_read_bytes(&c, sizeof magic, &mark) || memcmp(mark, magic, sizeof magic) != 0 ||
+        !nb_read_u32(&c, &version) || version != 1 || !nb_read_u32(&c, &h.segment) ||
+        !nb_read_u64(&c, &h.size) || !get_text(&c, 64, h.oid) || !get_text(&c, 40, h.commit) ||
+        !get_text(&c, 64, h.owner.host) || !get_text(&c, 36, h.owner.boot) ||
+        !nb_read_bytes(&c, 4, &pad) || !nb_read_u64(&c, &pid) || !nb_read_u64(&c, &h.owner.start) ||
+        !nb_read_bytes(&c, 4, &pad) || !nb_read_u32(&c, &crc) || crc != nk_crc32c_c(0, bytes, 252))
         return false;
     h.owner.pid = (int64_t)pid;
     if (!head_ok(&h))

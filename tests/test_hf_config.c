@@ -409,3 +409,34 @@ CHECK_TEST(hf_config, windows_are_those_of_transformers)
         nb_kvs_close(&kvs);
     }
 }
+
+/* --- weights ---------------------------------------------------------------------------------- */
+
+CHECK_TEST(hf_config, weights_that_are_not_there_or_not_to_be_read_are_told)
+{
+    static const struct {
+        const char *file, *text, *says;
+        nb_status status;
+    } rows[] = {
+        {"pytorch_model.bin", "x", "its weights are pickles", NB_UNSUPPORTED},
+        {"pytorch_model.bin.index.json", "x", "its weights are pickles", NB_UNSUPPORTED},
+        {"notes.txt", "x", "neither model.safetensors nor its index is here", NB_NOTFOUND},
+        {"model.safetensors.index.json",
+         "{\"weight_map\":{\"a\":\"0123456789012345678901234567890123456789012345678901234567890123"
+         "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678"
+         "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678"
+         "0123456789.safetensors\"}}",
+         "", NB_FORMAT},
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        char name[32];
+        nb_hf_shards s = {0};
+        nb_err err = {.msg = ""};
+        snprintf(name, sizeof name, "weights%zu", i);
+        hf_folder f = hf_folder_make(name, HF_LLAMA(""));
+        test_spit(test_path(f.dir, rows[i].file), rows[i].text, strlen(rows[i].text));
+        nb_status st = nb_hf_shards_open(&s, f.dir, &err);
+        check(st == rows[i].status && err.msg[0] && strstr(err.msg, rows[i].says), "%s: %d, %s",
+              rows[i].file, st, err.msg);
+    }
+}

@@ -188,6 +188,7 @@ CHECK_TEST(keys, bad_conf_lines_are_named_and_change_nothing)
         {"any.jobs = C-verylongkeynamewithoutanyend", "line 1"},
         {"any.jobs = E", "errors"},
         {"models.kv = E\n", "models.kv"},
+        {"\tany.jobs = \x1f \r\n", "key \"\x1f\": no such key"},
     };
     for (size_t i = 0; i < countof(bad); i++) {
         nb_str w = {0};
@@ -197,8 +198,37 @@ CHECK_TEST(keys, bad_conf_lines_are_named_and_change_nothing)
         if (i < 5)
             check(press(m, UI_MODELS, false, "J") == UI_ACT_ANY_JOBS, "%zu unbound J", i);
         ui_keymap_close(&m);
+        m = open_map(bad[i].conf, NULL); /* nobody asks for warnings */
+        check(press(m, UI_MODELS, false, "j") == UI_ACT_ANY_DOWN, "%zu broke j", i);
+        ui_keymap_close(&m);
         nb_str_free(&w);
     }
+}
+
+/* What a key is called that is none, and that a name of too many letters is. */
+CHECK_TEST(keys, what_is_no_key_is_refused)
+{
+    static const char *const bad[] = {"", "\x1f", "\xff", "M-\x01"};
+    static const struct {
+        const char *name;
+        ui_key key;
+    } good[] = {{"M-", {.code = UI_K_CHAR, .ch = 'M'}},
+                {"C-", {.code = UI_K_CHAR, .ch = 'C'}},
+                {"C-ab", {.code = UI_K_CHAR, .ch = 'C'}}, /* as the first of a sequence */
+                {"M-C-x", {.code = UI_K_CHAR, .ch = 'x', .ctrl = true, .alt = true}},
+                {"M-Space", {.code = UI_K_CHAR, .ch = ' ', .alt = true}},
+                {"M-Enter", {.code = UI_K_ENTER, .alt = true}}};
+    ui_key k;
+    for (size_t i = 0; i < countof(bad); i++)
+        check(!ui_key_parse(bad[i], &k), "%zu is a key", i);
+    for (size_t i = 0; i < countof(good); i++)
+        check(ui_key_parse(good[i].name, &k) && k.code == good[i].key.code &&
+                  k.ch == good[i].key.ch && k.ctrl == good[i].key.ctrl && k.alt == good[i].key.alt,
+              "%s", good[i].name);
+    check(!ui_keyrow_of(UI_ACT_NONE) && !ui_keyrow_of(UI_ACT_COUNT), "rows of no action");
+    char name[16];
+    ui_key_name(&(ui_key){.code = UI_K_MOUSE}, name);
+    check(strcmp(name, "?") == 0, "%s", name);
 }
 
 CHECK_TEST(keys, any_bytes_are_a_keys_conf)

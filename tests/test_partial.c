@@ -560,25 +560,6 @@ CHECK_TEST(partial, an_empty_file_has_no_segments)
     bench_free(&b);
 }
 
-/* The sum covers what no field's own check would see: a size, a process, a start. */
-CHECK_TEST(partial, a_state_with_any_bit_changed_is_refused)
-{
-    dl_state_head h = {.size = 12345, .segment = DL_SEGMENT}, back;
-    uint8_t bytes[DL_STATE_HEAD];
-    memset(h.oid, 'a', 64);
-    memcpy(h.commit, commit, 40);
-    snprintf(h.owner.host, sizeof h.owner.host, "host");
-    snprintf(h.owner.boot, sizeof h.owner.boot, "boot");
-    h.owner.pid = 77;
-    dl_state_write(bytes, &h);
-    check(dl_state_read(&back, bytes, sizeof bytes) && back.size == h.size, "it cannot be read");
-    for (size_t i = 0; i < 256; i++) {
-        bytes[i] ^= 1;
-        check(!dl_state_read(&back, bytes, sizeof bytes), "byte %zu is not looked at", i);
-        bytes[i] ^= 1;
-    }
-}
-
 CHECK_TEST(partial, big_files_get_big_segments_and_absurd_ones_are_refused) /* hub 19 */
 {
     dl_state_head h = {.size = UINT64_C(60000000000), .segment = DL_SEGMENT_BIG};

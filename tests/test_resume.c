@@ -376,5 +376,12 @@ CHECK_TEST(resume, a_journal_is_read_as_it_was_written)
         check(!nb_journal_head(&c, got) || !nb_journal_next(&c, &rec), "byte %zu", i);
         text.at[i] ^= 1;
     }
+    for (size_t n = 0; n < text.len; n++) { /* a cut record is none; a cut head is no journal */
+        c = nb_cursor_make(text.at, n);
+        bool head = nb_journal_head(&c, got);
+        check(head == (n >= NB_JOURNAL_HEAD), "%zu bytes", n);
+        check(!head || (!nb_journal_next(&c, &rec) && nb_cursor_pos(&c) == NB_JOURNAL_HEAD),
+              "%zu bytes", n);
+    }
     nb_str_free(&text);
 }

@@ -4,6 +4,7 @@
 #include "tests/run_child.h"
 #include "tests/util.h"
 
+#include "core/base/beside.h"
 #include "core/base/file.h"
 #include "core/model/session_file.h"
 #include "kernels/cpu.h"
@@ -196,6 +197,34 @@ CHECK_TEST(session_file, a_cancelled_save_leaves_the_old_file)
     check(!nb_exists(test_path(test_tmpdir(), "kept.part")), "a part is left");
     save(r.s, path);
     check(nb_session_restore(r.s, path, &hooks, &err) == NB_CANCELED, "%s", err.msg);
+    rig_close(&r);
+}
+
+/* Two runs to one name: the second must not empty what the first is about to publish. */
+CHECK_TEST(session_file, a_part_that_another_run_writes_is_left_alone)
+{
+    char path[1024], part[1040];
+    snprintf(path, sizeof path, "%s", test_path(test_tmpdir(), "shared"));
+    snprintf(part, sizeof part, "%s.part", path);
+    rig r;
+    nb_err err = {0};
+    int fd = -1;
+    size_t len;
+    rig_open(&r, "llama", (nb_session_options){.n_ctx = 64});
+    feed(r.s, r.ids, 20, 0);
+    check(nb_beside_open(&fd, part, 0600, &err) == NB_OK, "%s", err.msg);
+    check(nb_pwrite_all(fd, "theirs", 6, 0, part, &err) == NB_OK, "%s", err.msg);
+    check(nb_session_save(r.s, path, NULL, &err) == NB_REFUSED &&
+              strstr(err.msg, "shared.part is being written by another run"),
+          "%s", err.msg);
+    check(nb_beside_end(fd, part, path, NB_OK, &err) == NB_OK, "%s", err.msg);
+    char *bytes = test_slurp(path, &len);
+    check(bytes && len == 6 && memcmp(bytes, "theirs", 6) == 0, "%zu bytes", len);
+    free(bytes);
+    test_spit(part, "left by a kill, and longer than nothing", 39);
+    save(r.s, path);
+    check(nb_session_restore(r.s, path, NULL, &err) == NB_OK, "%s", err.msg);
+    check(mkfifo(part, 0600) == 0 && nb_session_save(r.s, path, NULL, &err) != NB_OK, "a pipe");
     rig_close(&r);
 }
 

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "core/base/str.h"
 #include "tui/theme.h"
 
 static const char *const names[] = {"default", "dark", "light", "mono", "contrast", "colorblind"};
@@ -197,6 +199,11 @@ CHECK_TEST(theme, broken_files_say_line_and_word)
         {"mode = dusk\n", "dusk"},
         {"ok = #000000 #000000 #000000\n", "line 1"},
         {"ok = #000000 | #ffffff\n", "#ffffff"},
+        {"ok = 000000\n", "no colour or attribute: \"000000\""},
+        {"[palette]\nrose = dusty\n", "line 2: no colour: \"dusty\""},
+        {"[palette]\nabcdefghijklmnopqrstuvwx = #000000\n", "line 2: name is too long"},
+        {"= x\n", "unknown key \"\""},
+        {" = \n", "unknown key \"\""},
     };
     for (size_t i = 0; i < countof(bad); i++) {
         ui_theme t = {.light = true, .name = "kept"};
@@ -209,6 +216,90 @@ CHECK_TEST(theme, broken_files_say_line_and_word)
         check(strstr(err.msg, bad[i].says) && strstr(err.msg, "x.theme"), "%zu: %s", i, err.msg);
         check(strcmp(t.name, "kept") == 0, "%zu wrote its output", i);
     }
+}
+
+/* n times the line; then `more`. */
+static nb_status parse_many(const char *line, int n, const char *more, ui_theme *t, nb_err *err)
+{
+    nb_str text = {0};
+    nb_str_add(&text, "[palette]\n");
+    for (int i = 0; i < n; i++)
+        nb_str_add(&text, line);
+    nb_str_add(&text, more);
+    nb_status st = ui_theme_parse(t, nb_str_c(&text), text.len, "x.theme", err);
+    nb_str_free(&text);
+    return st;
+}
+
+CHECK_TEST(theme, lines_colours_and_bytes_have_their_limits)
+{
+    ui_theme t;
+    nb_err err = {0};
+    char line[300];
+    check(parse_many("c = #010203\n", 64, "", &t, &err) == NB_OK, "%s", err.msg);
+    check(parse_many("c = #010203\n", 65, "", &t, &err) == NB_FORMAT &&
+              strstr(err.msg, "line 66: too many colours: \"c\""),
+          "%s", err.msg);
+    memset(line, '#', sizeof line);
+    line[1] = ' ';
+    check(ui_theme_parse(&t, line, 255, "x", &err) == NB_OK, "%s", err.msg);
+    check(ui_theme_parse(&t, line, 256, "x", &err) == NB_FORMAT &&
+              strstr(err.msg, "too long or holds a NUL byte"),
+          "%s", err.msg);
+    check(ui_theme_parse(&t, "# \0", 3, "x", &err) == NB_FORMAT && strstr(err.msg, "NUL byte"),
+          "%s", err.msg);
+}
+
+CHECK_TEST(theme, blanks_and_comments_say_nothing)
+{
+    static const char text[] =
+        "#\n# one\n\n  \t \r\n\tok \t=\t #102030 \t\r\n[roles]\n  warn = ok_c\n";
+    static const char sound[] =
+        "#\n# one\n\n  \t \r\n[palette]\nok_c = #405060\nsame = ok_c\nno = default\n[roles]\n"
+        "\tok \t=\t #102030 \t\r\n  warn = same no italic dim reverse none\nmode = light";
+    ui_theme t;
+    nb_err err = {0};
+    check(ui_theme_parse(&t, text, sizeof text - 1, "x", &err) == NB_FORMAT &&
+              strstr(err.msg, "line 7: no colour or attribute: \"ok_c\""),
+          "%s", err.msg);
+    check(ui_theme_parse(&t, sound, sizeof sound - 1, "a/x.theme", &err) == NB_OK, "%s", err.msg);
+    check(t.light && t.role[UI_OK].fg == 0x102030 && t.role[UI_WARN].fg == 0x405060 &&
+              t.role[UI_WARN].bg == -1,
+          "colours");
+    check(t.role[UI_WARN].attrs == (UI_A_ITALIC | UI_A_DIM | UI_A_REVERSE), "attributes %d",
+          t.role[UI_WARN].attrs);
+    check(strcmp(t.name, "x.theme") == 0, "the file's name stands in: %s", t.name);
+}
+
+CHECK_TEST(theme, contrast_is_against_what_the_terminal_may_be)
+{
+    static const struct {
+        const char *text;
+        double least, most; /* of role ok */
+    } rows[] = {{"ok = bold\n", 0, 0},
+                {"ok = #ffffff #000000\n", 20.9, 21.1},
+                {"ok = #000000 #ffffff\n", 20.9, 21.1},
+                {"mode = dark\nok = #ffffff\n", 20.9, 21.1},
+                {"mode = light\nok = #ffffff\n", 0.99, 1.01},
+                {"mode = dark\nok = default #000000\n", 20.9, 21.1},
+                {"mode = light\nok = default #000000\n", 0.99, 1.01},
+                {"name = default\nok = #ffffff\n", 0.99, 1.01},
+                {"name = default\nok = #000000\n", 0.99, 1.01},
+                {"name = default\nok = default #000000\n", 20.9, 21.1}};
+    for (size_t i = 0; i < countof(rows); i++) {
+        ui_theme t;
+        nb_err err = {0};
+        check(ui_theme_parse(&t, rows[i].text, strlen(rows[i].text), "x", &err) == NB_OK, "%s",
+              err.msg);
+        double got = ui_theme_contrast(&t, UI_OK);
+        check(got >= rows[i].least && got <= rows[i].most, "%s: %g", rows[i].text, got);
+    }
+    check(ui_color_is_light(0xffffff) && !ui_color_is_light(0x000000), "light");
+    check(ui_color_simulate(-1, 0) == -1 && ui_color_simulate(5, -1) == 5 &&
+              ui_color_simulate(5, 3) == 5,
+          "what is none stays");
+    check(ui_color_simulate(0x000000, 0) == 0 && ui_color_simulate(0x010101, 1) <= 0x020202,
+          "dark");
 }
 
 CHECK_TEST(theme, any_bytes_end_in_a_theme_or_a_sentence)
@@ -241,4 +332,10 @@ CHECK_TEST(theme, user_files_win_and_names_are_no_paths)
     check(ui_theme_load(&t, "../dark", dir, &err) == NB_NOTFOUND, "a path is no name");
     check(ui_theme_load(&t, "nobody", dir, &err) == NB_NOTFOUND && strstr(err.msg, "nobody"), "%s",
           err.msg);
+    check(ui_theme_load(&t, "light", NULL, &err) == NB_OK && t.light, "no folder of the user's");
+    test_spit(test_path(dir, "torn.theme"), "err\n", 4);
+    check(ui_theme_load(&t, "torn", dir, &err) == NB_FORMAT && strstr(err.msg, "torn.theme line 1"),
+          "%s", err.msg);
+    mkdir(test_path(dir, "folder.theme"), 0755);
+    check(ui_theme_load(&t, "folder", dir, &err) != NB_OK && err.msg[0], "a folder is no theme");
 }

@@ -1,15 +1,12 @@
 #include "core/eval/base_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "core/base/beside.h"
+#include "core/base/file.h"
 #include "core/base/str.h"
 #include "kernels/crc32c.h"
 #include "kernels/fp.h"
@@ -215,46 +212,6 @@ static nb_status check_kind(const nb_base_about *about, const nb_reading *rd, nb
     return NB_OK;
 }
 
-/* The part is ours alone from here on: locked until it bears its final name. */
-static nb_status lock_part(int fd, const char *path, nb_err *err)
-{
-    struct stat mine, named;
-    if (fstat(fd, &mine) != 0)
-        return nb_fail_errno(err, errno, "stat", path);
-    if (!S_ISREG(mine.st_mode) || mine.st_nlink > 1)
-        return nb_fail(err, NB_REFUSED, "%s is in the way and not a leftover of ours", path);
-    bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
-    if (!locked && errno != EWOULDBLOCK)
-        return nb_fail_errno(err, errno, "lock", path);
-    /* between open and lock another run may have published it */
-    if (!locked || stat(path, &named) != 0 || named.st_ino != mine.st_ino)
-        return nb_fail(err, NB_REFUSED, "%s is being written by another run", path);
-    return NB_OK;
-}
-
-static nb_status open_part(writer *w, nb_err *err)
-{
-    int fd, rc;
-    do
-        fd = open(w->path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
-    while (fd < 0 && errno == EINTR);
-    if (fd < 0)
-        return nb_fail_errno(err, errno, "create", w->path);
-    nb_status st = lock_part(fd, w->path, err);
-    do
-        rc = st == NB_OK ? ftruncate(fd, 0) : 0;
-    while (rc != 0 && errno == EINTR);
-    if (rc != 0) {
-        st = nb_fail_errno(err, errno, "truncate", w->path);
-        unlink(w->path);
-    }
-    if (st != NB_OK)
-        close(fd);
-    else
-        w->fd = fd;
-    return st;
-}
-
 static nb_status write_all(nb_ppl *out, writer *w, nb_session *s, const nb_eval_watch *watch,
                            const nb_hooks *hooks, nb_err *err)
 {
@@ -264,22 +221,6 @@ static nb_status write_all(nb_ppl *out, writer *w, nb_session *s, const nb_eval_
     NB_TRY(put_head(w, err));
     NB_TRY(nb_eval_read(out, s, w->rd, &rows, hooks, err));
     return put_end(w, err);
-}
-
-/* Publishes what was written, or removes it; the lock is held until it bears its name. */
-static nb_status finish(writer *w, const char *path, nb_status st, nb_err *err)
-{
-    int lock = st == NB_OK ? fcntl(w->fd, F_DUPFD_CLOEXEC, 0) : -1;
-    if (st == NB_OK && lock < 0)
-        st = nb_fail_errno(err, errno, "keep locked", w->path);
-    if (st == NB_OK)
-        st = nb_publish_file(w->fd, w->path, path, err); /* closes it in any case */
-    else
-        lock = w->fd;
-    if (st != NB_OK)
-        unlink(w->path);
-    close(lock);
-    return st;
 }
 
 nb_status nb_base_save(nb_ppl *out, const char *path, const nb_base_about *about, nb_session *s,
@@ -304,10 +245,11 @@ nb_status nb_base_save(nb_ppl *out, const char *path, const nb_base_about *about
     w.path = nb_str_c(&part);
     st = part.failed ? nb_fail(err, NB_NOMEM, "%s: no memory to save it", path) : NB_OK;
     if (st == NB_OK)
-        st = open_part(&w, err);
+        st = nb_beside_open(&w.fd, w.path, 0666, err);
     if (st == NB_OK)
         st = write_all(&p, &w, s, watch, hooks, err);
-    st = w.fd >= 0 ? finish(&w, path, st, err) : st;
+    if (w.fd >= 0)
+        st = nb_beside_end(w.fd, w.path, path, st, err);
 out:
     if (st == NB_OK)
         *out = p;

@@ -173,11 +173,12 @@ static nb_status read_added_token(reader *r)
     }
     if (st == NB_OK && k != NB_JT_OBJECT_END)
         st = wrong(r, "added_tokens", "a key");
+    if (st == NB_OK && text.failed) /* a text that is lost must not be one that is not there */
+        st = no_memory(r->path, r->err);
     if (st == NB_OK && (id == UINT64_MAX || !text.len))
         st = wrong(r, "added_tokens", "id and content");
     if (st == NB_OK)
-        st = text.failed ? no_memory(r->path, r->err)
-                         : nb_tok_json_add(r->t, id, nb_str_c(&text), special, r->path, r->err);
+        st = nb_tok_json_add(r->t, id, nb_str_c(&text), special, r->path, r->err);
     nb_str_free(&text);
     return st;
 }

@@ -1,12 +1,9 @@
 #include "core/model/session_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "core/base/beside.h"
 #include "core/base/file.h"
 #include "core/base/str.h"
 #include "core/model/forward.h"
@@ -165,16 +162,9 @@ nb_status nb_session_save(const nb_session *s, const char *path, const nb_hooks 
     if (part.failed)
         return nb_fail(err, NB_NOMEM, "%s: no memory to save it", path);
     w.path = nb_str_c(&part);
-    w.fd = open(w.path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    nb_status st = w.fd >= 0 ? NB_OK : nb_fail(err, NB_IO, "%s: %s", w.path, strerror(errno));
+    nb_status st = nb_beside_open(&w.fd, w.path, 0600, err);
     if (st == NB_OK)
-        st = write_all(&w, s, &h, err);
-    if (st == NB_OK)
-        st = nb_publish_file(w.fd, w.path, path, err);
-    else if (w.fd >= 0)
-        close(w.fd);
-    if (st != NB_OK && w.fd >= 0)
-        unlink(w.path);
+        st = nb_beside_end(w.fd, w.path, path, write_all(&w, s, &h, err), err);
     nb_str_free(&part);
     return st;
 }

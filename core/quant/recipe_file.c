@@ -168,9 +168,13 @@ nb_status nb_recipe_save(const nb_recipe *r, const nb_config *cfg, const char *n
     return st;
 }
 
+/* By what stands before the suffix: "a" comes before "a.2". */
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
-    return strcmp((*a)->d_name, (*b)->d_name);
+    const char *x = (*a)->d_name, *y = (*b)->d_name;
+    size_t n = strlen(x) - strlen(suffix), m = strlen(y) - strlen(suffix);
+    int c = memcmp(x, y, n < m ? n : m);
+    return c ? c : (n > m) - (n < m);
 }
 
 static int is_recipe(const struct dirent *e)
