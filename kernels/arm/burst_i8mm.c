@@ -1,24 +1,8 @@
 #include "kernels/arm/arm.h"
 #include "kernels/arm/burst.h"
 
-static uint64_t int8(size_t turns)
-{
-    int32x4_t sum[CHAINS];
-    int8x16_t a = vdupq_n_s8(3), b = vdupq_n_s8(-5);
-#pragma GCC unroll 12
-    for (int k = 0; k < CHAINS; k++)
-        sum[k] = vdupq_n_s32(0);
-    for (size_t i = 0; i < turns; i++)
-#pragma GCC unroll 12
-        for (int k = 0; k < CHAINS; k++) {
-            HOLD(a);
-            sum[k] = vmmlaq_s32(sum[k], a, b);
-        }
-#pragma GCC unroll 12
-    for (int k = 0; k < CHAINS; k++)
-        HOLD(sum[k]);
-    return (uint64_t)turns * CHAINS * 32;
-}
+BURST(int8, int32x4_t, vdupq_n_s32(0), int8x16_t a = vdupq_n_s8(3);
+      const int8x16_t b = vdupq_n_s8(-5), sum[k] = vmmlaq_s32(sum[k], a, b), 32)
 
 void nk_arm_burst_i8mm(nk_ops *ops)
 {

@@ -1,43 +1,10 @@
 #include "kernels/arm/arm.h"
 #include "kernels/arm/burst.h"
 
-static uint64_t int8(size_t turns)
-{
-    int32x4_t sum[CHAINS];
-    int8x8_t a = vdup_n_s8(3), b = vdup_n_s8(-5);
-#pragma GCC unroll 12
-    for (int k = 0; k < CHAINS; k++)
-        sum[k] = vdupq_n_s32(0);
-    for (size_t i = 0; i < turns; i++)
-#pragma GCC unroll 12
-        for (int k = 0; k < CHAINS; k++) {
-            HOLD(a);
-            sum[k] = vpadalq_s16(sum[k], vmull_s8(a, b));
-        }
-#pragma GCC unroll 12
-    for (int k = 0; k < CHAINS; k++)
-        HOLD(sum[k]);
-    return (uint64_t)turns * CHAINS * 8;
-}
-
-static uint64_t f32(size_t turns)
-{
-    float32x4_t sum[CHAINS];
-    float32x4_t a = vdupq_n_f32(1), b = vdupq_n_f32(0x1p-20F);
-#pragma GCC unroll 12
-    for (int k = 0; k < CHAINS; k++)
-        sum[k] = vdupq_n_f32(0);
-    for (size_t i = 0; i < turns; i++)
-#pragma GCC unroll 12
-        for (int k = 0; k < CHAINS; k++) {
-            HOLD(a);
-            sum[k] = vfmaq_f32(sum[k], a, b);
-        }
-#pragma GCC unroll 12
-    for (int k = 0; k < CHAINS; k++)
-        HOLD(sum[k]);
-    return (uint64_t)turns * CHAINS * 4;
-}
+BURST(int8, int32x4_t, vdupq_n_s32(0), int8x8_t a = vdup_n_s8(3);
+      const int8x8_t b = vdup_n_s8(-5), sum[k] = vpadalq_s16(sum[k], vmull_s8(a, b)), 8)
+BURST(f32, float32x4_t, vdupq_n_f32(0), float32x4_t a = vdupq_n_f32(1);
+      const float32x4_t b = vdupq_n_f32(0x1p-20F), sum[k] = vfmaq_f32(sum[k], a, b), 4)
 
 void nk_arm_burst_neon(nk_ops *ops)
 {
