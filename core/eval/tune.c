@@ -34,12 +34,12 @@ typedef struct bench {
 
 static double seconds_of_pass(const bench *b, const nk_ops *ops, size_t m)
 {
-    double start = nb_now(), spent = 0;
+    double start = nb_seconds(), spent = 0;
     int passes = 0;
     while (spent < ROUND_S && passes < MAX_PASSES) {
         nk_matmul(ops, b->pool, b->y, b->w.rows, &b->w, b->x, m, b->scratch);
         passes++;
-        spent = nb_now() - start;
+        spent = nb_seconds() - start;
     }
     return spent / passes;
 }
