@@ -123,18 +123,22 @@ static nb_status check_vocabulary(const nb_local *l, const nb_local *other, nb_e
     return NB_OK;
 }
 
+/* Of this model's copy and its drafter's. */
+static uint64_t flat_bytes(const nb_local *l)
+{
+    return l->model->flat_bytes + (l->drafter ? l->drafter->model->flat_bytes : 0);
+}
+
 /* A flat copy for `of`, whose work this one does. */
 static nb_status flatten(nb_local *l, nb_local *of, const nb_hooks *hooks, nb_err *err)
 {
     nb_lease *lease = NULL;
+    uint64_t used = flat_bytes(l), left = l->room > used ? l->room - used : 0;
     if (l->sched)
         NB_TRY(nb_lease_take(&lease, l->sched, NB_WORK_CHAT, l->threads, err));
-    uint64_t had = of->model->flat_bytes;
-    nb_status st = nb_model_flatten(of->model, l->ops, lease ? nb_lease_pool(lease) : NULL, l->room,
-                                    hooks, err);
+    nb_status st =
+        nb_model_flatten(of->model, l->ops, lease ? nb_lease_pool(lease) : NULL, left, hooks, err);
     nb_lease_return(&lease);
-    if (st == NB_OK)
-        l->room -= of->model->flat_bytes - had;
     return st;
 }
 
@@ -142,13 +146,14 @@ nb_status nb_local_flatten(nb_local *l, uint64_t room, uint64_t *bytes, const nb
                            nb_err *err)
 {
     l->room = room;
-    NB_TRY(flatten(l, l, hooks, err));
-    if (l->drafter)
-        NB_TRY(flatten(l, l->drafter, hooks, err));
-    l->flat = true;
-    if (bytes)
-        *bytes = l->model->flat_bytes + (l->drafter ? l->drafter->model->flat_bytes : 0);
-    return NB_OK;
+    nb_status st = flatten(l, l, hooks, err);
+    if (st == NB_OK && l->drafter)
+        st = flatten(l, l->drafter, hooks, err);
+    if (st != NB_OK)
+        l->room = 0;
+    else if (bytes)
+        *bytes = flat_bytes(l);
+    return st;
 }
 
 static nb_status open_drafter(nb_local **out, nb_local *l, const char *path, const nb_hooks *hooks,
@@ -157,7 +162,7 @@ static nb_status open_drafter(nb_local **out, nb_local *l, const char *path, con
     nb_session_options opt = {.n_ctx = nb_session_ctx(l->session)};
     NB_TRY(nb_local_open(out, path, l->ops, NULL, 0, &opt, err));
     nb_status st = check_vocabulary(l, *out, err);
-    if (st == NB_OK && l->flat)
+    if (st == NB_OK && l->room)
         st = flatten(l, *out, hooks, err);
     if (st != NB_OK)
         nb_local_close(out);

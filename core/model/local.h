@@ -22,8 +22,7 @@ struct nb_local {
     nb_draft *draft;   /* NULL: none */
     nb_local *drafter; /* whose session guesses; NULL: none */
     char *draft_how;   /* as it was asked for; NULL: off */
-    bool flat;         /* by a flat copy, and so the drafter */
-    uint64_t room;     /* bytes that further copies may take */
+    uint64_t room;     /* bytes that flat copies may take, the drafter's too; 0: none are made */
     int32_t *ids;      /* [n_ctx] the conversation */
     char label[128];
 };
