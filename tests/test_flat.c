@@ -1,5 +1,6 @@
 /* Flat blocks beside the blocks they are made of: the same floats, the same dots, the same logits,
  * bit for bit, on every level; and what a model's flat copy takes, refuses and tells. */
+#include "tests/arch_rows.h"
 #include "tests/check.h"
 #include "tests/kernels.h"
 #include "tests/quantize.h"
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/model/chat.h"
 #include "core/model/session.h"
 #include "core/quant/fit.h"
 #include "kernels/flat.h"
@@ -458,4 +460,47 @@ CHECK_TEST(flat, a_second_model_has_its_copy_too)
                               "-c", "64", "--chunks", "1", "--flat"}});
     check(c.code == 0 && strstr(c.err, "flat copy: none") && strstr(c.err, " MB"), "%s", c.err);
     child_free(&c);
+}
+
+/* What a drafter's copy took is there again for the next one. */
+CHECK_TEST(flat, drafters_come_and_go_in_the_same_room)
+{
+    nk_ops ops;
+    nb_err err = {0};
+    nb_local *l = NULL;
+    uint64_t copy = 0;
+    const nb_session_options opt = {.n_ctx = 64};
+    rig r = open_rig(demo_iq2());
+    uint64_t plan = nb_model_flat_plan(r.w);
+    close_rig(&r);
+    nk_ops_init(&ops, nk_cpu_detect());
+    check(nb_local_open(&l, demo_iq2(), &ops, NULL, 0, &opt, &err) == NB_OK, "%s", err.msg);
+    check(nb_local_flatten(l, 2 * plan, &copy, NULL, &err) == NB_OK && copy == plan, "%s",
+          err.msg);
+    for (int i = 0; i < 3; i++) {
+        check(nb_local_draft(l, demo_iq2(), NULL, &err) == NB_OK, "%s", err.msg);
+        check(nb_local_draft(l, "off", NULL, &err) == NB_OK, "%s", err.msg);
+    }
+    check(nb_local_flatten(l, 2 * plan - 1, &copy, NULL, &err) == NB_OK, "%s", err.msg);
+    check(nb_local_draft(l, demo_iq2(), NULL, &err) == NB_NOMEM, "a copy beyond the room");
+    nb_local_close(&l);
+}
+
+/* Fused tensors are read in parts: copy per token are counted once, before and after these. */
+CHECK_TEST(flat, bytes_are_counted_alike_before_and_after_tensors_are_split)
+{
+    const arch_row *row;
+    size_t n = arch_rows(&row);
+    for (size_t i = 0; i < n; i++) {
+        const char *path = test_path(test_tmpdir(), "counted.gguf");
+        arch_row_write(path, &row[i], NK_F32);
+        rig r = open_rig(path);
+        uint64_t opened = r.m->weight_bytes;
+        nb_model_count_bytes(r.m);
+        check(r.m->weight_bytes == opened, "row %zu, %s: %llu bytes, then %llu", i,
+              r.m->hp.arch->name, (unsigned long long)opened,
+              (unsigned long long)r.m->weight_bytes);
+        close_rig(&r);
+    }
+    check(n > 0, "no architectures");
 }
