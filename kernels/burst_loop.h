@@ -1,6 +1,6 @@
 /* The loop of a burst (kernels/burst.h), written once for every level. Included by files that say
- * before what HOLD is: v as the compiler does not know it, so that each turn is computed, without an
- * instruction. */
+ * before what HOLD is: v as the compiler does not know it, so that each turn is computed, without
+ * an instruction. */
 #ifndef NIBBLE_BURST_LOOP_H
 #define NIBBLE_BURST_LOOP_H
 

@@ -475,8 +475,7 @@ CHECK_TEST(flat, drafters_come_and_go_in_the_same_room)
     close_rig(&r);
     nk_ops_init(&ops, nk_cpu_detect());
     check(nb_local_open(&l, demo_iq2(), &ops, NULL, 0, &opt, &err) == NB_OK, "%s", err.msg);
-    check(nb_local_flatten(l, 2 * plan, &copy, NULL, &err) == NB_OK && copy == plan, "%s",
-          err.msg);
+    check(nb_local_flatten(l, 2 * plan, &copy, NULL, &err) == NB_OK && copy == plan, "%s", err.msg);
     for (int i = 0; i < 3; i++) {
         check(nb_local_draft(l, demo_iq2(), NULL, &err) == NB_OK, "%s", err.msg);
         check(nb_local_draft(l, "off", NULL, &err) == NB_OK, "%s", err.msg);
