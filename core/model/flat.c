@@ -30,7 +30,8 @@ static bool next(nb_model *m, size_t *i, change *c)
     size_t per_layer = NB_SLOT_COUNT - NB_SLOT_LAYER, inside = m->hp.n_layer * per_layer;
     for (; *i < inside; ++*i) {
         nb_slot slot = (nb_slot)(NB_SLOT_LAYER + *i % per_layer);
-        if (!nb_slot_of(slot)->is_vector && becomes(c, &m->layer[*i / per_layer].w[slot])) {
+        if (!nb_slot_of(slot)->is_vector && slot != NB_ATTN_QKV &&
+            becomes(c, &m->layer[*i / per_layer].w[slot])) {
             ++*i;
             return true;
         }

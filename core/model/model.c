@@ -212,7 +212,6 @@ static void cut(nk_matrix *part, const nk_matrix *whole, size_t first, size_t ro
     size_t step = vector ? sizeof(float) : whole->row_size;
     part->data = (const uint8_t *)whole->data + first * step;
     *(vector ? &part->cols : &part->rows) = rows;
-    part->row_size = vector ? rows * step : step;
 }
 
 /* Gives the tensors that hold several matrices, or bear another name, the slots the forward pass
@@ -221,21 +220,18 @@ static void split_fused(nb_layer *l, const nb_hparams *hp)
 {
     size_t q = (size_t)hp->n_head * hp->head_dim, kv = (size_t)hp->n_head_kv * hp->head_dim;
     for (int bias = 0; bias < 2 && (hp->features & NB_ARCH_FUSED_QKV); bias++) {
-        nk_matrix *all = &l->w[bias ? NB_ATTN_QKV_BIAS : NB_ATTN_QKV];
+        const nk_matrix *all = &l->w[bias ? NB_ATTN_QKV_BIAS : NB_ATTN_QKV];
         cut(&l->w[bias ? NB_ATTN_Q_BIAS : NB_ATTN_Q], all, 0, q);
         cut(&l->w[bias ? NB_ATTN_K_BIAS : NB_ATTN_K], all, q, kv);
         cut(&l->w[bias ? NB_ATTN_V_BIAS : NB_ATTN_V], all, q + kv, kv);
-        *all = (nk_matrix){0}; /* or who walks over all slots would count it twice */
     }
     if (hp->features & NB_ARCH_FUSED_GATE) {
         nk_matrix both = l->w[NB_FFN_UP];
         cut(&l->w[NB_FFN_GATE], &both, 0, hp->n_ff);
         cut(&l->w[NB_FFN_UP], &both, hp->n_ff, hp->n_ff);
     }
-    if (hp->features & NB_ARCH_LATE_FFN_NORM) {
+    if (hp->features & NB_ARCH_LATE_FFN_NORM)
         l->w[NB_FFN_NORM] = l->w[NB_FFN_LATE_NORM];
-        l->w[NB_FFN_LATE_NORM] = (nk_matrix){0};
-    }
 }
 
 /* Which layers look back only so far, and how they turn. */
