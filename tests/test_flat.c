@@ -1,6 +1,5 @@
 /* Flat blocks beside the blocks they are made of: the same floats, the same dots, the same logits,
  * bit for bit, on every level; and what a model's flat copy takes, refuses and tells. */
-#include "tests/arch_rows.h"
 #include "tests/check.h"
 #include "tests/kernels.h"
 #include "tests/quantize.h"
@@ -483,23 +482,4 @@ CHECK_TEST(flat, drafters_come_and_go_in_the_same_room)
     check(nb_local_flatten(l, 2 * plan - 1, &copy, NULL, &err) == NB_OK, "%s", err.msg);
     check(nb_local_draft(l, demo_iq2(), NULL, &err) == NB_NOMEM, "a copy beyond the room");
     nb_local_close(&l);
-}
-
-/* Fused tensors are read in parts: copy per token are counted once, before and after these. */
-CHECK_TEST(flat, bytes_are_counted_alike_before_and_after_tensors_are_split)
-{
-    const arch_row *row;
-    size_t n = arch_rows(&row);
-    for (size_t i = 0; i < n; i++) {
-        const char *path = test_path(test_tmpdir(), "counted.gguf");
-        arch_row_write(path, &row[i], NK_F32);
-        rig r = open_rig(path);
-        uint64_t opened = r.m->weight_bytes;
-        nb_model_count_bytes(r.m);
-        check(r.m->weight_bytes == opened, "row %zu, %s: %llu bytes, then %llu", i,
-              r.m->hp.arch->name, (unsigned long long)opened,
-              (unsigned long long)r.m->weight_bytes);
-        close_rig(&r);
-    }
-    check(n > 0, "no architectures");
 }

@@ -38,6 +38,8 @@ nb_macs nb_macs_of_prompt(const nb_model *m, const nk_ops *ops, uint32_t depth, 
         const nb_layer *l = &m->layer[i];
         bool last = i + 1 == hp->n_layer;
         for (int slot = NB_SLOT_LAYER; slot < NB_SLOT_COUNT; slot++) {
+            if (slot == NB_ATTN_QKV) /* read in its parts */
+                continue;
             bool kept = slot == NB_ATTN_K || slot == NB_ATTN_V;
             bool experts = nb_slot_of((nb_slot)slot)->side[2] == NB_SIDE_EXPERTS;
             double share = experts ? (double)hp->n_expert_used / hp->n_expert : 1;
