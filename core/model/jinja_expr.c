@@ -132,6 +132,8 @@ static nb_status subscript(nb_jparser *p, uint32_t *out)
     NB_TRY(slice_part(p, &part[1]));
     if (is_op(p, ":"))
         NB_TRY(nb_jp_next(p));
+    else if (!is_op(p, "]"))
+        return nb_jp_unexpected(p, "]");
     NB_TRY(slice_part(p, &part[2]));
     NB_TRY(nb_jp_node(p, NB_JN_SLICE, out));
     for (int i = 0; i < 3; i++)
@@ -384,7 +386,7 @@ static nb_status chain(nb_jparser *p, op_row op, uint32_t *out)
     NB_TRY(nb_jp_node(p, chain_kind[level], &node));
     nb_jp_add(p, node, &last, *out);
     while (op.level == level) {
-        if (op.op == NB_JOP_NOT_IN && level == L_COMPARE)
+        if (op.op == NB_JOP_NOT_IN)
             NB_TRY(nb_jp_next(p));
         NB_TRY(nb_jp_next(p));
         NB_TRY(binary(p, level + 1, &item));

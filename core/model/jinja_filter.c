@@ -202,8 +202,23 @@ static nb_status tojson(nb_jvm *vm, nb_jcall *c, nb_jv *out)
 
 /* --- numbers --------------------------------------------------------------------------------- */
 
-/* A string as a number, white space around it and single underscores in it allowed. */
-static bool number_text(const nb_jv *s, char out[64])
+/* 0..35; 36 for what is no digit in any base. */
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'z' ? c - 'a' + 10 : 36;
+}
+
+/* Of "0x" and the like; 0: the base has none. */
+static char prefix_of(int64_t base)
+{
+    return base == 16 ? 'x' : base == 8 ? 'o' : base == 2 ? 'b' : 0;
+}
+
+/* A string as a number, white space around it and single underscores between its digits allowed. */
+static bool number_text(const nb_jv *s, int64_t base, char out[64])
 {
     size_t n = 0, from = 0, to = s->len;
     while (from < to && nb_jspace((uint8_t)s->at[from]))
@@ -211,8 +226,8 @@ static bool number_text(const nb_jv *s, char out[64])
     while (to > from && nb_jspace((uint8_t)s->at[to - 1]))
         to--;
     for (size_t i = from; i < to; i++) {
-        bool between = s->at[i] == '_' && n && i + 1 < to && s->at[i - 1] != '_';
-        if (between)
+        bool between = s->at[i] == '_' && n && i + 1 < to && digit_of(s->at[i + 1]) < base;
+        if (between && (digit_of(s->at[i - 1]) < base || (s->at[i - 1] | 0x20) == prefix_of(base)))
             continue;
         if (n == 63)
             return false;
@@ -225,7 +240,7 @@ static bool number_text(const nb_jv *s, char out[64])
 static bool parse_real(const nb_jv *s, double *out)
 {
     char text[64];
-    if (!number_text(s, text))
+    if (!number_text(s, 10, text))
         return false;
     const char *word = text + (text[0] == '-' || text[0] == '+');
     if (nb_same_word(word, "inf") || nb_same_word(word, "infinity"))
@@ -240,13 +255,10 @@ static bool parse_real(const nb_jv *s, double *out)
 static bool parse_whole(const nb_jv *s, int64_t base, int64_t *out)
 {
     char text[64], *end;
-    if (base < 2 || base > 36 || !number_text(s, text))
+    if (base < 2 || base > 36 || !number_text(s, base, text))
         return false;
     const char *at = text + (text[0] == '-' || text[0] == '+');
-    bool prefixed = at[0] == '0' &&
-                    ((base == 16 && (at[1] | 0x20) == 'x') ||
-                     (base == 8 && (at[1] | 0x20) == 'o') || (base == 2 && (at[1] | 0x20) == 'b'));
-    if (prefixed)
+    if (at[0] == '0' && (at[1] | 0x20) == prefix_of(base))
         at += 2;
     if (!*at || *at == '-' || *at == '+' || nb_jspace((uint8_t)*at))
         return false;

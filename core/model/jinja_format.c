@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WIDTH_MAX = 4096 };
+enum { WIDTH_MAX = 4096, PRECISION_MAX = 40 };
 
 /* How one value is written. */
 typedef struct spec {
@@ -15,6 +15,7 @@ typedef struct spec {
     char align; /* < > ^ or = ; 0 = the type's own */
     char sign;  /* + or space; 0 = minus only */
     bool alt, comma;
+    bool zero;            /* 0 stood before the width: the fill of numbers goes behind their sign */
     int width, precision; /* -1 = none */
     char type;            /* 0 = by value */
     bool user;            /* the format is not the template's own: nor is the fill */
@@ -22,8 +23,7 @@ typedef struct spec {
 
 static nb_status wrong_type(nb_jvm *vm, const spec *s, const nb_jv *v)
 {
-    return nb_jvm_fail(vm, NB_FORMAT, "format '%c' does not take a %s", s->type ? s->type : 's',
-                       nb_jv_type(v));
+    return nb_jvm_fail(vm, NB_FORMAT, "format '%c' does not take a %s", s->type, nb_jv_type(v));
 }
 
 /* Digits with a comma before each group of three. */
@@ -66,6 +66,8 @@ static size_t int_digits(char out[128], const spec *s, int64_t v)
     }
     if (s->comma)
         return at + group(out + at, digit, n);
+    for (int i = (int)n; i < s->precision; i++)
+        out[at++] = '0';
     memcpy(out + at, digit, n);
     return at + n;
 }
@@ -78,19 +80,40 @@ static size_t in_capitals(char *text, size_t n)
     return n;
 }
 
+/* A float of a precision without a letter: %g, but at least one digit behind the point, else with
+ * an exponent (CPython's float_repr_style, Py_DTSF_ADD_DOT_0). */
+static int without_letter(char *number, size_t cap, int precision, double v)
+{
+    int n = snprintf(number, cap, "%.*g", precision, v);
+    if (strspn(number, "0123456789") < (size_t)n)
+        return n;
+    if (n < precision)
+        return n + snprintf(number + n, cap - (size_t)n, ".0");
+    snprintf(number, cap, "%.*e", precision > 1 ? precision - 1 : 0, v);
+    char *e = strchr(number, 'e'), *end = e;
+    while (end > number + 1 && (end[-1] < '1' || end[-1] > '9')) /* zeros, then the radix */
+        end--;
+    memmove(end, e, strlen(e) + 1);
+    return (int)strlen(number);
+}
+
 /* %e with Python's two digits of exponent at least; the mantissa by nb_fmt_fixed's rules. */
 static size_t float_digits(char *out, size_t cap, const spec *s, double v)
 {
     char number[400];
-    int precision = s->precision < 0 ? 6 : s->precision > 40 ? 40 : s->precision, n;
+    int precision = s->precision < 0 ? 6 : s->precision, n;
     char t = (char)(s->type | 0x20);
-    if (!isfinite(v))
-        return (size_t)snprintf(
-            out, cap, "%s", s->type == t ? (isnan(v) ? "nan" : "inf") : (isnan(v) ? "NAN" : "INF"));
+    bool capitals = s->type >= 'E' && s->type <= 'G';
+    if (isnan(v))
+        return (size_t)snprintf(out, cap, "%s", capitals ? "NAN" : "nan");
+    if (isinf(v))
+        return (size_t)snprintf(out, cap, "%s", capitals ? "INF" : "inf");
     v = fabs(v);
     if (t == '%')
         v *= 100;
-    if (t == 'e')
+    if (!s->type)
+        n = without_letter(number, sizeof number, precision, v);
+    else if (t == 'e')
         n = snprintf(number, sizeof number, "%.*e", precision, v);
     else if (t == 'g')
         n = snprintf(number, sizeof number, "%.*g", precision, v);
@@ -105,7 +128,7 @@ static size_t float_digits(char *out, size_t cap, const spec *s, double v)
     if (!s->comma)
         memcpy(out, number, head);
     at += (size_t)snprintf(out + at, cap - at, "%s%s", number + head, t == '%' ? "%" : "");
-    return s->type == t ? at : in_capitals(out, at);
+    return capitals ? in_capitals(out, at) : at;
 }
 
 static nb_status put_fill(nb_jvm *vm, const spec *s, size_t n)
@@ -134,8 +157,8 @@ static nb_status put_number(nb_jvm *vm, const spec *s, const nb_jv *v)
 {
     char text[512], shortest[96];
     bool real = v->kind == NB_JV_FLOAT || (s->type && strchr("eEfFgG%", s->type));
-    double f = v->kind == NB_JV_FLOAT ? v->f : v->kind == NB_JV_BOOL ? v->b : (double)v->i;
-    int64_t i = v->kind == NB_JV_BOOL ? v->b : v->kind == NB_JV_INT ? v->i : 0;
+    double f = v->kind == NB_JV_FLOAT ? v->f : (double)v->i;
+    int64_t i = v->kind == NB_JV_INT ? v->i : 0;
     bool negative = real ? signbit(f) : i < 0;
     size_t head = 0;
     if (negative || s->sign)
@@ -144,23 +167,23 @@ static nb_status put_number(nb_jvm *vm, const spec *s, const nb_jv *v)
     if (real && !s->type && s->precision < 0) {
         nb_jfloat(shortest, fabs(f));
         n += (size_t)snprintf(text + n, sizeof text - n, "%s", shortest);
-    } else if (real && v->kind == NB_JV_FLOAT && s->type && strchr("dioxXbc", s->type)) {
+    } else if (real && s->type && strchr("dioxXbc", s->type)) {
         return wrong_type(vm, s, v);
+    } else if (s->precision > PRECISION_MAX) {
+        return nb_jvm_fail(vm, NB_FORMAT, "a precision of %d, at most %d", s->precision,
+                           PRECISION_MAX);
     } else if (real) {
-        spec as = *s;
-        as.type = s->type ? s->type : 'g';
-        n += float_digits(text + n, sizeof text - n, &as, f);
+        n += float_digits(text + n, sizeof text - n, s, f);
     } else {
         n += int_digits(text + n, s, i);
     }
     nb_jv whole = nb_jv_text(text, n);
-    return put_padded(vm, s, &whole, s->align ? s->align : '>', head);
+    return put_padded(vm, s, &whole, s->align ? s->align : s->zero ? '=' : '>', head);
 }
 
 static nb_status put_spec(nb_jvm *vm, const spec *s, const nb_jv *v)
 {
-    bool number = v->kind == NB_JV_INT || v->kind == NB_JV_FLOAT ||
-                  (v->kind == NB_JV_BOOL && s->type && s->type != 's');
+    bool number = v->kind == NB_JV_INT || v->kind == NB_JV_FLOAT;
     if (s->width > WIDTH_MAX)
         return nb_jvm_fail(vm, NB_FORMAT, "a width of %d, at most %d", s->width, WIDTH_MAX);
     if (number && s->type != 's')
@@ -171,7 +194,9 @@ static nb_status put_spec(nb_jvm *vm, const spec *s, const nb_jv *v)
     NB_TRY(nb_jv_str(vm, v, &text));
     if (s->precision >= 0)
         text = nb_jv_part(text, 0, nb_jchar_offset(text.at, text.len, (size_t)s->precision));
-    return put_padded(vm, s, &text, s->align && s->align != '=' ? s->align : '<', 0);
+    if (s->align == '=')
+        return nb_jvm_fail(vm, NB_FORMAT, "'=' aligns numbers only");
+    return put_padded(vm, s, &text, s->align ? s->align : '<', 0);
 }
 
 static int read_int(const char **at, const char *end)
@@ -272,7 +297,7 @@ static nb_status percent_one(nb_jvm *vm, percent_args *a, const char **at, const
     if (*from != '(')
         NB_TRY(percent_arg(vm, a, at, end, &v));
     s.type = *(*at)++;
-    if (!strchr("sradiufFeEgGxXoc", s.type))
+    if (!s.type || !strchr("sradiufFeEgGxXoc", s.type))
         return nb_jvm_fail(vm, NB_FORMAT, "unsupported format character '%c'",
                            s.type > ' ' && s.type < 0x7f ? s.type : '?');
     if (strchr("ra", s.type)) {
@@ -326,7 +351,8 @@ static spec brace_spec(const char *at, const char *end)
     spec s = {.fill = " ", .n_fill = 1, .width = -1, .precision = -1};
     uint32_t cp;
     size_t n = at < end ? nb_jchar(at, (size_t)(end - at), &cp) : 0;
-    if (n && at + n < end && strchr("<>^=", at[n])) {
+    bool filled = n && at + n < end && strchr("<>^=", at[n]);
+    if (filled) {
         memcpy(s.fill, at, n);
         s.n_fill = (uint8_t)n;
         s.align = at[n];
@@ -342,10 +368,9 @@ static spec brace_spec(const char *at, const char *end)
         s.alt = true;
         at++;
     }
-    if (at < end && *at == '0' && !s.align) {
+    s.zero = at < end && *at == '0';
+    if (s.zero && !filled)
         s.fill[0] = '0';
-        s.align = '=';
-    }
     if (at < end && *at >= '0' && *at <= '9')
         s.width = read_int(&at, end);
     if (at < end && *at == ',') {
@@ -356,7 +381,7 @@ static spec brace_spec(const char *at, const char *end)
         at++;
         s.precision = read_int(&at, end);
     }
-    s.type = at + 1 == end ? *at : at < end ? '?' : 0;
+    s.type = at + 1 == end && *at ? *at : at < end ? '?' : 0;
     return s;
 }
 
@@ -392,11 +417,11 @@ static nb_status brace_arg(nb_jvm *vm, brace_args *a, const char *at, const char
     *out = *found;
     while (stop < end) {
         const char *from = stop + 1, *close = memchr(from, ']', (size_t)(end - from));
-        if (*stop != '[' || !close)
+        if (*stop != '[' || !close || close == from)
             return nb_jvm_fail(vm, NB_FORMAT, "format has a field it cannot read");
         const char *digits = from;
         nb_jv key = nb_jv_int(read_int(&digits, close));
-        if (digits < close || close == from)
+        if (digits < close)
             key = nb_jv_text(from, (size_t)(close - from));
         NB_TRY(nb_jvm_item(vm, out, &key, out));
         stop = close + 1;
@@ -423,12 +448,19 @@ static nb_status brace_field(nb_jvm *vm, brace_args *a, const char *at, const ch
     } else if (convert) {
         return nb_jvm_fail(vm, NB_FORMAT, "format knows no conversion but !r, !s and !a");
     }
-    spec s = brace_spec(colon ? colon + 1 : end, end);
+    bool bare = !colon || colon + 1 == end;
+    spec s = brace_spec(bare ? end : colon + 1, end);
     s.user = a->user;
+    if (!bare && v.kind == NB_JV_BOOL)
+        v = nb_jv_int(v.b);
+    if (!bare && v.kind != NB_JV_INT && v.kind != NB_JV_FLOAT && v.kind != NB_JV_STR)
+        return nb_jvm_fail(vm, NB_FORMAT, "a %s takes no format after :", nb_jv_type(&v));
     if (s.type && !strchr("sdxXobeEfFgG%", s.type))
         return nb_jvm_fail(vm, NB_UNSUPPORTED, "a format after : that is not supported");
     if (s.type == 's' && v.kind != NB_JV_STR)
         return wrong_type(vm, &s, &v);
+    if (s.precision >= 0 && v.kind == NB_JV_INT && (!s.type || strchr("dxXob", s.type)))
+        return nb_jvm_fail(vm, NB_FORMAT, "a whole number takes no precision");
     return put_spec(vm, &s, &v);
 }
 

@@ -20,7 +20,7 @@ static void escape(uint32_t cp, bool ascii, char out[16])
             return;
         }
     out[0] = '\0';
-    if (cp < 0x20 || (ascii && cp >= 0x7f && cp < 0x10000 && cp != 0x7f))
+    if (cp < 0x20 || (ascii && cp >= 0x7f && cp < 0x10000))
         snprintf(out, 16, "\\u%04x", (unsigned)cp);
     else if (ascii && cp >= 0x10000)
         snprintf(out, 16, "\\u%04x\\u%04x", (unsigned)(0xd800 + ((cp - 0x10000) >> 10)),
@@ -135,8 +135,6 @@ static nb_status put_dict(nb_jvm *vm, const nb_jdict *d, const nb_jjson *how, un
     for (uint32_t i = 0; i < d->n; i++, at++) {
         if (how->sorted)
             NB_TRY(next_key(vm, d, i ? &d->key[at - 1] : NULL, &at));
-        if (at >= d->n)
-            break;
         NB_TRY(between(vm, how, i, level));
         NB_TRY(put_key(vm, &d->key[at], how->ascii));
         NB_TRY(nb_jvm_put_str(vm, &how->key));

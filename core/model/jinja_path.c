@@ -181,18 +181,13 @@ nb_status nb_jrow_run(nb_jvm *vm, const nb_jrow *row, const nb_jv *self, const n
     return row->run(vm, &c, out);
 }
 
-static nb_status call_cycler(nb_jvm *vm, const nb_jv *what, nb_jv *out)
+/* Nothing at first, then what joins. */
+static nb_status call_joiner(nb_jvm *vm, nb_jcycler *c, bool given, nb_jv *out)
 {
-    nb_jcycler *c = what->cycler;
-    bool first = c->at == 0;
-    if (what->kind == NB_JV_JOINER) {
-        c->at = 1;
-        *out = first ? nb_jv_text("", 0) : c->items.at[0];
-        return NB_OK;
-    }
-    (void)vm;
-    *out = c->items.at[c->at];
-    c->at = (c->at + 1) % c->items.n;
+    if (given)
+        return nb_jvm_fail(vm, NB_FORMAT, "a joiner takes no arguments");
+    *out = c->at == 0 ? nb_jv_text("", 0) : c->items.at[0];
+    c->at = 1;
     return NB_OK;
 }
 
@@ -209,7 +204,7 @@ nb_status nb_jvm_call(nb_jvm *vm, const nb_jv *what, const nb_jv *pos, size_t n,
     if (what->kind == NB_JV_METHOD)
         return nb_jrow_run(vm, what->method->row, &what->method->self, pos, n, named, out);
     if (what->kind == NB_JV_JOINER)
-        return call_cycler(vm, what, out);
+        return call_joiner(vm, what->cycler, n || named, out);
     if (what->kind == NB_JV_LOOP)
         return nb_jvm_call_loop(vm, what->loop, pos, n, named, out);
     return nb_jvm_fail(vm, NB_FORMAT, "'%s' object is not callable", nb_jv_type(what));

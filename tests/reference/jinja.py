@@ -5,7 +5,8 @@
 
 X.jinja (written by hand) and X.cases.json (its variables) give X.json: what Jinja2 renders, set up
 as the transformers library does for chat templates. expressions.json holds single expressions, by
-hand and at random from a fixed seed. The C tests need neither Python nor Jinja2.
+hand and at random from a fixed seed; rare.json those of rare.txt, one a line. The C tests need
+neither Python nor Jinja2.
 """
 import datetime
 import json
@@ -261,6 +262,13 @@ def expressions():
     write_rows(HERE / "expressions.json", rows)
 
 
+def rare():
+    """rare.txt: kinds and ends that expressions seldom have. A line that ends in a backslash goes on."""
+    text = (HERE / "rare.txt").read_text().replace("\\\n", "\0")
+    for line in text.splitlines():
+        yield line.replace("\0", "\\\n")
+
+
 def write_rows(path, rows):
     lines = ",\n".join(json.dumps(r, ensure_ascii=False) for r in rows)
     path.write_text('{"variables": %s,\n"rows": [\n%s\n]}\n' % (json.dumps(VARIABLES, ensure_ascii=False), lines))
@@ -268,6 +276,7 @@ def write_rows(path, rows):
 
 templates()
 expressions()
+write_rows(HERE / "rare.json", [[e, render("{{ " + e + " }}", VARIABLES).get("rendered")] for e in rare()])
 shared = HERE.parents[3] / "shared" / "templates"
 if shared.is_dir():
     published(shared)
