@@ -19,14 +19,14 @@ typedef struct shelf {
     const nb_jval *rows;
 } shelf;
 
-static shelf open_shelf(void)
+static shelf open_shelf(const char *file)
 {
     shelf s = {0};
     size_t n;
     nb_err err;
-    char *json = test_slurp(test_data("jinja/expressions.json"), &n);
-    check(json, "no expressions.json");
-    check(nb_json_parse(&s.doc, json, n, n, "expressions.json", &err) == NB_OK, "%s", err.msg);
+    char *json = test_slurp(test_data(file), &n);
+    check(json, "no %s", file);
+    check(nb_json_parse(&s.doc, json, n, n, file, &err) == NB_OK, "%s", err.msg);
     free(json);
     check(nb_jinja_input_open(&s.in, &err) == NB_OK, "%s", err.msg);
     const nb_jval *root = nb_json_root(s.doc);
@@ -133,7 +133,7 @@ static const char *printed(char out[1024], const char *expr)
 /* The first ones are by hand, of each kind one or two; of the others a share. */
 CHECK_TEST(jinja_cut, any_limit_ends_any_expression_cleanly_A35)
 {
-    shelf s = open_shelf();
+    shelf s = open_shelf("jinja/expressions.json");
     test_rng rng = test_rng_make(SEED);
     int stopped = 0, n = 0, share = getenv("NB_TEST_LONG") ? 1 : SHARE;
     for (const nb_jval *r = nb_jfirst(s.rows); r; r = nb_jnext(r), n++) {
@@ -143,6 +143,42 @@ CHECK_TEST(jinja_cut, any_limit_ends_any_expression_cleanly_A35)
         check(expr, "row %d", n);
         if ((n < 900 && n % TEST_THIN == 0) || n % share == 0)
             cut_one(s.in, printed(text, expr), 1, &rng, &stopped);
+    }
+    check(stopped > 10 * n, "%d times stopped in %d expressions", stopped, n);
+    close_shelf(&s);
+}
+
+/* With every lack of steps, and of memory by what the arena gives out at a time: down to `floor`,
+ * which a template that does nothing takes. */
+static void cut_densely(const nb_jinja_input *in, const char *text, size_t floor, int *stopped)
+{
+    nb_jinja_limits limits = nb_jinja_default_limits(), most = limits;
+    nb_jinja_text whole;
+    if (render(in, text, NULL, &whole) != NB_OK)
+        return;
+    limits.cpu_ms = 10000;
+    limits.steps = 1;
+    while (stops(in, text, &limits, &whole, stopped))
+        limits.steps += TEST_THIN;
+    limits.steps = most.steps;
+    limits.memory = least_memory(in, text, &limits);
+    for (; limits.memory > floor; limits.memory -= 16 * TEST_THIN)
+        stops(in, text, &limits, &whole, stopped);
+    nb_jinja_text_free(&whole);
+}
+
+CHECK_TEST(jinja_cut, any_lack_ends_rare_expressions_cleanly_A35)
+{
+    shelf s = open_shelf("jinja/rare.json");
+    nb_jinja_limits limits = nb_jinja_default_limits();
+    size_t floor = least_memory(s.in, "{{ 1 }}", &limits);
+    int stopped = 0, n = 0;
+    for (const nb_jval *r = nb_jfirst(s.rows); r; r = nb_jnext(r), n++) {
+        const char *expr = NULL;
+        char text[1024];
+        nb_jstr(nb_jfirst(r), &expr);
+        check(expr, "row %d", n);
+        cut_densely(s.in, printed(text, expr), floor, &stopped);
     }
     check(stopped > 10 * n, "%d times stopped in %d expressions", stopped, n);
     close_shelf(&s);
@@ -250,7 +286,7 @@ static void spoil_text(void *arg, const char *text, const nb_jval *root)
 CHECK_TEST(jinja_cut, a_text_that_ends_or_errs_anywhere_compiles_or_names_its_line_A35)
 {
     check(each_template(spoil_text, NULL) >= 10, "templates");
-    shelf s = open_shelf();
+    shelf s = open_shelf("jinja/expressions.json");
     int n = 0;
     for (const nb_jval *r = nb_jfirst(s.rows); r; r = nb_jnext(r), n++) {
         const char *expr = NULL;
