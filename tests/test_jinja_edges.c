@@ -22,7 +22,7 @@ static bool says(const char *text, size_t n, nb_status status, const char *words
     return right;
 }
 
-static const char *const bad[][2] = {
+static const char *const wrong_uses[][2] = {
     /* statements */
     {"{% set a, b = 1 %}", "'int' object is not iterable"},
     {"{% set a, b = [1] %}", "not enough values to unpack (expected 2, got 1)"},
@@ -146,8 +146,8 @@ static const char *const bad[][2] = {
 CHECK_TEST(jinja_edges, each_wrong_use_has_its_sentence_A35)
 {
     size_t wrong = 0;
-    for (size_t i = 0; i < countof(bad); i++)
-        wrong += !says(bad[i][0], strlen(bad[i][0]), NB_FORMAT, bad[i][1]);
+    for (size_t i = 0; i < countof(wrong_uses); i++)
+        wrong += !says(wrong_uses[i][0], strlen(wrong_uses[i][0]), NB_FORMAT, wrong_uses[i][1]);
     wrong += !says("{{ \0 }}", 7, NB_FORMAT, "unexpected character '?'");
     wrong += !says("{{ '%\0' % 1 }}", 14, NB_FORMAT, "unsupported format character '?'");
     check(wrong == 0, "%zu are wrong", wrong);
@@ -224,4 +224,101 @@ CHECK_TEST(jinja_edges, many_variables_keep_their_values)
     check(strcmp(out.at, one) == 0, "%s, expected %s", out.at, one);
     nb_jinja_text_free(&out);
     nb_str_free(&text);
+}
+
+/* --- input -------------------------------------------------------------------------------------
+ */
+
+/* What "{{ x }}" makes of the JSON text under "x". */
+static nb_status shown(const char *json, char out[200], nb_err *err)
+{
+    nb_jinja *t = NULL;
+    nb_jinja_input *in = NULL;
+    nb_jinja_text text = {0};
+    *out = '\0';
+    check(nb_jinja_open(&t, "{{ x }}", 7, "t", NULL, err) == NB_OK, "%s", err->msg);
+    check(nb_jinja_input_open(&in, err) == NB_OK, "%s", err->msg);
+    nb_status st = nb_jinja_put_json(in, "x", json, strlen(json), NB_JINJA_USER, err);
+    if (st == NB_OK)
+        st = nb_jinja_render(t, in, NULL, &text, err);
+    if (st == NB_OK)
+        snprintf(out, 200, "%s", text.at);
+    nb_jinja_text_free(&text);
+    nb_jinja_input_close(&in);
+    nb_jinja_close(&t);
+    return st;
+}
+
+CHECK_TEST(jinja_edges, json_becomes_the_values_python_reads_A35)
+{
+    static const char *const good[][2] = {
+        {"[null, true, false]", "[None, True, False]"},
+        {"[1, -0, 1.0, 1e2, 1E2, -1.5]", "[1, 0, 1.0, 100.0, 100.0, -1.5]"},
+        {"9223372036854775807", "9223372036854775807"},
+        {"9223372036854775808", "9.223372036854776e+18"},
+        {"{\"a\": {}, \"b\": [], \"a\": [{\"c\": \"\\u00e9\"}]}", "{'a': [{'c': 'é'}], 'b': []}"},
+        {"[1, 2, 3, 4, 5, [6]]", "[1, 2, 3, 4, 5, [6]]"}};
+    static const char *const bad[][2] = {
+        {"1e999", "x: line 1 column 1: number beyond the range of a double"},
+        {"{\"a\":\n[1, nul]}", "x: line 2 column 5: not a value"}};
+    char out[200];
+    nb_err err = {0};
+    for (size_t i = 0; i < countof(good); i++) {
+        check(shown(good[i][0], out, &err) == NB_OK, "%s: %s", good[i][0], err.msg);
+        check(strcmp(out, good[i][1]) == 0, "%s: %s", good[i][0], out);
+    }
+    for (size_t i = 0; i < countof(bad); i++) {
+        check(shown(bad[i][0], out, &err) == NB_FORMAT, "%s: %s", bad[i][0], out);
+        check(strcmp(err.msg, bad[i][1]) == 0, "%s: %s", bad[i][0], err.msg);
+    }
+}
+
+/* JSON inside of a list has no key; its errors say so. */
+CHECK_TEST(jinja_edges, json_goes_into_the_list_that_is_open)
+{
+    nb_jinja *t = NULL;
+    nb_jinja_input *in = NULL;
+    nb_jinja_text text;
+    nb_err err = {0};
+    check(nb_jinja_open(&t, "{{ x }}", 7, "t", NULL, &err) == NB_OK, "%s", err.msg);
+    check(nb_jinja_input_open(&in, &err) == NB_OK, "%s", err.msg);
+    nb_jinja_begin_list(in, "x");
+    check(nb_jinja_put_json(in, NULL, "[1", 2, NB_JINJA_USER, &err) == NB_FORMAT, "half a list");
+    check(strncmp(err.msg, "JSON", 4) == 0, "%s", err.msg);
+    check(nb_jinja_put_json(in, NULL, "{\"a\":2}", 7, NB_JINJA_USER, &err) == NB_OK, "%s", err.msg);
+    nb_jinja_put_int(in, NULL, 3);
+    nb_jinja_end(in);
+    nb_jinja_end(in); /* of nothing: the variables stay open */
+    nb_jinja_put_int(in, "y", 4);
+    check(nb_jinja_render(t, in, NULL, &text, &err) == NB_OK, "%s", err.msg);
+    check(strcmp(text.at, "[[1], {'a': 2}, 3]") == 0, "%s", text.at);
+    nb_jinja_text_free(&text);
+    nb_jinja_input_close(&in);
+    nb_jinja_close(&t);
+}
+
+/* A failure is kept, whatever is put behind it, and comes out at the rendering. */
+CHECK_TEST(jinja_edges, input_past_a_limit_fails_the_rendering_A6)
+{
+    nb_jinja *t = NULL;
+    nb_err err = {0};
+    check(nb_jinja_open(&t, "{{ x }}", 7, "t", NULL, &err) == NB_OK, "%s", err.msg);
+    for (int way = 0; way < 3; way++) {
+        nb_jinja_input *in = NULL;
+        nb_jinja_text text;
+        check(nb_jinja_input_open(&in, &err) == NB_OK, "%s", err.msg);
+        if (way == 0) /* is not read: no text is this long */
+            nb_jinja_put_str(in, "x", "x", (size_t)UINT32_MAX + 1, NB_JINJA_USER);
+        for (int i = 0; i < 80 && way == 1; i++)
+            nb_jinja_begin_list(in, i ? NULL : "x");
+        for (int i = 0; i < 80 && way == 2; i++)
+            nb_jinja_begin_map(in, "x");
+        nb_jinja_put_bool(in, way == 1 ? NULL : "y", true);
+        nb_jinja_begin_list(in, way == 1 ? NULL : "z");
+        nb_jinja_end(in);
+        check(nb_jinja_render(t, in, NULL, &text, &err) == NB_NOMEM, "way %d", way);
+        check(strcmp(err.msg, "not enough memory for the conversation") == 0, "%s", err.msg);
+        nb_jinja_input_close(&in);
+    }
+    nb_jinja_close(&t);
 }

@@ -205,35 +205,31 @@ void nb_jinja_end(nb_jinja_input *in)
         in->depth--;
 }
 
-static nb_status json_number(nb_jpull *p, nb_jv *out, nb_err *err)
+static nb_jv json_number(const nb_jpull *p)
 {
     int64_t i;
-    double f;
+    double f = 0;
     if (!strpbrk(nb_str_c(&p->text), ".eE") && nb_parse_i64(nb_str_c(&p->text), &i))
-        *out = nb_jv_int(i);
-    else if (nb_jpull_double(p, &f))
-        *out = nb_jv_float(f);
-    else
-        return nb_fail(err, NB_FORMAT, "%s: number %.60s is out of range", p->what,
-                       nb_str_c(&p->text));
-    return NB_OK;
+        return nb_jv_int(i);
+    nb_jpull_double(p, &f); /* in range: the reader looked */
+    return nb_jv_float(f);
 }
 
 /* One token of JSON into the innermost container; *key is that of the value to come. */
-static nb_status json_token(nb_jinja_input *in, nb_jpull *p, nb_jtoken t, nb_jv *key,
-                            nb_jinja_owner owner, nb_err *err)
+static void json_token(nb_jinja_input *in, nb_jpull *p, nb_jtoken t, nb_jv *key,
+                       nb_jinja_owner owner)
 {
     nb_jv v = nb_jv_none();
     if (t == NB_JT_OBJECT_END || t == NB_JT_ARRAY_END) {
         nb_jinja_end(in);
-        return NB_OK;
+        return;
     }
     if (t == NB_JT_KEY) {
         *key = text(in, nb_str_c(&p->text), p->text.len, owner);
-        return NB_OK;
+        return;
     }
     if (t == NB_JT_NUMBER)
-        NB_TRY(json_number(p, &v, err));
+        v = json_number(p);
     else if (t == NB_JT_STRING)
         v = text(in, nb_str_c(&p->text), p->text.len, owner);
     else if (t == NB_JT_TRUE || t == NB_JT_FALSE)
@@ -243,7 +239,6 @@ static nb_status json_token(nb_jinja_input *in, nb_jpull *p, nb_jtoken t, nb_jv 
     put_keyed(in, key, &v);
     if (t == NB_JT_OBJECT || t == NB_JT_ARRAY)
         open_container(in, &v);
-    return NB_OK;
 }
 
 nb_status nb_jinja_put_json(nb_jinja_input *in, const char *key, const char *json, size_t n,
@@ -252,18 +247,12 @@ nb_status nb_jinja_put_json(nb_jinja_input *in, const char *key, const char *jso
     nb_jpull p;
     nb_jtoken t;
     size_t depth = in->depth;
-    nb_status status = NB_OK;
     nb_jv name = nb_jv_none();
     if (key)
         name = text(in, key, strlen(key), NB_JINJA_TEMPLATE);
     nb_jpull_open(&p, json, n, key ? key : "JSON", err);
-    do {
-        t = nb_jpull_next(&p);
-        if (t == NB_JT_ERROR)
-            status = NB_FORMAT;
-        else if (t != NB_JT_END)
-            status = json_token(in, &p, t, &name, owner, err);
-    } while (status == NB_OK && t != NB_JT_END);
+    while ((t = nb_jpull_next(&p)) != NB_JT_END && t != NB_JT_ERROR)
+        json_token(in, &p, t, &name, owner);
     in->depth = depth;
-    return nb_jpull_end(&p, status);
+    return nb_jpull_end(&p, t == NB_JT_ERROR ? NB_FORMAT : NB_OK);
 }

@@ -40,7 +40,8 @@ static const char *const templates[] = {
     "e "
     "}}"
     "{{ 1 if d is mapping and 'k' in d else 2 }}{{ -1 ** 2 // 3 % 2 + 1.5e3 }}{{ d | pprint }}"
-    "{{ strftime_now('%d %b %Y') }}{{ {'a b': 'c'} | urlencode }}{{ ['b', 'a'] | unique | list }}",
+    "{{ many | sum }}{{ named.k299 }}{{ strftime_now('%d %b %Y') }}{{ {'a b': 'c'} | urlencode "
+    "}}{{ ['b', 'a'] | unique | list }}",
 };
 
 static const char *const given[][2] = {
@@ -49,6 +50,22 @@ static const char *const given[][2] = {
     {"tree", "[{\"name\":\"a\",\"kids\":[{\"name\":\"b\",\"kids\":[]}]},{\"name\":\"c\"}]"},
     {"d", "{\"k\":1.5,\"n\":null,\"t\":true,\"l\":[1,-2,3e2]}"},
 };
+
+/* More elements and names than one chunk of memory holds: each growth may be the one that fails. */
+static void put_many(nb_jinja_input *in)
+{
+    char key[16];
+    nb_jinja_begin_list(in, "many");
+    for (int i = 0; i < 600; i++)
+        nb_jinja_put_int(in, NULL, i);
+    nb_jinja_end(in);
+    nb_jinja_begin_map(in, "named");
+    for (int i = 0; i < 300; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        nb_jinja_put_int(in, key, i);
+    }
+    nb_jinja_end(in);
+}
 
 static nb_status render_one(const char *text, nb_str *all, nb_err *err)
 {
@@ -64,6 +81,7 @@ static nb_status render_one(const char *text, nb_str *all, nb_err *err)
                                err);
     if (st == NB_OK) {
         nb_jinja_put_str(in, "bos_token", "<s>", 3, NB_JINJA_TEMPLATE);
+        put_many(in);
         st = nb_jinja_render(t, in, &now, &out, err);
     }
     fault_check((st == NB_OK) == (out.at != NULL), "output without success");
