@@ -79,7 +79,7 @@ void nb_tally_add(nb_tally *t, const nb_tensor *at, size_t n)
         t->bytes += at[i].nbytes;
         if (at[i].n_dims > 1)
             t->weights[at[i].type] += count;
-        if (!type || !type->decode)
+        if (!type->decode)
             t->unrunnable = type;
     }
 }
@@ -95,9 +95,8 @@ void nb_tally_finish(nb_listing *l, const nb_tally *t, uint64_t file_type)
     e->params = t->params;
     e->tensor_bytes = t->bytes;
     e->bpw = t->params ? (double)t->bytes * 8 / (double)t->params : 0;
-    l->is_float = type && type->is_float;
-    nb_listing_copy(e->type_name, sizeof e->type_name, type ? type->name : "?",
-                    type ? strlen(type->name) : 1);
+    l->is_float = type->is_float;
+    nb_listing_copy(e->type_name, sizeof e->type_name, type->name, strlen(type->name));
     for (size_t i = 0; i < countof(file_types) && !l->is_float; i++)
         if (file_types[i].id == (file_type & ~(uint64_t)1024))
             snprintf(e->type_name, sizeof e->type_name, "%s", file_types[i].name);

@@ -25,7 +25,7 @@ typedef struct nb_tally {
     uint64_t params, bytes;
     const nk_type *unrunnable; /* a type without a decoder, or NULL */
 } nb_tally;
-void nb_tally_add(nb_tally *t, const nb_tensor *at, size_t n);
+void nb_tally_add(nb_tally *t, const nb_tensor *at, size_t n); /* of known types */
 /* params, bpw, type_name, is_float; file_type UINT64_MAX = not told. */
 void nb_tally_finish(nb_listing *l, const nb_tally *t, uint64_t file_type);
 

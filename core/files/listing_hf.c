@@ -92,7 +92,7 @@ static void read_root(nb_entry *e, nb_json *doc)
     read_keys(e, doc);
     const nb_jval *q = nb_jget(root, "quantization_config");
     nb_packing_of(&set, q, NULL);
-    if (nb_jkind_of(q) == NB_JOBJECT && !set.n && !nb_packing_is_plain(q) && !e->problem[0]) {
+    if (nb_jkind_of(q) == NB_JOBJECT && !set.n && !nb_packing_is_plain(q)) {
         const char *method;
         bool named = nb_jstr(nb_jget(q, "quant_method"), &method);
         e->unsupported = true;
@@ -107,8 +107,7 @@ static nb_json *read_config(nb_listing *l, const char *dir)
     char path[1100];
     nb_json *doc;
     nb_err err;
-    if (!nb_path_join(path, sizeof path, dir, "config.json"))
-        return NULL;
+    snprintf(path, sizeof path, "%s/config.json", dir);
     if (nb_json_load(&doc, path, MAX_CONFIG, &err) != NB_OK) {
         note(l, &err);
         return NULL;

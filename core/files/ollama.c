@@ -103,8 +103,8 @@ nb_status nb_ollama_find(const char *models, const char *name, char *path, size_
     nb_status st = open_model(models, &m, path, cap, &why);
     if (st == NB_NOTFOUND)
         return nb_fail(err, st, "ollama:%s: not in Ollama's store %s", name, models);
-    if (st != NB_OK && err)
-        *err = why;
+    if (st != NB_OK)
+        return nb_fail(err, st, "%s", why.msg);
     return st;
 }
 
@@ -140,14 +140,12 @@ static nb_status walk_level(const walk *w, const char *dir, model *m, int level)
     NB_TRY(nb_names_in(dir, &names, &n, w->err));
     nb_status st = NB_OK;
     for (size_t i = 0; i < n && st == NB_OK; i++) {
-        char path[2048];
+        char path[2048]; /* dir of nb_ollama_each and three parts */
         if (!part_ok(names[i], strlen(names[i]), level == 0))
             continue;
         snprintf(m->part[level], PART_MAX, "%s", names[i]);
-        if (level == LEVELS - 1)
-            st = show(w, m);
-        else if (nb_path_join(path, sizeof path, dir, names[i]))
-            st = walk_level(w, path, m, level + 1);
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        st = level == LEVELS - 1 ? show(w, m) : walk_level(w, path, m, level + 1);
     }
     nb_names_free(names, n);
     return st;
