@@ -112,8 +112,10 @@ bool dl_record_read(const uint8_t in[DL_STATE_RECORD], const dl_state_head *h, u
                     uint32_t *crc)
 {
     nb_cursor c = nb_cursor_make(in, DL_STATE_RECORD);
-    uint32_t value, check;
-    if (!nb_read_u32(&c, &value) || !nb_read_u32(&c, &check) || check != record_check(h, i, value))
+    uint32_t value = 0, check = 0;
+    nb_read_u32(&c, &value);
+    nb_read_u32(&c, &check);
+    if (check != record_check(h, i, value))
         return false;
     *crc = value;
     return true;
@@ -122,18 +124,21 @@ bool dl_record_read(const uint8_t in[DL_STATE_RECORD], const dl_state_head *h, u
 /* --- owner -------------------------------------------------------------------------------------
  */
 
-/* Fields 3 and 22 of /proc/PID/stat, behind the name in brackets that may hold anything (proc(5)).
- * ended: killed, but its parent has not asked for its status yet. */
-static bool start_of(int64_t pid, uint64_t *out, bool *ended)
+/* What the file says, terminated; nothing if it cannot be read. */
+static size_t read_small(const char *path, char *out, size_t cap)
 {
-    char path[48], text[1024];
-    snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
     FILE *f = fopen(path, "re");
-    if (!f)
-        return false;
-    size_t n = fread(text, 1, sizeof text - 1, f);
-    fclose(f);
-    text[n] = '\0';
+    size_t n = 0;
+    if (f) {
+        n = fread(out, 1, cap - 1, f);
+        fclose(f);
+    }
+    out[n] = '\0';
+    return n;
+}
+
+bool dl_stat_read(char *text, uint64_t *start, bool *ended)
+{
     char *at = strrchr(text, ')');
     *ended = at && at[1] && (at[2] == 'Z' || at[2] == 'X');
     for (int field = 2; at && field < 22; field++)
@@ -141,27 +146,25 @@ static bool start_of(int64_t pid, uint64_t *out, bool *ended)
     if (!at)
         return false;
     at[1 + strcspn(at + 1, " ")] = '\0';
-    return nb_parse_u64(at + 1, out);
+    return nb_parse_u64(at + 1, start);
 }
 
-static void boot_id(char out[37])
+static bool start_of(int64_t pid, uint64_t *out, bool *ended)
 {
-    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
-    size_t n = f ? fread(out, 1, 36, f) : 0;
-    if (f)
-        fclose(f);
-    out[n == 36 ? 36 : 0] = '\0';
+    char path[48], text[1024];
+    snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
+    read_small(path, text, sizeof text);
+    return dl_stat_read(text, out, ended);
 }
 
 void dl_owner_self(dl_owner *out)
 {
     bool ended;
     *out = (dl_owner){.pid = getpid()};
-    if (gethostname(out->host, sizeof out->host - 1) != 0)
-        out->host[0] = '\0';
-    boot_id(out->boot);
-    if (!start_of(out->pid, &out->start, &ended))
-        out->start = 0;
+    gethostname(out->host, sizeof out->host - 1); /* Linux has none longer */
+    if (read_small("/proc/sys/kernel/random/boot_id", out->boot, sizeof out->boot) < 36)
+        out->boot[0] = '\0';
+    start_of(out->pid, &out->start, &ended);
 }
 
 /* A container shares the boot id but not the process numbers; its name tells it apart. Whether its

@@ -39,6 +39,10 @@ void dl_record_write(uint8_t out[DL_STATE_RECORD], const dl_state_head *h, uint3
 bool dl_record_read(const uint8_t in[DL_STATE_RECORD], const dl_state_head *h, uint32_t i,
                     uint32_t *crc);
 
+/* Fields 3 and 22 of /proc/PID/stat, behind the name in brackets that may hold anything (proc(5));
+ * text is cut up. False: the start is not told, *start stays. ended: killed, but its parent has not
+ * asked for its status yet. */
+bool dl_stat_read(char *text, uint64_t *start, bool *ended);
 void dl_owner_self(dl_owner *out);
 /* RUNS: certainly. GONE: certainly not, as far as this machine can tell. ELSEWHERE: on another
  * machine that shares the disk, unknown. */

@@ -1,5 +1,6 @@
 /* hub 23: answers with every field of another kind, missing or absurd; and what sound ones say. */
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "downloads/hub_private.h"
@@ -176,6 +177,61 @@ CHECK_TEST(hubjson, hostile_paths_are_counted_and_left_out)
     check(!r.file[1].lfs && strlen(r.file[1].oid) == 40 && r.file[1].size == 665, "git file");
     check(r.file[2].oid[0] == '\0', "an oid that is a path is no oid");
     dl_repo_free(&r);
+}
+
+/* The size of the pointer's target counts, wherever it stands; an oid has its kind's length. */
+CHECK_TEST(hubjson, sizes_and_oids_are_the_files_own_A35)
+{
+#define HEX40 "0123456789012345678901234567890123456789"
+#define HEX64 HEX40 "012345678901234567890123"
+    static const struct {
+        const char *members; /* of a file "x" */
+        int64_t size;        /* -1: left out */
+        size_t oid;          /* its digits */
+        bool lfs;
+    } rows[] = {
+        {"\"size\":3,\"oid\":\"" HEX40 "\"", 3, 40, false},
+        {"\"size\":3,\"oid\":\"" HEX64 "\"", 3, 0, false},
+        {"\"size\":3,\"size\":4", 3, 0, false},
+        {"\"lfs\":{\"size\":9,\"oid\":\"" HEX64 "\"},\"size\":3", 9, 64, true},
+        {"\"size\":3,\"lfs\":{\"size\":9,\"sha256\":\"" HEX64 "\",\"more\":[1]}", 9, 64, true},
+        {"\"size\":3,\"lfs\":{\"size\":-9,\"oid\":\"" HEX40 "\"}", 3, 0, true},
+        {"\"lfs\":{\"size\":\"9\"}", -1, 0, true},
+        {"\"lfs\":7,\"size\":3,\"securityFileStatus\":{\"status\":\"safe\",\"x\":{}}", 3, 0, false},
+        {"\"securityFileStatus\":5,\"size\":3", 3, 0, false}};
+    for (size_t i = 0; i < countof(rows); i++) {
+        char json[400];
+        dl_repo r = {.n_file = 0};
+        nb_err err = {.status = NB_OK};
+        int n = snprintf(json, sizeof json, "[{\"path\":\"x\",%s}]", rows[i].members);
+        check(dl_json_tree(json, (size_t)n, "org/m", &r, &err) == NB_OK, "%s: %s", json, err.msg);
+        check(r.n_file == (rows[i].size >= 0) && r.dropped == (rows[i].size < 0), "%s: %zu", json,
+              r.n_file);
+        if (r.n_file)
+            check((int64_t)r.file[0].size == rows[i].size && r.file[0].lfs == rows[i].lfs &&
+                      strlen(r.file[0].oid) == rows[i].oid,
+                  "%s: %llu, \"%s\"", json, (unsigned long long)r.file[0].size, r.file[0].oid);
+        dl_repo_free(&r);
+    }
+#undef HEX40
+#undef HEX64
+}
+
+CHECK_TEST(hubjson, a_repository_of_too_many_files_is_refused)
+{
+    nb_str json = {0};
+    dl_repo r = {.n_file = 0};
+    nb_err err = {.status = NB_OK};
+    nb_str_add(&json, "[");
+    for (int i = 0; i <= DL_FILES_MAX; i++)
+        nb_str_addf(&json, "%s{\"path\":\"f%d\",\"size\":1}", i ? "," : "", i);
+    nb_str_add(&json, "]");
+    snprintf(r.model.id, sizeof r.model.id, "org/m");
+    check(dl_json_tree(json.at, json.len, "org/m", &r, &err) == NB_REFUSED, "%zu", r.n_file);
+    check(strcmp(err.msg, "org/m: more than 65536 files") == 0, "%s", err.msg);
+    check(r.n_file == DL_FILES_MAX && r.dropped == 0, "%zu files", r.n_file);
+    dl_repo_free(&r);
+    nb_str_free(&json);
 }
 
 CHECK_TEST(hubjson, parameters_of_a_name)

@@ -8,6 +8,7 @@
 #include "core/base/file.h"
 #include "core/model/session_file.h"
 #include "kernels/cpu.h"
+#include "kernels/crc32c.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,6 +173,83 @@ CHECK_TEST(session_file, no_damage_is_taken_for_a_session)
     feed(r.s, r.ids, 3, 2);
     free(bytes);
     rig_close(&r);
+}
+
+/* Where the head has them (session_file.h), and what follows it. */
+enum { K_TYPE = 24, V_TYPE = 28, K_ROW = 32, V_ROW = 40, FLAGS = 48, ZERO = 52 };
+
+/* A sound sum over what is no sound session: each is refused by what is wrong with it. */
+CHECK_TEST(session_file, a_sum_that_fits_makes_no_session)
+{
+    static const struct {
+        size_t at;
+        int add;
+        nb_status status;
+        const char *says;
+    } rows[] = {
+        {NB_SESSION_HEAD + 3, 1, NB_FORMAT, "bad: token 0 is none of the model's 300"},
+        {NB_SESSION_HEAD + 7, 1, NB_FORMAT, "bad: token 1 is none of the model's 300"},
+        {K_TYPE + 2, 1, NB_REFUSED, "bad: its cache is unknown and f16, this one f16 and f16"},
+        {V_TYPE + 2, 1, NB_REFUSED, "bad: its cache is f16 and unknown, this one f16 and f16"},
+        {K_ROW, 2, NB_REFUSED, "bad: its cache is f16 and f16, this one f16 and f16"},
+        {FLAGS, 2, NB_FORMAT, "bad: 2 tokens, flags 2: no session of this version"},
+        {ZERO, 1, NB_FORMAT, "bad: 2 tokens, flags 0: no session of this version"}};
+    const char *path = test_path(test_tmpdir(), "sound"), *bad = test_path(test_tmpdir(), "bad");
+    rig r;
+    size_t len, n;
+    rig_open(&r, "llama", (nb_session_options){.n_ctx = 64});
+    feed(r.s, r.ids, 2, 0);
+    save(r.s, path);
+    for (size_t i = 0; i < countof(rows); i++) {
+        nb_err err = {0};
+        char *bytes = test_slurp(path, &len);
+        bytes[rows[i].at] = (char)(bytes[rows[i].at] + rows[i].add);
+        if (rows[i].at == K_ROW) /* as long as before, between the two */
+            bytes[V_ROW] = (char)(bytes[V_ROW] - rows[i].add);
+        uint32_t sum = nk_crc32c_c(0, bytes, len - 4);
+        for (int k = 0; k < 4; k++)
+            bytes[len - 4 + (size_t)k] = (char)(sum >> (8 * k));
+        test_spit(bad, bytes, len);
+        nb_status st = nb_session_restore(r.s, bad, NULL, &err);
+        check(st == rows[i].status && strcmp(err.msg, rows[i].says) == 0, "row %zu: %d, %s", i, st,
+              err.msg);
+        nb_session_tokens(r.s, &n);
+        check(n == (rows[i].at >= NB_SESSION_HEAD ? 0 : 2), "row %zu: %zu tokens", i, n);
+        if (!n)
+            feed(r.s, r.ids, 2, 0);
+        free(bytes);
+    }
+    rig_close(&r);
+}
+
+/* Lengths past 64 bits are not those of a file. */
+CHECK_TEST(session_file, a_head_of_absurd_sizes_is_refused)
+{
+    static const struct {
+        uint64_t k_row, v_row;
+        uint32_t n_layer, n;
+    } rows[] = {{UINT64_MAX, 1, 1, 1},
+                {UINT64_MAX / 2, 0, 1, 3},
+                {UINT64_MAX / 8, 0, 9, 1},
+                {UINT64_MAX - 3, 0, 1, 1},
+                {8, 8, 2, 1}};
+    for (size_t i = 0; i < countof(rows); i++) {
+        uint8_t bytes[NB_SESSION_HEAD] = "NBSESSN1";
+        nb_session_head h = {.n = 77};
+        nb_err err = {0};
+        for (int k = 0; k < 8; k++) {
+            bytes[K_ROW + k] = (uint8_t)(rows[i].k_row >> (8 * k));
+            bytes[V_ROW + k] = (uint8_t)(rows[i].v_row >> (8 * k));
+        }
+        bytes[16] = (uint8_t)rows[i].n_layer;
+        bytes[20] = (uint8_t)rows[i].n;
+        nb_status st = nb_session_head_read(&h, bytes, sizeof bytes, 100, "x", &err);
+        check(st == NB_FORMAT && h.n == 77, "row %zu: %d", i, st);
+        check(strncmp(err.msg, "x: 100 bytes do not hold ", 25) == 0, "row %zu: %s", i, err.msg);
+        uint64_t whole = NB_SESSION_HEAD + 4 + 4 + 2 * 16;
+        st = nb_session_head_read(&h, bytes, sizeof bytes, whole, "x", &err);
+        check((st == NB_OK) == (i == 4), "row %zu: %d, %s", i, st, err.msg);
+    }
 }
 
 static bool at_once(void *ud)

@@ -435,9 +435,9 @@ CHECK_TEST(str, numbers_ignore_the_locale) /* A33, reliability.md 6 row 11 */
 
 CHECK_TEST(str, numbers_are_read_whole_or_not_at_all)
 {
-    static const char *const bad[] = {"",    " 1",    "1 ",     "1x",    "+",   "-",
-                                      ".",   "e5",    "1e",     "1e+",   "0x1", "inf",
-                                      "nan", "1e309", "-1e999", "1.2.3", "1,5", "--1"};
+    static const char *const bad[] = {
+        "",    " 1",  "1 ",    "1x",     "+",     "-",   ".",   "e5", "1e",  "1e+",  "0x1",
+        "inf", "nan", "1e309", "-1e999", "1.2.3", "1,5", "--1", "1:", "1e:", "1e5:", "e"};
     static const struct {
         const char *text;
         double want;

@@ -15,7 +15,7 @@ enum { NUMBER_MAX = 1000 }; /* characters of one number; more are refused */
 static const char *radix(void)
 {
     const char *r = nl_langinfo(RADIXCHAR);
-    return r && *r ? r : ".";
+    return *r ? r : ".";
 }
 
 /* Replaces the locale's radix in text by a dot. */
@@ -101,13 +101,11 @@ static bool scan(const char *s, uint64_t *digits, int *exp10, bool *exact)
 /* The hard cases: a copy with the locale's radix, then strtod. */
 static bool parse_slow(const char *s, double *out)
 {
-    char copy[NUMBER_MAX + 16];
+    char copy[NUMBER_MAX + 16]; /* s is no longer than NUMBER_MAX, a radix has a few bytes */
     const char *r = radix(), *dot = strchr(s, '.');
     size_t head = dot ? (size_t)(dot - s) : strlen(s);
-    int n = snprintf(copy, sizeof copy, "%.*s%s%s", (int)head, s, dot ? r : "", dot ? dot + 1 : "");
-    if (n < 0 || (size_t)n >= sizeof copy)
-        return false;
     char *end;
+    snprintf(copy, sizeof copy, "%.*s%s%s", (int)head, s, dot ? r : "", dot ? dot + 1 : "");
     double v = strtod(copy, &end);
     if (*end || !isfinite(v))
         return false;

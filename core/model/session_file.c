@@ -221,7 +221,7 @@ static nb_status take(nb_session *s, const nb_session_head *h, const nb_map *map
     nb_cursor c = nb_cursor_make(map->at + NB_SESSION_HEAD, (size_t)map->len - NB_SESSION_HEAD);
     size_t k_size = s->n_ctx * s->k_row, v_size = s->n_ctx * s->v_row;
     uint8_t *cache = s->kv + s->now * (size_t)h->n_layer * (k_size + v_size);
-    const uint8_t *rows;
+    const uint8_t *k, *v;
     q->n = 0;
     q->has_logits = false;
     for (uint32_t i = 0; i < h->n; i++) {
@@ -232,12 +232,10 @@ static nb_status take(nb_session *s, const nb_session_head *h, const nb_map *map
         q->ids[i] = (int32_t)id;
     }
     for (uint32_t layer = 0; layer < h->n_layer; layer++, cache += k_size + v_size) {
-        if (!nb_read_bytes(&c, h->n * s->k_row, &rows))
+        if (!nb_read_bytes(&c, h->n * s->k_row, &k) || !nb_read_bytes(&c, h->n * s->v_row, &v))
             return nb_fail(err, NB_FORMAT, "%s: cut in layer %u", name, layer);
-        memcpy(cache, rows, h->n * s->k_row);
-        if (!nb_read_bytes(&c, h->n * s->v_row, &rows))
-            return nb_fail(err, NB_FORMAT, "%s: cut in layer %u", name, layer);
-        memcpy(cache + k_size, rows, h->n * s->v_row);
+        memcpy(cache, k, h->n * s->k_row);
+        memcpy(cache + k_size, v, h->n * s->v_row);
     }
     if (nb_map_lost(map))
         return nb_fail(err, NB_FORMAT, "%s was changed while it was read", name);
