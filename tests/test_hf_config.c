@@ -339,6 +339,22 @@ CHECK_TEST(hf, tensor_names_map_only_when_whole)
           "%s", err.msg);
 }
 
+CHECK_TEST(hf_config, a_tensor_name_of_no_length_at_all_has_no_place)
+{
+    nb_hf_place p[NB_HF_PLACES];
+    char name[600];
+    size_t n = 7;
+    nb_err err;
+    memset(name, 'a', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    check(place("LlamaForCausalLM", name, p, &n, &err) == NB_UNSUPPORTED && n == 0, "%zu", n);
+    check(strstr(err.msg, "aaa...\" has no place in a llama model"), "%s", err.msg);
+    name[500] = '\0';
+    memcpy(name, "wte.", 4); /* fits, but not with what GPT-2's newer files have before it */
+    check(place("GPT2LMHeadModel", name, p, &n, &err) == NB_UNSUPPORTED && n == 0, "%zu", n);
+    check(strstr(err.msg, "has no place in a gpt2 model"), "%s", err.msg);
+}
+
 /* Each class has one row, its name finds it, and the list of a refusal fits an error's text. */
 CHECK_TEST(hf, an_unknown_class_is_told_what_is_known)
 {

@@ -165,14 +165,14 @@ static bool matches(const char *pattern, const char *s, const char *end, numbers
     return s == end;
 }
 
-/* Writes a GGUF name with its layer and suffix; false if it is too long. */
-static bool spell(char out[NB_MAX_NAME + 1], const char *gguf, uint32_t layer, const char *suffix)
+/* Writes a GGUF name with its layer, of five digits at most, and suffix: far below NB_MAX_NAME. */
+static void spell(char out[NB_MAX_NAME + 1], const char *gguf, uint32_t layer, const char *suffix)
 {
     const char *at = strchr(gguf, '%');
-    int n = at ? snprintf(out, NB_MAX_NAME + 1, "%.*s%u%s%s", (int)(at - gguf), gguf, layer, at + 1,
-                          suffix)
-               : snprintf(out, NB_MAX_NAME + 1, "%s%s", gguf, suffix);
-    return n >= 0 && n <= NB_MAX_NAME;
+    if (at)
+        snprintf(out, NB_MAX_NAME + 1, "%.*s%u%s%s", (int)(at - gguf), gguf, layer, at + 1, suffix);
+    else
+        snprintf(out, NB_MAX_NAME + 1, "%s%s", gguf, suffix);
 }
 
 /* Ends of names that no GGUF file holds, and towers of models that see and hear (llama.cpp,
@@ -216,7 +216,7 @@ typedef struct found {
 } found;
 
 /* All rows of one table that the name fits. */
-static nb_status search(const nb_hf_name *row, const char *name, found *f, nb_err *err)
+static void search(const nb_hf_name *row, const char *name, found *f)
 {
     const char *end = name + strlen(name), *dot = strrchr(name, '.');
     bool suffix = dot && (strcmp(dot, ".weight") == 0 || strcmp(dot, ".bias") == 0);
@@ -229,17 +229,15 @@ static nb_status search(const nb_hf_name *row, const char *name, found *f, nb_er
             continue;
         if (row->how & NB_HF_DROP) {
             f->drop = true;
-            return NB_OK;
+            return;
         }
         nb_hf_place *p = &f->at[f->n];
-        if (!spell(p->name, row->gguf, n.layer, whole ? "" : dot))
-            return nb_fail(err, NB_FORMAT, "tensor \"%.120s\": name is too long", name);
+        spell(p->name, row->gguf, n.layer, whole ? "" : dot);
         p->how = row->how;
         p->index = n.index;
         if (++f->n == NB_HF_PLACES)
-            return NB_OK;
+            return;
     }
-    return NB_OK;
 }
 
 nb_status nb_hf_places(const nb_hf_class *c, const char *stored, nb_hf_place out[NB_HF_PLACES],
@@ -254,7 +252,7 @@ nb_status nb_hf_places(const nb_hf_class *c, const char *stored, nb_hf_place out
         return nb_fail(err, NB_UNSUPPORTED, "tensor \"%.80s...\" has no place in a %s model",
                        stored, c->gguf);
     for (size_t i = 0; i < NB_HF_TABLES && c->names[i] && f.n == 0 && !f.drop; i++)
-        NB_TRY(search(c->names[i], name, &f, err));
+        search(c->names[i], name, &f);
     if (f.n == 0 && !f.drop)
         return nb_fail(err, NB_UNSUPPORTED, "tensor \"%.120s\" has no place in a %s model", stored,
                        c->gguf);
