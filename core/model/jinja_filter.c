@@ -288,6 +288,8 @@ static nb_status to_int(nb_jvm *vm, nb_jcall *c, nb_jv *out)
         f = NAN;
     if (f > -9.2e18 && f < 9.2e18)
         *out = nb_jv_int((int64_t)f);
+    else if (isfinite(f))
+        return nb_jvm_fail(vm, NB_FORMAT, "int of %g does not fit in 64 bits", f);
     return NB_OK;
 }
 
@@ -343,6 +345,26 @@ static double round_common(double v, int64_t digits)
     return nb_parse_double(nb_fmt_fixed(text, v, (int)digits), &back) ? back : v;
 }
 
+/* The same of a whole number, to tens and more. */
+static nb_status round_whole(nb_jvm *vm, int64_t v, int64_t digits, nb_jv *out)
+{
+    uint64_t unit = 1, size = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    if (digits < -19) {
+        *out = nb_jv_int(0);
+        return NB_OK;
+    }
+    for (; digits < 0; digits++)
+        unit *= 10; /* 10^19 at most */
+    uint64_t rest = size % unit;
+    size -= rest;
+    if (rest > unit - rest || (rest == unit - rest && size / unit % 2))
+        size += unit;
+    if (size > (uint64_t)INT64_MAX + (v < 0))
+        return nb_jvm_fail(vm, NB_FORMAT, "%lld rounded does not fit in 64 bits", (long long)v);
+    *out = nb_jv_int((int64_t)(v < 0 ? 0 - size : size));
+    return NB_OK;
+}
+
 static nb_status round_to(nb_jvm *vm, nb_jcall *c, nb_jv *out)
 {
     const nb_jv *v = &c->self, *method = &c->arg[1];
@@ -356,11 +378,8 @@ static nb_status round_to(nb_jvm *vm, nb_jcall *c, nb_jv *out)
     if (!up && !down && !common)
         return nb_jvm_fail(vm, NB_FORMAT, "method must be common, ceil or floor");
     double f = v->kind == NB_JV_FLOAT ? v->f : v->kind == NB_JV_INT ? (double)v->i : v->b;
-    if (common && v->kind != NB_JV_FLOAT) {
-        int64_t i = v->kind == NB_JV_INT ? v->i : v->b;
-        *out = nb_jv_int(digits < 0 && fabs(f) < 9e15 ? (int64_t)round_common(f, digits) : i);
-        return NB_OK;
-    }
+    if (common && v->kind != NB_JV_FLOAT)
+        return round_whole(vm, v->kind == NB_JV_INT ? v->i : v->b, digits, out);
     double unit = pow(10, (double)digits);
     *out = nb_jv_float(common ? round_common(f, digits)
                               : (up ? ceil(f * unit) : floor(f * unit)) / unit);
