@@ -23,6 +23,14 @@ ALWAYS_INLINE void pack_super(nk_columns *out, size_t c, const nk_block_q8_k *b,
         out->sum16[i / 2][c][i % 2] = b->bsums[i];
     for (size_t i = 0; i < NK_SUPER_LEN / 32; i++)
         out->sum32[i / 2][c][i % 2] = (int16_t)(b->bsums[2 * i] + b->bsums[2 * i + 1]);
+    for (size_t i = 0; i < NK_SUPER_LEN / 16; i++) {
+        int32_t first = 0;
+        for (size_t k = 0; k < 8; k++)
+            first += b->qs[16 * i + k];
+        out->less8[2 * i][c] = -32 * first;
+        out->less8[2 * i + 1][c] = -32 * (b->bsums[i] - first);
+        out->less16[i][c] = -128 * b->bsums[i];
+    }
 }
 
 ALWAYS_INLINE void pack(nk_columns *out, size_t c, nk_type_id with, const void *enc, size_t n,
@@ -45,7 +53,7 @@ ALWAYS_INLINE void pack(nk_columns *out, size_t c, nk_type_id with, const void *
         pack_codes(out, c, i * NK_LEN, q, NK_LEN, eights);
         out->d[i][c] = nk_f16_to_f32(sums ? summed[i].d : simple[i].d);
         out->s[i][c] = sums ? nk_f16_to_f32(summed[i].s) : 0;
-        out->sum[i][c] = half[0] + half[1];
+        out->less[i][c] = -(half[0] + half[1]);
         out->sum16[i][c][0] = (int16_t)half[0];
         out->sum16[i][c][1] = (int16_t)half[1];
     }

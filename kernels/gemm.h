@@ -66,9 +66,11 @@ typedef struct nk_columns {
     };
     float d[NK_PARTS][NK_GROUP];               /* as in nk_panel */
     float s[NK_PARTS][NK_GROUP];               /* q8_1 */
-    int32_t sum[NK_PARTS][NK_GROUP];           /* of the codes of NK_LEN */
+    int32_t less[NK_PARTS][NK_GROUP];          /* minus the sum of the codes of NK_LEN */
     int16_t sum16[NK_CHUNK / 32][NK_GROUP][2]; /* of 16; q8_K: bsums */
     int16_t sum32[NK_CHUNK / 64][NK_GROUP][2]; /* q8_K */
+    int32_t less8[NK_CHUNK / 8][NK_GROUP];     /* q8_K: -32 times the sum of 8 */
+    int32_t less16[NK_CHUNK / 16][NK_GROUP];   /* q8_K: -128 times the sum of 16 */
 } nk_columns;
 
 /* Activations of floats, likewise; zero-filled as in nk_panel. Packed, because columns a power of

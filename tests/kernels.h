@@ -20,10 +20,12 @@ typedef struct test_level {
 #if defined(__x86_64__)
 void test_emulated_dot_avxvnni(nk_ops *ops);
 void test_emulated_dot_k_avxvnni(nk_ops *ops);
+void test_emulated_dot_grid_avxvnni(nk_ops *ops);
 void test_emulated_gemm_avxvnni(nk_ops *ops);
 void test_emulated_burst_avxvnni(nk_ops *ops);
 void test_emulated_dot_avx512(nk_ops *ops);
 void test_emulated_dot_k_avx512(nk_ops *ops);
+void test_emulated_dot_grid_avx512(nk_ops *ops);
 void test_emulated_gemm_avx512(nk_ops *ops);
 void test_emulated_gemm_float_avx512(nk_ops *ops);
 void test_emulated_enc_k_avx512(nk_ops *ops);
@@ -47,12 +49,14 @@ static inline size_t test_emulated_levels(test_level *out)
         nk_ops_init(&out[i].ops, NK_CPU_AVX2);
         test_emulated_dot_avxvnni(&out[i].ops);
         test_emulated_dot_k_avxvnni(&out[i].ops);
+        test_emulated_dot_grid_avxvnni(&out[i].ops);
         test_emulated_gemm_avxvnni(&out[i].ops);
         test_emulated_burst_avxvnni(&out[i].ops);
         if (i == 0)
             continue;
         test_emulated_dot_avx512(&out[i].ops);
         test_emulated_dot_k_avx512(&out[i].ops);
+        test_emulated_dot_grid_avx512(&out[i].ops);
         test_emulated_gemm_avx512(&out[i].ops);
         test_emulated_gemm_float_avx512(&out[i].ops);
         test_emulated_enc_k_avx512(&out[i].ops);

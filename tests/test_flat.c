@@ -1,5 +1,6 @@
 /* Flat blocks beside the blocks they are made of: the same floats, the same dots, the same logits,
  * bit for bit, on every level; and what a model's flat copy takes, refuses and tells. */
+#include "tests/arch_rows.h"
 #include "tests/check.h"
 #include "tests/kernels.h"
 #include "tests/quantize.h"
@@ -482,4 +483,39 @@ CHECK_TEST(flat, drafters_come_and_go_in_the_same_room)
     check(nb_local_flatten(l, 2 * plan - 1, &copy, NULL, &err) == NB_OK, "%s", err.msg);
     check(nb_local_draft(l, demo_iq2(), NULL, &err) == NB_NOMEM, "a copy beyond the room");
     nb_local_close(&l);
+}
+
+/* What one token reads, by the tensors of the file: layers, idle experts out, and the output. The
+ * scales of whole matrices are not counted. */
+static uint64_t bytes_of_a_token(const rig *r)
+{
+    uint64_t sum = 0;
+    const char *out = r->m->hp.tied ? "token_embd.weight" : "output.weight";
+    for (size_t i = 0; i < nb_weights_count(r->w); i++) {
+        const nb_tensor *t = &nb_weights_at(r->w, i)->t;
+        uint64_t size = t->nbytes;
+        if (strstr(t->name, "_exps."))
+            size = size / r->m->hp.n_expert * r->m->hp.n_expert_used;
+        if (strstr(t->name, ".scale") == NULL &&
+            (strncmp(t->name, "blk.", 4) == 0 || strcmp(t->name, out) == 0))
+            sum += size;
+    }
+    return sum;
+}
+
+/* Fused tensors are read in parts: bytes per token count them once. */
+CHECK_TEST(flat, bytes_of_a_token_count_each_tensor_once)
+{
+    const arch_row *row;
+    size_t n = arch_rows(&row);
+    for (size_t i = 0; i < n; i++) {
+        const char *path = test_path(test_tmpdir(), "counted.gguf");
+        arch_row_write(path, &row[i], NK_F32);
+        rig r = open_rig(path);
+        check(r.m->weight_bytes == bytes_of_a_token(&r), "row %zu, %s: %llu bytes, not %llu", i,
+              r.m->hp.arch->name, (unsigned long long)r.m->weight_bytes,
+              (unsigned long long)bytes_of_a_token(&r));
+        close_rig(&r);
+    }
+    check(n > 0, "no architectures");
 }

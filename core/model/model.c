@@ -188,6 +188,21 @@ static nb_status refuse_strangers(const nb_model *m, nb_err *err)
     return NB_OK;
 }
 
+/* Slots that keep a tensor which others, those that are read, hold in parts or under another name.
+ */
+static bool read_elsewhere(const nb_hparams *hp, nb_slot slot)
+{
+    return slot == NB_ATTN_QKV || slot == NB_ATTN_QKV_BIAS ||
+           (slot == NB_FFN_LATE_NORM && (hp->features & NB_ARCH_LATE_FFN_NORM));
+}
+
+/* Weights, or biases, of which a token reads those of the experts it goes to. */
+static bool is_of_experts(nb_slot slot)
+{
+    const nb_slot_row *row = nb_slot_of(slot);
+    return row->side[row->is_vector ? 1 : 2] == NB_SIDE_EXPERTS;
+}
+
 void nb_model_count_bytes(nb_model *m)
 {
     const nk_matrix *out = &m->global[m->hp.tied ? NB_TOKEN_EMBD : NB_OUTPUT];
@@ -196,7 +211,9 @@ void nb_model_count_bytes(nb_model *m)
         for (int slot = NB_SLOT_LAYER; slot < NB_SLOT_COUNT; slot++) {
             const nk_matrix *w = &m->layer[layer].w[slot];
             uint64_t rows = w->rows;
-            if (nb_slot_of((nb_slot)slot)->side[2] == NB_SIDE_EXPERTS && rows)
+            if (read_elsewhere(&m->hp, (nb_slot)slot))
+                continue;
+            if (rows && is_of_experts((nb_slot)slot))
                 rows = rows / m->hp.n_expert * m->hp.n_expert_used;
             m->weight_bytes += rows * w->row_size;
         }
@@ -212,6 +229,7 @@ static void cut(nk_matrix *part, const nk_matrix *whole, size_t first, size_t ro
     size_t step = vector ? sizeof(float) : whole->row_size;
     part->data = (const uint8_t *)whole->data + first * step;
     *(vector ? &part->cols : &part->rows) = rows;
+    part->row_size = vector ? rows * step : step;
 }
 
 /* Gives the tensors that hold several matrices, or bear another name, the slots the forward pass
@@ -301,9 +319,9 @@ static nb_status load(nb_model *m, nb_err *err)
     }
     m->hp.tied = !m->global[NB_OUTPUT].data;
     m->head = m->global[m->hp.tied ? NB_TOKEN_EMBD : NB_OUTPUT];
-    nb_model_count_bytes(m);
     for (uint32_t i = 0; i < m->hp.n_layer; i++)
         split_fused(&m->layer[i], &m->hp);
+    nb_model_count_bytes(m);
     set_reach(m);
     return m->hp.n_rot ? nb_rope_fill(m, err) : NB_OK;
 }

@@ -313,8 +313,8 @@ NK_INLINE void simple_side(const simple_few t, const nk_few *p, const char *cons
             const int k = c % NK_GROUP;
             __m256i total = acc[c];
             if (t.less) {
-                __m256i less = _mm256_slli_epi32(_mm256_set1_epi32(group->sum[b][k]), t.less);
-                total = _mm256_sub_epi32(total, less);
+                __m256i less = _mm256_slli_epi32(_mm256_set1_epi32(group->less[b][k]), t.less);
+                total = _mm256_add_epi32(total, less);
             }
             __m256 scale = _mm256_mul_ps(d, _mm256_broadcast_ss(&group->d[b][k]));
             y[c] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(total), scale, y[c]);

@@ -149,6 +149,18 @@ NK_INLINE iv iv_dpbusd(iv sum, iv w, iv x)
     return _mm256_dpbusd_avx_epi32(sum, w, x);
 }
 
+/* sum + a * b of the pairs of 16 bits */
+NK_INLINE iv iv_dpwssd(iv sum, iv a, iv b)
+{
+    return _mm256_dpwssd_avx_epi32(sum, a, b);
+}
+
+/* The lower 16 bits alone. */
+NK_INLINE iv iv_lower(iv v)
+{
+    return _mm256_blend_epi16(v, _mm256_setzero_si256(), 0xaa);
+}
+
 NK_INLINE iv iv_mul(iv a, iv b)
 {
     return _mm256_mullo_epi32(a, b);
@@ -164,6 +176,13 @@ NK_INLINE iv iv_upper(iv v)
 NK_INLINE iv iv_flip(iv v)
 {
     return _mm256_xor_si256(v, _mm256_set1_epi8(-128));
+}
+#endif
+
+#if !defined(NK_GEMM_VNNI)
+NK_INLINE iv iv_dpwssd(iv sum, iv a, iv b)
+{
+    return iv_add(sum, iv_madd(a, b));
 }
 #endif
 

@@ -31,9 +31,10 @@ NK_INLINE iv iv_four(const void *p)
     return _mm512_set1_epi32(v);
 }
 
-NK_INLINE iv iv_madd(iv a, iv b)
+/* sum + a * b of the pairs of 16 bits */
+NK_INLINE iv iv_dpwssd(iv sum, iv a, iv b)
 {
-    return _mm512_madd_epi16(a, b);
+    return _mm512_dpwssd_epi32(sum, a, b);
 }
 
 /* sum + four products of unsigned w and signed x in each lane */
@@ -51,6 +52,12 @@ NK_INLINE iv iv_mul(iv a, iv b)
 NK_INLINE iv iv_upper(iv v)
 {
     return _mm512_srai_epi32(v, 16);
+}
+
+/* The lower 16 bits alone. */
+NK_INLINE iv iv_lower(iv v)
+{
+    return _mm512_and_si512(v, _mm512_set1_epi32(0xffff));
 }
 
 /* Signed bytes as unsigned ones, 128 higher. */

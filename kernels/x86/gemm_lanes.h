@@ -20,7 +20,24 @@
 
 #include "kernels/gemm.h"
 
-enum { VECS = NK_PANEL_ROWS / FV_LEN };
+/* Several vectors of rows go side by side, so that sums enough are under way to keep the
+ * multipliers busy: the halves of a panel, or where one vector holds a panel, panels. More of these
+ * of simple blocks, whose sums of floats may wait in memory; of the others not all would find a
+ * register. */
+enum {
+    PANEL_VECS = NK_PANEL_ROWS / FV_LEN,
+    simple_panels = PANEL_VECS == 1 ? 4 : 1,
+    super_panels = PANEL_VECS == 1 ? 2 : 1,
+    signed_panels = super_panels,
+    VECS = simple_panels * PANEL_VECS,
+    NEXT_VEC = PANEL_VECS == 1 ? sizeof(nk_panel) : FV_LEN * 4,
+};
+
+/* Vector v's part of any field of a panel. */
+NK_INLINE const void *of_vec(const void *field, int v)
+{
+    return (const char *)field + (size_t)v * NEXT_VEC;
+}
 
 /* What of a type makes up its product; all constants. */
 typedef struct product_type {
@@ -31,73 +48,118 @@ typedef struct product_type {
     int shift;   /* simple blocks: codes are offset by 1 << shift; 0: by nothing */
     bool has_m;  /* simple blocks: with a min */
     bool halves; /* simple blocks: a scale for each 16, d and m */
+    int part;    /* super-blocks with VNNI: lines whose sum fits 16 bits; 0: multiplied in 32 */
+    bool less8;  /* with VNNI: each part's sum begins at nk_columns.less8, in place of mins */
 } product_type;
 
 typedef struct sums {
     iv v[VECS][NK_GROUP];
 } sums;
 
-NK_INLINE void clear(sums *s, const int nc)
+NK_INLINE void clear(sums *s, const int nv, const int nc)
 {
-#pragma GCC unroll 2
-    for (int v = 0; v < VECS; v++)
+#pragma GCC unroll 4
+    for (int v = 0; v < nv; v++)
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++)
             s->v[v][c] = iv_zero();
 }
 
 #if defined(NK_GEMM_VNNI)
-/* n lines under one small scale; signed codes (simple blocks alone) come out too large by 128 times
- * the activations. */
-NK_INLINE void add_lines(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
-                         size_t i, const int n, const void *scale, const int nc)
+/* Adds lines i..i+n-1 to s. */
+NK_INLINE void add_products(const product_type t, sums *s, const nk_panel *w, const nk_columns *x,
+                            size_t i, const int n, const int nv, const int nc)
+{
+#pragma GCC unroll 8
+    for (int k = 0; k < n; k++) {
+        iv line[VECS];
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++) {
+            line[v] = iv_load(of_vec(w->q[i + (size_t)k], v));
+            line[v] = t.run ? line[v] : iv_flip(line[v]);
+        }
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++) {
+            iv four = iv_four(x->q[i + (size_t)k][c]);
+#pragma GCC unroll 4
+            for (int v = 0; v < nv; v++)
+                s->v[v][c] = iv_dpbusd(s->v[v][c], line[v], four);
+        }
+    }
+}
+
+/* Lines under one small scale, whose sum fits 16 bits by t.part of them: one madd that adds up. */
+NK_INLINE void add_part(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
+                        size_t i, const iv *scale, const int nv, const int nc)
 {
     NK_UNSET sums part;
-    clear(&part, nc);
-#pragma GCC unroll 8
-    for (int k = 0; k < n; k++)
-#pragma GCC unroll 2
-        for (int v = 0; v < VECS; v++) {
-            iv line = iv_load(w->q[i + (size_t)k][v * FV_LEN]);
-            line = t.run ? line : iv_flip(line);
 #pragma GCC unroll 4
-            for (int c = 0; c < nc; c++)
-                part.v[v][c] = iv_dpbusd(part.v[v][c], line, iv_four(x->q[i + (size_t)k][c]));
-        }
+    for (int c = 0; c < nc; c++)
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            part.v[v][c] = t.less8 ? iv_four(&x->less8[i / 2][c]) : iv_zero();
+    add_products(t, &part, w, x, i, t.part, nv, nc);
+#pragma GCC unroll 4
+    for (int c = 0; c < nc; c++)
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            acc->v[v][c] = iv_dpwssd(acc->v[v][c], part.v[v][c], scale[v]);
+}
+
+/* n lines under one small scale. */
+NK_INLINE void add_lines(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
+                         size_t i, const int n, const void *scale, const int nv, const int nc)
+{
+    iv s[VECS];
+#pragma GCC unroll 4
+    for (int v = 0; v < nv; v++)
+        s[v] = iv_load(of_vec(scale, v));
+    if (t.part) {
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            s[v] = iv_lower(s[v]);
 #pragma GCC unroll 2
-    for (int v = 0; v < VECS; v++) {
-        iv s = scale ? iv_upper(iv_load((const char *)scale + v * FV_LEN * 4)) : iv_zero();
+        for (int k = 0; k < n; k += t.part)
+            add_part(t, acc, w, x, i + (size_t)k, s, nv, nc);
+        return;
+    }
+    NK_UNSET sums part;
+    clear(&part, nv, nc);
+    add_products(t, &part, w, x, i, n, nv, nc);
+#pragma GCC unroll 4
+    for (int v = 0; v < nv; v++) {
+        s[v] = iv_upper(s[v]);
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++)
-            acc->v[v][c] = iv_add(acc->v[v][c], scale ? iv_mul(part.v[v][c], s) : part.v[v][c]);
+            acc->v[v][c] = iv_add(acc->v[v][c], iv_mul(part.v[v][c], s[v]));
     }
 }
 #else
 /* Lines i..i+n-1 of unsigned codes in 16 bits, scaled and added to acc, which they begin if
  * `first`. Eight sums of 16 bits leave no registers for those of 32. */
 NK_INLINE void add_run(sums *acc, const nk_panel *w, const nk_columns *x, size_t i, const int n,
-                       const void *scale, const bool first, const int nc)
+                       const void *scale, const bool first, const int nv, const int nc)
 {
     NK_UNSET sums t;
 #pragma GCC unroll 8
     for (int k = 0; k < n; k++) {
         NK_UNSET iv line[VECS];
-#pragma GCC unroll 2
-        for (int v = 0; v < VECS; v++)
-            line[v] = iv_hold(iv_load(w->q[i + (size_t)k][v * FV_LEN]));
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            line[v] = iv_hold(iv_load(of_vec(w->q[i + (size_t)k], v)));
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++) {
             iv four = iv_four(x->q[i + (size_t)k][c]);
-#pragma GCC unroll 2
-            for (int v = 0; v < VECS; v++) {
+#pragma GCC unroll 4
+            for (int v = 0; v < nv; v++) {
                 iv p = iv_maddubs(line[v], four);
                 t.v[v][c] = iv_hold(k ? iv_add16(t.v[v][c], p) : p);
             }
         }
     }
-#pragma GCC unroll 2
-    for (int v = 0; v < VECS; v++) {
-        iv s = scale ? iv_load((const char *)scale + v * FV_LEN * 4) : iv_ones();
+#pragma GCC unroll 4
+    for (int v = 0; v < nv; v++) {
+        iv s = scale ? iv_load(of_vec(scale, v)) : iv_ones();
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++) {
             iv p = iv_madd(t.v[v][c], s);
@@ -110,21 +172,21 @@ NK_INLINE void add_run(sums *acc, const nk_panel *w, const nk_columns *x, size_t
 
 /* Lines i..i+n-1 of signed codes. */
 NK_INLINE void add_signed(sums *acc, const nk_panel *w, const nk_columns *x, size_t i, const int n,
-                          const void *scale, const int nc)
+                          const void *scale, const int nv, const int nc)
 {
     for (size_t k = i; k < i + (size_t)n; k++) {
         NK_UNSET iv line[VECS], size[VECS];
-#pragma GCC unroll 2
-        for (int v = 0; v < VECS; v++) {
-            line[v] = iv_hold(iv_load(w->q[k][v * FV_LEN]));
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++) {
+            line[v] = iv_hold(iv_load(of_vec(w->q[k], v)));
             size[v] = iv_hold(iv_abs(line[v]));
         }
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++) {
             iv four = iv_four(x->q[k][c]);
-#pragma GCC unroll 2
-            for (int v = 0; v < VECS; v++) {
-                iv s = scale ? iv_load((const char *)scale + v * FV_LEN * 4) : iv_ones();
+#pragma GCC unroll 4
+            for (int v = 0; v < nv; v++) {
+                iv s = scale ? iv_load(of_vec(scale, v)) : iv_ones();
                 iv p = iv_madd(iv_maddubs(size[v], iv_sign(four, line[v])), s);
                 acc->v[v][c] = iv_hold(iv_add(acc->v[v][c], p));
             }
@@ -134,45 +196,57 @@ NK_INLINE void add_signed(sums *acc, const nk_panel *w, const nk_columns *x, siz
 
 /* n lines under one small scale. */
 NK_INLINE void add_lines(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
-                         size_t i, const int n, const void *scale, const int nc)
+                         size_t i, const int n, const void *scale, const int nv, const int nc)
 {
     if (t.run == 0) {
-        add_signed(acc, w, x, i, n, scale, nc);
+        add_signed(acc, w, x, i, n, scale, nv, nc);
         return;
     }
     for (int k = 0; k < n; k += t.run)
-        add_run(acc, w, x, i + (size_t)k, t.run, scale, !scale && k == 0, nc);
+        add_run(acc, w, x, i + (size_t)k, t.run, scale, !scale && k == 0, nv, nc);
 }
 #endif
 
+/* Whether a super-block's mins are added up on their own. */
+NK_INLINE bool has_mins(const product_type t)
+{
+#if defined(NK_GEMM_VNNI)
+    return !t.less8;
+#else
+    (void)t;
+    return true;
+#endif
+}
+
 /* Pairs of mins against pairs of the activations' sums. */
 NK_INLINE void add_mins(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
-                        const int nc)
+                        const int nv, const int nc)
 {
     const int16_t(*sum)[NK_GROUP][2] = t.min == NK_CHUNK / 32 ? x->sum16 : x->sum32;
     for (int i = 0; i < t.min; i++)
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++) {
             iv pair = iv_four(sum[i][c]);
-#pragma GCC unroll 2
-            for (int v = 0; v < VECS; v++)
-                acc->v[v][c] = iv_add(acc->v[v][c], iv_madd(iv_load(w->min[i][v * FV_LEN]), pair));
+#pragma GCC unroll 4
+            for (int v = 0; v < nv; v++)
+                acc->v[v][c] = iv_dpwssd(acc->v[v][c], iv_load(of_vec(w->min[i], v)), pair);
         }
 }
 
 NK_INLINE void super_step(const product_type t, const nk_product *p, const nk_panel *w, float *y,
-                          const int nc)
+                          const int nv, const int nc)
 {
     const nk_columns *x = p->x;
     NK_UNSET sums acc, min;
-    clear(&acc, nc);
+    clear(&acc, nv, nc);
     for (size_t g = 0; g < NK_CHUNK / 4 / (size_t)t.group; g++)
-        add_lines(t, &acc, w, x, g * (size_t)t.group, t.group, w->scale[g], nc);
-    clear(&min, nc);
-    add_mins(t, &min, w, x, nc);
-#pragma GCC unroll 2
-    for (int v = 0; v < VECS; v++) {
-        fv d = fv_load(&w->d[0][v * FV_LEN]), m = fv_load(&w->m[0][v * FV_LEN]);
+        add_lines(t, &acc, w, x, g * (size_t)t.group, t.group, w->scale[g], nv, nc);
+    clear(&min, nv, nc);
+    if (has_mins(t))
+        add_mins(t, &min, w, x, nv, nc);
+#pragma GCC unroll 4
+    for (int v = 0; v < nv; v++) {
+        fv d = fv_load(of_vec(w->d[0], v)), m = fv_load(of_vec(w->m[0], v));
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++) {
             float *at = y + (size_t)c * p->y_stride + v * FV_LEN;
@@ -181,7 +255,7 @@ NK_INLINE void super_step(const product_type t, const nk_product *p, const nk_pa
                 fv part = fv_mul(fv_of(acc.v[v][c]), d);
                 sum = fv_fma(fv_fnma(fv_of(min.v[v][c]), m, part), dx, sum);
             } else {
-                iv whole = t.offset ? iv_sub(acc.v[v][c], min.v[v][c]) : acc.v[v][c];
+                iv whole = t.offset && has_mins(t) ? iv_sub(acc.v[v][c], min.v[v][c]) : acc.v[v][c];
                 sum = fv_fma(fv_of(whole), fv_mul(d, dx), sum);
             }
             fv_store(at, sum);
@@ -189,57 +263,92 @@ NK_INLINE void super_step(const product_type t, const nk_product *p, const nk_pa
     }
 }
 
-NK_INLINE void simple_step(const product_type t, const nk_product *p, const nk_panel *w, float *y,
-                           const int nc)
-{
 #if defined(NK_GEMM_VNNI)
+/* The sums of one scale of a simple block. */
+NK_INLINE void add_simple(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
+                          size_t b, size_t h, const int nv, const int nc)
+{
     const int shift = t.run ? t.shift : 7;
+    const size_t lines = NK_LEN / 4 / (t.halves ? 2 : 1);
+#pragma GCC unroll 4
+    for (int c = 0; c < nc; c++) {
+        int32_t half = -x->sum16[b][c][h];
+        iv less = shift ? iv_shift(iv_four(t.halves ? &half : &x->less[b][c]), shift) : iv_zero();
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            acc->v[v][c] = less;
+    }
+    add_products(t, acc, w, x, b * NK_LEN / 4 + h * lines, (int)lines, nv, nc);
+}
 #else
-    const int shift = t.shift;
+NK_INLINE void add_simple(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
+                          size_t b, size_t h, const int nv, const int nc)
+{
+    const size_t lines = NK_LEN / 4 / (t.halves ? 2 : 1);
+    clear(acc, nv, nc);
+    add_lines(t, acc, w, x, b * NK_LEN / 4 + h * lines, (int)lines, NULL, nv, nc);
+    if (!t.shift)
+        return;
+#pragma GCC unroll 4
+    for (int c = 0; c < nc; c++) {
+        int32_t half = -x->sum16[b][c][h];
+        iv less = iv_shift(iv_four(t.halves ? &half : &x->less[b][c]), t.shift);
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            acc->v[v][c] = iv_add(acc->v[v][c], less);
+    }
+}
 #endif
+
+NK_INLINE void simple_step(const product_type t, const nk_product *p, const nk_panel *w, float *y,
+                           const int nv, const int nc)
+{
     const nk_columns *x = p->x;
     NK_UNSET fv sum[VECS][NK_GROUP];
-#pragma GCC unroll 2
-    for (int v = 0; v < VECS; v++)
+#pragma GCC unroll 4
+    for (int v = 0; v < nv; v++)
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++)
             sum[v][c] = p->first ? fv_zero() : fv_load(y + (size_t)c * p->y_stride + v * FV_LEN);
-    const size_t parts = t.halves ? 2 : 1, lines = NK_LEN / 4 / parts;
+    const size_t parts = t.halves ? 2 : 1;
     for (size_t b = 0; b < p->n / NK_LEN; b++)
 #pragma GCC unroll 2
         for (size_t h = 0; h < parts; h++) {
             NK_UNSET sums acc;
             const float *d = h ? w->m[b] : w->d[b];
-            clear(&acc, nc);
-            add_lines(t, &acc, w, x, b * NK_LEN / 4 + h * lines, (int)lines, NULL, nc);
+            add_simple(t, &acc, w, x, b, h, nv, nc);
 #pragma GCC unroll 4
             for (int c = 0; c < nc; c++) {
                 fv dx = fv_set(x->d[b][c]), sx = fv_set(x->s[b][c]);
-                int32_t total = t.halves ? x->sum16[b][c][h] : x->sum[b][c];
-                iv less = iv_shift(iv_set(total), shift);
-#pragma GCC unroll 2
-                for (int v = 0; v < VECS; v++) {
-                    fv scale = fv_mul(fv_load(d + v * FV_LEN), dx);
-                    iv whole = shift ? iv_sub(acc.v[v][c], less) : acc.v[v][c];
-                    sum[v][c] = fv_fma(fv_of(whole), scale, sum[v][c]);
+#pragma GCC unroll 4
+                for (int v = 0; v < nv; v++) {
+                    fv scale = fv_mul(fv_load(of_vec(d, v)), dx);
+                    sum[v][c] = fv_fma(fv_of(acc.v[v][c]), scale, sum[v][c]);
                     if (t.has_m)
-                        sum[v][c] = fv_fma(fv_load(&w->m[b][v * FV_LEN]), sx, sum[v][c]);
+                        sum[v][c] = fv_fma(fv_load(of_vec(w->m[b], v)), sx, sum[v][c]);
                     if (t.run < NK_LEN / 4) /* more than one run a block */
                         fv_put_away(&sum[v][c]);
                 }
             }
         }
-#pragma GCC unroll 2
-    for (int v = 0; v < VECS; v++)
+#pragma GCC unroll 4
+    for (int v = 0; v < nv; v++)
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++)
             fv_store(y + (size_t)c * p->y_stride + v * FV_LEN, sum[v][c]);
 }
 
-/* One function per type, its columns chosen once per call. */
+/* One function per type, its columns chosen once per call. Last panels may have none beside
+ * them. */
 #define NK_STEP(kind, type, nc)                                                                    \
-    for (size_t i = 0; i < p->panels; i++)                                                         \
-    kind##_step(type, p, p->w + i, p->y + i * NK_PANEL_ROWS, nc)
+    do {                                                                                           \
+        size_t i = 0;                                                                              \
+        for (; i + kind##_panels <= p->panels; i += kind##_panels)                                 \
+            kind##_step(type, p, p->w + i, p->y + i * NK_PANEL_ROWS, kind##_panels * PANEL_VECS,   \
+                        nc);                                                                       \
+        for (; i < p->panels; i++)                                                                 \
+            kind##_step(type, p, p->w + i, p->y + i * NK_PANEL_ROWS, PANEL_VECS, nc);              \
+    } while (0)
 #define NK_PRODUCT(kind, type)                                                                     \
     static void gemm_##type(const nk_product *p)                                                   \
     {                                                                                              \

@@ -12,46 +12,41 @@ typedef int signed_type;
 static const signed_type k_signed16 = 4, k_signed32 = 8;
 
 /* -128 times the activations' sum of group g. */
-NK_INLINE int32_t begin_at(const nk_columns *x, const signed_type lines, size_t g, int c)
+NK_INLINE iv begin_at(const nk_columns *x, const signed_type lines, size_t g, int c)
 {
-    int32_t sum = lines == 4 ? x->sum16[g / 2][c][g % 2] : x->sum32[g / 2][c][g % 2];
-    return -128 * sum;
+    return lines == 4 ? iv_four(&x->less16[g][c])
+                      : iv_add(iv_four(&x->less16[2 * g][c]), iv_four(&x->less16[2 * g + 1][c]));
 }
 
+static const product_type signed_lines = {.run = 0};
+
 NK_INLINE void signed_step(const signed_type lines, const nk_product *p, const nk_panel *w,
-                           float *y, const int nc)
+                           float *y, const int nv, const int nc)
 {
     const nk_columns *x = p->x;
     sums acc;
-    clear(&acc, nc);
+    clear(&acc, nv, nc);
     for (size_t g = 0; g < NK_CHUNK / 4 / (size_t)lines; g++) {
         sums part;
 #pragma GCC unroll 4
-        for (int c = 0; c < nc; c++)
-#pragma GCC unroll 2
-            for (int v = 0; v < VECS; v++)
-                part.v[v][c] = iv_set(begin_at(x, lines, g, c));
-#pragma GCC unroll 8
-        for (int k = 0; k < lines; k++)
-#pragma GCC unroll 2
-            for (int v = 0; v < VECS; v++) {
-                size_t i = g * (size_t)lines + (size_t)k;
-                iv line = iv_flip(iv_load(w->q[i][v * FV_LEN]));
+        for (int c = 0; c < nc; c++) {
+            iv begin = begin_at(x, lines, g, c);
 #pragma GCC unroll 4
-                for (int c = 0; c < nc; c++)
-                    part.v[v][c] = iv_dpbusd(part.v[v][c], line, iv_four(x->q[i][c]));
-            }
-#pragma GCC unroll 2
-        for (int v = 0; v < VECS; v++) {
-            iv s = iv_upper(iv_load(w->scale[g][v * FV_LEN]));
+            for (int v = 0; v < nv; v++)
+                part.v[v][c] = begin;
+        }
+        add_products(signed_lines, &part, w, x, g * (size_t)lines, lines, nv, nc);
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++) {
+            iv s = iv_upper(iv_load(of_vec(w->scale[g], v)));
 #pragma GCC unroll 4
             for (int c = 0; c < nc; c++)
                 acc.v[v][c] = iv_add(acc.v[v][c], iv_mul(part.v[v][c], s));
         }
     }
-#pragma GCC unroll 2
-    for (int v = 0; v < VECS; v++) {
-        fv d = fv_load(&w->d[0][v * FV_LEN]);
+#pragma GCC unroll 4
+    for (int v = 0; v < nv; v++) {
+        fv d = fv_load(of_vec(w->d[0], v));
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++) {
             float *at = y + (size_t)c * p->y_stride + v * FV_LEN;
@@ -64,7 +59,8 @@ NK_INLINE void signed_step(const signed_type lines, const nk_product *p, const n
 NK_PRODUCT(signed, k_signed16)
 NK_PRODUCT(signed, k_signed32)
 
-static const product_type k_less16 = {.group = 4, .min = NK_CHUNK / 32, .offset = true, .run = 4};
+static const product_type k_less16 = {
+    .group = 4, .min = NK_CHUNK / 32, .offset = true, .run = 4, .part = 2};
 NK_PRODUCT(super, k_less16)
 
 /* X(enum suffix, product): the types whose panels dot_lattice_avx2.c makes */

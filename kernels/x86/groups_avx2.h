@@ -7,8 +7,13 @@
 
 #include "kernels/x86/lattice_avx2.h"
 #include "kernels/x86/side_avx2.h"
+#include "kernels/x86/vnni_avx2.h"
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+#define NK_SIGN_MASKS
+#endif
 
 /* A super-block of x. */
 typedef struct column {
@@ -29,9 +34,23 @@ typedef struct parts {
     _Alignas(32) uint16_t index[NK_SUPER_LEN / 4]; /* of points */
     _Alignas(32) int16_t scale32[8][2];            /* of 32 weights, twice */
     __m256i scale16;                               /* of 16, the even ones first */
+#if defined(NK_SIGN_MASKS)
+    _Alignas(32) uint32_t signs[8]; /* of 32, a bit a weight */
+#else
     __m256i signs; /* a bit a weight, words of 16 bits, the even ones first */
-    __m256i sum;   /* what the groups' sums begin with */
+#endif
+    __m256i sum; /* what the groups' sums begin with */
 } parts;
+
+/* v: a bit a weight */
+NK_INLINE void put_signs(parts *p, __m256i v)
+{
+#if defined(NK_SIGN_MASKS)
+    _mm256_store_si256((__m256i *)(void *)p->signs, v);
+#else
+    p->signs = even_words_first(v);
+#endif
+}
 
 typedef void read_fn(const char *block, const column *c, parts *p);
 /* Pair sums of group g, before its scale. */
@@ -104,7 +123,11 @@ NK_INLINE __m256i row_sum(const grid_type t, const char *block, const column *c,
         __m256i scale = t.scaling == PER_32
                             ? pair_all(p->scale32[g])
                             : scale_of_group(p->scale16, t.scaling == TURNED ? g / 2 : g);
+#if defined(NK_VNNI)
+        sum = dp_words(sum, t.pairs(block, x, p, grid, g), scale);
+#else
         sum = add_now(sum, _mm256_madd_epi16(t.pairs(block, x, p, grid, g), scale));
+#endif
     }
     return sum;
 }

@@ -34,6 +34,7 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     if (cpu_flags & NK_CPU_AVXVNNI) {
         nk_x86_dot_avxvnni(ops);
         nk_x86_dot_k_avxvnni(ops);
+        nk_x86_dot_grid_avxvnni(ops);
         nk_x86_gemm_avxvnni(ops);
         nk_x86_burst_avxvnni(ops);
     }
@@ -41,6 +42,7 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
         return;
     nk_x86_dot_avx512(ops);
     nk_x86_dot_k_avx512(ops);
+    nk_x86_dot_grid_avx512(ops);
     nk_x86_gemm_avx512(ops);
     nk_x86_gemm_float_avx512(ops);
     nk_x86_enc_k_avx512(ops);

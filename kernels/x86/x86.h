@@ -17,9 +17,11 @@ void nk_x86_few_float_avx2(nk_ops *ops);
 void nk_x86_gemm_avx2(nk_ops *ops);     /* panels of all other types */
 void nk_x86_dot_avxvnni(nk_ops *ops);   /* simple types with VNNI */
 void nk_x86_dot_k_avxvnni(nk_ops *ops); /* K types and trits */
-void nk_x86_gemm_avxvnni(nk_ops *ops);  /* products of panels */
+void nk_x86_dot_grid_avxvnni(nk_ops *ops);
+void nk_x86_gemm_avxvnni(nk_ops *ops); /* products of panels */
 void nk_x86_dot_avx512(nk_ops *ops);
 void nk_x86_dot_k_avx512(nk_ops *ops);
+void nk_x86_dot_grid_avx512(nk_ops *ops);
 void nk_x86_gemm_avx512(nk_ops *ops);
 void nk_x86_gemm_float_avx512(nk_ops *ops); /* panels and products */
 void nk_x86_gemm_amx(nk_ops *ops);          /* wide products of the same types */

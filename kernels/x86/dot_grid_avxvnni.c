@@ -1,0 +1,8 @@
+#include "kernels/x86/rows_grid_avx2.h"
+#include "kernels/x86/x86.h"
+
+/* One column's products of IQ types on grids and iq4_xs with AVX-VNNI. */
+void nk_x86_dot_grid_avxvnni(nk_ops *ops)
+{
+    set_grid_rows(ops);
+}
