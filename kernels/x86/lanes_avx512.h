@@ -17,12 +17,39 @@ NK_INLINE lanes lanes_set(float v)
     return _mm512_set1_ps(v);
 }
 
-/* out[i]: lane k from p[at[k] + i]. */
+/* Four registers that hold rows k, k + 4, k + 8 and k + 12 of four -> columns, in place. */
+NK_INLINE void turn_fours(lanes r[4])
+{
+    lanes t[4];
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++) {
+        t[i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        t[i + 2] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++) {
+        r[2 * i] = _mm512_shuffle_ps(t[2 * i], t[2 * i + 1], 0x44);
+        r[2 * i + 1] = _mm512_shuffle_ps(t[2 * i], t[2 * i + 1], 0xee);
+    }
+}
+
+/* out[i]: lane k from p[at[k] + i]; n is a multiple of 4. */
 NK_INLINE void lanes_columns(const float *p, const int32_t at[LANES], const int n, lanes *out)
 {
-    __m512i index = _mm512_loadu_si512(at);
-    for (int i = 0; i < n; i++)
-        out[i] = _mm512_i32gather_ps(index, p + i, 4);
+    for (int i = 0; i < n; i += 4) {
+        lanes r[4];
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++) {
+            r[k] = _mm512_castps128_ps512(_mm_loadu_ps(p + at[k] + i));
+            r[k] = _mm512_insertf32x4(r[k], _mm_loadu_ps(p + at[k + 4] + i), 1);
+            r[k] = _mm512_insertf32x4(r[k], _mm_loadu_ps(p + at[k + 8] + i), 2);
+            r[k] = _mm512_insertf32x4(r[k], _mm_loadu_ps(p + at[k + 12] + i), 3);
+        }
+        turn_fours(r);
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++)
+            out[i + k] = r[k];
+    }
 }
 
 NK_INLINE lanes lanes_load(const float p[LANES])
@@ -277,27 +304,86 @@ NK_INLINE void lanes_store_bytes(uint8_t p[LANES], lanes v)
     _mm_storeu_si128((__m128i_u *)p, _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v)));
 }
 
+/* r[i]: codes 4 i .. 4 i + 3 of each lane, a byte each. Sixteen bytes to to[k] + at for the first
+ * `used` lanes. */
+NK_INLINE void store_quads(uint8_t *const to[LANES], int at, int used, __m512i r[4])
+{
+    lanes row[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+        row[i] = _mm512_castsi512_ps(r[i]);
+    turn_fours(row);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        const __m512i v = _mm512_castps_si512(row[i]);
+        if (i < used)
+            _mm_storeu_si128((__m128i_u *)(to[i] + at), _mm512_castsi512_si128(v));
+        if (i + 4 < used)
+            _mm_storeu_si128((__m128i_u *)(to[i + 4] + at), _mm512_extracti32x4_epi32(v, 1));
+        if (i + 8 < used)
+            _mm_storeu_si128((__m128i_u *)(to[i + 8] + at), _mm512_extracti32x4_epi32(v, 2));
+        if (i + 12 < used)
+            _mm_storeu_si128((__m128i_u *)(to[i + 12] + at), _mm512_extracti32x4_epi32(v, 3));
+    }
+}
+
 /* Numbers 0..255: column k of code[n] to to[k][n], for the first `used` lanes; n is 16 or 32. */
 NK_INLINE void lanes_store_rows(uint8_t *const to[LANES], int used, const lane_ints *code,
                                 const int n)
 {
-    NK_UNSET uint8_t bytes[32][LANES];
-    for (int i = 0; i < n; i++)
-        _mm_storeu_si128((__m128i_u *)bytes[i], _mm512_cvtepi32_epi8(code[i]));
-    for (int k = 0; k < LANES && k < used; k++)
-        for (int i = 0; i < n; i++)
-            to[k][i] = bytes[i][k];
+    for (int half = 0; half < n; half += 16) {
+        __m512i r[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            const lane_ints *c = code + half + 4 * i;
+            __m512i low = _mm512_or_si512(c[0], _mm512_slli_epi32(c[1], 8));
+            __m512i high = _mm512_or_si512(c[2], _mm512_slli_epi32(c[3], 8));
+            r[i] = _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+        }
+        store_quads(to, half, used, r);
+    }
+}
+
+/* What stands in for x[i] / d: products with 1 / d, off by three roundings. False where one of
+ * those of 64 at most could be on the other side of the middle between two whole numbers. */
+NK_INLINE bool near_quotients(const lanes x[16], lanes d, lanes v[16])
+{
+    const lanes inverse = lanes_div(lanes_set(1), d), size = lanes_abs(d);
+    lanes off = lanes_set(0);
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++) {
+        v[i] = lanes_mul(x[i], inverse);
+        off = _mm512_range_ps(_mm512_reduce_ps(v[i], 0), off, 0x0b); /* greater magnitude */
+    }
+    return lanes_all(lanes_both(
+        lanes_both(lanes_less(lanes_set(0x1p-100f), size), lanes_less(size, lanes_set(0x1p100f))),
+        lanes_less(off, lanes_set(0.5f - 0x1p-15f))));
 }
 
 /* The same for what lanes_whole makes of the sixteen x[i] / d, given that all of them are below
- * 2^22 either way; the codes fit in seven bits. */
+ * 2^22 either way; low..high is within -64..63. */
 NK_INLINE void lanes_store_quotients(uint8_t *const to[LANES], int used, const lanes x[16], lanes d,
                                      const int low, const int high, const int up)
 {
-    NK_UNSET lane_ints code[16];
-    for (int i = 0; i < 16; i++)
-        code[i] = lanes_whole(lanes_div(x[i], d), low, high, up);
-    lanes_store_rows(to, used, code, 16);
+    const __m512i quads =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    NK_UNSET lanes v[16];
+    __m512i r[4];
+    if (!near_quotients(x, d, v))
+        for (int i = 0; i < 16; i++)
+            v[i] = lanes_div(x[i], d);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        __m512i q[4];
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++)
+            q[k] = _mm512_cvtps_epi32(v[4 * i + k]);
+        r[i] = _mm512_packs_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
+        r[i] = _mm512_min_epi8(_mm512_max_epi8(r[i], _mm512_set1_epi8((char)low)),
+                               _mm512_set1_epi8((char)high));
+        r[i] = _mm512_shuffle_epi8(_mm512_add_epi8(r[i], _mm512_set1_epi8((char)up)), quads);
+    }
+    store_quads(to, 0, used, r);
 }
 
 #endif

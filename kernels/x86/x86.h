@@ -33,6 +33,7 @@ void nk_x86_enc_k_avx2(nk_ops *ops); /* types whose scales are searched for, lik
 void nk_x86_enc_k_avx512(nk_ops *ops);
 void nk_x86_enc_small_avx2(nk_ops *ops);   /* 4-bit floats, trits and signs, likewise */
 void nk_x86_enc_lattice_avx2(nk_ops *ops); /* IQ types on grids, likewise */
+void nk_x86_enc_lattice_avx512(nk_ops *ops);
 void nk_x86_enc_iq1_avx2(nk_ops *ops);
 void nk_x86_measure_avx2(nk_ops *ops); /* statistics, equal to the C reference's */
 void nk_x86_measure_avx512(nk_ops *ops);

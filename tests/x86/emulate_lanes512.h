@@ -1,5 +1,5 @@
 /* The rest of AVX-512 that encoders and statistics use: comparisons into masks, blends, extremes,
- * gathers, roundings; after emulate_avx512.h and in its way. A mask's bit k is lane k. */
+ * shuffles, roundings; after emulate_avx512.h and in its way. A mask's bit k is lane k. */
 #ifndef NIBBLE_TEST_EMULATE_LANES512_H
 #define NIBBLE_TEST_EMULATE_LANES512_H
 
@@ -54,16 +54,107 @@ EMU __m512i emu_loadu_si512(const void *p)
     return v;
 }
 
-EMU __m512 emu_i32gather_ps(__m512i at, const void *p, int scale)
+EMU_FLOATS(unpacklo_ps, _mm256_unpacklo_ps)
+EMU_FLOATS(unpackhi_ps, _mm256_unpackhi_ps)
+EMU_INTS(add_epi8, _mm256_add_epi8)
+EMU_INTS(min_epi8, _mm256_min_epi8)
+EMU_INTS(max_epi8, _mm256_max_epi8)
+EMU_INTS(packs_epi16, _mm256_packs_epi16)
+EMU_INTS(packs_epi32, _mm256_packs_epi32)
+EMU_INTS(shuffle_epi8, _mm256_shuffle_epi8)
+
+EMU __m512 emu_shuffle_ps(__m512 a, __m512 b, int how)
+{
+    emu_floats x = {a}, y = {b};
+    for (int i = 0; i < 2; i++) {
+        if (how == 0x44)
+            x.half[i] = _mm256_shuffle_ps(x.half[i], y.half[i], 0x44);
+        else if (how == 0xee)
+            x.half[i] = _mm256_shuffle_ps(x.half[i], y.half[i], 0xee);
+        else if (how == 0x4e)
+            x.half[i] = _mm256_shuffle_ps(x.half[i], y.half[i], 0x4e);
+        else if (how == 0xb1)
+            x.half[i] = _mm256_shuffle_ps(x.half[i], y.half[i], 0xb1);
+        else
+            __builtin_trap();
+    }
+    return x.z;
+}
+
+/* VSHUFF32X4: four lanes at a time, by two bits of `how` each. */
+EMU __m512 emu_shuffle_f32x4(__m512 a, __m512 b, int how)
+{
+    __m128 x[4], y[4], to[4];
+    __m512 v;
+    memcpy(x, &a, sizeof x);
+    memcpy(y, &b, sizeof y);
+    for (int i = 0; i < 4; i++)
+        to[i] = (i < 2 ? x : y)[how >> 2 * i & 3];
+    memcpy(&v, to, sizeof v);
+    return v;
+}
+
+EMU __m512 emu_permutevar_ps(__m512 v, __m512i at)
+{
+    emu_floats x = {v};
+    emu_ints y = {at};
+    for (int i = 0; i < 2; i++)
+        x.half[i] = _mm256_permutevar_ps(x.half[i], y.half[i]);
+    return x.z;
+}
+
+EMU __m512 emu_broadcast_f32x4(__m128 v)
 {
     emu_floats x;
-    int32_t index[16];
-    float v[16];
-    memcpy(index, &at, sizeof index);
-    for (int i = 0; i < 16; i++)
-        memcpy(&v[i], (const char *)p + (ptrdiff_t)index[i] * scale, sizeof v[i]);
-    memcpy(&x, v, sizeof x);
+    x.half[0] = x.half[1] = _mm256_setr_m128(v, v);
     return x.z;
+}
+
+EMU __m512i emu_cvtepu16_epi32(__m256i v)
+{
+    emu_ints x;
+    x.half[0] = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(v));
+    x.half[1] = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(v, 1));
+    return x.z;
+}
+
+EMU void emu_storeu_si512(void *p, __m512i v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+EMU __m512 emu_castps128_ps512(__m128 v)
+{
+    emu_floats x;
+    x.half[0] = x.half[1] = _mm256_castps128_ps256(v);
+    return x.z;
+}
+
+EMU __m512i emu_broadcast_i32x4(__m128i v)
+{
+    emu_ints x;
+    x.half[0] = x.half[1] = _mm256_broadcastsi128_si256(v);
+    return x.z;
+}
+
+EMU __m512 emu_insertf32x4(__m512 v, __m128 part, int i)
+{
+    float x[16];
+    memcpy(x, &v, sizeof x);
+    memcpy(x + 4 * i, &part, sizeof part);
+    return emu_loadu_ps(x);
+}
+
+EMU __m128i emu_extracti32x4_epi32(__m512i v, int i)
+{
+    __m128i part[4];
+    memcpy(part, &v, sizeof part);
+    return part[i];
+}
+
+EMU __m128i emu_castsi512_si128(__m512i v)
+{
+    return emu_extracti32x4_epi32(v, 0);
 }
 
 EMU __m512 emu_permutexvar_ps(__m512i at, __m512 v)
@@ -176,6 +267,31 @@ EMU __m512 emu_roundscale_ps(__m512 v, int how)
     return x.z;
 }
 
+EMU __m512i emu_cvtps_epi32(__m512 v)
+{
+    emu_floats x = {v};
+    emu_ints y;
+    for (int i = 0; i < 2; i++)
+        y.half[i] = _mm256_cvtps_epi32(x.half[i]);
+    return y.z;
+}
+
+/* VREDUCEPS with 0: what the nearest whole number leaves. */
+EMU __m512 emu_reduce_whole_ps(__m512 v, int how)
+{
+    if (how != 0)
+        __builtin_trap();
+    return emu_sub_ps(v, emu_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+/* VRANGEPS with 1011b: the greater magnitude, without its sign. */
+EMU __m512 emu_range_ps(__m512 a, __m512 b, int how)
+{
+    if (how != 0x0b)
+        __builtin_trap();
+    return emu_max_ps(emu_abs_ps(a), emu_abs_ps(b));
+}
+
 /* VPMOVDB: the low bytes. */
 EMU __m128i emu_cvtepi32_epi8(__m512i v)
 {
@@ -210,38 +326,64 @@ EMU float emu_reduce_min_ps(__m512 v)
     return emu_reduce_ps(v, false);
 }
 
-#undef _mm512_i32gather_ps
 #undef _mm512_cmp_ps_mask
 #undef _mm512_roundscale_ps
-#define _mm512_castps_si512     emu_castps_si512
-#define _mm512_castsi512_ps     emu_castsi512_ps
-#define _mm512_sub_ps           emu_sub_ps
-#define _mm512_div_ps           emu_div_ps
-#define _mm512_min_ps           emu_min_ps
-#define _mm512_max_ps           emu_max_ps
-#define _mm512_fmsub_ps         emu_fmsub_ps
-#define _mm512_xor_ps           emu_xor_ps
-#define _mm512_andnot_ps        emu_andnot_ps
-#define _mm512_abs_ps           emu_abs_ps
-#define _mm512_sqrt_ps          emu_sqrt_ps
-#define _mm512_min_epi32        emu_min_epi32
-#define _mm512_min_epu32        emu_min_epu32
-#define _mm512_max_epi32        emu_max_epi32
-#define _mm512_loadu_si512      emu_loadu_si512
-#define _mm512_i32gather_ps     emu_i32gather_ps
-#define _mm512_permutexvar_ps   emu_permutexvar_ps
-#define _mm512_cmp_ps_mask      emu_cmp_ps_mask
-#define _mm512_movepi32_mask    emu_movepi32_mask
-#define _mm512_cmpeq_epi32_mask emu_cmpeq_epi32_mask
-#define _mm512_cmplt_epi32_mask emu_cmplt_epi32_mask
-#define _mm512_mask_blend_epi32 emu_mask_blend_epi32
-#define _mm512_mask_blend_ps    emu_mask_blend_ps
-#define _mm512_mask_mov_epi32   emu_mask_mov_epi32
-#define _mm512_cvttps_epi32     emu_cvttps_epi32
-#define _mm512_roundscale_ps    emu_roundscale_ps
-#define _mm512_cvtepi32_epi8    emu_cvtepi32_epi8
-#define _mm512_reduce_max_ps    emu_reduce_max_ps
-#define _mm512_reduce_min_ps    emu_reduce_min_ps
+#undef _mm512_shuffle_ps
+#undef _mm512_shuffle_f32x4
+#undef _mm512_insertf32x4
+#undef _mm512_extracti32x4_epi32
+#undef _mm512_reduce_ps
+#undef _mm512_range_ps
+#define _mm512_castps_si512       emu_castps_si512
+#define _mm512_castsi512_ps       emu_castsi512_ps
+#define _mm512_sub_ps             emu_sub_ps
+#define _mm512_div_ps             emu_div_ps
+#define _mm512_min_ps             emu_min_ps
+#define _mm512_max_ps             emu_max_ps
+#define _mm512_fmsub_ps           emu_fmsub_ps
+#define _mm512_xor_ps             emu_xor_ps
+#define _mm512_andnot_ps          emu_andnot_ps
+#define _mm512_abs_ps             emu_abs_ps
+#define _mm512_sqrt_ps            emu_sqrt_ps
+#define _mm512_min_epi32          emu_min_epi32
+#define _mm512_min_epu32          emu_min_epu32
+#define _mm512_max_epi32          emu_max_epi32
+#define _mm512_loadu_si512        emu_loadu_si512
+#define _mm512_unpacklo_ps        emu_unpacklo_ps
+#define _mm512_unpackhi_ps        emu_unpackhi_ps
+#define _mm512_shuffle_ps         emu_shuffle_ps
+#define _mm512_shuffle_f32x4      emu_shuffle_f32x4
+#define _mm512_permutevar_ps      emu_permutevar_ps
+#define _mm512_broadcast_f32x4    emu_broadcast_f32x4
+#define _mm512_cvtepu16_epi32     emu_cvtepu16_epi32
+#define _mm512_storeu_si512       emu_storeu_si512
+#define _mm512_shuffle_epi8       emu_shuffle_epi8
+#define _mm512_add_epi8           emu_add_epi8
+#define _mm512_min_epi8           emu_min_epi8
+#define _mm512_max_epi8           emu_max_epi8
+#define _mm512_packs_epi16        emu_packs_epi16
+#define _mm512_packs_epi32        emu_packs_epi32
+#define _mm512_castps128_ps512    emu_castps128_ps512
+#define _mm512_castsi512_si128    emu_castsi512_si128
+#define _mm512_insertf32x4        emu_insertf32x4
+#define _mm512_extracti32x4_epi32 emu_extracti32x4_epi32
+#define _mm512_broadcast_i32x4    emu_broadcast_i32x4
+#define _mm512_cvtps_epi32        emu_cvtps_epi32
+#define _mm512_reduce_ps          emu_reduce_whole_ps
+#define _mm512_range_ps           emu_range_ps
+#define _mm512_permutexvar_ps     emu_permutexvar_ps
+#define _mm512_cmp_ps_mask        emu_cmp_ps_mask
+#define _mm512_movepi32_mask      emu_movepi32_mask
+#define _mm512_cmpeq_epi32_mask   emu_cmpeq_epi32_mask
+#define _mm512_cmplt_epi32_mask   emu_cmplt_epi32_mask
+#define _mm512_mask_blend_epi32   emu_mask_blend_epi32
+#define _mm512_mask_blend_ps      emu_mask_blend_ps
+#define _mm512_mask_mov_epi32     emu_mask_mov_epi32
+#define _mm512_cvttps_epi32       emu_cvttps_epi32
+#define _mm512_roundscale_ps      emu_roundscale_ps
+#define _mm512_cvtepi32_epi8      emu_cvtepi32_epi8
+#define _mm512_reduce_max_ps      emu_reduce_max_ps
+#define _mm512_reduce_min_ps      emu_reduce_min_ps
 
 #endif
 #endif
