@@ -12,7 +12,7 @@ enum {
     SPAN = NK_ATTN_SPAN,
     WIDE = NK_ATTN_LANES, /* a strip */
     LINE = 64,
-    AHEAD = 32, /* positions asked for before they are needed: each lies on lines of its own */
+    AHEAD = 8704, /* bytes asked for before they are needed: each row lies on lines of its own */
 };
 
 typedef const unsigned char bytes;

@@ -19,16 +19,17 @@ NK_INLINE void ask_for(const ahead *rows, size_t p)
             _mm_prefetch((const char *)rows->row + p * rows->stride + i, _MM_HINT_T1);
 }
 
-/* Keys or values from position `first` on, AHEAD positions later. */
+/* Keys or values from position `first` on, as many positions later as are AHEAD bytes. */
 static ahead rows_behind(const nk_attn *a, size_t first, bool keys)
 {
     const nk_type *t = nk_type_get(keys ? a->k_type : a->v_type);
-    const size_t end = a->pos + a->n_query, from = first + AHEAD;
+    const size_t size = a->head_dim / t->block_len * t->block_size;
+    const size_t end = a->pos + a->n_query, from = first + (AHEAD + size - 1) / size;
     const size_t stride = keys ? a->k_stride : a->v_stride;
     return (ahead){
         .row = from < end ? (bytes *)(keys ? a->k : a->v) + from * stride : NULL,
         .stride = stride,
-        .size = a->head_dim / t->block_len * t->block_size,
+        .size = size,
         .n = from < end ? end - from : 0,
     };
 }
