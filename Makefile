@@ -78,7 +78,7 @@ isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mav
   $(filter %_crc32.c,$1),-march=armv8-a+crc)$(if \
   $(filter %_dotprod.c,$1),-march=armv8.2-a+dotprod)$(if \
   $(filter %_i8mm.c,$1),-march=armv8.2-a+dotprod+i8mm)$(if \
-  $(filter tests/x86/%,$1), $(if $(filter tests/x86/dot_%,$1),-O1,-Og) -Wno-psabi)$(if $(filter 0,$(IS_CLANG)),$(if \
+  $(filter tests/x86/%,$1), $(if $(filter tests/x86/dot_% tests/x86/attn_%,$1),-O1,-Og) -Wno-psabi)$(if $(filter 0,$(IS_CLANG)),$(if \
   $(filter kernels/x86/%,$1), -fno-var-tracking -ftrivial-auto-var-init=uninitialized))
 
 # Of vector kernels, unrolled as they are, some checks make compilers take minutes: under UBSan those of

@@ -22,10 +22,11 @@ size_t nk_attn_state_floats(size_t head_dim, size_t rows)
     return 2 * lanes(rows) + rows * nk_attn_padded(head_dim);
 }
 
-/* Keys and values of a span, then the scores and partial results of NK_ATTN_LANES rows at most. */
+/* Keys and values of a span and NK_ATTN_LANES positions on their way, then the scores and partial
+ * results of as many rows at most. */
 static size_t span_floats(size_t head_dim)
 {
-    return (2 * NK_ATTN_SPAN + NK_ATTN_LANES) * nk_attn_padded(head_dim) +
+    return 2 * (NK_ATTN_SPAN + NK_ATTN_LANES) * nk_attn_padded(head_dim) +
            NK_ATTN_LANES * (NK_ATTN_SPAN + 2);
 }
 

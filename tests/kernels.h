@@ -32,6 +32,7 @@ void test_emulated_enc_k_avx512(nk_ops *ops);
 void test_emulated_enc_lattice_avx512(nk_ops *ops);
 void test_emulated_measure_avx512(nk_ops *ops);
 void test_emulated_burst_avx512(nk_ops *ops);
+void test_emulated_attn_avx512(nk_ops *ops);
 void test_emulated_gemm_amx(nk_ops *ops);
 void test_emulated_gemm_bf16_amx(nk_ops *ops);
 bool test_emulated_pair_tiles_idle(void); /* of gemm_bf16_amx.c */
@@ -64,6 +65,7 @@ static inline size_t test_emulated_levels(test_level *out)
         test_emulated_enc_lattice_avx512(&out[i].ops);
         test_emulated_measure_avx512(&out[i].ops);
         test_emulated_burst_avx512(&out[i].ops);
+        test_emulated_attn_avx512(&out[i].ops);
         if (i < 2)
             continue;
         test_emulated_gemm_amx(&out[i].ops);

@@ -113,6 +113,20 @@ static void check_exact(const cache *c, const nk_attn *a, const char *level)
     }
 }
 
+/* Levels that attend by code of their own. */
+static size_t attn_levels(test_level lv[MAX_LEVELS])
+{
+    size_t n = 0, all = test_levels(lv);
+    for (size_t l = 0; l < all; l++) {
+        size_t k = 0;
+        while (k < n && lv[k].ops.attn_span != lv[l].ops.attn_span)
+            k++;
+        if (k == n)
+            lv[n++] = lv[l];
+    }
+    return n;
+}
+
 CHECK_TEST(attn, is_exact_within_rounding)
 {
     static cache c;
@@ -121,7 +135,7 @@ CHECK_TEST(attn, is_exact_within_rounding)
     static const size_t shapes[][2] = {{1, 1}, {2, 1}, {8, 1}, {1, 5}, {3, 14}, {7, 2}};
     test_rng r = test_rng_make(4);
     test_level lv[MAX_LEVELS];
-    size_t levels = test_levels(lv);
+    size_t levels = attn_levels(lv);
     for (size_t d = 0; d < countof(dims); d++) {
         nk_type_id type = d % 2 ? NK_F16 : NK_F32;
         nk_attn a = set_up(&c, &r, type, type, dims[d]);
@@ -147,7 +161,7 @@ CHECK_TEST(attn, reads_every_type_a_cache_may_have)
     static cache c;
     test_rng r = test_rng_make(9);
     test_level lv[MAX_LEVELS];
-    size_t levels = test_levels(lv);
+    size_t levels = attn_levels(lv);
     for (size_t v = 0; v < countof(cache_types) * countof(cache_types) * 2; v++) {
         nk_type_id kt = cache_types[v / 2 / countof(cache_types)];
         nk_type_id vt = cache_types[v / 2 % countof(cache_types)];
@@ -166,7 +180,7 @@ CHECK_TEST(attn, rows_do_not_depend_on_their_neighbours_or_on_threads)
     static const size_t windows[] = {0, 9, 200};
     test_rng r = test_rng_make(11);
     test_level lv[MAX_LEVELS];
-    size_t levels = test_levels(lv);
+    size_t levels = attn_levels(lv);
     for (size_t v = 0; v < 30; v++) {
         size_t dim = 32 * (1 + test_below(&r, 4)), group = 1 + test_below(&r, 4);
         size_t n = 1 + test_below(&r, MAX_ROWS / 4), pos = test_below(&r, MAX_POS - MAX_ROWS);
@@ -199,12 +213,41 @@ CHECK_TEST(attn, rows_do_not_depend_on_their_neighbours_or_on_threads)
     }
 }
 
+/* How many lanes there are makes no difference: all levels but the C reference agree. */
+CHECK_TEST(attn, has_the_same_bits_in_any_lanes)
+{
+    static cache c;
+    static const size_t dims[] = {100, 32, 96, 128, 64, 72, 4};
+    test_rng r = test_rng_make(21);
+    test_level lv[MAX_LEVELS];
+    size_t levels = attn_levels(lv);
+    for (size_t d = 0; d < 3 * countof(dims); d++) {
+        size_t dim = dims[d % countof(dims)];
+        nk_type_id type = cache_types[d % (dim % NK_ATTN_BLOCK ? 3 : countof(cache_types))];
+        nk_attn a = set_up(&c, &r, type, type, dim);
+        for (size_t group = 1; group <= 9; group++) {
+            size_t n = group % 2 ? 1 : 1 + test_below(&r, MAX_ROWS / group);
+            size_t pos = test_below(&r, MAX_POS - MAX_ROWS), size = n * group * dim;
+            a.window = group % 3 ? 0 : 1 + test_below(&r, 200);
+            a.cap = group % 4 ? 0.0f : 4.0f;
+            for (size_t l = 1; l < levels; l++) {
+                run(&lv[l], &a, group, n, pos);
+                if (l == 1)
+                    memcpy(c.other, c.out, size * sizeof *c.out);
+                check(memcmp(c.other, c.out, size * sizeof *c.out) == 0,
+                      "%s, not %s: %s, dim %zu, %zu of %zu at %zu", lv[l].name, lv[1].name,
+                      nk_type_get(type)->name, dim, n, group, pos);
+            }
+        }
+    }
+}
+
 CHECK_TEST(attn, nan_in_a_key_or_value_is_not_hidden)
 {
     static cache c;
     test_rng r = test_rng_make(12);
     test_level lv[MAX_LEVELS];
-    size_t levels = test_levels(lv);
+    size_t levels = attn_levels(lv);
     for (size_t l = 0; l < levels; l++)
         for (size_t at = 0; at < 300; at += 37)
             for (int value = 0; value < 2; value++) {

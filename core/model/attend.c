@@ -66,13 +66,22 @@ static void place_columns(void *arg, size_t begin, size_t end, int thread)
         place(p, j, 0, p->s->model->hp.n_head_kv);
 }
 
-/* Runs of columns that follow each other in one sequence, in parts of at most NB_ATTN_ROWS query
- * heads to one KV head, as even as can be. Their number. */
+/* Query heads to a task: the more, the less often keys and values are unpacked, but threads are to
+ * have some tasks each. */
+static size_t task_rows(const nb_step *p)
+{
+    size_t threads = p->s->pool ? (size_t)nk_pool_count(p->s->pool) : 1;
+    size_t rows = (p->m - p->first) * p->s->model->hp.n_head;
+    return rows < threads * NB_ATTN_SHARES * NB_ATTN_ROWS ? NB_ATTN_ROWS / 2 : NB_ATTN_ROWS;
+}
+
+/* Runs of columns that follow each other in one sequence, in parts of so many query heads to one KV
+ * head at most, as even as can be. Their number. */
 static size_t cut_tiles(const nb_step *p)
 {
     const nb_session *s = p->s;
-    size_t group = s->model->hp.n_head / s->model->hp.n_head_kv, count = 0;
-    size_t most = group < NB_ATTN_ROWS ? NB_ATTN_ROWS / group : 1;
+    size_t group = s->model->hp.n_head / s->model->hp.n_head_kv, count = 0, rows = task_rows(p);
+    size_t most = group < rows ? rows / group : 1;
     for (size_t j = p->first, end; j < p->m; j = end) {
         for (end = j + 1; end < p->m && s->column[end].seq == s->column[j].seq &&
                           s->column[end].pos == s->column[end - 1].pos + 1;)

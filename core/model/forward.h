@@ -10,7 +10,8 @@
 enum {
     NB_HEAD_ROWS = NB_MAX_TRY, /* positions whose logits are computed together */
     NB_ATTN_SLOTS = 32, /* parts the attention of a chunk is dealt to; each has its scratch */
-    NB_ATTN_ROWS = 96,  /* query heads beside each other on one KV head's cache */
+    NB_ATTN_ROWS = 192, /* query heads beside each other on one KV head's cache, at most */
+    NB_ATTN_SHARES = 8, /* tasks for every thread, of half as many if need be */
 };
 
 /* An expert a column was sent to, and how much of it is taken. */

@@ -49,6 +49,7 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_enc_lattice_avx512(ops);
     nk_x86_measure_avx512(ops);
     nk_x86_burst_avx512(ops);
+    nk_x86_attn_avx512(ops);
     if (!(cpu_flags & NK_CPU_AMX))
         return;
     if (!nk_cpu_claim_tiles()) {

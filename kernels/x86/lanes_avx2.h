@@ -200,6 +200,24 @@ NK_INLINE lanes lanes_nearest_whole(lanes v)
     return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
+/* v 2^n, n whole, where 2^n is a normal number. */
+NK_INLINE lanes lanes_scaled(lanes v, lanes n)
+{
+    __m256i power = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_mul_ps(v, _mm256_castsi256_ps(_mm256_slli_epi32(power, 23)));
+}
+
+/* For |n| up to twice that: 2^n goes in by halves, so that results may be subnormal or infinite. */
+NK_INLINE lanes lanes_scaled_far(lanes v, lanes n)
+{
+    const __m256i bias = _mm256_set1_epi32(127);
+    __m256i whole = _mm256_cvtps_epi32(n);
+    __m256i half = _mm256_srai_epi32(whole, 1), rest = _mm256_sub_epi32(whole, half);
+    __m256 a = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
+    __m256 b = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
+    return _mm256_mul_ps(_mm256_mul_ps(v, a), b);
+}
+
 /* v, or 0 where it is negative, for numbers: as integers their bits compare the same way, and the
  * adders are what encoders wait for. */
 NK_INLINE lanes lanes_not_negative(lanes v)
@@ -213,7 +231,12 @@ NK_INLINE lane_mask lanes_negative(lanes v)
     return v;
 }
 
-/* a * b - c and c - a * b, rounded once. */
+/* a * b + c, a * b - c and c - a * b, rounded once. */
+NK_INLINE lanes lanes_mul_add(lanes a, lanes b, lanes c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
 NK_INLINE lanes lanes_mul_sub(lanes a, lanes b, lanes c)
 {
     return _mm256_fmsub_ps(a, b, c);

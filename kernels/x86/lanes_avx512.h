@@ -192,6 +192,17 @@ NK_INLINE lanes lanes_nearest_whole(lanes v)
     return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
+/* v 2^n, n whole; results may be subnormal or infinite. */
+NK_INLINE lanes lanes_scaled(lanes v, lanes n)
+{
+    return _mm512_scalef_ps(v, n);
+}
+
+NK_INLINE lanes lanes_scaled_far(lanes v, lanes n)
+{
+    return _mm512_scalef_ps(v, n);
+}
+
 /* v, or 0 where it is negative, for numbers: as integers their bits compare the same way, and the
  * adders are what encoders wait for. */
 NK_INLINE lanes lanes_not_negative(lanes v)
@@ -204,7 +215,12 @@ NK_INLINE lane_mask lanes_negative(lanes v)
     return _mm512_movepi32_mask(_mm512_castps_si512(v));
 }
 
-/* a * b - c and c - a * b, rounded once. */
+/* a * b + c, a * b - c and c - a * b, rounded once. */
+NK_INLINE lanes lanes_mul_add(lanes a, lanes b, lanes c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
 NK_INLINE lanes lanes_mul_sub(lanes a, lanes b, lanes c)
 {
     return _mm512_fmsub_ps(a, b, c);

@@ -1,10 +1,18 @@
-#include "kernels/x86/math_avx2.h"
+#include "kernels/x86/lanes_avx2.h"
+#include "kernels/x86/math_lanes.h"
 #include "kernels/x86/x86.h"
 
 #include <math.h>
 
 /* Sums that can be long run in double or in blocks, as the reference's do; rope and the products of
  * the norms are rounded like the reference's, so they are equal to it bit for bit. */
+
+/* Lanes 0..n-1 set, n <= 8. */
+NK_INLINE __m256i first_lanes(size_t n)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lane);
+}
 
 /* Four running sums in double. */
 NK_INLINE __m256d add_as_doubles(__m256d sum, __m256 v)
@@ -139,12 +147,12 @@ static void softmax(float *y, const float *x, size_t n, float scale)
 
     __m256d sum = _mm256_setzero_pd();
     for (size_t i = 0; i < whole; i += 8) {
-        __m256 e = exp8(_mm256_sub_ps(_mm256_mul_ps(_mm256_loadu_ps(x + i), s), most));
+        __m256 e = lanes_exp(_mm256_sub_ps(_mm256_mul_ps(_mm256_loadu_ps(x + i), s), most));
         _mm256_storeu_ps(y + i, e);
         sum = add_as_doubles(sum, e);
     }
     if (whole < n) {
-        __m256 e = exp8(_mm256_sub_ps(last, most));
+        __m256 e = lanes_exp(_mm256_sub_ps(last, most));
         e = _mm256_and_ps(e, _mm256_castsi256_ps(rest));
         _mm256_maskstore_ps(y + whole, rest, e);
         sum = add_as_doubles(sum, e);
@@ -160,7 +168,7 @@ static void softmax(float *y, const float *x, size_t n, float scale)
 NK_INLINE __m256 silu8(__m256 g)
 {
     const __m256 one = _mm256_set1_ps(1.0f);
-    __m256 e = exp8(_mm256_xor_ps(g, _mm256_set1_ps(-0.0f)));
+    __m256 e = lanes_exp(_mm256_xor_ps(g, _mm256_set1_ps(-0.0f)));
     return _mm256_div_ps(g, _mm256_add_ps(one, e));
 }
 
@@ -171,7 +179,7 @@ NK_INLINE __m256 gelu8(__m256 x)
     const __m256 twice_root = _mm256_set1_ps(-1.59576912160573071176f); /* -2 sqrt(2 / pi) */
     __m256 cube = _mm256_mul_ps(_mm256_mul_ps(x, x), _mm256_set1_ps(0.044715f));
     __m256 z = _mm256_mul_ps(_mm256_mul_ps(x, twice_root), _mm256_add_ps(one, cube));
-    return _mm256_div_ps(x, _mm256_add_ps(one, exp8(z)));
+    return _mm256_div_ps(x, _mm256_add_ps(one, lanes_exp(z)));
 }
 
 /* 1 - erf a within 1.5e-7 for a >= 0 (Abramowitz and Stegun, 7.1.26): t p(t) e^(-a^2), with
@@ -186,7 +194,7 @@ NK_INLINE __m256 erfc8(__m256 a)
     for (int i = 0; i < 4; i++)
         p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(coef[i]));
     __m256 square = _mm256_mul_ps(a, _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)));
-    return _mm256_mul_ps(_mm256_mul_ps(p, t), exp8_neg(square));
+    return _mm256_mul_ps(_mm256_mul_ps(p, t), lanes_exp_neg(square));
 }
 
 /* Half of x (1 + erf(x / sqrt 2)): with c = erfc |x / sqrt 2|, x c / 2 on the left, x - x c / 2 on
@@ -203,7 +211,7 @@ NK_INLINE __m256 gelu_erf8(__m256 x)
 NK_INLINE __m256 oai8(__m256 x)
 {
     x = _mm256_min_ps(_mm256_set1_ps(7.0f), x);
-    __m256 e = exp8(_mm256_mul_ps(x, _mm256_set1_ps(-1.702f)));
+    __m256 e = lanes_exp(_mm256_mul_ps(x, _mm256_set1_ps(-1.702f)));
     return _mm256_div_ps(x, _mm256_add_ps(_mm256_set1_ps(1.0f), e));
 }
 
@@ -218,10 +226,11 @@ NK_INLINE __m256 same8(__m256 u)
     return u;
 }
 
-typedef __m256 lanes(__m256 x);
+typedef __m256 eight_fn(__m256 x);
 
 /* y = act(gate) side(up); without up act(gate). */
-NK_INLINE void glu(float *y, const float *gate, const float *up, size_t n, lanes act, lanes side)
+NK_INLINE void glu(float *y, const float *gate, const float *up, size_t n, eight_fn act,
+                   eight_fn side)
 {
     size_t i = 0;
     if (!up) {

@@ -42,6 +42,7 @@ void nk_x86_burst_avxvnni(nk_ops *ops);
 void nk_x86_burst_avx512(nk_ops *ops);
 void nk_x86_ops_avx2(nk_ops *ops); /* norm, rope, softmax, silu */
 void nk_x86_attn_avx2(nk_ops *ops);
+void nk_x86_attn_avx512(nk_ops *ops); /* with the same bits */
 
 /* Blocks of 32 without importance, AVX2. */
 typedef void nk_x86_plain_fn(const float *src, void *dst, size_t nrows, size_t ncols);

@@ -168,6 +168,19 @@ EMU __m512 emu_permutexvar_ps(__m512i at, __m512 v)
     return emu_loadu_ps(to);
 }
 
+/* VPERMI2PS: lanes 0..15 of a, 16..31 of b. */
+EMU __m512 emu_permutex2var_ps(__m512 a, __m512i at, __m512 b)
+{
+    int32_t index[16];
+    float from[32], to[16];
+    memcpy(index, &at, sizeof index);
+    memcpy(from, &a, sizeof a);
+    memcpy(from + 16, &b, sizeof b);
+    for (int i = 0; i < 16; i++)
+        to[i] = from[index[i] & 31];
+    return emu_loadu_ps(to);
+}
+
 /* --- masks -------------------------------------------------------------------------------------
  */
 
@@ -334,6 +347,7 @@ EMU float emu_reduce_min_ps(__m512 v)
 #undef _mm512_extracti32x4_epi32
 #undef _mm512_reduce_ps
 #undef _mm512_range_ps
+#undef _mm512_setr_epi32
 #define _mm512_castps_si512       emu_castps_si512
 #define _mm512_castsi512_ps       emu_castsi512_ps
 #define _mm512_sub_ps             emu_sub_ps
@@ -372,6 +386,8 @@ EMU float emu_reduce_min_ps(__m512 v)
 #define _mm512_reduce_ps          emu_reduce_whole_ps
 #define _mm512_range_ps           emu_range_ps
 #define _mm512_permutexvar_ps     emu_permutexvar_ps
+#define _mm512_permutex2var_ps    emu_permutex2var_ps
+#define _mm512_setr_epi32(...)    emu_loadu_si512((const int32_t[16]){__VA_ARGS__})
 #define _mm512_cmp_ps_mask        emu_cmp_ps_mask
 #define _mm512_movepi32_mask      emu_movepi32_mask
 #define _mm512_cmpeq_epi32_mask   emu_cmpeq_epi32_mask

@@ -1,0 +1,93 @@
+/* The rest of AVX-512 that attention uses: rows side by side, turned and widened, powers of two;
+ * after emulate_lanes512.h and in its way. */
+#ifndef NIBBLE_TEST_EMULATE_KV512_H
+#define NIBBLE_TEST_EMULATE_KV512_H
+
+#include "tests/x86/emulate_lanes512.h"
+
+#include <math.h>
+
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+
+EMU_INTS(unpacklo_epi16, _mm256_unpacklo_epi16)
+EMU_INTS(unpackhi_epi16, _mm256_unpackhi_epi16)
+EMU_INTS(unpacklo_epi32, _mm256_unpacklo_epi32)
+EMU_INTS(unpackhi_epi32, _mm256_unpackhi_epi32)
+EMU_INTS(unpacklo_epi64, _mm256_unpacklo_epi64)
+EMU_INTS(unpackhi_epi64, _mm256_unpackhi_epi64)
+
+EMU __m512i emu_mask_broadcast_i32x4(__m512i from, __mmask16 m, __m128i v)
+{
+    return emu_mask_blend_epi32(m, from, emu_broadcast_i32x4(v));
+}
+
+EMU __m512i emu_setr_epi64(int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f,
+                           int64_t g, int64_t h)
+{
+    const int64_t all[] = {a, b, c, d, e, f, g, h};
+    return emu_loadu_si512(all);
+}
+
+EMU __m512i emu_permutexvar_epi64(__m512i at, __m512i v)
+{
+    int64_t index[8], from[8], to[8];
+    memcpy(index, &at, sizeof index);
+    memcpy(from, &v, sizeof from);
+    for (int i = 0; i < 8; i++)
+        to[i] = from[index[i] & 7];
+    return emu_loadu_si512(to);
+}
+
+EMU __m512 emu_cvtph_ps(__m256i v)
+{
+    emu_floats x;
+    x.half[0] = _mm256_cvtph_ps(_mm256_castsi256_si128(v));
+    x.half[1] = _mm256_cvtph_ps(_mm256_extracti128_si256(v, 1));
+    return x.z;
+}
+
+EMU __m512i emu_cvtepi8_epi32(__m128i v)
+{
+    emu_ints x;
+    x.half[0] = _mm256_cvtepi8_epi32(v);
+    x.half[1] = _mm256_cvtepi8_epi32(_mm_srli_si128(v, 8));
+    return x.z;
+}
+
+/* VSCALEFPS: a 2^floor(b), rounded once; for b within float's exponents, and what is no number. */
+EMU __m512 emu_scalef_ps(__m512 a, __m512 b)
+{
+    float x[16], y[16];
+    memcpy(x, &a, sizeof x);
+    memcpy(y, &b, sizeof y);
+    for (int i = 0; i < 16; i++)
+        x[i] = y[i] == y[i] ? ldexpf(x[i], (int)floorf(y[i])) : y[i];
+    return emu_loadu_ps(x);
+}
+
+EMU __m512 emu_zextps128_ps512(__m128 v)
+{
+    emu_floats x;
+    x.half[0] = _mm256_zextps128_ps256(v);
+    x.half[1] = _mm256_setzero_ps();
+    return x.z;
+}
+
+#undef _mm512_setr_epi64
+#undef _mm512_scalef_ps
+#define _mm512_unpacklo_epi16       emu_unpacklo_epi16
+#define _mm512_unpackhi_epi16       emu_unpackhi_epi16
+#define _mm512_unpacklo_epi32       emu_unpacklo_epi32
+#define _mm512_unpackhi_epi32       emu_unpackhi_epi32
+#define _mm512_unpacklo_epi64       emu_unpacklo_epi64
+#define _mm512_unpackhi_epi64       emu_unpackhi_epi64
+#define _mm512_mask_broadcast_i32x4 emu_mask_broadcast_i32x4
+#define _mm512_setr_epi64           emu_setr_epi64
+#define _mm512_permutexvar_epi64    emu_permutexvar_epi64
+#define _mm512_cvtph_ps             emu_cvtph_ps
+#define _mm512_cvtepi8_epi32        emu_cvtepi8_epi32
+#define _mm512_scalef_ps            emu_scalef_ps
+#define _mm512_zextps128_ps512      emu_zextps128_ps512
+
+#endif
+#endif
