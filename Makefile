@@ -31,7 +31,8 @@ ifeq ($(SAN),)
 OPT := -O2 -g
 FORT := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 else
-OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
+# -g1: what reports show, functions and lines. Variables take a quarter of the time, half as many bytes again.
+OPT := -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
 # Instrumented code defeats the flow analysis behind these two; the plain builds have them.
 WARN += -Wno-null-dereference $(if $(filter 0,$(IS_CLANG)),-Wno-maybe-uninitialized)
 FORT := -U_FORTIFY_SOURCE
@@ -52,8 +53,11 @@ ifeq ($(ARCH),aarch64)
 PROD += $(wildcard kernels/arm/*.c)
 endif
 GEN   := $(B)/gen/themes_embedded.c
-# Where vector kernels are not instrumented (see skip_ below), they are those of the release.
-LENT  := $(if $(filter tsan fuzz,$(CONF)),$(filter kernels/x86/%,$(PROD)))
+# What is not instrumented is that of the release: vector kernels (see skip_ below), of the workbench what
+# no fuzz target reaches (md reaches most of it), and emulated instructions, whose sources are checked as
+# they run on this machine.
+LENT  := $(if $(filter tsan fuzz,$(CONF)),$(filter kernels/x86/%,$(PROD))) \
+         $(if $(filter fuzz,$(CONF)),$(filter-out tui/canvas.c tui/widgets/%,$(filter tui/%,$(PROD))))
 OBJ   := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(LENT),$(PROD))) $(LENT:%.c=build/obj/%.o) $(GEN:$(B)/gen/%.c=$(B)/obj/gen/%.o)
 FUZZ  := $(sort $(filter-out main,$(basename $(notdir $(wildcard tests/fuzz/*.c)))))
 HUB   := $(filter-out tests/hub/main.c,$(wildcard tests/hub/*.c))
@@ -62,9 +66,9 @@ TESTS := $(filter-out tests/check.c tests/plain.c,$(wildcard tests/*.c)) $(HUB) 
 ifeq ($(ARCH),x86_64)
 X86_TESTS := $(wildcard tests/x86/*.c)
 endif
-TESTS += $(X86_TESTS)
-TOBJ  := $(TESTS:%.c=$(B)/obj/%.o) $(B)/obj/tests/check.o
-POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o
+EMULATED := $(X86_TESTS:%.c=$(if $(SAN),build,$(B))/obj/%.o)
+TOBJ  := $(TESTS:%.c=$(B)/obj/%.o) $(B)/obj/tests/check.o $(EMULATED)
+POBJ  := $(TESTS:%.c=$(B)/obj/plain/%.o) $(B)/obj/plain/tests/plain.o $(EMULATED)
 
 # An ISA is a file: the suffix selects its flags, everything else is baseline.
 # -Og: optimizing emulated vectors takes longer than running them; -O1 where constants are functions to
@@ -83,13 +87,12 @@ isa_flags = $(if $(filter %_sse42.c,$1),-msse4.2)$(if $(filter %_avx2.c,$1),-mav
 
 # Of vector kernels, unrolled as they are, some checks make compilers take minutes: under UBSan those of
 # pointers (ASan sees what they would), under TSan all (the C reference writes to the same places and is
-# checked), in fuzz targets, which are about parsers, all. Emulated instructions are not instrumented:
-# the same sources are, as they run on this machine.
-conf_flags = $(if $(filter kernels/x86/%,$1),$(skip_$(CONF)))$(if $(SAN),$(if $(filter tests/x86/%,$1),-fno-sanitize=all))
+# checked), in fuzz targets, which are about parsers, all.
+conf_flags = $(if $(filter kernels/x86/%,$1),$(skip_$(CONF)))
 skip_asan := -fno-sanitize=alignment,null,object-size,pointer-overflow \
              $(if $(filter 0,$(IS_CLANG)),--param asan-instrumentation-with-call-threshold=200)
 
-.PHONY: all run test check asan tsan arm haswell faults lint fmt bench bench-download bench-quantize bench-kernels soak planted coverage fuzz fuzz-long help install uninstall clean \
+.PHONY: all run test check asan tsan peers arm haswell faults lint fmt bench bench-download bench-quantize bench-kernels soak planted coverage fuzz fuzz-long help install uninstall clean \
         dist deps test-build asan-build tsan-build fuzz-build check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
@@ -107,8 +110,8 @@ $(B)/obj/plain/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) $(call isa_flags,$<) $(call conf_flags,$<) -Wno-conversion -DNB_PLAIN -DNB_TEST_ROOT='"$(CURDIR)"' -MMD -MP -c -o $@ $<
 
-ifneq ($(LENT),)
-$(LENT:%.c=build/obj/%.o): build/obj/%.o: %.c
+ifneq ($(SAN),)
+$(LENT:%.c=build/obj/%.o) $(EMULATED): build/obj/%.o: %.c
 	@$(MAKE) --no-print-directory CONF=release SAN= CC='$(if $(findstring clang,$(CC)),gcc,$(CC))' $@
 endif
 
@@ -190,9 +193,8 @@ $(B)/tests/archs: $(B)/obj/tests/peers/archs.o $(addprefix $(B)/obj/plain/tests/
 -include $(B)/obj/tests/peers/archs.d
 
 # The kernels alone, without any library, for machines reached through qemu.
-ARM_TESTS := plain util test_cpu test_fp test_types test_levels test_kernels test_kernels_ops test_measure test_matmul test_gemm test_guard test_pairs \
-             $(X86_TESTS:tests/%.c=%)
-$(B)/tests/kernels: $(filter $(B)/obj/kernels/%,$(OBJ)) $(ARM_TESTS:%=$(B)/obj/plain/tests/%.o)
+ARM_TESTS := plain util test_cpu test_fp test_types test_levels test_kernels test_kernels_ops test_measure test_matmul test_gemm test_guard test_pairs
+$(B)/tests/kernels: $(filter $(B)/obj/kernels/%,$(OBJ)) $(ARM_TESTS:%=$(B)/obj/plain/tests/%.o) $(EMULATED)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(Q)$(CC) -static $(LDFLAGS) -o $@ $^ -lm -lpthread
@@ -332,7 +334,7 @@ tsan_files = $(shell grep -lE 'CHECK_TEST.($(subst $(empty) $(empty),|,$(tsan_su
   $(shell grep -LE '^CHECK_TEST.' $(TESTS)) tests/plain.c
 TSAN_RULES := halt_on_error=1:allocator_may_return_null=1:ignore_noninstrumented_modules=1
 tsan_run = TSAN_OPTIONS=$(TSAN_RULES) xargs -n 1 -P $1 sh tests/suite.sh build/tsan/tests/threads
-$(B)/tests/threads: $(OBJ) $(tsan_files:%.c=$(B)/obj/plain/%.o) | $(B)/nibble $(B)/tests/preload.so
+$(B)/tests/threads: $(OBJ) $(tsan_files:%.c=$(B)/obj/plain/%.o) $(EMULATED) | $(B)/nibble $(B)/tests/preload.so
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 ## tsan: threaded suites under ThreadSanitizer, two at a time
@@ -342,6 +344,11 @@ tsan: tsan-build
 
 tsan-build: deps
 	@$(MAKE) --no-print-directory -j2 CONF=tsan SAN=thread build/tsan/tests/threads
+
+## peers: llama.cpp's and Hugging Face's packages on what nibble writes and reads (node, npm)
+peers: all
+	@$(MAKE) --no-print-directory -j2 $(B)/tests/archs $(B)/tests/fake_hub
+	sh tests/peers/run.sh
 
 ARM_CC ?= aarch64-linux-gnu-gcc
 ## arm: kernel tests for arm64 under qemu, with and without dot product instructions

@@ -232,6 +232,8 @@ CHECK_TEST(archs, no_tensor_is_without_effect)
         tiny_hooks hooks = {.tensor = spoil, .arg = &s};
         for (size_t k = 0; k <= n_names; k++) { /* first as it is */
             s.name = k ? names[k - 1] : NULL;
+            if (k && (k + i) % TEST_THIN != 0)
+                continue; /* an instrumented build spoils others in the next architecture */
             if (k && strncmp(s.name, "blk.", 4) == 0 && strncmp(s.name, "blk.0.", 6) != 0)
                 continue;
             if (k && strcmp(s.name, "rope_factors_short.weight") == 0 &&
