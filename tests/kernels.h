@@ -28,6 +28,7 @@ void test_emulated_dot_k_avx512(nk_ops *ops);
 void test_emulated_gemm_avx512(nk_ops *ops);
 void test_emulated_gemm_float_avx512(nk_ops *ops);
 void test_emulated_few_avx512(nk_ops *ops);
+void test_emulated_few_float_avx512(nk_ops *ops);
 void test_emulated_enc_k_avx512(nk_ops *ops);
 void test_emulated_measure_avx512(nk_ops *ops);
 void test_emulated_burst_avx512(nk_ops *ops);
@@ -59,6 +60,7 @@ static inline size_t test_emulated_levels(test_level *out)
         test_emulated_gemm_avx512(&out[i].ops);
         test_emulated_gemm_float_avx512(&out[i].ops);
         test_emulated_few_avx512(&out[i].ops);
+        test_emulated_few_float_avx512(&out[i].ops);
         test_emulated_enc_k_avx512(&out[i].ops);
         test_emulated_measure_avx512(&out[i].ops);
         test_emulated_burst_avx512(&out[i].ops);

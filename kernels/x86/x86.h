@@ -24,6 +24,7 @@ void nk_x86_dot_k_avx512(nk_ops *ops);
 void nk_x86_gemm_avx512(nk_ops *ops);
 void nk_x86_gemm_float_avx512(nk_ops *ops); /* panels and products */
 void nk_x86_few_avx512(nk_ops *ops);
+void nk_x86_few_float_avx512(nk_ops *ops);
 void nk_x86_gemm_amx(nk_ops *ops);      /* wide products of the same types */
 void nk_x86_gemm_bf16_amx(nk_ops *ops); /* all products of f16 and bf16 */
 void nk_x86_decode_avx2(nk_ops *ops);   /* rows to floats, equal to the C reference's */
