@@ -22,12 +22,15 @@ void test_emulated_dot_avxvnni(nk_ops *ops);
 void test_emulated_dot_k_avxvnni(nk_ops *ops);
 void test_emulated_dot_grid_avxvnni(nk_ops *ops);
 void test_emulated_gemm_avxvnni(nk_ops *ops);
+void test_emulated_few_avxvnni(nk_ops *ops);
 void test_emulated_burst_avxvnni(nk_ops *ops);
 void test_emulated_dot_avx512(nk_ops *ops);
 void test_emulated_dot_k_avx512(nk_ops *ops);
 void test_emulated_dot_grid_avx512(nk_ops *ops);
 void test_emulated_gemm_avx512(nk_ops *ops);
 void test_emulated_gemm_float_avx512(nk_ops *ops);
+void test_emulated_few_avx512(nk_ops *ops);
+void test_emulated_few_float_avx512(nk_ops *ops);
 void test_emulated_enc_k_avx512(nk_ops *ops);
 void test_emulated_enc_lattice_avx512(nk_ops *ops);
 void test_emulated_measure_avx512(nk_ops *ops);
@@ -53,6 +56,7 @@ static inline size_t test_emulated_levels(test_level *out)
         test_emulated_dot_k_avxvnni(&out[i].ops);
         test_emulated_dot_grid_avxvnni(&out[i].ops);
         test_emulated_gemm_avxvnni(&out[i].ops);
+        test_emulated_few_avxvnni(&out[i].ops);
         test_emulated_burst_avxvnni(&out[i].ops);
         if (i == 0)
             continue;
@@ -61,6 +65,8 @@ static inline size_t test_emulated_levels(test_level *out)
         test_emulated_dot_grid_avx512(&out[i].ops);
         test_emulated_gemm_avx512(&out[i].ops);
         test_emulated_gemm_float_avx512(&out[i].ops);
+        test_emulated_few_avx512(&out[i].ops);
+        test_emulated_few_float_avx512(&out[i].ops);
         test_emulated_enc_k_avx512(&out[i].ops);
         test_emulated_enc_lattice_avx512(&out[i].ops);
         test_emulated_measure_avx512(&out[i].ops);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/str.h"
+#include "kernels/cpu.h"
 
 enum {
     MATCH_LEAST = 3, /* tokens that must agree before what followed is worth a guess */
@@ -12,12 +13,20 @@ enum {
     PAUSE_MOST = 512,
 };
 
-/* What one more column adds to a pass over the weights: f32, f16 and bf16, block types, and those
- * that have no kernel for a few columns here. Measured with AVX2 on two cores of an AMD EPYC
- * (Zen 3), nk_matmul over 64 MB of weights, least of many times against one column: f16 2 columns
- * 1.05, 4 1.3, 6 1.5 to 1.7; q4_K, q5_K, q6_K, q8_0 and q4_0 1.05 to 1.3, 1.35 to 1.65, 1.8 to 2.2;
- * as panels 1.5 to 1.8, 2 to 3, and more. */
-static const double FEW_FLOATS = 0.12, FEW_BLOCKS = 0.2, NOT_FEW = 0.4;
+/* What one more column adds to a pass over the weights where a kernel takes a few at once: of f32,
+ * f16 and bf16, and of block types. Measured as nk_matmul over 64 MB of weights, least of many
+ * times against one column. AVX2 on two cores of an AMD EPYC (Zen 3): f16 2 columns 1.05, 4 1.3,
+ * 6 1.5 to 1.7; q4_K, q5_K, q6_K, q8_0 and q4_0 1.05 to 1.3, 1.35 to 1.65, 1.8 to 2.2. The levels
+ * above on one core of an Intel Xeon (Emerald Rapids), from memory that others left 9 to 25 GB/s
+ * of, 2, 4 and 6 columns: AVX-VNNI, the same blocks 1.05, 1.05 to 1.25, 1.1 to 1.7; AVX-512,
+ * blocks 1.0 to 1.2, 1.0 to 1.25, 1.15 to 1.45, f16 1.0 to 1.25, 1.1 to 1.6, 1.2 to 2.0. */
+static const struct column_cost {
+    unsigned flag; /* of the level; the first row that it has counts */
+    double floats, blocks;
+} COLUMN_COST[] = {
+    {NK_CPU_AVX512, 0.1, 0.08}, {NK_CPU_AVXVNNI, 0.12, 0.12}, {NK_CPU_AVX2, 0.12, 0.2}};
+/* And where none does: as panels 2 columns cost 1.4 to 1.8, 4 1.6 to 3. */
+static const double NOT_FEW = 0.4;
 /* Share of right guesses assumed at first and after a pause: a text repeats itself seldom, a model
  * in fewer bits mostly agrees. And what an observation weighs. */
 static const double LOOKUP_HOPE = 0.5, MODEL_HOPE = 0.8, RECENT = 0.2;
@@ -32,6 +41,17 @@ struct nb_draft {
     uint32_t pause, next_pause;
 };
 
+/* Products of pairs go one way, whatever there is for a few. */
+static double cost_of(const nk_ops *ops, const nk_type *t)
+{
+    size_t i = 0;
+    if (!ops->few[t->id] || ops->pairs[t->id].run)
+        return NOT_FEW;
+    while (i + 1 < countof(COLUMN_COST) && !(ops->flags & COLUMN_COST[i].flag))
+        i++;
+    return t->is_float ? COLUMN_COST[i].floats : COLUMN_COST[i].blocks;
+}
+
 double nb_draft_column_cost(const nb_model *m, const nk_ops *ops)
 {
     double bytes = 0, cost = 0;
@@ -41,9 +61,8 @@ double nb_draft_column_cost(const nb_model *m, const nk_ops *ops)
             if (!w->data || w->rows < 2) /* vectors are no product */
                 continue;
             double size = (double)w->rows * (double)w->row_size;
-            double one = w->type->is_float ? FEW_FLOATS : FEW_BLOCKS;
             bytes += size;
-            cost += size * (ops->few[w->type->id] ? one : NOT_FEW);
+            cost += size * cost_of(ops, w->type);
         }
     return bytes > 0 ? cost / bytes : NOT_FEW;
 }

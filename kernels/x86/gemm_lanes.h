@@ -10,7 +10,7 @@
  * Where signed codes are small, unpacking shifts them up and they go as unsigned ones with an
  * offset.
  *
- * With NK_GEMM_VNNI, where one instruction adds four such products in 32 bits: a line is one of
+ * With NK_LANES_VNNI, where one instruction adds four such products in 32 bits: a line is one of
  * them, a small scale multiplies the sum; signed codes are taken 128 higher, and 128 times the sum
  * of the activations off again. The integers are the same ones. */
 #ifndef NIBBLE_X86_GEMM_LANES_H
@@ -65,7 +65,7 @@ NK_INLINE void clear(sums *s, const int nv, const int nc)
             s->v[v][c] = iv_zero();
 }
 
-#if defined(NK_GEMM_VNNI)
+#if defined(NK_LANES_VNNI)
 /* Adds lines i..i+n-1 to s. */
 NK_INLINE void add_products(const product_type t, sums *s, const nk_panel *w, const nk_columns *x,
                             size_t i, const int n, const int nv, const int nc)
@@ -210,7 +210,7 @@ NK_INLINE void add_lines(const product_type t, sums *acc, const nk_panel *w, con
 /* Whether a super-block's mins are added up on their own. */
 NK_INLINE bool has_mins(const product_type t)
 {
-#if defined(NK_GEMM_VNNI)
+#if defined(NK_LANES_VNNI)
     return !t.less8;
 #else
     (void)t;
@@ -263,7 +263,7 @@ NK_INLINE void super_step(const product_type t, const nk_product *p, const nk_pa
     }
 }
 
-#if defined(NK_GEMM_VNNI)
+#if defined(NK_LANES_VNNI)
 /* The sums of one scale of a simple block. */
 NK_INLINE void add_simple(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
                           size_t b, size_t h, const int nv, const int nc)

@@ -5,7 +5,7 @@
 #ifndef NIBBLE_X86_GEMM_SIGNED_H
 #define NIBBLE_X86_GEMM_SIGNED_H
 
-#if defined(NK_GEMM_LANES) && defined(NK_GEMM_VNNI)
+#if defined(NK_GEMM_LANES) && defined(NK_LANES_VNNI)
 
 /* `lines` lines under one small scale: 4 or 8, a constant. */
 typedef int signed_type;

@@ -26,16 +26,14 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_burst_avx2(ops);
     nk_x86_ops_avx2(ops);
     nk_x86_attn_avx2(ops);
-    /* products without VNNI and in 256 bits: no gain is known over what levels above have */
-    if (!(cpu_flags & (NK_CPU_AVXVNNI | NK_CPU_AVX512)))
-        nk_x86_few_avx2(ops);
-    if (!(cpu_flags & NK_CPU_AVX512))
-        nk_x86_few_float_avx2(ops);
+    nk_x86_few_avx2(ops);
+    nk_x86_few_float_avx2(ops);
     if (cpu_flags & NK_CPU_AVXVNNI) {
         nk_x86_dot_avxvnni(ops);
         nk_x86_dot_k_avxvnni(ops);
         nk_x86_dot_grid_avxvnni(ops);
         nk_x86_gemm_avxvnni(ops);
+        nk_x86_few_avxvnni(ops);
         nk_x86_burst_avxvnni(ops);
     }
     if (!(cpu_flags & NK_CPU_AVX512))
@@ -45,6 +43,8 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_dot_grid_avx512(ops);
     nk_x86_gemm_avx512(ops);
     nk_x86_gemm_float_avx512(ops);
+    nk_x86_few_avx512(ops);
+    nk_x86_few_float_avx512(ops);
     nk_x86_enc_k_avx512(ops);
     nk_x86_enc_lattice_avx512(ops);
     nk_x86_measure_avx512(ops);

@@ -10,6 +10,9 @@
 #ifndef NIBBLE_X86_ROWS_K_AVX2_H
 #define NIBBLE_X86_ROWS_K_AVX2_H
 
+#include "kernels/x86/vectors_avx2.h"
+
+#include "kernels/x86/scales_lanes.h"
 #include "kernels/x86/side_avx2.h"
 #include "kernels/x86/super_types_avx2.h"
 #include "kernels/x86/vnni_avx2.h"
@@ -71,7 +74,7 @@ NK_INLINE void side_six_bits(const char *const w[SIDE], size_t at, const column 
     __m256i v[4], scale[2], min[2];
     words_of_8(w, at, false, v);
     floats_of(v[0], &s->d, &s->dmin);
-    six_bits_of_8(v, scale, min);
+    six_bits(v, scale, min);
     s->min = _mm256_add_epi32(bytes_by_sums(min[0], c->sum32), bytes_by_sums(min[1], c->sum32 + 4));
     __m256i row[2] = {_mm256_unpacklo_epi32(scale[0], scale[1]),
                       _mm256_unpackhi_epi32(scale[0], scale[1])};
@@ -94,22 +97,11 @@ NK_INLINE void side_q2_k(const char *const w[SIDE], size_t at, const column *c, 
 NK_INLINE void side_q3_k(const char *const w[SIDE], size_t at, const column *c, side *s)
 {
     (void)c;
-    const __m256i low4 = _mm256_set1_epi8(15), top = _mm256_set1_epi8(48);
-    const __m256i middle = _mm256_set1_epi8(32);
     const __m256i order = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15));
     __m256i v[4], b[4];
     words_of_8(w, at + offsetof(nk_block_q3_k, scales) - 2, true, v);
-    b[0] = _mm256_and_si256(_mm256_slli_epi16(v[2], 4), top);
-    b[1] = _mm256_and_si256(_mm256_slli_epi16(v[2], 2), top);
-    b[2] = _mm256_and_si256(v[2], top);
-    b[3] = _mm256_and_si256(_mm256_srli_epi16(v[2], 2), top);
-#pragma GCC unroll 4
-    for (int k = 0; k < 4; k++) {
-        __m256i low = k < 2 ? v[k] : _mm256_srli_epi16(v[k - 2], 4);
-        b[k] = _mm256_or_si256(b[k], _mm256_and_si256(low, low4));
-        b[k] = _mm256_sub_epi8(b[k], middle);
-    }
+    six_bits_q3_k(v, b);
     __m256i t0 = _mm256_unpacklo_epi32(b[0], b[1]), t1 = _mm256_unpackhi_epi32(b[0], b[1]);
     __m256i t2 = _mm256_unpacklo_epi32(b[2], b[3]), t3 = _mm256_unpackhi_epi32(b[2], b[3]);
     __m256i row[4] = {_mm256_unpacklo_epi64(t0, t2), _mm256_unpackhi_epi64(t0, t2),

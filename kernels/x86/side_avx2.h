@@ -106,20 +106,6 @@ NK_INLINE void words_of_8(const char *const w[SIDE], size_t at, const bool less_
     v[3] = _mm256_unpackhi_epi64(c, d);
 }
 
-/* The first 16 bytes of eight blocks of q4_K or q5_K as words_of_8 has them: scales and mins of
- * groups 0..3, then of 4..7, row r's four bytes in lane r. */
-NK_INLINE void six_bits_of_8(const __m256i v[4], __m256i scale[2], __m256i min[2])
-{
-    const __m256i low6 = _mm256_set1_epi8(63), low4 = _mm256_set1_epi8(15);
-    const __m256i top = _mm256_set1_epi8(48);
-    scale[0] = _mm256_and_si256(v[1], low6);
-    min[0] = _mm256_and_si256(v[2], low6);
-    scale[1] = _mm256_or_si256(_mm256_and_si256(v[3], low4),
-                               _mm256_and_si256(_mm256_srli_epi16(v[1], 2), top));
-    min[1] = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(v[3], 4), low4),
-                             _mm256_and_si256(_mm256_srli_epi16(v[2], 2), top));
-}
-
 /* The compiler may not look through these: it would keep x, which every row reads, in registers it
  * then lacks, put off additions until their terms are spilled, and take scales out of the vectors
  * they were stored from, all of which costs more than the loads and stores asked for. */

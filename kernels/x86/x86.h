@@ -19,14 +19,17 @@ void nk_x86_dot_avxvnni(nk_ops *ops);   /* simple types with VNNI */
 void nk_x86_dot_k_avxvnni(nk_ops *ops); /* K types and trits */
 void nk_x86_dot_grid_avxvnni(nk_ops *ops);
 void nk_x86_gemm_avxvnni(nk_ops *ops); /* products of panels */
+void nk_x86_few_avxvnni(nk_ops *ops);
 void nk_x86_dot_avx512(nk_ops *ops);
 void nk_x86_dot_k_avx512(nk_ops *ops);
 void nk_x86_dot_grid_avx512(nk_ops *ops);
 void nk_x86_gemm_avx512(nk_ops *ops);
 void nk_x86_gemm_float_avx512(nk_ops *ops); /* panels and products */
-void nk_x86_gemm_amx(nk_ops *ops);          /* wide products of the same types */
-void nk_x86_gemm_bf16_amx(nk_ops *ops);     /* all products of f16 and bf16 */
-void nk_x86_decode_avx2(nk_ops *ops);       /* rows to floats, equal to the C reference's */
+void nk_x86_few_avx512(nk_ops *ops);
+void nk_x86_few_float_avx512(nk_ops *ops);
+void nk_x86_gemm_amx(nk_ops *ops);      /* wide products of the same types */
+void nk_x86_gemm_bf16_amx(nk_ops *ops); /* all products of f16 and bf16 */
+void nk_x86_decode_avx2(nk_ops *ops);   /* rows to floats, equal to the C reference's */
 void nk_x86_decode_lattice_avx2(nk_ops *ops);
 void nk_x86_enc_avx2(nk_ops *ops);   /* activations; bytes equal to the C reference's */
 void nk_x86_enc_k_avx2(nk_ops *ops); /* types whose scales are searched for, likewise */
