@@ -238,8 +238,9 @@ NK_INLINE void super_sums(const super_few t, const char *const w[FV_LEN], size_t
 NK_INLINE iv super_mins(const super_few t, const side *s, const nk_columns *x, const int c)
 {
     iv min = iv_zero();
+    const int pairs = NK_CHUNK / 8 / t.group;
 #pragma GCC unroll 8
-    for (int i = 0; i < NK_CHUNK / 8 / t.group; i++)
+    for (int i = 0; i < pairs; i++)
         min = iv_dpwssd(min, s->min[i], iv_four(t.group == 4 ? x->sum16[i][c] : x->sum32[i][c]));
     return min;
 }
