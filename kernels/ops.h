@@ -38,6 +38,12 @@ typedef void nk_glu_fn(float *y, const float *gate, const float *up, size_t n);
  * each result has the bits of the same table's dot. */
 typedef void nk_dot4_fn(size_t n, const void *w, const void *x, size_t x_stride, float y[4]);
 
+typedef enum nk_half_kind { NK_HALF_F16, NK_HALF_BF16 } nk_half_kind;
+/* n halves, whole blocks, at any address -> blocks: the bytes that decoding them and encoding the
+ * floats without importance gives. False: a half or a scale is not finite, or does not fit; what
+ * dst holds then does not matter. */
+typedef bool nk_encode_halves_fn(const void *src, void *dst, size_t n, nk_half_kind kind);
+
 struct nk_ops {
     unsigned flags; /* CPU flags in use */
     nk_dot_fn *dot[NK_TYPE_SLOTS];
@@ -49,6 +55,7 @@ struct nk_ops {
     nk_wide wide[NK_TYPE_SLOTS];     /* in place of gemm's run for NK_WIDE_FROM and more */
     nk_pairs pairs[NK_TYPE_SLOTS];   /* in place of all of these, with bits of its own */
     nk_encode_fn *encode[NK_TYPE_SLOTS];
+    nk_encode_halves_fn *encode_halves[NK_TYPE_SLOTS]; /* NULL: decode, then encode */
     nk_decode_fn *decode[NK_TYPE_SLOTS];
     nk_flatten_fn *flatten[NK_TYPE_SLOTS]; /* by the type it reads; NULL: no flat copy of it */
     /* y[n] = x / sqrt(mean(x^2) + eps) * w */

@@ -31,6 +31,7 @@ void test_emulated_gemm_avx512(nk_ops *ops);
 void test_emulated_gemm_float_avx512(nk_ops *ops);
 void test_emulated_few_avx512(nk_ops *ops);
 void test_emulated_few_float_avx512(nk_ops *ops);
+void test_emulated_enc_halves_avx512(nk_ops *ops);
 void test_emulated_enc_k_avx512(nk_ops *ops);
 void test_emulated_enc_lattice_avx512(nk_ops *ops);
 void test_emulated_measure_avx512(nk_ops *ops);
@@ -67,6 +68,7 @@ static inline size_t test_emulated_levels(test_level *out)
         test_emulated_gemm_float_avx512(&out[i].ops);
         test_emulated_few_avx512(&out[i].ops);
         test_emulated_few_float_avx512(&out[i].ops);
+        test_emulated_enc_halves_avx512(&out[i].ops);
         test_emulated_enc_k_avx512(&out[i].ops);
         test_emulated_enc_lattice_avx512(&out[i].ops);
         test_emulated_measure_avx512(&out[i].ops);

@@ -41,6 +41,15 @@ NK_INLINE __m256 magnitude(__m256 v)
     return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v);
 }
 
+/* roundf below 2^22: halves away from zero. What is added is the last number before a half, so that
+ * sums below a whole number stay below it, and those of halves are rounded up to one. */
+NK_INLINE __m256i round_away(__m256 v)
+{
+    __m256 sign = _mm256_and_ps(v, _mm256_set1_ps(-0.0f));
+    return _mm256_cvttps_epi32(
+        _mm256_add_ps(v, _mm256_or_ps(_mm256_set1_ps(0x1.fffffep-2f), sign)));
+}
+
 NK_INLINE float max_of(__m256 v)
 {
     __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

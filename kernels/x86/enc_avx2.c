@@ -6,15 +6,6 @@
  * for every finite input: the same operations per value in the same rounding, only eight at a time;
  * conversions that overflow keep their low byte, as the C casts do. */
 
-/* roundf below 2^22: halves away from zero. What is added is the last number before a half, so that
- * sums below a whole number stay below it, and those of halves are rounded up to one. */
-NK_INLINE __m256i round_away(__m256 v)
-{
-    __m256 sign = _mm256_and_ps(v, _mm256_set1_ps(-0.0f));
-    return _mm256_cvttps_epi32(
-        _mm256_add_ps(v, _mm256_or_ps(_mm256_set1_ps(0x1.fffffep-2f), sign)));
-}
-
 /* nk_nearest of scale.h, bit for bit, then at most 127. */
 NK_INLINE __m256i nearest(__m256 v)
 {

@@ -18,6 +18,7 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_decode_avx2(ops);
     nk_x86_decode_lattice_avx2(ops);
     nk_x86_enc_avx2(ops);
+    nk_x86_enc_halves_avx2(ops);
     nk_x86_enc_k_avx2(ops);
     nk_x86_enc_small_avx2(ops);
     nk_x86_enc_lattice_avx2(ops);
@@ -45,6 +46,7 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_gemm_float_avx512(ops);
     nk_x86_few_avx512(ops);
     nk_x86_few_float_avx512(ops);
+    nk_x86_enc_halves_avx512(ops);
     nk_x86_enc_k_avx512(ops);
     nk_x86_enc_lattice_avx512(ops);
     nk_x86_measure_avx512(ops);
