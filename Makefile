@@ -218,7 +218,7 @@ $(B)/tests/download: $(DOWNLOAD) $(OBJ) | $(B)/nibble
 $(B)/tests/quantize: $(B)/obj/tests/bench/quantize.o $(OBJ)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) -Wl,--wrap=nb_figures_add,--wrap=nb_figures_flush $(LDFLAGS) -o $@ $^ $(LIBS)
 -include $(B)/obj/tests/bench/quantize.d
 
 # Decode products beside what was kept for this CPU: build/tests/bench_kernels [--keep] FOLDER

@@ -40,8 +40,8 @@ typedef void nk_dot4_fn(size_t n, const void *w, const void *x, size_t x_stride,
 
 typedef enum nk_half_kind { NK_HALF_F16, NK_HALF_BF16 } nk_half_kind;
 /* n halves, whole blocks, at any address -> blocks: the bytes that decoding them and encoding the
- * floats without importance gives. False: a half or a scale is not finite, or does not fit; what
- * dst holds then does not matter. */
+ * floats without importance gives. False: a half, a scale or one's inverse is not finite; floats
+ * tell what it is then, and what dst holds does not matter. */
 typedef bool nk_encode_halves_fn(const void *src, void *dst, size_t n, nk_half_kind kind);
 
 struct nk_ops {

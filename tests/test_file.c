@@ -354,6 +354,7 @@ CHECK_TEST(file, guard_keeps_two_readers_alive_when_the_file_shrinks) /* A19 */
             pthread_join(threads[i], NULL);
         check(m.at[m.len - 1] == 0, "zeros behind the end");
         check(w.at[w.len - 1] == 1 && !nb_map_lost(&w), "the other map is untouched");
+        check(!nb_map_present(m.at, sizeof bytes), "what was cut off is present");
         nb_map_close(&m);
         nb_map_close(&w);
     }
@@ -382,6 +383,8 @@ CHECK_TEST(file, bytes_of_a_map_read_past_it_A19)
     }
     check(nb_map_read(bytes, sizeof bytes, back) && memcmp(back, bytes, sizeof back) == 0,
           "memory of nobody's map");
+    check(!nb_map_present(bytes, sizeof bytes), "nobody's map is present");
+    check(nb_map_present(m.at, sizeof bytes) == nb_map_present(m.at + 77, 1), "all or nothing");
     check(truncate(path, CUT) == 0, "truncate");
     memset(back, 1, sizeof back);
     nb_map_read(m.at, CUT, back);

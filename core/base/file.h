@@ -32,11 +32,15 @@ void nb_map_ahead(const void *at, uint64_t n);
  * short they go before all else, where it does not they stay. Only a hint. */
 void nb_map_behind(const void *at, uint64_t n);
 /* n bytes at `at`, all inside an open nb_map, read from its file into out: for one walk over much
- * that is not come back to. Into a buffer that stays in the core's cache it costs less than having
- * the pages mapped, touched and unmapped. Where the file does not give all of it any more what is
- * missing is zero, maybe more, and the map lost; memory that no nb_map holds is copied. False: some
- * had to be waited for. */
+ * that is not come back to. What lies in memory is read at less cost where it is mapped
+ * (nb_map_present); what comes from disk comes this way in longer runs. Where the file does not
+ * give all of it any more what is missing is zero, maybe more, and the map lost; memory that no
+ * nb_map holds is copied. False: some had to be waited for. */
 bool nb_map_read(const void *at, size_t n, void *out);
+/* Whether n >= 1 bytes at `at`, inside an open nb_map, seem to be in memory, by a look at one in so
+ * many pages: then reading them there costs no wait. False where no nb_map holds them or the system
+ * does not tell. */
+bool nb_map_present(const void *at, uint64_t n);
 /* True when the contents can no longer be believed: a fault was served inside m, or the file was
  * cut or written to since it was mapped, even within its last page. One fstat. */
 bool nb_map_lost(const nb_map *m);

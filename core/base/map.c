@@ -181,6 +181,26 @@ bool nb_map_read(const void *at, size_t n, void *out)
     return present;
 }
 
+bool nb_map_present(const void *at, uint64_t n)
+{
+#ifdef RWF_NOWAIT
+    enum { STEP = 128 * 1024 }; /* what systems read ahead at least */
+    map_slot *slot = slot_of((uintptr_t)at);
+    if (!slot)
+        return false;
+    int fd = atomic_load(&slot->fd);
+    off_t from = (off_t)((uintptr_t)at - atomic_load(&slot->base));
+    uint8_t byte;
+    for (uint64_t i = 0; i < n; i += STEP)
+        if (read_present(fd, &byte, 1, from + (off_t)i) != 1)
+            return false;
+    return read_present(fd, &byte, 1, from + (off_t)n - 1) == 1;
+#else
+    (void)at, (void)n;
+    return false;
+#endif
+}
+
 static int open_regular(const char *path, struct stat *st, nb_err *err)
 {
     int fd;

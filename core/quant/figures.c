@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/job.h"
 #include "core/base/str.h"
 
 /* --- what is measured --------------------------------------------------------------------------
@@ -41,8 +42,8 @@ typedef struct sight {
     nb_workspace *ws;
     const nb_strip *s;
     nb_stats *stats;
-    bool clips; /* by a group's codes: steps lie at most `share` of its decoded spread apart */
-    float share;
+    bool clips;  /* by a group's codes: steps lie at most `share` of its decoded spread apart; */
+    float share; /* 0: not looked at yet */
 } sight;
 
 /* Weights [at, at + n) of the strip, before and after. */
@@ -56,6 +57,10 @@ static pair decode(const sight *g, size_t at, size_t n)
     const nk_type *to = g->s->plan->type;
     pair p = {.at = at, .n = n, .src = g->ws->src + at, .dec = g->ws->dec};
     const uint8_t *bytes = g->s->out + at / to->block_len * to->block_size;
+    if (g->s->unread) {
+        const nk_type *from = nk_type_get(g->s->plan->src_type);
+        nb_run_decoder(g->run, from->id)(g->s->in + at * from->block_size, g->ws->src + at, n);
+    }
     if (g->s->dec) {
         p.dec = g->s->dec + at;
     } else {
@@ -68,10 +73,15 @@ static pair decode(const sight *g, size_t at, size_t n)
 /* A step is at least the spread of a group's decoded values over the number of steps there are, so
  * only where an error is large beside that spread can it be a clip, and only there are the scales
  * looked at. The thousandth makes up for rounding. */
-static void count_clips(const sight *g, const pair *p)
+static void count_clips(sight *g, const pair *p)
 {
     const nk_type *to = g->s->plan->type;
-    const size_t group = g->ws->view.group, len = to->block_len;
+    nk_block_view *v = &g->ws->view;
+    if (g->share == 0) {
+        to->explain(g->s->out, v);
+        g->share = 1.499f * (float)v->code_step / (float)(v->code_max - v->code_min);
+    }
+    const size_t group = v->group, len = to->block_len;
     for (size_t i = 0; i < p->n; i += len) {
         i = g->run->ops->find_far(p->src, p->dec, i, p->n, group, g->share) / len * len;
         if (i >= p->n)
@@ -81,7 +91,7 @@ static void count_clips(const sight *g, const pair *p)
     }
 }
 
-static void measure(const sight *g, const pair *p, bool sample)
+static void measure(sight *g, const pair *p, bool sample)
 {
     const nk_ops *ops = g->run->ops;
     uint64_t at = g->s->at + p->at;
@@ -127,7 +137,7 @@ static void tally(const sight *g, const pair *p)
 }
 
 /* A piece at a time, so that what is decoded is measured and counted while it is near. */
-static void look_at_all(const sight *g, bool tallied)
+static void look_at_all(sight *g, bool tallied)
 {
     for (size_t i = 0, n; i < g->s->n; i += n) {
         n = g->s->n - i < NB_PIECE_WEIGHTS ? g->s->n - i : NB_PIECE_WEIGHTS;
@@ -140,12 +150,17 @@ static void look_at_all(const sight *g, bool tallied)
 
 /* The looks drawn that lie in this strip; one may go on in the next. Every fourth one is enough to
  * draw: counting costs most. */
-static void look_at_drawn(const sight *g, uint64_t every, bool measured)
+static void look_at_drawn(sight *g, uint64_t every, bool measured)
 {
     enum { COUNTED = 4 };
     const uint64_t first = g->s->at, end = first + g->s->n, stratum = every * NB_LOOK_WEIGHTS;
-    for (uint64_t k = first / stratum; k * stratum < end; k++) {
+    for (uint64_t k = first / stratum;; k++) {
         uint64_t from = drawn(k, every), to = from + NB_LOOK_WEIGHTS;
+        if (from >= end) {
+            g->ws->unseen_to = from;
+            return;
+        }
+        g->ws->unseen_from = to > end ? to : end; /* it may go on in the next strip */
         from = from < first ? first : from;
         to = to > end ? end : to;
         if (from >= to)
@@ -167,11 +182,7 @@ void nb_figures_add(nb_run *run, nb_workspace *ws, const nb_strip *s, nb_stats *
     sight g = {.run = run, .ws = ws, .s = s, .stats = stats};
     bool all = every == 1 || run->opt.figures == NB_FIGURES_ALL;
     g.clips = to->explain && !s->copy && !s->packed;
-    if (g.clips) {
-        to->explain(s->out, &ws->view);
-        g.share =
-            1.499f * (float)ws->view.code_step / (float)(ws->view.code_max - ws->view.code_min);
-    }
+    ws->unseen_of = all ? NULL : s->plan;
     if (all)
         look_at_all(&g, every == 1);
     if (every > 1)
@@ -181,6 +192,7 @@ void nb_figures_add(nb_run *run, nb_workspace *ws, const nb_strip *s, nb_stats *
 void nb_figures_flush(nb_run *run, nb_workspace *ws)
 {
     tally_held(ws);
+    ws->told_at = nb_seconds();
     if (!ws->tally[0].held)
         return;
     pthread_mutex_lock(&run->lock);

@@ -10,7 +10,8 @@ static double magnitude(size_t k)
     return ldexp(1.0 + (double)(k % 8) / 8.0, (int)(k / 8) + NB_HIST_EXP_MIN);
 }
 
-enum { KEY_SHIFT = 20, TALLIED_FROM = 4096 };
+enum { KEY_SHIFT = 20, PART_SHIFT = 6, TALLIED_FROM = 4096 };
+_Static_assert(NB_HIST_KEYS >> PART_SHIFT == 64, "parts are bits of nb_hist_keys.met");
 
 /* Keys k..k+3 of all tables; most are empty. */
 static void add_keys(nb_hist *h, const nb_hist_keys *tally, uint32_t k)
@@ -21,37 +22,58 @@ static void add_keys(nb_hist *h, const nb_hist_keys *tally, uint32_t k)
         any |= four;
     }
     for (uint32_t end = k + 4; any && k < end; k++) {
-        uint32_t bits = k << KEY_SHIFT;
+        uint32_t bits = k << KEY_SHIFT, n = 0;
         float like;
         memcpy(&like, &bits, sizeof like);
         for (size_t t = 0; t < NB_HIST_TABLES; t++)
-            h->count[nb_hist_bin(like)] += tally->count[t][k];
+            n += tally->count[t][k];
+        if (n)
+            h->count[nb_hist_bin(like)] += n;
     }
 }
 
 void nb_hist_keys_flush(nb_hist_keys *t, nb_hist *h)
 {
-    for (uint32_t k = 0; k < NB_HIST_KEYS && t->held; k += 4)
-        add_keys(h, t, k);
+    for (uint64_t left = t->met; left; left &= left - 1) {
+        uint32_t first = (uint32_t)__builtin_ctzll(left) << PART_SHIFT,
+                 end = first + (1u << PART_SHIFT);
+        for (uint32_t k = first; k < end; k += 4)
+            add_keys(h, t, k);
+        for (size_t i = 0; i < NB_HIST_TABLES; i++)
+            memset(&t->count[i][first], 0, sizeof(t->count[i][0]) << PART_SHIFT);
+    }
     h->total += t->held;
-    memset(t, 0, sizeof *t);
+    t->held = 0;
+    t->met = 0;
+}
+
+static uint64_t part_of(uint32_t key)
+{
+    return (uint64_t)1 << (key >> PART_SHIFT);
 }
 
 void nb_hist_keys_add(nb_hist_keys *t, const float *v, size_t n)
 {
     uint32_t u[NB_HIST_TABLES];
+    uint64_t met = t->met;
     size_t i = 0;
     for (; i + NB_HIST_TABLES <= n; i += NB_HIST_TABLES) {
         memcpy(u, v + i, sizeof u);
-        t->count[0][u[0] >> KEY_SHIFT]++;
-        t->count[1][u[1] >> KEY_SHIFT]++;
-        t->count[2][u[2] >> KEY_SHIFT]++;
-        t->count[3][u[3] >> KEY_SHIFT]++;
+        for (size_t k = 0; k < NB_HIST_TABLES; k++)
+            u[k] >>= KEY_SHIFT;
+        t->count[0][u[0]]++;
+        t->count[1][u[1]]++;
+        t->count[2][u[2]]++;
+        t->count[3][u[3]]++;
+        met |= part_of(u[0]) | part_of(u[1]) | part_of(u[2]) | part_of(u[3]);
     }
     for (; i < n; i++) {
         memcpy(u, v + i, sizeof *u);
-        t->count[(t->held + i) % NB_HIST_TABLES][*u >> KEY_SHIFT]++; /* in turn */
+        *u >>= KEY_SHIFT;
+        t->count[(t->held + i) % NB_HIST_TABLES][*u]++; /* in turn */
+        met |= part_of(*u);
     }
+    t->met = met;
     t->held += n;
 }
 

@@ -28,6 +28,7 @@ enum { NB_HIST_TABLES = 4, NB_HIST_KEYS = 1 << 12 };
 typedef struct nb_hist_keys {
     uint16_t count[NB_HIST_TABLES][NB_HIST_KEYS];
     size_t held;
+    uint64_t met; /* bit p: some of the p-th 64th of the keys were counted */
 } nb_hist_keys;
 enum { NB_HIST_HELD = NB_HIST_TABLES * (UINT16_MAX - 1) }; /* values at most, between two flushes */
 void nb_hist_keys_add(nb_hist_keys *t, const float *v, size_t n);

@@ -7,7 +7,7 @@
 #include "core/base/config.h"
 #include "core/base/file.h"
 #include "core/base/job.h"
-#include "core/quant/run.h"
+#include "core/quant/tile.h"
 
 /* --- open and close ----------------------------------------------------------------------------
  */
@@ -337,6 +337,8 @@ static nb_status encode_all(nb_run *run, nb_lease *lease, nk_pool *pool, nb_err 
         leave_behind(run);
     }
     nb_run_write_behind(run);
+    for (int i = 0; i < run->n_space; i++)
+        nb_figures_flush(run, &run->space[i]);
     return make_space(run, 1, err); /* for the reading back of a file without tensors */
 }
 

@@ -23,12 +23,13 @@ enum {
     NB_WAVE_WEIGHTS = 8 * 1024 * 1024,  /* per thread; waves end so that leases can change */
     NB_FIGURES_MODEL = 8 * 1024 * 1024, /* models up to this many weights are measured whole, */
     NB_FIGURES_WHOLE = 256 * 1024,      /* tensors of others up to this many; */
-    NB_FIGURES_LEAST = 24 * 1024,       /* of larger ones about so many weights, and */
+    NB_FIGURES_LEAST = 16 * 1024,       /* of larger ones about so many weights, and */
     NB_FIGURES_EVERY = 512,             /* from 32 Mi on one of so many, in */
     NB_LOOK_WEIGHTS = 512,        /* looks of this many neighbours, whole blocks of any type */
     NB_PIECE_WEIGHTS = 2048,      /* decoded, measured and counted while in the nearest cache */
     NB_HELD_WEIGHTS = 4096,       /* kept until tallied: tables are far from the cache by then */
-    NB_TALLY_WEIGHTS = 32 * 1024, /* counted by a thread before the report hears of them */
+    NB_TALLY_WEIGHTS = 32 * 1024, /* counted by a thread before the report hears of them, */
+    NB_TALLY_MS = 50,             /* at the end of a wave if it has not for so long */
 };
 
 /* n weights of a planned tensor from element `first` on. Pure: any thread, any order. */
@@ -63,8 +64,13 @@ typedef struct nb_workspace {
     uint8_t *row;     /* [row_cap] a source row that does not lie as it is seen, owned */
     uint8_t *in;      /* [in_cap] a strip's rows as the source has them, owned */
     int ahead;        /* for how many more tiles others are asked for ahead */
+    bool mapped;      /* the tile at hand is in memory and read where it is mapped */
     nb_hist_keys *tally; /* [3] the same on their way into a report, owned */
     size_t tally_of;     /* the tensor they are of */
+    double told_at;      /* seconds: when they last entered it */
+    const nb_planned
+        *unseen_of; /* the tensor of which no look lies in weights [unseen_from, unseen_to) */
+    uint64_t unseen_from, unseen_to;
     nk_block_view view;
     double gain[2]; /* of the tile at hand */
 } nb_workspace;

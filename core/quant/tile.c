@@ -4,6 +4,7 @@
 
 #include "core/base/file.h"
 #include "core/base/job.h"
+#include "core/quant/method/method_private.h"
 #include "core/quant/tile.h"
 #include "kernels/finite.h"
 
@@ -144,20 +145,30 @@ static void times(float *v, uint64_t n, float factor)
         v[i] *= factor;
 }
 
-/* The strip's rows as the source has them, one after another in ws->in. Each is gone through once:
- * read into cache, not mapped (nb_map_read), as many at a time as lie one behind the other. */
-static void fetch_rows(nb_workspace *ws, const nb_strip *s, size_t piece)
+static size_t source_piece(const nb_strip *s)
+{
+    return (size_t)row_bytes(nk_type_get(s->plan->src_type), s->cols);
+}
+
+/* The strip's rows as the source has them, one after another: where they are mapped, if they lie so
+ * and are in memory; else read (nb_map_read) into ws->in, as many at a time as lie one behind the
+ * other. */
+static const uint8_t *source_rows(nb_workspace *ws, const nb_strip *s)
 {
     const nb_view *v = s->plan->src;
     const uint64_t skip = row_bytes(nk_type_get(s->plan->src_type), s->col);
+    const size_t piece = source_piece(s);
     for (uint64_t r = 0, n; r < s->rows; r += n) {
         const uint8_t *at = nb_weights_row(v, s->row + r, NULL) + skip;
         n = 1;
         while (r + n < s->rows && nb_weights_row(v, s->row + r + n, NULL) + skip == at + n * piece)
             n++;
+        if (ws->mapped && n == s->rows)
+            return at;
         if (!nb_map_read(at, n * piece, ws->in + r * piece))
             ws->ahead = NB_AHEAD_TILES;
     }
+    return ws->in;
 }
 
 /* One row of the strip, or a piece of it: as floats in dst unless the strip stays raw. False: it
@@ -186,18 +197,17 @@ static bool read_row(const nb_run *run, nb_workspace *ws, const nb_strip *s, uin
 }
 
 /* False as in read_row. */
-static bool read_strip(const nb_run *run, nb_workspace *ws, const nb_strip *s)
+static bool read_strip(const nb_run *run, nb_workspace *ws, nb_strip *s)
 {
     if (run->rows) {
         run->rows(run->rows_ud, s->plan, s->layout->name, s->at, ws->src, s->n);
         return false;
     }
-    bool finite = true, fetch = nb_weights_scratch(s->plan->src) == 0;
-    size_t piece = (size_t)row_bytes(nk_type_get(s->plan->src_type), s->cols);
-    if (fetch)
-        fetch_rows(ws, s, piece);
+    bool finite = true;
+    size_t piece = source_piece(s);
+    s->in = nb_weights_scratch(s->plan->src) ? NULL : source_rows(ws, s);
     for (uint64_t r = 0; r < s->rows; r++)
-        finite &= read_row(run, ws, s, r, fetch ? ws->in + r * piece : NULL, ws->src + r * s->cols);
+        finite &= read_row(run, ws, s, r, s->in ? s->in + r * piece : NULL, ws->src + r * s->cols);
     return finite;
 }
 
@@ -258,11 +268,35 @@ static nb_status decode_strip(const nb_run *run, nb_workspace *ws, const nb_stri
                : not_finite(s, ws->dec, s->raw ? NULL : ws->src, err);
 }
 
+/* The encoder that takes the source's halves as they are; NULL: it takes floats. */
+static nk_encode_halves_fn *halves_encoder(const nb_run *run, const nb_strip *s)
+{
+    const nb_planned *p = s->plan;
+    if (run->rows || s->copy || s->packed || p->importance || nb_weights_scratch(p->src) ||
+        (p->src_type != NK_F16 && p->src_type != NK_BF16) ||
+        nb_run_method(run, (size_t)(p - run->plan->tensor))->encode != nb_encode_reference)
+        return NULL;
+    return run->ops->encode_halves[p->type->id];
+}
+
+/* False: not done; floats will do, or tell what is wrong. */
+static bool encode_halves(nb_workspace *ws, nb_strip *s)
+{
+    for (uint64_t r = 0; r < s->rows; r++)
+        if (nb_weights_factor(s->plan->src, s->row + r) != 1)
+            return false;
+    s->in = source_rows(ws, s);
+    return s->halves(s->in, s->out, s->n, s->plan->src_type == NK_F16 ? NK_HALF_F16 : NK_HALF_BF16);
+}
+
 static nb_status encode_strip(nb_run *run, nb_workspace *ws, nb_strip *s, nb_err *err)
 {
     const nk_type *to = s->plan->type;
-    bool finite = read_strip(run, ws, s);
     s->dec = NULL;
+    s->unread = s->halves && encode_halves(ws, s);
+    if (s->unread)
+        return NB_OK;
+    bool finite = read_strip(run, ws, s);
     if (s->copy && !to->decode)
         return NB_OK;
     if (s->raw)
@@ -306,7 +340,7 @@ static nb_status encode_and_look(nb_run *run, nb_workspace *ws, nb_strip *s, nb_
                                  nb_err *err)
 {
     NB_TRY(encode_strip(run, ws, s, err));
-    if (run->opt.figures == NB_FIGURES_NONE || !s->plan->type->decode)
+    if (run->opt.figures == NB_FIGURES_NONE || !s->plan->type->decode || nb_figures_unseen(ws, s))
         return NB_OK;
     for (uint64_t k = 0; s->spelled && k < s->rows; k++)
         nb_weights_exact(s->plan->src, s->row + k, ws->src + k * s->cols);
@@ -330,6 +364,7 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
     /* A float landing type is what llama.cpp's converter would write: another type starts there. */
     s.spelled = s.packed && !s.copy && nk_type_get(s.plan->src_type)->is_float;
     s.raw = s.copy && !nb_weights_packing(s.plan->src);
+    s.halves = halves_encoder(run, &s);
     s.piece = (size_t)row_bytes(s.plan->type, t->cols);
     for (uint64_t r = 0; r < t->rows; r += step) {
         s.row = t->row + r;
@@ -363,6 +398,19 @@ static void advise(const nb_run *run, uint64_t i, void (*say)(const void *at, ui
     say(nb_weights_row(v, t.row, NULL), v->order == NB_ROWS_PLAIN ? t.rows * row : row);
 }
 
+/* Whether the tile's rows lie one after another and in memory. Where that is short they are read
+ * instead: mapped pages are the last to go. */
+static bool in_memory(const nb_run *run, const nb_tile *t)
+{
+    const nb_view *v = run->plan->tensor[t->tensor].src;
+    if (run->rows || run->short_of_memory || v->gather || v->order != NB_ROWS_PLAIN)
+        return false;
+    const nk_type *from = nk_type_get(v->t.type);
+    uint64_t row = row_bytes(from, run->cut[t->tensor].cols), piece = row_bytes(from, t->cols);
+    return nb_map_present(nb_weights_row(v, t->row, NULL) + row_bytes(from, t->col),
+                          (t->rows - 1) * row + piece);
+}
+
 /* Asking costs a look at every page, so only where tiles come from disk; what is gathered from the
  * mapping does not tell. */
 static void ask_ahead(const nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_t i)
@@ -385,6 +433,7 @@ static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
     size_t n = (size_t)nb_tile_bytes(run, &t);
     double start = nb_seconds();
     ask_ahead(run, ws, &t, i);
+    ws->mapped = in_memory(run, &t);
     nb_stats stats;
     nb_err err;
     nb_stats_clear(&stats);
@@ -417,5 +466,7 @@ void nb_run_work(void *arg, size_t begin, size_t end, int thread)
         if (i >= run->wave_end || !run_tile(run, &run->space[thread], i))
             break;
     }
-    nb_figures_flush(run, &run->space[thread]);
+    nb_workspace *ws = &run->space[thread];
+    if (nb_seconds() - ws->told_at > 1e-3 * NB_TALLY_MS)
+        nb_figures_flush(run, ws);
 }

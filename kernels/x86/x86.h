@@ -31,7 +31,7 @@ void nk_x86_gemm_amx(nk_ops *ops);      /* wide products of the same types */
 void nk_x86_gemm_bf16_amx(nk_ops *ops); /* all products of f16 and bf16 */
 void nk_x86_decode_avx2(nk_ops *ops);   /* rows to floats, equal to the C reference's */
 void nk_x86_decode_lattice_avx2(nk_ops *ops);
-void nk_x86_enc_avx2(nk_ops *ops);   /* activations; bytes equal to the C reference's */
+void nk_x86_enc_avx2(nk_ops *ops);        /* activations; bytes equal to the C reference's */
 void nk_x86_enc_halves_avx2(nk_ops *ops); /* straight from f16 and bf16 */
 void nk_x86_enc_halves_avx512(nk_ops *ops);
 void nk_x86_enc_k_avx2(nk_ops *ops); /* types whose scales are searched for, likewise */

@@ -1,10 +1,11 @@
 /* quantize [-t THREADS] [-r ROUNDS] MODEL [PRESET...] [--json]: how fast a model is quantized
  * beside what bounds it, in one run on one machine: reading the same mapped file and writing as
  * many bytes with fsync in the same folder, by as many threads. Each figure is the best of the
- * rounds, in which everything takes its turn: figures taken, not taken (in the other order every
- * second round), and llama-quantize where the environment variable LLAMA_QUANTIZE is its path; then
- * the two files are compared too. What figures cost is user time, the rest of a run is not touched
- * by them; it is told as a share of the whole.
+ * rounds, in which everything takes its turn, llama-quantize too where the environment variable
+ * LLAMA_QUANTIZE is its path; then the two files are compared. What figures cost is the time spent
+ * in them, which the linker's
+ * --wrap lets this file take, as a share of the run's CPU time: two whole runs differ by more from
+ * one time to the next.
  *
  * Rates count weights by wall time and by CPU time, which other programs disturb less; cycles come
  * from a chain of dependent steps timed in the same run. Output goes to the current folder. */
@@ -23,7 +24,7 @@
 #include "core/base/json.h"
 #include "core/base/str.h"
 #include "core/files/weights.h"
-#include "core/quant/run.h"
+#include "core/quant/tile.h"
 #include "kernels/cpu.h"
 #include "kernels/pool.h"
 
@@ -40,14 +41,14 @@ typedef struct setup {
 /* What one process did. */
 typedef struct cost {
     double seconds, cpu; /* wall; user and system of all threads */
-    double user;
-    double anonymous; /* bytes of its peak that are not pages of mapped files */
+    double figures;      /* seconds in them, of all threads */
+    double anonymous;    /* bytes of its peak that are not pages of mapped files */
 } cost;
 
 typedef struct result {
     const char *preset;
     uint64_t weights, bytes_in, bytes_out;
-    cost on, off, peer;
+    cost ours, peer;
     double read, write; /* bytes per second */
     double hertz;
     bool same; /* as the peer's file */
@@ -145,6 +146,64 @@ static double write_rate(uint64_t size, nk_pool *pool)
     return rate;
 }
 
+/* --- what figures take ----------------------------------------------------------------------- */
+
+enum { LINE = 64 };
+
+/* By workspace, each on a line of its own: one thread at a time uses it. */
+static struct {
+    _Alignas(LINE) uint64_t ns;
+    uint64_t calls;
+} figures[1024];
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void spent(const nb_run *run, const nb_workspace *ws, uint64_t start)
+{
+    size_t i = (size_t)(ws - run->space) % countof(figures);
+    figures[i].ns += now_ns() - start;
+    figures[i].calls++;
+}
+
+void __real_nb_figures_add(nb_run *run, nb_workspace *ws, const nb_strip *s, nb_stats *stats);
+void __real_nb_figures_flush(nb_run *run, nb_workspace *ws);
+void __wrap_nb_figures_add(nb_run *run, nb_workspace *ws, const nb_strip *s, nb_stats *stats);
+void __wrap_nb_figures_flush(nb_run *run, nb_workspace *ws);
+
+void __wrap_nb_figures_add(nb_run *run, nb_workspace *ws, const nb_strip *s, nb_stats *stats)
+{
+    uint64_t start = now_ns();
+    __real_nb_figures_add(run, ws, s, stats);
+    spent(run, ws, start);
+}
+
+void __wrap_nb_figures_flush(nb_run *run, nb_workspace *ws)
+{
+    uint64_t start = now_ns();
+    __real_nb_figures_flush(run, ws);
+    spent(run, ws, start);
+}
+
+/* Seconds in figures, less what a look at the clock takes. */
+static double figures_spent(void)
+{
+    enum { TIMES = 100000 };
+    uint64_t ns = 0, calls = 0, start = now_ns();
+    for (int i = 0; i < TIMES; i++)
+        now_ns();
+    double look = (double)(now_ns() - start) / TIMES;
+    for (size_t i = 0; i < countof(figures); i++) {
+        ns += figures[i].ns;
+        calls += figures[i].calls;
+    }
+    return 1e-9 * ((double)ns - look * (double)calls);
+}
+
 /* --- one quantize, in a process of its own --------------------------------------------------- */
 
 /* Peak resident set less what is mapped from files; 0 where /proc does not tell. */
@@ -164,8 +223,8 @@ static double anonymous_peak(void)
     return 1024 * (peak > file ? peak - file : 0);
 }
 
-static nb_status quantize(const setup *s, const char *preset, bool telemetry, result *out,
-                          double *anonymous, nb_err *err)
+static nb_status quantize(const setup *s, const char *preset, result *out, double *anonymous,
+                          nb_err *err)
 {
     nb_weights *w = NULL;
     nk_pool *pool = NULL;
@@ -173,8 +232,7 @@ static nb_status quantize(const setup *s, const char *preset, bool telemetry, re
     nb_recipe r;
     nb_plan plan = {0};
     nk_ops ops;
-    nb_quantize_options opt = {.force = true,
-                               .figures = telemetry ? NB_FIGURES_SAMPLE : NB_FIGURES_NONE};
+    nb_quantize_options opt = {.force = true, .figures = NB_FIGURES_SAMPLE};
     nk_ops_init(&ops, nk_cpu_detect());
     nb_recipe_init(&r, nb_preset_find(preset));
     nb_status st = nb_weights_open(&w, s->model, err);
@@ -200,7 +258,7 @@ static nb_status quantize(const setup *s, const char *preset, bool telemetry, re
 /* What a child reports through its pipe. */
 typedef struct told {
     result sizes;
-    double anonymous;
+    double anonymous, figures;
 } told;
 
 static void take(pid_t pid, double start, cost *best)
@@ -213,11 +271,9 @@ static void take(pid_t pid, double start, cost *best)
                  1e-6 * (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
     best->seconds = least(best->seconds, nb_now() - start);
     best->cpu = least(best->cpu, cpu);
-    best->user =
-        least(best->user, (double)use.ru_utime.tv_sec + 1e-6 * (double)use.ru_utime.tv_usec);
 }
 
-static void run_ours(const setup *s, bool telemetry, result *out, cost *best)
+static void run_ours(const setup *s, result *out, cost *best)
 {
     int ends[2];
     told t = {0};
@@ -227,8 +283,9 @@ static void run_ours(const setup *s, bool telemetry, result *out, cost *best)
     pid_t pid = fork();
     if (pid == 0) {
         nb_err err = {0};
-        if (quantize(s, out->preset, telemetry, &t.sizes, &t.anonymous, &err) != NB_OK)
+        if (quantize(s, out->preset, &t.sizes, &t.anonymous, &err) != NB_OK)
             die(err.msg);
+        t.figures = figures_spent();
         _exit(write(ends[1], &t, sizeof t) == sizeof t ? 0 : 1);
     }
     close(ends[1]);
@@ -240,6 +297,7 @@ static void run_ours(const setup *s, bool telemetry, result *out, cost *best)
     out->weights = t.sizes.weights;
     out->bytes_in = t.sizes.bytes_in;
     out->bytes_out = t.sizes.bytes_out;
+    best->figures = least(best->figures, t.figures);
     best->anonymous = t.anonymous > best->anonymous ? t.anonymous : best->anonymous;
 }
 
@@ -276,8 +334,7 @@ static bool files_equal(void)
 static void measure(const setup *s, nk_pool *pool, result *out)
 {
     for (int i = 0; i < s->rounds; i++) {
-        run_ours(s, i % 2 == 0, out, i % 2 ? &out->off : &out->on);
-        run_ours(s, i % 2 != 0, out, i % 2 ? &out->on : &out->off);
+        run_ours(s, out, &out->ours);
         if (s->peer) {
             run_peer(s, out);
             out->same = files_equal();
@@ -304,7 +361,7 @@ static double limit(const result *r)
 /* Share of a run that goes into its figures. */
 static double telemetry(const result *r)
 {
-    return (r->on.user - r->off.user) / r->off.cpu;
+    return r->ours.figures / r->ours.cpu;
 }
 
 static void number(nb_jout *j, const char *key, double v)
@@ -325,21 +382,21 @@ static void print_json(const setup *s, const result *r, size_t n)
     for (; n; n--, r++) {
         nb_jout_object(&j);
         nb_jout_key(&j, "preset"), nb_jout_str(&j, r->preset);
-        number(&j, "weights_per_s", (double)r->weights / r->on.seconds);
-        number(&j, "weights_per_cpu_s", (double)r->weights / r->on.cpu);
-        number(&j, "cycles_per_weight", r->on.cpu * r->hertz / (double)r->weights);
-        number(&j, "input_bytes_per_s", (double)r->bytes_in / r->on.seconds);
+        number(&j, "weights_per_s", (double)r->weights / r->ours.seconds);
+        number(&j, "weights_per_cpu_s", (double)r->weights / r->ours.cpu);
+        number(&j, "cycles_per_weight", r->ours.cpu * r->hertz / (double)r->weights);
+        number(&j, "input_bytes_per_s", (double)r->bytes_in / r->ours.seconds);
         number(&j, "read_bytes_per_s", r->read);
         number(&j, "write_bytes_per_s", r->write);
-        number(&j, "of_limit", limit(r) / r->on.seconds);
-        number(&j, "output_bytes_per_s", (double)r->bytes_out / r->on.seconds);
+        number(&j, "of_limit", limit(r) / r->ours.seconds);
+        number(&j, "output_bytes_per_s", (double)r->bytes_out / r->ours.seconds);
         number(&j, "telemetry", telemetry(r));
-        number(&j, "cpu_s", r->on.cpu);
-        number(&j, "peak_bytes", r->on.anonymous);
+        number(&j, "cpu_s", r->ours.cpu);
+        number(&j, "peak_bytes", r->ours.anonymous);
         if (s->peer) {
             number(&j, "peer_cpu_s", r->peer.cpu);
-            number(&j, "cpu_ratio", r->peer.cpu / r->on.cpu);
-            number(&j, "wall_ratio", r->peer.seconds / r->on.seconds);
+            number(&j, "cpu_ratio", r->peer.cpu / r->ours.cpu);
+            number(&j, "wall_ratio", r->peer.seconds / r->ours.seconds);
             nb_jout_key(&j, "same_bytes"), nb_jout_bool(&j, r->same);
         }
         nb_jout_object_end(&j);
@@ -356,18 +413,18 @@ static void print_line(const setup *s, const result *r)
 {
     char rate[4][16], peak[16];
     printf("%-8s %7.1f Mw/s %7.1f Mw/CPU s %6.1f cycles/w  in %s/s out %s/s (read %s/s, write "
-           "%s/s: %.2f of the limit)  telemetry %+.1f %%  peak %s",
-           r->preset, 1e-6 * (double)r->weights / r->on.seconds,
-           1e-6 * (double)r->weights / r->on.cpu, r->on.cpu * r->hertz / (double)r->weights,
-           nb_human_bytes(rate[0], (uint64_t)((double)r->bytes_in / r->on.seconds)),
-           nb_human_bytes(rate[3], (uint64_t)((double)r->bytes_out / r->on.seconds)),
+           "%s/s: %.2f of the limit)  telemetry %.2f %%  peak %s",
+           r->preset, 1e-6 * (double)r->weights / r->ours.seconds,
+           1e-6 * (double)r->weights / r->ours.cpu, r->ours.cpu * r->hertz / (double)r->weights,
+           nb_human_bytes(rate[0], (uint64_t)((double)r->bytes_in / r->ours.seconds)),
+           nb_human_bytes(rate[3], (uint64_t)((double)r->bytes_out / r->ours.seconds)),
            nb_human_bytes(rate[1], (uint64_t)r->read), nb_human_bytes(rate[2], (uint64_t)r->write),
-           limit(r) / r->on.seconds, 100 * telemetry(r),
-           nb_human_bytes(peak, (uint64_t)r->on.anonymous));
+           limit(r) / r->ours.seconds, 100 * telemetry(r),
+           nb_human_bytes(peak, (uint64_t)r->ours.anonymous));
     if (s->peer)
         printf("  llama-quantize %.1f CPU s against %.1f: %.1f times, %.1f by the clock, %s bytes",
-               r->peer.cpu, r->on.cpu, r->peer.cpu / r->on.cpu, r->peer.seconds / r->on.seconds,
-               r->same ? "the same" : "OTHER");
+               r->peer.cpu, r->ours.cpu, r->peer.cpu / r->ours.cpu,
+               r->peer.seconds / r->ours.seconds, r->same ? "the same" : "OTHER");
     printf("\n");
     fflush(stdout);
 }
