@@ -12,7 +12,7 @@
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
 #if defined(__AVX512BW__) && defined(__AVX512VL__)
-#define NK_SIGN_MASKS
+#define NK_GRID_AVX512
 #endif
 
 /* A super-block of x. */
@@ -34,7 +34,7 @@ typedef struct parts {
     _Alignas(32) uint16_t index[NK_SUPER_LEN / 4]; /* of points */
     _Alignas(32) int16_t scale32[8][2];            /* of 32 weights, twice */
     __m256i scale16;                               /* of 16, the even ones first */
-#if defined(NK_SIGN_MASKS)
+#if defined(NK_GRID_AVX512)
     _Alignas(32) uint32_t signs[8]; /* of 32, a bit a weight */
 #else
     __m256i signs; /* a bit a weight, words of 16 bits, the even ones first */
@@ -45,7 +45,7 @@ typedef struct parts {
 /* v: a bit a weight */
 NK_INLINE void put_signs(parts *p, __m256i v)
 {
-#if defined(NK_SIGN_MASKS)
+#if defined(NK_GRID_AVX512)
     _mm256_store_si256((__m256i *)(void *)p->signs, v);
 #else
     p->signs = even_words_first(v);

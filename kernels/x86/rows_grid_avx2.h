@@ -67,7 +67,7 @@ NK_INLINE __m256i by_bytes(const uint64_t *grid, const uint8_t *q, const int cou
 }
 
 /* Eight points of four weights. Gathering takes as long as the loads alone on CPUs with AVX-512. */
-#if defined(NK_SIGN_MASKS)
+#if defined(NK_GRID_AVX512)
 NK_INLINE __m256i gathered(const uint64_t *grid, __m256i i)
 {
     return _mm256_i32gather_epi32((const int *)(const void *)grid, i, sizeof *grid);
@@ -95,7 +95,7 @@ NK_INLINE __m256i eight_by_bytes(const uint64_t *grid, const uint8_t *q)
 #endif
 
 /* Group g of x, negative where a weight is. */
-#if defined(NK_SIGN_MASKS)
+#if defined(NK_GRID_AVX512)
 NK_INLINE __m256i signed_x(const int8_t *x, const parts *p, const int g)
 {
     __m256i v = load32(x + NK_LEN * g);
