@@ -76,48 +76,46 @@ bool nb_read_bytes(nb_cursor *c, uint64_t n, const uint8_t **out)
     return true;
 }
 
-static bool read_le(nb_cursor *c, unsigned n, uint64_t *out)
+/* Spelled out, so that compilers make one load of it. */
+static uint32_t le32(const uint8_t *p)
 {
-    const uint8_t *p;
-    if (!nb_read_bytes(c, n, &p))
-        return false;
-    uint64_t v = 0;
-    for (unsigned i = n; i-- > 0;)
-        v = v << 8 | p[i];
-    *out = v;
-    return true;
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
 bool nb_read_u8(nb_cursor *c, uint8_t *out)
 {
-    uint64_t v;
-    if (!read_le(c, 1, &v))
+    const uint8_t *p;
+    if (!nb_read_bytes(c, 1, &p))
         return false;
-    *out = (uint8_t)v;
+    *out = p[0];
     return true;
 }
 
 bool nb_read_u16(nb_cursor *c, uint16_t *out)
 {
-    uint64_t v;
-    if (!read_le(c, 2, &v))
+    const uint8_t *p;
+    if (!nb_read_bytes(c, 2, &p))
         return false;
-    *out = (uint16_t)v;
+    *out = (uint16_t)(p[0] | p[1] << 8);
     return true;
 }
 
 bool nb_read_u32(nb_cursor *c, uint32_t *out)
 {
-    uint64_t v;
-    if (!read_le(c, 4, &v))
+    const uint8_t *p;
+    if (!nb_read_bytes(c, 4, &p))
         return false;
-    *out = (uint32_t)v;
+    *out = le32(p);
     return true;
 }
 
 bool nb_read_u64(nb_cursor *c, uint64_t *out)
 {
-    return read_le(c, 8, out);
+    const uint8_t *p;
+    if (!nb_read_bytes(c, 8, &p))
+        return false;
+    *out = le32(p) | (uint64_t)le32(p + 4) << 32;
+    return true;
 }
 
 bool nb_read_f32(nb_cursor *c, float *out)
@@ -132,7 +130,7 @@ bool nb_read_f32(nb_cursor *c, float *out)
 bool nb_read_f64(nb_cursor *c, double *out)
 {
     uint64_t v;
-    if (!read_le(c, 8, &v))
+    if (!nb_read_u64(c, &v))
         return false;
     memcpy(out, &v, sizeof v);
     return true;

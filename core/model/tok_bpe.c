@@ -20,6 +20,7 @@ enum {
     MAX_PROBES = 256, /* a table this unlucky is seeded anew: merges may be hostile */
     MAX_SEEDS = 8,
     BMP = 0x10000,
+    AT_ONCE = 32, /* merges looked at together */
 };
 
 /* --- bytes as characters ------------------------------------------------------------------------
@@ -50,6 +51,10 @@ uint32_t nb_bpe_show(const uint8_t *spelling, uint32_t n, uint8_t *out)
     uint32_t used = 0;
     for (uint32_t at = 0; at < n;) {
         uint32_t cp;
+        if (spelling[at] > 0x20 && spelling[at] < 0x7f) { /* most are */
+            out[used++] = spelling[at++];
+            continue;
+        }
         size_t k = nb_utf8_next((const char *)spelling + at, n - at, &cp, NULL);
         int byte = k ? byte_of(cp) : -1;
         if (byte < 0) {
@@ -74,20 +79,30 @@ static bool plain(const nb_tok *t, int32_t id)
     return true;
 }
 
-int32_t nb_bpe_usable(const nb_tok *t, const uint8_t *spelling, size_t n)
+/* id is what t->words finds of the spelling. */
+static int32_t usable(const nb_tok *t, int32_t id, const uint8_t *spelling, size_t n)
 {
-    int32_t id = nb_spell_find(t, &t->words, spelling, n);
     if (id >= 0)
         return id;
     id = nb_spell_find(t, &t->specials, spelling, n);
     return id >= 0 && t->kind[id] == NB_PIECE_USER && plain(t, id) ? id : -1;
 }
 
-/* Slot of the pair, or the free one where it belongs; NULL after too many probes. */
-static nb_rank *slot_of(const nb_merges *m, int32_t left, int32_t right)
+int32_t nb_bpe_usable(const nb_tok *t, const uint8_t *spelling, size_t n)
+{
+    return usable(t, nb_spell_find(t, &t->words, spelling, n), spelling, n);
+}
+
+static uint32_t home_of(const nb_merges *m, int32_t left, int32_t right)
 {
     const int32_t key[2] = {left, right};
-    uint32_t at = (uint32_t)nb_tok_hash(m->seed, (const uint8_t *)key, sizeof key) & m->mask;
+    return (uint32_t)nb_tok_hash(m->seed, (const uint8_t *)key, sizeof key) & m->mask;
+}
+
+/* From its home on: slot of the pair, or the free one where it belongs; NULL after too many probes.
+ */
+static nb_rank *slot_from(const nb_merges *m, uint32_t at, int32_t left, int32_t right)
+{
     for (int probe = 0; probe < MAX_PROBES; probe++, at = (at + 1) & m->mask) {
         nb_rank *r = &m->slot[at];
         if (r->left < 0 || (r->left == left && r->right == right))
@@ -99,14 +114,22 @@ static nb_rank *slot_of(const nb_merges *m, int32_t left, int32_t right)
 /* Of equal merges the first counts. False: too many probes. */
 static bool fill(nb_merges *m, const nb_rank *list, uint32_t n)
 {
+    uint32_t home[AT_ONCE];
     for (uint64_t i = 0; i <= m->mask; i++)
         m->slot[i].left = -1;
-    for (uint32_t i = 0; i < n; i++) {
-        nb_rank *r = slot_of(m, list[i].left, list[i].right);
-        if (!r)
-            return false;
-        if (r->left < 0)
-            *r = list[i];
+    for (uint32_t k; n > 0; list += k, n -= k) {
+        k = n < AT_ONCE ? n : AT_ONCE;
+        for (uint32_t i = 0; i < k; i++) {
+            home[i] = home_of(m, list[i].left, list[i].right);
+            __builtin_prefetch(&m->slot[home[i]], 1);
+        }
+        for (uint32_t i = 0; i < k; i++) {
+            nb_rank *r = slot_from(m, home[i], list[i].left, list[i].right);
+            if (!r)
+                return false;
+            if (r->left < 0)
+                *r = list[i];
+        }
     }
     return true;
 }
@@ -126,21 +149,52 @@ static nb_status build_table(nb_merges *m, const nb_rank *list, uint32_t n, nb_e
     return nb_fail(err, NB_FORMAT, "tokenizer.ggml.merges: merges made to collide");
 }
 
-/* "left right" -> ids. False when the text can never need it: one of the three is no token. */
-static bool read_merge(const nb_tok *t, const char *s, size_t n, nb_str *joined, nb_rank *out)
+/* Some merges of the list on their way to ids: what is joined of each, what joins. */
+typedef struct batch {
+    nb_str joined; /* spellings of what comes of them, one behind the other */
+    nb_spelling whole[AT_ONCE], part[2 * AT_ONCE];
+    uint32_t rank[AT_ONCE];
+    uint32_t n;
+} batch;
+
+/* "left right"; without a space it is none. */
+static void batch_add(batch *b, const char *s, size_t n, uint32_t rank)
 {
     const char *space = n > 1 ? memchr(s + 1, ' ', n - 1) : NULL;
     if (!space)
-        return false;
+        return;
     size_t n_left = (size_t)(space - s);
-    nb_str_clear(joined);
-    nb_str_addn(joined, s, n_left);
-    nb_str_addn(joined, space + 1, n - n_left - 1);
-    const uint8_t *whole = (const uint8_t *)nb_str_c(joined);
-    out->left = nb_bpe_usable(t, whole, n_left);
-    out->right = nb_bpe_usable(t, whole + n_left, n - n_left - 1);
-    out->id = nb_bpe_usable(t, whole, n - 1);
-    return out->left >= 0 && out->right >= 0 && out->id >= 0;
+    b->part[2 * b->n] = (nb_spelling){.bytes = (const uint8_t *)s, .n = n_left};
+    b->part[2 * b->n + 1] = (nb_spelling){.bytes = (const uint8_t *)space + 1, .n = n - n_left - 1};
+    b->whole[b->n] = (nb_spelling){.n = n - 1};
+    b->rank[b->n++] = rank;
+    nb_str_addn(&b->joined, s, n_left);
+    nb_str_addn(&b->joined, space + 1, n - n_left - 1);
+}
+
+/* Those of the batch that text can need: all three are tokens. Appended to list[*n]. False: no
+ * memory. */
+static bool batch_end(batch *b, const nb_tok *t, nb_rank *list, uint32_t *n)
+{
+    if (b->joined.failed)
+        return false;
+    const uint8_t *joined = (const uint8_t *)nb_str_c(&b->joined);
+    for (uint32_t i = 0; i < b->n; joined += b->whole[i++].n)
+        b->whole[i].bytes = joined;
+    nb_spell_find_each(t, &t->words, b->whole, b->n);
+    nb_spell_find_each(t, &t->words, b->part, 2 * (size_t)b->n);
+    for (uint32_t i = 0; i < b->n; i++) {
+        const nb_spelling *w = &b->whole[i], *l = &b->part[2 * i], *r = l + 1;
+        nb_rank *out = &list[*n];
+        out->left = usable(t, l->id, l->bytes, l->n);
+        out->right = usable(t, r->id, r->bytes, r->n);
+        out->id = usable(t, w->id, w->bytes, w->n);
+        out->rank = b->rank[i];
+        *n += out->left >= 0 && out->right >= 0 && out->id >= 0;
+    }
+    nb_str_clear(&b->joined);
+    b->n = 0;
+    return true;
 }
 
 static nb_status read_merges(nb_tok *t, const nb_kvs *kvs, nb_err *err)
@@ -154,18 +208,21 @@ static nb_status read_merges(nb_tok *t, const nb_kvs *kvs, nb_err *err)
     nb_rank *list = nb_alloc(kv->n + 1, sizeof *list, "tokenizer", err);
     if (!list)
         return NB_NOMEM;
-    nb_str joined = {0};
+    batch b = {0};
     const uint8_t *at = NULL;
     const char *s;
     size_t len;
     uint32_t n = 0;
-    for (uint32_t i = 0; nb_kv_next_string(kv, &at, &s, &len); i++)
-        if (read_merge(t, s, len, &joined, &list[n]))
-            list[n++].rank = i;
-    nb_status st = joined.failed ? nb_fail(err, NB_NOMEM, "not enough memory for %llu merges",
-                                           (unsigned long long)kv->n)
-                                 : build_table(&t->merges, list, n, err);
-    nb_str_free(&joined);
+    bool room = true;
+    for (uint32_t i = 0; room && nb_kv_next_string(kv, &at, &s, &len); i++) {
+        batch_add(&b, s, len, i);
+        room = b.n < AT_ONCE || batch_end(&b, t, list, &n);
+    }
+    room = room && batch_end(&b, t, list, &n);
+    nb_status st = room ? build_table(&t->merges, list, n, err)
+                        : nb_fail(err, NB_NOMEM, "not enough memory for %llu merges",
+                                  (unsigned long long)kv->n);
+    nb_str_free(&b.joined);
     free(list);
     return st;
 }
@@ -199,7 +256,8 @@ bool nb_bpe_joins(const nb_tok *t, const uint8_t *text, const nb_symbol *left,
     (void)text;
     if (left->id < 0 || right->id < 0)
         return false;
-    const nb_rank *r = slot_of(&t->merges, left->id, right->id);
+    const nb_merges *m = &t->merges;
+    const nb_rank *r = slot_from(m, home_of(m, left->id, right->id), left->id, right->id);
     if (!r || r->left < 0)
         return false;
     *score = -(float)r->rank; /* exact: MAX_MERGES < 2^24 */

@@ -11,23 +11,8 @@ enum {
     MAX_PROBES = 256, /* a hash table this unlucky is seeded anew: vocabularies may be hostile */
     MAX_SEEDS = 8,
     MAX_SPECIAL = 256, /* bytes of a special token: bounds the work per byte of text */
+    AT_ONCE = 32,      /* spellings looked for together */
 };
-
-uint64_t nb_tok_hash(uint64_t seed, const uint8_t *bytes, size_t n)
-{
-    uint64_t h = seed ^ n * 0x9e3779b97f4a7c15u;
-    while (n > 0) {
-        uint64_t part = 0;
-        size_t k = n < 8 ? n : 8;
-        memcpy(&part, bytes, k);
-        h = (h ^ part) * 0xff51afd7ed558ccdu;
-        h ^= h >> 32;
-        bytes += k;
-        n -= k;
-    }
-    h *= 0xc4ceb9fe1a85ec53u;
-    return h ^ h >> 29;
-}
 
 static uint32_t spelling(const nb_tok *t, int32_t id, const uint8_t **bytes)
 {
@@ -35,10 +20,17 @@ static uint32_t spelling(const nb_tok *t, int32_t id, const uint8_t **bytes)
     return t->at[id + 1] - t->at[id];
 }
 
-/* Slot of the spelling, or the free one where it belongs; UINT32_MAX after too many probes. */
-static uint32_t slot_of(const nb_tok *t, const nb_spell *s, const uint8_t *bytes, size_t n)
+/* Where the search for a spelling begins. */
+static uint32_t home_of(const nb_spell *s, const uint8_t *bytes, size_t n)
 {
-    uint32_t at = (uint32_t)nb_tok_hash(s->seed, bytes, n) & s->mask;
+    return (uint32_t)nb_tok_hash(s->seed, bytes, n) & s->mask;
+}
+
+/* From its home on: slot of the spelling, or the free one where it belongs; UINT32_MAX after too
+ * many probes. */
+static uint32_t slot_from(const nb_tok *t, const nb_spell *s, uint32_t at, const uint8_t *bytes,
+                          size_t n)
+{
     for (int probe = 0; probe < MAX_PROBES; probe++, at = (at + 1) & s->mask) {
         if (s->slot[at] < 0)
             return at;
@@ -49,28 +41,63 @@ static uint32_t slot_of(const nb_tok *t, const nb_spell *s, const uint8_t *bytes
     return UINT32_MAX;
 }
 
-int32_t nb_spell_find(const nb_tok *t, const nb_spell *s, const uint8_t *bytes, size_t n)
+static int32_t find_from(const nb_tok *t, const nb_spell *s, uint32_t home, const uint8_t *bytes,
+                         size_t n)
 {
     if (n > s->max_len)
         return -1;
-    uint32_t at = slot_of(t, s, bytes, n);
+    uint32_t at = slot_from(t, s, home, bytes, n);
     return at == UINT32_MAX ? -1 : s->slot[at];
+}
+
+int32_t nb_spell_find(const nb_tok *t, const nb_spell *s, const uint8_t *bytes, size_t n)
+{
+    return n > s->max_len ? -1 : find_from(t, s, home_of(s, bytes, n), bytes, n);
+}
+
+void nb_spell_find_each(const nb_tok *t, const nb_spell *s, nb_spelling *each, size_t n)
+{
+    uint32_t home[AT_ONCE];
+    for (size_t k; n > 0; each += k, n -= k) {
+        k = n < AT_ONCE ? n : AT_ONCE;
+        for (size_t i = 0; i < k; i++) {
+            home[i] = home_of(s, each[i].bytes, each[i].n);
+            __builtin_prefetch(&s->slot[home[i]]);
+        }
+        for (size_t i = 0; i < k; i++)
+            __builtin_prefetch(&t->at[s->slot[home[i]] < 0 ? 0 : s->slot[home[i]]]);
+        for (size_t i = 0; i < k; i++)
+            __builtin_prefetch(t->text + t->at[s->slot[home[i]] < 0 ? 0 : s->slot[home[i]]]);
+        for (size_t i = 0; i < k; i++)
+            each[i].id = find_from(t, s, home[i], each[i].bytes, each[i].n);
+    }
 }
 
 static bool fill(nb_spell *s, const nb_tok *t, unsigned kinds)
 {
+    uint32_t home[AT_ONCE];
+    const uint8_t *bytes;
     memset(s->slot, 0xff, ((size_t)s->mask + 1) * sizeof *s->slot);
-    for (uint32_t id = 0; id < t->n; id++) {
-        const uint8_t *bytes;
-        uint32_t n = spelling(t, (int32_t)id, &bytes);
-        if (n == 0 || !(kinds >> t->kind[id] & 1))
-            continue;
-        uint32_t at = slot_of(t, s, bytes, n);
-        if (at == UINT32_MAX)
-            return false;
-        s->slot[at] = (int32_t)id;
-        if (n > s->max_len)
-            s->max_len = n;
+    for (uint32_t from = 0, end; from < t->n; from = end) {
+        end = t->n - from < AT_ONCE ? t->n : from + AT_ONCE;
+        for (uint32_t id = from; id < end; id++) {
+            if (!(kinds >> t->kind[id] & 1))
+                continue;
+            uint32_t n = spelling(t, (int32_t)id, &bytes);
+            home[id - from] = home_of(s, bytes, n);
+            __builtin_prefetch(&s->slot[home[id - from]], 1);
+        }
+        for (uint32_t id = from; id < end; id++) {
+            uint32_t n = spelling(t, (int32_t)id, &bytes);
+            if (n == 0 || !(kinds >> t->kind[id] & 1))
+                continue;
+            uint32_t at = slot_from(t, s, home[id - from], bytes, n);
+            if (at == UINT32_MAX)
+                return false;
+            s->slot[at] = (int32_t)id;
+            if (n > s->max_len)
+                s->max_len = n;
+        }
     }
     return true;
 }

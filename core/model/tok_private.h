@@ -5,6 +5,8 @@
 #ifndef NIBBLE_TOK_PRIVATE_H
 #define NIBBLE_TOK_PRIVATE_H
 
+#include <string.h>
+
 #include "core/model/tok.h"
 #include "core/model/tok_pre.h"
 
@@ -99,6 +101,14 @@ struct nb_tok {
 
 /* -1: not held. */
 int32_t nb_spell_find(const nb_tok *t, const nb_spell *s, const uint8_t *bytes, size_t n);
+typedef struct nb_spelling {
+    const uint8_t *bytes; /* borrowed */
+    size_t n;
+    int32_t id; /* found; -1: not held */
+} nb_spelling;
+/* The id of each, as nb_spell_find tells it, several times sooner: what one waits for of memory,
+ * a table's place, the piece there, is asked for by many before the first needs it. */
+void nb_spell_find_each(const nb_tok *t, const nb_spell *s, nb_spelling *each, size_t n);
 /* Tables over the kinds given as bits (1 << NB_PIECE_*); the last of equal spellings is found. */
 nb_status nb_spell_build(nb_spell *s, const nb_tok *t, unsigned kinds, nb_err *err);
 /* Fills sorted and starts. strip: white space behind them is left out, but for the oldest three. */
@@ -106,7 +116,37 @@ nb_status nb_specials_build(nb_tok *t, bool strip, nb_err *err);
 /* The longest special that text[0..len) begins with; NULL: none. Without `all` user-defined only.
  */
 const nb_special *nb_special_at(const nb_tok *t, const uint8_t *text, size_t len, bool all);
-uint64_t nb_tok_hash(uint64_t seed, const uint8_t *bytes, size_t n);
+
+/* n bytes, 1..7, as a number: two loads that may overlap instead of a call of memcpy. */
+static inline uint64_t nb_few_bytes(const uint8_t *bytes, size_t n)
+{
+    uint32_t low, high;
+    if (n < 4)
+        return bytes[0] | (uint64_t)bytes[n / 2] << n / 2 * 8 |
+               (uint64_t)bytes[n - 1] << (n - 1) * 8;
+    memcpy(&low, bytes, 4);
+    memcpy(&high, bytes + n - 4, 4);
+    return low | (uint64_t)high << (n - 4) * 8;
+}
+
+static inline uint64_t nb_tok_mix(uint64_t h, uint64_t part)
+{
+    h = (h ^ part) * 0xff51afd7ed558ccdu;
+    return h ^ h >> 32;
+}
+
+static inline uint64_t nb_tok_hash(uint64_t seed, const uint8_t *bytes, size_t n)
+{
+    uint64_t h = seed ^ n * 0x9e3779b97f4a7c15u, part;
+    for (; n >= sizeof part; bytes += sizeof part, n -= sizeof part) {
+        memcpy(&part, bytes, sizeof part);
+        h = nb_tok_mix(h, part);
+    }
+    if (n > 0)
+        h = nb_tok_mix(h, nb_few_bytes(bytes, n));
+    h *= 0xc4ceb9fe1a85ec53u;
+    return h ^ h >> 29;
+}
 
 /* Fills t from GGUF keys; what it made is nb_tok_close's even after a failure. */
 nb_status nb_tok_load(nb_tok *t, const nb_kvs *kvs, nb_err *err);
