@@ -13,6 +13,8 @@ static const double SPARE = 8000;     /* bytes that frames may be ahead of their
 static const double LONGEST = 1;      /* seconds such a frame waits at most */
 static const double LAST_WORDS = 0.8; /* seconds jobs get when a signal ends the program */
 static const double TRY_AGAIN = 0.05; /* seconds until a terminal that takes nothing is asked */
+static const double SHARE = 0.0025; /* of all processors' time that frames nobody asked for take */
+static const double SLOWEST = 0.1;  /* seconds between such frames at most */
 static const double ECHO = 1.0 / 120; /* the same after a key: a held one cannot flood */
 enum { KEYS_PER_PASS = 512, EVENTS_PER_PASS = 256 };
 
@@ -91,14 +93,35 @@ static void sleep_until_something(ui_app *app, double seconds)
 typedef struct pacer {
     double drawn; /* when the last frame was */
     double ahead; /* bytes written that the screen's rate did not cover by then */
+    double cost;  /* seconds of the processor that a frame takes */
     bool asked;   /* a key waits to be answered */
 } pacer;
 
-/* Seconds from the last frame to the next. */
-static double pause_of(const pacer *p, double rate)
+static double most(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+static double least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+/* Seconds from the last frame to the next. Where few processors answer, a frame is missed by them:
+ * the cells it compares are in memory again, as weights have gone through all caches since. */
+static double pause_of(const pacer *p, double rate, int threads)
 {
     double owed = rate > 0 ? (p->ahead - SPARE) / rate : 0;
-    return p->asked ? ECHO : owed < FRAME ? FRAME : owed < LONGEST ? owed : LONGEST;
+    double dear = least(p->cost / (SHARE * threads), SLOWEST);
+    return p->asked ? ECHO : most(most(FRAME, dear), least(owed, LONGEST));
+}
+
+/* Of this thread. */
+static double busy_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 static void count(pacer *p, double now, double rate, size_t written)
@@ -113,13 +136,15 @@ static void count(pacer *p, double now, double rate, size_t written)
 static double draw(ui_app *app, pacer *p, double next)
 {
     double rate = ui_app_current(app)->row->rate;
-    double pause = pause_of(p, rate), since = nb_now() - p->drawn;
+    double pause = pause_of(p, rate, app->threads), since = nb_now() - p->drawn;
     if (!app->dirty)
         return next;
     if (since < pause)
         return pause - since;
+    double begin = busy_seconds();
     ui_app_draw(app);
     bool taken = ui_term_flush(app->term, &app->canvas);
+    p->cost += (busy_seconds() - begin - p->cost) / 8; /* of the last few */
     count(p, nb_now(), rate, taken ? ui_term_written(app->term) : 0);
     app->dirty = app->dirty || !taken; /* state is a snapshot: nothing is lost by skipping */
     return taken ? next : TRY_AGAIN;
