@@ -1,0 +1,90 @@
+/* Few queries and keys of q8_0, sixteen rows at once: keys are turned and multiplied in registers.
+ * Queries come as two digits of eight bits each, keys less -128 as bytes without a sign. Included
+ * by attn_avx512.c alone. */
+#ifndef NIBBLE_X86_ATTN_FEW_AVX512_H
+#define NIBBLE_X86_ATTN_FEW_AVX512_H
+
+#if defined(NK_ATTN_STRIPS) && defined(__AVX512VNNI__)
+
+/* A block of a query: code = 256 high + low. */
+typedef struct query_digits {
+    int8_t high[NK_LEN], low[NK_LEN];
+    int32_t less; /* -128 times the sum of codes */
+    float step;
+} query_digits;
+
+static void digits_of(const nk_attn_code *c, query_digits *to)
+{
+    const __m256i order = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15));
+    __m512i q = _mm512_loadu_si512(c->code);
+    __m512i sum = _mm512_madd_epi16(q, _mm512_set1_epi16(1));
+    __m512i high = _mm512_srai_epi16(_mm512_add_epi16(q, _mm512_set1_epi16(128)), 8);
+    store32(to->low, _mm256_shuffle_epi8(_mm512_cvtepi16_epi8(q), order));
+    store32(to->high, _mm256_shuffle_epi8(_mm512_cvtepi16_epi8(high), order));
+    to->less = -128 * _mm512_reduce_add_epi32(sum);
+    to->step = c->step;
+}
+
+NK_INLINE __m512i four_digits(const int8_t *p)
+{
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return _mm512_set1_epi32(four);
+}
+
+/* One block of sixteen keys as words less -128: added to their scores. */
+NK_INLINE void score_block(const query_digits *q, const __m512i word[8], __m512 scale, bool first,
+                           float score[LANES])
+{
+    __m512i low = _mm512_set1_epi32(q->less), high = _mm512_setzero_si512();
+#pragma GCC unroll 8
+    for (int w = 0; w < 8; w++) {
+        low = _mm512_dpbusd_epi32(low, word[w], four_digits(q->low + 4 * w));
+        high = _mm512_dpbusd_epi32(high, word[w], four_digits(q->high + 4 * w));
+    }
+    __m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(high, 8), low));
+    __m512 before = first ? _mm512_setzero_ps() : _mm512_loadu_ps(score);
+    scale = _mm512_mul_ps(scale, _mm512_set1_ps(q->step));
+    _mm512_storeu_ps(score, _mm512_fmadd_ps(sum, scale, before));
+}
+
+/* Scores of n queries at q with positions [begin, high) of a span, to weight [n, SPAN]. */
+static void score_q8_0(const nk_ops *ops, const nk_attn *a, size_t first, const float *const *q,
+                       size_t n, size_t begin, size_t high, float *weight, float *keys,
+                       float *plain)
+{
+    const size_t dim = a->head_dim, blocks = dim / NK_LEN, each = LANES / (2 * blocks);
+    query_digits *digits = (query_digits *)(void *)keys;
+    uint16_t *scales = (uint16_t *)(void *)plain;
+    ahead soon = rows_behind(a, first + begin, true);
+    for (size_t k = 0; k < n; k++)
+        for (size_t b = 0; b < blocks; b++)
+            digits_of((const nk_attn_code *)(const void *)q[k] + b, digits + k * blocks + b);
+    for (size_t p = begin; p < high; p += LANES) {
+        size_t stride;
+        bytes *row = rows_at(ops, a, (bytes *)a->k + first * a->k_stride, p, high,
+                             plain + LANES / 2 * dim, &stride);
+        sixteen r = sixteen_rows(row + offsetof(nk_block_q8_0, qs), stride);
+        scales_of(row, stride, LANES, blocks, LANES, scales);
+        for (size_t b = 0; b < blocks; b++) {
+            NK_UNSET __m512i word[8];
+#pragma GCC unroll 2
+            for (int h = 0; h < 2; h++) {
+                ask_for(&soon, each);
+                turn_words(&r, word + 4 * h);
+                skip(&r, h ? sizeof(nk_block_q8_0) - 16 : 16);
+            }
+#pragma GCC unroll 8
+            for (int w = 0; w < 8; w++)
+                word[w] = _mm512_xor_si512(word[w], _mm512_set1_epi8(-128));
+            __m512 scale = _mm512_cvtph_ps(load32(scales + b * LANES));
+            for (size_t k = 0; k < n; k++)
+                score_block(digits + k * blocks + b, word, scale, b == 0, weight + k * SPAN + p);
+        }
+        ask_for(&soon, LANES - 2 * blocks * each);
+    }
+}
+
+#endif
+#endif
