@@ -75,14 +75,17 @@ typedef struct weight_codes {
     size_t blocks, begin, end; /* whole strips that hold what any row sees */
 } weight_codes;
 
-/* Scales of positions [low, high) of a span to d. */
+/* Scales of positions [low, high) of a span, from an even one, to d. Half of what is read soon is
+ * asked for here, the other half while codes are read. */
 static void scales_by_block(bytes *row, size_t stride, size_t low, size_t high, size_t blocks,
-                            float *d, uint16_t *spare)
+                            float *d, uint16_t *spare, ahead *soon)
 {
-    for (size_t p = low; p < high; p++, row += stride)
+    for (size_t p = low; p < high; p++, row += stride) {
+        ask_for(soon, p % 2);
 #pragma GCC unroll 4
         for (size_t b = 0; b < blocks; b++)
             memcpy(spare + b * SPAN + p, row + b * sizeof(nk_block_q8_0), sizeof *spare);
+    }
     for (size_t b = 0; b < blocks; b++)
         for (size_t p = low / LANES * LANES; p < high; p += LANES)
             lanes_store(d + b * SPAN + p, kv_floats((bytes *)spare, b * SPAN + p, KV_F16));
@@ -150,7 +153,7 @@ static void value_pairs(bytes *row, size_t stride, size_t low, size_t high, size
         const nk_block_q8_0 *a = (const nk_block_q8_0 *)(const void *)row;
         const nk_block_q8_0 *b = (const void *)next_row(row, p, high, stride);
         float *to = values + p / 2 * WIDE;
-        ask_for(soon, 2);
+        ask_for_next(soon);
         for (size_t i = 0; i < dim; i += LANES) {
             lane_ints two =
                 pair_codes(a[i / NK_LEN].qs + i % NK_LEN, b[i / NK_LEN].qs + i % NK_LEN);
@@ -205,7 +208,6 @@ NK_INLINE void mix_codes(const code_mixing *m, size_t b, size_t r, ahead *soon, 
         const nk_block_q8_0 *one = (const nk_block_q8_0 *)(const void *)row;
         const nk_block_q8_0 *two = (const void *)next_row(row, p, m->high, m->stride);
         ask_for_next(soon);
-        ask_for_next(soon);
 #pragma GCC unroll 4
         for (int x = 0; x < blocks; x++) {
             NK_UNSET lane_ints pair[SUMS];
@@ -257,15 +259,15 @@ NK_INLINE void mix_all_codes(const code_mixing *m, size_t r, size_t dim, ahead *
     }
 }
 
-static void mix_few_codes(const code_mixing *m, size_t rows, size_t dim, ahead soon)
+static void mix_few_codes(const code_mixing *m, size_t rows, size_t dim, ahead *soon)
 {
     size_t r = 0;
     for (; CODED > 2 && r + 4 <= rows; r += 4)
-        mix_all_codes(m, r, dim, &soon, CODED);
+        mix_all_codes(m, r, dim, soon, CODED);
     for (; r + 2 <= rows; r += 2)
-        mix_all_codes(m, r, dim, &soon, 2);
+        mix_all_codes(m, r, dim, soon, 2);
     for (; r < rows; r++)
-        mix_all_codes(m, r, dim, &soon, 1);
+        mix_all_codes(m, r, dim, soon, 1);
 }
 
 #endif

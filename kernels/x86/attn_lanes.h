@@ -389,7 +389,7 @@ static void unpack_q8_0(const share *s, size_t low, size_t high)
     bytes *v = (bytes *)a->v + first * a->v_stride;
     ahead soon = rows_behind(a, first, false);
     scales_by_block(v, a->v_stride, even, high, a->head_dim / NK_LEN,
-                    scales_behind(s->values, a->head_dim), (uint16_t *)(void *)s->rest);
+                    scales_behind(s->values, a->head_dim), (uint16_t *)(void *)s->rest, &soon);
     value_pairs(v, a->v_stride, even, high, a->head_dim, s->values, &soon);
 }
 
@@ -410,13 +410,14 @@ static void mix_q8_0(const share *s, const float *w, const size_t *from, const s
         .begin = low / WIDE * WIDE,
         .end = (high + WIDE - 1) / WIDE * WIDE,
     };
+    ahead soon = rows_behind(a, s->span * SPAN + even, false);
     if (s->few)
         scales_by_block(v, a->v_stride, even, high, blocks, scales_behind(s->values, dim),
-                        (uint16_t *)(void *)plain);
+                        (uint16_t *)(void *)plain, &soon);
     encode_weights(&c, w, n, from, to);
     if (s->few) {
         const code_mixing m = {v, a->v_stride, even, high, dim, &c, mix};
-        mix_few_codes(&m, n, dim, rows_behind(a, s->span * SPAN + even, false));
+        mix_few_codes(&m, n, dim, &soon);
         return;
     }
     for (size_t b = 0; b < blocks; b++) {
