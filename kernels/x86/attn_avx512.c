@@ -113,7 +113,7 @@ NK_INLINE void in_order(lane_ints low, lane_ints high, lane_ints out[2])
 #define NK_ATTN_MIXED        8
 #define NK_ATTN_SHORT        128
 #define NK_ATTN_CODED        4
-#define NK_ATTN_TURNS_CODES  /* score_q8_0 */
+#define NK_ATTN_DIRECTLY     /* score_directly of attn_few_avx512.h */
 #define NK_ATTN_BLOCKS(rows) ((rows) <= 2 ? 4 : 2)
 #include "kernels/x86/attn_unpack.h"
 

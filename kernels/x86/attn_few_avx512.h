@@ -1,6 +1,6 @@
-/* Few queries and keys of q8_0, sixteen rows at once: keys are turned and multiplied in registers.
- * Queries come as two digits of eight bits each, keys less -128 as bytes without a sign. Included
- * by attn_avx512.c alone. */
+/* Few queries and keys, sixteen rows at once. Keys of q8_0 are turned and multiplied in registers:
+ * queries come as two digits of eight bits each, keys less -128 as bytes without a sign. Floats of
+ * 16 bits are turned and widened where they are multiplied. Included by attn_avx512.c alone. */
 #ifndef NIBBLE_X86_ATTN_FEW_AVX512_H
 #define NIBBLE_X86_ATTN_FEW_AVX512_H
 
@@ -84,6 +84,94 @@ static void score_q8_0(const nk_ops *ops, const nk_attn *a, size_t first, const 
         }
         ask_for(&soon, LANES - 2 * blocks * each);
     }
+}
+
+/* --- floats of 16 bits -------------------------------------------------------------------------
+ */
+
+enum { FEW_ROWS = 4, FEW_STRIPS = 4 };
+
+/* Chains of sums as in product() of attn_lanes.h. */
+NK_INLINE void half_product(const float *const *q, const uint16_t *keys, size_t dim, float *out,
+                            const int rows, const int strips, const int mode)
+{
+    NK_UNSET __m512 sum[FEW_ROWS][FEW_STRIPS];
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int x = 0; x < strips; x++)
+            sum[r][x] = _mm512_setzero_ps();
+    for (size_t i = 0; i < dim; i++, keys += WIDE) {
+        NK_UNSET __m512 column[FEW_STRIPS];
+#pragma GCC unroll 4
+        for (int x = 0; x < strips; x++)
+            column[x] = kv_floats((bytes *)(keys + (size_t)x * WIDE * dim), 0, mode);
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; r++) {
+            __m512 one = _mm512_set1_ps(q[r][i]);
+#pragma GCC unroll 4
+            for (int x = 0; x < strips; x++)
+                sum[r][x] = _mm512_fmadd_ps(one, column[x], sum[r][x]);
+        }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int x = 0; x < strips; x++)
+            _mm512_storeu_ps(out + r * SPAN + x * WIDE, sum[r][x]);
+}
+
+NK_INLINE void half_rows(const float *const *q, size_t n, const uint16_t *keys, size_t dim,
+                         float *out, const int strips, const int mode)
+{
+    for (; n >= 4; n -= 4, q += 4, out += 4 * SPAN)
+        half_product(q, keys, dim, out, 4, strips, mode);
+    if (n == 3)
+        half_product(q, keys, dim, out, 3, strips, mode);
+    else if (n == 2)
+        half_product(q, keys, dim, out, 2, strips, mode);
+    else if (n == 1)
+        half_product(q, keys, dim, out, 1, strips, mode);
+}
+
+/* As score_q8_0. */
+NK_INLINE void score_halves(const nk_ops *ops, const nk_attn *a, size_t first,
+                            const float *const *q, size_t n, size_t begin, size_t high,
+                            float *weight, float *keys, float *plain, const int mode)
+{
+    const size_t dim = a->head_dim, strip = WIDE * dim;
+    uint16_t *half = (uint16_t *)(void *)keys;
+    bytes *k = (bytes *)a->k + first * a->k_stride;
+    ahead soon = rows_behind(a, first + begin, true);
+    for (size_t p = begin; p < high; p += FEW_STRIPS * WIDE) {
+        size_t left = (high - p + WIDE - 1) / WIDE, count = left < FEW_STRIPS ? left : FEW_STRIPS;
+        for (size_t s = 0; s < count; s++) {
+            size_t stride;
+            bytes *row = rows_at(ops, a, k, p + s * WIDE, high, plain, &stride);
+            turned_halves(row, stride, dim, half + s * strip, &soon);
+        }
+        if (count == FEW_STRIPS)
+            half_rows(q, n, half, dim, weight + p, FEW_STRIPS, mode);
+        for (size_t s = 0; s < count && count < FEW_STRIPS; s++)
+            half_rows(q, n, half + s * strip, dim, weight + p + s * WIDE, 1, mode);
+    }
+}
+
+/* False: keys of this type are to be unpacked first. */
+static bool score_directly(const nk_ops *ops, const nk_attn *a, size_t first, const float *const *q,
+                           size_t n, size_t begin, size_t high, float *weight, float *keys,
+                           float *plain)
+{
+    const int mode = kv_mode(a->k_type);
+    if (mode == KV_Q8_0)
+        score_q8_0(ops, a, first, q, n, begin, high, weight, keys, plain);
+    else if (mode == KV_F16)
+        score_halves(ops, a, first, q, n, begin, high, weight, keys, plain, KV_F16);
+    else if (mode == KV_BF16)
+        score_halves(ops, a, first, q, n, begin, high, weight, keys, plain, KV_BF16);
+    else
+        return false;
+    return true;
 }
 
 #endif

@@ -96,24 +96,29 @@ NK_INLINE sixteen last_bytes(bytes *row, size_t stride, size_t from, size_t to,
     return sixteen_rows(rest[0], sizeof rest[0]);
 }
 
-/* Elements of floats of 16 bits, all of them: out[i * WIDE + lane], by way of spare. */
-NK_INLINE void keys_of_halves(bytes *row, size_t stride, size_t dim, float *out,
-                              float *spare_floats, const int mode, ahead *soon)
+/* Elements of floats of 16 bits, all of them, as they are: out[i * WIDE + lane]. */
+static void turned_halves(bytes *row, size_t stride, size_t dim, uint16_t *out, ahead *soon)
 {
     const size_t steps = dim / 8, each = steps ? LANES / steps : 0;
-    uint16_t *spare = (uint16_t *)(void *)spare_floats;
     sixteen r = sixteen_rows(row, stride);
     for (size_t i = 0; i < steps; i++) {
         ask_for(soon, each);
-        turn_halves(&r, spare + 8 * i * WIDE);
+        turn_halves(&r, out + 8 * i * WIDE);
         skip(&r, 16);
     }
     if (steps * 8 < dim) {
         NK_UNSET unsigned char rest[LANES][16];
         r = last_bytes(row, stride, steps * 16, dim * 2, rest);
-        turn_halves(&r, spare + steps * 8 * WIDE);
+        turn_halves(&r, out + steps * 8 * WIDE);
     }
     ask_for(soon, LANES - steps * each);
+}
+
+/* Widened, by way of spare. */
+NK_INLINE void keys_of_halves(bytes *row, size_t stride, size_t dim, float *out, float *spare,
+                              const int mode, ahead *soon)
+{
+    turned_halves(row, stride, dim, (uint16_t *)(void *)spare, soon);
 #pragma GCC unroll 4
     for (size_t i = 0; i < dim; i++)
         _mm512_storeu_ps(out + i * WIDE, kv_floats((bytes *)spare, i * WIDE, mode));

@@ -232,11 +232,9 @@ static void score_few(const nk_ops *ops, const nk_attn *a, size_t first, const f
                       size_t n, size_t begin, size_t high, float *weight, float *keys, float *plain)
 {
     size_t dim = a->head_dim, step = dim > NK_ATTN_SHORT ? 32 : 64; /* positions */
-#if defined(NK_ATTN_TURNS_CODES)
-    if (a->k_type == NK_Q8_0) {
-        score_q8_0(ops, a, first, q, n, begin, high, weight, keys, plain);
+#if defined(NK_ATTN_DIRECTLY)
+    if (score_directly(ops, a, first, q, n, begin, high, weight, keys, plain))
         return;
-    }
 #endif
     for (size_t p = begin; p < high; p += step) {
         size_t count = high - p < step ? high - p : step;
