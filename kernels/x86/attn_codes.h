@@ -75,6 +75,7 @@ typedef struct weight_codes {
     size_t blocks, begin, end; /* whole strips that hold what any row sees */
 } weight_codes;
 
+#if !defined(NK_ATTN_DIRECTLY)
 /* Scales of positions [low, high) of a span, from an even one, to d. Half of what is read soon is
  * asked for here, the other half while codes are read. */
 static void scales_by_block(bytes *row, size_t stride, size_t low, size_t high, size_t blocks,
@@ -90,6 +91,7 @@ static void scales_by_block(bytes *row, size_t stride, size_t low, size_t high, 
         for (size_t p = low / LANES * LANES; p < high; p += LANES)
             lanes_store(d + b * SPAN + p, kv_floats((bytes *)spare, b * SPAN + p, KV_F16));
 }
+#endif
 
 /* Only those that positions [from, to) have. */
 NK_INLINE lanes only_seen(const float *v, size_t i, size_t from, size_t to)

@@ -6,6 +6,37 @@
 
 #if defined(NK_ATTN_STRIPS) && defined(__AVX512VNNI__)
 
+/* Where the first n of sixteen rows are; the last of them stands in for the others. */
+NK_INLINE __m512i places(size_t stride, size_t n)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i j = _mm512_min_epi32(lane, _mm512_set1_epi32(n < LANES ? (int)n - 1 : LANES - 1));
+    return _mm512_mullo_epi32(j, _mm512_set1_epi32((int)stride));
+}
+
+/* The scales of the blocks of q8_0 there: a gather takes two codes along. */
+NK_INLINE __m512 scales_there(bytes *block, __m512i at)
+{
+    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_i32gather_epi32(at, block, 1)));
+}
+
+/* Scales of positions [low, high) of a span, from an even one, to d, and what is read soon. */
+static void scales_by_block(bytes *row, size_t stride, size_t low, size_t high, size_t blocks,
+                            float *d, uint16_t *spare, ahead *soon)
+{
+    size_t n = LANES - low % LANES; /* up to a strip's end */
+    (void)spare;
+    for (size_t p = low; p < high; p += n, row += n * stride, n = LANES) {
+        __m512i at = places(stride, high - p < n ? high - p : n);
+        ask_for(soon, LANES / 2);
+        for (size_t b = 0; b < blocks; b++) {
+            __mmask16 in = (__mmask16)((1u << n) - 1);
+            _mm512_mask_storeu_ps(d + b * SPAN + p, in,
+                                  scales_there(row + b * sizeof(nk_block_q8_0), at));
+        }
+    }
+}
+
 /* A block of a query: code = 256 high + low. */
 typedef struct query_digits {
     int8_t high[NK_LEN], low[NK_LEN];
@@ -56,17 +87,15 @@ static void score_q8_0(const nk_ops *ops, const nk_attn *a, size_t first, const 
 {
     const size_t dim = a->head_dim, blocks = dim / NK_LEN, each = LANES / (2 * blocks);
     query_digits *digits = (query_digits *)(void *)keys;
-    uint16_t *scales = (uint16_t *)(void *)plain;
     ahead soon = rows_behind(a, first + begin, true);
     for (size_t k = 0; k < n; k++)
         for (size_t b = 0; b < blocks; b++)
             digits_of((const nk_attn_code *)(const void *)q[k] + b, digits + k * blocks + b);
     for (size_t p = begin; p < high; p += LANES) {
         size_t stride;
-        bytes *row = rows_at(ops, a, (bytes *)a->k + first * a->k_stride, p, high,
-                             plain + LANES / 2 * dim, &stride);
+        bytes *row = rows_at(ops, a, (bytes *)a->k + first * a->k_stride, p, high, plain, &stride);
+        __m512i at = places(stride, LANES);
         sixteen r = sixteen_rows(row + offsetof(nk_block_q8_0, qs), stride);
-        scales_of(row, stride, LANES, blocks, LANES, scales);
         for (size_t b = 0; b < blocks; b++) {
             NK_UNSET __m512i word[8];
 #pragma GCC unroll 2
@@ -78,7 +107,7 @@ static void score_q8_0(const nk_ops *ops, const nk_attn *a, size_t first, const 
 #pragma GCC unroll 8
             for (int w = 0; w < 8; w++)
                 word[w] = _mm512_xor_si512(word[w], _mm512_set1_epi8(-128));
-            __m512 scale = _mm512_cvtph_ps(load32(scales + b * LANES));
+            __m512 scale = scales_there(row + b * sizeof(nk_block_q8_0), at);
             for (size_t k = 0; k < n; k++)
                 score_block(digits + k * blocks + b, word, scale, b == 0, weight + k * SPAN + p);
         }

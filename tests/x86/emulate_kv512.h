@@ -120,6 +120,36 @@ EMU int emu_reduce_add_epi32(__m512i v)
     return x[0];
 }
 
+/* VPMOVDW: low halves. */
+EMU __m256i emu_cvtepi32_epi16(__m512i v)
+{
+    int16_t from[32], to[16];
+    __m256i out;
+    memcpy(from, &v, sizeof from);
+    for (int i = 0; i < 16; i++)
+        to[i] = from[2 * i];
+    memcpy(&out, to, sizeof out);
+    return out;
+}
+
+EMU __m512i emu_i32gather_epi32(__m512i at, const void *p, int scale)
+{
+    int32_t index[16], to[16];
+    memcpy(index, &at, sizeof index);
+    for (int i = 0; i < 16; i++)
+        memcpy(to + i, (const char *)p + (ptrdiff_t)index[i] * scale, sizeof *to);
+    return emu_loadu_si512(to);
+}
+
+EMU void emu_mask_storeu_ps(float *p, __mmask16 m, __m512 v)
+{
+    float x[16];
+    memcpy(x, &v, sizeof x);
+    for (int i = 0; i < 16; i++)
+        if (m >> i & 1)
+            p[i] = x[i];
+}
+
 /* VSCALEFPS: a 2^floor(b), rounded once; for b within float's exponents, and what is no number. */
 EMU __m512 emu_scalef_ps(__m512 a, __m512 b)
 {
@@ -159,8 +189,12 @@ EMU __m512 emu_zextps128_ps512(__m128 v)
 #define _mm512_permutex2var_epi64   emu_permutex2var_epi64
 #define _mm512_reduce_max_epi32     emu_reduce_max_epi32
 #define _mm512_reduce_add_epi32     emu_reduce_add_epi32
-#define _mm512_scalef_ps            emu_scalef_ps
-#define _mm512_zextps128_ps512      emu_zextps128_ps512
+#define _mm512_cvtepi32_epi16       emu_cvtepi32_epi16
+#undef _mm512_i32gather_epi32
+#define _mm512_i32gather_epi32 emu_i32gather_epi32
+#define _mm512_mask_storeu_ps  emu_mask_storeu_ps
+#define _mm512_scalef_ps       emu_scalef_ps
+#define _mm512_zextps128_ps512 emu_zextps128_ps512
 
 #endif
 #endif
