@@ -1,8 +1,44 @@
 #include "kernels/attn.h"
 #include "kernels/ops.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
+
+#include "kernels/scale.h"
+
+/* The greatest magnitude becomes NK_ATTN_CODE. As bits, magnitudes compare like whole numbers, and
+ * what is no number is the greatest: no code then, but a step that says so. */
+static nk_attn_code code_of(const float x[NK_ATTN_BLOCK])
+{
+    nk_attn_code c;
+    int32_t most = 0;
+    for (int i = 0; i < NK_ATTN_BLOCK; i++) {
+        int32_t size = (int32_t)(nk_f32_bits(x[i]) & 0x7fffffffu);
+        most = size > most ? size : most;
+    }
+    c.step = nk_bits_f32((uint32_t)most) / NK_ATTN_CODE;
+    float inverse = c.step >= FLT_MIN ? 1 / c.step : 0;
+    for (int i = 0; i < NK_ATTN_BLOCK; i += 4) {
+        c.code[i] = (int16_t)nk_nearest(x[i] * inverse);
+        c.code[i + 1] = (int16_t)nk_nearest(x[i + 2] * inverse);
+        c.code[i + 2] = (int16_t)nk_nearest(x[i + 1] * inverse);
+        c.code[i + 3] = (int16_t)nk_nearest(x[i + 3] * inverse);
+    }
+    return c;
+}
+
+void nk_attn_encode(float *q, size_t n, size_t head_dim)
+{
+    for (size_t at = 0; at < n; at += head_dim) {
+        unsigned char *to = (unsigned char *)(q + at);
+        for (size_t i = 0; i < head_dim; i += NK_ATTN_BLOCK) {
+            nk_attn_code c = code_of(q + at + i); /* before its place is written to */
+            memcpy(to, &c, sizeof c);
+            to += sizeof c;
+        }
+    }
+}
 
 void nk_attn_spans(const nk_attn *a, size_t *from, size_t *to)
 {
@@ -128,6 +164,18 @@ void nk_attn_join_c(nk_attn_state *into, const nk_attn_state *from, size_t n, si
     }
 }
 
+/* A query that nk_attn_encode has been at, as floats. */
+static const float *plain_query(const float *q, float *to, size_t dim)
+{
+    for (size_t i = 0; i < dim; i += NK_ATTN_BLOCK) {
+        nk_attn_code c;
+        memcpy(&c, (const unsigned char *)q + i / NK_ATTN_BLOCK * sizeof c, sizeof c);
+        for (size_t j = 0; j < NK_ATTN_BLOCK; j++)
+            to[i + j] = c.step * (float)c.code[j % 4 % 3 ? j ^ 3 : j];
+    }
+    return to;
+}
+
 /* Scores of one row against positions [from, to) of a span become their exponentials. */
 static void weigh(const nk_attn *a, const float *q, const float *k, size_t from, size_t to,
                   float *weight, float *max, float *sum)
@@ -156,7 +204,7 @@ void nk_attn_span_c(const nk_ops *ops, const nk_attn *a, size_t span, nk_attn_st
     size_t dim = a->head_dim, first = span * NK_ATTN_SPAN, end = a->pos + a->n_query;
     size_t n = end - first < NK_ATTN_SPAN ? end - first : NK_ATTN_SPAN, from, to;
     float *k = scratch, *v = k + NK_ATTN_SPAN * dim, *mix = v + NK_ATTN_SPAN * dim;
-    float *weight = mix + dim, max, sum;
+    float *weight = mix + dim, *plain = weight + NK_ATTN_SPAN, max, sum;
     for (size_t p = 0; p < n; p++) {
         ops->decode[a->k_type]((const char *)a->k + (first + p) * a->k_stride, k + p * dim, dim);
         ops->decode[a->v_type]((const char *)a->v + (first + p) * a->v_stride, v + p * dim, dim);
@@ -165,6 +213,7 @@ void nk_attn_span_c(const nk_ops *ops, const nk_attn *a, size_t span, nk_attn_st
         if (!nk_attn_sees(a, r, span, &from, &to))
             continue;
         const float *q = a->q + r / a->group * a->q_stride + r % a->group * dim;
+        q = a->k_type == NK_Q8_0 ? plain_query(q, plain, dim) : q;
         weigh(a, q, k, from, to, weight, &max, &sum);
         for (size_t i = 0; i < dim; i++) {
             double total = 0;

@@ -16,14 +16,25 @@
 enum {
     NK_ATTN_BLOCK = 32, /* a head of a cache in blocks consists of this many values, several times
                          */
-    NK_ATTN_SPAN = 128, /* positions */
-    NK_ATTN_LANES = 16, /* rows of scratch are whole multiples of this long */
+    NK_ATTN_CODE = 127 * 256 + 127, /* the greatest code: two digits with signs */
+    NK_ATTN_SPAN = 128,             /* positions */
+    NK_ATTN_LANES = 16,             /* rows of scratch are whole multiples of this long */
 };
 
 typedef struct nk_ops nk_ops;
 
+/* A block of a query as it meets keys of q8_0: products of codes are summed exactly, one fma by
+ * step * d adds the block to the score. 16 bits, since the keys' own 8 are error enough. Of every
+ * four values the second and third trade places: signed bytes become 16 bits as even and odd ones.
+ */
+typedef struct nk_attn_code {
+    float step;
+    int16_t code[NK_ATTN_BLOCK];
+} nk_attn_code;
+
 typedef struct nk_attn {
-    const float *q;    /* row (t, g) at q + t*q_stride + g*head_dim: [head_dim] */
+    const float *q;    /* row (t, g) at q + t*q_stride + g*head_dim: [head_dim] floats, or what
+                          nk_attn_encode made of them where keys are q8_0 */
     float *out;        /* likewise, with out_stride */
     size_t q_stride;   /* floats */
     size_t out_stride; /* floats */
@@ -72,6 +83,9 @@ static inline bool nk_attn_sees(const nk_attn *a, size_t r, size_t span, size_t 
     return *from < *to;
 }
 
+/* Rows of queries, n values in all, into blocks: in place, each row of head_dim floats begins where
+ * it did. Only where keys are q8_0. */
+void nk_attn_encode(float *q, size_t n, size_t head_dim);
 /* Spans [*from, *to) that any row sees. */
 void nk_attn_spans(const nk_attn *a, size_t *from, size_t *to);
 /* Floats of a state of so many rows, and of scratch for nk_attn_run with at most so many rows. */

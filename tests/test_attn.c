@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "core/model/session.h"
+#include "kernels/blocks.h"
+#include "kernels/fp.h"
 #include "kernels/ops.h"
 #include "tests/arch_rows.h"
 #include "tests/check.h"
@@ -16,11 +18,12 @@ enum { MAX_POS = 700, MAX_DIM = 128, MAX_ROWS = 42, STRIDE = 4 * MAX_DIM + 16 };
 
 static const nk_type_id cache_types[] = {NK_F32, NK_F16, NK_BF16, NK_Q8_0, NK_Q4_0};
 
-/* A cache of one KV head, what its rows decode to, and queries. */
+/* A cache of one KV head, what its rows decode to, and queries; qf: as keys meet them. */
 typedef struct cache {
     unsigned char k[MAX_POS * STRIDE], v[MAX_POS * STRIDE];
     float kf[MAX_POS * MAX_DIM], vf[MAX_POS * MAX_DIM];
-    float q[MAX_ROWS * MAX_DIM], out[MAX_ROWS * MAX_DIM + 1], other[MAX_ROWS * MAX_DIM + 1];
+    float q[MAX_ROWS * MAX_DIM], qf[MAX_ROWS * MAX_DIM], out[MAX_ROWS * MAX_DIM + 1],
+        other[MAX_ROWS * MAX_DIM + 1];
     float sink[MAX_ROWS];
 } cache;
 
@@ -35,12 +38,32 @@ static void fill_rows(test_rng *r, const nk_type *t, unsigned char *rows, float 
     }
 }
 
+/* Encodes queries where keys of this type want that. */
+static void prepare_queries(cache *c, nk_type_id kt, size_t dim)
+{
+    size_t n = countof(c->q) / dim * dim;
+    memcpy(c->qf, c->q, sizeof c->q);
+    if (kt != NK_Q8_0)
+        return;
+    nk_attn_encode(c->q, n, dim);
+    for (size_t i = 0; i < n; i++) {
+        static const size_t place[] = {0, 2, 1, 3};
+        nk_attn_code b;
+        memcpy(&b, (char *)(c->q + i / dim * dim) + i % dim / NK_ATTN_BLOCK * sizeof b, sizeof b);
+        double v = (double)b.step * b.code[i % NK_ATTN_BLOCK / 4 * 4 + place[i % 4]];
+        check(fabs(v - (double)c->qf[i]) <= (double)b.step * 0.51, "query %zu: %g, encoded %g", i,
+              (double)c->qf[i], v);
+        c->qf[i] = (float)v;
+    }
+}
+
 static nk_attn set_up(cache *c, test_rng *r, nk_type_id kt, nk_type_id vt, size_t dim)
 {
     fill_rows(r, nk_type_get(kt), c->k, c->kf, dim);
     fill_rows(r, nk_type_get(vt), c->v, c->vf, dim);
     for (size_t i = 0; i < countof(c->q); i++)
         c->q[i] = test_normal(r);
+    prepare_queries(c, kt, dim);
     for (size_t i = 0; i < countof(c->sink); i++)
         c->sink[i] = 2 * test_normal(r);
     return (nk_attn){.q = c->q,
@@ -76,7 +99,7 @@ static void exact_weights(const cache *c, const nk_attn *a, size_t r, double *p,
     for (size_t k = *from; k < *to; k++) {
         double s = 0;
         for (size_t i = 0; i < a->head_dim; i++)
-            s += (double)a->q[r * a->head_dim + i] * (double)c->kf[k * MAX_DIM + i];
+            s += (double)c->qf[r * a->head_dim + i] * (double)c->kf[k * MAX_DIM + i];
         p[k] = s * (double)a->scale;
         if (a->cap > 0)
             p[k] = (double)a->cap * tanh(p[k] / (double)a->cap);
@@ -89,6 +112,27 @@ static void exact_weights(const cache *c, const nk_attn *a, size_t r, double *p,
         sum += p[k] = exp(p[k] - max);
     for (size_t k = *from; k < *to; k++)
         p[k] /= sum;
+}
+
+/* Half a step of the weights of values of q8_0, which are codes within a span: times what it is
+ * multiplied by, element i of row r. */
+static double step_error(const cache *c, const nk_attn *a, const double *p, size_t from, size_t to,
+                         size_t i)
+{
+    double total = 0;
+    for (size_t k = from; a->v_type == NK_Q8_0 && k < to;) {
+        size_t end = (k / NK_ATTN_SPAN + 1) * NK_ATTN_SPAN;
+        double weight = 0, scale = 0, codes = 0;
+        for (; k < to && k < end; k++) {
+            nk_block_q8_0 b;
+            memcpy(&b, c->v + k * STRIDE + i / NK_ATTN_BLOCK * sizeof b, sizeof b);
+            weight = fmax(weight, p[k]);
+            scale = fmax(scale, (double)nk_f16_to_f32(b.d));
+            codes += abs(b.qs[i % NK_ATTN_BLOCK]);
+        }
+        total += 0.51 * weight * scale / NK_ATTN_CODE * codes;
+    }
+    return total;
 }
 
 static void check_exact(const cache *c, const nk_attn *a, const char *level)
@@ -104,7 +148,8 @@ static void check_exact(const cache *c, const nk_attn *a, const char *level)
                 size += fabs(p[k] * (double)c->vf[k * MAX_DIM + i]);
             }
             double got = (double)a->out[r * a->head_dim + i];
-            check(fabs(got - sum) <= 32 * (double)FLT_EPSILON * size,
+            double most = 32 * (double)FLT_EPSILON * size + step_error(c, a, p, from, to, i);
+            check(fabs(got - sum) <= most,
                   "%s %s/%s dim %zu pos %zu group %zu window %zu cap %g: row %zu [%zu] %g, exact "
                   "%g",
                   level, nk_type_get(a->k_type)->name, nk_type_get(a->v_type)->name, a->head_dim,

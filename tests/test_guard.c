@@ -126,6 +126,8 @@ static void check_attention_at_guard(const test_level *lv, size_t n_pos, size_t 
     memset(k, 0x31, bytes);
     memset(v, 0x31, bytes);
     memset(q, 0x31, queries * dim * 4);
+    if (kv == NK_Q8_0)
+        nk_attn_encode(q, queries * dim, dim);
     nk_attn a = {.q = q,
                  .out = out,
                  .q_stride = dim,

@@ -43,6 +43,8 @@ static void place(const nb_step *p, size_t j, size_t h, size_t n)
     if (j >= p->first) {
         finish_row(s, p->l, q, h * group, n * group, NB_ATTN_Q_BIAS, NB_ATTN_Q_NORM);
         rotate(p, q + h * group * dim, n * group, j);
+        if (s->k_type == NK_Q8_0)
+            nk_attn_encode(q + h * group * dim, n * group * dim, dim);
     }
     finish_row(s, p->l, k, h, n, NB_ATTN_K_BIAS, NB_ATTN_K_NORM);
     rotate(p, k + h * dim, n, j);

@@ -50,9 +50,11 @@ struct nb_session {
     uint32_t n_ctx, n_batch;
     nk_type_id k_type, v_type;
     size_t k_row, v_row; /* bytes of one position of one layer: [n_head_kv, head_dim] */
-    uint8_t *kv;         /* [n_seq][n_layer]{K [n_ctx][k_row], V [n_ctx][v_row]}; owned */
-    void *scratch;       /* owned; everything below points into it */
-    float *x;            /* [n_batch, n_embd] residual stream */
+    uint8_t *kv;       /* [n_seq][n_layer]{K [n_ctx][k_row], V [n_ctx][v_row]}: a row begins with a
+                          line of memory where its length allows it */
+    void *cache;       /* owned; kv points into it */
+    void *scratch;     /* owned; everything below points into it */
+    float *x;          /* [n_batch, n_embd] residual stream */
     float *norm;       /* [n_batch, n_embd] normed input of a block, then the dense ffn's output */
     float *out;        /* [n_batch, n_embd] output of attention and experts; where no block needs
                           both, it is norm */

@@ -183,15 +183,16 @@ nb_status nb_session_open(nb_session **out, const nb_model *m, const nk_ops *ops
                       .attn_row = (size_t)p.attn_row,
                       .parts_row = (size_t)p.parts_row,
                       .scratch_bytes = p.scratch_bytes};
-    s->kv = nb_alloc(p.kv_bytes, 1, "KV cache", NULL);
+    s->cache = nb_alloc(p.kv_bytes + ALIGN, 1, "KV cache", NULL);
     s->scratch = nb_alloc(p.scratch_bytes, 1, "scratch", NULL);
-    if (!s->kv || !s->scratch) {
+    if (!s->cache || !s->scratch) {
         nb_session_close(&s);
         return nb_fail(err, NB_NOMEM,
                        "context of %u tokens: no memory for %" PRIu64
                        " bytes of KV cache and %" PRIu64 " bytes of scratch",
                        p.n_ctx, p.kv_bytes, p.scratch_bytes);
     }
+    s->kv = (uint8_t *)s->cache + ALIGN - (uintptr_t)s->cache % ALIGN;
     place_scratch(s, &p);
     choose_turns(s);
     *out = s;
@@ -208,7 +209,7 @@ void nb_session_close(nb_session **sp)
     nb_session *s = *sp;
     if (!s)
         return;
-    free(s->kv);
+    free(s->cache);
     free(s->scratch);
     free(s->thin);
     free(s);

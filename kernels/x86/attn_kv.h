@@ -17,8 +17,8 @@ enum {
 
 typedef const unsigned char bytes;
 
-/* How a cached row is read: floats and q8_0 are widened in registers, anything else is decoded
- * by its type first. */
+/* How a cached row is read: floats are widened in registers, and so are values of q8_0; its keys
+ * become codes of 16 bits. Anything else is decoded by its type first. */
 enum { KV_F32, KV_F16, KV_BF16, KV_Q8_0, KV_DECODED };
 
 static int kv_mode(nk_type_id type)
@@ -28,6 +28,55 @@ static int kv_mode(nk_type_id type)
            : type == NK_BF16 ? KV_BF16
            : type == NK_Q8_0 ? KV_Q8_0
                              : KV_DECODED;
+}
+
+/* Floats that the codes of a strip of keys take, two to a lane; their blocks' scales follow, one a
+ * lane. */
+static size_t codes_size(size_t dim)
+{
+    return dim / 2 * WIDE;
+}
+
+/* Rows that are read soon: asked for one after the other while others are read. */
+typedef struct ahead {
+    const char *row;
+    size_t stride, size, left;
+} ahead;
+
+NK_INLINE void ask_for_next(ahead *rows)
+{
+    __asm__("" : "+m"(*rows)); /* registers are for those that are read */
+    if (!rows->left)
+        return;
+    for (size_t i = 0; i < rows->size; i += LINE)
+        _mm_prefetch(rows->row + i, _MM_HINT_T1);
+    rows->row += rows->stride;
+    rows->left--;
+}
+
+static size_t row_size(const nk_type *t, size_t dim)
+{
+    return dim / t->block_len * t->block_size;
+}
+
+/* Keys or values from position `first` on, as many positions later as are AHEAD bytes. */
+static ahead rows_behind(const nk_attn *a, size_t first, bool keys)
+{
+    const size_t size = row_size(nk_type_get(keys ? a->k_type : a->v_type), a->head_dim);
+    const size_t end = a->pos + a->n_query, from = first + (AHEAD + size - 1) / size;
+    const size_t stride = keys ? a->k_stride : a->v_stride;
+    return (ahead){
+        .row = from < end ? (const char *)(keys ? a->k : a->v) + from * stride : NULL,
+        .stride = stride,
+        .size = size,
+        .left = from < end ? end - from : 0,
+    };
+}
+
+NK_INLINE void ask_for(ahead *rows, size_t n)
+{
+    for (; n > 0; n--)
+        ask_for_next(rows);
 }
 
 /* Elements i.. of a row of floats, one a lane. */

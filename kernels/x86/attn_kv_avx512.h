@@ -21,26 +21,47 @@ NK_INLINE lanes kv_floats(bytes *row, size_t i, const int mode)
     return _mm512_loadu_ps((const float *)(const void *)(row + 4 * i));
 }
 
-/* Codes times the scale of their block. */
-NK_INLINE lanes kv_codes(const int8_t *q, lanes scale)
+/* Sixteen rows, by fours: addresses that one instruction can add up. */
+typedef struct sixteen {
+    bytes *at[4];
+    size_t stride, three; /* strides */
+} sixteen;
+
+NK_INLINE sixteen sixteen_rows(bytes *row, size_t stride)
 {
-    return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load16(q))), scale);
+    sixteen r = {.stride = stride, .three = 3 * stride};
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++, row += 4 * stride)
+        r.at[k] = row;
+    __asm__("" : "+r"(r.at[1]), "+r"(r.at[2]), "+r"(r.at[3]), "+r"(r.three));
+    return r;
+}
+
+NK_INLINE void skip(sixteen *r, size_t n)
+{
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++)
+        r->at[k] += n;
+}
+
+NK_INLINE __m128i some_of(const sixteen *r, int k, int j)
+{
+    return load16(r->at[k] + (j == 3 ? r->three : (size_t)j * r->stride));
 }
 
 /* 16 bytes of rows j, j + 4, j + 8 and j + 12. */
-NK_INLINE __m512i four_rows(bytes *const row[LANES], size_t j, size_t at)
+NK_INLINE __m512i four_rows(const sixteen *r, int j)
 {
-    __m512i v = _mm512_broadcast_i32x4(load16(row[j] + at));
-    v = _mm512_mask_broadcast_i32x4(v, 0x00f0, load16(row[j + 4] + at));
-    v = _mm512_mask_broadcast_i32x4(v, 0x0f00, load16(row[j + 8] + at));
-    return _mm512_mask_broadcast_i32x4(v, 0xf000, load16(row[j + 12] + at));
+    __m512i v = _mm512_broadcast_i32x4(some_of(r, 0, j));
+    v = _mm512_mask_broadcast_i32x4(v, 0x00f0, some_of(r, 1, j));
+    v = _mm512_mask_broadcast_i32x4(v, 0x0f00, some_of(r, 2, j));
+    return _mm512_mask_broadcast_i32x4(v, 0xf000, some_of(r, 3, j));
 }
 
 /* Of 16 bytes of every row the four words: out[w] has that of row k in lane k. */
-NK_INLINE void turn_words(bytes *const row[LANES], size_t at, __m512i out[4])
+NK_INLINE void turn_words(const sixteen *r, __m512i out[4])
 {
-    __m512i a = four_rows(row, 0, at), b = four_rows(row, 1, at);
-    __m512i c = four_rows(row, 2, at), d = four_rows(row, 3, at);
+    __m512i a = four_rows(r, 0), b = four_rows(r, 1), c = four_rows(r, 2), d = four_rows(r, 3);
     __m512i low = _mm512_unpacklo_epi32(a, b), more = _mm512_unpacklo_epi32(c, d);
     out[0] = _mm512_unpacklo_epi64(low, more);
     out[1] = _mm512_unpackhi_epi64(low, more);
@@ -51,11 +72,10 @@ NK_INLINE void turn_words(bytes *const row[LANES], size_t at, __m512i out[4])
 }
 
 /* And the eight halves: out[h * WIDE + k]. */
-NK_INLINE void turn_halves(bytes *const row[LANES], size_t at, uint16_t *out)
+NK_INLINE void turn_halves(const sixteen *r, uint16_t *out)
 {
     const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
-    __m512i a = four_rows(row, 0, at), b = four_rows(row, 1, at);
-    __m512i c = four_rows(row, 2, at), d = four_rows(row, 3, at);
+    __m512i a = four_rows(r, 0), b = four_rows(r, 1), c = four_rows(r, 2), d = four_rows(r, 3);
 #pragma GCC unroll 2
     for (int h = 0; h < 2; h++, out += 4 * WIDE) {
         __m512i ab = h ? _mm512_unpackhi_epi16(a, b) : _mm512_unpacklo_epi16(a, b);
@@ -66,84 +86,90 @@ NK_INLINE void turn_halves(bytes *const row[LANES], size_t at, uint16_t *out)
     }
 }
 
-/* The last bytes of every row, fewer than 16, zero-filled, and where they are. */
-NK_INLINE void last_bytes(bytes *const row[LANES], size_t from, size_t to,
-                          unsigned char rest[LANES][16], bytes *at[LANES])
+/* The last bytes of every row, fewer than 16, zero-filled. */
+NK_INLINE sixteen last_bytes(bytes *row, size_t stride, size_t from, size_t to,
+                             unsigned char rest[LANES][16])
 {
     memset(rest, 0, LANES * sizeof rest[0]);
-    for (int k = 0; k < LANES; k++) {
-        memcpy(rest[k], row[k] + from, to - from);
-        at[k] = rest[k];
-    }
+    for (int k = 0; k < LANES; k++, row += stride)
+        memcpy(rest[k], row + from, to - from);
+    return sixteen_rows(rest[0], sizeof rest[0]);
 }
 
-/* Elements of floats of 16 bits, all of them: out[i * WIDE + lane], by way of spare. */
-NK_INLINE void keys_of_halves(bytes *const row[LANES], size_t dim, float *out, float *spare_floats,
-                              const int mode)
+/* Elements of floats of 16 bits, all of them, as they are: out[i * WIDE + lane]. */
+static void turned_halves(bytes *row, size_t stride, size_t dim, uint16_t *out, ahead *soon)
 {
-    const size_t whole = dim / 8 * 8;
-    uint16_t *spare = (uint16_t *)(void *)spare_floats;
-    for (size_t i = 0; i < whole; i += 8)
-        turn_halves(row, 2 * i, spare + i * WIDE);
-    if (whole < dim) {
-        NK_UNSET unsigned char rest[LANES][16];
-        NK_UNSET bytes *at[LANES];
-        last_bytes(row, 2 * whole, 2 * dim, rest, at);
-        turn_halves(at, 0, spare + whole * WIDE);
+    const size_t steps = dim / 8, each = steps ? LANES / steps : 0;
+    sixteen r = sixteen_rows(row, stride);
+    for (size_t i = 0; i < steps; i++) {
+        ask_for(soon, each);
+        turn_halves(&r, out + 8 * i * WIDE);
+        skip(&r, 16);
     }
+    if (steps * 8 < dim) {
+        NK_UNSET unsigned char rest[LANES][16];
+        r = last_bytes(row, stride, steps * 16, dim * 2, rest);
+        turn_halves(&r, out + steps * 8 * WIDE);
+    }
+    ask_for(soon, LANES - steps * each);
+}
+
+/* Widened, by way of spare. */
+NK_INLINE void keys_of_halves(bytes *row, size_t stride, size_t dim, float *out, float *spare,
+                              const int mode, ahead *soon)
+{
+    turned_halves(row, stride, dim, (uint16_t *)(void *)spare, soon);
+#pragma GCC unroll 4
     for (size_t i = 0; i < dim; i++)
         _mm512_storeu_ps(out + i * WIDE, kv_floats((bytes *)spare, i * WIDE, mode));
 }
 
-static void keys_of_floats(bytes *const row[LANES], size_t dim, float *out)
+static void keys_of_floats(bytes *row, size_t stride, size_t dim, float *out, ahead *soon)
 {
-    const size_t whole = dim / 4 * 4;
+    const size_t steps = dim / 4;
+    ask_for(soon, LANES);
     NK_UNSET __m512i word[4];
-    for (size_t i = 0; i < whole; i += 4) {
-        turn_words(row, 4 * i, word);
+    sixteen r = sixteen_rows(row, stride);
+    for (size_t i = 0; i < steps; i++) {
+        turn_words(&r, word);
 #pragma GCC unroll 4
         for (size_t w = 0; w < 4; w++)
-            _mm512_storeu_si512(out + (i + w) * WIDE, word[w]);
+            _mm512_storeu_si512(out + (4 * i + w) * WIDE, word[w]);
+        skip(&r, 16);
     }
-    if (whole < dim) {
+    if (steps * 4 < dim) {
         NK_UNSET unsigned char rest[LANES][16];
-        NK_UNSET bytes *at[LANES];
-        last_bytes(row, 4 * whole, 4 * dim, rest, at);
-        turn_words(at, 0, word);
-        memcpy(out + whole * WIDE, word, (dim - whole) * sizeof *word);
+        r = last_bytes(row, stride, steps * 16, dim * 4, rest);
+        turn_words(&r, word);
+        memcpy(out + steps * 4 * WIDE, word, (dim - steps * 4) * sizeof *word);
     }
 }
 
-/* Byte t of each 32 bits, times 2^24. */
-NK_INLINE __m512i byte_on_top(__m512i v, const int t)
+/* Two pairs of codes, even and odd, are turned at a time, as they lie in memory. */
+static void keys_of_q8_0(bytes *row, size_t stride, size_t dim, float *out, const uint16_t *scales,
+                         ahead *soon)
 {
-    const char z = (char)0x80, b = (char)t;
-    const __m512i pick = _mm512_broadcast_i32x4(
-        _mm_setr_epi8(z, z, z, b, z, z, z, b + 4, z, z, z, b + 8, z, z, z, b + 12));
-    return _mm512_shuffle_epi8(v, pick);
-}
-
-/* Codes are turned four at a time, as they lie in memory; 2^24 comes off with the scale, exactly.
- */
-static void keys_of_q8_0(bytes *const row[LANES], size_t dim, float *out, const uint16_t *scales)
-{
-    const __m512 down = _mm512_set1_ps(0x1p-24f);
-    for (size_t b = 0; b < dim / NK_LEN; b++, out += NK_LEN * WIDE) {
-        __m512 scale = _mm512_mul_ps(_mm512_cvtph_ps(load32(scales + b * LANES)), down);
+    const size_t blocks = dim / NK_LEN, each = LANES / (2 * blocks);
+    float *step = out + codes_size(dim);
+    sixteen r = sixteen_rows(row + offsetof(nk_block_q8_0, qs), stride);
+    for (size_t b = 0; b < blocks; b++, out += NK_LEN / 2 * WIDE) {
+        _mm512_storeu_ps(step + b * WIDE, _mm512_cvtph_ps(load32(scales + b * LANES)));
 #pragma GCC unroll 2
         for (size_t h = 0; h < 2; h++) {
             NK_UNSET __m512i word[4];
-            turn_words(row, b * sizeof(nk_block_q8_0) + offsetof(nk_block_q8_0, qs) + 16 * h, word);
+            ask_for(soon, each);
+            turn_words(&r, word);
 #pragma GCC unroll 4
-            for (size_t w = 0; w < 4; w++)
-#pragma GCC unroll 4
-                for (int t = 0; t < 4; t++) {
-                    __m512 code = _mm512_cvtepi32_ps(byte_on_top(word[w], t));
-                    _mm512_storeu_ps(out + (16 * h + 4 * w + (size_t)t) * WIDE,
-                                     _mm512_mul_ps(code, scale));
-                }
+            for (size_t w = 0; w < 4; w++) {
+                float *to = out + (8 * h + 2 * w) * WIDE;
+                __m512i even = _mm512_slli_epi16(word[w], 8);
+                _mm512_storeu_si512(to, _mm512_srai_epi16(even, 8));
+                _mm512_storeu_si512(to + WIDE, _mm512_srai_epi16(word[w], 8));
+            }
+            skip(&r, h ? sizeof(nk_block_q8_0) - 16 : 16);
         }
     }
+    ask_for(soon, LANES - 2 * blocks * each);
 }
 
 #endif

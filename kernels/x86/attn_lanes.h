@@ -15,11 +15,15 @@
 #include <math.h>
 
 enum {
-    PARTS = WIDE / LANES, /* vectors of a strip */
-    ROWS = 6,             /* times those of NK_ATTN_STRIPS(rows) strips: sums under way */
-    FEW = 8,              /* rows for which nothing is unpacked but what is used at once */
-    MOST = 4 * 2,         /* vectors side by side */
+    PARTS = WIDE / LANES,         /* vectors of a strip */
+    ROWS = 6,                     /* times those of NK_ATTN_STRIPS(rows) strips: sums under way */
+    FEW = 8,                      /* rows for which nothing is unpacked but what is used at once */
+    MOST = 4 * 2,                 /* vectors side by side */
+    CODED = NK_ATTN_CODED,        /* rows that share codes of values in registers */
+    WORDS = NK_LEN / (2 * LANES), /* vectors of the codes of a block as 16 bits */
 };
+
+#include "kernels/x86/attn_codes.h"
 
 /* --- products ----------------------------------------------------------------------------------
  */
@@ -57,15 +61,59 @@ NK_INLINE void product(const float *const *left, const float *right, size_t stri
             lanes_store(out + (size_t)r * stride + (size_t)(x * LANES), sum[r][x]);
 }
 
-NK_INLINE void strips_of(const float *const *left, const float *right, size_t strip, size_t n,
-                         float *out, size_t stride, size_t count, const int rows)
+/* What is multiplied: floats, queries and keys of q8_0, or weights and values of q8_0. */
+enum { FLOATS, KEYS, VALUES };
+
+/* step: of VALUES. */
+NK_INLINE void product_of(const float *const *left, const float *right, size_t strip, size_t n,
+                          float *out, size_t stride, const float *step, const int rows,
+                          const int strips, const int what)
 {
-    const int most = NK_ATTN_STRIPS(rows);
+    if (what == KEYS)
+        key_product(left, right, strip, n, out, stride, rows, strips);
+    else if (what == VALUES)
+        value_product(left, right, strip, n, out, stride, step, rows, strips);
+    else
+        product(left, right, strip, n, out, stride, rows, strips);
+}
+
+NK_INLINE void strips_of(const float *const *left, const float *right, size_t strip, size_t n,
+                         float *out, size_t stride, size_t count, const float *step, const int rows,
+                         const int what)
+{
+    const int all = NK_ATTN_STRIPS(rows), block = NK_LEN / WIDE;
+    const int most = what == VALUES && all > block ? block : all;
     size_t s = 0;
     for (; s + (size_t)most <= count; s += (size_t)most)
-        product(left, right + s * strip, strip, n, out + s * WIDE, stride, rows, most);
+        product_of(left, right + s * strip, strip, n, out + s * WIDE, stride, step, rows, most,
+                   what);
     for (; s < count; s++)
-        product(left, right + s * strip, strip, n, out + s * WIDE, stride, rows, 1);
+        product_of(left, right + s * strip, strip, n, out + s * WIDE, stride, step, rows, 1, what);
+}
+
+NK_INLINE void rows_of(const float *const *left, size_t rows, const float *right, size_t strip,
+                       size_t n, float *out, size_t stride, size_t count, const float *step,
+                       const int what)
+{
+    switch (rows) {
+    case 1:
+        strips_of(left, right, strip, n, out, stride, count, step, 1, what);
+        break;
+    case 2:
+        strips_of(left, right, strip, n, out, stride, count, step, 2, what);
+        break;
+    case 3:
+        strips_of(left, right, strip, n, out, stride, count, step, 3, what);
+        break;
+    case 4:
+        strips_of(left, right, strip, n, out, stride, count, step, 4, what);
+        break;
+    case 5:
+        strips_of(left, right, strip, n, out, stride, count, step, 5, what);
+        break;
+    default:
+        strips_of(left, right, strip, n, out, stride, count, step, ROWS, what);
+    }
 }
 
 /* The same over `count` strips that lie `strip` floats apart, for 1..ROWS rows; few rows take
@@ -73,31 +121,26 @@ NK_INLINE void strips_of(const float *const *left, const float *right, size_t st
 static void products(const float *const *left, size_t rows, const float *right, size_t strip,
                      size_t n, float *out, size_t stride, size_t count)
 {
-    if (rows > ROWS) {
-        size_t half = rows / 2;
-        products(left, half, right, strip, n, out, stride, count);
-        products(left + half, rows - half, right, strip, n, out + half * stride, stride, count);
+    size_t half = rows > ROWS ? rows / 2 : 0;
+    if (half)
+        rows_of(left, half, right, strip, n, out, stride, count, NULL, FLOATS);
+    rows_of(left + half, rows - half, right, strip, n, out + half * stride, stride, count, NULL,
+            FLOATS);
+}
+
+/* Of queries and keys. */
+static void scores(const nk_attn *a, const float *const *q, size_t rows, const float *keys,
+                   float *out, size_t count)
+{
+    const size_t dim = a->head_dim, half = rows > ROWS ? rows / 2 : 0;
+    if (a->k_type != NK_Q8_0) {
+        products(q, rows, keys, WIDE * dim, dim, out, SPAN, count);
         return;
     }
-    switch (rows) {
-    case 1:
-        strips_of(left, right, strip, n, out, stride, count, 1);
-        break;
-    case 2:
-        strips_of(left, right, strip, n, out, stride, count, 2);
-        break;
-    case 3:
-        strips_of(left, right, strip, n, out, stride, count, 3);
-        break;
-    case 4:
-        strips_of(left, right, strip, n, out, stride, count, 4);
-        break;
-    case 5:
-        strips_of(left, right, strip, n, out, stride, count, 5);
-        break;
-    default:
-        strips_of(left, right, strip, n, out, stride, count, ROWS);
-    }
+    if (half)
+        rows_of(q, half, keys, WIDE * dim, dim, out, SPAN, count, NULL, KEYS);
+    rows_of(q + half, rows - half, keys, WIDE * dim, dim, out + half * SPAN, SPAN, count, NULL,
+            KEYS);
 }
 
 /* --- softmax -----------------------------------------------------------------------------------
@@ -189,87 +232,80 @@ static void score_few(const nk_ops *ops, const nk_attn *a, size_t first, const f
                       size_t n, size_t begin, size_t high, float *weight, float *keys, float *plain)
 {
     size_t dim = a->head_dim, step = dim > NK_ATTN_SHORT ? 32 : 64; /* positions */
+#if defined(NK_ATTN_DIRECTLY)
+    if (score_directly(ops, a, first, q, n, begin, high, weight, keys, plain))
+        return;
+#endif
     for (size_t p = begin; p < high; p += step) {
         size_t count = high - p < step ? high - p : step;
         unpack_keys(ops, a, first + p, 0, count, keys, plain);
-        products(q, n, keys, WIDE * dim, dim, weight + p, SPAN, (count + WIDE - 1) / WIDE);
-    }
-}
-
-/* Elements i.. of a row of values, `wide` vectors. */
-NK_INLINE void some_values(bytes *row, size_t i, const float *scale, lanes *out, const int wide,
-                           const int mode)
-{
-#pragma GCC unroll 4
-    for (int x = 0; x < wide; x++) {
-        size_t at = i + (size_t)(x * LANES);
-        if (mode == KV_Q8_0) {
-            const nk_block_q8_0 *b = (const nk_block_q8_0 *)(const void *)row + at / NK_LEN;
-            out[x] = kv_codes(b->qs + at % NK_LEN, lanes_set(scale[at / NK_LEN]));
-        } else {
-            out[x] = kv_floats(row, at, mode);
-        }
+        scores(a, q, n, keys, weight + p, (count + WIDE - 1) / WIDE);
     }
 }
 
 /* Values of a run of positions, what they are weighed by and where their sums go. */
 typedef struct mixing {
     const nk_attn *a;
-    bytes *v;           /* the first position's */
-    const float *scale; /* [n, blocks] of q8_0 */
-    const float *w;     /* [rows, SPAN] */
+    bytes *v;       /* the first position's */
+    const float *w; /* [rows, SPAN] */
     size_t n, padded;
     float *mix; /* [rows, padded] */
     ahead soon;
 } mixing;
 
-/* Elements [from, to) of so many rows, `wide` vectors of them at a time. */
-NK_INLINE void mix_rows(const mixing *m, size_t from, size_t to, const int rows, const int wide,
+/* Elements i.. of so many rows, `wide` vectors of them. */
+NK_INLINE void mix_some(const mixing *m, size_t i, ahead *soon, const int rows, const int wide,
                         const int mode)
 {
-    const size_t stride = m->a->v_stride, blocks = m->a->head_dim / NK_LEN;
-    for (size_t i = from; i < to; i += (size_t)(LANES * wide)) {
-        NK_UNSET lanes sum[FEW][4];
+    const size_t stride = m->a->v_stride;
+    NK_UNSET lanes sum[FEW][8];
+    bytes *row = m->v + row_size(nk_type_get(m->a->v_type), i);
+    const float *w = m->w;
 #pragma GCC unroll 8
-        for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int x = 0; x < wide; x++)
+            sum[r][x] = lanes_set(0);
+    for (const float *end = w + m->n; w < end; w++, row += stride) {
+        NK_UNSET lanes value[8];
+        ask_for_next(soon);
+#pragma GCC unroll 8
+        for (int x = 0; x < wide; x++)
+            value[x] = kv_floats(row, (size_t)(x * LANES), mode);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            lanes one = lanes_set(w[r * SPAN]);
+#pragma GCC unroll 8
             for (int x = 0; x < wide; x++)
-                sum[r][x] = lanes_set(0);
-        bytes *row = m->v;
-        for (size_t p = 0; p < m->n; p++, row += stride) {
-            NK_UNSET lanes value[4];
-            if (i == 0)
-                ask_for(&m->soon, p);
-            some_values(row, i, m->scale + p * blocks, value, wide, mode);
-#pragma GCC unroll 8
-            for (int r = 0; r < rows; r++) {
-                lanes one = lanes_set(m->w[r * SPAN + (int)p]);
-#pragma GCC unroll 4
-                for (int x = 0; x < wide; x++)
-                    sum[r][x] = lanes_mul_add(one, value[x], sum[r][x]);
-            }
+                sum[r][x] = lanes_mul_add(one, value[x], sum[r][x]);
         }
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
-            for (int x = 0; x < wide; x++)
-                lanes_store(m->mix + (size_t)r * m->padded + i + (size_t)(x * LANES), sum[r][x]);
     }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int x = 0; x < wide; x++)
+            lanes_store(m->mix + (size_t)r * m->padded + i + (size_t)(x * LANES), sum[r][x]);
 }
 
 /* head_dim is a multiple of NK_ATTN_BLOCK, of the vectors taken at a time perhaps not. */
 NK_INLINE void mix_all(const mixing *m, const int rows, const int mode)
 {
-    const int wide = NK_ATTN_VALUES(rows);
-    const size_t dim = m->a->head_dim,
-                 whole = dim / (size_t)(LANES * wide) * (size_t)(LANES * wide);
-    mix_rows(m, 0, whole, rows, wide, mode);
-    if (wide > NK_ATTN_BLOCK / LANES)
-        mix_rows(m, whole, dim, rows, NK_ATTN_BLOCK / LANES, mode);
+    const int wide = NK_ATTN_VALUES(rows), narrow = NK_ATTN_BLOCK / LANES;
+    const size_t dim = m->a->head_dim;
+    ahead soon = m->soon;
+    size_t i = 0;
+    for (; i + (size_t)(LANES * wide) <= dim; i += (size_t)(LANES * wide)) {
+        mix_some(m, i, &soon, rows, wide, mode);
+        soon.left = 0;
+    }
+    for (; wide > narrow && i < dim; i += NK_ATTN_BLOCK) {
+        mix_some(m, i, &soon, rows, narrow, mode);
+        soon.left = 0;
+    }
 }
 
 /* For 1..NK_ATTN_MIXED rows. */
-NK_INLINE void mix_some(const mixing *m, size_t rows, const int mode)
+NK_INLINE void mix_of(const mixing *m, size_t rows, const int mode)
 {
     if (NK_ATTN_MIXED > 6 && rows == 8)
         mix_all(m, 8, mode);
@@ -293,45 +329,36 @@ NK_INLINE void mix_few(mixing m, size_t rows, const int mode)
 {
     size_t half = rows > NK_ATTN_MIXED ? rows / 2 : 0; /* first of two halves */
     if (half) {
-        mix_some(&m, half, mode);
+        mix_of(&m, half, mode);
         m.w += half * SPAN;
         m.mix += half * m.padded;
     }
-    mix_some(&m, rows - half, mode);
+    mix_of(&m, rows - half, mode);
 }
 
 /* Weights of positions [low, high) of a span. False: values of this kind are to be unpacked first.
  */
 static bool mix_directly(const nk_attn *a, size_t first, size_t low, size_t high, const float *w,
-                         float *mix, size_t padded, size_t rows, float *spare)
+                         float *mix, size_t padded, size_t rows)
 {
     const int mode = kv_mode(a->v_type);
-    const size_t n = high - low, dim = a->head_dim, scales = n * (dim / NK_LEN);
     const mixing m = {
         .a = a,
         .v = (bytes *)a->v + (first + low) * a->v_stride,
-        .scale = spare,
         .w = w + low,
-        .n = n,
+        .n = high - low,
         .padded = padded,
         .mix = mix,
         .soon = rows_behind(a, first + low, false),
     };
-    if (dim % NK_ATTN_BLOCK || mode == KV_DECODED)
+    if (a->head_dim % NK_ATTN_BLOCK || mode == KV_DECODED)
         return false;
-    if (mode == KV_Q8_0) {
-        uint16_t *half = (uint16_t *)(void *)(spare + SPAN * dim / NK_LEN);
-        scales_of(m.v, a->v_stride, n, dim / NK_LEN, 1, half);
-        for (size_t i = 0; i < scales; i += LANES)
-            lanes_store(spare + i, kv_floats((bytes *)half, i, KV_F16));
-        mix_few(m, rows, KV_Q8_0);
-    } else if (mode == KV_F16) {
+    if (mode == KV_F16)
         mix_few(m, rows, KV_F16);
-    } else if (mode == KV_BF16) {
+    else if (mode == KV_BF16)
         mix_few(m, rows, KV_BF16);
-    } else {
+    else
         mix_few(m, rows, KV_F32);
-    }
     return true;
 }
 
@@ -346,6 +373,59 @@ typedef struct share {
     bool few;
     float *keys, *values, *rest; /* scratch */
 } share;
+
+/* Where the scales of values of q8_0 are: behind their codes, which take half of a float each. */
+static float *scales_behind(float *values, size_t dim)
+{
+    return values + SPAN / 2 * dim;
+}
+
+static void unpack_q8_0(const share *s, size_t low, size_t high)
+{
+    const nk_attn *a = s->a;
+    const size_t even = low / 2 * 2, first = s->span * SPAN + even;
+    bytes *v = (bytes *)a->v + first * a->v_stride;
+    ahead soon = rows_behind(a, first, false);
+    scales_by_block(v, a->v_stride, even, high, a->head_dim / NK_LEN,
+                    scales_behind(s->values, a->head_dim), (uint16_t *)(void *)s->rest, &soon);
+    value_pairs(v, a->v_stride, even, high, a->head_dim, s->values, &soon);
+}
+
+/* Values of q8_0 for n rows that see positions [from[i], to[i]) of a span, the union of which is
+ * [low, high): weights w [n, SPAN] to mix. */
+static void mix_q8_0(const share *s, const float *w, const size_t *from, const size_t *to,
+                     size_t low, size_t high, size_t n, float *mix, float *plain)
+{
+    const nk_attn *a = s->a;
+    const size_t dim = a->head_dim, blocks = dim / NK_LEN, even = low / 2 * 2;
+    bytes *v = (bytes *)a->v + (s->span * SPAN + even) * a->v_stride;
+    const weight_codes c = {
+        .d = scales_behind(s->values, dim),
+        .code = (int16_t *)(void *)plain,
+        .by = plain + blocks * FEW * SPAN / 2,
+        .step = plain + blocks * (FEW + 2) * SPAN / 2,
+        .blocks = blocks,
+        .begin = low / WIDE * WIDE,
+        .end = (high + WIDE - 1) / WIDE * WIDE,
+    };
+    ahead soon = rows_behind(a, s->span * SPAN + even, false);
+    if (s->few)
+        scales_by_block(v, a->v_stride, even, high, blocks, scales_behind(s->values, dim),
+                        (uint16_t *)(void *)plain, &soon);
+    encode_weights(&c, w, n, from, to);
+    if (s->few) {
+        const code_mixing m = {v, a->v_stride, even, high, dim, &c, mix};
+        mix_few_codes(&m, n, dim, &soon);
+        return;
+    }
+    for (size_t b = 0; b < blocks; b++) {
+        const float *code[ROWS], *at = s->values + b * NK_LEN * (SPAN / 2) + even / 2 * WIDE;
+        for (size_t i = 0; i < n; i++)
+            code[i] = (const float *)(const void *)(c.code + (b * FEW + i) * SPAN + even);
+        rows_of(code, n, at, SPAN / 2 * WIDE, high - even, mix + b * NK_LEN, dim, NK_LEN / WIDE,
+                c.step + b * FEW, VALUES);
+    }
+}
 
 /* Rows r..r+n, n <= FEW where they are few, else ROWS, all of which see something of the span. */
 static void some_rows(const share *s, size_t r, size_t n, nk_attn_state *into)
@@ -366,13 +446,14 @@ static void some_rows(const share *s, size_t r, size_t n, nk_attn_state *into)
     if (s->few)
         score_few(s->ops, a, first, q, n, begin, high, weight, s->keys, plain);
     else
-        products(q, n, s->keys + begin * dim, WIDE * dim, dim, weight + begin, SPAN,
-                 (end - begin) / WIDE);
+        scores(a, q, n, s->keys + begin * dim, weight + begin, (end - begin) / WIDE);
     for (size_t i = 0; i < n; i++) {
         weigh(a, weight + i * SPAN, begin, end, from[i], to[i], &max[i], &sum[i]);
         w[i] = weight + i * SPAN + low;
     }
-    if (!s->few || !mix_directly(a, first, low, high, weight, mix, padded, n, plain)) {
+    if (a->v_type == NK_Q8_0) {
+        mix_q8_0(s, weight, from, to, low, high, n, mix, plain);
+    } else if (!s->few || !mix_directly(a, first, low, high, weight, mix, padded, n)) {
         if (s->few)
             unpack_values(s->ops, a, first, low, high, s->values, plain);
         products(w, n, s->values + low * WIDE, SPAN * WIDE, high - low, mix, padded, padded / WIDE);
@@ -404,7 +485,10 @@ static void attend(const nk_ops *ops, const nk_attn *a, size_t span, nk_attn_sta
         nk_attn_sees(a, r, span, &low, &to);
         nk_attn_sees(a, end - 1, span, &from, &high);
         unpack_keys(ops, a, span * SPAN, low / LANES * LANES, high, s.keys, s.rest);
-        unpack_values(ops, a, span * SPAN, low, high, s.values, s.rest);
+        if (a->v_type == NK_Q8_0)
+            unpack_q8_0(&s, low, high);
+        else
+            unpack_values(ops, a, span * SPAN, low, high, s.values, s.rest);
     }
     for (size_t n; r < end; r += n) {
         n = s.few ? end - r : end - r < ROWS ? end - r : ROWS;

@@ -6,78 +6,68 @@
 
 #if defined(NK_ATTN_STRIPS)
 
-/* Rows that are read soon: while position p of a span is, row p of these is asked for, p < n. */
-typedef struct ahead {
-    bytes *row;
-    size_t stride, size, n;
-} ahead;
-
-NK_INLINE void ask_for(const ahead *rows, size_t p)
-{
-    if (p < rows->n)
-        for (size_t i = 0; i < rows->size; i += LINE)
-            _mm_prefetch((const char *)rows->row + p * rows->stride + i, _MM_HINT_T1);
-}
-
-/* Keys or values from position `first` on, as many positions later as are AHEAD bytes. */
-static ahead rows_behind(const nk_attn *a, size_t first, bool keys)
-{
-    const nk_type *t = nk_type_get(keys ? a->k_type : a->v_type);
-    const size_t size = a->head_dim / t->block_len * t->block_size;
-    const size_t end = a->pos + a->n_query, from = first + (AHEAD + size - 1) / size;
-    const size_t stride = keys ? a->k_stride : a->v_stride;
-    return (ahead){
-        .row = from < end ? (bytes *)(keys ? a->k : a->v) + from * stride : NULL,
-        .stride = stride,
-        .size = size,
-        .n = from < end ? end - from : 0,
-    };
-}
-
 /* The scales of n rows of q8_0, those of `side` rows beside each other; the last row stands in for
  * those that fill up its side. Before anything else is done with them: read back at once they would
  * be waited for. */
 static void scales_of(bytes *row, size_t stride, size_t n, size_t blocks, size_t side,
                       uint16_t *out)
 {
-    for (size_t p = 0; p < (n + side - 1) / side * side; p++, row += p < n ? stride : 0) {
-        uint16_t *at = out + p / side * side * blocks + p % side;
-        for (size_t b = 0; b < blocks; b++)
-            memcpy(at + b * side, row + b * sizeof(nk_block_q8_0), sizeof *at);
-    }
+    for (size_t p = 0; p < n; p += side, out += side * blocks)
+        for (size_t j = 0; j < side; j++) {
+#pragma GCC unroll 4
+            for (size_t b = 0; b < blocks; b++)
+                memcpy(out + b * side + j, row + b * sizeof(nk_block_q8_0), sizeof *out);
+            row += p + j + 1 < n ? stride : 0;
+        }
 }
 
-/* Positions [from, to) of a span, from a multiple of LANES, into strips: keys[strip][i][WIDE]. The
- * last position stands in for those that fill up its LANES. */
+/* Rows p.. of a run of positions that ends at `to`, LANES of them, and how far they are apart:
+ * where there are fewer or they are to be decoded, in scratch. The last stands in for the missing.
+ */
+static bytes *rows_at(const nk_ops *ops, const nk_attn *a, bytes *k, size_t p, size_t to,
+                      float *plain, size_t *stride)
+{
+    const nk_type *t = nk_type_get(a->k_type);
+    const size_t dim = a->head_dim, size = row_size(t, dim), n = to - p < LANES ? to - p : LANES;
+    const bool decode = kv_mode(t->id) == KV_DECODED;
+    unsigned char *into = (unsigned char *)plain;
+    k += p * a->k_stride;
+    *stride = a->k_stride;
+    if (n == LANES && !decode)
+        return k;
+    *stride = decode ? dim * sizeof *plain : size;
+    for (size_t j = 0; j < LANES; j++, into += *stride, k += j < n ? a->k_stride : 0)
+        if (decode)
+            ops->decode[t->id](k, (float *)(void *)into, dim);
+        else
+            memcpy(into, k, size);
+    return (bytes *)plain;
+}
+
+/* Positions [from, to) of a span, from a multiple of LANES, into strips: keys[strip][i][WIDE], or
+ * codes and scales of q8_0. The last position stands in for those that fill up its LANES. */
 static void unpack_keys(const nk_ops *ops, const nk_attn *a, size_t first, size_t from, size_t to,
                         float *keys, float *plain)
 {
     const int mode = kv_mode(a->k_type);
     const size_t dim = a->head_dim, blocks = dim / NK_LEN;
     bytes *k = (bytes *)a->k + first * a->k_stride;
-    const ahead soon = rows_behind(a, first, true);
+    ahead soon = rows_behind(a, first + from, true);
     uint16_t *scale = (uint16_t *)(void *)plain;
     if (mode == KV_Q8_0)
         scales_of(k + from * a->k_stride, a->k_stride, to - from, blocks, LANES, scale);
     for (size_t p = from; p < to; p += LANES) {
-        NK_UNSET bytes *row[LANES];
+        size_t stride;
+        bytes *row = rows_at(ops, a, k, p, to, plain + LANES / 2 * dim, &stride);
         float *out = keys + p / WIDE * WIDE * dim + p % WIDE;
-        for (size_t j = 0; j < LANES; j++) {
-            row[j] = k + (p + j < to ? p + j : to - 1) * a->k_stride;
-            ask_for(&soon, p + j);
-            if (mode == KV_DECODED) {
-                ops->decode[a->k_type](row[j], plain + j * dim, dim);
-                row[j] = (bytes *)(plain + j * dim);
-            }
-        }
         if (mode == KV_F16)
-            keys_of_halves(row, dim, out, plain, KV_F16);
+            keys_of_halves(row, stride, dim, out, plain, KV_F16, &soon);
         else if (mode == KV_BF16)
-            keys_of_halves(row, dim, out, plain, KV_BF16);
+            keys_of_halves(row, stride, dim, out, plain, KV_BF16, &soon);
         else if (mode == KV_Q8_0)
-            keys_of_q8_0(row, dim, out, scale + (p - from) * blocks);
+            keys_of_q8_0(row, stride, dim, out, scale + (p - from) * blocks, &soon);
         else
-            keys_of_floats(row, dim, out);
+            keys_of_floats(row, stride, dim, out, &soon);
     }
 }
 
@@ -100,33 +90,20 @@ NK_INLINE void values_of_floats(bytes *row, size_t dim, size_t p, float *values,
         put(values, p, i, lanes_set(0));
 }
 
-static void values_of_q8_0(bytes *row, size_t dim, size_t p, float *values)
-{
-    const nk_block_q8_0 *b = (const nk_block_q8_0 *)(const void *)row;
-    for (size_t i = 0; i < dim; i += NK_LEN, b++) {
-        lanes scale = lanes_set(f16_one(b->d));
-#pragma GCC unroll 4
-        for (size_t j = 0; j < NK_LEN; j += LANES)
-            put(values, p, i + j, kv_codes(b->qs + j, scale));
-    }
-}
-
 /* Positions [from, to) of a span into strips: values[strip][p][WIDE], zeros behind head_dim. */
 static void unpack_values(const nk_ops *ops, const nk_attn *a, size_t first, size_t from, size_t to,
                           float *values, float *plain)
 {
     const int mode = kv_mode(a->v_type);
     const size_t dim = a->head_dim;
-    const ahead soon = rows_behind(a, first, false);
+    ahead soon = rows_behind(a, first + from, false);
     for (size_t p = from; p < to; p++) {
         bytes *row = (bytes *)a->v + (first + p) * a->v_stride;
-        ask_for(&soon, p);
+        ask_for_next(&soon);
         if (mode == KV_F16) {
             values_of_floats(row, dim, p, values, KV_F16);
         } else if (mode == KV_BF16) {
             values_of_floats(row, dim, p, values, KV_BF16);
-        } else if (mode == KV_Q8_0) {
-            values_of_q8_0(row, dim, p, values);
         } else if (mode == KV_F32) {
             values_of_floats(row, dim, p, values, KV_F32);
         } else {
