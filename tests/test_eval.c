@@ -209,7 +209,7 @@ static void check_macs(const nb_model *m, const nb_weights *w, uint32_t depth, u
     for (uint32_t i = 0; i < n; i++)
         f32 += 2.0 * hp->n_head * hp->head_dim * (depth + i + 1) *
                (i + 1 == n ? hp->n_layer : hp->n_layer - 1);
-    nb_macs got = nb_macs_of_prompt(m, quant_ops(), depth, n);
+    nb_macs got = nb_macs_of_prompt(m, quant_ops(), NULL, NULL, depth, n);
     check(fabs(got.int8 - int8) < 1 && fabs(got.f32 - f32) < 1,
           "%.0f and %.0f multiply-adds, expected %.0f and %.0f", got.int8, got.f32, int8, f32);
 }
@@ -228,13 +228,23 @@ CHECK_TEST(eval, multiply_adds_are_those_of_the_tensors)
         for (uint32_t k = 0; k < m->hp.n_layer; k++)
             m->layer[k].window = 10;
         double row = 2.0 * m->hp.n_head * m->hp.head_dim * m->hp.n_layer;
-        double a = nb_macs_of_prompt(m, quant_ops(), 100, 1).f32,
-               b = nb_macs_of_prompt(m, quant_ops(), 8, 1).f32;
+        double a = nb_macs_of_prompt(m, quant_ops(), NULL, NULL, 100, 1).f32,
+               b = nb_macs_of_prompt(m, quant_ops(), NULL, NULL, 8, 1).f32;
         check(fabs(a - b - row) < 1, "%s: a window of 10 sees 10, 9 at depth 8: %.0f", type[i],
               (a - b) / row);
-        double four = nb_macs_of_prompt(m, quant_ops(), 7, 4).f32,
-               one = nb_macs_of_prompt(m, quant_ops(), 7, 1).f32;
+        double four = nb_macs_of_prompt(m, quant_ops(), NULL, NULL, 7, 4).f32,
+               one = nb_macs_of_prompt(m, quant_ops(), NULL, NULL, 7, 1).f32;
         check(four > one, "%s: four tokens %.0f, one %.0f", type[i], four, one);
+        const nk_type *q8 = &nk_type_q8_0;
+        nb_macs f = nb_macs_of_prompt(m, quant_slow_ops(), NULL, NULL, 50, 3),
+                s = nb_macs_of_prompt(m, quant_slow_ops(), q8, q8, 50, 3),
+                k = nb_macs_of_prompt(m, quant_ops(), q8, NULL, 50, 3),
+                kv = nb_macs_of_prompt(m, quant_ops(), q8, q8, 50, 3);
+        double moved = quant_ops()->attn_span == nk_attn_span_c ? 0 : (f.f32 - k.f32);
+        check(s.f32 == f.f32 && s.int8 == f.int8, "%s: the C reference attends in floats", type[i]);
+        check(fabs(k.int8 - f.int8 - 2 * moved) < 1 && fabs(kv.int8 - f.int8 - 4 * moved) < 1 &&
+                  fabs(f.f32 - kv.f32 - 2 * moved) < 1,
+              "%s: q8_0 is met by codes of two digits", type[i]);
         nb_model_close(&m);
         nb_weights_close(&w);
     }

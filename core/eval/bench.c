@@ -173,7 +173,7 @@ static double cache_bytes(const nb_model *m, const nb_bench_how *how)
 static void limits(nb_bench *out, const nb_model *m, const nk_ops *ops, const nb_bench_how *how,
                    nk_pool *pool)
 {
-    out->pp_macs = nb_macs_of_prompt(m, ops, how->depth, how->n_prompt);
+    out->pp_macs = nb_macs_of_prompt(m, ops, how->k_type, how->v_type, how->depth, how->n_prompt);
     out->mac_rate = nb_macs_rate(ops, pool);
     out->pp_limit_tok_s = how->n_prompt / nb_macs_seconds(&out->pp_macs, &out->mac_rate);
     out->pp_fraction = out->pp_tok_s / out->pp_limit_tok_s;

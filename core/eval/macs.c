@@ -30,7 +30,17 @@ static double seen(double depth, double n, double window)
     return whole * (first + first + whole - 1) / 2 + (n - whole) * window;
 }
 
-nb_macs nb_macs_of_prompt(const nb_model *m, const nk_ops *ops, uint32_t depth, uint32_t n)
+/* Queries with keys, or weights with values. */
+static void add_attention(nb_macs *sum, const nk_ops *ops, const nk_type *cache, double products)
+{
+    if (cache && cache->id == NK_Q8_0 && ops->attn_span != nk_attn_span_c)
+        sum->int8 += 2 * products;
+    else
+        sum->f32 += products;
+}
+
+nb_macs nb_macs_of_prompt(const nb_model *m, const nk_ops *ops, const nk_type *k, const nk_type *v,
+                          uint32_t depth, uint32_t n)
 {
     const nb_hparams *hp = &m->hp;
     nb_macs sum = {0};
@@ -47,7 +57,8 @@ nb_macs nb_macs_of_prompt(const nb_model *m, const nk_ops *ops, uint32_t depth, 
         }
         double tokens =
             last ? seen((double)depth + n - 1, 1, l->window) : seen(depth, n, l->window);
-        sum.f32 += 2.0 * hp->n_head * hp->head_dim * tokens; /* with keys, then with values */
+        add_attention(&sum, ops, k, (double)hp->n_head * hp->head_dim * tokens);
+        add_attention(&sum, ops, v, (double)hp->n_head * hp->head_dim * tokens);
     }
     add(&sum, ops, &m->global[hp->tied ? NB_TOKEN_EMBD : NB_OUTPUT], 1, 1);
     return sum;

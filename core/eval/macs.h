@@ -15,8 +15,10 @@ typedef struct nb_macs {
 
 /* Of a prompt of n tokens behind `depth` others, as the forward pass does them: in the last layer
  * only keys and values of all tokens, the rest and the head of the last token alone. Of experts
- * those that a token uses. */
-nb_macs nb_macs_of_prompt(const nb_model *m, const nk_ops *ops, uint32_t depth, uint32_t n);
+ * those that a token uses. k and v: the cache's types, NULL F16; q8_0 meets codes of 16 bits, two
+ * products of 8 each (kernels/attn.h). */
+nb_macs nb_macs_of_prompt(const nb_model *m, const nk_ops *ops, const nk_type *k, const nk_type *v,
+                          uint32_t depth, uint32_t n);
 
 /* A second of all threads at the speed of the instructions alone, the fastest pass of a tenth of a
  * second each. */
