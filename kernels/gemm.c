@@ -21,14 +21,18 @@ ALWAYS_INLINE void pack_super(nk_columns *out, size_t c, const nk_block_q8_k *b,
     out->d[0][c] = b->d;
     for (size_t i = 0; i < NK_SUPER_LEN / 16; i++)
         out->sum16[i / 2][c][i % 2] = b->bsums[i];
-    for (size_t i = 0; i < NK_SUPER_LEN / 32; i++)
-        out->sum32[i / 2][c][i % 2] = (int16_t)(b->bsums[2 * i] + b->bsums[2 * i + 1]);
+    for (size_t i = 0; i < NK_SUPER_LEN / 32; i++) {
+        int16_t sum = (int16_t)(b->bsums[2 * i] + b->bsums[2 * i + 1]);
+        out->sum32[i / 2][c][i % 2] = sum;
+        out->less32[i][c] = -8 * sum;
+    }
     for (size_t i = 0; i < NK_SUPER_LEN / 16; i++) {
         int32_t first = 0;
         for (size_t k = 0; k < 8; k++)
             first += b->qs[16 * i + k];
         out->less8[2 * i][c] = -32 * first;
         out->less8[2 * i + 1][c] = -32 * (b->bsums[i] - first);
+        out->half16[i][c] = -16 * b->bsums[i];
         out->less16[i][c] = -128 * b->bsums[i];
     }
 }

@@ -32,18 +32,22 @@ enum {
     NK_WIDE = 16,     /* columns of block types where a level has nk_wide */
     NK_WIDE_FROM = 6, /* fewer columns would leave most of a wide group empty */
     NK_PARTS = NK_CHUNK / NK_LEN,
-    NK_DEEP = 32, /* weights of one product of pairs */
+    NK_DEEP = 32,  /* weights of one product of pairs */
+    NK_PAIRED = 8, /* where nk_panel.scale has pairs, of types with no more scales than that */
 };
 
 /* Weights. Of a short chunk only the first n are set, of the other fields what the type's product
  * reads. A field's last but one index is the row: 16 rows of 4 bytes are one line. */
 typedef union nk_panel {
     struct {
-        union { /* codes, unsigned or signed; q8 where a level's products take eights */
+        union { /* codes, unsigned or signed (all unsigned in a form of its own, see scale); q8
+                   where a level's products take eights */
             _Alignas(64) uint8_t q[NK_CHUNK / 4][NK_PANEL_ROWS][4];
             uint8_t q8[NK_CHUNK / 8][NK_PANEL_ROWS][8];
         };
-        int16_t scale[NK_CHUNK / 16][NK_PANEL_ROWS][2]; /* small scale of 16 (or 32), twice */
+        int16_t scale[NK_CHUNK / 16][NK_PANEL_ROWS][2]; /* small scale of 16 (or 32), twice; where
+                                                           a level has its own form of panels
+                                                           (x86/panel_lanes.h), under a zero */
         int16_t min[NK_CHUNK / 32][NK_PANEL_ROWS][2];   /* per 16 weights (or 32): min, or scale
                                                            times the codes' offset */
         float d[NK_PARTS][NK_PANEL_ROWS];               /* per NK_LEN; super-blocks: [0] alone */
@@ -64,11 +68,19 @@ typedef struct nk_columns {
         _Alignas(64) int8_t q[NK_CHUNK / 4][NK_GROUP][4];
         int8_t q8[NK_CHUNK / 8][NK_GROUP][8];
     };
-    float d[NK_PARTS][NK_GROUP];               /* as in nk_panel */
-    float s[NK_PARTS][NK_GROUP];               /* q8_1 */
-    int32_t less[NK_PARTS][NK_GROUP];          /* minus the sum of the codes of NK_LEN */
+    float d[NK_PARTS][NK_GROUP]; /* as in nk_panel */
+    union {
+        struct {
+            float s[NK_PARTS][NK_GROUP];      /* q8_1 */
+            int32_t less[NK_PARTS][NK_GROUP]; /* minus the sum of the codes of NK_LEN */
+        };
+        struct {                                       /* q8_K */
+            int32_t less32[NK_CHUNK / 32][NK_GROUP];   /* -8 times the sum of 32 */
+            int16_t sum32[NK_CHUNK / 64][NK_GROUP][2]; /* of 32 */
+        };
+    };
     int16_t sum16[NK_CHUNK / 32][NK_GROUP][2]; /* of 16; q8_K: bsums */
-    int16_t sum32[NK_CHUNK / 64][NK_GROUP][2]; /* q8_K */
+    int32_t half16[NK_CHUNK / 16][NK_GROUP];   /* q8_K: -16 times the sum of 16 */
     int32_t less8[NK_CHUNK / 8][NK_GROUP];     /* q8_K: -32 times the sum of 8 */
     int32_t less16[NK_CHUNK / 16][NK_GROUP];   /* q8_K: -128 times the sum of 16 */
 } nk_columns;

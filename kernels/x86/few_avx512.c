@@ -2,7 +2,8 @@
 #include "kernels/x86/vectors_avx512.h"
 #include "kernels/x86/x86.h"
 
-/* A few columns of block types with AVX-512 and VNNI: sixteen rows in a vector. */
+/* A few columns of block types with AVX-512 and VNNI, and panels of these types: sixteen rows in a
+ * vector. */
 
 NK_INLINE __m512i four_rows(const char *const w[FV_LEN], size_t at)
 {
@@ -49,8 +50,10 @@ NK_INLINE void two_f16(iv v, fv *first, fv *second)
 }
 
 #include "kernels/x86/few_lanes.h"
+#include "kernels/x86/panel_lanes.h"
 
 void nk_x86_few_avx512(nk_ops *ops)
 {
     set_few(ops);
+    set_panels(ops);
 }

@@ -151,11 +151,11 @@ static void wide_simple_min(const nk_product *p)
 }
 
 /* Unsigned codes to signed ones. */
-NK_INLINE void take_off(nk_panel *panel, size_t n, int8_t offset)
+NK_INLINE void take_off(nk_panel *panel, size_t n, int offset)
 {
     for (size_t i = 0; i < n / 4; i++)
         _mm512_store_si512(panel->q[i],
-                           _mm512_sub_epi8(line_at(panel->q[i]), _mm512_set1_epi8(offset)));
+                           _mm512_sub_epi8(line_at(panel->q[i]), _mm512_set1_epi8((char)offset)));
 }
 
 static void prepare_less8(nk_panel *panel, size_t n)
@@ -166,6 +166,11 @@ static void prepare_less8(nk_panel *panel, size_t n)
 static void prepare_less16(nk_panel *panel, size_t n)
 {
     take_off(panel, n, 16);
+}
+
+static void prepare_less128(nk_panel *panel, size_t n)
+{
+    take_off(panel, n, 128);
 }
 
 /* --- super-blocks ------------------------------------------------------------------------------
@@ -192,13 +197,18 @@ static const folded_type fold_trits = {.group = 8, .offset = true, .planes = 1};
 static const folded_type fold_signed16 = {.group = 4, .is_signed = true, .planes = 2};
 static const folded_type fold_signed32 = {.group = 8, .is_signed = true, .planes = 2};
 
+/* The lower 16 bits of each lane in both halves of it. */
+NK_INLINE __m512i lower_twice(__m512i v)
+{
+    v = _mm512_and_si512(v, _mm512_set1_epi32(0xffff));
+    return _mm512_or_si512(v, _mm512_slli_epi32(v, 16));
+}
+
 /* The offset of group g times its scale, twice in each lane. */
 NK_INLINE __m512i offset_of(const nk_panel *p, size_t g)
 {
-    const __m512i low = _mm512_set1_epi32(0xffff);
     __m512i pair = line_at(p->min[g / 2]);
-    __m512i one = g % 2 ? _mm512_srli_epi32(pair, 16) : _mm512_and_si512(pair, low);
-    return _mm512_or_si512(one, _mm512_slli_epi32(one, 16));
+    return lower_twice(g % 2 ? _mm512_srli_epi32(pair, 16) : pair);
 }
 
 /* Code times scale of one line in place, its high bytes into the other plane. */
@@ -226,7 +236,7 @@ NK_INLINE void fold_line(const folded_type t, nk_panel *p, size_t i, __m512i sca
 NK_INLINE void fold(const folded_type t, nk_panel *p)
 {
     for (size_t g = 0; g < LINES / (size_t)t.group; g++) {
-        __m512i scale = line_at(p->scale[g]), less = _mm512_set1_epi16((short)t.less);
+        __m512i scale = lower_twice(line_at(p->scale[g])), less = _mm512_set1_epi16((short)t.less);
         __m512i off = t.offset ? _mm512_add_epi16(offset_of(p, g), less) : less;
         for (size_t k = 0; k < (size_t)t.group; k++)
             fold_line(t, p, g * (size_t)t.group + k, scale, off);
@@ -389,8 +399,8 @@ void nk_x86_gemm_amx(nk_ops *ops)
         {NK_Q4_1, SIMPLE(wide_simple_min, NULL)},
         {NK_Q5_0, SIMPLE(wide_simple, prepare_less16)},
         {NK_Q5_1, SIMPLE(wide_simple_min, NULL)},
-        {NK_Q8_0, SIMPLE(wide_simple, NULL)},
-        {NK_IQ4_NL, SIMPLE(wide_simple, NULL)},
+        {NK_Q8_0, SIMPLE(wide_simple, prepare_less128)},
+        {NK_IQ4_NL, SIMPLE(wide_simple, prepare_less128)},
         {NK_MXFP4, SIMPLE(wide_simple, prepare_less16)},
         {NK_Q1_0, SIMPLE(wide_simple, prepare_less8)},
         {NK_Q2_K, SUPER(q2_k)},

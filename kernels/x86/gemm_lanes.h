@@ -12,7 +12,9 @@
  *
  * With NK_LANES_VNNI, where one instruction adds four such products in 32 bits: a line is one of
  * them, a small scale multiplies the sum; signed codes are taken 128 higher, and 128 times the sum
- * of the activations off again. The integers are the same ones. */
+ * of the activations off again. Of codes less half their range as many more fit 16 bits: 32 of
+ * those up to 15, or 16 up to 31, of activations that reach 127; pairs of scales times that half
+ * make up for it. The integers are the same ones. */
 #ifndef NIBBLE_X86_GEMM_LANES_H
 #define NIBBLE_X86_GEMM_LANES_H
 
@@ -30,6 +32,7 @@ enum {
     super_panels = PANEL_VECS == 1 ? 2 : 1,
     signed_panels = super_panels,
     VECS = simple_panels * PANEL_VECS,
+    PARTS = PANEL_VECS == 1 ? 2 : 1, /* of super-blocks at once */
     NEXT_VEC = PANEL_VECS == 1 ? sizeof(nk_panel) : FV_LEN * 4,
 };
 
@@ -48,8 +51,12 @@ typedef struct product_type {
     int shift;   /* simple blocks: codes are offset by 1 << shift; 0: by nothing */
     bool has_m;  /* simple blocks: with a min */
     bool halves; /* simple blocks: a scale for each 16, d and m */
-    int part;    /* super-blocks with VNNI: lines whose sum fits 16 bits; 0: multiplied in 32 */
+    int part;    /* super-blocks with VNNI: lines whose sum fits 16 bits */
     bool less8;  /* with VNNI: each part's sum begins at nk_columns.less8, in place of mins */
+    int centre;  /* with VNNI: each part's sum is of codes less 1 << centre, which its scales
+                    make up for; 0: of the codes */
+    bool flip;   /* with VNNI: signed codes are not yet 128 higher */
+    bool twice;  /* with VNNI: small scales are not under a zero */
 } product_type;
 
 typedef struct sums {
@@ -66,73 +73,92 @@ NK_INLINE void clear(sums *s, const int nv, const int nc)
 }
 
 #if defined(NK_LANES_VNNI)
+/* A sum that stays in its register: the compiler would move it about, which where there are enough
+ * of them only costs time. */
+NK_INLINE iv in_place(iv v)
+{
+    return PANEL_VECS == 1 ? iv_hold(v) : v;
+}
+
+/* Adds line i to s. */
+NK_INLINE void add_line(const product_type t, sums *s, const nk_panel *w, const nk_columns *x,
+                        size_t i, const int nv, const int nc)
+{
+    iv line[VECS];
+#pragma GCC unroll 4
+    for (int v = 0; v < nv; v++) {
+        line[v] = iv_load(of_vec(w->q[i], v));
+        line[v] = t.flip ? iv_flip(line[v]) : line[v];
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < nc; c++) {
+        iv four = iv_four(x->q[i][c]);
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            s->v[v][c] = in_place(iv_dpbusd(s->v[v][c], line[v], four));
+    }
+}
+
 /* Adds lines i..i+n-1 to s. */
 NK_INLINE void add_products(const product_type t, sums *s, const nk_panel *w, const nk_columns *x,
                             size_t i, const int n, const int nv, const int nc)
 {
 #pragma GCC unroll 8
-    for (int k = 0; k < n; k++) {
-        iv line[VECS];
-#pragma GCC unroll 4
-        for (int v = 0; v < nv; v++) {
-            line[v] = iv_load(of_vec(w->q[i + (size_t)k], v));
-            line[v] = t.run ? line[v] : iv_flip(line[v]);
-        }
-#pragma GCC unroll 4
-        for (int c = 0; c < nc; c++) {
-            iv four = iv_four(x->q[i + (size_t)k][c]);
-#pragma GCC unroll 4
-            for (int v = 0; v < nv; v++)
-                s->v[v][c] = iv_dpbusd(s->v[v][c], line[v], four);
-        }
-    }
+    for (int k = 0; k < n; k++)
+        add_line(t, s, w, x, i + (size_t)k, nv, nc);
 }
 
-/* Lines under one small scale, whose sum fits 16 bits by t.part of them: one madd that adds up. */
-NK_INLINE void add_part(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
-                        size_t i, const iv *scale, const int nv, const int nc)
+/* What the sum of a part that starts at line i begins with. */
+NK_INLINE iv begin_part(const product_type t, const nk_columns *x, size_t i, int c)
 {
-    NK_UNSET sums part;
-#pragma GCC unroll 4
-    for (int c = 0; c < nc; c++)
-#pragma GCC unroll 4
-        for (int v = 0; v < nv; v++)
-            part.v[v][c] = t.less8 ? iv_four(&x->less8[i / 2][c]) : iv_zero();
-    add_products(t, &part, w, x, i, t.part, nv, nc);
-#pragma GCC unroll 4
-    for (int c = 0; c < nc; c++)
-#pragma GCC unroll 4
-        for (int v = 0; v < nv; v++)
-            acc->v[v][c] = iv_dpwssd(acc->v[v][c], part.v[v][c], scale[v]);
+    return t.less8         ? iv_four(&x->less8[i / 2][c])
+           : t.centre == 3 ? iv_four(&x->less32[i / 8][c])
+           : t.centre      ? iv_four(&x->half16[i / 4][c])
+                           : iv_zero();
 }
 
-/* n lines under one small scale. */
-NK_INLINE void add_lines(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
-                         size_t i, const int n, const void *scale, const int nv, const int nc)
+/* Two parts from line i on, or one, each under one small scale, the first under that of group g:
+ * one madd scales and adds up. Lines of two parts take turns, since as many sums as there are in
+ * one are too few to keep the multipliers busy. */
+NK_INLINE void add_parts(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
+                         size_t g, size_t i, const int nv, const int nc)
 {
-    iv s[VECS];
-#pragma GCC unroll 4
-    for (int v = 0; v < nv; v++)
-        s[v] = iv_load(of_vec(scale, v));
-    if (t.part) {
-#pragma GCC unroll 4
-        for (int v = 0; v < nv; v++)
-            s[v] = iv_lower(s[v]);
+    const size_t lines = (size_t)t.part;
+    NK_UNSET sums part[PARTS];
 #pragma GCC unroll 2
-        for (int k = 0; k < n; k += t.part)
-            add_part(t, acc, w, x, i + (size_t)k, s, nv, nc);
-        return;
-    }
-    NK_UNSET sums part;
-    clear(&part, nv, nc);
-    add_products(t, &part, w, x, i, n, nv, nc);
-#pragma GCC unroll 4
-    for (int v = 0; v < nv; v++) {
-        s[v] = iv_upper(s[v]);
+    for (size_t k = 0; k < PARTS; k++)
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++)
-            acc->v[v][c] = iv_add(acc->v[v][c], iv_mul(part.v[v][c], s[v]));
-    }
+#pragma GCC unroll 4
+            for (int v = 0; v < nv; v++)
+                part[k].v[v][c] = in_place(begin_part(t, x, i + k * lines, c));
+#pragma GCC unroll 8
+    for (size_t j = 0; j < lines; j++)
+#pragma GCC unroll 2
+        for (size_t k = 0; k < PARTS; k++)
+            add_line(t, &part[k], w, x, i + k * lines + j, nv, nc);
+#pragma GCC unroll 2
+    for (size_t k = 0; k < PARTS; k++)
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++) {
+            iv scale = iv_load(of_vec(w->scale[g + k * lines / (size_t)t.group], v));
+            scale = t.twice ? iv_lower(scale) : scale;
+#pragma GCC unroll 4
+            for (int c = 0; c < nc; c++)
+                acc->v[v][c] = in_place(iv_dpwssd(acc->v[v][c], part[k].v[v][c], scale));
+        }
+}
+
+/* All lines of a super-block. */
+NK_INLINE void add_codes_of(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
+                            const int nv, const int nc)
+{
+    const size_t at_once = (size_t)(PARTS * t.part), group = (size_t)t.group;
+    const size_t step = at_once < group ? group : at_once;
+    for (size_t i = 0; i < NK_CHUNK / 4; i += step)
+#pragma GCC unroll 2
+        for (size_t k = 0; k < step; k += at_once)
+            add_parts(t, acc, w, x, i / group, i + k, nv, nc);
 }
 #else
 /* Lines i..i+n-1 of unsigned codes in 16 bits, scaled and added to acc, which they begin if
@@ -205,6 +231,14 @@ NK_INLINE void add_lines(const product_type t, sums *acc, const nk_panel *w, con
     for (int k = 0; k < n; k += t.run)
         add_run(acc, w, x, i + (size_t)k, t.run, scale, !scale && k == 0, nv, nc);
 }
+
+/* All lines of a super-block. */
+NK_INLINE void add_codes_of(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
+                            const int nv, const int nc)
+{
+    for (size_t g = 0; g < NK_CHUNK / 4 / (size_t)t.group; g++)
+        add_lines(t, acc, w, x, g * (size_t)t.group, t.group, w->scale[g], nv, nc);
+}
 #endif
 
 /* Whether a super-block's mins are added up on their own. */
@@ -218,18 +252,17 @@ NK_INLINE bool has_mins(const product_type t)
 #endif
 }
 
-/* Pairs of mins against pairs of the activations' sums. */
-NK_INLINE void add_mins(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
-                        const int nv, const int nc)
+/* Pairs of a panel's fields against pairs of the activations' sums. */
+NK_INLINE void add_pairs(sums *acc, const int16_t (*pairs)[NK_PANEL_ROWS][2],
+                         const int16_t (*sum)[NK_GROUP][2], const int n, const int nv, const int nc)
 {
-    const int16_t(*sum)[NK_GROUP][2] = t.min == NK_CHUNK / 32 ? x->sum16 : x->sum32;
-    for (int i = 0; i < t.min; i++)
+    for (int i = 0; i < n; i++)
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++) {
             iv pair = iv_four(sum[i][c]);
 #pragma GCC unroll 4
             for (int v = 0; v < nv; v++)
-                acc->v[v][c] = iv_dpwssd(acc->v[v][c], iv_load(of_vec(w->min[i], v)), pair);
+                acc->v[v][c] = iv_dpwssd(acc->v[v][c], iv_load(of_vec(pairs[i], v)), pair);
         }
 }
 
@@ -239,11 +272,14 @@ NK_INLINE void super_step(const product_type t, const nk_product *p, const nk_pa
     const nk_columns *x = p->x;
     NK_UNSET sums acc, min;
     clear(&acc, nv, nc);
-    for (size_t g = 0; g < NK_CHUNK / 4 / (size_t)t.group; g++)
-        add_lines(t, &acc, w, x, g * (size_t)t.group, t.group, w->scale[g], nv, nc);
+#if defined(NK_LANES_VNNI)
+    if (t.centre)
+        add_pairs(&acc, w->scale + NK_PAIRED, x->sum32, NK_CHUNK / 64, nv, nc);
+#endif
+    add_codes_of(t, &acc, w, x, nv, nc);
     clear(&min, nv, nc);
     if (has_mins(t))
-        add_mins(t, &min, w, x, nv, nc);
+        add_pairs(&min, w->min, t.min == NK_CHUNK / 32 ? x->sum16 : x->sum32, t.min, nv, nc);
 #pragma GCC unroll 4
     for (int v = 0; v < nv; v++) {
         fv d = fv_load(of_vec(w->d[0], v)), m = fv_load(of_vec(w->m[0], v));

@@ -14,12 +14,14 @@ static const product_type signed_bytes = {.run = 0};
 static const product_type k_upto3 = {.run = 4, .group = 4, .min = NK_CHUNK / 32, .part = 4};
 static const product_type k_upto7 = {
     .run = 4, .group = 4, .min = NK_CHUNK / 32, .offset = true, .part = 4};
-static const product_type k_upto15 = {.run = 8, .group = 8, .min = NK_CHUNK / 64, .part = 4};
-static const product_type k_upto31 = {.run = 4, .group = 8, .min = NK_CHUNK / 64};
+static const product_type k_upto15 = {
+    .run = 8, .group = 8, .min = NK_CHUNK / 64, .part = 8, .centre = 3};
+static const product_type k_upto31 = {
+    .run = 4, .group = 8, .min = NK_CHUNK / 64, .part = 4, .centre = 4};
 static const product_type k_upto63 = {
     .run = 2, .group = 4, .min = NK_CHUNK / 32, .offset = true, .part = 2, .less8 = true};
 static const product_type trits = {
-    .run = 8, .group = 8, .min = NK_CHUNK / 64, .offset = true, .part = 8};
+    .run = 8, .group = 8, .min = NK_CHUNK / 64, .offset = true, .part = 8, .twice = true};
 
 NK_PRODUCT(simple, upto15_less8)
 NK_PRODUCT(simple, upto15_min)

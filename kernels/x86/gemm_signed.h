@@ -18,7 +18,7 @@ NK_INLINE iv begin_at(const nk_columns *x, const signed_type lines, size_t g, in
                       : iv_add(iv_four(&x->less16[2 * g][c]), iv_four(&x->less16[2 * g + 1][c]));
 }
 
-static const product_type signed_lines = {.run = 0};
+static const product_type signed_lines = {.run = 0, .flip = true};
 
 NK_INLINE void signed_step(const signed_type lines, const nk_product *p, const nk_panel *w,
                            float *y, const int nv, const int nc)
@@ -60,7 +60,7 @@ NK_PRODUCT(signed, k_signed16)
 NK_PRODUCT(signed, k_signed32)
 
 static const product_type k_less16 = {
-    .group = 4, .min = NK_CHUNK / 32, .offset = true, .run = 4, .part = 2};
+    .group = 4, .min = NK_CHUNK / 32, .offset = true, .run = 4, .part = 2, .twice = true};
 NK_PRODUCT(super, k_less16)
 
 /* X(enum suffix, product): the types whose panels dot_lattice_avx2.c makes */

@@ -144,7 +144,7 @@ NK_INLINE __m256 grid_side(const grid_type t, size_t n, const char *const w[SIDE
         NK_UNSET turned x;
         NK_UNSET parts p[SIDE];
         NK_UNSET __m256i sum[SIDE];
-        next = ask_ahead(next, t.block_size);
+        next = ask_ahead(next, t.block_size, false);
         __m256i sums = load32(a->bsums);
         __m256i two = _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
         c.q = t.scaling == TURNED ? x.q : a->qs;

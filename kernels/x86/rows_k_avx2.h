@@ -277,7 +277,7 @@ NK_INLINE __m256 super_side(const row_type t, size_t n, const char *const w[SIDE
         NK_UNSET side s;
         NK_UNSET __m256i sum[SIDE];
         NK_UNSET __m256i min[SIDE];
-        next = ask_ahead(next, t.block_size);
+        next = ask_ahead(next, t.block_size, t.block_size >= sizeof(nk_block_q4_k));
         read_column(&c, a);
         if (t.scaling == PER_16_LESS)
             c.less16 = _mm256_sub_epi16(_mm256_setzero_si256(), c.sum16);

@@ -122,12 +122,16 @@ NK_INLINE __m256i add_now(__m256i a, __m256i b)
     return a;
 }
 
-/* As much of the next eight rows: hardware prefetchers stop at page ends. */
-NK_INLINE const char *ask_ahead(const char *next, const size_t block_size)
+/* As much of the next eight rows: hardware prefetchers stop at page ends. To L2 more lines can be
+ * under way at once than to L1, which pays where reading takes longer than computing. */
+NK_INLINE const char *ask_ahead(const char *next, const size_t block_size, const bool to_l2)
 {
 #pragma GCC unroll 32
     for (size_t k = 0; k < SIDE * block_size; k += LINE)
-        _mm_prefetch(next + k, _MM_HINT_T0);
+        if (to_l2)
+            _mm_prefetch(next + k, _MM_HINT_T1);
+        else
+            _mm_prefetch(next + k, _MM_HINT_T0);
     return next + SIDE * block_size;
 }
 

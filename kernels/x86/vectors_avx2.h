@@ -28,6 +28,11 @@ NK_INLINE iv iv_load(const void *p)
     return _mm256_load_si256(p);
 }
 
+NK_INLINE void iv_store(void *p, iv v)
+{
+    _mm256_store_si256(p, v);
+}
+
 NK_INLINE iv iv_set(int32_t v)
 {
     return _mm256_set1_epi32(v);

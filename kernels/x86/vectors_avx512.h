@@ -27,6 +27,11 @@ NK_INLINE iv iv_load(const void *p)
     return _mm512_load_si512(p);
 }
 
+NK_INLINE void iv_store(void *p, iv v)
+{
+    _mm512_store_si512(p, v);
+}
+
 NK_INLINE iv iv_set(int32_t v)
 {
     return _mm512_set1_epi32(v);
