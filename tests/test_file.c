@@ -354,7 +354,7 @@ CHECK_TEST(file, guard_keeps_two_readers_alive_when_the_file_shrinks) /* A19 */
             pthread_join(threads[i], NULL);
         check(m.at[m.len - 1] == 0, "zeros behind the end");
         check(w.at[w.len - 1] == 1 && !nb_map_lost(&w), "the other map is untouched");
-            nb_map_close(&m);
+        nb_map_close(&m);
         nb_map_close(&w);
     }
     check(nb_map_open(&(nb_map){0}, "/nonexistent", NULL) == NB_NOTFOUND, "slots stay usable");
