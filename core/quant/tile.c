@@ -268,32 +268,33 @@ static nb_status decode_strip(const nb_run *run, nb_workspace *ws, const nb_stri
                : not_finite(s, ws->dec, s->raw ? NULL : ws->src, err);
 }
 
-/* The encoder that takes the source's halves as they are; NULL: it takes floats. */
-static nk_encode_halves_fn *halves_encoder(const nb_run *run, const nb_strip *s)
+/* Whether there is an encoder that takes the source's halves as they are. */
+static bool takes_halves(const nb_run *run, const nb_strip *s)
 {
     const nb_planned *p = s->plan;
     if (run->rows || s->copy || s->packed || p->importance || nb_weights_scratch(p->src) ||
         (p->src_type != NK_F16 && p->src_type != NK_BF16) ||
         nb_run_method(run, (size_t)(p - run->plan->tensor))->encode != nb_encode_reference)
-        return NULL;
-    return run->ops->encode_halves[p->type->id];
+        return false;
+    return run->ops->encode_halves[p->type->id] != NULL;
 }
 
 /* False: not done; floats will do, or tell what is wrong. */
-static bool encode_halves(nb_workspace *ws, nb_strip *s)
+static bool encode_halves(const nb_run *run, nb_workspace *ws, nb_strip *s)
 {
     for (uint64_t r = 0; r < s->rows; r++)
         if (nb_weights_factor(s->plan->src, s->row + r) != 1)
             return false;
     s->in = source_rows(ws, s);
-    return s->halves(s->in, s->out, s->n, s->plan->src_type == NK_F16 ? NK_HALF_F16 : NK_HALF_BF16);
+    nk_half_kind kind = s->plan->src_type == NK_F16 ? NK_HALF_F16 : NK_HALF_BF16;
+    return run->ops->encode_halves[s->plan->type->id](s->in, s->out, s->n, kind);
 }
 
 static nb_status encode_strip(nb_run *run, nb_workspace *ws, nb_strip *s, nb_err *err)
 {
     const nk_type *to = s->plan->type;
     s->dec = NULL;
-    s->unread = s->halves && encode_halves(ws, s);
+    s->unread = s->halves && encode_halves(run, ws, s);
     if (s->unread)
         return NB_OK;
     bool finite = read_strip(run, ws, s);
@@ -364,7 +365,7 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
     /* A float landing type is what llama.cpp's converter would write: another type starts there. */
     s.spelled = s.packed && !s.copy && nk_type_get(s.plan->src_type)->is_float;
     s.raw = s.copy && !nb_weights_packing(s.plan->src);
-    s.halves = halves_encoder(run, &s);
+    s.halves = takes_halves(run, &s);
     s.piece = (size_t)row_bytes(s.plan->type, t->cols);
     for (uint64_t r = 0; r < t->rows; r += step) {
         s.row = t->row + r;

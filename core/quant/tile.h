@@ -22,8 +22,8 @@ typedef struct nb_strip {
     bool unread;       /* nor was what halves were encoded from: src is to be decoded from `in` */
     const uint8_t *in; /* its rows as the source has them, one after another, if they were asked for
                         */
-    nk_encode_halves_fn *halves; /* encodes it without floats; NULL: nothing does */
-    const float *dec;            /* what the bytes mean, where that is known already; else NULL */
+    bool halves;       /* it may be encoded without floats */
+    const float *dec;  /* what the bytes mean, where that is known already; else NULL */
 } nb_strip;
 
 /* The fastest decoder there is for a type that has one. */
