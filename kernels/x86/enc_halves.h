@@ -25,8 +25,8 @@ typedef void quad_q4_0_fn(const uint16_t *x, const float inverse[QUAD], const nk
 typedef void quad_q8_0_fn(const uint16_t *x, const float inverse[QUAD], const nk_half_kind kind,
                           nk_block_q8_0 *b);
 
-/* Of each block the first half of greatest magnitude, 0 where all are zero. *most: magnitudes. */
-NK_INLINE __m256i greatest(const uint16_t *x, ends_fn *ends, __m256i *most)
+/* Of each block the first half of greatest magnitude, 0 where all are zero. */
+NK_INLINE __m256i greatest(const uint16_t *x, ends_fn *ends)
 {
     const __m256i zero = _mm256_setzero_si256();
     __m256i bottom = ends(x, END_LOW), height = _mm256_max_epi16(ends(x, END_HIGH), zero);
@@ -35,7 +35,6 @@ NK_INLINE __m256i greatest(const uint16_t *x, ends_fn *ends, __m256i *most)
     __m256i level =
         _mm256_andnot_si256(_mm256_cmpeq_epi16(height, zero), _mm256_cmpeq_epi16(height, depth));
     __m256i found = _mm256_blendv_epi8(height, bottom, _mm256_cmpgt_epi16(depth, height));
-    *most = _mm256_max_epi16(height, depth);
     unsigned ties = (unsigned)_mm256_movemask_epi8(level) & 0x55555555;
     if (ties == 0)
         return found;
@@ -103,8 +102,7 @@ NK_INLINE bool halves_q4_0(const uint16_t *x, nk_block_q4_0 *b, size_t n, const 
     for (; n > 0; n--, x += BESIDE * NK_LEN, b += BESIDE) {
         NK_UNSET scales s;
         fetch_ahead(x);
-        __m256i most, end = greatest(x, ends, &most);
-        if (!set_scales(&s, end, kind, -8))
+        if (!set_scales(&s, greatest(x, ends), kind, -8))
             return false;
         __asm__("" : "+m"(s)); /* broadcast from memory: the shuffles have enough to do */
 #pragma GCC unroll 4
@@ -146,6 +144,8 @@ typedef struct halves_rest {
 NK_INLINE size_t take_rest(halves_rest *r, const uint16_t *x, size_t blocks)
 {
     size_t left = blocks % BESIDE;
+    if (left == 0)
+        return 0;
     memset(r->x, 0, sizeof r->x);
     memcpy(r->x, x + (blocks - left) * NK_LEN, left * NK_LEN * sizeof *x);
     return left;
