@@ -1,7 +1,9 @@
 #include "tests/check.h"
 
+#include "core/base/config.h"
 #include "core/base/file.h"
 #include "core/base/str.h"
+#include "core/base/touch.h"
 #include "tests/util.h"
 
 #include <errno.h>
@@ -394,6 +396,65 @@ CHECK_TEST(file, bytes_of_a_map_read_past_it_A19)
     check(nb_map_lost(&m), "lost");
     check(!nb_map_present(m.at, sizeof bytes), "what was cut off is present");
     nb_map_close(&m);
+}
+
+static long faults(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return u.ru_minflt;
+}
+
+/* Linux maps some pages at a fault; a system that maps one has none of this to give. */
+CHECK_TEST(file, what_was_entered_is_read_without_faults)
+{
+    enum { ENTERED = 1024 };
+    const char *path = test_path(test_tmpdir(), "entered");
+    nb_err err = {0};
+    nb_map m;
+    char *bytes = malloc(ENTERED * (size_t)PAGE_BYTES);
+    memset(bytes, 7, ENTERED * (size_t)PAGE_BYTES);
+    test_spit(path, bytes, ENTERED * (size_t)PAGE_BYTES);
+    free(bytes);
+    check(nb_map_open(&m, path, &err) == NB_OK, "%s", err.msg);
+    bool present = nb_map_present(m.at, m.len);
+    nb_map_enter(m.at + 77, m.len - 77);
+    long before = faults();
+    unsigned sum = 0;
+    for (size_t i = 0; i < m.len; i += PAGE_BYTES)
+        sum += *(const volatile uint8_t *)&m.at[i];
+    check(sum == 7 * ENTERED, "sum %u", sum);
+    if (present)
+        check(faults() - before < ENTERED / 16, "%ld faults", faults() - before);
+    nb_map_close(&m);
+}
+
+/* Only what was asked for comes, and keeps what it holds. */
+CHECK_TEST(file, touched_memory_keeps_what_it_holds)
+{
+    enum { MIB = 1 << 20 };
+    nb_err err = {0};
+    uint8_t *at = nb_alloc(64, MIB, "memory", &err);
+    check(at != NULL, "%s", err.msg);
+    at[17 * MIB] = 3;
+    uint64_t before = nb_rss();
+    nb_touch(at + 16 * MIB + 99, 8 * MIB);
+    check(nb_rss() < before + 12 * MIB, "RSS grew by %llu",
+          (unsigned long long)(nb_rss() - before));
+    long faults_before = faults();
+    for (size_t i = 16 * MIB + 99; i < 24 * MIB; i += PAGE_BYTES)
+        at[i] = (uint8_t)(at[i] + 1);
+    check(at[17 * MIB] == 3 && at[16 * MIB + 99] == 1, "contents");
+#ifdef MADV_POPULATE_WRITE
+    void *own = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    check(own != MAP_FAILED, "no page");
+    if (madvise(own, PAGE_BYTES, MADV_POPULATE_WRITE) == 0) /* the kernel knows it too */
+        check(faults() - faults_before < 128, "%ld faults", faults() - faults_before);
+    munmap(own, PAGE_BYTES);
+#else
+    (void)faults_before;
+#endif
+    free(at);
 }
 
 /* No page is lost when only the last one's tail is cut, and none when a file is written over. */

@@ -106,6 +106,30 @@ CHECK_TEST(fit, prediction_is_what_a_session_takes)
     nb_weights_close(&w);
 }
 
+/* A long context takes memory as it fills up. */
+CHECK_TEST(fit, a_cache_that_is_not_used_takes_no_memory)
+{
+    nb_weights *w = quant_open(quant_source("Q8_0"));
+    nb_model *m = NULL;
+    nb_session *s = NULL;
+    nb_err err = {0};
+    check(nb_model_open(&m, w, &err) == NB_OK, "%s", err.msg);
+    nb_session_options opt = {.n_ctx = 1u << 17};
+    uint64_t kv, scratch, before = nb_rss();
+    check(nb_session_open(&s, m, quant_ops(), NULL, &opt, &err) == NB_OK, "%s", err.msg);
+    nb_session_bytes(s, &kv, &scratch);
+    int32_t ids[300];
+    for (int32_t i = 0; i < 300; i++)
+        ids[i] = i;
+    check(nb_session_feed(s, ids, 300, NULL, NULL, &err) == NB_OK, "%s", err.msg);
+    uint64_t used = nb_rss() - before, most = kv / 16 + scratch + (4u << 20);
+    check(most < kv && used < most, "%llu bytes of %llu for 300 of %u tokens",
+          (unsigned long long)used, (unsigned long long)kv, opt.n_ctx);
+    nb_session_close(&s);
+    nb_model_close(&m);
+    nb_weights_close(&w);
+}
+
 /* What a listing tells of a model before it is opened is what the opened one needs. */
 static void check_listed(const char *path, const char *label)
 {

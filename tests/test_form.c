@@ -229,7 +229,8 @@ CHECK_TEST(form, a_second_quantizing_tells_its_damage_before)
 {
     workbench w =
         workbench_run("size 200x50\nkeys 3\nwait\nkeys C-r\nwait\nkeys 1\nwait\nkeys j Q\n"
-                      "wait\nsave-screen form\nkeys 3\nkeys j j j j j j Space\nwait\n"
+                      "wait\nkeys l l l l l l l l l\nwait\nsave-screen form\nkeys 3\nkeys j j j j "
+                      "j j Space\nwait\n"
                       "save-screen allowed\n");
     check(w.status == NB_OK, "%s", w.err.msg);
     const char *form = workbench_screen(&w, "form");

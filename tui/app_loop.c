@@ -77,10 +77,10 @@ static bool take_signals(ui_app *app)
     return follow_size(app);
 }
 
-static void sleep_until_something(ui_app *app, double seconds)
+static void sleep_until_something(ui_app *app, double seconds, bool mail)
 {
     struct pollfd fd[] = {{.fd = ui_term_fd(app->term), .events = POLLIN},
-                          {.fd = nb_mailbox_fd(app->mail), .events = POLLIN},
+                          {.fd = mail ? nb_mailbox_fd(app->mail) : -1, .events = POLLIN},
                           {.fd = ui_term_signal_fd(app->term), .events = POLLIN}};
     struct timespec t = {.tv_sec = (time_t)seconds};
     t.tv_nsec = (long)((seconds - (double)t.tv_sec) * 1e9);
@@ -95,6 +95,8 @@ typedef struct pacer {
     double ahead; /* bytes written that the screen's rate did not cover by then */
     double cost;  /* seconds of the processor that a frame takes */
     bool asked;   /* a key waits to be answered */
+    bool mail;    /* events came since the last frame */
+    double deaf;  /* until then events wait: more come, and none could be shown */
 } pacer;
 
 static double most(double a, double b)
@@ -107,13 +109,18 @@ static double least(double a, double b)
     return a < b ? a : b;
 }
 
-/* Seconds from the last frame to the next. Where few processors answer, a frame is missed by them:
+/* Seconds between frames nobody asked for. Where few processors answer, a frame is missed by them:
  * the cells it compares are in memory again, as weights have gone through all caches since. */
+static double fair(const pacer *p, int threads)
+{
+    return most(FRAME, least(p->cost / (SHARE * threads), SLOWEST));
+}
+
+/* Seconds from the last frame to the next. */
 static double pause_of(const pacer *p, double rate, int threads)
 {
     double owed = rate > 0 ? (p->ahead - SPARE) / rate : 0;
-    double dear = least(p->cost / (SHARE * threads), SLOWEST);
-    return p->asked ? ECHO : most(most(FRAME, dear), least(owed, LONGEST));
+    return p->asked ? ECHO : most(fair(p, threads), least(owed, LONGEST));
 }
 
 /* Of this thread. */
@@ -129,7 +136,7 @@ static void count(pacer *p, double now, double rate, size_t written)
     p->ahead -= rate * (now - p->drawn);
     p->ahead = (p->ahead > 0 && rate > 0 ? p->ahead : 0) + (p->asked ? 0 : (double)written);
     p->drawn = now;
-    p->asked = false;
+    p->asked = p->mail = false;
 }
 
 /* Draws when it is due; returns seconds until it is. */
@@ -145,6 +152,7 @@ static double draw(ui_app *app, pacer *p, double next)
     ui_app_draw(app);
     bool taken = ui_term_flush(app->term, &app->canvas);
     p->cost += (busy_seconds() - begin - p->cost) / 8; /* of the last few */
+    p->deaf = p->mail ? nb_now() + fair(p, app->threads) : 0;
     count(p, nb_now(), rate, taken ? ui_term_written(app->term) : 0);
     app->dirty = app->dirty || !taken; /* state is a snapshot: nothing is lost by skipping */
     return taken ? next : TRY_AGAIN;
@@ -166,8 +174,9 @@ nb_status ui_app_loop(ui_app *app, nb_err *err)
     pacer p = {.drawn = -1};
     take_keys(app); /* a quick answer colours the first frame already */
     while (!app->quit) {
-        ui_app_drain(app, EVENTS_PER_PASS);
-        sleep_until_something(app, draw(app, &p, ui_app_tick(app)));
+        p.mail = ui_app_drain(app, EVENTS_PER_PASS) || p.mail;
+        double wait = draw(app, &p, ui_app_tick(app)), deaf = p.deaf - nb_now();
+        sleep_until_something(app, deaf > 0 ? least(wait, deaf) : wait, deaf <= 0);
         if (take_signals(app))
             p.ahead = 0;
         p.asked = take_keys(app) || p.asked;

@@ -106,16 +106,17 @@ static bool inside(const ui_canvas *c, int x, int y)
 /* A wide cell that loses a half becomes a space: no half characters reach the terminal. */
 static void unpair(ui_canvas *c, int x, int y)
 {
+    static const char space[sizeof(ui_cell){0}.text] = " ";
     ui_cell *at = cell_at(c, x, y);
     if (at->width == 0 && x > 0) {
         ui_cell *left = cell_at(c, x - 1, y);
         left->width = 1;
-        memcpy(left->text, " ", 2);
+        memcpy(left->text, space, sizeof space);
     }
     if (at->width == 2 && x + 1 < c->w) {
         ui_cell *right = cell_at(c, x + 1, y);
         right->width = 1;
-        memcpy(right->text, " ", 2);
+        memcpy(right->text, space, sizeof space);
     }
 }
 

@@ -20,7 +20,7 @@ typedef struct ui_rect {
 } ui_rect;
 
 typedef struct ui_cell {
-    char text[20]; /* one cluster in UTF-8, NUL-terminated; "" = the right half of a wide one */
+    char text[20]; /* one cluster in UTF-8, zeros behind; "" = the right half of a wide one */
     uint8_t width; /* 1 or 2; 0 = right half */
     uint8_t role;
     uint8_t attrs;  /* added to the role's */

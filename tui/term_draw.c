@@ -87,10 +87,20 @@ void ui_term_look_compile(ui_term *t, const ui_theme *theme)
 
 /* --- cells ----------------------------------------------------------------------------------- */
 
+/* Text, width, role and attributes lie together, and behind a text's end is nothing but zeros. A
+ * frame compares all its cells: three words of each. */
 static bool same_cell(const ui_cell *a, const ui_cell *b)
 {
-    return a->role == b->role && a->attrs == b->attrs && a->width == b->width &&
-           strcmp(a->text, b->text) == 0;
+    enum { SEEN = offsetof(ui_cell, attrs) + 1 };
+    _Static_assert(SEEN > 16 && SEEN <= 24, "three words");
+    static const size_t at[] = {0, 8, SEEN - 8};
+    uint64_t differ = 0, x, y;
+    for (size_t i = 0; i < countof(at); i++) {
+        memcpy(&x, (const char *)a + at[i], sizeof x);
+        memcpy(&y, (const char *)b + at[i], sizeof y);
+        differ |= x ^ y;
+    }
+    return differ == 0;
 }
 
 /* The cluster as wide characters whose cells terminals agree on: where the C library counts a base
@@ -194,17 +204,40 @@ static bool put_runs(ui_term *t, const ui_canvas *c, int y, bool all)
     return r.from < c->w;
 }
 
+/* Where each row's first run begins; true when there is one. */
+static bool find_changes(ui_term *t, const ui_canvas *c)
+{
+    bool any = false;
+    for (int y = 0; y < c->h; y++) {
+        t->done[y] = next_run(&t->shown[y * c->w], &c->cell[y * c->w], c->w, 0).from;
+        any = any || t->done[y] < c->w;
+    }
+    return any;
+}
+
+/* What the terminal shows from now on. */
+static void keep_row(ui_term *t, const ui_canvas *c, int y)
+{
+    size_t at = (size_t)y * (size_t)c->w;
+    memcpy(t->shown + at, c->cell + at, (size_t)c->w * sizeof *t->shown);
+}
+
 /* Curses, left alone, sends short gaps between changed cells again, whatever colours are in them:
  * the borders between panes that scroll took half the bytes. So it gets close runs in turns. */
 static void put_changes(ui_term *t, const ui_canvas *c)
 {
     enum { TURNS = 8 };
     bool more = true;
-    memset(t->done, 0, (size_t)c->h * sizeof *t->done);
     for (int turn = 1; more; turn++) {
         more = false;
-        for (int y = 0; y < c->h; y++)
-            more = put_runs(t, c, y, turn == TURNS) || more;
+        for (int y = 0; y < c->h; y++) {
+            if (t->done[y] == c->w)
+                continue;
+            if (put_runs(t, c, y, turn == TURNS))
+                more = true;
+            else
+                keep_row(t, c, y);
+        }
         if (!more)
             return;            /* the caller sends the last */
         leaveok(stdscr, TRUE); /* the cursor has its place at the end */
@@ -237,21 +270,20 @@ bool ui_term_draw(ui_term *t, const ui_canvas *c)
         t->shown_h = c->h;
         t->redraw = true;
     }
-    bool changed = t->redraw;
-    for (int y = 0; y < c->h && !changed; y++)
-        changed = next_run(&t->shown[y * c->w], &c->cell[y * c->w], c->w, 0).from < c->w;
+    bool changed = find_changes(t, c) || t->redraw;
     if (changed)
         ui_term_frame(t, true);
     t->written = 0;
     if (t->redraw) {
         clearok(curscr, TRUE);
-        for (int y = 0; y < c->h; y++)
+        for (int y = 0; y < c->h; y++) {
             put_cells(t, c, y, 0, c->w);
+            keep_row(t, c, y);
+        }
     } else {
         put_changes(t, c);
     }
     t->redraw = false;
-    memcpy(t->shown, c->cell, cells * sizeof *t->shown);
     place_cursor(t, c);
     wnoutrefresh(stdscr);
     doupdate();

@@ -41,6 +41,10 @@ bool nb_map_read(const void *at, size_t n, void *out);
  * many pages: then reading them there costs no wait. False where no nb_map holds them or the system
  * does not tell. */
 bool nb_map_present(const void *at, uint64_t n);
+/* Enters n >= 1 bytes at `at`, inside an open nb_map, into the page tables if they seem to be in
+ * memory: who reads them next is not stopped by that. A look at the first and the last byte decides
+ * for all, so not for much at once. */
+void nb_map_enter(const void *at, uint64_t n);
 /* True when the contents can no longer be believed: a fault was served inside m, or the file was
  * cut or written to since it was mapped, even within its last page. One fstat. */
 bool nb_map_lost(const nb_map *m);

@@ -21,7 +21,10 @@
 #endif
 #include <unistd.h>
 
-enum { MAP_SLOTS = 1024 }; /* open mappings per process: a sharded model has some hundred at most */
+enum {
+    MAP_SLOTS = 1024, /* open mappings per process: a sharded model has some hundred at most */
+    FAULT_STEP = 64 * 1024, /* bytes that Linux maps at one fault where they are in memory */
+};
 
 typedef struct map_slot {
     _Atomic uintptr_t base; /* 0 = free, 1 = being filled; published last */
@@ -199,6 +202,15 @@ bool nb_map_present(const void *at, uint64_t n)
     (void)at, (void)n;
     return false;
 #endif
+}
+
+void nb_map_enter(const void *at, uint64_t n)
+{
+    uintptr_t page = page_size(), from = (uintptr_t)at & ~(page - 1), end = (uintptr_t)at + n;
+    if (!nb_map_present(at, 1) || !nb_map_present((const void *)(end - 1), 1))
+        return;
+    for (; from < end; from += FAULT_STEP)
+        (void)*(const volatile uint8_t *)from;
 }
 
 static int open_regular(const char *path, struct stat *st, nb_err *err)

@@ -331,6 +331,19 @@ bool nb_weights_lost(const nb_weights *w)
     return false;
 }
 
+void nb_weights_enter(const nb_weights *w, const atomic_bool *stop)
+{
+    enum { STEP = 2 << 20 };
+    for (size_t i = 0; i < w->n_files; i++) {
+        const nb_map *m = &w->files[i].map;
+        for (uint64_t at = 0; at < m->len; at += STEP) {
+            if (atomic_load_explicit(stop, memory_order_relaxed))
+                return;
+            nb_map_enter(m->at + at, m->len - at < STEP ? m->len - at : STEP);
+        }
+    }
+}
+
 uint64_t nb_weights_fingerprint(const nb_weights *w)
 {
     uint64_t h = 0;

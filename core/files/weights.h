@@ -9,6 +9,8 @@
 #ifndef NIBBLE_WEIGHTS_H
 #define NIBBLE_WEIGHTS_H
 
+#include <stdatomic.h>
+
 #include "core/base/file.h"
 #include "core/files/kv.h"
 #include "core/files/tensor.h"
@@ -99,6 +101,9 @@ void nb_weights_floats(const nb_view *v, float *out);
 /* True once a mapped file was cut or written to under us: contents are not to be believed (A19).
  * One fstat per file: for once a token or a tile, not once a row. */
 bool nb_weights_lost(const nb_weights *w);
+/* Enters what is in memory of the files into the page tables, until all is done or *stop: beside
+ * other work, so that the first pass over the weights is not held up by it. */
+void nb_weights_enter(const nb_weights *w, const atomic_bool *stop);
 /* 64-bit identity for stored results. */
 uint64_t nb_weights_fingerprint(const nb_weights *w);
 /* True if path names (by inode) one of the files this model is mapped from: a writer must refuse

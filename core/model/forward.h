@@ -32,9 +32,10 @@ typedef struct nb_tile {
 
 /* One of a session's timelines. */
 typedef struct nb_seq {
-    int32_t *ids;  /* [n_ctx] tokens in the cache */
-    float *logits; /* [n_vocab] after the last token */
-    size_t n;      /* tokens in the cache */
+    int32_t *ids;   /* [n_ctx] tokens in the cache */
+    float *logits;  /* [n_vocab] after the last token */
+    size_t n;       /* tokens in the cache */
+    size_t touched; /* rows of the cache that nb_touch has been told of */
     bool has_logits;
 } nb_seq;
 

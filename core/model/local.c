@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/job.h"
 #include "core/base/str.h"
+#include "kernels/cpu.h"
 
 static nb_status local_ask(nb_responder *r, const nb_ask *ask, nb_turn_stats *stats,
                            const nb_hooks *hooks, nb_err *err)
@@ -20,11 +22,27 @@ static void local_responder_close(nb_responder *r)
     nb_local_close(&l);
 }
 
+static void *warm(void *arg)
+{
+    const nb_local *l = arg;
+    nb_weights_enter(l->weights, &l->warm);
+    return NULL;
+}
+
+void nb_local_warm(nb_local *l)
+{
+    atomic_store(&l->warm, true);
+    if (l->warming)
+        pthread_join(l->warmer, NULL);
+    l->warming = false;
+}
+
 static nb_status load(nb_local *l, const char *path, const nb_session_options *opt, nb_err *err)
 {
     nb_sampling greedy = nb_sampling_greedy();
     NB_TRY(nb_weights_open(&l->weights, path, err));
     NB_TRY(nb_model_open(&l->model, l->weights, err));
+    l->warming = nk_cpu_count() > 1 && nb_thread_start(&l->warmer, warm, l) == 0;
     NB_TRY(nb_tok_open(&l->tok, nb_weights_kvs(l->weights), err));
     NB_TRY(nb_session_open(&l->session, l->model, l->ops, NULL, opt, err));
     for (uint32_t i = 0; i < nb_session_sequences(l->session); i++)
@@ -62,6 +80,7 @@ void nb_local_close(nb_local **lp)
     nb_local *l = *lp;
     if (!l)
         return;
+    nb_local_warm(l);
     for (int i = 0; i < NB_MAX_SEQ; i++)
         nb_sampler_close(&l->sampler[i]);
     nb_draft_close(&l->draft);

@@ -2,6 +2,9 @@
 #ifndef NIBBLE_LOCAL_H
 #define NIBBLE_LOCAL_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "core/model/chat.h"
 #include "core/model/draft.h"
 #include "core/model/lora.h"
@@ -9,6 +12,9 @@
 struct nb_local {
     nb_responder responder;
     nb_weights *weights;
+    pthread_t warmer; /* enters the weights into the page tables while the rest is opened */
+    bool warming;
+    atomic_bool warm; /* the warmer is to end */
     nb_model *model;
     nb_tok *tok;
     nb_session *session;
@@ -26,5 +32,8 @@ struct nb_local {
     int32_t *ids;      /* [n_ctx] the conversation */
     char label[128];
 };
+
+/* The weights are needed now, or no more: ends what warms them. */
+void nb_local_warm(nb_local *l);
 
 #endif

@@ -6,9 +6,17 @@
 #include <string.h>
 
 #include "core/base/str.h"
+#include "core/base/touch.h"
 #include "core/model/forward.h"
 
-enum { ALIGN = 64, DEFAULT_CTX = 4096, DEFAULT_BATCH = 128, MAX_BATCH = 4096 };
+enum {
+    ALIGN = 64,
+    DEFAULT_CTX = 4096,
+    DEFAULT_BATCH = 128,
+    MAX_BATCH = 4096,
+    TOUCH_LEAST = 32, /* tokens whose cache is made present together, */
+    TOUCH_MOST = 1024,
+};
 
 /* One part of the scratch: where its address goes, and its length. */
 typedef struct part {
@@ -244,6 +252,39 @@ static nb_status keep_logits(nb_session *s, nb_seq *q, size_t j, nb_err *err)
     return NB_OK;
 }
 
+/* Rows of the cache, in all layers. */
+typedef struct rows {
+    nb_session *s;
+    size_t from, n;
+} rows;
+
+/* Of layer i / 2 the keys, or the values. */
+static void touch_rows(void *arg, size_t begin, size_t end, int thread)
+{
+    const rows *r = arg;
+    nb_session *s = r->s;
+    uint64_t sequence = s->kv_bytes / s->n_seq, k_size = (uint64_t)s->n_ctx * s->k_row;
+    uint64_t layer = k_size + (uint64_t)s->n_ctx * s->v_row;
+    (void)thread;
+    for (size_t i = begin; i < end; i++) {
+        uint64_t at = s->now * sequence + i / 2 * layer + (i % 2 ? k_size : 0);
+        size_t row = i % 2 ? s->v_row : s->k_row;
+        nb_touch(s->kv + at + r->from * row, (uint64_t)r->n * row);
+    }
+}
+
+/* The cache of what is evaluated next is made present, of a prompt at once, not page by page. */
+static void touch_cache(nb_session *s, nb_seq *q, size_t n)
+{
+    rows r = {.s = s, .from = q->n > q->touched ? q->n : q->touched};
+    size_t end = n - q->n < TOUCH_MOST ? n : q->n + TOUCH_MOST;
+    if (end < r.from + TOUCH_LEAST || q->n + s->n_batch <= q->touched)
+        return;
+    r.n = end - r.from;
+    q->touched = end;
+    nk_parallel(s->pool, 2 * (size_t)s->model->hp.n_layer, 1, touch_rows, &r);
+}
+
 /* Evaluates the next chunk of ids[0..n) in the current sequence and moves its end; *m = its length.
  * Hidden states are wanted of positions >= from. */
 static nb_status advance(nb_session *s, const int32_t *ids, size_t n, size_t from, size_t *m,
@@ -252,6 +293,7 @@ static nb_status advance(nb_session *s, const int32_t *ids, size_t n, size_t fro
     nb_seq *q = now(s);
     size_t left = n - q->n, take = left < s->n_batch ? left : s->n_batch;
     size_t want = from > q->n ? from - q->n : 0;
+    touch_cache(s, q, n);
     for (size_t j = 0; j < take; j++)
         s->column[j] = (nb_column){.seq = s->now, .pos = (uint32_t)(q->n + j)};
     NB_TRY(nb_forward(s, ids + q->n, take, want < take ? want : take, hooks, err));

@@ -137,15 +137,39 @@ void ui_quantize_remember(quantize *q)
     q->n_redo = 0;
 }
 
-/* The demo's few weights lose words at 2 bits, so that one sees what quantizing costs; for a model
- * to be used Q4_K_M is the usual balance (quant.md 1.5). */
+static double bits_of_source(const nb_weights *w)
+{
+    double n = 0;
+    for (size_t i = 0; i < nb_weights_count(w); i++)
+        n += (double)nb_tensor_count(&nb_weights_at(w, i)->t);
+    return n > 0 ? 8 * (double)nb_weights_file_bytes(w) / n : 0;
+}
+
+/* For a model to be used Q4_K_M is the usual balance (quant.md 1.5); of one that has about as few
+ * bits already, what makes it smaller. A mix takes some more bits than its base type. */
+static const nb_preset *usual_of(const nb_weights *w)
+{
+    static const char *const down[] = {"Q4_K_M", "Q3_K_M", "Q2_K"};
+    const double have = 0.85 * bits_of_source(w);
+    size_t i = 0;
+    for (; i + 1 < countof(down); i++) {
+        const nk_type *base = nk_type_get((uint32_t)nb_preset_find(down[i])->base);
+        if (base && nk_type_bpw(base) < have)
+            break;
+    }
+    return nb_preset_find(down[i]);
+}
+
+/* The demo's few weights lose words at 2 bits, so that one sees what quantizing costs. */
 void ui_quantize_usual_preset(quantize *q)
 {
     const char *demo = ui_app_config(q->app)->demo_dir;
     bool is_demo = q->source && demo[0] && strcmp(q->source->path, demo) == 0;
     if (q->chosen)
         return;
-    q->recipe.preset = nb_preset_find(is_demo ? "Q2_K" : "Q4_K_M");
+    q->recipe.preset = !q->source ? nb_preset_find("Q4_K_M")
+                       : is_demo  ? nb_preset_find("Q2_K")
+                                  : usual_of(q->source->weights);
     q->preset = preset_index(q->recipe.preset);
 }
 
