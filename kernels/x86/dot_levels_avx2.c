@@ -41,7 +41,8 @@ NK_INLINE __m256 nvfp4_side(size_t n, const char *const w[SIDE], size_t row_size
     __m256 acc = _mm256_setzero_ps();
     for (size_t at = 0; at < n / NK_NVFP4_LEN * size; at += size) {
         NK_UNSET __m256 d[4];
-        next = ask_ahead(next, size, false);
+        ask_ahead(next, 0, SIDE * size, false);
+        next += SIDE * size;
         scales_nvfp4_of_8(w, at, d);
 #pragma GCC unroll 2
         for (int h = 0; h < 2; h++, a++) {

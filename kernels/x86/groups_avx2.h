@@ -144,7 +144,6 @@ NK_INLINE __m256 grid_side(const grid_type t, size_t n, const char *const w[SIDE
         NK_UNSET turned x;
         NK_UNSET parts p[SIDE];
         NK_UNSET __m256i sum[SIDE];
-        next = ask_ahead(next, t.block_size, false);
         __m256i sums = load32(a->bsums);
         __m256i two = _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
         c.q = t.scaling == TURNED ? x.q : a->qs;
@@ -156,8 +155,11 @@ NK_INLINE __m256 grid_side(const grid_type t, size_t n, const char *const w[SIDE
             p[r].sum = _mm256_setzero_si256();
             t.read(w[r] + at, &c, &p[r]);
         }
-        for (int r = 0; r < SIDE; r++)
+        for (int r = 0; r < SIDE; r++) {
+            ask_for_row(next, t.block_size, r);
             sum[r] = row_sum(t, w[r] + at, &c, &p[r], grid);
+        }
+        next += SIDE * t.block_size;
         __m256 scale = _mm256_mul_ps(t.d(w, at), _mm256_set1_ps(a->d));
         acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums_of_8(sum)), scale, acc);
     }

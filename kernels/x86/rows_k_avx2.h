@@ -277,15 +277,17 @@ NK_INLINE __m256 super_side(const row_type t, size_t n, const char *const w[SIDE
         NK_UNSET side s;
         NK_UNSET __m256i sum[SIDE];
         NK_UNSET __m256i min[SIDE];
-        next = ask_ahead(next, t.block_size, t.block_size >= sizeof(nk_block_q4_k));
         read_column(&c, a);
         if (t.scaling == PER_16_LESS)
             c.less16 = _mm256_sub_epi16(_mm256_setzero_si256(), c.sum16);
         t.side(w, at, &c, &s);
         __asm__("" : "+m"(s.scale), "+m"(c.sum32));
 #pragma GCC unroll 8
-        for (int r = 0; r < SIDE; r++)
+        for (int r = 0; r < SIDE; r++) {
+            ask_for_row(next, t.block_size, r);
             sum[r] = row_sum(t, w[r] + at, &c, &s, r, &min[r]);
+        }
+        next += SIDE * t.block_size;
         __m256i total = sums_of_8(sum);
         if (t.scaling == UNIT)
             total = _mm256_sub_epi32(total, c.total);

@@ -137,7 +137,8 @@ NK_INLINE __m256 simple_side(const row_type t, size_t n, const char *const w[SID
     size_t at = 0;
     for (size_t i = 0; i < n / NK_LEN; i++, at += t.block_size, x += t.x_size) {
         __m256i a = load32(x + (t.kind == WITH_MIN ? 4 : 2));
-        next = ask_ahead(next, t.block_size, t.block_size >= sizeof(nk_block_q8_0));
+        ask_ahead(next, 0, SIDE * t.block_size, t.block_size >= sizeof(nk_block_q8_0));
+        next += SIDE * t.block_size;
         __m256i total = block_sums(t, w, at, a);
         __m256 d = t.kind == LESS_POWER ? e8m0_of_8(w, at) : f16_of_8(w, at);
         acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(total), _mm256_mul_ps(d, f16_all(x)), acc);

@@ -122,17 +122,26 @@ NK_INLINE __m256i add_now(__m256i a, __m256i b)
     return a;
 }
 
-/* As much of the next eight rows: hardware prefetchers stop at page ends. To L2 more lines can be
- * under way at once than to L1, which pays where reading takes longer than computing. */
-NK_INLINE const char *ask_ahead(const char *next, const size_t block_size, const bool to_l2)
+/* Asks for bytes from..end-1 of the next eight rows: hardware prefetchers stop at page ends. To L2
+ * more lines can be under way at once than to L1, which pays where reading takes longer than
+ * computing. A few lines at a time, each where it stands: with many at once loads wait for a place
+ * in the queue, and Zen 3 forgets what finds none. */
+NK_INLINE void ask_ahead(const char *next, const size_t from, const size_t end, const bool to_l2)
 {
 #pragma GCC unroll 32
-    for (size_t k = 0; k < SIDE * block_size; k += LINE)
+    for (size_t k = (from + LINE - 1) / LINE * LINE; k < end; k += LINE)
         if (to_l2)
             _mm_prefetch(next + k, _MM_HINT_T1);
         else
             _mm_prefetch(next + k, _MM_HINT_T0);
-    return next + SIDE * block_size;
+    __asm__ volatile("" ::: "memory");
+}
+
+/* Row r's part of the next super-blocks of eight rows. */
+NK_INLINE void ask_for_row(const char *next, const size_t block_size, const int r)
+{
+    const size_t from = (size_t)r * block_size;
+    ask_ahead(next, from, from + block_size, block_size >= sizeof(nk_block_q4_k));
 }
 
 /* The scale of 16 weights, of group g the first and the second 16, out of 16 words, the even ones
