@@ -33,11 +33,9 @@ static nb_status open_lists(nb_run *run, nb_err *err)
     run->report = nb_alloc(n, sizeof *run->report, "reports", err);
     run->kept = nb_alloc(n, sizeof *run->kept, "tile list", err);
     run->slot = nb_alloc(NB_WAVE_TILES, sizeof *run->slot, "tile sums", err);
-    run->slot_gain = nb_alloc(NB_WAVE_TILES, sizeof *run->slot_gain, "tile sums", err);
     run->range = nb_alloc(n, sizeof *run->range, "ranges", err);
     run->slot_full = nb_alloc(NB_WAVE_TILES, sizeof *run->slot_full, "tile sums", err);
-    if (!run->cut || !run->report || !run->kept || !run->slot || !run->slot_full ||
-        !run->slot_gain || !run->range)
+    if (!run->cut || !run->report || !run->kept || !run->slot || !run->slot_full || !run->range)
         return NB_NOMEM;
     NB_TRY(nb_run_cut(run, err));
     run->mark = nb_alloc(run->n_tiles ? run->n_tiles : 1, sizeof *run->mark, "tile digests", err);
@@ -144,7 +142,6 @@ void nb_run_close(nb_run **runp)
     free(run->report);
     free(run->slot);
     free(run->slot_full);
-    free(run->slot_gain);
     free(run->range);
     free(run->mark);
     free(run->path);
