@@ -31,11 +31,13 @@ static nb_status open_lists(nb_run *run, nb_err *err)
     uint64_t n = p->n ? p->n : 1;
     run->cut = nb_alloc(n, sizeof *run->cut, "tile list", err);
     run->report = nb_alloc(n, sizeof *run->report, "reports", err);
+    run->looked = nb_alloc(n, sizeof *run->looked, "reports", err);
     run->kept = nb_alloc(n, sizeof *run->kept, "tile list", err);
     run->slot = nb_alloc(NB_WAVE_TILES, sizeof *run->slot, "tile sums", err);
     run->range = nb_alloc(n, sizeof *run->range, "ranges", err);
     run->slot_full = nb_alloc(NB_WAVE_TILES, sizeof *run->slot_full, "tile sums", err);
-    if (!run->cut || !run->report || !run->kept || !run->slot || !run->slot_full || !run->range)
+    if (!run->cut || !run->report || !run->looked || !run->kept || !run->slot || !run->slot_full ||
+        !run->range)
         return NB_NOMEM;
     NB_TRY(nb_run_cut(run, err));
     run->mark = nb_alloc(run->n_tiles ? run->n_tiles : 1, sizeof *run->mark, "tile digests", err);
@@ -140,6 +142,7 @@ void nb_run_close(nb_run **runp)
     free(run->cut);
     free(run->kept);
     free(run->report);
+    free(run->looked);
     free(run->slot);
     free(run->slot_full);
     free(run->range);

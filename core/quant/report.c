@@ -64,6 +64,9 @@ bool nb_run_report(nb_run *run, size_t i, nb_tensor_report *out)
         return false;
     pthread_mutex_lock(&run->lock);
     *out = run->report[i];
+    nb_hist *of[3] = {&out->before, &out->after, &out->error};
+    for (size_t k = 0; k < 3; k++)
+        nb_hist_trio_read(&run->looked[i], k, of[k]);
     pthread_mutex_unlock(&run->lock);
     return true;
 }

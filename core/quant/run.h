@@ -28,9 +28,9 @@ enum {
     NB_FIGURES_WHOLE = 256 * 1024,      /* tensors of others up to this many; */
     NB_FIGURES_LEAST = 16 * 1024,       /* of larger ones about so many weights, and */
     NB_FIGURES_EVERY = 512,             /* from 32 Mi on one of so many, in */
-    NB_LOOK_WEIGHTS = 512,        /* looks of this many neighbours, whole blocks of any type */
-    NB_PIECE_WEIGHTS = 2048,      /* decoded, measured and counted while in the nearest cache */
-    NB_HELD_WEIGHTS = 4096,       /* kept until tallied: tables are far from the cache by then */
+    NB_LOOK_WEIGHTS = 512,   /* looks of this many neighbours, whole blocks of any type */
+    NB_PIECE_WEIGHTS = 2048, /* decoded, measured and counted while in the nearest cache */
+    NB_HELD_WEIGHTS = 4096,  /* of looks, whose places are kept until the report hears of them */
     NB_TALLY_WEIGHTS = 32 * 1024, /* counted by a thread before the report hears of them, */
     NB_TALLY_MS = 50,             /* at the end of a wave if it has not for so long */
 };
@@ -77,8 +77,8 @@ typedef struct nb_batch {
 /* One thread's buffers. */
 typedef struct nb_workspace {
     float *src, *dec; /* [strip] owned */
-    float *held;      /* [3, NB_HELD_WEIGHTS] values before, after, errors not yet tallied, owned */
-    size_t n_held;    /* of each */
+    uint16_t *held;   /* [3, NB_HELD_WEIGHTS] places of values before, after, errors, owned */
+    size_t n_held;    /* of each, on their way into the report of tensor tally_of */
     uint8_t *out;     /* [out_cap] what the batch holds, or one tile read back, owned */
     nb_batch batch;
     uint8_t *row;        /* [row_cap] a source row that does not lie as it is seen, owned */
@@ -136,7 +136,8 @@ struct nb_run {
     atomic_uint_fast64_t polled_us; /* when they last were */
 
     pthread_mutex_t lock;     /* guards everything below */
-    nb_tensor_report *report; /* [plan->n] */
+    nb_tensor_report *report; /* [plan->n] without the histograms of */
+    nb_hist_trio *looked;     /* [plan->n] looks: values before, after, errors */
     nb_tile_sums *slot;       /* [NB_WAVE_TILES] of finished tiles not yet merged */
     bool *slot_full;
     uint64_t wave_first, frontier;
