@@ -321,6 +321,8 @@ static nb_status prepare(nb_run *run, nb_lease *lease, nk_pool *pool, nb_err *er
 static nb_status encode_all(nb_run *run, nb_lease *lease, nk_pool *pool, nb_err *err)
 {
     NB_TRY(prepare(run, lease, pool, err));
+    if (run->plan->file_bytes >= 2 * (uint64_t)NB_FLUSH_BYTES)
+        run->flush = nb_flush_open(run->part, NB_FLUSH_BYTES);
     while (run->wave_end < run->n_tiles) {
         if (lease)
             pool = nb_lease_pool(lease);
@@ -357,6 +359,7 @@ static nb_status go(nb_run *run, const nk_ops *ops, nb_lease *lease, nk_pool *po
                                       : encode_all(run, lease, pool, err);
     if (st == NB_OK)
         st = nb_part_finish(run, lease ? nb_lease_pool(lease) : pool, err);
+    nb_flush_close(&run->flush, st == NB_OK);
     if (st != NB_OK)
         nb_part_drop(run);
     pthread_mutex_lock(&run->lock);

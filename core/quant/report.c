@@ -40,6 +40,7 @@ void nb_run_merge(nb_run *run, uint64_t i, const nb_tile_sums *sums)
     run->bytes_out += nb_tile_bytes(run, &t);
     run->type_seconds[r->plan->type->id] += sums->seconds;
     run->type_done[r->plan->type->id] += n;
+    nb_flush_tell(run->flush, run->bytes_out);
     merge_tile_stats(run);
     pthread_mutex_unlock(&run->lock);
 }

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/base/flush.h"
 #include "core/quant/quantize.h"
 
 enum {
@@ -21,8 +22,9 @@ enum {
     NB_WAVE_TILES = 4096,
     NB_BATCH_TILES = 16,          /* written at once, as many */
     NB_BATCH_BYTES = 1024 * 1024, /* as come to so much: file systems keep it in larger pages */
-    NB_BATCH_MS = 10,             /* and are encoded in about so long: progress shows them */
-    NB_AHEAD_TILES = 64,          /* asked for ahead since one had to be waited for */
+    NB_FLUSH_BYTES = 64 * 1024 * 1024,  /* synced at once while others are encoded */
+    NB_BATCH_MS = 10,                   /* and are encoded in about so long: progress shows them */
+    NB_AHEAD_TILES = 64,                /* asked for ahead since one had to be waited for */
     NB_WAVE_WEIGHTS = 8 * 1024 * 1024,  /* per thread; waves end so that leases can change */
     NB_FIGURES_MODEL = 8 * 1024 * 1024, /* models up to this many weights are measured whole, */
     NB_FIGURES_WHOLE = 256 * 1024,      /* tensors of others up to this many; */
@@ -130,6 +132,7 @@ struct nb_run {
     uint64_t behind_from,
         behind_n;       /* bytes of the last wave, which the disk has not been told of */
     atomic_bool behind; /* whoever clears it tells */
+    nb_flush *flush;    /* owned; NULL = the file is small */
     atomic_bool stop;   /* an error or cancel: threads leave at the next strip */
 
     pthread_mutex_t poll;           /* hooks are called by one thread at a time */
