@@ -21,10 +21,9 @@ uint64_t nb_figures_every(const nb_run *run, size_t i)
     if (import || run->plan->params <= NB_FIGURES_MODEL || p->n <= NB_FIGURES_WHOLE)
         return 1;
     /* Where encoding costs about as much as reading, all looks would show in the run's time. */
-    bool quick = p->type->is_float || p->type->id == NK_Q8_0 || p->type->id == NK_Q4_0;
     uint64_t share = p->n / NB_FIGURES_EVERY;
     uint64_t most = p->n / (share > NB_FIGURES_LEAST ? share : NB_FIGURES_LEAST);
-    return quick ? 2 * most : most;
+    return nb_type_quick(p->type) ? 2 * most : most;
 }
 
 /* First weight of the look drawn from stratum g. The mixing is that of MurmurHash3's finalizer. */

@@ -23,7 +23,6 @@ enum {
     NB_BATCH_TILES = 16,          /* written at once, as many */
     NB_BATCH_BYTES = 1024 * 1024, /* as come to so much: file systems keep it in larger pages */
     NB_FLUSH_BYTES = 64 * 1024 * 1024,  /* synced at once while others are encoded */
-    NB_BATCH_MS = 10,                   /* and are encoded in about so long: progress shows them */
     NB_AHEAD_TILES = 64,                /* asked for ahead since one had to be waited for */
     NB_WAVE_WEIGHTS = 8 * 1024 * 1024,  /* per thread; waves end so that leases can change */
     NB_FIGURES_MODEL = 8 * 1024 * 1024, /* models up to this many weights are measured whole, */
@@ -72,7 +71,6 @@ typedef struct nb_batch {
     uint64_t first;
     size_t n;
     uint64_t offset, bytes; /* in the file; so far */
-    double began_at;        /* seconds */
     nb_tile_sums sums[NB_BATCH_TILES];
 } nb_batch;
 

@@ -32,6 +32,12 @@ static inline uint64_t nb_row_bytes(const nk_type *type, uint64_t cols)
     return cols / type->block_len * type->block_size;
 }
 
+/* Types that are encoded about as fast as they are read. */
+static inline bool nb_type_quick(const nk_type *t)
+{
+    return t->is_float || t->id == NK_Q8_0 || t->id == NK_Q4_0;
+}
+
 /* Encodes tile i to `out`. False: stop; the reason is recorded or not the tile's. */
 bool nb_tile_encode(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_t i, uint8_t *out,
                     nb_stats *stats);

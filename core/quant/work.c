@@ -79,16 +79,13 @@ static bool make_room(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_t 
 {
     nb_batch *b = &ws->batch;
     uint64_t offset = nb_tile_offset(run, t), n = nb_tile_bytes(run, t);
-    double now = nb_seconds();
-    if ((b->n == NB_BATCH_TILES || offset != b->offset + b->bytes || b->bytes + n > run->out_cap ||
-         now > b->began_at + 1e-3 * NB_BATCH_MS) &&
+    if ((b->n == NB_BATCH_TILES || offset != b->offset + b->bytes || b->bytes + n > run->out_cap) &&
         !write_batch(run, ws))
         return false;
     if (b->n == 0) {
         b->first = i;
         b->offset = offset;
         b->bytes = 0;
-        b->began_at = now;
     }
     return true;
 }
@@ -140,7 +137,8 @@ static bool take_tiles(nb_run *run, uint64_t *begin, uint64_t *end)
         nb_tile t = nb_run_tile(run, i);
         n = (run->wave_end - i) / (2 * (uint64_t)run->n_space);
         n = least(least(n, NB_BATCH_TILES), NB_BATCH_BYTES / nb_tile_bytes(run, &t));
-        n = n < 1 ? 1 : n;
+        /* Of types that take their time, progress shows each tile. */
+        n = n < 1 || !nb_type_quick(run->plan->tensor[t.tensor].type) ? 1 : n;
     } while (!atomic_compare_exchange_weak(&run->next, &i, i + n));
     *begin = i;
     *end = i + n;
