@@ -2,6 +2,7 @@
 
 #include "core/base/config.h"
 #include "core/base/file.h"
+#include "core/base/flush.h"
 #include "core/base/str.h"
 #include "core/base/touch.h"
 #include "tests/util.h"
@@ -519,4 +520,24 @@ CHECK_TEST(file, guard_hands_foreign_faults_on) /* A19, A31 */
             else
                 check(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS, "status %x", status);
         }
+}
+
+CHECK_TEST(file, a_growing_one_is_synced_by_the_step)
+{
+    const char *path = test_path(test_tmpdir(), "growing");
+    nb_err err = {0};
+    check(nb_replace_file(path, "12345678", 8, 0600, &err) == NB_OK, "%s", err.msg);
+    nb_flush *f = nb_flush_open(path, 8);
+    check(f != NULL, "no thread");
+    nb_flush_tell(f, 7);
+    check(nb_flush_close(&f, true) == 0 && f == NULL, "synced before its step");
+    f = nb_flush_open(path, 8);
+    nb_flush_tell(f, 8);
+    check(nb_flush_close(&f, true) == 1, "not synced, or twice");
+    f = nb_flush_open(path, 8);
+    nb_flush_tell(f, 100);
+    check(nb_flush_close(&f, false) <= 1 && f == NULL, "left alone");
+    check(nb_flush_open(test_path(test_tmpdir(), "none"), 8) == NULL, "of no file");
+    nb_flush_tell(NULL, 8);
+    check(nb_flush_close(&f, true) == 0, "none");
 }

@@ -58,6 +58,30 @@ CHECK_TEST(hist, long_and_short_runs_count_alike)
     }
 }
 
+CHECK_TEST(hist, a_trio_holds_what_three_single_ones_do)
+{
+    enum { N = 30003 };
+    static float v[3][N];
+    static uint16_t place[N];
+    static nb_hist_trio trio;
+    static nb_hist single[3], read[3];
+    test_rng rng = test_rng_make(5);
+    for (size_t k = 0; k < 3; k++) {
+        for (size_t i = 0; i < N; i++) {
+            uint32_t u = (uint32_t)test_u64(&rng) << (i % 5 ? 0 : 31);
+            memcpy(&v[k][i], &u, sizeof u);
+        }
+        nb_hist_add(&single[k], v[k], N);
+        nb_hist_places(place, v[k], N);
+        nb_hist_trio_add(&trio, k, place, N / 3);
+        nb_hist_trio_add(&trio, k, place + N / 3, N - N / 3);
+    }
+    for (size_t k = 0; k < 3; k++) {
+        nb_hist_trio_read(&trio, k, &read[k]);
+        check(read[k].total == N && memcmp(&read[k], &single[k], sizeof read[k]) == 0, "of %zu", k);
+    }
+}
+
 /* However values arrive, no 16-bit counter of a key overflows up to NB_HIST_HELD. */
 CHECK_TEST(hist, keys_hold_any_number_of_equal_values)
 {

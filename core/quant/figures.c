@@ -20,8 +20,10 @@ uint64_t nb_figures_every(const nb_run *run, size_t i)
     bool import = !run->rows && p->src && nb_weights_packing(p->src);
     if (import || run->plan->params <= NB_FIGURES_MODEL || p->n <= NB_FIGURES_WHOLE)
         return 1;
-    uint64_t least = p->n / NB_FIGURES_EVERY;
-    return p->n / (least > NB_FIGURES_LEAST ? least : NB_FIGURES_LEAST);
+    /* Where encoding costs about as much as reading, all looks would show in the run's time. */
+    uint64_t share = p->n / NB_FIGURES_EVERY;
+    uint64_t most = p->n / (share > NB_FIGURES_LEAST ? share : NB_FIGURES_LEAST);
+    return nb_type_quick(p->type) ? 3 * most : most;
 }
 
 /* First weight of the look drawn from stratum g. The mixing is that of MurmurHash3's finalizer. */
@@ -59,7 +61,8 @@ static pair decode(const sight *g, size_t at, size_t n)
     const uint8_t *bytes = g->s->out + at / to->block_len * to->block_size;
     if (g->s->unread) {
         const nk_type *from = nk_type_get(g->s->plan->src_type);
-        nb_run_decoder(g->run, from->id)(g->s->in + at * from->block_size, g->ws->src + at, n);
+        nb_run_decoder(g->run, from->id)(g->s->in + at * from->block_size, g->ws->src, n);
+        p.src = g->ws->src;
     }
     if (g->s->dec) {
         p.dec = g->s->dec + at;
@@ -114,25 +117,30 @@ static void subtract(float *out, const float *a, const float *b, size_t n)
         out[i] = a[i] - b[i];
 }
 
-/* The tables have left the cache since the last time: they are fetched for many values at once. */
-static void tally_held(nb_workspace *ws)
-{
-    for (size_t k = 0; k < 3; k++)
-        nb_hist_keys_add(&ws->tally[k], ws->held + k * NB_HELD_WEIGHTS, ws->n_held);
-    ws->n_held = 0;
-}
-
 static void tally(const sight *g, const pair *p)
 {
     nb_workspace *ws = g->ws;
-    if (ws->n_held + p->n > NB_HELD_WEIGHTS)
-        tally_held(ws);
+    float err[NB_PIECE_WEIGHTS];
     if (ws->tally[0].held >= NB_TALLY_WEIGHTS)
         nb_figures_flush(g->run, ws);
-    float *at = ws->held + ws->n_held;
-    memcpy(at, p->src, p->n * sizeof *at);
-    memcpy(at + NB_HELD_WEIGHTS, p->dec, p->n * sizeof *at);
-    subtract(at + 2 * (size_t)NB_HELD_WEIGHTS, p->dec, p->src, p->n);
+    subtract(err, p->dec, p->src, p->n);
+    nb_hist_keys_add(&ws->tally[0], p->src, p->n);
+    nb_hist_keys_add(&ws->tally[1], p->dec, p->n);
+    nb_hist_keys_add(&ws->tally[2], err, p->n);
+}
+
+/* Looks are far between: tables would have left the cache each time. */
+static void keep_places(const sight *g, const pair *p)
+{
+    nb_workspace *ws = g->ws;
+    float err[NB_LOOK_WEIGHTS];
+    if (ws->n_held + p->n > NB_HELD_WEIGHTS)
+        nb_figures_flush(g->run, ws);
+    uint16_t *at = ws->held + ws->n_held;
+    subtract(err, p->dec, p->src, p->n);
+    nb_hist_places(at, p->src, p->n);
+    nb_hist_places(at + NB_HELD_WEIGHTS, p->dec, p->n);
+    nb_hist_places(at + 2 * (size_t)NB_HELD_WEIGHTS, err, p->n);
     ws->n_held += p->n;
 }
 
@@ -171,7 +179,7 @@ static void look_at_drawn(sight *g, uint64_t every, bool measured)
         if (measured)
             measure(g, &p, true);
         if (k % COUNTED == 0)
-            tally(g, &p);
+            keep_places(g, &p);
     }
 }
 
@@ -191,17 +199,19 @@ void nb_figures_add(nb_run *run, nb_workspace *ws, const nb_strip *s, nb_stats *
 
 void nb_figures_flush(nb_run *run, nb_workspace *ws)
 {
-    tally_held(ws);
     ws->told_at = nb_seconds();
-    if (!ws->tally[0].held)
+    if (!ws->tally[0].held && !ws->n_held)
         return;
     pthread_mutex_lock(&run->lock);
     nb_tensor_report *r = &run->report[ws->tally_of];
-    r->hist_n += ws->tally[0].held;
-    nb_hist_keys_flush(&ws->tally[0], &r->before);
-    nb_hist_keys_flush(&ws->tally[1], &r->after);
-    nb_hist_keys_flush(&ws->tally[2], &r->error);
+    nb_hist *of[3] = {&r->before, &r->after, &r->error};
+    r->hist_n += ws->tally[0].held + ws->n_held;
+    for (size_t k = 0; k < 3; k++) {
+        nb_hist_keys_flush(&ws->tally[k], of[k]);
+        nb_hist_trio_add(&run->looked[ws->tally_of], k, ws->held + k * NB_HELD_WEIGHTS, ws->n_held);
+    }
     pthread_mutex_unlock(&run->lock);
+    ws->n_held = 0;
 }
 
 /* --- in words ----------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ static void add_keys(nb_hist *h, const nb_hist_keys *tally, uint32_t k)
 
 void nb_hist_keys_flush(nb_hist_keys *t, nb_hist *h)
 {
+    if (t->held == 0) /* h stays untouched, and without memory where it never was */
+        return;
     for (uint64_t left = t->met; left; left &= left - 1) {
         uint32_t first = (uint32_t)__builtin_ctzll(left) << PART_SHIFT,
                  end = first + (1u << PART_SHIFT);
@@ -75,6 +77,39 @@ void nb_hist_keys_add(nb_hist_keys *t, const float *v, size_t n)
     }
     t->met = met;
     t->held += n;
+}
+
+void nb_hist_places(uint16_t *place, const float *v, size_t n)
+{
+    enum { FEW = 8 }; /* a whole number of registers: compiled as such */
+    int32_t u[FEW];
+    size_t i = 0;
+    for (; i + FEW <= n; i += FEW) {
+        memcpy(u, v + i, sizeof u);
+        for (size_t k = 0; k < FEW; k++)
+            u[k] = nb_hist_place(u[k]);
+        for (size_t k = 0; k < FEW; k++)
+            place[i + k] = (uint16_t)u[k];
+    }
+    for (; i < n; i++) {
+        memcpy(u, v + i, sizeof *u);
+        place[i] = (uint16_t)nb_hist_place(*u);
+    }
+}
+
+void nb_hist_trio_add(nb_hist_trio *t, size_t which, const uint16_t *place, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        t->count[place[i]][which]++;
+}
+
+void nb_hist_trio_read(const nb_hist_trio *t, size_t which, nb_hist *out)
+{
+    for (size_t i = 0; i < NB_HIST_PLACES; i++) {
+        size_t k = i / 2;
+        out->count[i % 2 ? NB_HIST_SIDE - k : NB_HIST_SIDE + k] += t->count[i][which];
+        out->total += t->count[i][which];
+    }
 }
 
 void nb_hist_add(nb_hist *h, const float *v, size_t n)

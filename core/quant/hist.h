@@ -21,6 +21,17 @@ typedef struct nb_hist {
 static inline size_t nb_hist_bin(float v);
 void nb_hist_add(nb_hist *h, const float *v, size_t n);
 
+/* Three histograms side by side, bins of one magnitude together: what a few values touch of them
+ * lies in a page or two. All zero = empty. */
+enum { NB_HIST_PLACES = 2 * (NB_HIST_SIDE + 1) }; /* zero, then a bin of each sign after another */
+typedef struct nb_hist_trio {
+    uint64_t count[NB_HIST_PLACES][3];
+} nb_hist_trio;
+void nb_hist_places(uint16_t *place, const float *v, size_t n);
+void nb_hist_trio_add(nb_hist_trio *t, size_t which, const uint16_t *place, size_t n);
+/* Adds one of the three to an nb_hist. */
+void nb_hist_trio_read(const nb_hist_trio *t, size_t which, nb_hist *out);
+
 /* Values on their way into a histogram, counted by sign, exponent and three mantissa bits: the top
  * 12 bits of the float decide a bin. Several tables, so that neighbours of equal value do not wait
  * for each other's store. All zero = empty. */
@@ -86,16 +97,22 @@ double nb_stats_sqnr_db(const nb_stats *s);  /* 10 log10(sum w^2 / sum err^2); +
 double nb_stats_std(const nb_stats *s);
 double nb_stats_kurtosis(const nb_stats *s); /* about zero; a normal distribution has 3 */
 
+/* Of the float with these bits, by masks instead of branches: signs are random. */
+static inline int32_t nb_hist_place(int32_t bits)
+{
+    int32_t k = (bits >> 20 & 0x7ff) - 8 * (NB_HIST_EXP_MIN + 127) + 1;
+    k &= -(k > 0); /* 0: too small for a bin */
+    int32_t beyond = -(k > NB_HIST_SIDE);
+    k = (k & ~beyond) | (beyond & NB_HIST_SIDE);
+    return 2 * k + (bits < 0);
+}
+
 static inline size_t nb_hist_bin(float v)
 {
-    uint32_t u;
-    __builtin_memcpy(&u, &v, sizeof u);
-    int e = (int)((u >> 23) & 255) - 127;
-    if (e < NB_HIST_EXP_MIN || (u & 0x7fffffffu) == 0)
-        return NB_HIST_SIDE;
-    size_t k = e > NB_HIST_EXP_MAX ? (size_t)NB_HIST_SIDE - 1
-                                   : (size_t)(e - NB_HIST_EXP_MIN) * 8 + ((u >> 20) & 7u);
-    return u >> 31 ? (size_t)NB_HIST_SIDE - 1 - k : (size_t)NB_HIST_SIDE + 1 + k;
+    int32_t bits;
+    __builtin_memcpy(&bits, &v, sizeof bits);
+    size_t place = (size_t)nb_hist_place(bits);
+    return place % 2 ? NB_HIST_SIDE - place / 2 : NB_HIST_SIDE + place / 2;
 }
 
 #endif

@@ -31,13 +31,13 @@ static nb_status open_lists(nb_run *run, nb_err *err)
     uint64_t n = p->n ? p->n : 1;
     run->cut = nb_alloc(n, sizeof *run->cut, "tile list", err);
     run->report = nb_alloc(n, sizeof *run->report, "reports", err);
+    run->looked = nb_alloc(n, sizeof *run->looked, "reports", err);
     run->kept = nb_alloc(n, sizeof *run->kept, "tile list", err);
     run->slot = nb_alloc(NB_WAVE_TILES, sizeof *run->slot, "tile sums", err);
-    run->slot_gain = nb_alloc(NB_WAVE_TILES, sizeof *run->slot_gain, "tile sums", err);
     run->range = nb_alloc(n, sizeof *run->range, "ranges", err);
     run->slot_full = nb_alloc(NB_WAVE_TILES, sizeof *run->slot_full, "tile sums", err);
-    if (!run->cut || !run->report || !run->kept || !run->slot || !run->slot_full ||
-        !run->slot_gain || !run->range)
+    if (!run->cut || !run->report || !run->looked || !run->kept || !run->slot || !run->slot_full ||
+        !run->range)
         return NB_NOMEM;
     NB_TRY(nb_run_cut(run, err));
     run->mark = nb_alloc(run->n_tiles ? run->n_tiles : 1, sizeof *run->mark, "tile digests", err);
@@ -142,9 +142,9 @@ void nb_run_close(nb_run **runp)
     free(run->cut);
     free(run->kept);
     free(run->report);
+    free(run->looked);
     free(run->slot);
     free(run->slot_full);
-    free(run->slot_gain);
     free(run->range);
     free(run->mark);
     free(run->path);
@@ -321,6 +321,8 @@ static nb_status prepare(nb_run *run, nb_lease *lease, nk_pool *pool, nb_err *er
 static nb_status encode_all(nb_run *run, nb_lease *lease, nk_pool *pool, nb_err *err)
 {
     NB_TRY(prepare(run, lease, pool, err));
+    if (run->plan->file_bytes >= 2 * (uint64_t)NB_FLUSH_BYTES)
+        run->flush = nb_flush_open(run->part, NB_FLUSH_BYTES);
     while (run->wave_end < run->n_tiles) {
         if (lease)
             pool = nb_lease_pool(lease);
@@ -357,6 +359,7 @@ static nb_status go(nb_run *run, const nk_ops *ops, nb_lease *lease, nk_pool *po
                                       : encode_all(run, lease, pool, err);
     if (st == NB_OK)
         st = nb_part_finish(run, lease ? nb_lease_pool(lease) : pool, err);
+    nb_flush_close(&run->flush, st == NB_OK);
     if (st != NB_OK)
         nb_part_drop(run);
     pthread_mutex_lock(&run->lock);

@@ -12,9 +12,10 @@ static void merge_tile_stats(nb_run *run)
         nb_tile t = nb_run_tile(run, run->frontier);
         nb_cut *c = &run->cut[t.tensor];
         nb_tensor_report *r = &run->report[t.tensor];
-        nb_stats_merge(&r->stats, &run->slot[run->frontier - run->wave_first]);
+        const nb_tile_sums *sums = &run->slot[run->frontier - run->wave_first];
+        nb_stats_merge(&r->stats, &sums->stats);
         for (int k = 0; k < 2; k++)
-            r->gain[k] += run->slot_gain[run->frontier - run->wave_first][k];
+            r->gain[k] += sums->gain[k];
         run->frontier++;
         if (++c->n_done == c->n_tiles) {
             r->done = true;
@@ -25,24 +26,21 @@ static void merge_tile_stats(nb_run *run)
     }
 }
 
-void nb_run_merge(nb_run *run, uint64_t i, const nb_tile *t, const nb_workspace *ws,
-                  const nb_stats *stats, double seconds)
+void nb_run_merge(nb_run *run, uint64_t i, const nb_tile_sums *sums)
 {
-    nb_tensor_report *r = &run->report[t->tensor];
-    uint64_t n = t->rows * t->cols;
+    nb_tile t = nb_run_tile(run, i);
+    nb_tensor_report *r = &run->report[t.tensor];
+    uint64_t n = t.rows * t.cols;
     pthread_mutex_lock(&run->lock);
-    r->seconds += seconds;
-    if (stats)
-        run->slot[i - run->wave_first] = *stats;
-    else
-        nb_stats_clear(&run->slot[i - run->wave_first]);
-    memcpy(run->slot_gain[i - run->wave_first], ws->gain, sizeof ws->gain);
+    r->seconds += sums->seconds;
+    run->slot[i - run->wave_first] = *sums;
     run->slot_full[i - run->wave_first] = true;
-    run->current = t->tensor;
+    run->current = t.tensor;
     run->weights_done += n;
-    run->bytes_out += nb_tile_bytes(run, t);
-    run->type_seconds[r->plan->type->id] += seconds;
+    run->bytes_out += nb_tile_bytes(run, &t);
+    run->type_seconds[r->plan->type->id] += sums->seconds;
     run->type_done[r->plan->type->id] += n;
+    nb_flush_tell(run->flush, run->bytes_out);
     merge_tile_stats(run);
     pthread_mutex_unlock(&run->lock);
 }
@@ -51,8 +49,8 @@ void nb_run_merge_kept(nb_run *run, uint64_t i, const nb_tile *t)
 {
     uint64_t n = t->rows * t->cols;
     pthread_mutex_lock(&run->lock);
-    nb_stats_clear(&run->slot[i - run->wave_first]);
-    memset(run->slot_gain[i - run->wave_first], 0, sizeof *run->slot_gain);
+    run->slot[i - run->wave_first] = (nb_tile_sums){0};
+    nb_stats_clear(&run->slot[i - run->wave_first].stats);
     run->slot_full[i - run->wave_first] = true;
     run->weights_done += n;
     run->weights_kept += n;
@@ -67,6 +65,9 @@ bool nb_run_report(nb_run *run, size_t i, nb_tensor_report *out)
         return false;
     pthread_mutex_lock(&run->lock);
     *out = run->report[i];
+    nb_hist *of[3] = {&out->before, &out->after, &out->error};
+    for (size_t k = 0; k < 3; k++)
+        nb_hist_trio_read(&run->looked[i], k, of[k]);
     pthread_mutex_unlock(&run->lock);
     return true;
 }

@@ -1,7 +1,7 @@
-/* The quantizer's inside: one run's state, shared by quantize.c (order of steps), tile.c (one tile
- * of work), figures.c (what is measured of it), output.c (OUT.part), resume.c (its journal) and
- * report.c (what others may see). Other writers of planned files (synth) bring their own rows
- * through nb_run_open_rows.
+/* The quantizer's inside: one run's state, shared by quantize.c (order of steps), work.c (what
+ * threads do), tile.c (one tile of work), figures.c (what is measured of it), output.c (OUT.part),
+ * resume.c (its journal) and report.c (what others may see). Other writers of planned files (synth)
+ * bring their own rows through nb_run_open_rows.
  *
  * Threads: tiles are handed out by an atomic counter. Whatever a tile adds to a report goes in
  * under `lock`: integer counts in any order, double sums only when every earlier tile of the wave
@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/base/flush.h"
 #include "core/quant/quantize.h"
 
 enum {
@@ -19,15 +20,18 @@ enum {
     NB_TILE_WEIGHTS = 512 * 1024, /* at most: bounds a thread's buffers */
     NB_STRIP_WEIGHTS = 16 * 1024, /* between two polls of cancel */
     NB_WAVE_TILES = 4096,
+    NB_BATCH_TILES = 16,          /* written at once, as many */
+    NB_BATCH_BYTES = 1024 * 1024, /* as come to so much: file systems keep it in larger pages */
+    NB_FLUSH_BYTES = 64 * 1024 * 1024,  /* synced at once while others are encoded */
     NB_AHEAD_TILES = 64,                /* asked for ahead since one had to be waited for */
     NB_WAVE_WEIGHTS = 8 * 1024 * 1024,  /* per thread; waves end so that leases can change */
     NB_FIGURES_MODEL = 8 * 1024 * 1024, /* models up to this many weights are measured whole, */
     NB_FIGURES_WHOLE = 256 * 1024,      /* tensors of others up to this many; */
     NB_FIGURES_LEAST = 16 * 1024,       /* of larger ones about so many weights, and */
     NB_FIGURES_EVERY = 512,             /* from 32 Mi on one of so many, in */
-    NB_LOOK_WEIGHTS = 512,        /* looks of this many neighbours, whole blocks of any type */
-    NB_PIECE_WEIGHTS = 2048,      /* decoded, measured and counted while in the nearest cache */
-    NB_HELD_WEIGHTS = 4096,       /* kept until tallied: tables are far from the cache by then */
+    NB_LOOK_WEIGHTS = 512,   /* looks of this many neighbours, whole blocks of any type */
+    NB_PIECE_WEIGHTS = 2048, /* decoded, measured and counted while in the nearest cache */
+    NB_HELD_WEIGHTS = 4096,  /* of looks, whose places are kept until the report hears of them */
     NB_TALLY_WEIGHTS = 32 * 1024, /* counted by a thread before the report hears of them, */
     NB_TALLY_MS = 50,             /* at the end of a wave if it has not for so long */
 };
@@ -55,16 +59,32 @@ typedef struct nb_tile {
     uint64_t row, rows, col, cols;
 } nb_tile;
 
+/* What one tile comes to, until it enters its tensor's report. */
+typedef struct nb_tile_sums {
+    nb_stats stats;
+    double gain[2];
+    double seconds; /* of compute */
+} nb_tile_sums;
+
+/* Tiles that lie one behind the other in the file, encoded and not yet written. */
+typedef struct nb_batch {
+    uint64_t first;
+    size_t n;
+    uint64_t offset, bytes; /* in the file; so far */
+    nb_tile_sums sums[NB_BATCH_TILES];
+} nb_batch;
+
 /* One thread's buffers. */
 typedef struct nb_workspace {
     float *src, *dec; /* [strip] owned */
-    float *held;      /* [3, NB_HELD_WEIGHTS] values before, after, errors not yet tallied, owned */
-    size_t n_held;    /* of each */
-    uint8_t *out;     /* [out_cap] one encoded tile, owned */
-    uint8_t *row;     /* [row_cap] a source row that does not lie as it is seen, owned */
-    uint8_t *in;      /* [in_cap] a strip's rows as the source has them, owned */
-    int ahead;        /* for how many more tiles others are asked for ahead */
-    bool mapped;      /* the tile at hand is in memory and read where it is mapped */
+    uint16_t *held;   /* [3, NB_HELD_WEIGHTS] places of values before, after, errors, owned */
+    size_t n_held;    /* of each, on their way into the report of tensor tally_of */
+    uint8_t *out;     /* [out_cap] what the batch holds, or one tile read back, owned */
+    nb_batch batch;
+    uint8_t *row;        /* [row_cap] a source row that does not lie as it is seen, owned */
+    uint8_t *in;         /* [in_cap] a strip's rows as the source has them, owned */
+    int ahead;           /* for how many more tiles others are asked for ahead */
+    bool mapped;         /* the tile at hand is in memory and read where it is mapped */
     nb_hist_keys *tally; /* [3] the same on their way into a report, owned */
     size_t tally_of;     /* the tensor they are of */
     double told_at;      /* seconds: when they last entered it */
@@ -110,15 +130,16 @@ struct nb_run {
     uint64_t behind_from,
         behind_n;       /* bytes of the last wave, which the disk has not been told of */
     atomic_bool behind; /* whoever clears it tells */
+    nb_flush *flush;    /* owned; NULL = the file is small */
     atomic_bool stop;   /* an error or cancel: threads leave at the next strip */
 
     pthread_mutex_t poll;           /* hooks are called by one thread at a time */
     atomic_uint_fast64_t polled_us; /* when they last were */
 
     pthread_mutex_t lock;     /* guards everything below */
-    nb_tensor_report *report; /* [plan->n] */
-    nb_stats *slot;           /* [NB_WAVE_TILES] sums of finished tiles not yet merged */
-    double (*slot_gain)[2];   /* [NB_WAVE_TILES] */
+    nb_tensor_report *report; /* [plan->n] without the histograms of */
+    nb_hist_trio *looked;     /* [plan->n] looks: values before, after, errors */
+    nb_tile_sums *slot;       /* [NB_WAVE_TILES] of finished tiles not yet merged */
     bool *slot_full;
     uint64_t wave_first, frontier;
     uint64_t weights_done, bytes_out, bytes_verified;
@@ -161,6 +182,8 @@ const nb_method *nb_run_method(const nb_run *run, size_t i);
 /* Calls see for tile i as floats, a few rows at a time; false = stopped. */
 bool nb_tile_each(nb_run *run, nb_workspace *ws, uint64_t i,
                   void (*see)(void *arg, const float *src, size_t n), void *arg);
+
+/* work.c */
 /* Asks for the last wave to be written to disk, if nobody has. */
 void nb_run_write_behind(nb_run *run);
 nk_pool_fn nb_run_work; /* nk_parallel body: arg = run; tiles until wave_end */
@@ -192,9 +215,8 @@ void nb_journal_note(nb_run *run, size_t tensor); /* it is whole; under run->loc
 /* Reads back what the journal says is whole and forgets what is not; buffers are there. */
 void nb_journal_check(nb_run *run, nk_pool *pool, int threads);
 
-/* report.c: one finished tile enters the run's figures. stats may be NULL (none are taken). */
-void nb_run_merge(nb_run *run, uint64_t i, const nb_tile *t, const nb_workspace *ws,
-                  const nb_stats *stats, double seconds);
+/* report.c: one finished tile enters the run's figures. */
+void nb_run_merge(nb_run *run, uint64_t i, const nb_tile_sums *sums);
 /* The same for a tile of a tensor that is kept. */
 void nb_run_merge_kept(nb_run *run, uint64_t i, const nb_tile *t);
 

@@ -1,4 +1,4 @@
-/* One tile: source rows -> f32 -> blocks -> bytes at their offset, found finite on both sides. */
+/* One tile: source rows -> f32 -> blocks, found finite on both sides. */
 #include <math.h>
 #include <string.h>
 
@@ -16,16 +16,11 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static uint64_t row_bytes(const nk_type *type, uint64_t cols)
-{
-    return cols / type->block_len * type->block_size; /* checked by cut_tensor */
-}
-
 /* Buffers for rows of a tensor's source, or pieces of them, at most so many at a time. */
 static void need_source(nb_run *run, const nb_planned *p, const nb_cut *c, uint64_t rows)
 {
     size_t scratch = nb_weights_scratch(p->src);
-    size_t in = (size_t)(rows * row_bytes(nk_type_get(p->src_type), c->tile_cols));
+    size_t in = (size_t)(rows * nb_row_bytes(nk_type_get(p->src_type), c->tile_cols));
     run->row_cap = scratch > run->row_cap ? scratch : run->row_cap;
     run->in_cap = !scratch && in > run->in_cap ? in : run->in_cap;
 }
@@ -61,6 +56,9 @@ static nb_status cut_tensor(nb_run *run, size_t i, nb_err *err)
         run->strip = (size_t)(strip_rows * c->tile_cols);
     if (c->tile_rows * piece_bytes > run->out_cap)
         run->out_cap = (size_t)(c->tile_rows * piece_bytes);
+    uint64_t batch = c->n_tiles * c->tile_rows * piece_bytes;
+    batch = min_u64(batch, NB_BATCH_BYTES);
+    run->out_cap = batch > run->out_cap ? (size_t)batch : run->out_cap;
     return NB_OK;
 }
 
@@ -93,12 +91,12 @@ nb_tile nb_run_tile(const nb_run *run, uint64_t i)
 uint64_t nb_tile_offset(const nb_run *run, const nb_tile *t)
 {
     const nb_planned *p = &run->plan->tensor[t->tensor];
-    return p->offset + t->row * run->cut[t->tensor].row_bytes + row_bytes(p->type, t->col);
+    return p->offset + t->row * run->cut[t->tensor].row_bytes + nb_row_bytes(p->type, t->col);
 }
 
 uint64_t nb_tile_bytes(const nb_run *run, const nb_tile *t)
 {
-    return t->rows * row_bytes(run->plan->tensor[t->tensor].type, t->cols);
+    return t->rows * nb_row_bytes(run->plan->tensor[t->tensor].type, t->cols);
 }
 
 static uint64_t mark_word(uint64_t h, const uint8_t *bytes, size_t n)
@@ -147,7 +145,7 @@ static void times(float *v, uint64_t n, float factor)
 
 static size_t source_piece(const nb_strip *s)
 {
-    return (size_t)row_bytes(nk_type_get(s->plan->src_type), s->cols);
+    return (size_t)nb_row_bytes(nk_type_get(s->plan->src_type), s->cols);
 }
 
 /* The strip's rows as the source has them, one after another: where they are mapped, if they lie so
@@ -156,7 +154,7 @@ static size_t source_piece(const nb_strip *s)
 static const uint8_t *source_rows(nb_workspace *ws, const nb_strip *s)
 {
     const nb_view *v = s->plan->src;
-    const uint64_t skip = row_bytes(nk_type_get(s->plan->src_type), s->col);
+    const uint64_t skip = nb_row_bytes(nk_type_get(s->plan->src_type), s->col);
     const size_t piece = source_piece(s);
     for (uint64_t r = 0, n; r < s->rows; r += n) {
         const uint8_t *at = nb_weights_row(v, s->row + r, NULL) + skip;
@@ -179,7 +177,7 @@ static bool read_row(const nb_run *run, nb_workspace *ws, const nb_strip *s, uin
     const nk_type *from = nk_type_get(s->plan->src_type);
     const nb_view *v = s->plan->src;
     const uint8_t *bytes =
-        fetched ? fetched : nb_weights_row(v, s->row + r, ws->row) + row_bytes(from, s->col);
+        fetched ? fetched : nb_weights_row(v, s->row + r, ws->row) + nb_row_bytes(from, s->col);
     if (s->copy)
         memcpy(s->out + r * s->piece, bytes, s->piece);
     if (s->packed && !s->spelled && nb_weights_exact(v, s->row + r, dst))
@@ -349,9 +347,8 @@ static nb_status encode_and_look(nb_run *run, nb_workspace *ws, nb_strip *s, nb_
     return NB_OK;
 }
 
-/* False: stop; the reason is recorded or not ours. */
-static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_t i,
-                        nb_stats *stats)
+bool nb_tile_encode(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_t i, uint8_t *out,
+                    nb_stats *stats)
 {
     nb_strip s = {.plan = &run->plan->tensor[t->tensor],
                   .layout = &run->plan->layout[t->tensor],
@@ -366,13 +363,13 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
     s.spelled = s.packed && !s.copy && nk_type_get(s.plan->src_type)->is_float;
     s.raw = s.copy && !nb_weights_packing(s.plan->src);
     s.halves = takes_halves(run, &s);
-    s.piece = (size_t)row_bytes(s.plan->type, t->cols);
+    s.piece = (size_t)nb_row_bytes(s.plan->type, t->cols);
     for (uint64_t r = 0; r < t->rows; r += step) {
         s.row = t->row + r;
         s.rows = min_u64(step, t->rows - r);
         s.n = (size_t)(s.rows * t->cols);
         s.at = s.row * run->cut[t->tensor].cols + t->col;
-        s.out = ws->out + r * s.piece;
+        s.out = out + r * s.piece;
         if (encode_and_look(run, ws, &s, stats, &err) != NB_OK) {
             nb_run_fail(run, i, &err);
             return false;
@@ -381,93 +378,4 @@ static bool encode_tile(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_
             return false;
     }
     return true;
-}
-
-/* Tells of the source of tile i what `say` tells: before it is read, that it may come from disk
- * meanwhile; after, that it may go where memory is short. */
-static void advise(const nb_run *run, uint64_t i, void (*say)(const void *at, uint64_t n))
-{
-    if (run->rows || i >= run->n_tiles)
-        return;
-    nb_tile t = nb_run_tile(run, i);
-    const nb_view *v = run->plan->tensor[t.tensor].src;
-    uint64_t row;
-    if (run->kept[t.tensor] || nb_weights_scratch(v) ||
-        !nk_row_size(nk_type_get(v->t.type), run->cut[t.tensor].cols, &row))
-        return;
-    /* Rows that are listed or turned lie elsewhere; most are where they are seen. */
-    say(nb_weights_row(v, t.row, NULL), v->order == NB_ROWS_PLAIN ? t.rows * row : row);
-}
-
-/* Whether the tile's rows lie one after another and in memory. Where that is short they are read
- * instead: mapped pages are the last to go. */
-static bool in_memory(const nb_run *run, const nb_tile *t)
-{
-    const nb_view *v = run->plan->tensor[t->tensor].src;
-    if (run->rows || run->short_of_memory || v->gather || v->order != NB_ROWS_PLAIN)
-        return false;
-    const nk_type *from = nk_type_get(v->t.type);
-    uint64_t row = row_bytes(from, run->cut[t->tensor].cols), piece = row_bytes(from, t->cols);
-    return nb_map_present(nb_weights_row(v, t->row, NULL) + row_bytes(from, t->col),
-                          (t->rows - 1) * row + piece);
-}
-
-/* Asking costs a look at every page, so only where tiles come from disk; what is gathered from the
- * mapping does not tell. */
-static void ask_ahead(const nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_t i)
-{
-    const nb_view *v = run->plan->tensor[t->tensor].src;
-    if (ws->ahead == 0 && !(v && nb_weights_scratch(v)))
-        return;
-    if (ws->ahead > 0)
-        ws->ahead--;
-    advise(run, i + 2 * (uint64_t)run->n_space, nb_map_ahead);
-}
-
-static bool run_tile(nb_run *run, nb_workspace *ws, uint64_t i)
-{
-    nb_tile t = nb_run_tile(run, i);
-    if (run->kept[t.tensor]) {
-        nb_run_merge_kept(run, i, &t);
-        return nb_run_poll(run);
-    }
-    size_t n = (size_t)nb_tile_bytes(run, &t);
-    double start = nb_seconds();
-    ask_ahead(run, ws, &t, i);
-    ws->mapped = in_memory(run, &t);
-    nb_stats stats;
-    nb_err err;
-    nb_stats_clear(&stats);
-    ws->gain[0] = ws->gain[1] = 0;
-    if (ws->tally_of != t.tensor)
-        nb_figures_flush(run, ws);
-    ws->tally_of = t.tensor;
-    if (!encode_tile(run, ws, &t, i, &stats))
-        return false;
-    run->mark[i] = nb_mark(ws->out, n);
-    double seconds = nb_seconds() - start;
-    if (nb_pwrite_all(run->fd, ws->out, n, nb_tile_offset(run, &t), run->part, &err) != NB_OK) {
-        nb_run_fail(run, i, &err);
-        return false;
-    }
-    if (run->short_of_memory)
-        advise(run, i, nb_map_behind);
-    nb_run_merge(run, i, &t, ws, run->opt.figures ? &stats : NULL, seconds);
-    return true;
-}
-
-void nb_run_work(void *arg, size_t begin, size_t end, int thread)
-{
-    nb_run *run = arg;
-    (void)begin;
-    (void)end;
-    nb_run_write_behind(run);
-    for (;;) {
-        uint64_t i = atomic_fetch_add(&run->next, 1);
-        if (i >= run->wave_end || !run_tile(run, &run->space[thread], i))
-            break;
-    }
-    nb_workspace *ws = &run->space[thread];
-    if (nb_seconds() - ws->told_at > 1e-3 * NB_TALLY_MS)
-        nb_figures_flush(run, ws);
 }

@@ -1,5 +1,5 @@
-/* Shared by tile.c, which encodes a tile strip by strip, and figures.c, which measures the strips.
- */
+/* Shared by work.c, which hands out and writes tiles, tile.c, which encodes one strip by strip, and
+ * figures.c, which measures the strips. */
 #ifndef NIBBLE_TILE_H
 #define NIBBLE_TILE_H
 
@@ -26,6 +26,21 @@ typedef struct nb_strip {
     const float *dec;  /* what the bytes mean, where that is known already; else NULL */
 } nb_strip;
 
+/* Bytes of so many weights, whole blocks. */
+static inline uint64_t nb_row_bytes(const nk_type *type, uint64_t cols)
+{
+    return cols / type->block_len * type->block_size;
+}
+
+/* Types that are encoded about as fast as they are read. */
+static inline bool nb_type_quick(const nk_type *t)
+{
+    return t->is_float || t->id == NK_Q8_0 || t->id == NK_Q4_0;
+}
+
+/* Encodes tile i to `out`. False: stop; the reason is recorded or not the tile's. */
+bool nb_tile_encode(nb_run *run, nb_workspace *ws, const nb_tile *t, uint64_t i, uint8_t *out,
+                    nb_stats *stats);
 /* The fastest decoder there is for a type that has one. */
 nk_decode_fn *nb_run_decoder(const nb_run *run, nk_type_id id);
 

@@ -19,11 +19,21 @@ typedef enum end_kind { END_HIGH, END_LOW, END_BARE } end_kind;
 
 /* Lane k: the end of block k of x. */
 typedef __m256i ends_fn(const uint16_t *x, const end_kind kind);
-/* Codes of four blocks under the scales with these inverses. */
-typedef void quad_q4_0_fn(const uint16_t *x, const float inverse[QUAD], const nk_half_kind kind,
-                          nk_block_q4_0 *b);
-typedef void quad_q8_0_fn(const uint16_t *x, const float inverse[QUAD], const nk_half_kind kind,
-                          nk_block_q8_0 *b);
+/* Codes of four blocks at `b` under the scales with these inverses. */
+typedef void quad_fn(const uint16_t *x, const float inverse[QUAD], const nk_half_kind kind,
+                     void *b);
+
+/* A type whose blocks are a scale and then codes; constant wherever it is used, so compiled in. */
+typedef struct halves_row {
+    size_t size; /* bytes of a block */
+    bool bare;   /* of a block's greatest half the magnitude gets the code `to`, else it itself */
+    float to;
+    quad_fn *codes;
+    ends_fn *ends;
+} halves_row;
+
+/* A level brings quad_NAME of each and ends_of_blocks. */
+#define HALVES_TYPES(TYPE) TYPE(Q4_0, q4_0, false, -8) TYPE(Q8_0, q8_0, true, 127)
 
 /* Of each block the first half of greatest magnitude, 0 where all are zero. */
 NK_INLINE __m256i greatest(const uint16_t *x, ends_fn *ends)
@@ -96,38 +106,22 @@ NK_INLINE void fetch_ahead(const uint16_t *x)
         _mm_prefetch((const char *)(at + i), _MM_HINT_T0);
 }
 
-NK_INLINE bool halves_q4_0(const uint16_t *x, nk_block_q4_0 *b, size_t n, const nk_half_kind kind,
-                           ends_fn *ends, quad_q4_0_fn *codes)
+/* n times sixteen blocks. */
+NK_INLINE bool rounds(const uint16_t *x, uint8_t *b, size_t n, const nk_half_kind kind,
+                      const halves_row row)
 {
-    for (; n > 0; n--, x += BESIDE * NK_LEN, b += BESIDE) {
+    for (; n > 0; n--, x += BESIDE * NK_LEN, b += BESIDE * row.size) {
         NK_UNSET scales s;
         fetch_ahead(x);
-        if (!set_scales(&s, greatest(x, ends), kind, -8))
+        __m256i ends = row.bare ? row.ends(x, END_BARE) : greatest(x, row.ends);
+        if (!set_scales(&s, ends, kind, row.to))
             return false;
         __asm__("" : "+m"(s)); /* broadcast from memory: the shuffles have enough to do */
 #pragma GCC unroll 4
-        for (int k = 0; k < BESIDE; k += QUAD)
-            codes(x + k * NK_LEN, s.inverse + k, kind, b + k);
-        for (int k = 0; k < BESIDE; k++)
-            b[k].d = s.d[k];
-    }
-    return true;
-}
-
-NK_INLINE bool halves_q8_0(const uint16_t *x, nk_block_q8_0 *b, size_t n, const nk_half_kind kind,
-                           ends_fn *ends, quad_q8_0_fn *codes)
-{
-    for (; n > 0; n--, x += BESIDE * NK_LEN, b += BESIDE) {
-        NK_UNSET scales s;
-        fetch_ahead(x);
-        if (!set_scales(&s, ends(x, END_BARE), kind, 127))
-            return false;
-        __asm__("" : "+m"(s));
-#pragma GCC unroll 4
-        for (int k = 0; k < BESIDE; k += QUAD)
-            codes(x + k * NK_LEN, s.inverse + k, kind, b + k);
-        for (int k = 0; k < BESIDE; k++)
-            b[k].d = s.d[k];
+        for (size_t k = 0; k < BESIDE; k += QUAD)
+            row.codes(x + k * NK_LEN, s.inverse + k, kind, b + k * row.size);
+        for (size_t k = 0; k < BESIDE; k++)
+            memcpy(b + k * row.size, &s.d[k], sizeof s.d[k]);
     }
     return true;
 }
@@ -135,10 +129,7 @@ NK_INLINE bool halves_q8_0(const uint16_t *x, nk_block_q8_0 *b, size_t n, const 
 /* The blocks behind the last whole round, with zeros behind them. */
 typedef struct halves_rest {
     uint16_t x[BESIDE * NK_LEN];
-    union {
-        nk_block_q4_0 q4_0[BESIDE];
-        nk_block_q8_0 q8_0[BESIDE];
-    } to;
+    uint8_t to[BESIDE * sizeof(nk_block_q8_0)]; /* the largest block there is */
 } halves_rest;
 
 NK_INLINE size_t take_rest(halves_rest *r, const uint16_t *x, size_t blocks)
@@ -151,29 +142,33 @@ NK_INLINE size_t take_rest(halves_rest *r, const uint16_t *x, size_t blocks)
     return left;
 }
 
-NK_INLINE bool blocks_q4_0(const uint16_t *x, nk_block_q4_0 *b, size_t blocks,
-                           const nk_half_kind kind, ends_fn *ends, quad_q4_0_fn *codes)
+NK_INLINE bool all_blocks(const uint16_t *x, uint8_t *b, size_t blocks, const nk_half_kind kind,
+                          const halves_row row)
 {
     NK_UNSET halves_rest r;
     size_t left = take_rest(&r, x, blocks);
-    if (!halves_q4_0(x, b, blocks / BESIDE, kind, ends, codes) ||
-        !halves_q4_0(r.x, r.to.q4_0, left > 0, kind, ends, codes))
+    if (!rounds(x, b, blocks / BESIDE, kind, row) || !rounds(r.x, r.to, left > 0, kind, row))
         return false;
-    memcpy(b + (blocks - left), r.to.q4_0, left * sizeof *b);
+    memcpy(b + (blocks - left) * row.size, r.to, left * row.size);
     return true;
 }
 
-NK_INLINE bool blocks_q8_0(const uint16_t *x, nk_block_q8_0 *b, size_t blocks,
-                           const nk_half_kind kind, ends_fn *ends, quad_q8_0_fn *codes)
+/* nk_encode_halves_fn of the row. */
+NK_INLINE bool encode_halves(const void *src, void *dst, size_t n, nk_half_kind kind,
+                             const halves_row row)
 {
-    NK_UNSET halves_rest r;
-    size_t left = take_rest(&r, x, blocks);
-    if (!halves_q8_0(x, b, blocks / BESIDE, kind, ends, codes) ||
-        !halves_q8_0(r.x, r.to.q8_0, left > 0, kind, ends, codes))
-        return false;
-    memcpy(b + (blocks - left), r.to.q8_0, left * sizeof *b);
-    return true;
+    if (kind == NK_HALF_F16)
+        return all_blocks(src, dst, n / NK_LEN, NK_HALF_F16, row);
+    return all_blocks(src, dst, n / NK_LEN, NK_HALF_BF16, row);
 }
+
+#define HALVES_ENCODE(ID, sym, bare, to)                                                           \
+    static bool encode_##sym(const void *src, void *dst, size_t n, nk_half_kind kind)              \
+    {                                                                                              \
+        const halves_row row = {sizeof(nk_block_##sym), bare, to, quad_##sym, ends_of_blocks};     \
+        return encode_halves(src, dst, n, kind, row);                                              \
+    }
+#define HALVES_SET(ID, sym, bare, to) ops->encode_halves[NK_##ID] = encode_##sym;
 
 #endif
 #endif

@@ -41,8 +41,9 @@ NK_INLINE __m256i ends_of_blocks(const uint16_t *x, const end_kind kind)
 }
 
 NK_INLINE void quad_q4_0(const uint16_t *x, const float inverse[QUAD], const nk_half_kind kind,
-                         nk_block_q4_0 *b)
+                         void *to)
 {
+    nk_block_q4_0 *b = to;
 #pragma GCC unroll 4
     for (int k = 0; k < QUAD; k++, x += NK_LEN) {
         __m256i q[4];
@@ -56,8 +57,9 @@ NK_INLINE void quad_q4_0(const uint16_t *x, const float inverse[QUAD], const nk_
 }
 
 NK_INLINE void quad_q8_0(const uint16_t *x, const float inverse[QUAD], const nk_half_kind kind,
-                         nk_block_q8_0 *b)
+                         void *to)
 {
+    nk_block_q8_0 *b = to;
 #pragma GCC unroll 4
     for (int k = 0; k < QUAD; k++, x += NK_LEN) {
         __m256i q[4];
@@ -69,24 +71,11 @@ NK_INLINE void quad_q8_0(const uint16_t *x, const float inverse[QUAD], const nk_
     }
 }
 
-static bool encode_q4_0(const void *src, void *dst, size_t n, nk_half_kind kind)
-{
-    if (kind == NK_HALF_F16)
-        return blocks_q4_0(src, dst, n / NK_LEN, NK_HALF_F16, ends_of_blocks, quad_q4_0);
-    return blocks_q4_0(src, dst, n / NK_LEN, NK_HALF_BF16, ends_of_blocks, quad_q4_0);
-}
-
-static bool encode_q8_0(const void *src, void *dst, size_t n, nk_half_kind kind)
-{
-    if (kind == NK_HALF_F16)
-        return blocks_q8_0(src, dst, n / NK_LEN, NK_HALF_F16, ends_of_blocks, quad_q8_0);
-    return blocks_q8_0(src, dst, n / NK_LEN, NK_HALF_BF16, ends_of_blocks, quad_q8_0);
-}
+HALVES_TYPES(HALVES_ENCODE)
 
 void nk_x86_enc_halves_avx2(nk_ops *ops)
 {
-    ops->encode_halves[NK_Q4_0] = encode_q4_0;
-    ops->encode_halves[NK_Q8_0] = encode_q8_0;
+    HALVES_TYPES(HALVES_SET)
 }
 
 #endif

@@ -71,8 +71,9 @@ NK_INLINE __m512i by_sixteen(__m512i v)
 }
 
 NK_INLINE void quad_q4_0(const uint16_t *x, const float inverse[QUAD], const nk_half_kind kind,
-                         nk_block_q4_0 *b)
+                         void *to)
 {
+    nk_block_q4_0 *b = to;
     __m512i v = by_sixteen(_mm512_packus_epi16(nibbles_of_two(x, inverse, kind),
                                                nibbles_of_two(x + 2 * NK_LEN, inverse + 2, kind)));
     _mm_storeu_si128((__m128i_u *)b[0].qs, _mm512_castsi512_si128(v));
@@ -91,8 +92,9 @@ NK_INLINE __m512i rounded(const uint16_t *x, float inverse, const nk_half_kind k
 }
 
 NK_INLINE void quad_q8_0(const uint16_t *x, const float inverse[QUAD], const nk_half_kind kind,
-                         nk_block_q8_0 *b)
+                         void *to)
 {
+    nk_block_q8_0 *b = to;
 #pragma GCC unroll 2
     for (int k = 0; k < QUAD; k += 2, x += 2 * NK_LEN) {
         __m512i first =
@@ -105,24 +107,11 @@ NK_INLINE void quad_q8_0(const uint16_t *x, const float inverse[QUAD], const nk_
     }
 }
 
-static bool encode_q4_0(const void *src, void *dst, size_t n, nk_half_kind kind)
-{
-    if (kind == NK_HALF_F16)
-        return blocks_q4_0(src, dst, n / NK_LEN, NK_HALF_F16, ends_of_blocks, quad_q4_0);
-    return blocks_q4_0(src, dst, n / NK_LEN, NK_HALF_BF16, ends_of_blocks, quad_q4_0);
-}
-
-static bool encode_q8_0(const void *src, void *dst, size_t n, nk_half_kind kind)
-{
-    if (kind == NK_HALF_F16)
-        return blocks_q8_0(src, dst, n / NK_LEN, NK_HALF_F16, ends_of_blocks, quad_q8_0);
-    return blocks_q8_0(src, dst, n / NK_LEN, NK_HALF_BF16, ends_of_blocks, quad_q8_0);
-}
+HALVES_TYPES(HALVES_ENCODE)
 
 void nk_x86_enc_halves_avx512(nk_ops *ops)
 {
-    ops->encode_halves[NK_Q4_0] = encode_q4_0;
-    ops->encode_halves[NK_Q8_0] = encode_q8_0;
+    HALVES_TYPES(HALVES_SET)
 }
 
 #endif

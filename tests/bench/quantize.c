@@ -2,10 +2,9 @@
  * beside what bounds it, in one run on one machine: reading the same mapped file and writing as
  * many bytes with fsync in the same folder, by as many threads. Each figure is the best of the
  * rounds, in which everything takes its turn, llama-quantize too where the environment variable
- * LLAMA_QUANTIZE is its path; then the two files are compared. What figures cost is the time spent
- * in them, which the linker's
- * --wrap lets this file take, as a share of the run's CPU time: two whole runs differ by more from
- * one time to the next.
+ * LLAMA_QUANTIZE is its path; then the two files are compared. What figures cost is the CPU time
+ * spent in them, which the linker's --wrap lets this file take, as a share of the run's: two whole
+ * runs differ by more from one time to the next.
  *
  * Rates count weights by wall time and by CPU time, which other programs disturb less; cycles come
  * from a chain of dependent steps timed in the same run. Output goes to the current folder. */
@@ -41,7 +40,7 @@ typedef struct setup {
 /* What one process did. */
 typedef struct cost {
     double seconds, cpu; /* wall; user and system of all threads */
-    double figures;      /* seconds in them, of all threads */
+    double figures;      /* CPU seconds in them, of all threads */
     double anonymous;    /* bytes of its peak that are not pages of mapped files */
 } cost;
 
@@ -159,7 +158,7 @@ static struct {
 static uint64_t now_ns(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
@@ -189,7 +188,7 @@ void __wrap_nb_figures_flush(nb_run *run, nb_workspace *ws)
     spent(run, ws, start);
 }
 
-/* Seconds in figures, less what a look at the clock takes. */
+/* CPU seconds in figures, less what a look at the clock takes. */
 static double figures_spent(void)
 {
     enum { TIMES = 100000 };

@@ -340,7 +340,7 @@ const ui_cmd ui_cmd_quantize = {
         "rel_rmse, sqnr_db, max_error,\n"
         "max_error_at, clipped, measured (weights that the errors are made of), rel_rmse_error.\n"
         "Of tensors beyond 262144 weights, in models beyond 8 million, these are a sample of at\n"
-        "least a 512th, the same in every run; --figures all takes every weight. Of a sample\n"
+        "least a 1024th, the same in every run; --figures all takes every weight. Of a sample\n"
         "rel_rmse and sqnr_db are estimates with the standard error rel_rmse_error, max_error is\n"
         "the largest met, clipped the count among the measured. --figures none leaves errors out.\n"
         "Where another quantizer's codes are read the error is against what those\n"
