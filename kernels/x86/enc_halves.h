@@ -7,6 +7,18 @@
 
 #include "kernels/x86/avx2.h"
 
+/* A level brings quad_NAME of each and ends_of_blocks. Outside of its condition, as cppcheck asks.
+ */
+#define HALVES_TYPES(TYPE) TYPE(Q4_0, q4_0, false, -8) TYPE(Q8_0, q8_0, true, 127)
+
+#define HALVES_ENCODE(ID, sym, bare, to)                                                           \
+    static bool encode_##sym(const void *src, void *dst, size_t n, nk_half_kind kind)              \
+    {                                                                                              \
+        const halves_row row = {sizeof(nk_block_##sym), bare, to, quad_##sym, ends_of_blocks};     \
+        return encode_halves(src, dst, n, kind, row);                                              \
+    }
+#define HALVES_SET(ID, sym, bare, to) ops->encode_halves[NK_##ID] = encode_##sym;
+
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
 #include "kernels/x86/x86.h"
@@ -31,9 +43,6 @@ typedef struct halves_row {
     quad_fn *codes;
     ends_fn *ends;
 } halves_row;
-
-/* A level brings quad_NAME of each and ends_of_blocks. */
-#define HALVES_TYPES(TYPE) TYPE(Q4_0, q4_0, false, -8) TYPE(Q8_0, q8_0, true, 127)
 
 /* Of each block the first half of greatest magnitude, 0 where all are zero. */
 NK_INLINE __m256i greatest(const uint16_t *x, ends_fn *ends)
@@ -161,14 +170,6 @@ NK_INLINE bool encode_halves(const void *src, void *dst, size_t n, nk_half_kind 
         return all_blocks(src, dst, n / NK_LEN, NK_HALF_F16, row);
     return all_blocks(src, dst, n / NK_LEN, NK_HALF_BF16, row);
 }
-
-#define HALVES_ENCODE(ID, sym, bare, to)                                                           \
-    static bool encode_##sym(const void *src, void *dst, size_t n, nk_half_kind kind)              \
-    {                                                                                              \
-        const halves_row row = {sizeof(nk_block_##sym), bare, to, quad_##sym, ends_of_blocks};     \
-        return encode_halves(src, dst, n, kind, row);                                              \
-    }
-#define HALVES_SET(ID, sym, bare, to) ops->encode_halves[NK_##ID] = encode_##sym;
 
 #endif
 #endif
