@@ -39,8 +39,8 @@ typedef struct nb_tensor_report {
 typedef struct nb_run nb_run; /* live state of one quantize, readable while it runs */
 
 /* Which weights figures are made of. A sample is drawn the same way in every run: of a tensor at
- * least 16 Ki weights and a 512th, of types that are encoded as fast as they are read half of that.
- * Models up to 8 Mi weights, tensors up to 256 Ki and imported ones are measured whole. Every
+ * least 16 Ki weights and a 512th, of types that are encoded as fast as they are read a third of
+ * it. Models up to 8 Mi weights, tensors up to 256 Ki and imported ones are measured whole. Every
  * weight is checked to be finite whatever is measured. */
 typedef enum nb_figures { NB_FIGURES_NONE, NB_FIGURES_SAMPLE, NB_FIGURES_ALL } nb_figures;
 
