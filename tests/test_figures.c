@@ -76,7 +76,7 @@ CHECK_TEST(figures, of_large_tensors_are_a_sample_near_the_whole_and_say_so)
         job.all = true;
         const nb_tensor_report *b = measured(all, w, job);
         const uint64_t least =
-            strcmp(presets[i], "Q4_K_S") ? NB_FIGURES_LEAST / 3 : NB_FIGURES_LEAST;
+            strcmp(presets[i], "Q4_K_S") ? NB_FIGURES_LEAST / NB_FIGURES_QUICK : NB_FIGURES_LEAST;
         check(a->stats.n >= least * 9 / 10 && a->stats.n <= least * 11 / 10 &&
                   a->stats.n_looks >= a->stats.n / NB_LOOK_WEIGHTS,
               "%s: %llu of %d weights in %llu looks", presets[i], (unsigned long long)a->stats.n,

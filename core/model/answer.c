@@ -433,7 +433,7 @@ nb_status nb_local_ask_each(nb_local *l, const nb_ask *ask, uint32_t n, nb_turn_
     turn t = {.l = l, .ask = ask, .n = n};
     uint32_t most = nb_session_sequences(l->session);
     double start = nb_now();
-    nb_local_warm(l);
+    nb_local_end_warming(l);
     if (n < 1 || n > most)
         return nb_fail(err, NB_USAGE, "%u answers at once: the session has %u sequences", n, most);
     for (uint32_t i = 0; i < n; i++) {

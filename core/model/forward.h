@@ -92,6 +92,13 @@ struct nb_session {
     uint64_t kv_bytes, scratch_bytes;
 };
 
+/* Position 0 of a layer's keys or values in a sequence's cache. */
+static inline uint8_t *nb_kv_of(const nb_session *s, size_t seq, size_t layer, bool values)
+{
+    size_t keys = s->n_ctx * s->k_row, both = keys + s->n_ctx * s->v_row;
+    return s->kv + (seq * s->model->hp.n_layer + layer) * both + (values ? keys : 0);
+}
+
 /* What a block gave and the residual stream has not got yet. */
 typedef struct nb_owed {
     float *y;                      /* [n_batch, n_embd]; changed when it is paid */

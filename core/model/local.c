@@ -25,13 +25,13 @@ static void local_responder_close(nb_responder *r)
 static void *warm(void *arg)
 {
     const nb_local *l = arg;
-    nb_weights_enter(l->weights, &l->warm);
+    nb_weights_enter(l->weights, &l->warmed);
     return NULL;
 }
 
-void nb_local_warm(nb_local *l)
+void nb_local_end_warming(nb_local *l)
 {
-    atomic_store(&l->warm, true);
+    atomic_store(&l->warmed, true);
     if (l->warming)
         pthread_join(l->warmer, NULL);
     l->warming = false;
@@ -80,7 +80,7 @@ void nb_local_close(nb_local **lp)
     nb_local *l = *lp;
     if (!l)
         return;
-    nb_local_warm(l);
+    nb_local_end_warming(l);
     for (int i = 0; i < NB_MAX_SEQ; i++)
         nb_sampler_close(&l->sampler[i]);
     nb_draft_close(&l->draft);

@@ -14,7 +14,7 @@ struct nb_local {
     nb_weights *weights;
     pthread_t warmer; /* enters the weights into the page tables while the rest is opened */
     bool warming;
-    atomic_bool warm; /* the warmer is to end */
+    atomic_bool warmed; /* the warmer is to end */
     nb_model *model;
     nb_tok *tok;
     nb_session *session;
@@ -34,6 +34,6 @@ struct nb_local {
 };
 
 /* The weights are needed now, or no more: ends what warms them. */
-void nb_local_warm(nb_local *l);
+void nb_local_end_warming(nb_local *l);
 
 #endif

@@ -254,7 +254,7 @@ static nb_status keep_logits(nb_session *s, nb_seq *q, size_t j, nb_err *err)
 
 /* Rows of the cache, in all layers. */
 typedef struct rows {
-    nb_session *s;
+    const nb_session *s;
     size_t from, n;
 } rows;
 
@@ -262,14 +262,11 @@ typedef struct rows {
 static void touch_rows(void *arg, size_t begin, size_t end, int thread)
 {
     const rows *r = arg;
-    nb_session *s = r->s;
-    uint64_t sequence = s->kv_bytes / s->n_seq, k_size = (uint64_t)s->n_ctx * s->k_row;
-    uint64_t layer = k_size + (uint64_t)s->n_ctx * s->v_row;
+    const nb_session *s = r->s;
     (void)thread;
     for (size_t i = begin; i < end; i++) {
-        uint64_t at = s->now * sequence + i / 2 * layer + (i % 2 ? k_size : 0);
         size_t row = i % 2 ? s->v_row : s->k_row;
-        nb_touch(s->kv + at + r->from * row, (uint64_t)r->n * row);
+        nb_touch(nb_kv_of(s, s->now, i / 2, i % 2) + r->from * row, (uint64_t)r->n * row);
     }
 }
 
@@ -358,14 +355,10 @@ void nb_session_copy_seq(nb_session *s, uint32_t from)
     const nb_seq *src = &s->seq[from];
     if (to == src)
         return;
-    size_t size = (size_t)(s->kv_bytes / s->n_seq), k_size = s->n_ctx * s->k_row;
-    size_t layer = k_size + s->n_ctx * s->v_row;
-    for (size_t at = 0; at < size; at += layer) {
-        uint8_t *into = s->kv + s->now * size + at;
-        const uint8_t *of = s->kv + from * size + at;
-        memcpy(into, of, src->n * s->k_row);
-        memcpy(into + k_size, of + k_size, src->n * s->v_row);
-    }
+    for (size_t l = 0; l < s->model->hp.n_layer; l++)
+        for (int values = 0; values < 2; values++)
+            memcpy(nb_kv_of(s, s->now, l, values), nb_kv_of(s, from, l, values),
+                   src->n * (values ? s->v_row : s->k_row));
     memcpy(to->ids, src->ids, src->n * sizeof *to->ids);
     if (src->has_logits)
         memcpy(to->logits, src->logits, s->model->hp.n_vocab * sizeof *to->logits);

@@ -23,7 +23,7 @@ uint64_t nb_figures_every(const nb_run *run, size_t i)
     /* Where encoding costs about as much as reading, all looks would show in the run's time. */
     uint64_t share = p->n / NB_FIGURES_EVERY;
     uint64_t most = p->n / (share > NB_FIGURES_LEAST ? share : NB_FIGURES_LEAST);
-    return nb_type_quick(p->type) ? 3 * most : most;
+    return nb_type_quick(p->type) ? NB_FIGURES_QUICK * most : most;
 }
 
 /* First weight of the look drawn from stratum g. The mixing is that of MurmurHash3's finalizer. */

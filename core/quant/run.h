@@ -28,7 +28,8 @@ enum {
     NB_FIGURES_MODEL = 8 * 1024 * 1024, /* models up to this many weights are measured whole, */
     NB_FIGURES_WHOLE = 256 * 1024,      /* tensors of others up to this many; */
     NB_FIGURES_LEAST = 16 * 1024,       /* of larger ones about so many weights, and */
-    NB_FIGURES_EVERY = 512,             /* from 32 Mi on one of so many, in */
+    NB_FIGURES_EVERY = 512,             /* from 32 Mi on one of so many; */
+    NB_FIGURES_QUICK = 3,    /* of types encoded as fast as they are read so many times fewer, in */
     NB_LOOK_WEIGHTS = 512,   /* looks of this many neighbours, whole blocks of any type */
     NB_PIECE_WEIGHTS = 2048, /* decoded, measured and counted while in the nearest cache */
     NB_HELD_WEIGHTS = 4096,  /* of looks, whose places are kept until the report hears of them */
