@@ -13,7 +13,8 @@
 #endif
 
 enum {
-    X86 = NK_CPU_AVX2 | NK_CPU_AVXVNNI | NK_CPU_AVX512 | NK_CPU_AVX512BF16 | NK_CPU_AMX,
+    X86 =
+        NK_CPU_AVX2 | NK_CPU_AVXVNNI | NK_CPU_AVX512 | NK_CPU_AVX512BF16 | NK_CPU_AMX | NK_CPU_AMD,
     ARM = NK_CPU_NEON | NK_CPU_DOTPROD | NK_CPU_I8MM,
 };
 
@@ -73,6 +74,13 @@ bool nk_cpu_claim_tiles(void)
 #endif
 }
 
+static bool is_amd(void)
+{
+    uint32_t a, b, c, d; /* the name in b, d, c: AMD's manual vol. 3, CPUID function 0 */
+    return __get_cpuid(0, &a, &b, &c, &d) && b == signature_AMD_ebx && c == signature_AMD_ecx &&
+           d == signature_AMD_edx;
+}
+
 /* Bits: Intel SDM vol. 2A, CPUID leaves 1, 7.0 and 7.1; XCR0: vol. 1, 13.3. A level needs every
  * feature its kernels are compiled with, see isa_flags in the Makefile. */
 unsigned nk_cpu_detect(void)
@@ -93,7 +101,7 @@ unsigned nk_cpu_detect(void)
     const uint32_t zmm = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL;
     if ((xcr0 & XCR0_ZMM) != XCR0_ZMM || (b & zmm) != zmm || !(c & 1u << 11 /* VNNI */))
         return flags;
-    flags |= NK_CPU_AVX512;
+    flags |= NK_CPU_AVX512 | (is_amd() ? NK_CPU_AMD : 0);
     if (!(a1 & 1u << 5))
         return flags;
     flags |= NK_CPU_AVX512BF16;

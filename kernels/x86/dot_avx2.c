@@ -102,11 +102,15 @@ NK_ROWS_PAIR(float_rows, f32, f32)
 NK_ROWS_PAIR(float_rows, f16, f16)
 NK_ROWS_PAIR(float_rows, bf16, bf16)
 
+NK_SIMPLE_TYPES(SIMPLE_ROWS)
+NK_LEVEL_TYPES(SIMPLE_ROWS)
+
 void nk_x86_dot_avx2(nk_ops *ops)
 {
     NK_ROWS_SET(F32, f32)
     NK_ROWS_SET(F16, f16)
     NK_ROWS_SET(BF16, bf16)
-    set_simple_rows(ops);
+    NK_SIMPLE_TYPES(NK_ROWS_SET)
+    NK_LEVEL_TYPES(NK_ROWS_SET)
     NK_ROWS_SET(Q1_0, q1_0)
 }

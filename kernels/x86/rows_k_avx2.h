@@ -6,7 +6,7 @@
  * core each has half its vector units, and memory is faster than that.
  *
  * With VNNI (vnni_avx2.h) one instruction is madd and the addition after it, of trits maddubs too.
- * Included by one file of each level. */
+ * Included by one file of each level, which makes the functions of its types. */
 #ifndef NIBBLE_X86_ROWS_K_AVX2_H
 #define NIBBLE_X86_ROWS_K_AVX2_H
 
@@ -51,7 +51,7 @@ NK_INLINE void read_column(column *c, const nk_block_q8_k *a)
 typedef struct side {
     /* q4_K, q5_K: scale of row r, group g, twice, at [r % 4][g / 4][r / 4][2 * (g % 4)] */
     _Alignas(32) int16_t scale[4][2][2][8];
-    _Alignas(32) int8_t bytes[SIDE][16]; /* q3_K: scales of 16, the even ones first */
+    _Alignas(32) int8_t bytes[SIDE][16]; /* q3_K: scales of 16 */
     __m256 d, dmin;                      /* row r in lane r */
     __m256i min;                         /* likewise: sums of min * x */
 } side;
@@ -67,15 +67,23 @@ NK_INLINE __m256i bytes_by_sums(__m256i bytes, const int16_t sum32[2][2])
 
 typedef void side_fn(const char *const w[SIDE], size_t at, const column *c, side *s);
 
-/* q4_K and q5_K begin d, dmin, then 6-bit scales and mins of eight groups in 12 bytes. */
-NK_INLINE void side_six_bits(const char *const w[SIDE], size_t at, const column *c, side *s)
+/* q4_K and q5_K begin d, dmin, then 6-bit scales and mins of eight groups in 12 bytes. scale: a row
+ * a lane, groups 0..3, then 4..7. */
+NK_INLINE void six_bits_of_8(const char *const w[SIDE], size_t at, const column *c, side *s,
+                             __m256i scale[2])
 {
-    const __m256i zero = _mm256_setzero_si256();
-    __m256i v[4], scale[2], min[2];
+    __m256i v[4], min[2];
     words_of_8(w, at, false, v);
     floats_of(v[0], &s->d, &s->dmin);
     six_bits(v, scale, min);
     s->min = _mm256_add_epi32(bytes_by_sums(min[0], c->sum32), bytes_by_sums(min[1], c->sum32 + 4));
+}
+
+NK_INLINE void side_six_bits(const char *const w[SIDE], size_t at, const column *c, side *s)
+{
+    const __m256i zero = _mm256_setzero_si256();
+    __m256i scale[2];
+    six_bits_of_8(w, at, c, s, scale);
     __m256i row[2] = {_mm256_unpacklo_epi32(scale[0], scale[1]),
                       _mm256_unpackhi_epi32(scale[0], scale[1])};
 #pragma GCC unroll 4
@@ -94,9 +102,9 @@ NK_INLINE void side_q2_k(const char *const w[SIDE], size_t at, const column *c, 
 }
 
 /* 16 scales in 12 bytes: four bits each, then two more of each. d follows them. */
-NK_INLINE void side_q3_k(const char *const w[SIDE], size_t at, const column *c, side *s)
+NK_INLINE void scales_q3_k_of_8(const char *const w[SIDE], size_t at, const bool even_first,
+                                side *s)
 {
-    (void)c;
     const __m256i order = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15));
     __m256i v[4], b[4];
@@ -108,11 +116,18 @@ NK_INLINE void side_q3_k(const char *const w[SIDE], size_t at, const column *c, 
                       _mm256_unpacklo_epi64(t1, t3), _mm256_unpackhi_epi64(t1, t3)};
 #pragma GCC unroll 4
     for (int k = 0; k < 4; k++) {
-        row[k] = _mm256_shuffle_epi8(row[k], order);
+        if (even_first)
+            row[k] = _mm256_shuffle_epi8(row[k], order);
         _mm_store_si128((__m128i *)s->bytes[k], _mm256_castsi256_si128(row[k]));
         _mm_store_si128((__m128i *)s->bytes[k + 4], _mm256_extracti128_si256(row[k], 1));
     }
     floats_of(v[3], &s->d, &s->dmin);
+}
+
+NK_INLINE void side_q3_k(const char *const w[SIDE], size_t at, const column *c, side *s)
+{
+    (void)c;
+    scales_q3_k_of_8(w, at, true, s);
 }
 
 /* d is what a block ends with. */
@@ -311,14 +326,6 @@ NK_INLINE void super_rows(const row_type t, size_t n, const void *w, size_t row_
 }
 
 #define SUPER_ROWS(ID, sym) NK_ROWS_PAIR(super_rows, row_##sym, sym)
-NK_SUPER_TYPES(SUPER_ROWS)
-NK_TRIT_TYPES(SUPER_ROWS)
-
-NK_INLINE void set_k_rows(nk_ops *ops)
-{
-    NK_SUPER_TYPES(NK_ROWS_SET)
-    NK_TRIT_TYPES(NK_ROWS_SET)
-}
 
 #endif
 #endif

@@ -37,6 +37,7 @@ typedef struct row_type {
     size_t block_size, x_size;
     enum { SIGNED, LESS, WITH_MIN, LESS_POWER } kind; /* POWER: scales are e8m0 */
     int less;
+    bool near; /* asked for in L1 whatever its size */
 } row_type;
 
 NK_INLINE __m256i codes_q4_0_less_8(const void *block)
@@ -73,8 +74,8 @@ NK_INLINE __m256i codes_iq4_nl_less_128(const void *block)
 #endif
 
 #define ROW_TYPE(sym, codes, q8, kind, less)                                                       \
-    static const row_type row_##sym = {codes, sizeof(nk_block_##sym), sizeof(nk_block_##q8), kind, \
-                                       less};
+    static const row_type row_##sym = {                                                            \
+        codes, sizeof(nk_block_##sym), sizeof(nk_block_##q8), kind, less, false};
 ROW_TYPE(q4_0, codes_q4_0_less_8, q8_0, LESS, 8)
 ROW_TYPE(q4_1, codes_q4_1, q8_1, WITH_MIN, 0)
 ROW_TYPE(q5_0, codes_q5_0_less_16, q8_0, LESS, 16)
@@ -129,15 +130,17 @@ NK_INLINE __m256i block_sums(const row_type t, const char *const w[SIDE], size_t
 }
 #endif
 
-NK_INLINE __m256 simple_side(const row_type t, size_t n, const char *const w[SIDE], size_t row_size,
-                             const char *x)
+/* Blocks begin..end-1, added to acc. */
+NK_INLINE __m256 simple_blocks(const row_type t, size_t begin, size_t end,
+                               const char *const w[SIDE], size_t row_size, const char *x,
+                               __m256 acc)
 {
-    const char *next = w[0] + SIDE * row_size;
-    __m256 acc = _mm256_setzero_ps();
-    size_t at = 0;
-    for (size_t i = 0; i < n / NK_LEN; i++, at += t.block_size, x += t.x_size) {
+    const char *next = w[0] + SIDE * (row_size + begin * t.block_size);
+    size_t at = begin * t.block_size;
+    x += begin * t.x_size;
+    for (size_t i = begin; i < end; i++, at += t.block_size, x += t.x_size) {
         __m256i a = load32(x + (t.kind == WITH_MIN ? 4 : 2));
-        ask_ahead(next, 0, SIDE * t.block_size, t.block_size >= sizeof(nk_block_q8_0));
+        ask_ahead(next, 0, SIDE * t.block_size, !t.near && t.block_size >= sizeof(nk_block_q8_0));
         next += SIDE * t.block_size;
         __m256i total = block_sums(t, w, at, a);
         __m256 d = t.kind == LESS_POWER ? e8m0_of_8(w, at) : f16_of_8(w, at);
@@ -148,6 +151,12 @@ NK_INLINE __m256 simple_side(const row_type t, size_t n, const char *const w[SID
     return acc;
 }
 
+NK_INLINE __m256 simple_side(const row_type t, size_t n, const char *const w[SIDE], size_t row_size,
+                             const char *x)
+{
+    return simple_blocks(t, 0, n / NK_LEN, w, row_size, x, _mm256_setzero_ps());
+}
+
 NK_INLINE void simple_rows(const row_type t, size_t n, const void *w, size_t row_size, size_t rows,
                            const void *x, float *y)
 {
@@ -155,14 +164,6 @@ NK_INLINE void simple_rows(const row_type t, size_t n, const void *w, size_t row
 }
 
 #define SIMPLE_ROWS(ID, sym) NK_ROWS_PAIR(simple_rows, row_##sym, sym)
-NK_SIMPLE_TYPES(SIMPLE_ROWS)
-NK_LEVEL_TYPES(SIMPLE_ROWS)
-
-NK_INLINE void set_simple_rows(nk_ops *ops)
-{
-    NK_SIMPLE_TYPES(NK_ROWS_SET)
-    NK_LEVEL_TYPES(NK_ROWS_SET)
-}
 
 #endif
 #endif

@@ -13,6 +13,49 @@ EMU_INTS(unpackhi_epi32, _mm256_unpackhi_epi32)
 EMU_INTS(unpacklo_epi64, _mm256_unpacklo_epi64)
 EMU_INTS(unpackhi_epi64, _mm256_unpackhi_epi64)
 
+EMU __m512i emu_castps_si512(__m512 v)
+{
+    return (__m512i)v;
+}
+
+EMU __m512i emu_loadu_si512(const void *p)
+{
+    emu_ints x;
+    memcpy(&x, p, sizeof x);
+    return x.z;
+}
+
+/* VSHUFI32X4: two quarters of a, then two of b, by two bits of `which` each. */
+EMU __m512i emu_shuffle_i32x4(__m512i a, __m512i b, int which)
+{
+    __m128i from[2][4], to[4];
+    memcpy(from[0], &a, sizeof a);
+    memcpy(from[1], &b, sizeof b);
+    for (int i = 0; i < 4; i++)
+        to[i] = from[i / 2][which >> 2 * i & 3];
+    return emu_loadu_si512(to);
+}
+
+/* VPERMT2Q: element i is that of a, then b, at index[i], modulo 16. */
+EMU __m512i emu_permutex2var_epi64(__m512i a, __m512i index, __m512i b)
+{
+    uint64_t at[8], from[16], to[8];
+    memcpy(at, &index, sizeof at);
+    memcpy(from, &a, sizeof a);
+    memcpy(from + 8, &b, sizeof b);
+    for (int i = 0; i < 8; i++)
+        to[i] = from[at[i] % 16];
+    return emu_loadu_si512(to);
+}
+
+/* The last argument is element 0. */
+EMU __m512i emu_set_epi64(long long h, long long g, long long f, long long e, long long d,
+                          long long c, long long b, long long a)
+{
+    const long long v[8] = {a, b, c, d, e, f, g, h};
+    return emu_loadu_si512(v);
+}
+
 /* Of a cast's upper part nothing is known: here it is all ones. */
 EMU __m512i emu_castsi256_si512(__m256i v)
 {
@@ -101,26 +144,32 @@ EMU __m512 emu_cvtph_ps(__m256i v)
 }
 
 #undef _mm512_inserti32x4
+#undef _mm512_shuffle_i32x4
 #undef _mm512_inserti64x4
 #undef _mm512_insertf32x8
 #undef _mm512_bsrli_epi128
-#define _mm512_shuffle_epi8    emu_shuffle_epi8
-#define _mm512_unpacklo_epi32  emu_unpacklo_epi32
-#define _mm512_unpackhi_epi32  emu_unpackhi_epi32
-#define _mm512_unpacklo_epi64  emu_unpacklo_epi64
-#define _mm512_unpackhi_epi64  emu_unpackhi_epi64
-#define _mm512_castsi256_si512 emu_castsi256_si512
-#define _mm512_castsi128_si512 emu_castsi128_si512
-#define _mm512_castps256_ps512 emu_castps256_ps512
-#define _mm512_castsi512_ps    emu_castsi512_ps
-#define _mm512_inserti32x4     emu_inserti32x4
-#define _mm512_inserti64x4     emu_inserti64x4
-#define _mm512_insertf32x8     emu_insertf32x8
-#define _mm512_broadcast_i32x4 emu_broadcast_i32x4
-#define _mm512_bsrli_epi128    emu_bsrli_epi128
-#define _mm512_cvtepi32_epi16  emu_cvtepi32_epi16
-#define _mm512_cvtepu16_epi32  emu_cvtepu16_epi32
-#define _mm512_cvtph_ps        emu_cvtph_ps
+#define _mm512_castps_si512       emu_castps_si512
+#define _mm512_loadu_si512        emu_loadu_si512
+#define _mm512_shuffle_i32x4      emu_shuffle_i32x4
+#define _mm512_permutex2var_epi64 emu_permutex2var_epi64
+#define _mm512_set_epi64          emu_set_epi64
+#define _mm512_shuffle_epi8       emu_shuffle_epi8
+#define _mm512_unpacklo_epi32     emu_unpacklo_epi32
+#define _mm512_unpackhi_epi32     emu_unpackhi_epi32
+#define _mm512_unpacklo_epi64     emu_unpacklo_epi64
+#define _mm512_unpackhi_epi64     emu_unpackhi_epi64
+#define _mm512_castsi256_si512    emu_castsi256_si512
+#define _mm512_castsi128_si512    emu_castsi128_si512
+#define _mm512_castps256_ps512    emu_castps256_ps512
+#define _mm512_castsi512_ps       emu_castsi512_ps
+#define _mm512_inserti32x4        emu_inserti32x4
+#define _mm512_inserti64x4        emu_inserti64x4
+#define _mm512_insertf32x8        emu_insertf32x8
+#define _mm512_broadcast_i32x4    emu_broadcast_i32x4
+#define _mm512_bsrli_epi128       emu_bsrli_epi128
+#define _mm512_cvtepi32_epi16     emu_cvtepi32_epi16
+#define _mm512_cvtepu16_epi32     emu_cvtepu16_epi32
+#define _mm512_cvtph_ps           emu_cvtph_ps
 
 #endif
 #endif
