@@ -9,6 +9,8 @@ enum {
     ALIGN = 64,
     ROW_STEP = NK_PANEL_ROWS, /* rows of a tile come in whole panels */
     TILE_BYTES = 32 << 10,    /* weights of a tile: stay in L1/L2 while the columns pass */
+    ONCE_BYTES = 128 << 10,   /* those of one column's tile, which need not: memory waits whenever
+                                 one is taken */
     TILES_PER_THREAD = 6,     /* enough to steal from when one thread is preempted */
     AHEAD = 4096,             /* bytes of weights asked for before they are needed, see prefetch */
     ALONE_BELOW = 48 * 1024,  /* multiply-adds one thread does while another would wake up */
@@ -470,10 +472,10 @@ static void run_tiles(void *arg, size_t begin, size_t end, int thread)
 
 /* Small enough for the cache and for every thread to get its share, in whole steps; as many panels
  * as go side by side where that is more than one. */
-static size_t tile_rows(size_t rows, size_t row_size, bool side_by_side, int threads)
+static size_t tile_rows(size_t rows, size_t row_size, size_t m, bool side_by_side, int threads)
 {
-    size_t by_cache =
-        side_by_side ? PANELS * NK_PANEL_ROWS : TILE_BYTES / (row_size ? row_size : 1);
+    size_t bytes = m == 1 ? ONCE_BYTES : TILE_BYTES;
+    size_t by_cache = side_by_side ? PANELS * NK_PANEL_ROWS : bytes / (row_size ? row_size : 1);
     size_t by_share = rows / ((size_t)threads * TILES_PER_THREAD);
     size_t tile = by_cache < by_share ? by_cache : by_share;
     return tile < ROW_STEP ? ROW_STEP : tile / ROW_STEP * ROW_STEP;
@@ -501,7 +503,7 @@ void nk_matmul_many(const nk_ops *ops, nk_pool *pool, float *const *y, const siz
         row_size = w[i]->row_size > row_size ? w[i]->row_size : row_size;
         side_by_side = side_by_side || with_of(ops, w[i]) == NK_BF16;
     }
-    a.tile = tile_rows(rows, row_size, side_by_side, pool ? nk_pool_count(pool) : 1);
+    a.tile = tile_rows(rows, row_size, m, side_by_side, pool ? nk_pool_count(pool) : 1);
     for (size_t i = 0; i < count; i++)
         tiles += (w[i]->rows + a.tile - 1) / a.tile;
     if (rows * a.cols * m < ALONE_BELOW)
