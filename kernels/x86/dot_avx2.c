@@ -59,6 +59,7 @@ NK_INLINE __m128 float_side(const float_type t, size_t n, const char *const w[SI
                             size_t row_size, const float *x)
 {
     __m128 sum = _mm_setzero_ps();
+    const char *next = w[0] + SIDE_F * row_size; /* asked for as it lies, not row by row */
     for (size_t from = 0; from < n; from += NK_CHUNK) {
         size_t end = n - from < NK_CHUNK ? n : from + NK_CHUNK, i = from;
         __m256 acc[SIDE_F] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
@@ -69,7 +70,7 @@ NK_INLINE __m128 float_side(const float_type t, size_t n, const char *const w[SI
             for (int r = 0; r < SIDE_F; r++) {
                 acc[r] = _mm256_fmadd_ps(t.eight(w[r], i), a, acc[r]);
                 if (i * t.size % LINE == 0)
-                    _mm_prefetch(w[r] + i * t.size + SIDE_F * row_size, _MM_HINT_T0);
+                    _mm_prefetch(next + i * t.size * SIDE_F + (size_t)r * LINE, _MM_HINT_T0);
             }
         }
         if (i < end) {
