@@ -48,8 +48,11 @@ typedef struct nk_attn {
     size_t pos;    /* of the first query; the t-th sees positions up to and with pos + t */
     size_t window; /* it sees no more than that many of them, the last ones; 0: all */
     float scale;
-    float cap;         /* scores become cap * tanh(score / cap); 0: as they are */
-    const float *sink; /* [group] one more score that no value answers to; NULL: none */
+    float cap;          /* scores become cap * tanh(score / cap); 0: as they are */
+    const float *sink;  /* [group] one more score that no value answers to; NULL: none */
+    size_t turn, turns; /* spans go one by one, this KV head's turn at each is the turn-th of so
+                           many, one for every head that a row has; turns 0: all spans of this one
+                           follow each other. Only what is read ahead depends on it. */
 } nk_attn;
 
 /* Partial results of rows 0.. side by side. A row that has seen nothing has max -INFINITY, sum 0;

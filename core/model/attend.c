@@ -163,6 +163,8 @@ static void attend_parts(void *arg, size_t begin, size_t end, int thread)
         for (size_t t = slot; t < p->tasks; t += p->slots) {
             size_t from, to, h = t % heads;
             nk_attn a = attn_of(p, &s->tile[0], h);
+            a.turn = h;
+            a.turns = heads;
             nk_attn_spans(&a, &from, &to);
             nk_attn_part(s->ops, &a, from + t / heads, s->parts + h * s->parts_row,
                          scratch_of(s, slot, thread));

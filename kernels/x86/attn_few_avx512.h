@@ -120,10 +120,13 @@ static void score_q8_0(const nk_ops *ops, const nk_attn *a, size_t first, const 
 
 enum { FEW_ROWS = 4, FEW_STRIPS = 4 };
 
-/* Chains of sums as in product() of attn_lanes.h. */
+/* Chains of sums as in product() of attn_lanes.h. Half of the rows that are asked for are asked for
+ * here, so that memory has no less to do than while keys are turned. */
 NK_INLINE void half_product(const float *const *q, const uint16_t *keys, size_t dim, float *out,
-                            const int rows, const int strips, const int mode)
+                            ahead *soon, const int rows, const int strips, const int mode)
 {
+    const size_t asks = (size_t)strips * LANES / 2;
+    size_t asked = 0;
     NK_UNSET __m512 sum[FEW_ROWS][FEW_STRIPS];
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++)
@@ -132,6 +135,10 @@ NK_INLINE void half_product(const float *const *q, const uint16_t *keys, size_t 
             sum[r][x] = _mm512_setzero_ps();
     for (size_t i = 0; i < dim; i++, keys += WIDE) {
         NK_UNSET __m512 column[FEW_STRIPS];
+        if (asked * dim < asks * (i + 1)) {
+            ask_for_next(soon);
+            asked++;
+        }
 #pragma GCC unroll 4
         for (int x = 0; x < strips; x++)
             column[x] = kv_floats((bytes *)(keys + (size_t)x * WIDE * dim), 0, mode);
@@ -151,16 +158,16 @@ NK_INLINE void half_product(const float *const *q, const uint16_t *keys, size_t 
 }
 
 NK_INLINE void half_rows(const float *const *q, size_t n, const uint16_t *keys, size_t dim,
-                         float *out, const int strips, const int mode)
+                         float *out, ahead *soon, const int strips, const int mode)
 {
     for (; n >= 4; n -= 4, q += 4, out += 4 * SPAN)
-        half_product(q, keys, dim, out, 4, strips, mode);
+        half_product(q, keys, dim, out, soon, 4, strips, mode);
     if (n == 3)
-        half_product(q, keys, dim, out, 3, strips, mode);
+        half_product(q, keys, dim, out, soon, 3, strips, mode);
     else if (n == 2)
-        half_product(q, keys, dim, out, 2, strips, mode);
+        half_product(q, keys, dim, out, soon, 2, strips, mode);
     else if (n == 1)
-        half_product(q, keys, dim, out, 1, strips, mode);
+        half_product(q, keys, dim, out, soon, 1, strips, mode);
 }
 
 /* As score_q8_0. */
@@ -177,12 +184,12 @@ NK_INLINE void score_halves(const nk_ops *ops, const nk_attn *a, size_t first,
         for (size_t s = 0; s < count; s++) {
             size_t stride;
             bytes *row = rows_at(ops, a, k, p + s * WIDE, high, plain, &stride);
-            turned_halves(row, stride, dim, half + s * strip, &soon);
+            turned_halves(row, stride, dim, half + s * strip, &soon, LANES / 2);
         }
         if (count == FEW_STRIPS)
-            half_rows(q, n, half, dim, weight + p, FEW_STRIPS, mode);
+            half_rows(q, n, half, dim, weight + p, &soon, FEW_STRIPS, mode);
         for (size_t s = 0; s < count && count < FEW_STRIPS; s++)
-            half_rows(q, n, half + s * strip, dim, weight + p + s * WIDE, 1, mode);
+            half_rows(q, n, half + s * strip, dim, weight + p + s * WIDE, &soon, 1, mode);
     }
 }
 

@@ -59,14 +59,27 @@ static size_t row_size(const nk_type *t, size_t dim)
     return dim / t->block_len * t->block_size;
 }
 
-/* Keys or values from position `first` on, as many positions later as are AHEAD bytes. */
+/* What is read soon after keys or values from position `first` on: as many positions later as are
+ * AHEAD bytes, or, where heads take turns, this one's share of all rows of the next span, as they
+ * lie in memory. */
 static ahead rows_behind(const nk_attn *a, size_t first, bool keys)
 {
     const size_t size = row_size(nk_type_get(keys ? a->k_type : a->v_type), a->head_dim);
-    const size_t end = a->pos + a->n_query, from = first + (AHEAD + size - 1) / size;
-    const size_t stride = keys ? a->k_stride : a->v_stride;
+    const size_t end = a->pos + a->n_query, stride = keys ? a->k_stride : a->v_stride;
+    const char *row = keys ? a->k : a->v;
+    if (a->turns) {
+        const bool last = a->turn + 1 == a->turns;
+        const size_t next = last ? first + SPAN : first, left = end > next ? end - next : 0;
+        return (ahead){
+            .row = (last ? row - a->turn * size : row + size) + next * stride,
+            .stride = stride,
+            .size = size,
+            .left = left < SPAN ? left : SPAN,
+        };
+    }
+    const size_t from = first + (AHEAD + size - 1) / size;
     return (ahead){
-        .row = from < end ? (const char *)(keys ? a->k : a->v) + from * stride : NULL,
+        .row = from < end ? row + from * stride : NULL,
         .stride = stride,
         .size = size,
         .left = from < end ? end - from : 0,

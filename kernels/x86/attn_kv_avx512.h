@@ -96,13 +96,17 @@ NK_INLINE sixteen last_bytes(bytes *row, size_t stride, size_t from, size_t to,
     return sixteen_rows(rest[0], sizeof rest[0]);
 }
 
-/* Elements of floats of 16 bits, all of them, as they are: out[i * WIDE + lane]. */
-static void turned_halves(bytes *row, size_t stride, size_t dim, uint16_t *out, ahead *soon)
+/* Elements of floats of 16 bits, all of them, as they are: out[i * WIDE + lane]. So many rows are
+ * asked for meanwhile. */
+static void turned_halves(bytes *row, size_t stride, size_t dim, uint16_t *out, ahead *soon,
+                          size_t rows)
 {
-    const size_t steps = dim / 8, each = steps ? LANES / steps : 0;
+    const size_t steps = dim / 8;
+    size_t asked = 0;
     sixteen r = sixteen_rows(row, stride);
     for (size_t i = 0; i < steps; i++) {
-        ask_for(soon, each);
+        for (; asked < rows * (i + 1) / steps; asked++)
+            ask_for_next(soon);
         turn_halves(&r, out + 8 * i * WIDE);
         skip(&r, 16);
     }
@@ -111,14 +115,14 @@ static void turned_halves(bytes *row, size_t stride, size_t dim, uint16_t *out, 
         r = last_bytes(row, stride, steps * 16, dim * 2, rest);
         turn_halves(&r, out + steps * 8 * WIDE);
     }
-    ask_for(soon, LANES - steps * each);
+    ask_for(soon, rows - asked);
 }
 
 /* Widened, by way of spare. */
 NK_INLINE void keys_of_halves(bytes *row, size_t stride, size_t dim, float *out, float *spare,
                               const int mode, ahead *soon)
 {
-    turned_halves(row, stride, dim, (uint16_t *)(void *)spare, soon);
+    turned_halves(row, stride, dim, (uint16_t *)(void *)spare, soon, LANES);
 #pragma GCC unroll 4
     for (size_t i = 0; i < dim; i++)
         _mm512_storeu_ps(out + i * WIDE, kv_floats((bytes *)spare, i * WIDE, mode));
