@@ -13,7 +13,8 @@
 #endif
 
 enum {
-    X86 = NK_CPU_AVX2 | NK_CPU_AVXVNNI | NK_CPU_AVX512 | NK_CPU_AVX512BF16 | NK_CPU_AMX,
+    X86 = NK_CPU_AVX2 | NK_CPU_AVXVNNI | NK_CPU_AVX512 | NK_CPU_AVX512BF16 | NK_CPU_AMX |
+          NK_CPU_FOUR_PORTS,
     ARM = NK_CPU_NEON | NK_CPU_DOTPROD | NK_CPU_I8MM,
 };
 
@@ -73,6 +74,13 @@ bool nk_cpu_claim_tiles(void)
 #endif
 }
 
+/* "AuthenticAMD" in the registers' order (AMD APM vol. 3, CPUID leaf 0). */
+static bool by_amd(void)
+{
+    uint32_t a, b, c, d;
+    return __get_cpuid(0, &a, &b, &c, &d) && b == 0x68747541 && d == 0x69746e65 && c == 0x444d4163;
+}
+
 /* Bits: Intel SDM vol. 2A, CPUID leaves 1, 7.0 and 7.1; XCR0: vol. 1, 13.3. A level needs every
  * feature its kernels are compiled with, see isa_flags in the Makefile. */
 unsigned nk_cpu_detect(void)
@@ -94,6 +102,8 @@ unsigned nk_cpu_detect(void)
     if ((xcr0 & XCR0_ZMM) != XCR0_ZMM || (b & zmm) != zmm || !(c & 1u << 11 /* VNNI */))
         return flags;
     flags |= NK_CPU_AVX512;
+    if (by_amd())
+        flags |= NK_CPU_FOUR_PORTS;
     if (!(a1 & 1u << 5))
         return flags;
     flags |= NK_CPU_AVX512BF16;
