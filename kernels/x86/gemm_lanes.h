@@ -16,7 +16,7 @@
  * those up to 15, or 16 up to 31, of activations that reach 127; pairs of scales times that half
  * make up for it. The integers are the same ones.
  *
- * With NK_PARTS_PAIRED, for CPUs whose shifts and blends take no turns of the multipliers, two such
+ * With NK_FOUR_PORTS, for CPUs whose shifts and blends take no turns of the multipliers, two such
  * sums go side by side into one madd. 16 codes up to 15 fit as they are then, no more costly than
  * 32 less half their range. */
 #ifndef NIBBLE_X86_GEMM_LANES_H
@@ -29,10 +29,15 @@
 /* Several vectors of rows go side by side, so that sums enough are under way to keep the
  * multipliers busy: the halves of a panel, or where one vector holds a panel, panels. More of these
  * of simple blocks, whose sums of floats may wait in memory; of the others not all would find a
- * register. */
+ * register. Where a product has a result after four cycles instead of five, two panels are enough
+ * for these too, and all sums stay in registers. */
 enum {
     PANEL_VECS = NK_PANEL_ROWS / FV_LEN,
+#if defined(NK_FOUR_PORTS)
+    simple_panels = 2,
+#else
     simple_panels = PANEL_VECS == 1 ? 4 : 1,
+#endif
     super_panels = PANEL_VECS == 1 ? 2 : 1,
     signed_panels = super_panels,
     VECS = simple_panels * PANEL_VECS,
@@ -137,12 +142,12 @@ NK_INLINE iv begin_part(const product_type t, const nk_columns *x, size_t i, int
                                           : iv_zero();
 }
 
-/* Adds to acc what parts from group g on add up to, times their scales. With NK_PARTS_PAIRED two of
+/* Adds to acc what parts from group g on add up to, times their scales. With NK_FOUR_PORTS two of
  * them go side by side, so that one multiplication takes both. */
 NK_INLINE void scale_parts(const product_type t, sums *acc, const sums part[PARTS],
                            const nk_panel *w, size_t g, const int nv, const int nc)
 {
-#if defined(NK_PARTS_PAIRED)
+#if defined(NK_FOUR_PORTS)
 #pragma GCC unroll 4
     for (int v = 0; v < nv; v++) {
         iv scale = iv_pair(iv_load(of_vec(w->scale[g], v)),

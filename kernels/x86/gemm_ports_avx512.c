@@ -8,7 +8,7 @@
  * of this width, and every operation beside the products costs one of their turns. */
 
 #define NK_GEMM_LANES
-#define NK_PARTS_PAIRED
+#define NK_FOUR_PORTS
 #include "kernels/x86/gemm_lanes.h"
 #include "kernels/x86/gemm_products.h"
 #include "kernels/x86/gemm_signed.h"
