@@ -26,6 +26,9 @@ CHECK_TEST(cpu, every_level_is_a_ceiling)
         {NK_CPU_AVX2 | NK_CPU_AVX512, "avx512", NK_CPU_AVX2 | NK_CPU_AVX512, "avx512"},
         /* AVX-512 without VEX VNNI: a lower ceiling still holds what lies under it */
         {NK_CPU_AVX2 | NK_CPU_AVX512, "avxvnni", NK_CPU_AVX2, "avx2"},
+        {NK_CPU_AVX2 | NK_CPU_AVX512 | NK_CPU_AMD, "avx512",
+         NK_CPU_AVX2 | NK_CPU_AVX512 | NK_CPU_AMD, "avx512"},
+        {NK_CPU_AVX2 | NK_CPU_AVX512 | NK_CPU_AMD, "avx2", NK_CPU_AVX2, "avx2"},
         {0, "scalar", 0, "scalar"},
         {0, NULL, 0, "scalar"},
         {arm_machine, NULL, arm_machine, "i8mm"},

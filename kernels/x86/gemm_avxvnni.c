@@ -6,14 +6,7 @@
 
 /* Products of panels with AVX-VNNI; panels are AVX2's. */
 
-#define SET_SIMPLE(ID, sym, product, less) ops->gemm[NK_##ID].run = gemm_##product;
-#define SET_SUPER(ID, sym, product)        ops->gemm[NK_##ID].run = gemm_##product;
-#define SET_SIGNED(ID, product)            ops->gemm[NK_##ID].run = gemm_##product;
-
 void nk_x86_gemm_avxvnni(nk_ops *ops)
 {
-    SIMPLE_PANELS(SET_SIMPLE)
-    HALVED_PANELS(SET_SIMPLE)
-    SUPER_PANELS(SET_SUPER)
-    SIGNED_PANELS(SET_SIGNED)
+    set_products(ops);
 }

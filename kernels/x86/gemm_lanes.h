@@ -14,7 +14,11 @@
  * them, a small scale multiplies the sum; signed codes are taken 128 higher, and 128 times the sum
  * of the activations off again. Of codes less half their range as many more fit 16 bits: 32 of
  * those up to 15, or 16 up to 31, of activations that reach 127; pairs of scales times that half
- * make up for it. The integers are the same ones. */
+ * make up for it. The integers are the same ones.
+ *
+ * With NK_FOUR_PORTS, for CPUs whose shifts and blends take no turns of the multipliers, two such
+ * sums go side by side into one madd. 16 codes up to 15 fit as they are then, no more costly than
+ * 32 less half their range. */
 #ifndef NIBBLE_X86_GEMM_LANES_H
 #define NIBBLE_X86_GEMM_LANES_H
 
@@ -25,10 +29,15 @@
 /* Several vectors of rows go side by side, so that sums enough are under way to keep the
  * multipliers busy: the halves of a panel, or where one vector holds a panel, panels. More of these
  * of simple blocks, whose sums of floats may wait in memory; of the others not all would find a
- * register. */
+ * register. Where a product has a result after four cycles instead of five, two panels are enough
+ * for these too, and all sums stay in registers. */
 enum {
     PANEL_VECS = NK_PANEL_ROWS / FV_LEN,
+#if defined(NK_FOUR_PORTS)
+    simple_panels = 2,
+#else
     simple_panels = PANEL_VECS == 1 ? 4 : 1,
+#endif
     super_panels = PANEL_VECS == 1 ? 2 : 1,
     signed_panels = super_panels,
     VECS = simple_panels * PANEL_VECS,
@@ -53,6 +62,8 @@ typedef struct product_type {
     bool halves; /* simple blocks: a scale for each 16, d and m */
     int part;    /* super-blocks with VNNI: lines whose sum fits 16 bits */
     bool less8;  /* with VNNI: each part's sum begins at nk_columns.less8, in place of mins */
+    int less;    /* with VNNI: each part's, of 16, at -1 << less times that of the activations, in
+                    place of mins: 2 or 4; 0: not */
     int centre;  /* with VNNI: each part's sum is of codes less 1 << centre, which its scales
                     make up for; 0: of the codes */
     bool flip;   /* with VNNI: signed codes are not yet 128 higher */
@@ -63,6 +74,19 @@ typedef struct sums {
     iv v[VECS][NK_GROUP];
 } sums;
 
+/* What a step's sums of floats begin with, laid out as y is: zeros or what is there. A choice of
+ * addresses, since sums of integers would change registers for branches. */
+typedef struct begins {
+    const float *at;
+    size_t stride;
+} begins;
+
+NK_INLINE begins begins_of(const nk_product *p, const float *y)
+{
+    static const float zeros[VECS * FV_LEN];
+    return p->first ? (begins){zeros, 0} : (begins){y, p->y_stride};
+}
+
 NK_INLINE void clear(sums *s, const int nv, const int nc)
 {
 #pragma GCC unroll 4
@@ -72,7 +96,6 @@ NK_INLINE void clear(sums *s, const int nv, const int nc)
             s->v[v][c] = iv_zero();
 }
 
-#if defined(NK_LANES_VNNI)
 /* A sum that stays in its register: the compiler would move it about, which where there are enough
  * of them only costs time. */
 NK_INLINE iv in_place(iv v)
@@ -80,6 +103,7 @@ NK_INLINE iv in_place(iv v)
     return PANEL_VECS == 1 ? iv_hold(v) : v;
 }
 
+#if defined(NK_LANES_VNNI)
 /* Adds line i to s. */
 NK_INLINE void add_line(const product_type t, sums *s, const nk_panel *w, const nk_columns *x,
                         size_t i, const int nv, const int nc)
@@ -111,15 +135,46 @@ NK_INLINE void add_products(const product_type t, sums *s, const nk_panel *w, co
 /* What the sum of a part that starts at line i begins with. */
 NK_INLINE iv begin_part(const product_type t, const nk_columns *x, size_t i, int c)
 {
-    return t.less8         ? iv_four(&x->less8[i / 2][c])
-           : t.centre == 3 ? iv_four(&x->less32[i / 8][c])
-           : t.centre      ? iv_four(&x->half16[i / 4][c])
-                           : iv_zero();
+    return t.less8                        ? iv_four(&x->less8[i / 2][c])
+           : t.less == 2                  ? iv_right_signed(iv_four(&x->half16[i / 4][c]), 2)
+           : t.centre == 3                ? iv_four(&x->less32[i / 8][c])
+           : t.centre == 4 || t.less == 4 ? iv_four(&x->half16[i / 4][c])
+                                          : iv_zero();
 }
 
-/* Two parts from line i on, or one, each under one small scale, the first under that of group g:
- * one madd scales and adds up. Lines of two parts take turns, since as many sums as there are in
- * one are too few to keep the multipliers busy. */
+/* Adds to acc what parts from group g on add up to, times their scales. With NK_FOUR_PORTS two of
+ * them go side by side, so that one multiplication takes both. */
+NK_INLINE void scale_parts(const product_type t, sums *acc, const sums part[PARTS],
+                           const nk_panel *w, size_t g, const int nv, const int nc)
+{
+#if defined(NK_FOUR_PORTS)
+#pragma GCC unroll 4
+    for (int v = 0; v < nv; v++) {
+        iv scale = iv_pair(iv_load(of_vec(w->scale[g], v)),
+                           iv_load(of_vec(w->scale[g + (size_t)(t.part / t.group)], v)));
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++) {
+            iv both = iv_pair(part[0].v[v][c], part[1].v[v][c]);
+            acc->v[v][c] = in_place(iv_dpwssd(acc->v[v][c], both, scale));
+        }
+    }
+#else
+#pragma GCC unroll 2
+    for (int k = 0; k < PARTS; k++)
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++) {
+            iv scale = iv_load(of_vec(w->scale[g + (size_t)(k * t.part / t.group)], v));
+            scale = t.twice ? iv_lower(scale) : scale;
+#pragma GCC unroll 4
+            for (int c = 0; c < nc; c++)
+                acc->v[v][c] = in_place(iv_dpwssd(acc->v[v][c], part[k].v[v][c], scale));
+        }
+#endif
+}
+
+/* Two parts from line i on, or one, each under one small scale, the first under that of group g.
+ * Lines of two parts take turns, since as many sums as there are in one are too few to keep the
+ * multipliers busy. */
 NK_INLINE void add_parts(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
                          size_t g, size_t i, const int nv, const int nc)
 {
@@ -131,34 +186,27 @@ NK_INLINE void add_parts(const product_type t, sums *acc, const nk_panel *w, con
         for (int c = 0; c < nc; c++)
 #pragma GCC unroll 4
             for (int v = 0; v < nv; v++)
-                part[k].v[v][c] = in_place(begin_part(t, x, i + k * lines, c));
+                part[k].v[v][c] = begin_part(t, x, i + k * lines, c);
 #pragma GCC unroll 8
     for (size_t j = 0; j < lines; j++)
 #pragma GCC unroll 2
         for (size_t k = 0; k < PARTS; k++)
             add_line(t, &part[k], w, x, i + k * lines + j, nv, nc);
-#pragma GCC unroll 2
-    for (size_t k = 0; k < PARTS; k++)
-#pragma GCC unroll 4
-        for (int v = 0; v < nv; v++) {
-            iv scale = iv_load(of_vec(w->scale[g + k * lines / (size_t)t.group], v));
-            scale = t.twice ? iv_lower(scale) : scale;
-#pragma GCC unroll 4
-            for (int c = 0; c < nc; c++)
-                acc->v[v][c] = in_place(iv_dpwssd(acc->v[v][c], part[k].v[v][c], scale));
-        }
+    scale_parts(t, acc, part, w, g, nv, nc);
 }
 
 /* All lines of a super-block. */
 NK_INLINE void add_codes_of(const product_type t, sums *acc, const nk_panel *w, const nk_columns *x,
                             const int nv, const int nc)
 {
-    const size_t at_once = (size_t)(PARTS * t.part), group = (size_t)t.group;
-    const size_t step = at_once < group ? group : at_once;
-    for (size_t i = 0; i < NK_CHUNK / 4; i += step)
-#pragma GCC unroll 2
-        for (size_t k = 0; k < step; k += at_once)
-            add_parts(t, acc, w, x, i / group, i + k, nv, nc);
+    const size_t at_once = (size_t)(PARTS * t.part);
+    for (size_t i = 0; i < NK_CHUNK / 4; i += at_once)
+        add_parts(t, acc, w, x, i / (size_t)t.group, i, nv, nc);
+#pragma GCC unroll 4
+    for (int v = 0; v < nv; v++)
+#pragma GCC unroll 4
+        for (int c = 0; c < nc; c++)
+            acc->v[v][c] = in_place(acc->v[v][c]); /* one place in all rounds */
 }
 #else
 /* Lines i..i+n-1 of unsigned codes in 16 bits, scaled and added to acc, which they begin if
@@ -245,7 +293,7 @@ NK_INLINE void add_codes_of(const product_type t, sums *acc, const nk_panel *w, 
 NK_INLINE bool has_mins(const product_type t)
 {
 #if defined(NK_LANES_VNNI)
-    return !t.less8;
+    return !t.less8 && !t.less;
 #else
     (void)t;
     return true;
@@ -262,7 +310,8 @@ NK_INLINE void add_pairs(sums *acc, const int16_t (*pairs)[NK_PANEL_ROWS][2],
             iv pair = iv_four(sum[i][c]);
 #pragma GCC unroll 4
             for (int v = 0; v < nv; v++)
-                acc->v[v][c] = iv_dpwssd(acc->v[v][c], iv_load(of_vec(pairs[i], v)), pair);
+                acc->v[v][c] =
+                    in_place(iv_dpwssd(acc->v[v][c], iv_load(of_vec(pairs[i], v)), pair));
         }
 }
 
@@ -270,6 +319,7 @@ NK_INLINE void super_step(const product_type t, const nk_product *p, const nk_pa
                           const int nv, const int nc)
 {
     const nk_columns *x = p->x;
+    const begins from = begins_of(p, y);
     NK_UNSET sums acc, min;
     clear(&acc, nv, nc);
 #if defined(NK_LANES_VNNI)
@@ -286,7 +336,8 @@ NK_INLINE void super_step(const product_type t, const nk_product *p, const nk_pa
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++) {
             float *at = y + (size_t)c * p->y_stride + v * FV_LEN;
-            fv sum = p->first ? fv_zero() : fv_load(at), dx = fv_set(x->d[0][c]);
+            fv sum = fv_load(from.at + (size_t)c * from.stride + v * FV_LEN);
+            fv dx = fv_set(x->d[0][c]);
             if (t.min && !t.offset) {
                 fv part = fv_mul(fv_of(acc.v[v][c]), d);
                 sum = fv_fma(fv_fnma(fv_of(min.v[v][c]), m, part), dx, sum);
@@ -340,12 +391,13 @@ NK_INLINE void simple_step(const product_type t, const nk_product *p, const nk_p
                            const int nv, const int nc)
 {
     const nk_columns *x = p->x;
+    const begins from = begins_of(p, y);
     NK_UNSET fv sum[VECS][NK_GROUP];
 #pragma GCC unroll 4
     for (int v = 0; v < nv; v++)
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++)
-            sum[v][c] = p->first ? fv_zero() : fv_load(y + (size_t)c * p->y_stride + v * FV_LEN);
+            sum[v][c] = fv_load(from.at + (size_t)c * from.stride + v * FV_LEN);
     const size_t parts = t.halves ? 2 : 1;
     for (size_t b = 0; b < p->n / NK_LEN; b++)
 #pragma GCC unroll 2

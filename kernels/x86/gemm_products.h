@@ -13,9 +13,13 @@ static const product_type upto31_halves = {.run = 4, .shift = 4, .halves = true}
 static const product_type signed_bytes = {.run = 0};
 static const product_type k_upto3 = {.run = 4, .group = 4, .min = NK_CHUNK / 32, .part = 4};
 static const product_type k_upto7 = {
-    .run = 4, .group = 4, .min = NK_CHUNK / 32, .offset = true, .part = 4};
+    .run = 4, .group = 4, .min = NK_CHUNK / 32, .offset = true, .part = 4, .less = 2};
+#if defined(NK_FOUR_PORTS)
+static const product_type k_upto15 = {.run = 8, .group = 8, .min = NK_CHUNK / 64, .part = 4};
+#else
 static const product_type k_upto15 = {
     .run = 8, .group = 8, .min = NK_CHUNK / 64, .part = 8, .centre = 3};
+#endif
 static const product_type k_upto31 = {
     .run = 4, .group = 8, .min = NK_CHUNK / 64, .part = 4, .centre = 4};
 static const product_type k_upto63 = {

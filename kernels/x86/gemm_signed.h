@@ -7,6 +7,8 @@
 
 #if defined(NK_GEMM_LANES) && defined(NK_LANES_VNNI)
 
+#include "kernels/ops.h"
+
 /* `lines` lines under one small scale: 4 or 8, a constant. */
 typedef int signed_type;
 static const signed_type k_signed16 = 4, k_signed32 = 8;
@@ -24,6 +26,7 @@ NK_INLINE void signed_step(const signed_type lines, const nk_product *p, const n
                            float *y, const int nv, const int nc)
 {
     const nk_columns *x = p->x;
+    const begins from = begins_of(p, y);
     sums acc;
     clear(&acc, nv, nc);
     for (size_t g = 0; g < NK_CHUNK / 4 / (size_t)lines; g++) {
@@ -50,7 +53,7 @@ NK_INLINE void signed_step(const signed_type lines, const nk_product *p, const n
 #pragma GCC unroll 4
         for (int c = 0; c < nc; c++) {
             float *at = y + (size_t)c * p->y_stride + v * FV_LEN;
-            fv sum = p->first ? fv_zero() : fv_load(at);
+            fv sum = fv_load(from.at + (size_t)c * from.stride + v * FV_LEN);
             fv_store(at, fv_fma(fv_of(acc.v[v][c]), fv_mul(d, fv_set(x->d[0][c])), sum));
         }
     }
@@ -59,8 +62,13 @@ NK_INLINE void signed_step(const signed_type lines, const nk_product *p, const n
 NK_PRODUCT(signed, k_signed16)
 NK_PRODUCT(signed, k_signed32)
 
-static const product_type k_less16 = {
-    .group = 4, .min = NK_CHUNK / 32, .offset = true, .run = 4, .part = 2, .twice = true};
+static const product_type k_less16 = {.group = 4,
+                                      .min = NK_CHUNK / 32,
+                                      .offset = true,
+                                      .run = 4,
+                                      .part = 4,
+                                      .less = 4,
+                                      .twice = true};
 NK_PRODUCT(super, k_less16)
 
 /* X(enum suffix, product): the types whose panels dot_lattice_avx2.c makes */
@@ -78,6 +86,18 @@ NK_PRODUCT(super, k_less16)
     X(FLAT_IQ2, k_signed16)                                                                        \
     X(FLAT_IQ3_XXS, k_signed16)                                                                    \
     X(FLAT_IQ3_S, k_less16)
+
+#define SET_SIMPLE(ID, sym, product, less) ops->gemm[NK_##ID].run = gemm_##product;
+#define SET_SUPER(ID, sym, product)        ops->gemm[NK_##ID].run = gemm_##product;
+#define SET_SIGNED(ID, product)            ops->gemm[NK_##ID].run = gemm_##product;
+
+NK_INLINE void set_products(nk_ops *ops)
+{
+    SIMPLE_PANELS(SET_SIMPLE)
+    HALVED_PANELS(SET_SIMPLE)
+    SUPER_PANELS(SET_SUPER)
+    SIGNED_PANELS(SET_SIGNED)
+}
 
 #endif
 #endif

@@ -223,6 +223,11 @@ NK_INLINE iv iv_lower(iv v)
     return _mm256_blend_epi16(v, _mm256_setzero_si256(), 0xaa);
 }
 
+NK_INLINE iv iv_right_signed(iv v, int n)
+{
+    return _mm256_srai_epi32(v, n);
+}
+
 NK_INLINE iv iv_mul(iv a, iv b)
 {
     return _mm256_mullo_epi32(a, b);

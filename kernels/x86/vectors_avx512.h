@@ -74,6 +74,17 @@ NK_INLINE iv iv_lower(iv v)
     return _mm512_and_si512(v, _mm512_set1_epi32(0xffff));
 }
 
+/* The lower 16 bits of a's lanes, and of b's above them. */
+NK_INLINE iv iv_pair(iv a, iv b)
+{
+    return _mm512_mask_blend_epi16(0xaaaaaaaa, a, _mm512_slli_epi32(b, 16));
+}
+
+NK_INLINE iv iv_right_signed(iv v, int n)
+{
+    return _mm512_srai_epi32(v, (unsigned)n);
+}
+
 /* Signed bytes as unsigned ones, 128 higher. */
 NK_INLINE iv iv_flip(iv v)
 {

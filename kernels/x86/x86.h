@@ -24,6 +24,7 @@ void nk_x86_dot_avx512(nk_ops *ops);
 void nk_x86_dot_k_avx512(nk_ops *ops);
 void nk_x86_dot_grid_avx512(nk_ops *ops);
 void nk_x86_gemm_avx512(nk_ops *ops);
+void nk_x86_gemm_ports_avx512(nk_ops *ops); /* the same of CPUs with four ports */
 void nk_x86_gemm_float_avx512(nk_ops *ops); /* panels and products */
 void nk_x86_few_avx512(nk_ops *ops);
 void nk_x86_few_float_avx512(nk_ops *ops);

@@ -211,47 +211,60 @@ EMU __m512i emu_dpwssd_epi32(__m512i a, __m512i b, __m512i c)
     return emu_add_epi32(a, emu_madd_epi16(b, c));
 }
 
+/* Words of b where the mask is set, of a elsewhere. */
+EMU __m512i emu_mask_blend_epi16(uint32_t m, __m512i a, __m512i b)
+{
+    int16_t x[32], y[32];
+    memcpy(x, &a, sizeof x);
+    memcpy(y, &b, sizeof y);
+    for (int i = 0; i < 32; i++)
+        x[i] = m >> i & 1 ? y[i] : x[i];
+    memcpy(&a, x, sizeof a);
+    return a;
+}
+
 #undef _mm512_extractf32x8_ps
-#define _mm512_broadcast_f32x8 emu_broadcast_f32x8
-#define _mm512_extractf32x8_ps emu_extractf32x8_ps
-#define _mm512_castps512_ps256 emu_castps512_ps256
-#define _mm512_add_epi16       emu_add_epi16
-#define _mm512_add_epi32       emu_add_epi32
-#define _mm512_sub_epi8        emu_sub_epi8
-#define _mm512_sub_epi16       emu_sub_epi16
-#define _mm512_sub_epi32       emu_sub_epi32
-#define _mm512_mullo_epi16     emu_mullo_epi16
-#define _mm512_mullo_epi32     emu_mullo_epi32
-#define _mm512_madd_epi16      emu_madd_epi16
-#define _mm512_and_si512       emu_and_si512
-#define _mm512_andnot_si512    emu_andnot_si512
-#define _mm512_or_si512        emu_or_si512
-#define _mm512_xor_si512       emu_xor_si512
-#define _mm512_slli_epi16      emu_slli_epi16
-#define _mm512_slli_epi32      emu_slli_epi32
-#define _mm512_srli_epi16      emu_srli_epi16
-#define _mm512_srli_epi32      emu_srli_epi32
-#define _mm512_srai_epi16      emu_srai_epi16
-#define _mm512_srai_epi32      emu_srai_epi32
-#define _mm512_sll_epi32       emu_sll_epi32
-#define _mm512_set1_epi8       emu_set1_epi8
-#define _mm512_set1_epi16      emu_set1_epi16
-#define _mm512_set1_epi32      emu_set1_epi32
-#define _mm512_load_si512      emu_load_si512
-#define _mm512_store_si512     emu_store_si512
-#define _mm512_setzero_si512   emu_setzero_si512
-#define _mm512_load_ps         emu_load_ps
-#define _mm512_loadu_ps        emu_loadu_ps
-#define _mm512_storeu_ps       emu_storeu_ps
-#define _mm512_set1_ps         emu_set1_ps
-#define _mm512_setzero_ps      emu_setzero_ps
-#define _mm512_mul_ps          emu_mul_ps
-#define _mm512_add_ps          emu_add_ps
-#define _mm512_fmadd_ps        emu_fmadd_ps
-#define _mm512_fnmadd_ps       emu_fnmadd_ps
-#define _mm512_cvtepi32_ps     emu_cvtepi32_ps
-#define _mm512_dpbusd_epi32    emu_dpbusd_epi32
-#define _mm512_dpwssd_epi32    emu_dpwssd_epi32
+#define _mm512_broadcast_f32x8  emu_broadcast_f32x8
+#define _mm512_extractf32x8_ps  emu_extractf32x8_ps
+#define _mm512_castps512_ps256  emu_castps512_ps256
+#define _mm512_add_epi16        emu_add_epi16
+#define _mm512_add_epi32        emu_add_epi32
+#define _mm512_sub_epi8         emu_sub_epi8
+#define _mm512_sub_epi16        emu_sub_epi16
+#define _mm512_sub_epi32        emu_sub_epi32
+#define _mm512_mullo_epi16      emu_mullo_epi16
+#define _mm512_mullo_epi32      emu_mullo_epi32
+#define _mm512_madd_epi16       emu_madd_epi16
+#define _mm512_and_si512        emu_and_si512
+#define _mm512_andnot_si512     emu_andnot_si512
+#define _mm512_or_si512         emu_or_si512
+#define _mm512_xor_si512        emu_xor_si512
+#define _mm512_slli_epi16       emu_slli_epi16
+#define _mm512_slli_epi32       emu_slli_epi32
+#define _mm512_srli_epi16       emu_srli_epi16
+#define _mm512_srli_epi32       emu_srli_epi32
+#define _mm512_srai_epi16       emu_srai_epi16
+#define _mm512_srai_epi32       emu_srai_epi32
+#define _mm512_sll_epi32        emu_sll_epi32
+#define _mm512_set1_epi8        emu_set1_epi8
+#define _mm512_set1_epi16       emu_set1_epi16
+#define _mm512_set1_epi32       emu_set1_epi32
+#define _mm512_load_si512       emu_load_si512
+#define _mm512_store_si512      emu_store_si512
+#define _mm512_setzero_si512    emu_setzero_si512
+#define _mm512_load_ps          emu_load_ps
+#define _mm512_loadu_ps         emu_loadu_ps
+#define _mm512_mask_blend_epi16 emu_mask_blend_epi16
+#define _mm512_storeu_ps        emu_storeu_ps
+#define _mm512_set1_ps          emu_set1_ps
+#define _mm512_setzero_ps       emu_setzero_ps
+#define _mm512_mul_ps           emu_mul_ps
+#define _mm512_add_ps           emu_add_ps
+#define _mm512_fmadd_ps         emu_fmadd_ps
+#define _mm512_fnmadd_ps        emu_fnmadd_ps
+#define _mm512_cvtepi32_ps      emu_cvtepi32_ps
+#define _mm512_dpbusd_epi32     emu_dpbusd_epi32
+#define _mm512_dpwssd_epi32     emu_dpwssd_epi32
 
 #endif
 #endif

@@ -81,16 +81,6 @@ EMU __m256i emu_cvtsepi32_epi16(__m512i v)
     return _mm256_permute4x64_epi64(_mm256_packs_epi32(x.half[0], x.half[1]), 0xd8);
 }
 
-EMU __m512i emu_mask_blend_epi16(uint32_t m, __m512i a, __m512i b)
-{
-    int16_t x[32], y[32];
-    memcpy(x, &a, sizeof x);
-    memcpy(y, &b, sizeof y);
-    for (int i = 0; i < 32; i++)
-        x[i] = m >> i & 1 ? y[i] : x[i];
-    return emu_loadu_si512(x);
-}
-
 EMU __m512i emu_permutex2var_epi64(__m512i a, __m512i at, __m512i b)
 {
     int64_t index[8], from[16], to[8];
@@ -185,7 +175,6 @@ EMU __m512 emu_zextps128_ps512(__m128 v)
 #define _mm512_cvtepi8_epi16        emu_cvtepi8_epi16
 #define _mm512_cvtepi16_epi8        emu_cvtepi16_epi8
 #define _mm512_cvtsepi32_epi16      emu_cvtsepi32_epi16
-#define _mm512_mask_blend_epi16     emu_mask_blend_epi16
 #define _mm512_permutex2var_epi64   emu_permutex2var_epi64
 #define _mm512_reduce_max_epi32     emu_reduce_max_epi32
 #define _mm512_reduce_add_epi32     emu_reduce_add_epi32
