@@ -13,7 +13,8 @@
 #endif
 
 enum {
-    X86 = NK_CPU_AVX2 | NK_CPU_AVXVNNI | NK_CPU_AVX512 | NK_CPU_AVX512BF16 | NK_CPU_AMX,
+    X86 = NK_CPU_AVX2 | NK_CPU_AVXVNNI | NK_CPU_AVX512 | NK_CPU_AVX512BF16 | NK_CPU_AVX512VBMI |
+          NK_CPU_AMX,
     ARM = NK_CPU_NEON | NK_CPU_DOTPROD | NK_CPU_I8MM,
 };
 
@@ -94,6 +95,9 @@ unsigned nk_cpu_detect(void)
     if ((xcr0 & XCR0_ZMM) != XCR0_ZMM || (b & zmm) != zmm || !(c & 1u << 11 /* VNNI */))
         return flags;
     flags |= NK_CPU_AVX512;
+    const uint32_t bytes = 1u << 1 | 1u << 8; /* VBMI, GFNI */
+    if ((c & bytes) == bytes)
+        flags |= NK_CPU_AVX512VBMI;
     if (!(a1 & 1u << 5))
         return flags;
     flags |= NK_CPU_AVX512BF16;
