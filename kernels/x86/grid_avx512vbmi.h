@@ -1,6 +1,6 @@
 /* Grids of IQ types in registers: points' levels are packed, those of four weights in one byte, and
- * 64 points are looked up at once, 128 entries of a table at a time, with the parts of the index
- * above its bit 6 as masks. No load waits for an index. Weights with their signs are then looked up
+ * 64 points are looked up at once, 128 entries of a table at a time; the index's bits above tell
+ * whose answer counts. No load waits for an index. Weights with their signs are then looked up
  * raised to be unsigned, so that vpdpbusd multiplies them by x; what they are too large by is where
  * the sums begin. Included only by files compiled for AVX-512 with VBMI and GFNI. */
 #ifndef NIBBLE_X86_GRID_AVX512VBMI_H
@@ -23,41 +23,65 @@ NK_INLINE __m512i two_halves(__m256i a, __m256i b)
     return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
 }
 
-/* A table of `count` parts. The compiler may not look through this: it would load them again and
- * again. */
-NK_INLINE void hold(const uint8_t *table, const int count, __m512i held[])
+/* --- x ------------------------------------------------------------------------------------------
+ */
+
+/* Bytes 0, 4, .. 124 of two vectors, then 1, 5, .. 125. */
+NK_INLINE __m512i every_4th(void)
 {
-#pragma GCC unroll 8
-    for (int k = 0; k < 2 * count; k++) {
-        held[k] = load64(table + k * PART / 2);
-        __asm__("" : "+v"(held[k]));
-    }
+    const __m256i first = _mm256_setr_epi32(0x0c080400, 0x1c181410, 0x2c282420, 0x3c383430,
+                                            0x4c484440, 0x5c585450, 0x6c686460, 0x7c787470);
+    return two_halves(first, _mm256_add_epi8(first, _mm256_set1_epi8(1)));
 }
 
-/* Entries of a table by the low 7 bits of i; part[k] has the lanes of part k. A lane keeps its
- * index until its part's turn. */
-NK_INLINE __m512i looked_up(const __m512i held[], __m512i i, const __mmask64 *part, const int count)
+/* Bytes 0, 8, .. 120 of two vectors, then 1, 9, .. 121, and from 2 and 3 on. */
+NK_INLINE __m512i every_8th(void)
+{
+    const __m128i first = _mm_setr_epi32(0x18100800, 0x38302820, 0x58504840, 0x78706860);
+    const long long one = 0x0101010101010101;
+    return _mm512_add_epi8(_mm512_broadcast_i32x4(first),
+                           _mm512_setr_epi64(0, 0, one, one, 2 * one, 2 * one, 3 * one, 3 * one));
+}
+
+/* Bytes 0, 2, .. 126 of two vectors. */
+NK_INLINE __m512i every_2nd(void)
+{
+    const __m128i first = _mm_setr_epi32(0x06040200, 0x0e0c0a08, 0x16141210, 0x1e1c1a18);
+    const long long one = 0x2020202020202020;
+    return _mm512_add_epi8(_mm512_broadcast_i32x4(first),
+                           _mm512_setr_epi64(0, 0, one, one, 2 * one, 2 * one, 3 * one, 3 * one));
+}
+
+/* --- looking up ---------------------------------------------------------------------------------
+ */
+
+/* The compiler may not look through this: it would load v again and again. */
+NK_INLINE __m512i held(__m512i v)
+{
+    __asm__("" : "+v"(v));
+    return v;
+}
+
+/* A table of `count` parts. */
+NK_INLINE void hold(const uint8_t *table, const int count, __m512i to[])
 {
 #pragma GCC unroll 8
+    for (int k = 0; k < 2 * count; k++)
+        to[k] = held(load64(table + k * PART / 2));
+}
+
+/* Entries of a table of 2 or 4 parts; bit8 of the index is read with 4. All parts are asked at
+ * once: a lane that waited for its part's turn would wait four times as long. */
+NK_INLINE __m512i looked_up(const __m512i table[], __m512i i, __mmask64 bit7, __mmask64 bit8,
+                            const int count)
+{
+    __m512i v[4];
+#pragma GCC unroll 4
     for (int k = 0; k < count; k++)
-        i = _mm512_mask2_permutex2var_epi8(held[2 * k], i, part[k], held[2 * k + 1]);
-    return i;
-}
-
-NK_INLINE void two_parts(__m512i i, __mmask64 part[2])
-{
-    part[1] = _mm512_movepi8_mask(i);
-    part[0] = _knot_mask64(part[1]);
-}
-
-/* bit8: of the index */
-NK_INLINE void four_parts(__m512i i, __mmask64 bit8, __mmask64 part[4])
-{
-    __mmask64 bit7 = _mm512_movepi8_mask(i);
-    part[0] = _knot_mask64(_kor_mask64(bit7, bit8));
-    part[1] = _kandn_mask64(bit8, bit7);
-    part[2] = _kandn_mask64(bit7, bit8);
-    part[3] = _kand_mask64(bit7, bit8);
+        v[k] = _mm512_permutex2var_epi8(table[2 * k], i, table[2 * k + 1]);
+    __m512i low = _mm512_mask_blend_epi8(bit7, v[0], v[1]);
+    return count == 2 ? low
+                      : _mm512_mask_blend_epi8(bit8, low, _mm512_mask_blend_epi8(bit7, v[2], v[3]));
 }
 
 /* Bits of a and the others of b. */
@@ -70,7 +94,9 @@ NK_INLINE __m512i bits_of(__m512i bits, __m512i a, __m512i b)
  * the input's bits in byte 7 - i. */
 static const long long even_of_low = 0x010204081020407f;
 
-/* The sums of 16 lanes of eight vectors. */
+/* --- sums ---------------------------------------------------------------------------------------
+ */
+
 NK_INLINE __m512i neighbours_512(__m512i a, __m512i b)
 {
     __m512 x = _mm512_castsi512_ps(a), y = _mm512_castsi512_ps(b);
@@ -86,6 +112,7 @@ NK_INLINE __m256i sums_of_4_twice(const __m512i v[4])
     return _mm512_castsi512_si256(_mm512_shuffle_i64x2(s, s, 0x08));
 }
 
+/* The sums of eight vectors. */
 NK_INLINE __m256i sums_of_8_wide(const __m512i v[8])
 {
     NK_UNSET __m512i half[4];

@@ -67,6 +67,13 @@ typedef struct grid_type {
     enum { PER_32, PER_16, TURNED } scaling;
 } grid_type;
 
+NK_INLINE __m256i eight_bytes_all(const void *p)
+{
+    long long v;
+    memcpy(&v, p, sizeof v);
+    return _mm256_set1_epi64x(v);
+}
+
 /* Eight bytes of two nibbles s -> scales 2s + 1. */
 NK_INLINE __m256i scales_of_nibbles(const uint8_t *nibbles)
 {

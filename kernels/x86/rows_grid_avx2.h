@@ -114,13 +114,6 @@ NK_INLINE void signs_and_scales(__m256i v, parts *p)
     put_signs(p, even_signs_of(a));
 }
 
-NK_INLINE __m256i eight_bytes_all(const void *p)
-{
-    long long v;
-    memcpy(&v, p, sizeof v);
-    return _mm256_set1_epi64x(v);
-}
-
 /* --- iq2 ----------------------------------------------------------------------------------------
  */
 

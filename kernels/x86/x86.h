@@ -23,7 +23,8 @@ void nk_x86_few_avxvnni(nk_ops *ops);
 void nk_x86_dot_avx512(nk_ops *ops);
 void nk_x86_dot_k_avx512(nk_ops *ops);
 void nk_x86_dot_grid_avx512(nk_ops *ops);
-void nk_x86_dot_grid_avx512vbmi(nk_ops *ops); /* grids that registers hold */
+void nk_x86_dot_iq3_avx512vbmi(nk_ops *ops); /* grids in registers */
+void nk_x86_dot_iq2_avx512vbmi(nk_ops *ops); /* and iq1 */
 void nk_x86_gemm_avx512(nk_ops *ops);
 void nk_x86_gemm_float_avx512(nk_ops *ops); /* panels and products */
 void nk_x86_few_avx512(nk_ops *ops);

@@ -54,15 +54,9 @@ typedef struct taken_apart {
     __m512i less; /* sums of 16 times what weights are raised by, negative */
 } taken_apart;
 
-static const _Alignas(64) uint8_t every_4th[64] = {
-    0,  4,  8,  12, 16, 20, 24, 28, 32, 36,  40,  44,  48,  52,  56,  60,
-    64, 68, 72, 76, 80, 84, 88, 92, 96, 100, 104, 108, 112, 116, 120, 124,
-    1,  5,  9,  13, 17, 21, 25, 29, 33, 37,  41,  45,  49,  53,  57,  61,
-    65, 69, 73, 77, 81, 85, 89, 93, 97, 101, 105, 109, 113, 117, 121, 125};
-
 NK_INLINE void take_apart(const nk_block_q8_k *a, const int raise, taken_apart *t)
 {
-    __m512i i = load64(every_4th);
+    __m512i i = every_4th();
     __m512i v[4] = {load64(a->qs), load64(a->qs + 64), load64(a->qs + 128), load64(a->qs + 192)};
 #pragma GCC unroll 2
     for (int k = 0; k < 2; k++) {
@@ -79,34 +73,35 @@ NK_INLINE void take_apart(const nk_block_q8_k *a, const int raise, taken_apart *
 /* --- a super-block of a row ---------------------------------------------------------------------
  */
 
-typedef struct held {
+typedef struct in_registers {
     __m512i code[2][8];
     const uint8_t *weight;
-} held;
+} in_registers;
 
 /* signs: of 32 weights in the low half of each 64 bits. Points 8k to 8k + 7 lie in 64 bits k too.
  */
-NK_INLINE __m512i sums_of_16(const held *h, const taken_apart *a, __m512i index,
-                             const __mmask64 *part, const int count, __m512i signs)
+NK_INLINE __m512i sums_of_16(const in_registers *r, const taken_apart *a, __m512i index,
+                             __mmask64 bit8, const int parts_of, __m512i signs)
 {
     const __m512i to_bit3[2] = {_mm512_set1_epi64(0x1915110d0905013d),
                                 _mm512_set1_epi64(0x1b17130f0b07033f)};
     const __m512i bits34 = _mm512_set1_epi8(0x18);
-    __m512i sum = a->less;
+    __mmask64 bit7 = _mm512_movepi8_mask(index);
+    __m512i sum[2] = {a->less, _mm512_setzero_si512()};
 #pragma GCC unroll 2
     for (int k = 0; k < 2; k++) {
-        __m512i code = looked_up(h->code[k], index, part, count);
+        __m512i code = looked_up(r->code[k], index, bit7, bit8, parts_of);
         code = bits_of(bits34, _mm512_multishift_epi64_epi8(to_bit3[k], signs), code);
-        __m512i low = _mm512_permutexvar_epi8(code, load64(h->weight));
+        __m512i low = _mm512_permutexvar_epi8(code, load64(r->weight));
         code = _mm512_srli_epi16(code, 4);
-        __m512i high = _mm512_permutexvar_epi8(code, load64(h->weight + LEVELS));
-        sum = _mm512_dpbusd_epi32(sum, low, a->x[2 * k]);
-        sum = _mm512_dpbusd_epi32(sum, high, a->x[2 * k + 1]);
+        __m512i high = _mm512_permutexvar_epi8(code, load64(r->weight + LEVELS));
+        sum[k] = _mm512_dpbusd_epi32(sum[k], low, a->x[2 * k]);
+        sum[k] = _mm512_dpbusd_epi32(sum[k], high, a->x[2 * k + 1]);
     }
-    return sum;
+    return _mm512_add_epi32(sum[0], sum[1]);
 }
 
-typedef __m512i row_fn(const char *block, const held *h, const taken_apart *a);
+typedef __m512i row_fn(const char *block, const in_registers *r, const taken_apart *a);
 typedef struct side_type {
     row_fn *row;
     const grid_tables *tables;
@@ -116,7 +111,7 @@ typedef struct side_type {
     int raise;
 } side_type;
 
-NK_INLINE __m512i row_iq3_xxs(const char *block, const held *h, const taken_apart *a)
+NK_INLINE __m512i row_iq3_xxs(const char *block, const in_registers *r, const taken_apart *a)
 {
     const nk_block_iq3_xxs *b = (const void *)block;
     const __m256i every_7th = _mm256_set1_epi64x(0x352e2720150e0700);
@@ -127,13 +122,11 @@ NK_INLINE __m512i row_iq3_xxs(const char *block, const held *h, const taken_apar
     signs = _mm256_gf2p8affine_epi64_epi8(signs, even, 0);
     __m512i scale = _mm512_srli_epi64(_mm512_cvtepu32_epi64(words), 27);
     scale = _mm512_or_si512(_mm512_shuffle_epi32(scale, 0xa0), _mm512_set1_epi32(1));
-    __mmask64 part[2];
-    two_parts(index, part);
-    __m512i sum = sums_of_16(h, a, index, part, 2, _mm512_cvtepu32_epi64(signs));
+    __m512i sum = sums_of_16(r, a, index, 0, 2, _mm512_cvtepu32_epi64(signs));
     return _mm512_mullo_epi32(sum, scale);
 }
 
-NK_INLINE __m512i row_iq3_s(const char *block, const held *h, const taken_apart *a)
+NK_INLINE __m512i row_iq3_s(const char *block, const in_registers *r, const taken_apart *a)
 {
     const nk_block_iq3_s *b = (const void *)block;
     const __m512i to_bit1 =
@@ -146,16 +139,15 @@ NK_INLINE __m512i row_iq3_s(const char *block, const held *h, const taken_apart 
         _mm512_multishift_epi64_epi8(to_bit1, _mm512_set1_epi32((int)load_u32(b->scales)));
     /* (scale & 0x1e) | 1 */
     scale = _mm512_ternarylogic_epi32(scale, _mm512_set1_epi32(0x1e), _mm512_set1_epi32(1), 0xea);
-    __mmask64 part[4];
-    four_parts(index, _cvtu64_mask64(bit8), part);
-    __m512i sum = sums_of_16(h, a, index, part, 4, _mm512_cvtepu32_epi64(load32(b->signs)));
+    __m512i signs = _mm512_cvtepu32_epi64(load32(b->signs));
+    __m512i sum = sums_of_16(r, a, index, _cvtu64_mask64(bit8), 4, signs);
     return _mm512_mullo_epi32(sum, scale);
 }
 
 NK_INLINE __m256 grid_side_512(const side_type t, size_t n, const char *const w[SIDE],
                                size_t row_size, const nk_block_q8_k *a)
 {
-    NK_UNSET held h;
+    NK_UNSET in_registers h;
     hold(t.tables->code[0], t.parts, h.code[0]);
     hold(t.tables->code[1], t.parts, h.code[1]);
     h.weight = t.tables->weight[0];
@@ -194,7 +186,7 @@ NK_INLINE void grid_rows_512(const side_type t, size_t n, const void *w, size_t 
 SIDE_TYPE(iq3_xxs, 2, quarter_of_8, RAISE_XXS)
 SIDE_TYPE(iq3_s, 4, first_of_8, RAISE_S)
 
-void nk_x86_dot_grid_avx512vbmi(nk_ops *ops)
+void nk_x86_dot_iq3_avx512vbmi(nk_ops *ops)
 {
     NK_ROWS_SET(IQ3_XXS, iq3_xxs)
     NK_ROWS_SET(IQ3_S, iq3_s)
