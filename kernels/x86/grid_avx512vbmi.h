@@ -8,20 +8,11 @@
 
 #include "kernels/quant/grid.h"
 #include "kernels/x86/groups_avx2.h"
+#include "kernels/x86/wide_avx512.h"
 
 #if defined(__AVX512VBMI__) && defined(__GFNI__)
 
 enum { PART = 128 }; /* entries of two registers */
-
-NK_INLINE __m512i load64(const void *p)
-{
-    return _mm512_loadu_si512(p);
-}
-
-NK_INLINE __m512i two_halves(__m256i a, __m256i b)
-{
-    return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
-}
 
 /* --- x ------------------------------------------------------------------------------------------
  */
@@ -93,35 +84,6 @@ NK_INLINE __m512i bits_of(__m512i bits, __m512i a, __m512i b)
 /* Seven signs a byte -> an even number of eight, for vgf2p8affineqb: output bit i is the parity of
  * the input's bits in byte 7 - i. */
 static const long long even_of_low = 0x010204081020407f;
-
-/* --- sums ---------------------------------------------------------------------------------------
- */
-
-NK_INLINE __m512i neighbours_512(__m512i a, __m512i b)
-{
-    __m512 x = _mm512_castsi512_ps(a), y = _mm512_castsi512_ps(b);
-    return _mm512_add_epi32(_mm512_castps_si512(_mm512_shuffle_ps(x, y, 0x88)),
-                            _mm512_castps_si512(_mm512_shuffle_ps(x, y, 0xdd)));
-}
-
-/* Vector k holds eight lanes of row k and eight of row k + 4. */
-NK_INLINE __m256i sums_of_4_twice(const __m512i v[4])
-{
-    __m512i s = neighbours_512(neighbours_512(v[0], v[1]), neighbours_512(v[2], v[3]));
-    s = _mm512_add_epi32(s, _mm512_shuffle_i64x2(s, s, 0xb1));
-    return _mm512_castsi512_si256(_mm512_shuffle_i64x2(s, s, 0x08));
-}
-
-/* The sums of eight vectors. */
-NK_INLINE __m256i sums_of_8_wide(const __m512i v[8])
-{
-    NK_UNSET __m512i half[4];
-#pragma GCC unroll 4
-    for (int k = 0; k < 4; k++)
-        half[k] = _mm512_add_epi32(_mm512_shuffle_i64x2(v[k], v[k + 4], 0x44),
-                                   _mm512_shuffle_i64x2(v[k], v[k + 4], 0xee));
-    return sums_of_4_twice(half);
-}
 
 #endif
 #endif
