@@ -14,7 +14,7 @@
 
 enum {
     X86 = NK_CPU_AVX2 | NK_CPU_AVXVNNI | NK_CPU_AVX512 | NK_CPU_AVX512BF16 | NK_CPU_AVX512VBMI |
-          NK_CPU_AMX,
+          NK_CPU_AMD | NK_CPU_AMX,
     ARM = NK_CPU_NEON | NK_CPU_DOTPROD | NK_CPU_I8MM,
 };
 
@@ -74,6 +74,13 @@ bool nk_cpu_claim_tiles(void)
 #endif
 }
 
+static bool of_amd(void)
+{
+    uint32_t a, b = 0, c = 0, d = 0;
+    return __get_cpuid(0, &a, &b, &c, &d) && b == signature_AMD_ebx && c == signature_AMD_ecx &&
+           d == signature_AMD_edx;
+}
+
 /* Bits: Intel SDM vol. 2A, CPUID leaves 1, 7.0 and 7.1; XCR0: vol. 1, 13.3. A level needs every
  * feature its kernels are compiled with, see isa_flags in the Makefile. */
 unsigned nk_cpu_detect(void)
@@ -98,6 +105,8 @@ unsigned nk_cpu_detect(void)
     const uint32_t bytes = 1u << 1 | 1u << 8; /* VBMI, GFNI */
     if ((c & bytes) == bytes)
         flags |= NK_CPU_AVX512VBMI;
+    if (of_amd())
+        flags |= NK_CPU_AMD;
     if (!(a1 & 1u << 5))
         return flags;
     flags |= NK_CPU_AVX512BF16;

@@ -14,7 +14,9 @@ enum {
     NK_CPU_AVX512BF16 = 1 << 3,
     NK_CPU_AVX512VBMI = 1 << 5, /* with GFNI; no level of its own: Ice Lake and Zen 4 have it,
                                    Cascade Lake has not */
-    NK_CPU_AMX = 1 << 4,        /* tile, int8, bf16, and the kernel's permission */
+    NK_CPU_AMD = 1 << 6, /* with AVX-512. Lookups in two registers (vpermi2b) are one step there, by
+                            its tables of latencies; Intel's are three */
+    NK_CPU_AMX = 1 << 4, /* tile, int8, bf16, and the kernel's permission */
     NK_CPU_NEON = 1 << 8,
     NK_CPU_DOTPROD = 1 << 9,
     NK_CPU_I8MM = 1 << 10,

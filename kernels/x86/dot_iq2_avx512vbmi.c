@@ -4,21 +4,21 @@
 
 #include <pthread.h>
 
-/* One column's products of the IQ2 types with AVX-512, VBMI and GFNI: a super-block of two rows is
- * the 64 lanes of a vector, a point of eight weights a lane. Integers are exact and may be summed
- * in any order; floats stand in the order of gemm.h.
+/* One column's products of the IQ2 and IQ1 types with AVX-512, VBMI and GFNI: a super-block of two
+ * rows is the 64 lanes of a vector, a point of eight weights a lane. Integers are exact and may be
+ * summed in any order; floats stand in the order of gemm.h.
  *
  * Under scales of 32 weights, four points, weights j of all points are multiplied by the same of x:
  * sums of 32 lie in eight lanes of each row. Under scales of 16 the points' two halves stand side
  * by side first, in two vectors: points 0-7 and 16-23 of both rows, and the others. */
 
-enum { LEVELS = 64, RAISE = 43 };
+enum { LEVELS = 64, RAISE_IQ2 = 43, RAISE_IQ1 = 9 };
 
 /* Tables, written once: four levels of two bits a byte, of the lower and of the upper half of a
- * point; level at bits 0 and 1 and sign at bit 2 + j -> weight. */
+ * point; level at bits 0 and 1 and sign at bit 2 + j -> weight. A shift of IQ1 is at bit 2. */
 typedef struct iq2_tables {
-    uint8_t xxs[2][2 * PART], xs[2][4 * PART], s[2][8 * PART];
-    uint8_t weight[4][LEVELS];
+    uint8_t xxs[2][2 * PART], xs[2][4 * PART], s[2][8 * PART], iq1[2][16 * PART];
+    uint8_t iq2_weight[4][LEVELS], iq1_weight[4][LEVELS];
 } iq2_tables;
 static _Alignas(64) iq2_tables tables;
 static pthread_once_t made = PTHREAD_ONCE_INIT;
@@ -27,8 +27,9 @@ static void make_codes(uint8_t *low, uint8_t *high, nk_grid_id id, size_t n)
 {
     const uint64_t *grid = nk_grid_values(id);
     for (size_t i = 0; i < n; i++)
-        for (int k = 0; k < 8; k++) { /* 8, 25, 43 */
-            unsigned level = (unsigned)(grid[i] >> 8 * k & 0xff) >> 4;
+        for (int k = 0; k < 8; k++) {
+            int value = (int8_t)(grid[i] >> 8 * k); /* 8, 25, 43 or -1, 0, 1 */
+            unsigned level = (unsigned)(id == NK_GRID_IQ1 ? value + 1 : value >> 4);
             (k < 4 ? low : high)[i] |= (uint8_t)(level << k % 4 * 2);
         }
 }
@@ -39,10 +40,13 @@ static void make_tables(void)
     make_codes(tables.xxs[0], tables.xxs[1], NK_GRID_IQ2_XXS, 2 * PART);
     make_codes(tables.xs[0], tables.xs[1], NK_GRID_IQ2_XS, 4 * PART);
     make_codes(tables.s[0], tables.s[1], NK_GRID_IQ2_S, 8 * PART);
+    make_codes(tables.iq1[0], tables.iq1[1], NK_GRID_IQ1, 16 * PART);
     for (int j = 0; j < 4; j++)
-        for (unsigned i = 0; i < LEVELS; i++)
-            tables.weight[j][i] = (uint8_t)(i >> (2 + j) & 1 ? RAISE - size[i & 3] //
-                                                             : RAISE + size[i & 3]);
+        for (int i = 0; i < LEVELS; i++) {
+            int one = size[i & 3], eighths = 8 * ((i & 3) - 1);
+            tables.iq2_weight[j][i] = (uint8_t)(RAISE_IQ2 + (i >> (2 + j) & 1 ? -one : one));
+            tables.iq1_weight[j][i] = (uint8_t)(RAISE_IQ1 + eighths + (i & 4 ? -1 : 1));
+        }
 }
 
 /* --- x ------------------------------------------------------------------------------------------
@@ -176,6 +180,39 @@ NK_INLINE void read_iq2_s(const char *row, const char *other, two_rows *p)
     scales_of_16(a->scales, b->scales, nibbles_at(), 0x1e, p);
 }
 
+/* Bits 7-10 of the index: bits 1-3 of top and bit 7 of index, which is in place. */
+NK_INLINE void parts_of_iq1(__m512i top, two_rows *p)
+{
+    const __m512i bit7 = _mm512_set1_epi64((long long)0x8000000000000000u);
+    p->part = bits_of(_mm512_set1_epi8(14), top, _mm512_gf2p8affine_epi64_epi8(p->index, bit7, 0));
+}
+
+NK_INLINE void read_iq1_s(const char *row, const char *other, two_rows *p)
+{
+    const nk_block_iq1_s *a = (const void *)row, *b = (const void *)other;
+    const __m512i to_bit1 = _mm512_set1_epi64(0x1815120f0805023f);
+    const __m512i shift_to_bit2 = _mm512_set1_epi64(0x1d1d1d1d0d0d0d0d);
+    __m256i words = _mm256_setr_m128i(load16(a->qh), load16(b->qh));
+    __m512i v = _mm512_cvtepu32_epi64(words);
+    p->index = two_halves(load32(a->qs), load32(b->qs));
+    parts_of_iq1(_mm512_multishift_epi64_epi8(to_bit1, v), p);
+    p->sign[0] = p->sign[1] = _mm512_multishift_epi64_epi8(shift_to_bit2, v);
+    p->scale[0] = odd_scale(_mm512_srli_epi32(_mm512_cvtepu16_epi32(words), 11), 14);
+}
+
+NK_INLINE void read_iq1_m(const char *row, const char *other, two_rows *p)
+{
+    const nk_block_iq1_m *a = (const void *)row, *b = (const void *)other;
+    const __m512i to_bit1 = _mm512_set1_epi64(0x1b17130f0b07033f);
+    const __m512i shift_to_bit2 = _mm512_set1_epi64(0x1d1915110d090501);
+    const __m256i threes_at = _mm256_setr_epi32(0x3f, 0x02, 0x05, 0x08, 0x1f, 0x22, 0x25, 0x28);
+    __m512i v = _mm512_cvtepu32_epi64(_mm256_setr_m128i(load16(a->qh), load16(b->qh)));
+    p->index = two_halves(load32(a->qs), load32(b->qs));
+    parts_of_iq1(_mm512_multishift_epi64_epi8(to_bit1, v), p);
+    p->sign[0] = p->sign[1] = _mm512_multishift_epi64_epi8(shift_to_bit2, v);
+    scales_of_16(a->scales, b->scales, _mm512_broadcast_i64x4(threes_at), 14, p);
+}
+
 /* --- eight rows ---------------------------------------------------------------------------------
  */
 
@@ -189,6 +226,8 @@ typedef struct side_type {
     const uint8_t *low, *high; /* tables of codes */
     int parts;
     bool per_16;
+    const uint8_t *weight;
+    int raise;
 } side_type;
 
 enum { PAIRS = SIDE / 2 };
@@ -289,13 +328,13 @@ NK_INLINE __m256 grid_side_512(const side_type t, size_t n, const char *const w[
         hold(t.low, t.parts, r.low);
         hold(t.high, t.parts, r.high);
     }
-    hold(tables.weight[0], 2, r.weight);
+    hold(t.weight, 2, r.weight);
     const char *next = w[0] + SIDE * row_size;
     __m256 acc = _mm256_setzero_ps();
     size_t at = 0;
     for (size_t i = 0; i < n / NK_SUPER_LEN; i++, a++, at += t.block_size) {
         NK_UNSET taken_apart apart;
-        t.take_apart(a, RAISE, &apart);
+        t.take_apart(a, t.raise, &apart);
         const taken_apart *x = &apart;
         __asm__("" : "+r"(x) : : "memory");
         __m256i sum = sums_of_side(t, &r, w, at, next, x);
@@ -313,18 +352,28 @@ NK_INLINE void grid_rows_512(const side_type t, size_t n, const void *w, size_t 
     NK_EACH_SIDE(grid_side_512(t, n, at, row_size, x));
 }
 
-#define SIDE_TYPE(sym, table, parts, take, per_16)                                                 \
+#define SIDE_TYPE(sym, d, table, parts, take, per_16, kin, RAISE)                                  \
     static const side_type side_##sym = {                                                          \
-        read_##sym,      take,  eighth_of_8, sizeof(nk_block_##sym), tables.table[0],              \
-        tables.table[1], parts, per_16};                                                           \
+        read_##sym,      take,  d,      sizeof(nk_block_##sym), tables.table[0],                   \
+        tables.table[1], parts, per_16, tables.kin##_weight[0], RAISE};                            \
     NK_ROWS_PAIR(grid_rows_512, side_##sym, sym)
-SIDE_TYPE(iq2_xxs, xxs, 2, take_points_apart, false)
-SIDE_TYPE(iq2_xs, xs, 4, take_halves_apart, true)
-SIDE_TYPE(iq2_s, s, 8, take_halves_apart, true)
+SIDE_TYPE(iq2_xxs, eighth_of_8, xxs, 2, take_points_apart, false, iq2, RAISE_IQ2)
+SIDE_TYPE(iq2_xs, eighth_of_8, xs, 4, take_halves_apart, true, iq2, RAISE_IQ2)
+SIDE_TYPE(iq2_s, eighth_of_8, s, 8, take_halves_apart, true, iq2, RAISE_IQ2)
+SIDE_TYPE(iq1_s, eighth_of_8, iq1, 16, take_points_apart, false, iq1, RAISE_IQ1)
+SIDE_TYPE(iq1_m, iq1_m_of_8, iq1, 16, take_halves_apart, true, iq1, RAISE_IQ1)
 
 void nk_x86_dot_iq2_avx512vbmi(nk_ops *ops)
 {
     NK_ROWS_SET(IQ2_XXS, iq2_xxs)
     NK_ROWS_SET(IQ2_XS, iq2_xs)
     NK_ROWS_SET(IQ2_S, iq2_s)
+}
+
+/* A grid of 2048 points is 32 lookups for 64 of them. Where each is three steps, two of them of the
+ * one port for shuffles, loads of points take less. */
+void nk_x86_dot_iq1_avx512vbmi(nk_ops *ops)
+{
+    NK_ROWS_SET(IQ1_S, iq1_s)
+    NK_ROWS_SET(IQ1_M, iq1_m)
 }

@@ -117,6 +117,15 @@ NK_INLINE __m256 quarter_of_8(const char *const w[SIDE], size_t at)
     return _mm256_mul_ps(first_of_8(w, at), _mm256_set1_ps(0.25f));
 }
 
+NK_INLINE __m256 iq1_m_of_8(const char *const w[SIDE], size_t at)
+{
+    float d[SIDE];
+#pragma GCC unroll 8
+    for (int r = 0; r < SIDE; r++)
+        d[r] = d_iq1_m(w[r] + at);
+    return _mm256_loadu_ps(d);
+}
+
 /* --- sums ---------------------------------------------------------------------------------------
  */
 

@@ -46,6 +46,8 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     if (cpu_flags & NK_CPU_AVX512VBMI) {
         nk_x86_dot_iq3_avx512vbmi(ops);
         nk_x86_dot_iq2_avx512vbmi(ops);
+        if (cpu_flags & NK_CPU_AMD)
+            nk_x86_dot_iq1_avx512vbmi(ops);
     }
     nk_x86_gemm_avx512(ops);
     nk_x86_gemm_float_avx512(ops);

@@ -333,17 +333,8 @@ NK_INLINE __m256i pairs_iq4_xs(const char *block, const int8_t *x, const parts *
     return _mm256_maddubs_epi16(load32(x + offsetof(turned, size) + NK_LEN * g), v);
 }
 
-/* --- scales of super-blocks ---------------------------------------------------------------------
+/* --- the types -----------------------------------------------------------------------------------
  */
-
-NK_INLINE __m256 iq1_m_of_8(const char *const w[SIDE], size_t at)
-{
-    float d[SIDE];
-#pragma GCC unroll 8
-    for (int r = 0; r < SIDE; r++)
-        d[r] = d_iq1_m(w[r] + at);
-    return _mm256_loadu_ps(d);
-}
 
 #define GRID_TYPE(sym, pairs, d, grid, scaling)                                                    \
     static const grid_type grid_##sym = {read_##sym,     pairs,  d, sizeof(nk_block_##sym),        \

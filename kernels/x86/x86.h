@@ -25,7 +25,8 @@ void nk_x86_dot_k_avx512(nk_ops *ops);
 void nk_x86_dot_grid_avx512(nk_ops *ops);
 void nk_x86_dot_levels_avx512(nk_ops *ops);  /* nvfp4, q1_0 */
 void nk_x86_dot_iq3_avx512vbmi(nk_ops *ops); /* grids in registers */
-void nk_x86_dot_iq2_avx512vbmi(nk_ops *ops); /* and iq1 */
+void nk_x86_dot_iq2_avx512vbmi(nk_ops *ops);
+void nk_x86_dot_iq1_avx512vbmi(nk_ops *ops); /* pays on AMD alone */
 void nk_x86_gemm_avx512(nk_ops *ops);
 void nk_x86_gemm_float_avx512(nk_ops *ops); /* panels and products */
 void nk_x86_few_avx512(nk_ops *ops);
