@@ -171,8 +171,8 @@ NK_INLINE void read_iq2_s(const char *row, const char *other, two_rows *p)
     const __m512i to_bit1 = _mm512_set1_epi64(0x0d0b09070503013f);
     const __m512i bit7 = _mm512_set1_epi64((long long)0x8000000000000000u);
     p->index = two_halves(load32(a->qs), load32(b->qs));
-    __m128i high = _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd((const double *)(const void *)a->qh),
-                                                 (const double *)(const void *)b->qh));
+    __m128i high = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i_u *)a->qh),
+                                      _mm_loadl_epi64((const __m128i_u *)b->qh));
     __m512i top = _mm512_multishift_epi64_epi8(to_bit1, _mm512_cvtepu16_epi64(high));
     p->part = bits_of(_mm512_set1_epi8(6), top, _mm512_gf2p8affine_epi64_epi8(p->index, bit7, 0));
     signs_to(two_halves(load32(a->signs), load32(b->signs)), 0x0000010204080000, 0x0000102040800000,
