@@ -13,8 +13,8 @@
 #endif
 
 enum {
-    X86 =
-        NK_CPU_AVX2 | NK_CPU_AVXVNNI | NK_CPU_AVX512 | NK_CPU_AVX512BF16 | NK_CPU_AMX | NK_CPU_AMD,
+    X86 = NK_CPU_AVX2 | NK_CPU_AVXVNNI | NK_CPU_AVX512 | NK_CPU_AVX512BF16 | NK_CPU_AVX512VBMI |
+          NK_CPU_AMD | NK_CPU_AMX,
     ARM = NK_CPU_NEON | NK_CPU_DOTPROD | NK_CPU_I8MM,
 };
 
@@ -101,7 +101,12 @@ unsigned nk_cpu_detect(void)
     const uint32_t zmm = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL;
     if ((xcr0 & XCR0_ZMM) != XCR0_ZMM || (b & zmm) != zmm || !(c & 1u << 11 /* VNNI */))
         return flags;
-    flags |= NK_CPU_AVX512 | (is_amd() ? NK_CPU_AMD : 0);
+    flags |= NK_CPU_AVX512;
+    const uint32_t bytes = 1u << 1 | 1u << 8; /* VBMI, GFNI */
+    if ((c & bytes) == bytes)
+        flags |= NK_CPU_AVX512VBMI;
+    if (is_amd())
+        flags |= NK_CPU_AMD;
     if (!(a1 & 1u << 5))
         return flags;
     flags |= NK_CPU_AVX512BF16;

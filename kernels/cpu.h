@@ -12,9 +12,12 @@ enum {
     NK_CPU_AVXVNNI = 1 << 1, /* VEX-coded VNNI */
     NK_CPU_AVX512 = 1 << 2,  /* F BW CD DQ VL VNNI */
     NK_CPU_AVX512BF16 = 1 << 3,
-    NK_CPU_AMX = 1 << 4, /* tile, int8, bf16, and the kernel's permission */
-    NK_CPU_AMD = 1 << 5, /* with AVX-512. It runs on four ports, of which two multiply, and more
-                            memory can be on its way to L1 at once than to L2 */
+    NK_CPU_AMX = 1 << 4,        /* tile, int8, bf16, and the kernel's permission */
+    NK_CPU_AVX512VBMI = 1 << 5, /* with GFNI; no level of its own: Ice Lake and Zen 4 have it,
+                                   Cascade Lake has not */
+    NK_CPU_AMD = 1 << 6,        /* with AVX-512. It runs on four ports, of which two multiply;
+                                   lookups in two registers (vpermi2b) are one step, by Intel three;
+                                   more memory can be on its way to L1 at once than to L2 */
     NK_CPU_NEON = 1 << 8,
     NK_CPU_DOTPROD = 1 << 9,
     NK_CPU_I8MM = 1 << 10,

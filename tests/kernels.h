@@ -115,6 +115,11 @@ static inline size_t test_levels(test_level out[MAX_LEVELS])
                              sizeof(nk_ops) - skip) != 0)
             n++;
     }
+    if (have & NK_CPU_AVX512VBMI) {
+        out[n].name = "avx512 without vbmi";
+        out[n].emulated = false;
+        nk_ops_init(&out[n++].ops, have & ~(unsigned)(NK_CPU_AVX512VBMI | NK_CPU_AMD | NK_CPU_AMX));
+    }
     n += test_emulated_levels(out + n);
     return n;
 }

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-static const unsigned amx_machine =
-    NK_CPU_AVX2 | NK_CPU_AVXVNNI | NK_CPU_AVX512 | NK_CPU_AVX512BF16 | NK_CPU_AMX;
+static const unsigned amx_machine = NK_CPU_AVX2 | NK_CPU_AVXVNNI | NK_CPU_AVX512 |
+                                    NK_CPU_AVX512BF16 | NK_CPU_AVX512VBMI | NK_CPU_AMX;
 static const unsigned arm_machine = NK_CPU_NEON | NK_CPU_DOTPROD | NK_CPU_I8MM;
 
 CHECK_TEST(cpu, every_level_is_a_ceiling)

@@ -5,7 +5,7 @@
  * four, are rows_simple_avx2.h's: fifth bits, brought together likewise, took as long as that. */
 #include "kernels/cpu.h"
 #include "kernels/x86/rows_simple_avx2.h"
-#include "kernels/x86/side_avx512.h"
+#include "kernels/x86/wide_avx512.h"
 #include "kernels/x86/x86.h"
 
 #if defined(__AVX512BW__)
@@ -51,7 +51,7 @@ NK_INLINE __m512i words_at(const int at, const int step, const int words)
         v[k] = _mm_setr_epi16((short)w[0], (short)w[1], (short)w[2], (short)w[3], (short)w[4],
                               (short)w[5], (short)w[6], (short)w[7]);
     }
-    return quarters(v[0], v[1], v[2], v[3]);
+    return four_quarters(v[0], v[1], v[2], v[3]);
 }
 
 /* f16 `at` words into each block of eight rows, all in their first 64 bytes: of block k row r's in
@@ -94,9 +94,9 @@ NK_INLINE void read_four(const row_type t, const char *x, four_x *f)
     const size_t qs = t.kind == WITH_MIN ? 4 : 2;
 #pragma GCC unroll 2
     for (size_t h = 0; h < 2; h++)
-        f->q[h] = quarters(load16(x + qs + 16 * h), load16(x + t.x_size + qs + 16 * h),
-                           load16(x + 2 * t.x_size + qs + 16 * h),
-                           load16(x + 3 * t.x_size + qs + 16 * h));
+        f->q[h] = four_quarters(load16(x + qs + 16 * h), load16(x + t.x_size + qs + 16 * h),
+                                load16(x + 2 * t.x_size + qs + 16 * h),
+                                load16(x + 3 * t.x_size + qs + 16 * h));
     f->begin = _mm512_setzero_si512();
     if (t.less) {
         const __m512i less = _mm512_set1_epi8((char)t.less);

@@ -5,7 +5,7 @@
  * tq1_0, whose digits are most of its work, and the scales of the others are rows_k_avx2.h's. */
 #include "kernels/cpu.h"
 #include "kernels/x86/rows_k_avx2.h"
-#include "kernels/x86/side_avx512.h"
+#include "kernels/x86/wide_avx512.h"
 #include "kernels/x86/x86.h"
 
 #if defined(__AVX512BW__)
@@ -45,8 +45,10 @@ NK_INLINE __m512i low_bits(__m512i v, const int from, const int width)
 /* codes, and `more` where bit a of a byte of the lower half, b of the upper, is set in v. */
 NK_INLINE __m512i with_bit(__m512i codes, __m512i v, const int a, const int b, const int more)
 {
-    const __m512i bit = halves(_mm256_set1_epi8((char)(1 << a)), _mm256_set1_epi8((char)(1 << b)));
-    return add_where(codes, v, bit, more);
+    const __m512i bit =
+        two_halves(_mm256_set1_epi8((char)(1 << a)), _mm256_set1_epi8((char)(1 << b)));
+    return _mm512_mask_add_epi8(codes, _mm512_test_epi8_mask(v, bit), codes,
+                                _mm512_set1_epi8((char)more));
 }
 
 NK_INLINE __m512i wide_q2_k(const char *block, const int h)
@@ -81,8 +83,8 @@ NK_INLINE __m512i wide_q6_k(const char *block, const int h)
     const nk_block_q6_k *b = (const void *)block;
     __m512i low = low_bits(_mm512_loadu_si512(b->ql + h / 2 * 64), h % 2 * 4, 4);
     __m512i top = twice(b->qh + h / 2 * 32);
-    const __m512i by = h % 2 ? halves(_mm256_setzero_si256(), _mm256_set1_epi16(2))
-                             : halves(_mm256_set1_epi16(4), _mm256_set1_epi16(2));
+    const __m512i by = h % 2 ? two_halves(_mm256_setzero_si256(), _mm256_set1_epi16(2))
+                             : two_halves(_mm256_set1_epi16(4), _mm256_set1_epi16(2));
     top = h % 2 ? _mm512_srlv_epi16(top, by) : _mm512_sllv_epi16(top, by);
     return _mm512_or_si512(_mm512_and_si512(top, _mm512_set1_epi8(48)), low);
 }
@@ -154,8 +156,8 @@ WIDE_TYPE(near_q6_k, q6_k, side_q6_k, NEXT, PER_16_LESS, 5, true, offsetof(nk_bl
 /* Eight words of index a, eight of b, eight of c, eight of d. */
 NK_INLINE __m512i four_words(const int a, const int b, const int c, const int d)
 {
-    return quarters(_mm_set1_epi16((short)a), _mm_set1_epi16((short)b), _mm_set1_epi16((short)c),
-                    _mm_set1_epi16((short)d));
+    return four_quarters(_mm_set1_epi16((short)a), _mm_set1_epi16((short)b),
+                         _mm_set1_epi16((short)c), _mm_set1_epi16((short)d));
 }
 
 /* The scales of vector h's codes out of those of a row. */
@@ -225,8 +227,8 @@ NK_INLINE __m256 wide_step(const wide_type t, const char *const w[SIDE], size_t 
         sums = _mm256_sub_epi16(_mm256_setzero_si256(), sums);
 #pragma GCC unroll 4
     for (int h = 0; h < WIDE; h++)
-        x[h] = halves(load32(a->qs + NK_LEN * first_group(t.order, h)),
-                      load32(a->qs + NK_LEN * second_group(t.order, h)));
+        x[h] = two_halves(load32(a->qs + NK_LEN * first_group(t.order, h)),
+                          load32(a->qs + NK_LEN * second_group(t.order, h)));
     read_side(t, w, at, &c, &s);
 #pragma GCC unroll 8
     for (int r = 0; r < SIDE; r++) {

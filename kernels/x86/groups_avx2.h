@@ -67,6 +67,13 @@ typedef struct grid_type {
     enum { PER_32, PER_16, TURNED } scaling;
 } grid_type;
 
+NK_INLINE __m256i eight_bytes_all(const void *p)
+{
+    long long v;
+    memcpy(&v, p, sizeof v);
+    return _mm256_set1_epi64x(v);
+}
+
 /* Eight bytes of two nibbles s -> scales 2s + 1. */
 NK_INLINE __m256i scales_of_nibbles(const uint8_t *nibbles)
 {
@@ -108,6 +115,15 @@ NK_INLINE __m256 eighth_of_8(const char *const w[SIDE], size_t at)
 NK_INLINE __m256 quarter_of_8(const char *const w[SIDE], size_t at)
 {
     return _mm256_mul_ps(first_of_8(w, at), _mm256_set1_ps(0.25f));
+}
+
+NK_INLINE __m256 iq1_m_of_8(const char *const w[SIDE], size_t at)
+{
+    float d[SIDE];
+#pragma GCC unroll 8
+    for (int r = 0; r < SIDE; r++)
+        d[r] = d_iq1_m(w[r] + at);
+    return _mm256_loadu_ps(d);
 }
 
 /* --- sums ---------------------------------------------------------------------------------------

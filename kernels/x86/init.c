@@ -41,7 +41,14 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
         return;
     nk_x86_dot_avx512(ops);
     nk_x86_dot_k_avx512(ops);
+    nk_x86_dot_levels_avx512(ops);
     nk_x86_dot_grid_avx512(ops);
+    if (cpu_flags & NK_CPU_AVX512VBMI) {
+        nk_x86_dot_iq3_avx512vbmi(ops);
+        nk_x86_dot_iq2_avx512vbmi(ops);
+        if (cpu_flags & NK_CPU_AMD)
+            nk_x86_dot_iq1_avx512vbmi(ops);
+    }
     if (cpu_flags & NK_CPU_AMD)
         nk_x86_gemm_ports_avx512(ops);
     else

@@ -1,8 +1,10 @@
 /* IQ types on grids and iq4_xs against q8_K. What a super-block holds besides points (indices of
  * nine bits and more, signs, scales) is taken apart for all its groups at once; a group then costs
- * its loads of points and little else. Included by one file of each level: with AVX-512 signs are
- * masks and points of four weights are gathered. In 256 bits there too: beside 512-bit instructions
- * a third of the vector units stands still, and the rest of a super-block's work is not halved. */
+ * its loads of points and little else. Gathering them takes as long at best, on Zen 5 twice as
+ * long. Included by one file of each level: with AVX-512 signs are masks, and where it has VBMI
+ * small grids lie in registers instead (grid_avx512vbmi.h). In 256 bits with AVX-512 too: beside
+ * 512-bit instructions a third of the vector units stands still, and the rest of a super-block's
+ * work is not halved. */
 #ifndef NIBBLE_X86_ROWS_GRID_AVX2_H
 #define NIBBLE_X86_ROWS_GRID_AVX2_H
 
@@ -66,34 +68,6 @@ NK_INLINE __m256i by_bytes(const uint64_t *grid, const uint8_t *q, const int cou
     return points(grid, i, count);
 }
 
-/* Eight points of four weights. Gathering takes as long as the loads alone on CPUs with AVX-512. */
-#if defined(NK_GRID_AVX512)
-NK_INLINE __m256i gathered(const uint64_t *grid, __m256i i)
-{
-    return _mm256_i32gather_epi32((const int *)(const void *)grid, i, sizeof *grid);
-}
-
-NK_INLINE __m256i eight_by_index(const uint64_t *grid, const uint16_t *q)
-{
-    return gathered(grid, _mm256_cvtepu16_epi32(load16(q)));
-}
-
-NK_INLINE __m256i eight_by_bytes(const uint64_t *grid, const uint8_t *q)
-{
-    return gathered(grid, _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i_u *)q)));
-}
-#else
-NK_INLINE __m256i eight_by_index(const uint64_t *grid, const uint16_t *q)
-{
-    return by_index(grid, q, 8);
-}
-
-NK_INLINE __m256i eight_by_bytes(const uint64_t *grid, const uint8_t *q)
-{
-    return by_bytes(grid, q, 8);
-}
-#endif
-
 /* Group g of x, negative where a weight is. */
 #if defined(NK_GRID_AVX512)
 NK_INLINE __m256i signed_x(const int8_t *x, const parts *p, const int g)
@@ -138,13 +112,6 @@ NK_INLINE void signs_and_scales(__m256i v, parts *p)
     __m256i d = _mm256_and_si256(_mm256_slli_epi32(v, 3), _mm256_set1_epi32(0x7f000000));
     a = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
     put_signs(p, even_signs_of(a));
-}
-
-NK_INLINE __m256i eight_bytes_all(const void *p)
-{
-    long long v;
-    memcpy(&v, p, sizeof v);
-    return _mm256_set1_epi64x(v);
 }
 
 /* --- iq2 ----------------------------------------------------------------------------------------
@@ -220,7 +187,7 @@ NK_INLINE __m256i pairs_iq3_xxs(const char *block, const int8_t *x, const parts 
                                 const uint64_t *grid, const int g)
 {
     const uint8_t *q = ((const nk_block_iq3_xxs *)(const void *)block)->qs + 8 * g;
-    return _mm256_maddubs_epi16(eight_by_bytes(grid, q), signed_x(x, p, g));
+    return _mm256_maddubs_epi16(by_bytes(grid, q, 8), signed_x(x, p, g));
 }
 
 NK_INLINE void read_iq3_s(const char *block, const column *c, parts *p)
@@ -251,7 +218,7 @@ NK_INLINE __m256i pairs_iq3_s(const char *block, const int8_t *x, const parts *p
                               const uint64_t *grid, const int g)
 {
     (void)block;
-    return _mm256_maddubs_epi16(eight_by_index(grid, p->index + 8 * g), signed_x(x, p, g));
+    return _mm256_maddubs_epi16(by_index(grid, p->index + 8 * g, 8), signed_x(x, p, g));
 }
 
 /* --- iq1: eighths, 8 * level + 1 or - 1 ---------------------------------------------------------
@@ -366,17 +333,8 @@ NK_INLINE __m256i pairs_iq4_xs(const char *block, const int8_t *x, const parts *
     return _mm256_maddubs_epi16(load32(x + offsetof(turned, size) + NK_LEN * g), v);
 }
 
-/* --- scales of super-blocks ---------------------------------------------------------------------
+/* --- the types -----------------------------------------------------------------------------------
  */
-
-NK_INLINE __m256 iq1_m_of_8(const char *const w[SIDE], size_t at)
-{
-    float d[SIDE];
-#pragma GCC unroll 8
-    for (int r = 0; r < SIDE; r++)
-        d[r] = d_iq1_m(w[r] + at);
-    return _mm256_loadu_ps(d);
-}
 
 #define GRID_TYPE(sym, pairs, d, grid, scaling)                                                    \
     static const grid_type grid_##sym = {read_##sym,     pairs,  d, sizeof(nk_block_##sym),        \

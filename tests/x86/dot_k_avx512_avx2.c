@@ -5,6 +5,7 @@
 #undef _mm256_dpwssd_epi32
 #define nk_x86_dot_k_avx512 test_emulated_dot_k_avx512
 #define __AVX512BW__        1
+#define __AVX512DQ__        1
 #define __AVX512VNNI__      1
 #define __AVX512VL__        1
 #define _mm256_dpbusd_epi32 emu_dpbusd_avx_epi32
