@@ -16,8 +16,8 @@ static const nb_setting settings[] = {
     {"ram-limit", "most memory models may take, as 8GB or 6.5GiB; 0 = what is free", "0", "bytes"},
     {"remote-http", "remote models over unencrypted http on other machines too: on or off", "off",
      "bool"},
-    {"flat", "flat copies of IQ1, IQ2, IQ3 weights for chats: quicker, larger; on or off", "off",
-     "bool"},
+    {"flat", "flat copies of IQ1, IQ2, IQ3 weights for chats: larger, prompts quicker; on or off",
+     "off", "bool"},
 };
 
 /* How a row's text becomes its field, row by row as above. */
