@@ -71,18 +71,7 @@ NK_INLINE __m256 nvfp4_side(size_t n, const char *const w[SIDE], size_t row_size
     return acc;
 }
 
-static void rows_nvfp4(size_t n, const void *w, size_t row_size, size_t rows, const void *x,
-                       float *y)
-{
-    NK_EACH_SIDE(nvfp4_side(n, at, row_size, x));
-}
-
-static float dot_nvfp4(size_t n, const void *w, const void *x)
-{
-    float y;
-    rows_nvfp4(n, w, 0, 1, x, &y);
-    return y;
-}
+NK_SIDE_PAIR(nvfp4_side, nvfp4)
 
 void nk_x86_dot_levels_avx2(nk_ops *ops)
 {

@@ -173,5 +173,19 @@ NK_INLINE void store_side(float *y, size_t rows, __m256 v)
         }                                                                                          \
     while (0)
 
+/* nk_rows_fn and nk_dot_fn of a type by itself: side(n, at, row_size, x). */
+#define NK_SIDE_PAIR(side, sym)                                                                    \
+    static void rows_##sym(size_t n, const void *w, size_t row_size, size_t rows, const void *x,   \
+                           float *y)                                                               \
+    {                                                                                              \
+        NK_EACH_SIDE(side(n, at, row_size, x));                                                    \
+    }                                                                                              \
+    static float dot_##sym(size_t n, const void *w, const void *x)                                 \
+    {                                                                                              \
+        float y;                                                                                   \
+        rows_##sym(n, w, 0, 1, x, &y);                                                             \
+        return y;                                                                                  \
+    }
+
 #endif
 #endif
