@@ -27,6 +27,13 @@ if git grep -nE '\b(TODO|FIXME|XXX|HACK)\b' -- '*.c' '*.h' '*.def' Makefile; the
     echo "unfinished marks"
     bad=1
 fi
+# Bugs that tests are to catch (make planted) must still change the line they are made for.
+grep -v '^#' tests/planted/bugs >"$tmp/bugs"
+while IFS= read -r row; do
+    row=${row#*| } f=${row%% |*} row=${row#*| }
+    sed "${row% |*}" "$f" >"$tmp/planted"
+    ! cmp -s "$f" "$tmp/planted" || { echo "planted: nothing in $f matches ${row% |*}"; bad=1; }
+done <"$tmp/bugs"
 checks='-*,bugprone-*,clang-analyzer-*,cert-*,concurrency-*'
 for off in clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling \
     bugprone-easily-swappable-parameters bugprone-narrowing-conversions bugprone-reserved-identifier \
