@@ -27,6 +27,7 @@ void test_emulated_burst_avxvnni(nk_ops *ops);
 void test_emulated_dot_avx512(nk_ops *ops);
 void test_emulated_dot_k_avx512(nk_ops *ops);
 void test_emulated_dot_grid_avx512(nk_ops *ops);
+void test_emulated_dot_levels_avx512(nk_ops *ops);
 void test_emulated_gemm_avx512(nk_ops *ops);
 void test_emulated_gemm_ports_avx512(nk_ops *ops);
 void test_emulated_gemm_float_avx512(nk_ops *ops);
@@ -65,6 +66,7 @@ static inline size_t test_emulated_levels(test_level *out)
         test_emulated_dot_avx512(&out[i].ops);
         test_emulated_dot_k_avx512(&out[i].ops);
         test_emulated_dot_grid_avx512(&out[i].ops);
+        test_emulated_dot_levels_avx512(&out[i].ops);
         test_emulated_gemm_avx512(&out[i].ops);
         test_emulated_gemm_float_avx512(&out[i].ops);
         test_emulated_few_avx512(&out[i].ops);
