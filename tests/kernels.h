@@ -27,6 +27,10 @@ void test_emulated_burst_avxvnni(nk_ops *ops);
 void test_emulated_dot_avx512(nk_ops *ops);
 void test_emulated_dot_k_avx512(nk_ops *ops);
 void test_emulated_dot_grid_avx512(nk_ops *ops);
+void test_emulated_dot_levels_avx512(nk_ops *ops);
+void test_emulated_dot_iq1_avx512vbmi(nk_ops *ops);
+void test_emulated_dot_iq2_avx512vbmi(nk_ops *ops);
+void test_emulated_dot_iq3_avx512vbmi(nk_ops *ops);
 void test_emulated_gemm_avx512(nk_ops *ops);
 void test_emulated_gemm_ports_avx512(nk_ops *ops);
 void test_emulated_gemm_float_avx512(nk_ops *ops);
@@ -49,7 +53,8 @@ static inline size_t test_emulated_levels(test_level *out)
     if (!(nk_cpu_detect() & NK_CPU_AVX2))
         return 0;
     static const char *const names[] = {"avxvnni by emulation", "avx512 by emulation",
-                                        "avx512 on four ports by emulation", "amx by emulation"};
+                                        "avx512 with VBMI on four ports by emulation",
+                                        "amx by emulation"};
     for (size_t i = 0; i < countof(names); i++) {
         out[i].name = names[i];
         out[i].emulated = true;
@@ -65,6 +70,7 @@ static inline size_t test_emulated_levels(test_level *out)
         test_emulated_dot_avx512(&out[i].ops);
         test_emulated_dot_k_avx512(&out[i].ops);
         test_emulated_dot_grid_avx512(&out[i].ops);
+        test_emulated_dot_levels_avx512(&out[i].ops);
         test_emulated_gemm_avx512(&out[i].ops);
         test_emulated_gemm_float_avx512(&out[i].ops);
         test_emulated_few_avx512(&out[i].ops);
@@ -75,8 +81,12 @@ static inline size_t test_emulated_levels(test_level *out)
         test_emulated_measure_avx512(&out[i].ops);
         test_emulated_burst_avx512(&out[i].ops);
         test_emulated_attn_avx512(&out[i].ops);
-        if (i == 2)
+        if (i == 2) {
             test_emulated_gemm_ports_avx512(&out[i].ops);
+            test_emulated_dot_iq1_avx512vbmi(&out[i].ops);
+            test_emulated_dot_iq2_avx512vbmi(&out[i].ops);
+            test_emulated_dot_iq3_avx512vbmi(&out[i].ops);
+        }
         if (i <= 2)
             continue;
         test_emulated_gemm_amx(&out[i].ops);

@@ -12,6 +12,10 @@
 
 #if defined(__AVX512VBMI__) && defined(__GFNI__)
 
+#ifndef NK_REGISTER /* emulated, a vector has none */
+#define NK_REGISTER "+v"
+#endif
+
 enum { PART = 128 }; /* entries of two registers */
 
 /* --- x ------------------------------------------------------------------------------------------
@@ -49,7 +53,7 @@ NK_INLINE __m512i every_2nd(void)
 /* The compiler may not look through this: it would load v again and again. */
 NK_INLINE __m512i held(__m512i v)
 {
-    __asm__("" : "+v"(v));
+    __asm__("" : NK_REGISTER(v));
     return v;
 }
 

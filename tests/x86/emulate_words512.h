@@ -1,5 +1,6 @@
 /* The rest of AVX-512 that products of one column use: words of 16 bits permuted and shifted each
- * by its own count, bytes chosen by bits; after emulate_rows512.h and in its way. */
+ * by its own count, bytes chosen by bits, quarters and 64 bits permuted; after emulate_rows512.h
+ * and in its way. */
 #ifndef NIBBLE_TEST_EMULATE_WORDS512_H
 #define NIBBLE_TEST_EMULATE_WORDS512_H
 
@@ -132,7 +133,67 @@ EMU __m512 emu_shuffle_ps(__m512 a, __m512 b, int how)
     return v;
 }
 
+EMU_INTS(add_epi8, _mm256_add_epi8)
+
+/* VSHUFI64X2, VSHUFF32X4: the same quarters as VSHUFI32X4. */
+EMU __m512i emu_shuffle_i64x2(__m512i a, __m512i b, int which)
+{
+    return emu_shuffle_i32x4(a, b, which);
+}
+
+EMU __m512 emu_shuffle_f32x4(__m512 a, __m512 b, int which)
+{
+    return emu_castsi512_ps(emu_shuffle_i32x4(emu_castps_si512(a), emu_castps_si512(b), which));
+}
+
+/* The first argument is element 0. */
+EMU __m512i emu_setr_epi64(long long a, long long b, long long c, long long d, long long e,
+                           long long f, long long g, long long h)
+{
+    return emu_set_epi64(h, g, f, e, d, c, b, a);
+}
+
+/* VPERMQ: element i is v's at[i] modulo 8. */
+EMU __m512i emu_permutexvar_epi64(__m512i at, __m512i v)
+{
+    uint64_t index[8], from[8], to[8];
+    memcpy(index, &at, sizeof index);
+    memcpy(from, &v, sizeof from);
+    for (int i = 0; i < 8; i++)
+        to[i] = from[index[i] % 8];
+    return emu_loadu_si512(to);
+}
+
+/* VPSRLVQ: counts from 64 on leave nothing. */
+EMU __m512i emu_srlv_epi64(__m512i v, __m512i by)
+{
+    uint64_t x[8], n[8];
+    memcpy(x, &v, sizeof x);
+    memcpy(n, &by, sizeof n);
+    for (int i = 0; i < 8; i++)
+        x[i] = n[i] < 64 ? x[i] >> n[i] : 0;
+    return emu_loadu_si512(x);
+}
+
+/* VMOVDQU8 with a mask: zero where a bit is clear. */
+EMU __m512i emu_maskz_mov_epi8(uint64_t mask, __m512i v)
+{
+    unsigned char x[64];
+    memcpy(x, &v, sizeof x);
+    for (int i = 0; i < 64; i++)
+        x[i] = mask >> i & 1 ? x[i] : 0;
+    return emu_loadu_si512(x);
+}
+
+EMU uint64_t emu_cvtu64_mask64(uint64_t mask)
+{
+    return mask;
+}
+
 #undef _mm512_shuffle_ps
+#undef _mm512_shuffle_i64x2
+#undef _mm512_shuffle_f32x4
+#undef _mm512_setr_epi64
 #undef _mm512_extracti64x4_epi64
 #define _mm512_maddubs_epi16          emu_maddubs_epi16
 #define _mm512_mask_permutexvar_epi16 emu_mask_permutexvar_epi16
@@ -148,6 +209,14 @@ EMU __m512 emu_shuffle_ps(__m512 a, __m512 b, int how)
 #define _mm512_castsi512_si256        emu_castsi512_si256
 #define _mm512_broadcast_i64x4        emu_broadcast_i64x4
 #define _mm512_shuffle_ps             emu_shuffle_ps
+#define _mm512_add_epi8               emu_add_epi8
+#define _mm512_shuffle_i64x2          emu_shuffle_i64x2
+#define _mm512_shuffle_f32x4          emu_shuffle_f32x4
+#define _mm512_setr_epi64             emu_setr_epi64
+#define _mm512_permutexvar_epi64      emu_permutexvar_epi64
+#define _mm512_srlv_epi64             emu_srlv_epi64
+#define _mm512_maskz_mov_epi8         emu_maskz_mov_epi8
+#define _cvtu64_mask64                emu_cvtu64_mask64
 
 #endif
 #endif
