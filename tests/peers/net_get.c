@@ -64,9 +64,14 @@ static void get_stream(dl_net *net, const dl_request *rq, got *g)
 {
     const dl_sink sink = {on_head, on_body, on_done, g};
     dl_stream *s;
-    g->status = dl_stream_start(&s, net, rq, &sink, &g->err);
+    nb_err err;
+    nb_status status = dl_stream_start(&s, net, rq, &sink, &err);
     pthread_mutex_lock(&g->lock);
-    while (g->status == NB_OK && !g->done)
+    if (status != NB_OK) { /* else on_done says it, perhaps it already has */
+        g->status = status;
+        g->err = err;
+    }
+    while (status == NB_OK && !g->done)
         pthread_cond_wait(&g->changed, &g->lock);
     pthread_mutex_unlock(&g->lock);
 }
