@@ -167,6 +167,19 @@ static void waiting_text(const chat_pane *p, bool said, char *out, size_t cap)
         snprintf(out, cap, "%s%.90s", plain ? "asking " : "", plain ? p->label : v.what);
 }
 
+/* How fast a question is read or one answer written, told while it is. */
+static void speed_text(const chat_pane *p, const char *word, char *out, size_t cap)
+{
+    char num[48];
+    nb_job_view v;
+    nb_job_look(p->job, &v);
+    if (v.rate > 0 && p->work.n_answers <= 1 && !p->work.pinned)
+        snprintf(out, cap, "%s tok/s%s  %s", ui_parts_num(num, v.rate),
+                 p->shared ? " (shared)" : "", word);
+    else
+        snprintf(out, cap, "%s", word);
+}
+
 static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
 {
     const chat_pane *p = &c->pane[pane];
@@ -182,6 +195,8 @@ static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
         snprintf(text, sizeof text, "%s is used: its %.150s", p->tmpl, p->tmpl_problem);
     else if (ui_chat_is_remote(p) && p->job && !p->loading)
         waiting_text(p, m && m->n_token, text, sizeof text);
+    else if (p->local && p->job && !p->loading)
+        speed_text(p, state_word(c, p, m), text, sizeof text);
     else
         snprintf(text, sizeof text, "%s", ui_chat_loaded(p) ? "ready" : state_word(c, p, m));
     ui_textn(canvas, r.x, r.y, UI_DIM, 0, text, strlen(text), r.w);
