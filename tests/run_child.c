@@ -23,22 +23,52 @@ const char child_nibble[] = NB_TEST_ROOT "/" NB_TEST_BUILD "/nibble";
 /* Only these reach the child: nothing of the tester's own settings changes a result. */
 static const char *const kept[] = {"PATH", "TMPDIR", "ASAN_OPTIONS", "UBSAN_OPTIONS"};
 
-static void scratch_environment(const child_how *how)
+/* Made before the fork: another thread of a test may hold the allocator's lock then, which ASan's
+ * does not give back, and a child that allocates would wait for it. */
+typedef struct given {
+    char *argv[CHILD_ARGS + 2], *env[CHILD_ENV + 16];
+    size_t n_env;
+} given;
+
+/* NAME=VALUE, in place of an earlier one of that name. */
+static void put(given *g, const char *name, size_t len, const char *value)
 {
-    char *old[sizeof kept / sizeof kept[0]];
-    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
-        const char *value = getenv(kept[i]);
-        old[i] = value ? strdup(value) : NULL;
+    size_t at = 0;
+    while (at < g->n_env && (strncmp(g->env[at], name, len) != 0 || g->env[at][len] != '='))
+        at++;
+    check(at < countof(g->env) - 1, "too many variables");
+    free(g->env[at]);
+    size_t size = len + strlen(value) + 2;
+    g->env[at] = malloc(size);
+    check(g->env[at], "no memory");
+    snprintf(g->env[at], size, "%.*s=%s", (int)len, name, value);
+    g->n_env += at == g->n_env;
+}
+
+static void gather(given *g, const child_how *how)
+{
+    g->argv[0] = strdup(how->program ? how->program : child_nibble);
+    for (int i = 0; i < CHILD_ARGS && how->args[i]; i++)
+        g->argv[i + 1] = strdup(how->args[i]);
+    for (size_t i = 0; i < countof(kept); i++)
+        if (getenv(kept[i]))
+            put(g, kept[i], strlen(kept[i]), getenv(kept[i]));
+    put(g, "HOME", 4, test_tmpdir());
+    put(g, "TERM", 4, "xterm-256color");
+    put(g, "LC_ALL", 6, "C.UTF-8");
+    for (int i = 0; i < CHILD_ENV && how->env[i]; i++) {
+        const char *is = strchr(how->env[i], '=');
+        check(is, "%s is no variable", how->env[i]);
+        put(g, how->env[i], (size_t)(is - how->env[i]), is + 1);
     }
-    clearenv();
-    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
-        if (old[i])
-            setenv(kept[i], old[i], 1);
-    setenv("HOME", test_tmpdir(), 1);
-    setenv("TERM", "xterm-256color", 1);
-    setenv("LC_ALL", "C.UTF-8", 1);
-    for (int i = 0; i < CHILD_ENV && how->env[i]; i++)
-        putenv(strdup(how->env[i]));
+}
+
+static void given_free(given *g)
+{
+    for (size_t i = 0; i < countof(g->argv); i++)
+        free(g->argv[i]);
+    for (size_t i = 0; i < g->n_env; i++)
+        free(g->env[i]);
 }
 
 static void redirect(int fd, const char *path, int flags)
@@ -49,24 +79,21 @@ static void redirect(int fd, const char *path, int flags)
     close(from);
 }
 
-_Noreturn static void become(const child_how *how, const char *out, const char *err)
+_Noreturn static void become(given *g, const child_how *how, const char *out, const char *err)
 {
-    char *argv[CHILD_ARGS + 2] = {strdup(how->program ? how->program : child_nibble)};
-    for (int i = 0; i < CHILD_ARGS && how->args[i]; i++)
-        argv[i + 1] = strdup(how->args[i]);
     setsid(); /* no terminal, whatever the tests were started from */
     redirect(STDIN_FILENO, how->in ? how->in : "/dev/null", O_RDONLY);
     redirect(STDOUT_FILENO, how->out ? how->out : out, O_WRONLY | O_CREAT | O_TRUNC);
     redirect(STDERR_FILENO, err, O_WRONLY | O_CREAT | O_TRUNC);
     signal(SIGINT, SIG_DFL);
-    scratch_environment(how);
     if (chdir(how->dir ? how->dir : NB_TEST_ROOT) != 0)
         _exit(125);
     if (how->file_limit) {
         struct rlimit limit = {how->file_limit, how->file_limit};
         setrlimit(RLIMIT_FSIZE, &limit);
     }
-    execvp(argv[0], argv);
+    environ = g->env;
+    execvp(g->argv[0], g->argv);
     _exit(127);
 }
 
@@ -136,12 +163,15 @@ child child_run(const child_how *how)
     child c = {0};
     snprintf(out, sizeof out, "%s/child.out", test_tmpdir());
     snprintf(err, sizeof err, "%s/child.err", test_tmpdir());
+    given g = {0};
     unlink(out);
+    gather(&g, how);
     fflush(NULL);
     pid_t pid = fork();
-    check(pid >= 0, "fork: errno %d", errno);
     if (pid == 0)
-        become(how, out, err);
+        become(&g, how, out, err);
+    given_free(&g);
+    check(pid >= 0, "fork: errno %d", errno);
     c.code = await(pid, how, &c.after_signal, &c.peak);
     c.out = how->out ? calloc(1, 1) : test_slurp(out, &c.n_out);
     c.err = test_slurp(err, &c.n_err);
