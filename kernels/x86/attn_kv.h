@@ -60,8 +60,8 @@ static size_t row_size(const nk_type *t, size_t dim)
 }
 
 /* What is read soon after keys or values from position `first` on: as many positions later as are
- * AHEAD bytes, or, where heads take turns, this one's share of all rows of the next span, as they
- * lie in memory. */
+ * AHEAD bytes, or, where heads take turns, those of the head whose turn is next, the first head's
+ * in the next span after the last one's. */
 static ahead rows_behind(const nk_attn *a, size_t first, bool keys)
 {
     const size_t size = row_size(nk_type_get(keys ? a->k_type : a->v_type), a->head_dim);
