@@ -204,14 +204,6 @@ NK_INLINE __m512i wide_sum(const wide_type t, const char *block, const __m512i x
     return _mm512_add_epi32(sum[0], sum[1]);
 }
 
-NK_INLINE __m256i wide_sums_of_8(const __m512i v[SIDE])
-{
-    __m512i a = sums_of_4(v), b = sums_of_4(v + 4);
-    a = _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
-    a = _mm512_add_epi32(a, _mm512_shuffle_i32x4(a, a, 0xb1));
-    return _mm512_castsi512_si256(_mm512_shuffle_i32x4(a, a, 0x08));
-}
-
 NK_INLINE __m256 wide_step(const wide_type t, const char *const w[SIDE], size_t at,
                            const char *next, const nk_block_q8_k *a, __m256 acc)
 {
@@ -238,7 +230,7 @@ NK_INLINE __m256 wide_step(const wide_type t, const char *const w[SIDE], size_t 
             ask_for_row(next, t.block_size, r);
         sum[r] = wide_sum(t, w[r] + at, x, sums, &s, r, &min[r]);
     }
-    __m256i total = wide_sums_of_8(sum);
+    __m256i total = sums_of_8_wide(sum);
     if (t.scaling == UNIT)
         total = _mm256_sub_epi32(total, c.total);
     __m256 part = _mm256_cvtepi32_ps(total), dx = _mm256_set1_ps(a->d);
