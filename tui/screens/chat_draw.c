@@ -198,7 +198,8 @@ static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
     else if (p->local && p->job && !p->loading)
         speed_text(p, state_word(c, p, m), text, sizeof text);
     else
-        snprintf(text, sizeof text, "%s", ui_chat_loaded(p) ? "ready" : state_word(c, p, m));
+        snprintf(text, sizeof text, "%s",
+                 ui_chat_loaded(p) && !p->pending ? "ready" : state_word(c, p, m));
     ui_textn(canvas, r.x, r.y, UI_DIM, 0, text, strlen(text), r.w);
 }
 
