@@ -130,7 +130,7 @@ typedef struct nk_wide {
 typedef struct nk_gemm {
     nk_unpack_fn *unpack; /* NULL: the type has no panels here */
     nk_gemm_fn *run;
-    bool slow_unpack; /* unpacking costs as much as several columns: grids */
+    bool slow_unpack; /* unpacking costs as much as several columns: points are loaded */
 } nk_gemm;
 
 /* The dots of rows 0..rows-1 (row_size bytes apart) with one encoded column: y[rows]. */

@@ -170,6 +170,47 @@ CHECK_TEST(kernels, panels_of_extreme_codes_have_the_bits_of_dots)
     check(compared > 0 || levels == 1, "no level has panels");
 }
 
+/* Panels of IQ types on grids are the same bytes at every level of x86-64, however points come. */
+CHECK_TEST(kernels, panels_of_grids_are_the_same_bytes)
+{
+    static const nk_type_id ids[] = {NK_IQ1_S, NK_IQ1_M,   NK_IQ2_XXS, NK_IQ2_XS,
+                                     NK_IQ2_S, NK_IQ3_XXS, NK_IQ3_S};
+    static const int bytes[] = {0x00, 0xff, 0x0f, 0xf0, 0x7f, 0x80, 0x55, 0xaa};
+    enum { BLOCKS = 3 };
+    if (!(nk_cpu_detect() & NK_CPU_AVX2))
+        return;
+    nk_panel *panel[2] = {test_guard(sizeof(nk_panel), 0), test_guard(sizeof(nk_panel), 0)};
+    test_rng r = test_rng_make(63);
+    test_level lv[MAX_LEVELS];
+    nk_ops first;
+    size_t levels = test_levels(lv);
+    nk_ops_init(&first, NK_CPU_AVX2);
+    for (size_t i = 0; i < countof(ids) * levels; i++) {
+        const nk_type *t = nk_type_get(ids[i / levels]);
+        const test_level *l = &lv[i % levels];
+        if (!l->ops.gemm[t->id].unpack || l->ops.gemm[t->id].unpack == first.gemm[t->id].unpack)
+            continue;
+        size_t row_size = BLOCKS * t->block_size, size = NK_PANEL_ROWS * row_size;
+        for (size_t round = 0; round < (l->emulated ? 16 : 200); round++) {
+            unsigned char *w = test_guard(size, (int)(round % 2));
+            const void *row[NK_PANEL_ROWS];
+            fill_weights(&r, w, size, round < countof(bytes) ? bytes[round] : -1);
+            for (size_t k = 0; k < NK_PANEL_ROWS; k++)
+                row[k] =
+                    w + (round + k) % NK_PANEL_ROWS * row_size + round % BLOCKS * t->block_size;
+            memset(panel[0], 0x5a, sizeof(nk_panel));
+            memset(panel[1], 0x5a, sizeof(nk_panel));
+            first.gemm[t->id].unpack(row, NK_CHUNK, panel[0]);
+            l->ops.gemm[t->id].unpack(row, NK_CHUNK, panel[1]);
+            check(memcmp(panel[0], panel[1], sizeof(nk_panel)) == 0, "%s %s, round %zu", l->name,
+                  t->name, round);
+            test_guard_free(w);
+        }
+    }
+    test_guard_free(panel[0]);
+    test_guard_free(panel[1]);
+}
+
 /* The limits that bench tells: turns cost what they say, and tiles are left as they were. */
 CHECK_TEST(gemm, a_burst_counts_its_products)
 {

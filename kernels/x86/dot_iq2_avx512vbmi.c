@@ -1,5 +1,5 @@
 #include "kernels/dot_rows.h"
-#include "kernels/x86/grid_avx512vbmi.h"
+#include "kernels/x86/panel_grid_avx512vbmi.h"
 #include "kernels/x86/x86.h"
 
 #include <pthread.h>
@@ -102,11 +102,13 @@ NK_INLINE void take_halves_apart(const nk_block_q8_k *a, const int raise, taken_
 /* --- a super-block of two rows ------------------------------------------------------------------
  */
 
+typedef struct points {
+    __m512i index;   /* bits 0-7 of the points' */
+    __m512i part;    /* the bits from 7 on; with 4 parts bit 8 at bit 0; unused with 2 */
+    __m512i sign[2]; /* of a point's lower half at bits 2-5, of its upper half */
+} points;
 typedef struct two_rows {
-    __m512i index;    /* bits 0-7 of the points' */
-    __m512i part;     /* the bits from 7 on; unused with 2 or 4 parts */
-    __mmask64 bit8;   /* with 4 parts */
-    __m512i sign[2];  /* of a point's lower half at bits 2-5, of its upper half */
+    points p;
     __m512i scale[2]; /* of 32, or of 16 for either vector */
 } two_rows;
 
@@ -135,8 +137,8 @@ NK_INLINE __m512i nibbles_at(void)
 /* Output bits 2-5: the signs of the lower half or of the upper. */
 NK_INLINE void signs_to(__m512i v, const long long lower, const long long upper, two_rows *p)
 {
-    p->sign[0] = _mm512_gf2p8affine_epi64_epi8(v, _mm512_set1_epi64(lower), 0);
-    p->sign[1] = _mm512_gf2p8affine_epi64_epi8(v, _mm512_set1_epi64(upper), 0);
+    p->p.sign[0] = _mm512_gf2p8affine_epi64_epi8(v, _mm512_set1_epi64(lower), 0);
+    p->p.sign[1] = _mm512_gf2p8affine_epi64_epi8(v, _mm512_set1_epi64(upper), 0);
 }
 
 NK_INLINE void read_iq2_xxs(const char *row, const char *other, two_rows *p)
@@ -147,7 +149,7 @@ NK_INLINE void read_iq2_xxs(const char *row, const char *other, two_rows *p)
     const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
     const __m512i every_7th = _mm512_set1_epi64(0x352e2720150e0700);
     __m512i v = held(load64(a->qs)), u = held(load64(b->qs));
-    p->index = _mm512_permutex2var_epi32(v, even, u);
+    p->p.index = _mm512_permutex2var_epi32(v, even, u);
     v = _mm512_permutex2var_epi32(v, odd, u);
     p->scale[0] = _mm512_or_si512(_mm512_srli_epi32(v, 27), _mm512_set1_epi32(1));
     signs_to(_mm512_multishift_epi64_epi8(every_7th, v), 0x0000010204080000, 0x00001020407f0000, p);
@@ -158,9 +160,9 @@ NK_INLINE void read_iq2_xs(const char *row, const char *other, two_rows *p)
     const nk_block_iq2_xs *a = (const void *)row, *b = (const void *)other;
     const __m512i even = every_2nd();
     __m512i v = held(load64(a->qs)), u = held(load64(b->qs));
-    p->index = _mm512_permutex2var_epi8(v, even, u);
+    p->p.index = _mm512_permutex2var_epi8(v, even, u);
     v = _mm512_permutex2var_epi8(v, _mm512_add_epi8(even, _mm512_set1_epi8(1)), u);
-    p->bit8 = _mm512_test_epi8_mask(v, _mm512_set1_epi8(1));
+    p->p.part = v;
     signs_to(v, 0x0000020408100000, 0x0000204080fe0000, p);
     scales_of_16(a->scales, b->scales, nibbles_at(), 0x1e, p);
 }
@@ -170,11 +172,12 @@ NK_INLINE void read_iq2_s(const char *row, const char *other, two_rows *p)
     const nk_block_iq2_s *a = (const void *)row, *b = (const void *)other;
     const __m512i to_bit1 = _mm512_set1_epi64(0x0d0b09070503013f);
     const __m512i bit7 = _mm512_set1_epi64((long long)0x8000000000000000u);
-    p->index = two_halves(load32(a->qs), load32(b->qs));
+    p->p.index = two_halves(load32(a->qs), load32(b->qs));
     __m128i high = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i_u *)a->qh),
                                       _mm_loadl_epi64((const __m128i_u *)b->qh));
     __m512i top = _mm512_multishift_epi64_epi8(to_bit1, _mm512_cvtepu16_epi64(high));
-    p->part = bits_of(_mm512_set1_epi8(6), top, _mm512_gf2p8affine_epi64_epi8(p->index, bit7, 0));
+    p->p.part =
+        bits_of(_mm512_set1_epi8(6), top, _mm512_gf2p8affine_epi64_epi8(p->p.index, bit7, 0));
     signs_to(two_halves(load32(a->signs), load32(b->signs)), 0x0000010204080000, 0x0000102040800000,
              p);
     scales_of_16(a->scales, b->scales, nibbles_at(), 0x1e, p);
@@ -184,7 +187,8 @@ NK_INLINE void read_iq2_s(const char *row, const char *other, two_rows *p)
 NK_INLINE void parts_of_iq1(__m512i top, two_rows *p)
 {
     const __m512i bit7 = _mm512_set1_epi64((long long)0x8000000000000000u);
-    p->part = bits_of(_mm512_set1_epi8(14), top, _mm512_gf2p8affine_epi64_epi8(p->index, bit7, 0));
+    p->p.part =
+        bits_of(_mm512_set1_epi8(14), top, _mm512_gf2p8affine_epi64_epi8(p->p.index, bit7, 0));
 }
 
 NK_INLINE void read_iq1_s(const char *row, const char *other, two_rows *p)
@@ -194,9 +198,9 @@ NK_INLINE void read_iq1_s(const char *row, const char *other, two_rows *p)
     const __m512i shift_to_bit2 = _mm512_set1_epi64(0x1d1d1d1d0d0d0d0d);
     __m256i words = _mm256_setr_m128i(load16(a->qh), load16(b->qh));
     __m512i v = _mm512_cvtepu32_epi64(words);
-    p->index = two_halves(load32(a->qs), load32(b->qs));
+    p->p.index = two_halves(load32(a->qs), load32(b->qs));
     parts_of_iq1(_mm512_multishift_epi64_epi8(to_bit1, v), p);
-    p->sign[0] = p->sign[1] = _mm512_multishift_epi64_epi8(shift_to_bit2, v);
+    p->p.sign[0] = p->p.sign[1] = _mm512_multishift_epi64_epi8(shift_to_bit2, v);
     p->scale[0] = odd_scale(_mm512_srli_epi32(_mm512_cvtepu16_epi32(words), 11), 14);
 }
 
@@ -207,9 +211,9 @@ NK_INLINE void read_iq1_m(const char *row, const char *other, two_rows *p)
     const __m512i shift_to_bit2 = _mm512_set1_epi64(0x1d1915110d090501);
     const __m256i threes_at = _mm256_setr_epi32(0x3f, 0x02, 0x05, 0x08, 0x1f, 0x22, 0x25, 0x28);
     __m512i v = _mm512_cvtepu32_epi64(_mm256_setr_m128i(load16(a->qh), load16(b->qh)));
-    p->index = two_halves(load32(a->qs), load32(b->qs));
+    p->p.index = two_halves(load32(a->qs), load32(b->qs));
     parts_of_iq1(_mm512_multishift_epi64_epi8(to_bit1, v), p);
-    p->sign[0] = p->sign[1] = _mm512_multishift_epi64_epi8(shift_to_bit2, v);
+    p->p.sign[0] = p->p.sign[1] = _mm512_multishift_epi64_epi8(shift_to_bit2, v);
     scales_of_16(a->scales, b->scales, _mm512_broadcast_i64x4(threes_at), 14, p);
 }
 
@@ -227,7 +231,7 @@ typedef struct side_type {
     int parts;
     bool per_16;
     const uint8_t *weight;
-    int raise;
+    int raise, in_panel; /* what weights are raised by, in panels too */
 } side_type;
 
 enum { PAIRS = SIDE / 2 };
@@ -237,16 +241,18 @@ typedef struct in_registers {
     __m512i weight[4];
 } in_registers;
 
-NK_INLINE void look_up_two(const side_type t, const in_registers *r, const two_rows *p,
-                           __m512i code[2])
+NK_INLINE void look_up_64(const side_type t, const in_registers *r, const points *p,
+                          __m512i code[2])
 {
-    __mmask64 bit7 = _mm512_movepi8_mask(p->index);
-    code[0] = looked_up(r->low, p->index, bit7, p->bit8, t.parts);
-    code[1] = looked_up(r->high, p->index, bit7, p->bit8, t.parts);
+    __mmask64 bit7 = _mm512_movepi8_mask(p->index), bit8 = 0;
+    if (t.parts == 4)
+        bit8 = _mm512_test_epi8_mask(p->part, _mm512_set1_epi8(1));
+    code[0] = looked_up(r->low, p->index, bit7, bit8, t.parts);
+    code[1] = looked_up(r->high, p->index, bit7, bit8, t.parts);
 }
 
-/* Of larger tables a part is read once for eight rows. */
-NK_INLINE void look_up_all(const side_type t, const two_rows p[PAIRS], __m512i code[PAIRS][2])
+/* Of larger tables a part is read once for four times as many. */
+NK_INLINE void look_up_all(const side_type t, const points p[PAIRS], __m512i code[PAIRS][2])
 {
     __m512i which = _mm512_setzero_si512();
 #pragma GCC unroll 4
@@ -266,17 +272,20 @@ NK_INLINE void look_up_all(const side_type t, const two_rows p[PAIRS], __m512i c
     }
 }
 
-/* What 64 halves of points, their signs beside them, add to sum. */
+/* Weight j of 64 halves of points, their signs beside them. */
+NK_INLINE __m512i weights_of_64(const __m512i weight[4], __m512i code, __m512i sign, const int j)
+{
+    __m512i i = j ? _mm512_srli_epi16(code, 2 * j) : code;
+    return _mm512_permutexvar_epi8(bits_of(_mm512_set1_epi8(3), i, sign), weight[j]);
+}
+
+/* What they add to sum. */
 NK_INLINE __m512i add_halves(__m512i sum, const __m512i weight[4], const __m512i x[4], __m512i code,
                              __m512i sign)
 {
-    const __m512i bits01 = _mm512_set1_epi8(3);
 #pragma GCC unroll 4
-    for (int j = 0; j < 4; j++) {
-        __m512i i = bits_of(bits01, j ? _mm512_srli_epi16(code, 2 * j) : code, sign);
-        i = _mm512_permutexvar_epi8(i, weight[j]);
-        sum = _mm512_dpbusd_epi32(sum, i, x[j]);
-    }
+    for (int j = 0; j < 4; j++)
+        sum = _mm512_dpbusd_epi32(sum, weights_of_64(weight, code, sign, j), x[j]);
     return sum;
 }
 
@@ -284,14 +293,14 @@ NK_INLINE __m512i sums_of_two(const side_type t, const __m512i weight[4], const 
                               const two_rows *p, const __m512i code[2])
 {
     if (!t.per_16) {
-        __m512i low = add_halves(x->less[0], weight, x->x[0], code[0], p->sign[0]);
-        __m512i high = add_halves(_mm512_setzero_si512(), weight, x->x[1], code[1], p->sign[1]);
+        __m512i low = add_halves(x->less[0], weight, x->x[0], code[0], p->p.sign[0]);
+        __m512i high = add_halves(_mm512_setzero_si512(), weight, x->x[1], code[1], p->p.sign[1]);
         return _mm512_mullo_epi32(_mm512_add_epi32(low, high), p->scale[0]);
     }
     __m512i first = add_halves(x->less[0], weight, x->x[0], _mm512_unpacklo_epi8(code[0], code[1]),
-                               _mm512_unpacklo_epi8(p->sign[0], p->sign[1]));
+                               _mm512_unpacklo_epi8(p->p.sign[0], p->p.sign[1]));
     __m512i then = add_halves(x->less[1], weight, x->x[1], _mm512_unpackhi_epi8(code[0], code[1]),
-                              _mm512_unpackhi_epi8(p->sign[0], p->sign[1]));
+                              _mm512_unpackhi_epi8(p->p.sign[0], p->p.sign[1]));
     return _mm512_add_epi32(_mm512_mullo_epi32(first, p->scale[0]),
                             _mm512_mullo_epi32(then, p->scale[1]));
 }
@@ -300,12 +309,15 @@ NK_INLINE __m256i sums_of_side(const side_type t, const in_registers *r, const c
                                size_t at, const char *next, const taken_apart *x)
 {
     NK_UNSET two_rows p[PAIRS];
+    NK_UNSET points all[PAIRS];
     NK_UNSET __m512i code[PAIRS][2], sum[PAIRS];
     if (t.parts > 4) {
 #pragma GCC unroll 4
-        for (int i = 0; i < PAIRS; i++)
+        for (int i = 0; i < PAIRS; i++) {
             t.read(w[i] + at, w[i + PAIRS] + at, &p[i]);
-        look_up_all(t, p, code);
+            all[i] = p[i].p;
+        }
+        look_up_all(t, all, code);
     }
 #pragma GCC unroll 4
     for (int i = 0; i < PAIRS; i++) {
@@ -313,7 +325,7 @@ NK_INLINE __m256i sums_of_side(const side_type t, const in_registers *r, const c
         ask_for_row(next, t.block_size, 2 * i + 1);
         if (t.parts <= 4) {
             t.read(w[i] + at, w[i + PAIRS] + at, &p[i]);
-            look_up_two(t, r, &p[i], code[i]);
+            look_up_64(t, r, &p[i].p, code[i]);
         }
         sum[i] = sums_of_two(t, r->weight, x, &p[i], code[i]);
     }
@@ -352,28 +364,113 @@ NK_INLINE void grid_rows_512(const side_type t, size_t n, const void *w, size_t 
     NK_EACH_SIDE(grid_side_512(t, n, at, row_size, x));
 }
 
-#define SIDE_TYPE(sym, d, table, parts, take, per_16, kin, RAISE)                                  \
+/* --- panels -------------------------------------------------------------------------------------
+ */
+
+/* Two rows taken apart. */
+typedef struct pair {
+    struct {
+        _Alignas(64) uint8_t at[2][NK_SUPER_LEN / 8];
+    } index, part, sign[2];
+    uint8_t scale[NK_SUPER_LEN / 8];
+} pair;
+
+NK_INLINE void take_rows_apart(const side_type t, const void *const row[NK_PANEL_ROWS],
+                               pair to[NK_PANEL_ROWS / 2])
+{
+    for (int i = 0; i < NK_PANEL_ROWS / 2; i++) {
+        NK_UNSET two_rows v;
+        t.read(row[2 * i], row[2 * i + 1], &v);
+        _mm512_store_si512(&to[i].index, v.p.index);
+        if (t.parts > 2)
+            _mm512_store_si512(&to[i].part, v.p.part);
+        _mm512_store_si512(&to[i].sign[0], v.p.sign[0]);
+        _mm512_store_si512(&to[i].sign[1], v.p.sign[1]);
+        if (t.per_16) {
+            __m512i scale = _mm512_packs_epi32(v.scale[0], v.scale[1]);
+            _mm256_store_si256((__m256i *)(void *)to[i].scale, _mm512_cvtepi16_epi8(scale));
+        } else {
+            _mm_store_si128((__m128i *)(void *)to[i].scale, _mm512_cvtepi32_epi8(v.scale[0]));
+        }
+    }
+}
+
+NK_INLINE void unpack_grid(const side_type t, const void *const row[NK_PANEL_ROWS], nk_panel *p)
+{
+    NK_UNSET pair apart[NK_PANEL_ROWS / 2];
+    const void *at[NK_PANEL_ROWS], *scales[NK_PANEL_ROWS];
+    NK_UNSET in_registers h;
+    NK_UNSET __m512i scale[4];
+    pthread_once(&made, make_tables);
+    if (t.parts <= 4) {
+        hold(t.low, t.parts, h.low);
+        hold(t.high, t.parts, h.high);
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++)
+        h.weight[j] = held(raised_to(t.weight + j * LEVELS, t.raise, t.in_panel));
+    put_d(p, row, t.d);
+    take_rows_apart(t, row, apart);
+#pragma GCC unroll 16
+    for (int r = 0; r < NK_PANEL_ROWS; r++) {
+        at[r] = apart[r / 2].index.at[r % 2];
+        scales[r] = apart[r / 2].scale + r % 2 * (t.per_16 ? 16 : 8);
+    }
+    bytes_of_16_rows(scales, 0, scale);
+    put_scales(p, scale, t.per_16, t.in_panel == 16);
+#pragma GCC unroll 2
+    for (size_t half = 0; half < 2; half++) {
+        NK_UNSET __m512i index[4], part[4], sign[2][4], code[4][2];
+        NK_UNSET points all[4];
+        bytes_of_16_rows(at, 16 * half, index);
+        if (t.parts > 2)
+            bytes_of_16_rows(at, offsetof(pair, part) + 16 * half, part);
+        bytes_of_16_rows(at, offsetof(pair, sign[0]) + 16 * half, sign[0]);
+        bytes_of_16_rows(at, offsetof(pair, sign[1]) + 16 * half, sign[1]);
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++)
+            all[k] = (points){index[k], part[k], {sign[0][k], sign[1][k]}};
+        if (t.parts > 4)
+            look_up_all(t, all, code);
+#pragma GCC unroll 4
+        for (size_t k = 0; k < 4; k++) {
+            if (t.parts <= 4)
+                look_up_64(t, &h, &all[k], code[k]);
+#pragma GCC unroll 2
+            for (size_t i = 0; i < 2; i++) {
+                NK_UNSET __m512i w[4];
+#pragma GCC unroll 4
+                for (int j = 0; j < 4; j++)
+                    w[j] = weights_of_64(h.weight, code[k][i], all[k].sign[i], j);
+                put_lines(p, 32 * half + 8 * k + i, 2, w);
+            }
+        }
+    }
+}
+
+#define SIDE_TYPE(sym, d, table, parts, take, per_16, kin, RAISE, in_panel)                        \
     static const side_type side_##sym = {                                                          \
         read_##sym,      take,  d,      sizeof(nk_block_##sym), tables.table[0],                   \
-        tables.table[1], parts, per_16, tables.kin##_weight[0], RAISE};                            \
-    NK_ROWS_PAIR(grid_rows_512, side_##sym, sym)
-SIDE_TYPE(iq2_xxs, eighth_of_8, xxs, 2, take_points_apart, false, iq2, RAISE_IQ2)
-SIDE_TYPE(iq2_xs, eighth_of_8, xs, 4, take_halves_apart, true, iq2, RAISE_IQ2)
-SIDE_TYPE(iq2_s, eighth_of_8, s, 8, take_halves_apart, true, iq2, RAISE_IQ2)
-SIDE_TYPE(iq1_s, eighth_of_8, iq1, 16, take_points_apart, false, iq1, RAISE_IQ1)
-SIDE_TYPE(iq1_m, iq1_m_of_8, iq1, 16, take_halves_apart, true, iq1, RAISE_IQ1)
+        tables.table[1], parts, per_16, tables.kin##_weight[0], RAISE,                             \
+        in_panel};                                                                                 \
+    NK_GRID_PAIR(sym)
+SIDE_TYPE(iq2_xxs, eighth_of_8, xxs, 2, take_points_apart, false, iq2, RAISE_IQ2, 0)
+SIDE_TYPE(iq2_xs, eighth_of_8, xs, 4, take_halves_apart, true, iq2, RAISE_IQ2, 0)
+SIDE_TYPE(iq2_s, eighth_of_8, s, 8, take_halves_apart, true, iq2, RAISE_IQ2, 0)
+SIDE_TYPE(iq1_s, eighth_of_8, iq1, 16, take_points_apart, false, iq1, RAISE_IQ1, 16)
+SIDE_TYPE(iq1_m, iq1_m_of_8, iq1, 16, take_halves_apart, true, iq1, RAISE_IQ1, 16)
 
 void nk_x86_dot_iq2_avx512vbmi(nk_ops *ops)
 {
-    NK_ROWS_SET(IQ2_XXS, iq2_xxs)
-    NK_ROWS_SET(IQ2_XS, iq2_xs)
-    NK_ROWS_SET(IQ2_S, iq2_s)
+    NK_GRID_SET(IQ2_XXS, iq2_xxs)
+    NK_GRID_SET(IQ2_XS, iq2_xs)
+    NK_GRID_SET(IQ2_S, iq2_s)
 }
 
 /* A grid of 2048 points is 32 lookups for 64 of them. Where each is three steps, two of them of the
  * one port for shuffles, loads of points take less. */
 void nk_x86_dot_iq1_avx512vbmi(nk_ops *ops)
 {
-    NK_ROWS_SET(IQ1_S, iq1_s)
-    NK_ROWS_SET(IQ1_M, iq1_m)
+    NK_GRID_SET(IQ1_S, iq1_s)
+    NK_GRID_SET(IQ1_M, iq1_m)
 }

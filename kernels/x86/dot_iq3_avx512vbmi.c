@@ -1,5 +1,5 @@
 #include "kernels/dot_rows.h"
-#include "kernels/x86/grid_avx512vbmi.h"
+#include "kernels/x86/panel_grid_avx512vbmi.h"
 #include "kernels/x86/x86.h"
 
 #include <pthread.h>
@@ -78,37 +78,52 @@ typedef struct in_registers {
     const uint8_t *weight;
 } in_registers;
 
+/* Weights of 64 points, raised, weights j in w[j]; signs: where to_sign[k] finds those of weights
+ * 2k and 2k + 1 of each point for bits 3 and 4 of its byte. */
+NK_INLINE void weights_of_64(const in_registers *r, __m512i index, __mmask64 bit8,
+                             const int parts_of, const __m512i to_sign[2], __m512i signs,
+                             __m512i w[4])
+{
+    const __m512i bits34 = _mm512_set1_epi8(0x18);
+    __mmask64 bit7 = _mm512_movepi8_mask(index);
+#pragma GCC unroll 2
+    for (int k = 0; k < 2; k++) {
+        __m512i code = looked_up(r->code[k], index, bit7, bit8, parts_of);
+        code = bits_of(bits34, _mm512_multishift_epi64_epi8(to_sign[k], signs), code);
+        w[2 * k] = _mm512_permutexvar_epi8(code, load64(r->weight));
+        code = _mm512_srli_epi16(code, 4);
+        w[2 * k + 1] = _mm512_permutexvar_epi8(code, load64(r->weight + LEVELS));
+    }
+}
+
 /* signs: of 32 weights in the low half of each 64 bits. Points 8k to 8k + 7 lie in 64 bits k too.
  */
 NK_INLINE __m512i sums_of_16(const in_registers *r, const taken_apart *a, __m512i index,
                              __mmask64 bit8, const int parts_of, __m512i signs)
 {
-    const __m512i to_bit3[2] = {_mm512_set1_epi64(0x1915110d0905013d),
+    const __m512i to_sign[2] = {_mm512_set1_epi64(0x1915110d0905013d),
                                 _mm512_set1_epi64(0x1b17130f0b07033f)};
-    const __m512i bits34 = _mm512_set1_epi8(0x18);
-    __mmask64 bit7 = _mm512_movepi8_mask(index);
-    __m512i sum[2] = {a->less, _mm512_setzero_si512()};
-#pragma GCC unroll 2
-    for (int k = 0; k < 2; k++) {
-        __m512i code = looked_up(r->code[k], index, bit7, bit8, parts_of);
-        code = bits_of(bits34, _mm512_multishift_epi64_epi8(to_bit3[k], signs), code);
-        __m512i low = _mm512_permutexvar_epi8(code, load64(r->weight));
-        code = _mm512_srli_epi16(code, 4);
-        __m512i high = _mm512_permutexvar_epi8(code, load64(r->weight + LEVELS));
-        sum[k] = _mm512_dpbusd_epi32(sum[k], low, a->x[2 * k]);
-        sum[k] = _mm512_dpbusd_epi32(sum[k], high, a->x[2 * k + 1]);
-    }
-    return _mm512_add_epi32(sum[0], sum[1]);
+    NK_UNSET __m512i w[4];
+    weights_of_64(r, index, bit8, parts_of, to_sign, signs, w);
+    __m512i low = _mm512_dpbusd_epi32(a->less, w[0], a->x[0]);
+    __m512i high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), w[2], a->x[2]);
+    low = _mm512_dpbusd_epi32(low, w[1], a->x[1]);
+    high = _mm512_dpbusd_epi32(high, w[3], a->x[3]);
+    return _mm512_add_epi32(low, high);
 }
 
+/* Of half the weights of sixteen rows: signs of points 8k to 8k + 7 in sign[k], small scales. */
+typedef void signs_fn(const void *const row[NK_PANEL_ROWS], size_t half, __m512i sign[4],
+                      __m512i *scale);
 typedef __m512i row_fn(const char *block, const in_registers *r, const taken_apart *a);
 typedef struct side_type {
     row_fn *row;
+    signs_fn *signs;
     const grid_tables *tables;
     int parts;
     d_of_8_fn *d;
     size_t block_size;
-    int raise;
+    int raise, in_panel; /* what weights are raised by, in panels too */
 } side_type;
 
 NK_INLINE __m512i row_iq3_xxs(const char *block, const in_registers *r, const taken_apart *a)
@@ -179,15 +194,103 @@ NK_INLINE void grid_rows_512(const side_type t, size_t n, const void *w, size_t 
     NK_EACH_SIDE(grid_side_512(t, n, at, row_size, x));
 }
 
-#define SIDE_TYPE(sym, parts, d, raise)                                                            \
+/* --- panels -------------------------------------------------------------------------------------
+ */
+
+/* Four bytes of rows side by side in a quarter, or of one row, one after the other -> the other of
+ * these. */
+NK_INLINE __m512i bytes_turned(__m512i v)
+{
+    const __m128i every_4th = _mm_setr_epi32(0x0c080400, 0x0d090501, 0x0e0a0602, 0x0f0b0703);
+    return _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(every_4th));
+}
+
+NK_INLINE void signs_iq3_xxs(const void *const row[NK_PANEL_ROWS], size_t half, __m512i sign[4],
+                             __m512i *scale)
+{
+    const __m512i every_7th = _mm512_set1_epi64(0x352e2720150e0700);
+    const __m512i even = _mm512_set1_epi64(even_of_low);
+    bytes_of_16_rows(row, offsetof(nk_block_iq3_xxs, signs) + 16 * half, sign);
+    __m512i top = _mm512_unpackhi_epi64(_mm512_unpackhi_epi32(sign[0], sign[1]),
+                                        _mm512_unpackhi_epi32(sign[2], sign[3]));
+    *scale = odd_scales(_mm512_srli_epi16(top, 3));
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++) {
+        __m512i v = _mm512_multishift_epi64_epi8(every_7th, bytes_turned(sign[k]));
+        sign[k] = bytes_turned(_mm512_gf2p8affine_epi64_epi8(v, even, 0));
+    }
+}
+
+NK_INLINE void signs_iq3_s(const void *const row[NK_PANEL_ROWS], size_t half, __m512i sign[4],
+                           __m512i *scale)
+{
+    NK_UNSET __m512i last[4]; /* the scales are the block's last four bytes */
+    bytes_of_16_rows(row, sizeof(nk_block_iq3_s) - 16, last);
+    __m512i low = odd_scales(_mm512_slli_epi16(last[3], 1));
+    __m512i high = odd_scales(_mm512_srli_epi16(last[3], 3));
+    *scale = half ? _mm512_unpackhi_epi32(low, high) : _mm512_unpacklo_epi32(low, high);
+    bytes_of_16_rows(row, offsetof(nk_block_iq3_s, signs) + 16 * half, sign);
+}
+
+/* Bit 8 of the indices of four points, a nibble of byte `which` of the row's four. */
+NK_INLINE __mmask64 bits_8(__m512i bytes, const int which, const int nibble)
+{
+    const __m512i bit =
+        _mm512_broadcast_i32x4(_mm_setr_epi32(0x01010101, 0x02020202, 0x04040404, 0x08080808));
+    const __m512i of_all[4] = {_mm512_shuffle_epi32(bytes, 0x00), _mm512_shuffle_epi32(bytes, 0x55),
+                               _mm512_shuffle_epi32(bytes, 0xaa),
+                               _mm512_shuffle_epi32(bytes, 0xff)};
+    return _mm512_test_epi8_mask(of_all[which], nibble ? _mm512_slli_epi16(bit, 4) : bit);
+}
+
+NK_INLINE void unpack_grid(const side_type t, const void *const row[NK_PANEL_ROWS], nk_panel *p)
+{
+    const __m512i to_sign[2] = {_mm512_set1_epi64(0x19110901150d053d),
+                                _mm512_set1_epi64(0x1b130b03170f073f)};
+    const bool less16 = t.in_panel == 16;
+    _Alignas(64) NK_UNSET uint8_t weight[2][LEVELS];
+    NK_UNSET in_registers h;
+    NK_UNSET __m512i high[4], scale[2];
+    pthread_once(&made, make_tables);
+    hold(t.tables->code[0], t.parts, h.code[0]);
+    hold(t.tables->code[1], t.parts, h.code[1]);
+    h.weight = weight[0];
+#pragma GCC unroll 2
+    for (int k = 0; k < 2; k++)
+        _mm512_store_si512(weight[k], raised_to(t.tables->weight[k], t.raise, t.in_panel));
+    put_d(p, row, t.d);
+    if (t.parts == 4)
+        bytes_of_16_rows(row, offsetof(nk_block_iq3_s, qh), high);
+#pragma GCC unroll 2
+    for (size_t half = 0; half < 2; half++) {
+        NK_UNSET __m512i sign[4], index[4];
+        t.signs(row, half, sign, &scale[half]);
+#pragma GCC unroll 8
+        for (int k = 0; k < 8; k++) {
+            if (k % 4 == 0)
+                bytes_of_16_rows(row, offsetof(nk_block_iq3_s, qs) + 32 * half + 4 * (size_t)k,
+                                 index);
+            __mmask64 bit8 = t.parts == 4 ? bits_8(high[half], k / 2, k % 2) : 0;
+            __m512i s = sign[k / 2];
+            s = k % 2 ? _mm512_unpackhi_epi32(s, s) : _mm512_unpacklo_epi32(s, s);
+            NK_UNSET __m512i w[4];
+            weights_of_64(&h, index[k % 4], bit8, t.parts, to_sign, s, w);
+            put_lines(p, 32 * half + 4 * (size_t)k, 1, w);
+        }
+    }
+    put_scales(p, scale, false, less16);
+}
+_Static_assert(offsetof(nk_block_iq3_s, qs) == offsetof(nk_block_iq3_xxs, qs), "indices");
+
+#define SIDE_TYPE(sym, parts, d, raise, in_panel)                                                  \
     static const side_type side_##sym = {                                                          \
-        row_##sym, &sym, parts, d, sizeof(nk_block_##sym), raise};                                 \
-    NK_ROWS_PAIR(grid_rows_512, side_##sym, sym)
-SIDE_TYPE(iq3_xxs, 2, quarter_of_8, RAISE_XXS)
-SIDE_TYPE(iq3_s, 4, first_of_8, RAISE_S)
+        row_##sym, signs_##sym, &sym, parts, d, sizeof(nk_block_##sym), raise, in_panel};          \
+    NK_GRID_PAIR(sym)
+SIDE_TYPE(iq3_xxs, 2, quarter_of_8, RAISE_XXS, 0)
+SIDE_TYPE(iq3_s, 4, first_of_8, RAISE_S, 16)
 
 void nk_x86_dot_iq3_avx512vbmi(nk_ops *ops)
 {
-    NK_ROWS_SET(IQ3_XXS, iq3_xxs)
-    NK_ROWS_SET(IQ3_S, iq3_s)
+    NK_GRID_SET(IQ3_XXS, iq3_xxs)
+    NK_GRID_SET(IQ3_S, iq3_s)
 }

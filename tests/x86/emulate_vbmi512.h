@@ -9,6 +9,9 @@
 
 EMU_INTS(unpacklo_epi8, _mm256_unpacklo_epi8)
 EMU_INTS(unpackhi_epi8, _mm256_unpackhi_epi8)
+EMU_INTS(unpacklo_epi16, _mm256_unpacklo_epi16)
+EMU_INTS(unpackhi_epi16, _mm256_unpackhi_epi16)
+EMU_INTS(packs_epi32, _mm256_packs_epi32)
 EMU_SHIFT(srli_epi64, _mm256_srli_epi64)
 EMU_SET(set1_epi64, long long, _mm256_set1_epi64x)
 
@@ -199,6 +202,25 @@ EMU __m512i emu_cvtepu16_epi64(__m128i v)
     return x.z;
 }
 
+/* VPMOVWB, VPMOVDB: the lowest byte of each. */
+EMU __m256i emu_cvtepi16_epi8(__m512i v)
+{
+    emu_bytes from = emu_bytes_of(v);
+    uint8_t to[32];
+    for (int i = 0; i < 32; i++)
+        to[i] = from.at[2 * i];
+    return _mm256_loadu_si256((const __m256i_u *)to);
+}
+
+EMU __m128i emu_cvtepi32_epi8(__m512i v)
+{
+    emu_bytes from = emu_bytes_of(v);
+    uint8_t to[16];
+    for (int i = 0; i < 16; i++)
+        to[i] = from.at[4 * i];
+    return _mm_loadu_si128((const __m128i_u *)to);
+}
+
 #undef _mm512_gf2p8affine_epi64_epi8
 #undef _mm256_gf2p8affine_epi64_epi8
 #undef _mm512_ternarylogic_epi32
@@ -208,6 +230,11 @@ EMU __m512i emu_cvtepu16_epi64(__m128i v)
 #undef _mm512_cmpeq_epi8_mask
 #define _mm512_unpacklo_epi8           emu_unpacklo_epi8
 #define _mm512_unpackhi_epi8           emu_unpackhi_epi8
+#define _mm512_unpacklo_epi16          emu_unpacklo_epi16
+#define _mm512_unpackhi_epi16          emu_unpackhi_epi16
+#define _mm512_packs_epi32             emu_packs_epi32
+#define _mm512_cvtepi16_epi8           emu_cvtepi16_epi8
+#define _mm512_cvtepi32_epi8           emu_cvtepi32_epi8
 #define _mm512_srli_epi64              emu_srli_epi64
 #define _mm512_set1_epi64              emu_set1_epi64
 #define _mm512_mask2_permutex2var_epi8 emu_mask2_permutex2var_epi8
