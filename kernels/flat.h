@@ -2,8 +2,8 @@
  * every weight in place of indices into a grid and signs. They take 1.2 to 1.6 times the memory
  * (IQ1: 2) and are read at the memory's speed, where loads of points, one for four or eight
  * weights, are what the others wait for. Made at load, never in a file. Where AVX-512 has VBMI
- * points are looked up without loads (x86/grid_avx512vbmi.h), one column is quicker with the blocks
- * as they are, and flat ones pay for prompts alone.
+ * points are looked up without loads (x86/grid_avx512vbmi.h), and flat ones gain nothing (measured
+ * on Zen 5), but those of IQ1 on Intel's CPUs.
  *
  * The points of an IQ2 grid have three magnitudes, those of IQ3 eight (grid.h, from iq2xxs_grid and
  * its kin of ggml-common.h @ d99724f): with the sign six levels in 3 bits, sixteen in 4. IQ1

@@ -7,8 +7,8 @@
 
 /* Of --flat. */
 #define UI_FLAT_HELP                                                                               \
-    "IQ1, IQ2 and IQ3 weights by a flat copy: more memory, faster prompts (without AVX-512 VBMI "  \
-    "answers too), same answer"
+    "IQ1, IQ2 and IQ3 weights by a flat copy: more memory, faster on CPUs without AVX-512 VBMI, "  \
+    "same answer"
 #define UI_CACHE_TYPES "f32, f16, bf16, q8_0 or q4_0"
 
 /* --cache-type-k and --cache-type-v into *out; what is not set stays. NB_USAGE names a type that no
