@@ -4,7 +4,7 @@
  * long. Included by one file of each level: with AVX-512 signs are masks, and where it has VBMI
  * small grids lie in registers instead (grid_avx512vbmi.h). In 256 bits with AVX-512 too: beside
  * 512-bit instructions a third of the vector units stands still, and the rest of a super-block's
- * work is not halved. */
+ * work is not halved; that of iq4_xs is, and its rows there are dot_grid_avx512.c's. */
 #ifndef NIBBLE_X86_ROWS_GRID_AVX2_H
 #define NIBBLE_X86_ROWS_GRID_AVX2_H
 
@@ -302,6 +302,7 @@ NK_INLINE __m256i pairs_iq1_m(const char *block, const int8_t *x, const parts *p
     return _mm256_maddubs_epi16(u, load32(x + NK_LEN * g));
 }
 
+#if !defined(NK_GRID_AVX512)
 /* --- iq4_xs -------------------------------------------------------------------------------------
  */
 
@@ -332,6 +333,7 @@ NK_INLINE __m256i pairs_iq4_xs(const char *block, const int8_t *x, const parts *
     v = _mm256_sign_epi8(levels_of(v, nk_levels_iq4), load32(x + NK_LEN * g));
     return _mm256_maddubs_epi16(load32(x + offsetof(turned, size) + NK_LEN * g), v);
 }
+#endif
 
 /* --- the types -----------------------------------------------------------------------------------
  */
@@ -345,19 +347,23 @@ GRID_TYPE(iq2_s, pairs_by_index, eighth_of_8, IQ2_S, PER_16)
 GRID_TYPE(iq3_xxs, pairs_iq3_xxs, quarter_of_8, IQ3_XXS, PER_32)
 GRID_TYPE(iq3_s, pairs_iq3_s, first_of_8, IQ3_S, PER_32)
 GRID_TYPE(iq1_s, pairs_iq1_s, eighth_of_8, IQ1, PER_32)
-GRID_TYPE(iq4_xs, pairs_iq4_xs, first_of_8, COUNT, TURNED)
 GRID_TYPE(iq1_m, pairs_iq1_m, iq1_m_of_8, IQ1, PER_16)
 
 #define GRID_ROWS(ID, sym, d_of, grid_of) NK_ROWS_PAIR(grid_rows, grid_##sym, sym)
 NK_LATTICE_TYPES(GRID_ROWS)
+#if !defined(NK_GRID_AVX512) /* dot_grid_avx512.c has its own */
+GRID_TYPE(iq4_xs, pairs_iq4_xs, first_of_8, COUNT, TURNED)
 NK_ROWS_PAIR(grid_rows, grid_iq4_xs, iq4_xs)
+#endif
 
 #define GRID_SET(ID, sym, d_of, grid_of) NK_ROWS_SET(ID, sym)
 
 NK_INLINE void set_grid_rows(nk_ops *ops)
 {
     NK_LATTICE_TYPES(GRID_SET)
+#if !defined(NK_GRID_AVX512)
     NK_ROWS_SET(IQ4_XS, iq4_xs)
+#endif
 }
 
 #endif

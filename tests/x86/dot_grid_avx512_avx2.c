@@ -1,5 +1,7 @@
 /* kernels/x86/dot_grid_avx512.c on a machine with AVX2. */
-#include "tests/x86/emulate_avx512.h"
+#include <stdbool.h>
+
+#include "tests/x86/emulate_vbmi512.h"
 
 /* v, where a bit of k is set a - b */
 EMU __m256i emu_mask_sub_epi8(__m256i v, uint32_t k, __m256i a, __m256i b)
@@ -19,6 +21,7 @@ EMU __m256i emu_mask_sub_epi8(__m256i v, uint32_t k, __m256i a, __m256i b)
 #define nk_x86_dot_grid_avx512 test_emulated_dot_grid_avx512
 #define __AVX512VNNI__         1
 #define __AVX512BW__           1
+#define __AVX512DQ__           1
 #define __AVX512VL__           1
 #define _mm256_dpbusd_epi32    emu_dpbusd_avx_epi32
 #define _mm256_dpwssd_epi32    emu_dpwssd_avx_epi32

@@ -202,7 +202,7 @@ EMU __m512i emu_cvtepu16_epi64(__m128i v)
     return x.z;
 }
 
-/* VPMOVWB, VPMOVDB: the lowest byte of each. */
+/* VPMOVWB, VPMOVDB, VPMOVQW: the lowest part of each. */
 EMU __m256i emu_cvtepi16_epi8(__m512i v)
 {
     emu_bytes from = emu_bytes_of(v);
@@ -221,6 +221,15 @@ EMU __m128i emu_cvtepi32_epi8(__m512i v)
     return _mm_loadu_si128((const __m128i_u *)to);
 }
 
+EMU __m128i emu_cvtepi64_epi16(__m512i v)
+{
+    emu_words from = emu_words_of(v);
+    uint16_t to[8];
+    for (int i = 0; i < 8; i++)
+        to[i] = from.at[4 * i];
+    return _mm_loadu_si128((const __m128i_u *)to);
+}
+
 #undef _mm512_gf2p8affine_epi64_epi8
 #undef _mm256_gf2p8affine_epi64_epi8
 #undef _mm512_ternarylogic_epi32
@@ -235,6 +244,7 @@ EMU __m128i emu_cvtepi32_epi8(__m512i v)
 #define _mm512_packs_epi32             emu_packs_epi32
 #define _mm512_cvtepi16_epi8           emu_cvtepi16_epi8
 #define _mm512_cvtepi32_epi8           emu_cvtepi32_epi8
+#define _mm512_cvtepi64_epi16          emu_cvtepi64_epi16
 #define _mm512_srli_epi64              emu_srli_epi64
 #define _mm512_set1_epi64              emu_set1_epi64
 #define _mm512_mask2_permutex2var_epi8 emu_mask2_permutex2var_epi8
