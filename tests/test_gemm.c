@@ -170,11 +170,11 @@ CHECK_TEST(kernels, panels_of_extreme_codes_have_the_bits_of_dots)
     check(compared > 0 || levels == 1, "no level has panels");
 }
 
-/* Panels of IQ types on grids are the same bytes at every level of x86-64, however points come. */
-CHECK_TEST(kernels, panels_of_grids_are_the_same_bytes)
+/* Panels of IQ types are the same bytes at every level of x86-64, however their points come. */
+CHECK_TEST(kernels, panels_of_iq_types_are_the_same_bytes)
 {
     static const nk_type_id ids[] = {NK_IQ1_S, NK_IQ1_M,   NK_IQ2_XXS, NK_IQ2_XS,
-                                     NK_IQ2_S, NK_IQ3_XXS, NK_IQ3_S};
+                                     NK_IQ2_S, NK_IQ3_XXS, NK_IQ3_S,   NK_IQ4_XS};
     static const int bytes[] = {0x00, 0xff, 0x0f, 0xf0, 0x7f, 0x80, 0x55, 0xaa};
     enum { BLOCKS = 3 };
     if (!(nk_cpu_detect() & NK_CPU_AVX2))

@@ -79,6 +79,48 @@ NK_INLINE iv word_levels(const iv raw[RAW_SIMPLE], int k)
 }
 SIMPLE_FEW(iq4_nl, raw_nibbles, word_levels, sizeof(nk_block_iq4_nl), 2, 0, 0, false)
 
+/* The eight scales of iq4_xs from a block's first words: of groups 0, 2, 4, 6 a byte each, of the
+ * others. */
+NK_INLINE void scales_iq4_xs_of_rows(const iv v[2], iv scale[2])
+{
+    const iv low4 = iv_set8(15), first = iv_set(0x00300030), then = iv_set(0x30003000);
+    iv top = iv_bytes(v[0], 0x03030202);
+    scale[0] = iv_or(iv_and(iv_left16(top, 4), first), iv_and(top, then));
+    scale[1] = iv_or(iv_and(iv_left16(top, 2), first), iv_and(iv_right16(top, 2), then));
+#pragma GCC unroll 2
+    for (int k = 0; k < 2; k++) {
+        iv low = iv_and(k ? iv_right16(v[1], 4) : v[1], low4);
+        scale[k] = iv_sub8(iv_or(scale[k], low), iv_set8(32));
+    }
+}
+
+/* Signed levels, not 128 higher, and scales twice, as dot_lattice_avx2.c has them. */
+static void unpack_iq4_xs(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)
+{
+    (void)n;
+    for (size_t r = 0; r < NK_PANEL_ROWS; r += FV_LEN) {
+        const char *w[FV_LEN];
+        NK_UNSET iv v[4], scale[2], raw[RAW_SIMPLE];
+        NK_UNSET fv d, other;
+        for (size_t i = 0; i < FV_LEN; i++)
+            w[i] = row[r + i];
+        words_of_rows(w, 0, false, v);
+        two_f16(v[0], &d, &other);
+        fv_store(&p->d[0][r], d);
+        scales_iq4_xs_of_rows(v, scale);
+#pragma GCC unroll 8
+        for (uint32_t g = 0; g < 8; g++) {
+            const uint32_t b = g / 2;
+            iv one = iv_bytes(scale[g % 2], NO | b << 8 | NO << 16 | b << 24);
+            iv_store(p->scale[g][r], iv_right16_signed(one, 8));
+            raw_nibbles(w, offsetof(nk_block_iq4_xs, qs) + 16 * (size_t)g, raw);
+#pragma GCC unroll 8
+            for (int k = 0; k < 8; k++)
+                iv_store(p->q[8 * g + (uint32_t)k][r], word_levels(raw, k));
+        }
+    }
+}
+
 /* X(enum suffix, symbol); the second with the shift that makes a code its centre */
 #define NK_WORD_PANELS(X)                                                                          \
     X(Q4_0, q4_0) X(Q4_1, q4_1) X(Q5_0, q5_0) X(Q5_1, q5_1) X(Q8_0, q8_0) X(IQ4_NL, iq4_nl)
@@ -104,6 +146,8 @@ NK_INLINE void set_panels(nk_ops *ops)
 #define NK_SET_WORDS_SUPER(ID, sym, centre) NK_SET_WORDS(ID, sym)
     NK_WORD_PANELS(NK_SET_WORDS)
     NK_WORD_PANELS_SUPER(NK_SET_WORDS_SUPER)
+    NK_SET_WORDS(IQ4_XS, iq4_xs)
+    ops->gemm[NK_IQ4_XS].slow_unpack = false;
 }
 
 #endif
