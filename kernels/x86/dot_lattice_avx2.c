@@ -28,9 +28,21 @@ enum {
     less16_flat_iq2 = 0,
     less16_flat_iq3_xxs = 0,
     less16_flat_iq3_s = 1,
+    /* scales of signed values are of 32 */
+    by32_iq2_xxs = 1,
+    by32_iq2_xs = 0,
+    by32_iq2_s = 0,
+    by32_iq3_xxs = 1,
+    by32_iq3_s = 0,
+    by32_iq1_s = 0,
+    by32_iq1_m = 0,
+    by32_flat_iq1 = 0,
+    by32_flat_iq2 = 0,
+    by32_flat_iq3_xxs = 1,
+    by32_flat_iq3_s = 0,
 };
 
-NK_INLINE void unpack_lattice(const lattice_type t, const bool less16,
+NK_INLINE void unpack_lattice(const lattice_type t, const bool less16, const bool by32,
                               const void *const row[NK_PANEL_ROWS], nk_panel *p)
 {
     const __m256i less = _mm256_set1_epi8(less16 ? 16 : 0);
@@ -45,7 +57,7 @@ NK_INLINE void unpack_lattice(const lattice_type t, const bool less16,
             min[r] = _mm256_slli_epi16(scale[r], 4);
             p->d[0][8 * half + r] = t.d(w[r]);
         }
-        scales_to_lanes(p, half, false, scale);
+        scales_to_lanes(p, half, by32, scale);
         if (less16)
             mins_to_lanes(p, half, false, min);
 #pragma GCC unroll 8
@@ -106,14 +118,15 @@ NK_FLAT_TYPES(NK_LATTICE_TYPE)
     static void unpack_##sym(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)          \
     {                                                                                              \
         (void)n;                                                                                   \
-        unpack_lattice(lattice_##sym, less16_##sym, row, p);                                       \
+        unpack_lattice(lattice_##sym, less16_##sym, by32_##sym, row, p);                           \
     }
 NK_LATTICE_TYPES(LATTICE_UNPACK)
 NK_FLAT_TYPES(LATTICE_UNPACK)
 
 #define SET(ID, sym, product, slow)                                                                \
     ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, gemm_##product, slow};
-#define LATTICE_PRODUCT(sym) (less16_##sym ? gemm_k_less16 : gemm_k_signed16)
+#define LATTICE_PRODUCT(sym)                                                                       \
+    (less16_##sym ? gemm_k_less16 : by32_##sym ? gemm_k_signed32 : gemm_k_signed16)
 #define LATTICE_SET(ID, sym, d_of, grid_of)                                                        \
     ops->gemm[NK_##ID] = (nk_gemm){unpack_##sym, LATTICE_PRODUCT(sym), true};
 #define FLAT_SET(ID, sym, d_of, grid_of)                                                           \

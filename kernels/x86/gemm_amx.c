@@ -413,14 +413,14 @@ void nk_x86_gemm_amx(nk_ops *ops)
         {NK_IQ4_XS, SUPER(signed32)},
         {NK_IQ1_S, SUPER(less)},
         {NK_IQ1_M, SUPER(less)},
-        {NK_IQ2_XXS, SUPER(signed16)},
+        {NK_IQ2_XXS, SUPER(signed32)},
         {NK_IQ2_XS, SUPER(signed16)},
         {NK_IQ2_S, SUPER(signed16)},
-        {NK_IQ3_XXS, SUPER(signed16)},
+        {NK_IQ3_XXS, SUPER(signed32)},
         {NK_IQ3_S, SUPER(less)},
         {NK_FLAT_IQ1, SUPER(less)},
         {NK_FLAT_IQ2, SUPER(signed16)},
-        {NK_FLAT_IQ3_XXS, SUPER(signed16)},
+        {NK_FLAT_IQ3_XXS, SUPER(signed32)},
         {NK_FLAT_IQ3_S, SUPER(less)},
     };
     for (size_t i = 0; i < countof(rows); i++)

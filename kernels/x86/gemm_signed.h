@@ -76,15 +76,15 @@ NK_PRODUCT(super, k_less16)
     X(IQ4_XS, k_signed32)                                                                          \
     X(IQ1_S, k_less16)                                                                             \
     X(IQ1_M, k_less16)                                                                             \
-    X(IQ2_XXS, k_signed16)                                                                         \
+    X(IQ2_XXS, k_signed32)                                                                         \
     X(IQ2_XS, k_signed16)                                                                          \
     X(IQ2_S, k_signed16)                                                                           \
-    X(IQ3_XXS, k_signed16)                                                                         \
+    X(IQ3_XXS, k_signed32)                                                                         \
     X(IQ3_S, k_less16)                                                                             \
     X(Q1_0, upto15_less8)                                                                          \
     X(FLAT_IQ1, k_less16)                                                                          \
     X(FLAT_IQ2, k_signed16)                                                                        \
-    X(FLAT_IQ3_XXS, k_signed16)                                                                    \
+    X(FLAT_IQ3_XXS, k_signed32)                                                                    \
     X(FLAT_IQ3_S, k_less16)
 
 #define SET_SIMPLE(ID, sym, product, less) ops->gemm[NK_##ID].run = gemm_##product;

@@ -72,6 +72,8 @@ NK_INLINE void put_scales(nk_panel *p, const __m512i scale[], const bool per_16,
             _mm512_store_si512(p->scale[g], v);
             if (less16 && g % 2 == 0)
                 v = _mm512_shuffle_epi8(scale[g / 4], _mm512_add_epi16(pair, at));
+        } else if (!less16) {
+            _mm512_store_si512(p->scale[g], v);
         } else {
             _mm512_store_si512(p->scale[2 * g], v);
             _mm512_store_si512(p->scale[2 * g + 1], v);
