@@ -28,6 +28,7 @@ void test_emulated_dot_avx512(nk_ops *ops);
 void test_emulated_dot_k_avx512(nk_ops *ops);
 void test_emulated_dot_grid_avx512(nk_ops *ops);
 void test_emulated_dot_levels_avx512(nk_ops *ops);
+void test_emulated_dot_simple_avx512vbmi(nk_ops *ops);
 void test_emulated_dot_iq1_avx512vbmi(nk_ops *ops);
 void test_emulated_dot_iq2_avx512vbmi(nk_ops *ops);
 void test_emulated_dot_iq3_avx512vbmi(nk_ops *ops);
@@ -83,6 +84,7 @@ static inline size_t test_emulated_levels(test_level *out)
         test_emulated_attn_avx512(&out[i].ops);
         if (i == 2) {
             test_emulated_gemm_ports_avx512(&out[i].ops);
+            test_emulated_dot_simple_avx512vbmi(&out[i].ops);
             test_emulated_dot_iq1_avx512vbmi(&out[i].ops);
             test_emulated_dot_iq2_avx512vbmi(&out[i].ops);
             test_emulated_dot_iq3_avx512vbmi(&out[i].ops);

@@ -44,6 +44,7 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_dot_levels_avx512(ops);
     nk_x86_dot_grid_avx512(ops);
     if (cpu_flags & NK_CPU_AVX512VBMI) {
+        nk_x86_dot_simple_avx512vbmi(ops);
         nk_x86_dot_iq3_avx512vbmi(ops);
         nk_x86_dot_iq2_avx512vbmi(ops);
         if (cpu_flags & NK_CPU_AMD)

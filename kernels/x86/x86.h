@@ -23,8 +23,9 @@ void nk_x86_few_avxvnni(nk_ops *ops);
 void nk_x86_dot_avx512(nk_ops *ops);
 void nk_x86_dot_k_avx512(nk_ops *ops);
 void nk_x86_dot_grid_avx512(nk_ops *ops);
-void nk_x86_dot_levels_avx512(nk_ops *ops);  /* nvfp4, q1_0 */
-void nk_x86_dot_iq3_avx512vbmi(nk_ops *ops); /* grids in registers */
+void nk_x86_dot_levels_avx512(nk_ops *ops); /* nvfp4, q1_0 */
+void nk_x86_dot_simple_avx512vbmi(nk_ops *ops);
+void nk_x86_dot_iq3_avx512vbmi(nk_ops *ops); /* grids in registers, panels of these types too */
 void nk_x86_dot_iq2_avx512vbmi(nk_ops *ops);
 void nk_x86_dot_iq1_avx512vbmi(nk_ops *ops); /* pays on AMD alone */
 void nk_x86_gemm_avx512(nk_ops *ops);

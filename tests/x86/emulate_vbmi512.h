@@ -230,6 +230,36 @@ EMU __m128i emu_cvtepi64_epi16(__m512i v)
     return _mm_loadu_si128((const __m128i_u *)to);
 }
 
+EMU __m512i emu_cvtepu8_epi32(__m128i v)
+{
+    emu_ints x = {.half = {_mm256_cvtepu8_epi32(v), _mm256_cvtepu8_epi32(_mm_srli_si128(v, 8))}};
+    return x.z;
+}
+
+EMU_INTS(sllv_epi32, _mm256_sllv_epi32)
+
+EMU uint16_t emu_cmple_epi32_mask(__m512i a, __m512i b)
+{
+    int32_t x[16], y[16];
+    unsigned mask = 0;
+    memcpy(x, &a, sizeof x);
+    memcpy(y, &b, sizeof y);
+    for (int i = 0; i < 16; i++)
+        mask |= (unsigned)(x[i] <= y[i]) << i;
+    return (uint16_t)mask;
+}
+
+/* Elements of b where the mask is set, of a elsewhere. */
+EMU __m512i emu_mask_blend_epi32(uint16_t mask, __m512i a, __m512i b)
+{
+    uint32_t x[16], y[16];
+    memcpy(x, &a, sizeof x);
+    memcpy(y, &b, sizeof y);
+    for (int i = 0; i < 16; i++)
+        x[i] = mask >> i & 1 ? y[i] : x[i];
+    return emu_loadu_si512(x);
+}
+
 #undef _mm512_gf2p8affine_epi64_epi8
 #undef _mm256_gf2p8affine_epi64_epi8
 #undef _mm512_ternarylogic_epi32
@@ -237,6 +267,7 @@ EMU __m128i emu_cvtepi64_epi16(__m512i v)
 #undef _mm512_srli_epi64
 #undef _mm512_setr_epi32
 #undef _mm512_cmpeq_epi8_mask
+#undef _mm512_cmple_epi32_mask
 #define _mm512_unpacklo_epi8           emu_unpacklo_epi8
 #define _mm512_unpackhi_epi8           emu_unpackhi_epi8
 #define _mm512_unpacklo_epi16          emu_unpacklo_epi16
@@ -245,6 +276,10 @@ EMU __m128i emu_cvtepi64_epi16(__m512i v)
 #define _mm512_cvtepi16_epi8           emu_cvtepi16_epi8
 #define _mm512_cvtepi32_epi8           emu_cvtepi32_epi8
 #define _mm512_cvtepi64_epi16          emu_cvtepi64_epi16
+#define _mm512_cvtepu8_epi32           emu_cvtepu8_epi32
+#define _mm512_sllv_epi32              emu_sllv_epi32
+#define _mm512_cmple_epi32_mask        emu_cmple_epi32_mask
+#define _mm512_mask_blend_epi32        emu_mask_blend_epi32
 #define _mm512_srli_epi64              emu_srli_epi64
 #define _mm512_set1_epi64              emu_set1_epi64
 #define _mm512_mask2_permutex2var_epi8 emu_mask2_permutex2var_epi8
