@@ -170,11 +170,12 @@ CHECK_TEST(kernels, panels_of_extreme_codes_have_the_bits_of_dots)
     check(compared > 0 || levels == 1, "no level has panels");
 }
 
-/* Panels of IQ types are the same bytes at every level of x86-64, however their points come. */
-CHECK_TEST(kernels, panels_of_iq_types_are_the_same_bytes)
+/* Panels of IQ types and floats of four bits are the same bytes at every level of x86-64, however
+ * their points come. */
+CHECK_TEST(kernels, panels_of_levels_are_the_same_bytes)
 {
-    static const nk_type_id ids[] = {NK_IQ1_S, NK_IQ1_M,   NK_IQ2_XXS, NK_IQ2_XS,
-                                     NK_IQ2_S, NK_IQ3_XXS, NK_IQ3_S,   NK_IQ4_XS};
+    static const nk_type_id ids[] = {NK_IQ1_S,   NK_IQ1_M, NK_IQ2_XXS, NK_IQ2_XS, NK_IQ2_S,
+                                     NK_IQ3_XXS, NK_IQ3_S, NK_IQ4_XS,  NK_MXFP4,  NK_NVFP4};
     static const int bytes[] = {0x00, 0xff, 0x0f, 0xf0, 0x7f, 0x80, 0x55, 0xaa};
     enum { BLOCKS = 3 };
     if (!(nk_cpu_detect() & NK_CPU_AVX2))
@@ -190,14 +191,14 @@ CHECK_TEST(kernels, panels_of_iq_types_are_the_same_bytes)
         const test_level *l = &lv[i % levels];
         if (!l->ops.gemm[t->id].unpack || l->ops.gemm[t->id].unpack == first.gemm[t->id].unpack)
             continue;
-        size_t row_size = BLOCKS * t->block_size, size = NK_PANEL_ROWS * row_size;
+        size_t chunk = NK_CHUNK / t->block_len * t->block_size, row_size = BLOCKS * chunk;
+        size_t size = NK_PANEL_ROWS * row_size;
         for (size_t round = 0; round < (l->emulated ? 16 : 200); round++) {
             unsigned char *w = test_guard(size, (int)(round % 2));
             const void *row[NK_PANEL_ROWS];
             fill_weights(&r, w, size, round < countof(bytes) ? bytes[round] : -1);
             for (size_t k = 0; k < NK_PANEL_ROWS; k++)
-                row[k] =
-                    w + (round + k) % NK_PANEL_ROWS * row_size + round % BLOCKS * t->block_size;
+                row[k] = w + (round + k) % NK_PANEL_ROWS * row_size + round % BLOCKS * chunk;
             memset(panel[0], 0x5a, sizeof(nk_panel));
             memset(panel[1], 0x5a, sizeof(nk_panel));
             first.gemm[t->id].unpack(row, NK_CHUNK, panel[0]);

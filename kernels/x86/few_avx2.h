@@ -25,6 +25,16 @@ NK_INLINE fv f16_of_rows(const char *const w[FV_LEN], size_t at)
     return f16_of_8(w, at);
 }
 
+NK_INLINE fv e8m0_of_rows(const char *const w[FV_LEN], size_t at)
+{
+    return e8m0_of_8(w, at);
+}
+
+NK_INLINE void scales_nvfp4_of_rows(const char *const w[FV_LEN], size_t at, fv d[4])
+{
+    scales_nvfp4_of_8(w, at, d);
+}
+
 /* The two f16 of each lane. */
 NK_INLINE void two_f16(iv v, fv *first, fv *second)
 {

@@ -43,6 +43,22 @@ NK_INLINE fv f16_of_rows(const char *const w[FV_LEN], size_t at)
     return _mm512_insertf32x8(v, f16_of_8(w + SIDE, at), 1);
 }
 
+NK_INLINE fv e8m0_of_rows(const char *const w[FV_LEN], size_t at)
+{
+    __m512 v = _mm512_castps256_ps512(e8m0_of_8(w, at));
+    return _mm512_insertf32x8(v, e8m0_of_8(w + SIDE, at), 1);
+}
+
+NK_INLINE void scales_nvfp4_of_rows(const char *const w[FV_LEN], size_t at, fv d[4])
+{
+    NK_UNSET __m256 half[2][4];
+    scales_nvfp4_of_8(w, at, half[0]);
+    scales_nvfp4_of_8(w + SIDE, at, half[1]);
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; g++)
+        d[g] = _mm512_insertf32x8(_mm512_castps256_ps512(half[0][g]), half[1][g], 1);
+}
+
 NK_INLINE void two_f16(iv v, fv *first, fv *second)
 {
     *first = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v));

@@ -6,8 +6,9 @@
 
 #if defined(NK_VECTORS) && defined(NK_LANES_VNNI)
 
-NK_INLINE void unpack_words_simple(const simple_few t, const void *const row[NK_PANEL_ROWS],
-                                   size_t n, nk_panel *p)
+/* power: scales are e8m0. */
+NK_INLINE void unpack_words_simple(const simple_few t, const bool power,
+                                   const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)
 {
     for (size_t r = 0; r < NK_PANEL_ROWS; r += FV_LEN) {
         const char *w[FV_LEN];
@@ -22,7 +23,7 @@ NK_INLINE void unpack_words_simple(const simple_few t, const void *const row[NK_
                 iv q = t.word(raw, k);
                 iv_store(p->q[8 * b + (size_t)k][r], t.run ? q : iv_flip(q));
             }
-            fv_store(&p->d[b][r], f16_of_rows(w, at));
+            fv_store(&p->d[b][r], power ? e8m0_of_rows(w, at) : f16_of_rows(w, at));
             if (t.has_m)
                 fv_store(&p->m[b][r], f16_of_rows(w, at + 2));
         }
@@ -79,6 +80,50 @@ NK_INLINE iv word_levels(const iv raw[RAW_SIMPLE], int k)
 }
 SIMPLE_FEW(iq4_nl, raw_nibbles, word_levels, sizeof(nk_block_iq4_nl), 2, 0, 0, false)
 
+/* Levels of e2m1, 16 higher. */
+NK_INLINE iv levels_fp4(iv codes)
+{
+    return iv_look_up(iv_sub8(iv_table(nk_levels_fp4), iv_set8(-16)), codes);
+}
+
+NK_INLINE iv word_fp4(const iv raw[RAW_SIMPLE], int k)
+{
+    return levels_fp4(word_nibbles(raw, k));
+}
+SIMPLE_FEW(mxfp4, raw_nibbles, word_fp4, sizeof(nk_block_mxfp4), offsetof(nk_block_mxfp4, qs), 4, 4,
+           false)
+
+static void unpack_mxfp4(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)
+{
+    unpack_words_simple(few_of_mxfp4, true, row, n, p);
+}
+
+/* Two words are a group of 16, its first eight weights low nibbles. */
+static void unpack_nvfp4(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)
+{
+    for (size_t r = 0; r < NK_PANEL_ROWS; r += FV_LEN) {
+        const char *w[FV_LEN];
+        for (size_t i = 0; i < FV_LEN; i++)
+            w[i] = row[r + i];
+        for (size_t b = 0; b < n / NK_NVFP4_LEN; b++) {
+            const size_t at = b * sizeof(nk_block_nvfp4);
+            NK_UNSET iv raw[8];
+            NK_UNSET fv d[4];
+            scales_nvfp4_of_rows(w, at, d);
+            words_of_32(w, at + offsetof(nk_block_nvfp4, qs), raw);
+#pragma GCC unroll 4
+            for (size_t g = 0; g < 4; g++) {
+                fv_store(g % 2 ? &p->m[2 * b + g / 2][r] : &p->d[2 * b + g / 2][r], d[g]);
+#pragma GCC unroll 4
+                for (size_t k = 0; k < 4; k++) {
+                    iv codes = bits(raw[2 * g + k % 2], (int)(k / 2 * 4), 4, 0);
+                    iv_store(p->q[16 * b + 4 * g + k][r], levels_fp4(codes));
+                }
+            }
+        }
+    }
+}
+
 /* The eight scales of iq4_xs from a block's first words: of groups 0, 2, 4, 6 a byte each, of the
  * others. */
 NK_INLINE void scales_iq4_xs_of_rows(const iv v[2], iv scale[2])
@@ -129,7 +174,7 @@ static void unpack_iq4_xs(const void *const row[NK_PANEL_ROWS], size_t n, nk_pan
 #define NK_UNPACK_WORDS(ID, sym)                                                                   \
     static void unpack_##sym(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)          \
     {                                                                                              \
-        unpack_words_simple(few_of_##sym, row, n, p);                                              \
+        unpack_words_simple(few_of_##sym, false, row, n, p);                                       \
     }
 #define NK_UNPACK_WORDS_SUPER(ID, sym, centre)                                                     \
     static void unpack_##sym(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)          \
@@ -146,6 +191,8 @@ NK_INLINE void set_panels(nk_ops *ops)
 #define NK_SET_WORDS_SUPER(ID, sym, centre) NK_SET_WORDS(ID, sym)
     NK_WORD_PANELS(NK_SET_WORDS)
     NK_WORD_PANELS_SUPER(NK_SET_WORDS_SUPER)
+    NK_SET_WORDS(MXFP4, mxfp4)
+    NK_SET_WORDS(NVFP4, nvfp4)
     NK_SET_WORDS(IQ4_XS, iq4_xs)
     ops->gemm[NK_IQ4_XS].slow_unpack = false;
 }

@@ -15,20 +15,6 @@
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
-/* mxfp4's, as e8m0_of_blocks has them. */
-NK_INLINE __m256 e8m0_of_8(const char *const w[SIDE], size_t at)
-{
-    uint64_t all = 0;
-#pragma GCC unroll 8
-    for (int r = 0; r < SIDE; r++)
-        all |= (uint64_t)(unsigned char)w[r][at] << (8 * r);
-    __m256i e = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)all));
-    __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
-    __m256i tiny = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
-    __m256i is_tiny = _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e);
-    return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, tiny, is_tiny));
-}
-
 /* A block of 32 against eight rows. Unsigned codes need neither |w| nor its sign: what they are too
  * large by is taken off the sums, from x alone. VNNI, which has no signed by signed, takes all
  * codes as unsigned ones. */
