@@ -4,7 +4,7 @@
 #define NK_INLINE static __attribute__((noinline, unused))
 #include <stdbool.h>
 
-#include "tests/x86/emulate_words512.h"
+#include "tests/x86/emulate_vbmi512.h"
 
 #define nk_x86_dot_levels_avx512 test_emulated_dot_levels_avx512
 #define __AVX512BW__             1

@@ -152,6 +152,17 @@ EMU uint64_t emu_cmpeq_epi8_mask(__m512i a, __m512i b)
     return mask;
 }
 
+/* VPERMD: element i is v's at[i] modulo 16. */
+EMU __m512i emu_permutexvar_epi32(__m512i at, __m512i v)
+{
+    uint32_t index[16], from[16], to[16];
+    memcpy(index, &at, sizeof index);
+    memcpy(from, &v, sizeof from);
+    for (int i = 0; i < 16; i++)
+        to[i] = from[index[i] % 16];
+    return emu_loadu_si512(to);
+}
+
 /* VPERMI2D: of a's elements, then b's. */
 EMU __m512i emu_permutex2var_epi32(__m512i a, __m512i at, __m512i b)
 {
@@ -293,6 +304,7 @@ EMU __m512i emu_mask_blend_epi32(uint16_t mask, __m512i a, __m512i b)
 #define _mm512_mask_blend_epi8         emu_mask_blend_epi8
 #define _mm512_movepi8_mask            emu_movepi8_mask
 #define _mm512_cmpeq_epi8_mask         emu_cmpeq_epi8_mask
+#define _mm512_permutexvar_epi32       emu_permutexvar_epi32
 #define _mm512_permutex2var_epi32      emu_permutex2var_epi32
 #define _mm512_shuffle_epi32           emu_shuffle_epi32
 #define _mm512_setr_epi32              emu_setr_epi32
