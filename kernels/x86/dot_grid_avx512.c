@@ -44,12 +44,6 @@ NK_INLINE __m512i heads_of_8(const char *const w[SIDE], size_t at)
     return four_quarters(v[0], v[1], v[2], v[3]);
 }
 
-/* Bits of a and the others of b. */
-NK_INLINE __m512i bits_of(const int bits, __m512i a, __m512i b)
-{
-    return _mm512_ternarylogic_epi32(_mm512_set1_epi32(bits), a, b, 0xca);
-}
-
 /* Their scales, a byte a group. */
 NK_INLINE __m512i scales_of_8(__m512i heads)
 {
@@ -58,12 +52,14 @@ NK_INLINE __m512i scales_of_8(__m512i heads)
     const __m512i of_top =
         _mm512_broadcast_i32x4(_mm_setr_epi32(0x02020202, 0x03030303, 0x0a0a0a0a, 0x0b0b0b0b));
     __m512i low = _mm512_shuffle_epi8(heads, of_low), top = _mm512_shuffle_epi8(heads, of_top);
-    low = bits_of(0x0f000f00, _mm512_srli_epi16(low, 4), low);
+    low = bits_from(_mm512_set1_epi32(0x0f000f00), _mm512_srli_epi16(low, 4), low);
     /* two bits of each byte to bits 4 and 5 */
-    __m512i pair = bits_of(0xff00, _mm512_slli_epi32(top, 2), _mm512_slli_epi32(top, 4));
-    top = bits_of((int)0xff000000, _mm512_srli_epi32(top, 2), top);
-    top = bits_of(0xffff, pair, top);
-    __m512i v = _mm512_and_si512(bits_of(0x0f0f0f0f, low, top), _mm512_set1_epi8(63));
+    __m512i pair =
+        bits_from(_mm512_set1_epi32(0xff00), _mm512_slli_epi32(top, 2), _mm512_slli_epi32(top, 4));
+    top = bits_from(_mm512_set1_epi32((int)0xff000000), _mm512_srli_epi32(top, 2), top);
+    top = bits_from(_mm512_set1_epi32(0xffff), pair, top);
+    __m512i v =
+        _mm512_and_si512(bits_from(_mm512_set1_epi32(0x0f0f0f0f), low, top), _mm512_set1_epi8(63));
     return _mm512_sub_epi8(v, _mm512_set1_epi8(32));
 }
 

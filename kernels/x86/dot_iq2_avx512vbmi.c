@@ -177,7 +177,7 @@ NK_INLINE void read_iq2_s(const char *row, const char *other, two_rows *p)
                                       _mm_loadl_epi64((const __m128i_u *)b->qh));
     __m512i top = _mm512_multishift_epi64_epi8(to_bit1, _mm512_cvtepu16_epi64(high));
     p->p.part =
-        bits_of(_mm512_set1_epi8(6), top, _mm512_gf2p8affine_epi64_epi8(p->p.index, bit7, 0));
+        bits_from(_mm512_set1_epi8(6), top, _mm512_gf2p8affine_epi64_epi8(p->p.index, bit7, 0));
     signs_to(two_halves(load32(a->signs), load32(b->signs)), 0x0000010204080000, 0x0000102040800000,
              p);
     scales_of_16(a->scales, b->scales, nibbles_at(), 0x1e, p);
@@ -188,7 +188,7 @@ NK_INLINE void parts_of_iq1(__m512i top, two_rows *p)
 {
     const __m512i bit7 = _mm512_set1_epi64((long long)0x8000000000000000u);
     p->p.part =
-        bits_of(_mm512_set1_epi8(14), top, _mm512_gf2p8affine_epi64_epi8(p->p.index, bit7, 0));
+        bits_from(_mm512_set1_epi8(14), top, _mm512_gf2p8affine_epi64_epi8(p->p.index, bit7, 0));
 }
 
 NK_INLINE void read_iq1_s(const char *row, const char *other, two_rows *p)
@@ -276,7 +276,7 @@ NK_INLINE void look_up_all(const side_type t, const points p[PAIRS], __m512i cod
 NK_INLINE __m512i weights_of_64(const __m512i weight[4], __m512i code, __m512i sign, const int j)
 {
     __m512i i = j ? _mm512_srli_epi16(code, 2 * j) : code;
-    return _mm512_permutexvar_epi8(bits_of(_mm512_set1_epi8(3), i, sign), weight[j]);
+    return _mm512_permutexvar_epi8(bits_from(_mm512_set1_epi8(3), i, sign), weight[j]);
 }
 
 /* What they add to sum. */

@@ -89,7 +89,7 @@ NK_INLINE void weights_of_64(const in_registers *r, __m512i index, __mmask64 bit
 #pragma GCC unroll 2
     for (int k = 0; k < 2; k++) {
         __m512i code = looked_up(r->code[k], index, bit7, bit8, parts_of);
-        code = bits_of(bits34, _mm512_multishift_epi64_epi8(to_sign[k], signs), code);
+        code = bits_from(bits34, _mm512_multishift_epi64_epi8(to_sign[k], signs), code);
         w[2 * k] = _mm512_permutexvar_epi8(code, load64(r->weight));
         code = _mm512_srli_epi16(code, 4);
         w[2 * k + 1] = _mm512_permutexvar_epi8(code, load64(r->weight + LEVELS));

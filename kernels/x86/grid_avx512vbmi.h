@@ -79,12 +79,6 @@ NK_INLINE __m512i looked_up(const __m512i table[], __m512i i, __mmask64 bit7, __
                       : _mm512_mask_blend_epi8(bit8, low, _mm512_mask_blend_epi8(bit7, v[2], v[3]));
 }
 
-/* Bits of a and the others of b. */
-NK_INLINE __m512i bits_of(__m512i bits, __m512i a, __m512i b)
-{
-    return _mm512_ternarylogic_epi32(bits, a, b, 0xca);
-}
-
 /* Seven signs a byte -> an even number of eight, for vgf2p8affineqb: output bit i is the parity of
  * the input's bits in byte 7 - i. */
 static const long long even_of_low = 0x010204081020407f;

@@ -22,6 +22,13 @@ NK_INLINE __m512i four_quarters(__m128i a, __m128i b, __m128i c, __m128i d)
     return two_halves(_mm256_setr_m128i(a, b), _mm256_setr_m128i(c, d));
 }
 
+/* Bits of a and the others of b. The instruction writes over its first operand: mostly that is the
+ * last use of a. */
+NK_INLINE __m512i bits_from(__m512i bits, __m512i a, __m512i b)
+{
+    return _mm512_ternarylogic_epi32(a, bits, b, 0xe2);
+}
+
 /* As neighbours of avx2.h. */
 NK_INLINE __m512i neighbours_512(__m512i a, __m512i b)
 {

@@ -110,21 +110,6 @@ EMU __m256i emu_gf2p8affine_epi64_epi8_256(__m256i v, __m256i m, int add)
     return v;
 }
 
-/* VPTERNLOGD: bits of a, b and c, a's the upper one, tell which bit of `table` is the result. */
-EMU __m512i emu_ternarylogic_epi32(__m512i a, __m512i b, __m512i c, int table)
-{
-    emu_bytes x = emu_bytes_of(a), y = emu_bytes_of(b), z = emu_bytes_of(c), to;
-    for (int i = 0; i < 64; i++) {
-        int byte = 0;
-        for (int k = 0; k < 8; k++) {
-            int row = (x.at[i] >> k & 1) << 2 | (y.at[i] >> k & 1) << 1 | (z.at[i] >> k & 1);
-            byte |= (table >> row & 1) << k;
-        }
-        to.at[i] = (uint8_t)byte;
-    }
-    return emu_loadu_si512(&to);
-}
-
 /* Bytes of b where the mask is set, of a elsewhere. */
 EMU __m512i emu_mask_blend_epi8(uint64_t mask, __m512i a, __m512i b)
 {
@@ -273,7 +258,6 @@ EMU __m512i emu_mask_blend_epi32(uint16_t mask, __m512i a, __m512i b)
 
 #undef _mm512_gf2p8affine_epi64_epi8
 #undef _mm256_gf2p8affine_epi64_epi8
-#undef _mm512_ternarylogic_epi32
 #undef _mm512_shuffle_epi32
 #undef _mm512_srli_epi64
 #undef _mm512_setr_epi32
@@ -300,7 +284,6 @@ EMU __m512i emu_mask_blend_epi32(uint16_t mask, __m512i a, __m512i b)
 #define _mm256_multishift_epi64_epi8   emu_multishift_epi64_epi8_256
 #define _mm512_gf2p8affine_epi64_epi8  emu_gf2p8affine_epi64_epi8
 #define _mm256_gf2p8affine_epi64_epi8  emu_gf2p8affine_epi64_epi8_256
-#define _mm512_ternarylogic_epi32      emu_ternarylogic_epi32
 #define _mm512_mask_blend_epi8         emu_mask_blend_epi8
 #define _mm512_movepi8_mask            emu_movepi8_mask
 #define _mm512_cmpeq_epi8_mask         emu_cmpeq_epi8_mask

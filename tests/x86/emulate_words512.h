@@ -190,12 +190,29 @@ EMU uint64_t emu_cvtu64_mask64(uint64_t mask)
     return mask;
 }
 
+/* VPTERNLOGD: bits of a, b and c, a's the upper one, tell which bit of `table` is the result. */
+EMU __m512i emu_ternarylogic_epi32(__m512i a, __m512i b, __m512i c, int table)
+{
+    emu_words x = emu_words_of(a), y = emu_words_of(b), z = emu_words_of(c), to;
+    for (int i = 0; i < 32; i++) {
+        int word = 0;
+        for (int k = 0; k < 16; k++) {
+            int row = (x.at[i] >> k & 1) << 2 | (y.at[i] >> k & 1) << 1 | (z.at[i] >> k & 1);
+            word |= (table >> row & 1) << k;
+        }
+        to.at[i] = (uint16_t)word;
+    }
+    return emu_vector_of(to);
+}
+
+#undef _mm512_ternarylogic_epi32
 #undef _mm512_shuffle_ps
 #undef _mm512_shuffle_i64x2
 #undef _mm512_shuffle_f32x4
 #undef _mm512_setr_epi64
 #undef _mm512_extracti64x4_epi64
 #define _mm512_maddubs_epi16          emu_maddubs_epi16
+#define _mm512_ternarylogic_epi32     emu_ternarylogic_epi32
 #define _mm512_mask_permutexvar_epi16 emu_mask_permutexvar_epi16
 #define _mm512_permutexvar_epi16      emu_permutexvar_epi16
 #define _mm512_permutex2var_epi16     emu_permutex2var_epi16
