@@ -456,7 +456,7 @@ CHECK_TEST(chat, cancel_comes_within_a_token)
         check(ask(l, &h, msg, 1, 0, NULL, &st) == NB_CANCELED, "after %d", after);
         check(st.stop == NB_STOP_CANCEL && st.n_answer == (uint32_t)after, "after %d: %u", after,
               st.n_answer);
-        check(atomic_load(&h.polls) <= 1 + after * 13 + 13, "after %d: %d polls", after,
+        check(atomic_load(&h.polls) <= 1 + after * 19 + 19, "after %d: %d polls", after,
               atomic_load(&h.polls));
         nb_str_free(&h.text);
     }

@@ -492,18 +492,18 @@ CHECK_TEST(forward, a_cancelled_prompt_leaves_a_usable_session)
     some_ids(ids, 60, r.model->hp.n_vocab, 12);
     nb_session *fresh = session(&r, 64, 16, false);
     feed(fresh, ids, 60);
-    /* four chunks of two layers: three polls each, a fourth where logits are wanted */
-    for (int polls = 0; polls < 15; polls++) {
+    /* four chunks of two layers: four polls each, two more where logits are wanted */
+    for (int polls = 0; polls < 20; polls++) {
         nb_session *s = session(&r, 64, 16, false);
         counter c = {polls};
         nb_hooks hooks = {.canceled = count_down, .ud = &c};
         nb_err err;
         nb_status status = nb_session_feed(s, ids, 60, NULL, &hooks, &err);
-        check(status == (polls < 13 ? NB_CANCELED : NB_OK), "%d polls: %d", polls, status);
+        check(status == (polls < 18 ? NB_CANCELED : NB_OK), "%d polls: %d", polls, status);
         size_t n;
         nb_session_tokens(s, &n);
-        size_t chunks = polls < 12 ? (size_t)polls / 3 : 3;
-        check(n == (polls < 13 ? chunks * 16 : 60), "%d polls: %zu tokens kept", polls, n);
+        size_t chunks = polls < 12 ? (size_t)polls / 4 : 3;
+        check(n == (polls < 18 ? chunks * 16 : 60), "%d polls: %zu tokens kept", polls, n);
         feed(s, ids, 60);
         check(same_bits(&r, nb_session_logits(s), nb_session_logits(fresh)), "%d polls", polls);
         nb_session_close(&s);

@@ -48,14 +48,14 @@ static void sub_norm(void *arg, size_t begin, size_t end, int thread)
         nb_norm_row(s, s->gate + j * n, s->gate + j * n, p->l->w[NB_FFN_SUB_NORM].data, NULL, n);
 }
 
-void nb_ffn_block(nb_step *p)
+void nb_ffn_up(nb_step *p)
 {
     nb_session *s = p->s;
     const nb_layer *l = p->l;
     size_t n_ff = s->model->hp.n_ff, m = p->m - p->first; /* kept columns move to the front */
-    float *norm = s->norm + p->first * s->model->hp.n_embd;
+    const float *norm = s->norm + p->first * s->model->hp.n_embd;
     float *const y[] = {s->up, s->gate};
-    const nk_matrix *const w[] = {&l->w[NB_FFN_UP], &l->w[NB_FFN_GATE]}, *down = &l->w[NB_FFN_DOWN];
+    const nk_matrix *const w[] = {&l->w[NB_FFN_UP], &l->w[NB_FFN_GATE]};
     const size_t stride[] = {n_ff, n_ff};
     nk_matmul_many(s->ops, s->pool, y, stride, w, w[1]->data ? 2 : 1, norm, m, s->matmul);
     nb_adapt(s, p->layer, NB_FFN_UP, s->up, n_ff, norm, m);
@@ -63,6 +63,14 @@ void nb_ffn_block(nb_step *p)
     nb_step_run(s, m * ((n_ff + SLICE - 1) / SLICE), 4 * m * n_ff, gated, p);
     if (l->w[NB_FFN_SUB_NORM].data)
         nb_step_run(s, m, m * n_ff, sub_norm, p);
+}
+
+void nb_ffn_down(nb_step *p)
+{
+    nb_session *s = p->s;
+    const nk_matrix *down = &p->l->w[NB_FFN_DOWN];
+    size_t m = p->m - p->first;
+    float *norm = s->norm + p->first * s->model->hp.n_embd;
     nk_matmul(s->ops, s->pool, norm, down->rows, down, s->gate, m, s->matmul);
     nb_adapt(s, p->layer, NB_FFN_DOWN, norm, down->rows, s->gate, m);
 }

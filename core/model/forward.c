@@ -119,8 +119,9 @@ static void owe(nb_owed *o, float *y, const nb_layer *l, nb_slot bias, nb_slot p
     *o = (nb_owed){.y = y, .bias = l->w[bias].data, .post_norm = l->w[post].data};
 }
 
-/* The second half of a layer, attention done: what both blocks gave is owed then. */
-static void finish_layer(nb_step *p, bool parallel)
+/* The second half of a layer, attention done: what both blocks gave is owed then. False where it
+ * was canceled on the way. */
+static bool finish_layer(nb_step *p, bool parallel, const nb_hooks *hooks)
 {
     nb_session *s = p->s;
     const nb_layer *l = p->l;
@@ -138,9 +139,13 @@ static void finish_layer(nb_step *p, bool parallel)
         nb_experts_block(p);
         owe(&p->owed[0], s->out, l, NB_FFN_DOWN_BIAS, NB_FFN_POST_NORM);
     } else {
-        nb_ffn_block(p);
+        nb_ffn_up(p);
+        if (nb_canceled(hooks))
+            return false;
+        nb_ffn_down(p);
         owe(&p->owed[0], s->norm, l, NB_FFN_DOWN_BIAS, NB_FFN_POST_NORM);
     }
+    return true;
 }
 
 nb_status nb_forward(nb_session *s, const int32_t *ids, size_t m, size_t want,
@@ -168,9 +173,9 @@ nb_status nb_forward(nb_session *s, const int32_t *ids, size_t m, size_t want,
         nb_attention_block(&p);
         if (p.first == m)
             return check_weights(s, err);
-        if (nb_canceled(hooks))
+        if (nb_canceled(hooks) || !finish_layer(&p, parallel, hooks))
             return nb_fail(err, NB_CANCELED, "cancelled");
-        finish_layer(&p, parallel);
+        nb_report(hooks, &(nb_progress){.what = "layer", .done = i + 1, .total = hp->n_layer});
     }
     norm_step(&p, NULL, NB_OUTPUT_NORM, NB_OUTPUT_NORM_BIAS);
     return check_weights(s, err);

@@ -125,8 +125,8 @@ typedef struct nb_step {
 
 /* Evaluates m <= n_batch tokens in the places s->column[0..m): their K and V go into the cache, the
  * last hidden states of columns want..m stay in x; of the others the last layer computes no more
- * than K and V. NB_CANCELED within one matmul of the wish, NB_FORMAT when the file was changed
- * under us; what the sequences hold is the caller's to say. */
+ * than K and V. Reports layers. NB_CANCELED within one matmul of the wish, NB_FORMAT when the file
+ * was changed under us; what the sequences hold is the caller's to say. */
 nb_status nb_forward(nb_session *s, const int32_t *ids, size_t m, size_t want,
                      const nb_hooks *hooks, nb_err *err);
 /* Logits of columns first..first+count of the last pass, first >= its want, count <= NB_HEAD_ROWS,
@@ -136,7 +136,8 @@ nb_status nb_forward_head(nb_session *s, size_t first, size_t count, nb_err *err
 /* Blocks of a layer, private to forward.c. From s->norm; attention's output goes to s->out, the
  * dense ffn's to s->norm, the experts' to s->out: columns first..m. */
 void nb_attention_block(nb_step *p);
-void nb_ffn_block(nb_step *p);
+void nb_ffn_up(nb_step *p); /* what nb_ffn_down takes then */
+void nb_ffn_down(nb_step *p);
 void nb_experts_block(nb_step *p);
 /* What a session does beside y [m, rows] = W x, x [m, columns]: tells its tap, and adds what its
  * adapters have for this slot. nb_tap_rows: the tap alone. */

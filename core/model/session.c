@@ -12,7 +12,9 @@
 enum {
     ALIGN = 64,
     DEFAULT_CTX = 4096,
-    DEFAULT_BATCH = 128,
+    LEAST_BATCH = 128, /* tokens of a pass where the caller names none, and */
+    MOST_BATCH = 512,
+    BATCH_STEP = 64,
     MAX_BATCH = 4096,
     TOUCH_LEAST = 32, /* tokens whose cache is made present together, */
     TOUCH_MOST = 1024,
@@ -44,11 +46,26 @@ static uint64_t most(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+/* A pass reads all weights that caches do not keep, so the more tokens the better, as long as each
+ * layer's products, after parts of which a cancel is looked for, stay a fraction of a second where
+ * CPUs are slow. */
+static uint32_t usual_batch(const nb_hparams *hp)
+{
+    const double kept = 1 << 20, products = 24e9;
+    bool experts = hp->features & NB_ARCH_EXPERTS;
+    double q = (double)hp->n_head * hp->head_dim, kv = (double)hp->n_head_kv * hp->head_dim;
+    double ff = experts ? (double)hp->n_expert_used * hp->n_expert_ff + hp->n_shared_ff : hp->n_ff;
+    double layer = hp->n_embd * (2 * q + 2 * kv + 3 * ff), tokens = products / (layer + 1);
+    if (layer < kept || tokens < LEAST_BATCH)
+        return LEAST_BATCH;
+    return tokens < MOST_BATCH ? (uint32_t)tokens / BATCH_STEP * BATCH_STEP : MOST_BATCH;
+}
+
 static plan plan_of(const nb_hparams *hp, const nb_session_options *opt)
 {
     static const nb_session_options none = {0};
     const nb_session_options *o = opt ? opt : &none;
-    plan p = {.n_ctx = o->n_ctx, .n_batch = o->n_batch ? o->n_batch : DEFAULT_BATCH};
+    plan p = {.n_ctx = o->n_ctx, .n_batch = o->n_batch ? o->n_batch : usual_batch(hp)};
     if (p.n_ctx == 0)
         p.n_ctx = hp->n_ctx_train < DEFAULT_CTX ? hp->n_ctx_train : DEFAULT_CTX;
     p.n_batch = p.n_batch > MAX_BATCH ? MAX_BATCH : p.n_batch;
@@ -282,6 +299,24 @@ static void touch_cache(nb_session *s, nb_seq *q, size_t n)
     nk_parallel(s->pool, 2 * (size_t)s->model->hp.n_layer, 1, touch_rows, &r);
 }
 
+/* How far a prompt is, told of the layers of one of its passes. */
+typedef struct passing {
+    const nb_hooks *prompt;
+    uint64_t before, take, total; /* tokens */
+} passing;
+
+static void layer_done(void *ud, const nb_progress *p)
+{
+    const passing *b = ud;
+    uint64_t done = b->before + b->take * p->done / p->total;
+    nb_report(b->prompt, &(nb_progress){.what = "prompt", .done = done, .total = b->total});
+}
+
+static bool prompt_canceled(void *ud)
+{
+    return nb_canceled(((const passing *)ud)->prompt);
+}
+
 /* Evaluates the next chunk of ids[0..n) in the current sequence and moves its end; *m = its length.
  * Hidden states are wanted of positions >= from. */
 static nb_status advance(nb_session *s, const int32_t *ids, size_t n, size_t from, size_t *m,
@@ -293,7 +328,9 @@ static nb_status advance(nb_session *s, const int32_t *ids, size_t n, size_t fro
     touch_cache(s, q, n);
     for (size_t j = 0; j < take; j++)
         s->column[j] = (nb_column){.seq = s->now, .pos = (uint32_t)(q->n + j)};
-    NB_TRY(nb_forward(s, ids + q->n, take, want < take ? want : take, hooks, err));
+    passing by = {.prompt = hooks, .before = q->n, .take = take, .total = n};
+    const nb_hooks layers = {.progress = layer_done, .canceled = prompt_canceled, .ud = &by};
+    NB_TRY(nb_forward(s, ids + q->n, take, want < take ? want : take, &layers, err));
     memmove(q->ids + q->n, ids + q->n, take * sizeof *ids);
     q->n += take;
     nb_report(hooks, &(nb_progress){.what = "prompt", .done = q->n, .total = n});
@@ -334,7 +371,8 @@ nb_status nb_session_next(nb_session *s, nb_sampler *smp, nb_choice *choice, con
     if (q->n == s->n_ctx)
         return nb_fail(err, NB_REFUSED, "context full: %u tokens", s->n_ctx);
     s->column[0] = (nb_column){.seq = s->now, .pos = (uint32_t)q->n};
-    NB_TRY(nb_forward(s, &c.id, 1, 0, hooks, err));
+    const nb_hooks quiet = nb_quiet(hooks);
+    NB_TRY(nb_forward(s, &c.id, 1, 0, &quiet, err));
     q->ids[q->n++] = c.id;
     return keep_logits(s, q, 0, err);
 }
@@ -383,13 +421,14 @@ nb_status nb_session_append_each(nb_session *s, const uint32_t *seq, size_t n, c
     assert(n <= s->n_seq);
     NB_TRY(check_ids(s, ids, n, err));
     NB_TRY(check_each(s, seq, n, err));
+    const nb_hooks quiet = nb_quiet(hooks);
     for (size_t i = 0; i < n; i++)
         s->seq[seq[i]].has_logits = false;
     for (size_t at = 0, m; at < n; at += m) { /* as many as a pass takes */
         m = n - at < s->n_batch ? n - at : s->n_batch;
         for (size_t j = 0; j < m; j++)
             s->column[j] = (nb_column){.seq = seq[at + j], .pos = (uint32_t)s->seq[seq[at + j]].n};
-        NB_TRY(nb_forward(s, ids + at, m, 0, hooks, err));
+        NB_TRY(nb_forward(s, ids + at, m, 0, &quiet, err));
         for (size_t j = 0; j < m; j++) {
             nb_seq *q = &s->seq[seq[at + j]];
             q->ids[q->n++] = ids[at + j];
@@ -425,7 +464,8 @@ nb_status nb_session_try(nb_session *s, const int32_t *ids, size_t n, const nb_h
     q->has_logits = false;
     for (size_t j = 0; j < n; j++)
         s->column[j] = (nb_column){.seq = s->now, .pos = (uint32_t)(q->n + j)};
-    NB_TRY(nb_forward(s, ids, n, 0, hooks, err));
+    const nb_hooks quiet = nb_quiet(hooks);
+    NB_TRY(nb_forward(s, ids, n, 0, &quiet, err));
     NB_TRY(nb_forward_head(s, 0, n, err));
     memmove(q->ids + q->n, ids, n * sizeof *ids);
     s->tried_at = q->n;

@@ -25,7 +25,7 @@ typedef struct nb_session_options {
     /* Types of cached keys and values; NULL: by kv_f32. nb_session_kv_type names those there are.
      */
     const nk_type *k_type, *v_type;
-    uint32_t n_batch; /* prefill chunk, 0 = 128; cancel is polled per chunk */
+    uint32_t n_batch; /* tokens of a pass, 0 = 128 to 512 by the size of a layer */
     uint32_t n_seq;   /* sequences, each of n_ctx tokens; 0 = 1, at most NB_MAX_SEQ */
 } nb_session_options;
 
