@@ -2,8 +2,8 @@
 
 /* One work list of row tiles over all matrices. A tile's weights stay in cache while every column
  * passes over them: a few columns at once or as panels (gemm.h) where the type has these, else row
- * by row; products of pairs (pairs.h) always as panels. Either way each element is summed in one
- * order over the whole row, so neither tiles nor threads nor m can change its bits. */
+ * by row; products of pairs (pairs.h) a few at once or as panels. Either way each element is summed
+ * in one order over the whole row, so neither tiles nor threads nor m can change its bits. */
 
 enum {
     ALIGN = 64,
@@ -21,6 +21,7 @@ enum {
                     panel costs as much as one to two columns, ... */
     BY_ROWS_SLOW = 3,                  /* ... where it is slow as three to four */
     ENC_BYTES = sizeof(nk_block_q8_k), /* of a chunk of one column */
+    MOST_PARTS = 2,                    /* pairs.h */
 };
 
 typedef struct mm {
@@ -39,10 +40,10 @@ typedef struct mm {
      * size, see packing */
     const unsigned char *packed[NK_TYPE_SLOTS];
     bool wide[NK_TYPE_SLOTS]; /* packed in groups of NK_WIDE */
-    bool pairs;               /* a matrix goes by pairs: they have the place of packed floats */
     unsigned char *out;       /* what encode_columns and pack_groups fill, of type with */
     nk_type_id with;
-    void (*pack_pairs)(void *group, size_t width, size_t c, const float *x, size_t n);
+    const nk_pairs *pairs; /* of a matrix that goes by them: they have the place of packed
+                              floats; NULL: none does */
 } mm;
 
 /* The activations that w is multiplied with: parts of bf16 go by that type's name, since none has
@@ -67,18 +68,19 @@ static size_t div_up(size_t v, size_t by)
     return (v + by - 1) / by;
 }
 
-/* How the columns of one activation type are packed for panels, and for a few at once. */
+/* How the columns of one activation type are packed for panels, and for a few at once. parts: of
+ * pairs, 0 for other types. */
 typedef struct packing {
     size_t group;  /* columns */
     size_t size;   /* bytes of a group's chunk */
     size_t groups; /* of m columns */
 } packing;
 
-static packing packing_of(nk_type_id with, bool wide, size_t m)
+static packing packing_of(nk_type_id with, bool wide, int parts, size_t m)
 {
     if (with == NK_BF16) {
         size_t width = m < NK_WIDE ? m : NK_WIDE;
-        return (packing){width, nk_pairs_size(width), div_up(m, width)};
+        return (packing){width, nk_pairs_size(width, parts), div_up(m, width)};
     }
     if (with == NK_F32)
         return (packing){NK_GROUP_F, sizeof(nk_columns_f), div_up(m, NK_GROUP_F)};
@@ -87,9 +89,13 @@ static packing packing_of(nk_type_id with, bool wide, size_t m)
     return (packing){NK_GROUP, sizeof(nk_columns), div_up(m, NK_GROUP)};
 }
 
-static size_t packed_size(nk_type_id with, bool wide, size_t cols, size_t m)
+static packing packing_for(const mm *a, nk_type_id with)
 {
-    packing p = packing_of(with, wide, m);
+    return packing_of(with, a->wide[with], a->pairs ? a->pairs->parts : 0, a->m);
+}
+
+static size_t packed_size(packing p, size_t cols)
+{
     return div_up(cols, NK_CHUNK) * p.groups * p.size;
 }
 
@@ -105,9 +111,11 @@ size_t nk_matmul_scratch(size_t cols, size_t m)
         seen[with] = true;
         if (with != NK_F32) /* used where it lies */
             total += round_up(m * encoded_size(nk_type_get(with), cols), ALIGN);
-        size_t narrow = packed_size(with, false, cols, m), wide = packed_size(with, true, cols, m);
+        size_t narrow = packed_size(packing_of(with, false, 0, m), cols);
+        size_t wide = packed_size(packing_of(with, true, 0, m), cols);
         size_t most = m == 1 ? 0 : narrow > wide ? narrow : wide;
-        size_t pairs = with == NK_F32 ? packed_size(NK_BF16, false, cols, m) : 0;
+        size_t pairs =
+            with == NK_F32 ? packed_size(packing_of(NK_BF16, false, MOST_PARTS, m), cols) : 0;
         total += pairs > most ? pairs : most;
     }
     return total;
@@ -124,7 +132,7 @@ typedef enum way {
 static way way_of(const mm *a, const nk_matrix *w)
 {
     if (with_of(a->ops, w) == NK_BF16)
-        return BY_PANELS;
+        return a->m <= NK_FEW && a->ops->pairs[w->type->id].few ? BY_FEW : BY_PANELS;
     if (a->pairs && w->type->dot_with == NK_F32)
         return BY_COLUMN;
     const nk_gemm *g = &a->ops->gemm[w->type->id];
@@ -165,7 +173,7 @@ static void pack_column(const mm *a, void *group, size_t c, size_t j, size_t k, 
         return;
     }
     if (a->with == NK_BF16) {
-        a->pack_pairs(group, packing_of(NK_BF16, false, a->m).group, c, x, n);
+        a->pairs->pack(group, packing_for(a, NK_BF16).group, c, x, n);
         return;
     }
     __attribute__((uninitialized)) unsigned char enc[ENC_BYTES];
@@ -180,7 +188,7 @@ static void pack_column(const mm *a, void *group, size_t c, size_t j, size_t k, 
 static void pack_groups(void *arg, size_t begin, size_t end, int thread)
 {
     const mm *a = arg;
-    packing p = packing_of(a->with, a->wide[a->with], a->m);
+    packing p = packing_for(a, a->with);
     (void)thread;
     for (size_t g = begin; g < end; g++)
         for (size_t k = 0; k < a->cols; k += NK_CHUNK) {
@@ -196,14 +204,15 @@ static void pack_groups(void *arg, size_t begin, size_t end, int thread)
 static void encode_all(mm *a, nk_pool *pool, void *scratch)
 {
     for (size_t i = 0; i < a->count; i++)
-        a->pairs = a->pairs || with_of(a->ops, a->w[i]) == NK_BF16;
+        if (with_of(a->ops, a->w[i]) == NK_BF16)
+            a->pairs = &a->ops->pairs[a->w[i]->type->id];
     uintptr_t base = (uintptr_t)scratch;
     unsigned char *at = (unsigned char *)scratch + (round_up(base, ALIGN) - base);
     for (size_t i = 0; i < a->count; i++) {
         nk_type_id with = with_of(a->ops, a->w[i]);
         bool packed = way_of(a, a->w[i]) != BY_COLUMN;
         a->wide[with] = by_wide(a, with);
-        packing p = packing_of(with, a->wide[with], a->m);
+        packing p = packing_for(a, with);
         if (packed ? a->packed[with] : a->enc[with])
             continue;
         a->enc_size[with] = encoded_size(nk_type_get(with), a->cols);
@@ -212,7 +221,6 @@ static void encode_all(mm *a, nk_pool *pool, void *scratch)
             continue;
         }
         a->with = with;
-        a->pack_pairs = a->ops->pairs[a->w[i]->type->id].pack;
         a->out = at;
         size_t items = packed ? p.groups : a->m, each = packed ? p.group * a->cols : a->cols;
         nk_pool_fn *fn = packed ? pack_groups : encode_columns;
@@ -224,8 +232,7 @@ static void encode_all(mm *a, nk_pool *pool, void *scratch)
             a->packed[with] = at;
         else
             a->enc[with] = at;
-        at += packed ? packed_size(with, a->wide[with], a->cols, a->m)
-                     : round_up(a->m * a->enc_size[with], ALIGN);
+        at += packed ? packed_size(p, a->cols) : round_up(a->m * a->enc_size[with], ALIGN);
     }
 }
 
@@ -302,8 +309,8 @@ static void run_rows(const mm *a, size_t which, size_t begin, size_t end)
 static void run_few(const mm *a, size_t which, size_t begin, size_t end)
 {
     const nk_matrix *w = a->w[which];
-    nk_type_id with = w->type->dot_with;
-    packing x = packing_of(with, false, a->m);
+    nk_type_id with = with_of(a->ops, w), id = w->type->id;
+    packing x = packing_for(a, with);
     nk_few p = {.n = a->cols,
                 .w = (const unsigned char *)w->data + begin * w->row_size,
                 .row_size = w->row_size,
@@ -313,7 +320,7 @@ static void run_few(const mm *a, size_t which, size_t begin, size_t end)
                 .m = a->m,
                 .y = a->y[which] + begin,
                 .y_stride = a->y_stride[which]};
-    a->ops->few[w->type->id](&p);
+    (with == NK_BF16 ? a->ops->pairs[id].few : a->ops->few[id])(&p);
 }
 
 /* Unpacks chunk k of rows [begin, end), at most PANELS panels; a short last panel repeats its last
@@ -388,10 +395,10 @@ static void run_chunk(const mm *a, size_t which, size_t begin, size_t end, size_
                                       : ops->gemm[id].run;
     size_t stride = a->y_stride[which], whole = (end - begin) / NK_PANEL_ROWS;
     size_t rest = (end - begin) % NK_PANEL_ROWS;
-    packing x = packing_of(with, a->wide[with], a->m);
+    packing x = packing_for(a, with);
     for (size_t g = 0; g < x.groups; g++) {
         size_t j = g * x.group;
-        if (with != NK_BF16 || (k + 1) * NK_CHUNK >= a->cols)
+        if (!ops->pairs[id].asks || (k + 1) * NK_CHUNK >= a->cols)
             prefetch_next(w, begin, end, k, g, x.groups);
         nk_product p = {.w = panel,
                         .panels = whole,
@@ -420,8 +427,8 @@ static void run_panels(const mm *a, size_t which, size_t begin, size_t end)
     const nk_wide *wide = a->wide[t->dot_with] ? &a->ops->wide[t->id] : NULL;
     const nk_pairs *pairs = a->ops->pairs[t->id].run ? &a->ops->pairs[t->id] : NULL;
     size_t step = (a->m <= FEW && !wide && !pairs ? 1 : PANELS) * NK_PANEL_ROWS;
-    if (pairs)
-        pairs->enter(packing_of(NK_BF16, false, a->m).group);
+    if (pairs && pairs->enter)
+        pairs->enter(packing_for(a, NK_BF16).group);
     else if (wide)
         wide->enter();
     for (size_t r = begin; r < end; r += step) {
@@ -432,7 +439,7 @@ static void run_panels(const mm *a, size_t which, size_t begin, size_t end)
             run_chunk(a, which, r, last, k, n, panel);
         }
     }
-    if (pairs)
+    if (pairs && pairs->leave)
         pairs->leave();
     else if (wide)
         wide->leave();

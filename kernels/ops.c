@@ -121,6 +121,11 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     (void)ops;
     (void)cpu_flags;
 }
+
+void nk_ops_one_part_x86(nk_ops *ops)
+{
+    (void)ops;
+}
 #endif
 #if !defined(__aarch64__)
 void nk_ops_init_arm(nk_ops *ops, unsigned cpu_flags)
@@ -168,4 +173,9 @@ void nk_ops_init(nk_ops *ops, unsigned cpu_flags)
     }
     nk_ops_init_x86(ops, cpu_flags);
     nk_ops_init_arm(ops, cpu_flags);
+}
+
+void nk_ops_one_part(nk_ops *ops)
+{
+    nk_ops_one_part_x86(ops);
 }

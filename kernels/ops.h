@@ -81,8 +81,12 @@ struct nk_ops {
 };
 
 void nk_ops_init(nk_ops *ops, unsigned cpu_flags);
+/* Adds products whose activations are of one part (pairs.h), where the CPU makes them quicker: for
+ * answers, and nothing that measures a model. */
+void nk_ops_one_part(nk_ops *ops);
 /* Overrides of one architecture; a build for another one does nothing. */
 void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags);
+void nk_ops_one_part_x86(nk_ops *ops);
 void nk_ops_init_arm(nk_ops *ops, unsigned cpu_flags);
 
 /* A weight matrix as it lies in the file: rows x cols of one type. */

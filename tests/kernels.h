@@ -45,6 +45,7 @@ void test_emulated_burst_avx512(nk_ops *ops);
 void test_emulated_attn_avx512(nk_ops *ops);
 void test_emulated_gemm_amx(nk_ops *ops);
 void test_emulated_gemm_bf16_amx(nk_ops *ops);
+void test_emulated_gemm_bf16_avx512bf16(nk_ops *ops);
 bool test_emulated_pair_tiles_idle(void); /* of gemm_bf16_amx.c */
 /* Whether this thread's emulated tiles are as a thread has them that never used any. */
 bool test_emulated_tiles_idle(void);
@@ -54,7 +55,7 @@ static inline size_t test_emulated_levels(test_level *out)
     if (!(nk_cpu_detect() & NK_CPU_AVX2))
         return 0;
     static const char *const names[] = {"avxvnni by emulation", "avx512 by emulation",
-                                        "avx512 with VBMI on four ports by emulation",
+                                        "avx512 with VBMI and BF16 on four ports by emulation",
                                         "amx by emulation"};
     for (size_t i = 0; i < countof(names); i++) {
         out[i].name = names[i];
@@ -85,6 +86,7 @@ static inline size_t test_emulated_levels(test_level *out)
         if (i == 2) {
             test_emulated_gemm_ports_avx512(&out[i].ops);
             test_emulated_dot_simple_avx512vbmi(&out[i].ops);
+            test_emulated_gemm_bf16_avx512bf16(&out[i].ops);
             test_emulated_dot_iq1_avx512vbmi(&out[i].ops);
             test_emulated_dot_iq2_avx512vbmi(&out[i].ops);
             test_emulated_dot_iq3_avx512vbmi(&out[i].ops);
@@ -127,6 +129,11 @@ static inline size_t test_levels(test_level out[MAX_LEVELS])
                              sizeof(nk_ops) - skip) != 0)
             n++;
     }
+    nk_ops one_part;
+    nk_ops_init(&one_part, have);
+    nk_ops_one_part(&one_part);
+    if (one_part.pairs[NK_BF16].parts == 1)
+        out[n++] = (test_level){.name = "activations of one part", .ops = one_part};
     if (have & NK_CPU_AVX512VBMI) {
         out[n].name = "avx512 without vbmi";
         out[n].emulated = false;

@@ -41,11 +41,11 @@ struct nb_draft {
     uint32_t pause, next_pause;
 };
 
-/* Products of pairs go one way, whatever there is for a few. */
 static double cost_of(const nk_ops *ops, const nk_type *t)
 {
     size_t i = 0;
-    if (!ops->few[t->id] || ops->pairs[t->id].run)
+    const nk_pairs *pairs = &ops->pairs[t->id];
+    if (!(pairs->run ? pairs->few : ops->few[t->id]))
         return NOT_FEW;
     while (i + 1 < countof(COLUMN_COST) && !(ops->flags & COLUMN_COST[i].flag))
         i++;

@@ -44,7 +44,7 @@ static nb_status load(nb_local *l, const char *path, const nb_session_options *o
     NB_TRY(nb_model_open(&l->model, l->weights, err));
     l->warming = nk_cpu_count() > 1 && nb_thread_start(&l->warmer, warm, l) == 0;
     NB_TRY(nb_tok_open(&l->tok, nb_weights_kvs(l->weights), err));
-    NB_TRY(nb_session_open(&l->session, l->model, l->ops, NULL, opt, err));
+    NB_TRY(nb_session_open(&l->session, l->model, &l->ops, NULL, opt, err));
     for (uint32_t i = 0; i < nb_session_sequences(l->session); i++)
         NB_TRY(nb_sampler_open(&l->sampler[i], &greedy, l->model->hp.n_vocab, err));
     if (nb_tok_count(l->tok) > l->model->hp.n_vocab)
@@ -61,7 +61,8 @@ nb_status nb_local_open(nb_local **out, const char *path, const nk_ops *ops, nb_
     nb_local *l = nb_alloc(1, sizeof *l, "chat", err);
     if (!l)
         return NB_NOMEM;
-    l->ops = ops;
+    l->ops = *ops;
+    nk_ops_one_part(&l->ops);
     l->sched = sched;
     l->threads = threads;
     snprintf(l->label, sizeof l->label, "%s", nb_path_base(path));
@@ -156,7 +157,7 @@ static nb_status flatten(nb_local *l, nb_local *of, const nb_hooks *hooks, nb_er
     if (l->sched)
         NB_TRY(nb_lease_take(&lease, l->sched, NB_WORK_CHAT, l->threads, err));
     nb_status st =
-        nb_model_flatten(of->model, l->ops, lease ? nb_lease_pool(lease) : NULL, left, hooks, err);
+        nb_model_flatten(of->model, &l->ops, lease ? nb_lease_pool(lease) : NULL, left, hooks, err);
     nb_lease_return(&lease);
     return st;
 }
@@ -179,7 +180,7 @@ static nb_status open_drafter(nb_local **out, nb_local *l, const char *path, con
                               nb_err *err)
 {
     nb_session_options opt = {.n_ctx = nb_session_ctx(l->session)};
-    NB_TRY(nb_local_open(out, path, l->ops, NULL, 0, &opt, err));
+    NB_TRY(nb_local_open(out, path, &l->ops, NULL, 0, &opt, err));
     nb_status st = check_vocabulary(l, *out, err);
     if (st == NB_OK && l->room)
         st = flatten(l, *out, hooks, err);
@@ -198,7 +199,7 @@ static nb_status open_draft(nb_local *l, const char *how, nb_draft **out, nb_loc
         cost = mine > 0 ? (double)(*by)->model->weight_bytes / mine : 1;
     }
     return nb_draft_open(out, *by ? (*by)->session : NULL, cost,
-                         nb_draft_column_cost(l->model, l->ops), nb_session_ctx(l->session), err);
+                         nb_draft_column_cost(l->model, &l->ops), nb_session_ctx(l->session), err);
 }
 
 nb_status nb_local_draft(nb_local *l, const char *how, const nb_hooks *hooks, nb_err *err)

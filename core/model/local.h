@@ -21,8 +21,8 @@ struct nb_local {
     nb_sampler *sampler[NB_MAX_SEQ]; /* one for each of the session's sequences */
     nb_weights *adapter[NB_MAX_LORA];
     nb_lora *lora[NB_MAX_LORA];
-    const nk_ops *ops; /* borrowed */
-    nb_sched *sched;   /* borrowed, may be NULL: one thread */
+    nk_ops ops;      /* the caller's, with activations of one part */
+    nb_sched *sched; /* borrowed, may be NULL: one thread */
     int threads;
     nb_chat *chat;
     nb_draft *draft;   /* NULL: none */

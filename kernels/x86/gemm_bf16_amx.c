@@ -1,4 +1,4 @@
-#include "kernels/x86/avx2.h"
+#include "kernels/x86/pairs_lanes.h"
 #include "kernels/x86/x86.h"
 
 /* Products of f16 and bf16 weights with AMX tiles of bf16 pairs (kernels/pairs.h): columns are
@@ -21,13 +21,10 @@
 #include <immintrin.h>
 
 enum {
-    LINE_BYTES = NK_PANEL_ROWS * 4,
-    DEEP_LINES = NK_DEEP / 2,
     SIDE = 4, /* panels; tiles 0..3 are their sums, 4 and 5 columns, 6 and 7 weights */
     TILES = 8,
     OF_COLUMNS = 6, /* tiles whose rows are columns: all but the weights */
 };
-_Static_assert(NK_DEEP * sizeof(uint16_t) == LINE_BYTES, "all lines are whole");
 
 NK_INLINE void fence(const void *p)
 {
@@ -183,58 +180,9 @@ static void product_f16(const nk_product *p)
 /* --- operands ----------------------------------------------------------------------------------
  */
 
-/* NK_DEEP weights of a row, or in `last` those that are left of n, zero-filled. Those of the next
- * chunk are asked for one by one: a column alone waits for memory, and no prefetcher of the
- * hardware follows so many rows. */
-NK_INLINE const uint16_t *weights_at(const void *row, size_t k, size_t n, uint16_t last[NK_DEEP])
-{
-    const uint16_t *w = (const uint16_t *)row + k;
-    _mm_prefetch((const char *)(w + NK_CHUNK), _MM_HINT_T1);
-    if (k + NK_DEEP <= n)
-        return w;
-    memset(last, 0, NK_DEEP * sizeof *w);
-    return memcpy(last, w, (n - k) * sizeof *w);
-}
-
-/* Line k gets element k of every row. */
-NK_INLINE void store_lines(const __m512i row[NK_PANEL_ROWS], uint16_t (*line)[NK_PANEL_ROWS][2])
-{
-    NK_UNSET __m512i two[16], four[16];
-#pragma GCC unroll 8
-    for (int r = 0; r < 16; r += 2) {
-        two[r] = _mm512_unpacklo_epi32(row[r], row[r + 1]);
-        two[r + 1] = _mm512_unpackhi_epi32(row[r], row[r + 1]);
-    }
-#pragma GCC unroll 4
-    for (int r = 0; r < 16; r += 4) {
-        four[r] = _mm512_unpacklo_epi64(two[r], two[r + 2]);
-        four[r + 1] = _mm512_unpackhi_epi64(two[r], two[r + 2]);
-        four[r + 2] = _mm512_unpacklo_epi64(two[r + 1], two[r + 3]);
-        four[r + 3] = _mm512_unpackhi_epi64(two[r + 1], two[r + 3]);
-    }
-#pragma GCC unroll 4
-    for (int c = 0; c < 4; c++) { /* four[r + c] holds elements c, 4 + c, 8 + c, 12 + c */
-        __m512i a = _mm512_shuffle_i32x4(four[c], four[4 + c], 0x88);
-        __m512i b = _mm512_shuffle_i32x4(four[8 + c], four[12 + c], 0x88);
-        _mm512_store_si512(line[c], _mm512_shuffle_i32x4(a, b, 0x88));
-        _mm512_store_si512(line[8 + c], _mm512_shuffle_i32x4(a, b, 0xdd));
-        a = _mm512_shuffle_i32x4(four[c], four[4 + c], 0xdd);
-        b = _mm512_shuffle_i32x4(four[8 + c], four[12 + c], 0xdd);
-        _mm512_store_si512(line[4 + c], _mm512_shuffle_i32x4(a, b, 0x88));
-        _mm512_store_si512(line[12 + c], _mm512_shuffle_i32x4(a, b, 0xdd));
-    }
-}
-
 static void unpack_bf16(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel *p)
 {
-    for (size_t k = 0; k < n; k += NK_DEEP) {
-        NK_UNSET __m512i line[NK_PANEL_ROWS];
-        NK_UNSET uint16_t last[NK_DEEP];
-#pragma GCC unroll 16
-        for (int r = 0; r < NK_PANEL_ROWS; r++)
-            line[r] = _mm512_loadu_si512(weights_at(row[r], k, n, last));
-        store_lines(line, p->pair[0] + k / 2);
-    }
+    unpack_lines(row, n, p, true);
 }
 
 /* word[k] gets element k of every row. */
@@ -307,8 +255,10 @@ static void unpack_f16(const void *const row[NK_PANEL_ROWS], size_t n, nk_panel 
         NK_UNSET __m512i line[NK_PANEL_ROWS];
         NK_UNSET uint16_t last[NK_DEEP];
 #pragma GCC unroll 16
-        for (int r = 0; r < NK_PANEL_ROWS; r++)
+        for (int r = 0; r < NK_PANEL_ROWS; r++) {
+            ask_for_next(row[r], k);
             line[r] = _mm512_loadu_si512(weights_at(row[r], k, n, last));
+        }
         store_words(line, word);
         fence(word); /* loads are free where taking registers apart is not */
 #pragma GCC unroll 16
@@ -331,10 +281,8 @@ static void pack(void *group, size_t width, size_t c, const float *x, size_t n)
     uint16_t *to = (uint16_t *)group + c * NK_DEEP;
     const size_t part = width * NK_DEEP;
     for (size_t k = 0; k < n; k += NK_DEEP, to += 2 * part) {
-        const float *from = x + k;
-        float last[NK_DEEP] = {0};
-        if (k + NK_DEEP > n)
-            from = memcpy(last, from, (n - k) * sizeof *x);
+        NK_UNSET float last[NK_DEEP];
+        const float *from = activations_at(x, k, n, last);
         for (size_t i = 0; i < NK_DEEP; i += NK_DEEP / 2) {
             __m512 v = _mm512_loadu_ps(from + i);
             store32(to + i, round_bf16(&v));
@@ -367,7 +315,17 @@ static uint64_t burst(size_t turns)
 
 void nk_x86_gemm_bf16_amx(nk_ops *ops)
 {
-    ops->pairs[NK_BF16] = (nk_pairs){unpack_bf16, product_bf16, pack, enter, leave, 2};
-    ops->pairs[NK_F16] = (nk_pairs){unpack_f16, product_f16, pack, enter, leave, 3};
+    ops->pairs[NK_BF16] = (nk_pairs){.unpack = unpack_bf16,
+                                     .run = product_bf16,
+                                     .pack = pack,
+                                     .enter = enter,
+                                     .leave = leave,
+                                     .asks = true,
+                                     .parts = 2,
+                                     .products = 2};
+    ops->pairs[NK_F16] = ops->pairs[NK_BF16];
+    ops->pairs[NK_F16].unpack = unpack_f16;
+    ops->pairs[NK_F16].run = product_f16;
+    ops->pairs[NK_F16].products = 3;
     ops->burst.bf16 = burst;
 }

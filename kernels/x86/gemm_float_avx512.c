@@ -5,11 +5,9 @@
  * 8..15 those of the next, so each sum keeps the order of gemm.h. Panels hold rows in pairs, eight
  * weights of one and eight of the other in turn.
  *
- * VDPBF16PS of AVX-512 BF16 has no path: activations in two parts take two of it for 32 products,
- * as many as FMA takes, and on Sapphire Rapids each keeps the multipliers and port 5 busy twice
- * where FMA takes a multiplier once (LLVM's X86SchedSapphireRapids.td @ 0f79242). Counted, not
- * measured. Measured on Zen 5: two a cycle, as of FMA, so two parts are as fast as FMA and the
- * three products of f16 slower; activations in one part would be twice as fast and lose 2^-9. */
+ * VDPBF16PS of AVX-512 BF16 takes part for answers of bf16 models alone (gemm_bf16_avx512bf16.c):
+ * with activations in two parts it makes 32 products in two, as many as FMA, and three are needed
+ * of f16 weights. */
 
 enum {
     PAIRS = 4,   /* of rows, in registers with */

@@ -72,3 +72,11 @@ void nk_ops_init_x86(nk_ops *ops, unsigned cpu_flags)
     nk_x86_gemm_amx(ops);
     nk_x86_gemm_bf16_amx(ops);
 }
+
+/* Of Intel's CPUs VDPBF16PS has no gain over FMA, and AMX has two parts for less. */
+void nk_ops_one_part_x86(nk_ops *ops)
+{
+    const unsigned need = NK_CPU_AMD | NK_CPU_AVX512 | NK_CPU_AVX512BF16;
+    if ((ops->flags & (need | NK_CPU_AMX)) == need)
+        nk_x86_gemm_bf16_avx512bf16(ops);
+}

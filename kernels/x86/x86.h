@@ -29,8 +29,9 @@ void nk_x86_dot_iq3_avx512vbmi(nk_ops *ops); /* grids in registers, panels of th
 void nk_x86_dot_iq2_avx512vbmi(nk_ops *ops);
 void nk_x86_dot_iq1_avx512vbmi(nk_ops *ops); /* pays on AMD alone */
 void nk_x86_gemm_avx512(nk_ops *ops);
-void nk_x86_gemm_ports_avx512(nk_ops *ops); /* the same of CPUs with four ports */
-void nk_x86_gemm_float_avx512(nk_ops *ops); /* panels and products */
+void nk_x86_gemm_ports_avx512(nk_ops *ops);    /* the same of CPUs with four ports */
+void nk_x86_gemm_float_avx512(nk_ops *ops);    /* panels and products */
+void nk_x86_gemm_bf16_avx512bf16(nk_ops *ops); /* all products of bf16; pays on AMD alone */
 void nk_x86_few_avx512(nk_ops *ops);
 void nk_x86_few_float_avx512(nk_ops *ops);
 void nk_x86_gemm_amx(nk_ops *ops);      /* wide products of the same types */

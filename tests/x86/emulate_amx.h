@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/x86/emulate_pairs.h"
+
 enum { EMU_TILES = 8, EMU_ROWS = 16, EMU_BYTES = 64 };
 
 typedef struct emu_tile {
@@ -138,23 +140,6 @@ static inline void emu_dpbssd(unsigned to, unsigned left, unsigned right)
 static inline void emu_dpbsud(unsigned to, unsigned left, unsigned right)
 {
     emu_dp_bytes(to, left, right, false);
-}
-
-/* Subnormals as zeros of their sign. */
-static inline __m256 emu_flush(__m256 v)
-{
-    const __m256i exponent = _mm256_set1_epi32(0x7f800000),
-                  sign = _mm256_set1_epi32((int)(1u << 31));
-    __m256i bits = _mm256_castps_si256(v);
-    __m256i tiny = _mm256_cmpeq_epi32(_mm256_and_si256(bits, exponent), _mm256_setzero_si256());
-    return _mm256_castsi256_ps(_mm256_andnot_si256(_mm256_andnot_si256(sign, tiny), bits));
-}
-
-/* The first or the second bf16 of every pair as f32. */
-static inline __m256 emu_of_pairs(__m256i v, bool second)
-{
-    v = second ? _mm256_and_si256(v, _mm256_set1_epi32((int)0xffff0000)) : _mm256_slli_epi32(v, 16);
-    return emu_flush(_mm256_castsi256_ps(v));
 }
 
 /* TDPBF16PS: temp1.fp32[2n] and [2n + 1] begin at 0 and get the products of the first and of the

@@ -4,6 +4,7 @@
 
 #include "tests/kernels.h"
 
+#define __AVX512BW__         1
 #define nk_x86_gemm_bf16_amx test_emulated_gemm_bf16_amx
 #include "kernels/x86/gemm_bf16_amx.c"
 
