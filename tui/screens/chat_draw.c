@@ -167,17 +167,21 @@ static void waiting_text(const chat_pane *p, bool said, char *out, size_t cap)
         snprintf(out, cap, "%s%.90s", plain ? "asking " : "", plain ? p->label : v.what);
 }
 
-/* How fast a question is read or one answer written, told while it is. */
+/* How fast a question is read or one answer written, told while it is; of a question how much of it
+ * is, and when the rest will be. */
 static void speed_text(const chat_pane *p, const char *word, char *out, size_t cap)
 {
-    char num[48];
+    char num[48], left[32], far[64] = "";
     nb_job_view v;
     nb_job_look(p->job, &v);
+    if (strcmp(v.what, "prompt") == 0 && v.total)
+        snprintf(far, sizeof far, " %d %%%s%s", (int)(100 * v.done / v.total),
+                 v.eta > 0 ? "  " : "", v.eta > 0 ? nb_human_time(left, v.eta) : "");
     if (v.rate > 0 && p->work.n_answers <= 1 && !p->work.pinned)
-        snprintf(out, cap, "%s tok/s%s  %s", ui_parts_num(num, v.rate),
-                 p->shared ? " (shared)" : "", word);
+        snprintf(out, cap, "%s tok/s%s  %s%s", ui_parts_num(num, v.rate),
+                 p->shared ? " (shared)" : "", word, far);
     else
-        snprintf(out, cap, "%s", word);
+        snprintf(out, cap, "%s%s", word, far);
 }
 
 static void draw_figures(const chat *c, ui_canvas *canvas, ui_rect r, int pane)
