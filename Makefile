@@ -94,7 +94,7 @@ conf_flags = $(if $(filter kernels/x86/%,$1),$(skip_$(CONF)))
 skip_asan := -fno-sanitize=alignment,null,object-size,pointer-overflow \
              $(if $(filter 0,$(IS_CLANG)),--param asan-instrumentation-with-call-threshold=200)
 
-.PHONY: all run test check asan tsan peers arm haswell faults lint fmt bench bench-download bench-quantize bench-kernels soak planted coverage fuzz fuzz-long help install uninstall clean \
+.PHONY: all run test check asan tsan peers arm haswell faults lint fmt bench bench-engine bench-download bench-quantize bench-kernels soak planted coverage fuzz fuzz-long help install uninstall clean \
         dist deps test-build asan-build tsan-build fuzz-build check-headers check-layers check-binary
 ## all: build build/nibble
 all: $(B)/nibble
@@ -222,6 +222,14 @@ $(B)/tests/quantize: $(B)/obj/tests/bench/quantize.o $(OBJ)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDSAFE) $(LDSAN) -Wl,--wrap=nb_figures_add,--wrap=nb_figures_flush $(LDFLAGS) -o $@ $^ $(LIBS)
 -include $(B)/obj/tests/bench/quantize.d
+
+# Prompts and answers beside other engines: build/tests/engine [-t THREADS] [-r ROUNDS] MODEL... [--json]
+$(B)/obj/tests/bench/engine.o: CFLAGS_ALL += -DNB_TEST_BUILD='"$(abspath $(B))"'
+$(B)/tests/engine: $(B)/obj/tests/bench/engine.o $(OBJ) | $(B)/nibble
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDSAFE) $(LDSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+-include $(B)/obj/tests/bench/engine.d
 
 # Decode products beside what was kept for this CPU: build/tests/bench_kernels [--keep] FOLDER
 $(B)/tests/bench_kernels: $(B)/obj/tests/bench/kernels.o $(OBJ)
@@ -412,9 +420,17 @@ fmt:
 ## bench: speeds of this build on the demo and a 1.1b shape
 bench: all
 	$(B)/nibble bench demo
-	$(B)/nibble synth llama-1.1b -t Q4_K_M -o build/llama-1.1b-Q4_K_M.gguf --force
-	$(B)/nibble bench build/llama-1.1b-Q4_K_M.gguf -p 128 -n 16 -r 3
+	@$(MAKE) --no-print-directory bench-engine
 	@$(MAKE) --no-print-directory bench-download
+
+BENCH_SHAPES ?= llama-1.1b
+BENCH_ENGINE_TYPES ?= Q4_K_M Q8_0 F16
+## bench-engine: prompts and answers beside other engines, LLAMA_BENCH=path[:path] IK_BENCH=path; BENCH_SHAPES, BENCH_ENGINE_TYPES
+bench-engine: all
+	@$(MAKE) --no-print-directory -j2 $(B)/tests/engine
+	for s in $(BENCH_SHAPES); do for t in $(BENCH_ENGINE_TYPES); do \
+	  $(B)/nibble synth $$s -t $$t -o build/$$s-$$t.gguf --force || exit 1; \
+	  $(B)/tests/engine build/$$s-$$t.gguf $(if $(JSON),--json) || exit 1; rm -f build/$$s-$$t.gguf; done; done
 
 ## bench-download: pull of 1 GiB from loopback beside curl, disk and SHA-256
 bench-download: all

@@ -2,19 +2,22 @@
 #include "kernels/x86/pairs_lanes.h"
 #include "kernels/x86/x86.h"
 
-/* Products of bf16 weights with VDPBF16PS (kernels/pairs.h), activations in one part: a lane is a
- * row, its sum takes pair after pair of weights. VDPBF16PS adds the second product of a pair, then
- * the first, each by fma to the nearest even, takes subnormals as zero in and out, and asks nothing
- * of MXCSR (Intel SDM vol. 2, VDPBF16PS); two million random pairs have those bits on Zen 5 too.
+/* Products of bf16 weights with VDPBF16PS (kernels/pairs.h), activations in one part. VDPBF16PS
+ * adds the second product of a pair, then the first, each by fma to the nearest even, takes
+ * subnormals as zero in and out, and asks nothing of MXCSR (Intel SDM vol. 2, VDPBF16PS); two
+ * million random pairs have those bits on Zen 5 too.
  *
  * Measured there: two a cycle, 64 products, where FMA makes 32; a sum waits six cycles for the one
- * before. SIDE panels by COLUMNS are 16 sums, two more than that; they load 8 times for 16
- * products. Zen 4 makes one a cycle in 512 bits, as its FMA does of half as many products. On
- * Sapphire Rapids two take as long as their 64 products by FMA (LLVM's
- * X86SchedSapphireRapids.td @ 0f79242): Intel's CPUs keep f32's products or AMX.
+ * before. In panels a lane is a row, and every fourth line belongs to one of its four sums: SIDE
+ * panels by COLUMNS are 16 at a time, more than two times six, and load 8 times for 16 products.
+ * Zen 4 makes one a cycle in 512 bits, as its FMA does of half as many products. On Sapphire Rapids
+ * two take as long as their 64 products by FMA (LLVM's X86SchedSapphireRapids.td @ 0f79242):
+ * Intel's CPUs keep f32's products or AMX.
  *
- * One column takes no panels: lines are turned in registers, 64 shuffles for 1 KB, 32 cycles on two
- * ports, and memory brings 1 KB in more than 100. */
+ * A few columns take no panels: lanes are four rows' four sums, for which 128 bits of four rows
+ * come together by eight shuffles for 256 bytes. Lines of sixteen rows would be turned by as many
+ * for each of their bytes, but rows whose sizes are a multiple of 4 KB share few places in L1: so
+ * read, one core reads 40 GB/s from L2, eight rows side by side 102. */
 
 enum {
     SIDE = 4,    /* panels */
@@ -26,11 +29,12 @@ enum {
 /* --- many columns ------------------------------------------------------------------------------
  */
 
-/* Every fourth pair of weights of `live` panels against nc columns. */
-NK_INLINE void one_of_four(const nk_product *p, const nk_panel *w, const char *x, float *y,
-                           bool first, const int live, const int nc)
+/* What every fourth pair of weights, from number `which` on, of `live` panels gives nc columns. */
+NK_INLINE void one_of_four(const nk_product *p, const nk_panel *w, size_t which, const char *x,
+                           float *y, const int live, const int nc)
 {
     const size_t deep = p->width * LINE_BYTES;
+    const bool first = p->first && which == 0;
     __m512 sum[COLUMNS][SIDE];
 #pragma GCC unroll 4
     for (int c = 0; c < nc; c++)
@@ -43,11 +47,11 @@ NK_INLINE void one_of_four(const nk_product *p, const nk_panel *w, const char *x
             NK_UNSET __m512i q[SIDE];
 #pragma GCC unroll 4
             for (int s = 0; s < live; s++)
-                q[s] = _mm512_load_si512(w[s].pair[0][k / 2 + i]);
+                q[s] = _mm512_load_si512(w[s].pair[0][k / 2 + i + which]);
 #pragma GCC unroll 4
             for (int c = 0; c < nc; c++) {
                 int32_t pair;
-                memcpy(&pair, x + (size_t)c * LINE_BYTES + i * sizeof pair, sizeof pair);
+                memcpy(&pair, x + (size_t)c * LINE_BYTES + (i + which) * sizeof pair, sizeof pair);
                 __m512i v = _mm512_set1_epi32(pair);
 #pragma GCC unroll 4
                 for (int s = 0; s < live; s++)
@@ -67,9 +71,8 @@ NK_INLINE void one_of_four(const nk_product *p, const nk_panel *w, const char *x
 NK_INLINE void multiply(const nk_product *p, const nk_panel *w, const char *x, float *y,
                         const int live, const int nc)
 {
-    for (size_t i = 0; i < FOUR; i++)
-        one_of_four(p, (const nk_panel *)(const void *)w->pair[0][i], x + i * sizeof(int32_t), y,
-                    p->first && i == 0, live, nc);
+    for (size_t which = 0; which < FOUR; which++)
+        one_of_four(p, w, which, x, y, live, nc);
 }
 
 /* Panels from number i on against all columns. */
@@ -207,6 +210,7 @@ NK_INLINE void few_side(const nk_few *p, const char *const w[SIDE_F], size_t row
         few_side(p, at, left, p->y + r, nc);                                                       \
         break;
 
+/* Chunks of x lie one behind the other: x_step is their size. */
 static void few_bf16(const nk_few *p)
 {
     for (size_t r = 0; r < p->rows; r += SIDE_F) {
