@@ -218,7 +218,7 @@ nb_status nb_bench_run(nb_bench *out, const nb_model *m, const nk_ops *ops, nk_p
         return nb_fail(err, NB_REFUSED, "%u + %u + %u tokens do not fit the model's context of %u",
                        how->depth, how->n_prompt, how->n_gen, room);
     nk_ops quick = *ops; /* as answers have them */
-    nk_ops_one_part(&quick);
+    nb_model_quicken(m, &quick);
     nb_bench b = {.depth = how->depth, .n_prompt = how->n_prompt, .n_gen = how->n_gen};
     b.threads = pool ? (uint32_t)nk_pool_count(pool) : 1;
     rounds r = {.n_vocab = m->hp.n_vocab,

@@ -42,6 +42,7 @@ static nb_status load(nb_local *l, const char *path, const nb_session_options *o
     nb_sampling greedy = nb_sampling_greedy();
     NB_TRY(nb_weights_open(&l->weights, path, err));
     NB_TRY(nb_model_open(&l->model, l->weights, err));
+    nb_model_quicken(l->model, &l->ops);
     l->warming = nk_cpu_count() > 1 && nb_thread_start(&l->warmer, warm, l) == 0;
     NB_TRY(nb_tok_open(&l->tok, nb_weights_kvs(l->weights), err));
     NB_TRY(nb_session_open(&l->session, l->model, &l->ops, NULL, opt, err));
@@ -62,7 +63,6 @@ nb_status nb_local_open(nb_local **out, const char *path, const nk_ops *ops, nb_
     if (!l)
         return NB_NOMEM;
     l->ops = *ops;
-    nk_ops_one_part(&l->ops);
     l->sched = sched;
     l->threads = threads;
     snprintf(l->label, sizeof l->label, "%s", nb_path_base(path));

@@ -21,7 +21,7 @@ struct nb_local {
     nb_sampler *sampler[NB_MAX_SEQ]; /* one for each of the session's sequences */
     nb_weights *adapter[NB_MAX_LORA];
     nb_lora *lora[NB_MAX_LORA];
-    nk_ops ops;      /* the caller's, with activations of one part */
+    nk_ops ops;      /* the caller's, quickened */
     nb_sched *sched; /* borrowed, may be NULL: one thread */
     int threads;
     nb_chat *chat;

@@ -203,6 +203,13 @@ static bool is_of_experts(nb_slot slot)
     return row->side[row->is_vector ? 1 : 2] == NB_SIDE_EXPERTS;
 }
 
+void nb_model_quicken(const nb_model *m, nk_ops *ops)
+{
+    const uint64_t large = 64 << 20; /* bytes of weights that are worth some precision */
+    if (m->weight_bytes >= large)
+        nk_ops_one_part(ops);
+}
+
 void nb_model_count_bytes(nb_model *m)
 {
     const nk_matrix *out = &m->global[m->hp.tied ? NB_TOKEN_EMBD : NB_OUTPUT];

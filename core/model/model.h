@@ -80,6 +80,9 @@ nb_status nb_model_flatten(nb_model *m, const nk_ops *ops, nk_pool *pool, uint64
                            const nb_hooks *hooks, nb_err *err);
 /* flat_bytes of that copy, told by the file alone. */
 uint64_t nb_model_flat_plan(const nb_weights *w);
+/* ops as answers of a model take them: where it is large, with activations of one part
+ * (nk_ops_one_part). Small ones are quick anyway. */
+void nb_model_quicken(const nb_model *m, nk_ops *ops);
 /* Sets weight_bytes: after matrices have changed. */
 void nb_model_count_bytes(nb_model *m);
 
