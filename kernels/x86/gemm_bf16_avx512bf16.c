@@ -35,6 +35,8 @@ NK_INLINE void one_of_four(const nk_product *p, const nk_panel *w, size_t which,
 {
     const size_t deep = p->width * LINE_BYTES;
     const bool first = p->first && which == 0;
+    const char *line = (const char *)w->pair[0][which];
+    x += which * sizeof(int32_t);
     __m512 sum[COLUMNS][SIDE];
 #pragma GCC unroll 4
     for (int c = 0; c < nc; c++)
@@ -47,11 +49,11 @@ NK_INLINE void one_of_four(const nk_product *p, const nk_panel *w, size_t which,
             NK_UNSET __m512i q[SIDE];
 #pragma GCC unroll 4
             for (int s = 0; s < live; s++)
-                q[s] = _mm512_load_si512(w[s].pair[0][k / 2 + i + which]);
+                q[s] = _mm512_load_si512(line + (size_t)s * sizeof *w + (k / 2 + i) * LINE_BYTES);
 #pragma GCC unroll 4
             for (int c = 0; c < nc; c++) {
                 int32_t pair;
-                memcpy(&pair, x + (size_t)c * LINE_BYTES + (i + which) * sizeof pair, sizeof pair);
+                memcpy(&pair, x + (size_t)c * LINE_BYTES + i * sizeof pair, sizeof pair);
                 __m512i v = _mm512_set1_epi32(pair);
 #pragma GCC unroll 4
                 for (int s = 0; s < live; s++)
