@@ -72,6 +72,10 @@ static void tui_13_an_answer_comes_back_as_far_as_it_was_shown(pty *p)
     /* The row that says so is drawn before the answer is. */
     pty_check(pty_wait(p, shown, ANSWER), "\"%s\" is gone", shown);
     printf("    %d tokens kept\n", kept);
+    pty_send(p, "rem"); /* a question, no keys */
+    pty_check(pty_wait(p, "\xe2\x94\x82 rem ", ANSWER), "what is typed is not written");
+    pty_send(p, "\x1b");
+    pty_check(pty_wait(p, "i write", ANSWER), "no keys");
     pty_send(p, "r"); /* the question is still there to be answered */
     pty_check(pty_wait(p, "60 tok  done", ANSWER), "r does not answer it");
 }

@@ -496,6 +496,7 @@ static bool restore(chat *c, const char *file)
         snprintf(c->pane[p].path, sizeof c->pane[p].path, "%s", ui_transcript_model(c->log, p));
         nb_short(c->pane[p].label, sizeof c->pane[p].label, ui_transcript_label(c->log, p));
     }
+    c->typing = true; /* as where a chat is opened */
     return true;
 }
 
