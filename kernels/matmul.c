@@ -121,8 +121,7 @@ size_t nk_matmul_scratch(size_t cols, size_t m)
     return total;
 }
 
-/* How a matrix meets its columns. Whichever way it goes, each element has the same bits; pairs go
- * one way. */
+/* How a matrix meets its columns. Whichever way it goes, each element has the same bits. */
 typedef enum way {
     BY_COLUMN,
     BY_FEW,

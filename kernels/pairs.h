@@ -19,7 +19,8 @@
  * of one, for every NK_CHUNK weights
  *   s = (((s + t0) + t1) + t2) + t3, each t from 0 by pairs of weights k, k + 1 in their order,
  *   t = fma(w_k, x_k, fma(w_k+1, x_k+1, t)), where k / 2 mod 4 tells of which t.
- * Subnormals count as 0, sums are rounded to the nearest even. A weight or an activation that is no
+ * Subnormals count as 0 (of one part in t and what it is made of), sums are rounded to the nearest
+ * even. A weight or an activation that is no
  * number makes the sum none; so does an activation that rounds to more than the greatest bf16,
  * 2^128 - 2^120. */
 #ifndef NIBBLE_PAIRS_H
@@ -33,7 +34,7 @@
 typedef struct nk_pairs {
     nk_unpack_fn *unpack; /* NULL: the level has none of this type */
     nk_gemm_fn *run;      /* between enter and leave, made by the thread that makes them */
-    nk_few_fn *few;       /* for at most NK_FEW columns, of one group, in place of panels; NULL */
+    nk_few_fn *few; /* for at most NK_FEW columns, of one group, in place of panels; NULL: none */
     /* Column c of a group of `width` from its chunk of n activations. */
     void (*pack)(void *group, size_t width, size_t c, const float *x, size_t n);
     void (*enter)(size_t width); /* NULL, both: nothing */

@@ -87,14 +87,17 @@ static void bench_json(const char *model, const nb_bench *b, const char *how,
 
 static void bench_text(const nb_bench *b, const char *how, const nb_bench_draft *d)
 {
-    char weights[16], kv[16], rss[16], bandwidth[16], flat[16];
+    char weights[16], kv[16], rss[16], bandwidth[16], flat[16], parts[32] = "";
+    if (b->pp_macs.bf16 > 0) /* none of the other kinds' limits bounds these */
+        snprintf(parts, sizeof parts, ", %.0f G bf16", b->mac_rate.bf16 * 1e-9);
     printf("%s, level %s, %u threads, %s of weights and %s of cache per token, %s resident\n",
            b->cpu, b->level, b->threads, nb_human_bytes(weights, b->weight_bytes),
            nb_human_bytes(kv, (uint64_t)b->kv_bytes), nb_human_bytes(rss, b->rss));
-    printf("prefill %5u tokens  %9.1f tok/s  +/- %.1f   %.0f %% of %.1f, the limit at %.0f G int8 "
-           "and %.0f G f32 multiply-adds/s\n",
-           b->n_prompt, b->pp_tok_s, b->pp_err, 100 * b->pp_fraction, b->pp_limit_tok_s,
-           b->mac_rate.int8 * 1e-9, b->mac_rate.f32 * 1e-9);
+    printf(
+        "prefill %5u tokens  %9.1f tok/s  +/- %.1f   %.0f %% of %.1f, the limit at %.0f G int8%s "
+        "and %.0f G f32 multiply-adds/s\n",
+        b->n_prompt, b->pp_tok_s, b->pp_err, 100 * b->pp_fraction, b->pp_limit_tok_s,
+        b->mac_rate.int8 * 1e-9, parts, b->mac_rate.f32 * 1e-9);
     printf("decode  %5u tokens  %9.1f tok/s  +/- %.1f   %.0f %% of %.1f, the limit at %s/s\n",
            b->n_gen, b->tg_tok_s, b->tg_err, 100 * b->fraction, b->limit_tok_s,
            nb_human_bytes(bandwidth, (uint64_t)b->bandwidth));
